@@ -1,4 +1,4 @@
-// What is opened on a disk without a byte of room, and what it owes when there is some again.
+// What opens on a disk without a free byte, and what it writes once there is space again.
 import assert from "node:assert/strict";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { fill, smallDisk } from "../../support/small-disk.ts";
 const refusal = (error: unknown): boolean =>
   error instanceof SocleError && error.kind === "exhausted" && error.reason === "STATE_UNWRITABLE";
 
-test("the directory is taken on a full disk, from others too; whether it can be written is found out by a write", async (t) => {
+test("the directory is locked on a full disk too; only a write finds out whether it is writable", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const path = join(disk, "state");
@@ -33,13 +33,13 @@ test("the directory is taken on a full disk, from others too; whether it can be 
   assert.equal(state.failure, undefined);
   await fill(disk);
   await state.tryAgain();
-  assert.ok(refusal(state.failure), "it is full again, though nobody changed anything");
+  assert.ok(refusal(state.failure), "it is full again, without a change by any caller");
   await state.release();
   await (await openStateDirectory(path, silentLog)).release();
   assert.equal((await readdir(path)).length, 1);
 });
 
-test("starts on a full disk are counted; a refused word is told until a write says that it is over", async (t) => {
+test("starts on a full disk are counted; a refused write is reported until one succeeds", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const before = await HostRecord.open(disk);
@@ -60,7 +60,7 @@ test("starts on a full disk are counted; a refused word is told until a write sa
   assert.equal((await HostRecord.open(disk)).agentEpoch, before.agentEpoch + 3);
 });
 
-test("events are told on a full disk, and none of their numbers twice, however the agent ends", async (t) => {
+test("events are published on a full disk, and none of their numbers twice, however the agent ends", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const open = (agentEpoch: number): Promise<EventLog> =>
@@ -77,7 +77,7 @@ test("events are told on a full disk, and none of their numbers twice, however t
   const [lost] = events.recent(1);
   assert.equal(lost?.reason, "EVENTS_LOST");
   assert.equal(lost.details?.["lost_from"], "2");
-  const told = events.newestSequence;
+  const lastSequence = events.newestSequence;
   await events.tryAgain();
   assert.ok(refusal(events.failure));
   await rm(filler);
@@ -85,7 +85,7 @@ test("events are told on a full disk, and none of their numbers twice, however t
   assert.equal(events.failure, undefined);
   await events.flush();
   const after = await open(4);
-  assert.equal(after.append({ kind: "vm_defined" }).sequence, told + 1);
+  assert.equal(after.append({ kind: "vm_defined" }).sequence, lastSequence + 1);
   await after.flush();
   filler = await fill(disk);
   const full = await open(5);

@@ -1,4 +1,4 @@
-// An agent whose state cannot be read starts all the same, changes nothing, and names the file and the way out.
+// An agent with unreadable state starts, changes nothing, and names the file and the remedy.
 import assert from "node:assert/strict";
 import { mkdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ async function usedState(directory: string): Promise<void> {
   await state.close();
 }
 
-/** Flips a bit in the middle of the second line of what a file holds. */
+/** Flips a bit in the middle of the second line of a file. */
 const flipped = (bytes: Buffer): Buffer => {
   const bad = Buffer.from(bytes);
   const at = bytes.indexOf("\n") + 40;
@@ -68,7 +68,7 @@ for (const [name, damage, word] of [
   ["host.json", () => Buffer.from("{"), /host\.json is damaged. Put it back from a backup/],
   ["host.json", () => Buffer.from('{"version":2}'), /host\.json is of version 2, which a later Socle wrote/],
 ] as const) {
-  test(`a start with ${name} that cannot be read takes no change and says why: ${word.source}`, async (t) => {
+  test(`a start with an unreadable ${name} refuses changes with the cause: ${word.source}`, async (t) => {
     const directory = await folder(t);
     await usedState(directory);
     const path = join(directory, name);
@@ -96,7 +96,7 @@ for (const [name, damage, word] of [
               message: /^whether .* none exists is not known: /,
             }
           : { kind: "not_found" },
-        "what it may hold is not said to be absent",
+        "its possible content is not reported as absent",
       );
     if (name === "host.json") {
       await assert.rejects(state.record.setScheduling({ state: "active", reason: "" }), isRefused);
@@ -105,14 +105,14 @@ for (const [name, damage, word] of [
     const failures = [state.record, state.operations, state.reservations].flatMap(
       ({ failure }) => failure?.reason ?? [],
     );
-    assert.deepEqual(failures, ["STATE_UNREADABLE"], "which the condition is made of");
+    assert.deepEqual(failures, ["STATE_UNREADABLE"], "the condition uses it");
     const ended = new AbortController();
     ended.abort();
     await state.operations.untilPermitted(ended.signal);
-    assert.equal(state.record.agentEpoch, 2, "no epoch comes again");
+    assert.equal(state.record.agentEpoch, 2, "no epoch recurs");
     assert.equal(state.events.append({ kind: "vm_removed", vmId: "a" }).agentEpoch, 2);
     await state.close();
-    assert.deepEqual(await readFile(path).catch(() => undefined), bad, "it is left as it is");
+    assert.deepEqual(await readFile(path).catch(() => undefined), bad, "the file is untouched");
     await writeFile(path, good);
     const after = await openIn(directory);
     assert.equal(after.operations.interrupted.length, 3);
@@ -128,14 +128,14 @@ const refusalOf = async (directory: string): Promise<string> => {
 };
 
 for (const name of ["operations.journal", "reservations.journal"])
-  test(`a ${name} that cannot be restored begins anew by what its refusal says`, async (t) => {
+  test(`a ${name} that cannot be restored begins anew by its refusal's remedy`, async (t) => {
     const directory = await folder(t);
     await usedState(directory);
     const path = join(directory, name);
     await rm(path);
     const [, word = "", where] = /: echo (\w+) > (\S+)\. /.exec(await refusalOf(directory)) ?? [];
     assert.equal(where, path);
-    assert.match(await refusalOf(directory), /is missing/, "as long as nothing is done");
+    assert.match(await refusalOf(directory), /is missing/, "as long as the remedy is not applied");
     await writeFile(path, `${word}\n`);
     const state = await openIn(directory);
     assert.equal(state.permit.refusal, undefined);
@@ -146,12 +146,12 @@ for (const name of ["operations.journal", "reservations.journal"])
     await again.close();
   });
 
-test("a first start that ended half-way is no loss: what it had not made yet is made", async (t) => {
+test("a first start that was interrupted is no loss: missing files are created", async (t) => {
   for (const made of [["host.json"], ["host.json", "operations.journal"]]) {
     const directory = await folder(t);
     await (await openIn(directory)).close();
     const path = join(directory, "host.json");
-    // As the first write of a first start leaves it.
+    // The first write of a first start leaves it like this.
     const { hasJournals, crc32, ...first } = JSON.parse(await readFile(path, "utf8")) as Record<
       string,
       unknown
@@ -175,7 +175,7 @@ for (const [name, word] of [
   ["host.json", /host\.json cannot be read \(EISDIR.*\): check the disk, .*raise its agentEpoch/],
   ["host.json.epoch", /host\.json\.epoch cannot be read \(EINVAL.*\): check the disk, .*Else remove it/],
 ] as const)
-  test(`a start with a ${name} that the file system does not give takes no change and says why`, async (t) => {
+  test(`a start with a ${name} that the file system cannot read refuses changes with the cause`, async (t) => {
     const directory = await folder(t);
     await usedState(directory);
     const path = join(directory, name);
@@ -188,12 +188,12 @@ for (const [name, word] of [
     assert.deepEqual(
       failures.map(({ kind, reason }) => [kind, reason]),
       [["unavailable", "STATE_UNREADABLE"]],
-      "which the condition is made of",
+      "the condition uses it",
     );
     assert.match(failures[0]?.message ?? "", word);
     await assert.rejects(state.operations.begin(request("new")), failures[0]);
     assert.throws(() => state.reservations.admit("caller"), failures[0]);
-    assert.equal(state.record.agentEpoch, 2, "no epoch comes again");
+    assert.equal(state.record.agentEpoch, 2, "no epoch recurs");
     await state.close();
     await rmdir(path);
     await rename(`${path}.good`, path).catch(() => undefined);
@@ -203,7 +203,7 @@ for (const [name, word] of [
     await after.close();
   });
 
-test("a start that cannot make the journals leaves a state that the next start goes on with", async (t) => {
+test("a start that cannot create the journals leaves a state that the next start continues", async (t) => {
   const directory = await folder(t);
   for (const name of ["operations.journal", "reservations.journal"]) {
     await mkdir(join(directory, `${name}.new`));
@@ -215,7 +215,7 @@ test("a start that cannot make the journals leaves a state that the next start g
   await state.close();
 });
 
-test("operations that were lost before an upgrade are missed where the reservations are there", async (t) => {
+test("operations lost before an upgrade count as missing where the reservations exist", async (t) => {
   const directory = await folder(t);
   await usedState(directory);
   await writeFile(
@@ -226,7 +226,7 @@ test("operations that were lost before an upgrade are missed where the reservati
   assert.match(await refusalOf(directory), /operations\.journal is missing/);
 });
 
-test("journals that are lost together with host.json are not made before it is back", async (t) => {
+test("journals lost together with host.json are not created before it is back", async (t) => {
   const directory = await folder(t);
   await usedState(directory);
   const record = await readFile(join(directory, "host.json"));
@@ -239,7 +239,7 @@ test("journals that are lost together with host.json are not made before it is b
   assert.match(await refusalOf(directory), /operations\.journal is missing/);
 });
 
-test("a host.json that is lost is written anew by what its refusal says, with its control epoch", async (t) => {
+test("a lost host.json is written anew by its refusal's remedy, with its control epoch", async (t) => {
   const directory = await folder(t);
   await usedState(directory);
   const path = join(directory, "host.json");
@@ -254,7 +254,7 @@ test("a host.json that is lost is written anew by what its refusal says, with it
   await state.close();
 });
 
-test("a host.json of a backup is edited by what the refusal says, and read", async (t) => {
+test("a backup's host.json is edited by the refusal's remedy, and read", async (t) => {
   const directory = await folder(t);
   await usedState(directory);
   const path = join(directory, "host.json");

@@ -1,5 +1,6 @@
-// What version 0.1.0 left is read and carried over. test/fixtures/release-0.1.0 was made by that version's own code: a state
-// directory that was stopped in good order once, then copied from a running agent, and a domain as it defined it.
+// The state of version 0.1.0 is read and migrated. test/fixtures/release-0.1.0 was made by that version's own
+// code: a state directory that was stopped cleanly once, then copied from a running agent, and a domain as it
+// defined it.
 import assert from "node:assert/strict";
 import { chmod, cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -44,7 +45,7 @@ async function openIn(directory: string): Promise<State> {
   });
 }
 
-const asked = (requestId: string, kind: string) => ({
+const requested = (requestId: string, kind: string) => ({
   requestId,
   caller: "scheduler-1",
   kind,
@@ -53,7 +54,7 @@ const asked = (requestId: string, kind: string) => ({
   intent: {},
 });
 
-test("the state directory of 0.1.0 is carried over: host, operations, reservations, events and audit log", async (t) => {
+test("the state directory of 0.1.0 is migrated: host, operations, reservations, events and audit log", async (t) => {
   const directory = await copied(t);
   for (const start of [3, 4]) {
     const state = await openIn(directory);
@@ -80,7 +81,11 @@ test("the state directory of 0.1.0 is carried over: host, operations, reservatio
       ["succeeded-1", "START_VM"],
       ["unended-1", "STOP_VM"],
     ] as const)
-      assert.equal((await operations.begin(asked(requestId, kind))).fresh, false, "it is not run twice");
+      assert.equal(
+        (await operations.begin(requested(requestId, kind))).fresh,
+        false,
+        "it does not run twice",
+      );
     assert.deepEqual(
       Array.from(reservations.after("", true), ({ state: how, tenant, vcpus }) => [how, tenant, vcpus]),
       [
@@ -102,7 +107,7 @@ test("the state directory of 0.1.0 is carried over: host, operations, reservatio
 
 const journals = ["operations", "reservations"] as const;
 
-/** checkHeader() of agent/state/journal/journal.ts as commit 5936a4a, from which 0.1.0 was made, has it. */
+/** checkHeader() of agent/state/journal/journal.ts in commit 5936a4a, from which 0.1.0 was made. */
 function checkHeaderAs010(path: string, kind: string, record: unknown): void {
   const formatVersion = 1;
   const { journal, version } = record as { journal?: unknown; version?: unknown };
@@ -110,7 +115,7 @@ function checkHeaderAs010(path: string, kind: string, record: unknown): void {
   throw new Error(`${path} is not a ${kind} journal of version ${formatVersion}`);
 }
 
-/** The records as 0.1.0 would take them, without the seals. Throws where it refuses the file. */
+/** The records as 0.1.0 would read them, without the seals. Throws where it refuses the file. */
 async function readAs010(path: string, kind: string): Promise<unknown[]> {
   const records = await linesOf(path);
   checkHeaderAs010(path, kind, records[0]);
@@ -120,7 +125,7 @@ async function readAs010(path: string, kind: string): Promise<unknown[]> {
 async function linesOf(path: string): Promise<unknown[]> {
   const lines = (await readFile(path, "latin1")).split("\n").slice(0, -1);
   const records = lines.map((line) => decodeLine(Buffer.from(line, "latin1"))?.record);
-  assert.ok(!records.includes(undefined), "every line is whole");
+  assert.ok(!records.includes(undefined), "every line is complete");
   return records.filter((record) => !(record instanceof Object && "sealed" in record));
 }
 
@@ -141,18 +146,18 @@ test("0.1.0 refuses the journals once this version opened them; their records st
   }
 });
 
-test("a large journal of 0.1.0 is not compacted while it is opened, before its owner can say what is live", async (t) => {
+test("a large journal of 0.1.0 is not compacted while it is opened, before its owner knows the live records", async (t) => {
   const path = join(await copied(t), "operations.journal");
   const before = await readAs010(path, "operations");
-  let asked = 0;
-  const live = (): unknown[] => ((asked += 1), []);
+  let requested = 0;
+  const live = (): unknown[] => ((requested += 1), []);
   const journal = await Journal.open(path, { ...options, kind: "operations", live, compactAboveBytes: 1 });
   await journal.close();
-  assert.equal(asked, 0);
+  assert.equal(requested, 0);
   assert.deepEqual((await linesOf(path)).slice(1), before);
 });
 
-test("a full disk at the upgrade: the agent reads, refuses changes, and a journal of version 1 gets no new record", async (t) => {
+test("on a full disk at the upgrade the agent reads, refuses changes, and appends nothing to a version 1 journal", async (t) => {
   const directory = await copied(t);
   for (const kind of journals) {
     const path = join(directory, `${kind}.journal`);
@@ -176,7 +181,7 @@ test("a full disk at the upgrade: the agent reads, refuses changes, and a journa
   }
 });
 
-test("a failed sync at the upgrade leaves the journal of version 1 as it was, and takes no change", async (t) => {
+test("a failed sync at the upgrade leaves the journal of version 1 as it was, and refuses changes", async (t) => {
   const path = join(await copied(t), "operations.journal");
   const before = await readFile(path);
   const { failing, restore } = await failingDisk(t, { of: /\.journal\.new$/ });
@@ -188,7 +193,7 @@ test("a failed sync at the upgrade leaves the journal of version 1 as it was, an
   assert.deepEqual(await readFile(path), before);
 });
 
-test("a domain of 0.1.0 is a managed VM with its spec, tenant, placement and an instance of its own", async () => {
+test("a domain of 0.1.0 is a managed VM with its spec, tenant, placement and its own instance", async () => {
   const xml = await readFile(join(release, "domain.xml"), "utf8");
   const vm = vmFromDomain(parseDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
   assert.deepEqual(
@@ -201,11 +206,11 @@ test("a domain of 0.1.0 is a managed VM with its spec, tenant, placement and an 
   assert.ok(vm.instance !== undefined && vm.instance !== "");
 });
 
-test("state that a later version wrote is not misread: every change is refused with the version and the way out", async (t) => {
+test("state of a later version is not misread: every change is refused with the version and the remedy", async (t) => {
   const directory = await copied(t);
   await writeFile(join(directory, "host.json"), '{"version":2,"agentEpoch":7}');
   const state = await openIn(directory);
-  await assert.rejects(state.operations.begin(asked("new", "START_VM")), (error) => {
+  await assert.rejects(state.operations.begin(requested("new", "START_VM")), (error) => {
     assert.ok(error instanceof SocleError && error.reason === "STATE_UNREADABLE");
     assert.match(
       error.message,

@@ -59,7 +59,7 @@ test("a subscriber gets held events, then live ones, none missing, none twice", 
   await log.flush();
 });
 
-test("a clean restart goes on with the next number and still holds the events", async (t) => {
+test("a clean restart continues with the next number and still holds the events", async (t) => {
   const directory = await folder(t);
   const before = await open(directory, 1000, 7);
   before.append({ kind: "vm_defined", vmId: "a", details: { x: "1" } });
@@ -83,13 +83,13 @@ test("a clean restart goes on with the next number and still holds the events", 
   await after.flush();
 });
 
-test("after a crash no number is told again, and a resync names those that may be lost", async (t) => {
+test("after a crash no number is used again, and a resync names the events that may be lost", async (t) => {
   const directory = await folder(t);
   const crashed = await open(directory);
   t.after(() => crashed.flush());
   for (let i = 0; i < 10; i += 1) crashed.append({ kind: "vm_defined", vmId: `v${i}` });
   await written(directory, '"v9"');
-  // The last of them was told but, as a crash may have it, did not reach the file.
+  // The last of them was published but, because of a crash, did not reach the file.
   const [name = ""] = await readdir(join(directory, "events"));
   const path = join(directory, "events", name);
   const lines = (await readFile(path, "utf8")).split("\n");
@@ -106,7 +106,7 @@ test("after a crash no number is told again, and a resync names those that may b
   assert.equal(resync.details?.["lost_from"], "10");
   assert.equal(Number(resync.details["lost_to"]), resync.sequence - 1);
   assert.ok(resync.sequence > 10);
-  // One who had been told number 10 comes back and is not told that all is well.
+  // A subscriber that received number 10 comes back and gets a resync.
   assert.deepEqual(await take(after, { afterSequence: 10 }, 1), [resync.sequence]);
   await after.flush();
   const later = await open(directory);
@@ -115,7 +115,7 @@ test("after a crash no number is told again, and a resync names those that may b
   await later.flush();
 });
 
-test("too old is refused with the oldest held, the future is refused", async (t) => {
+test("a number that is too old is refused with the oldest held, a future number is refused", async (t) => {
   const directory = await folder(t);
   const log = await open(directory, 100);
   for (let i = 0; i < 250; i += 1) log.append({ kind: "vm_defined" });
@@ -135,7 +135,7 @@ test("too old is refused with the oldest held, the future is refused", async (t)
   await log.flush();
 });
 
-test("a subscriber that is too slow is told so and goes on from now", async (t) => {
+test("a subscriber that is too slow gets an overflow and continues with the current event", async (t) => {
   const log = await open(await folder(t), 100);
   log.append({ kind: "vm_defined" });
   const abort = new AbortController();
@@ -151,7 +151,7 @@ test("a subscriber that is too slow is told so and goes on from now", async (t) 
   await log.flush();
 });
 
-test("old files go, the ring stays whole across restarts", async (t) => {
+test("old files are removed, the ring stays complete across restarts", async (t) => {
   const directory = await folder(t);
   let log = await open(directory, 300);
   for (let round = 0; round < 20; round += 1) {
@@ -171,7 +171,7 @@ test("old files go, the ring stays whole across restarts", async (t) => {
   await log.flush();
 });
 
-test("more than a reserved block at once is told once the next block is durable", async (t) => {
+test("events beyond a reserved block are published once the next block is durable", async (t) => {
   const count = reserveBlock + 1000;
   const log = await open(await folder(t), 100_000);
   for (let i = 0; i < count; i += 1) log.append({ kind: "vm_defined" });
@@ -180,7 +180,7 @@ test("more than a reserved block at once is told once the next block is durable"
   await log.flush();
 });
 
-test("a damaged event costs those before it, never the start, and nobody skips it unaware", async (t) => {
+test("a damaged event loses those before it, never the start, and no subscriber skips it unnoticed", async (t) => {
   const directory = await folder(t);
   const before = await open(directory);
   for (let i = 0; i < 20; i += 1) before.append({ kind: "vm_defined", vmId: `v${i}` });
@@ -201,7 +201,7 @@ test("a damaged event costs those before it, never the start, and nobody skips i
   await after.flush();
 });
 
-/** A log whose disk refuses, what it said of that, and what makes the disk well again. */
+/** A log whose disk fails, the log's messages about it, and a function that repairs the disk. */
 async function refused(t: TestContext) {
   const directory = await folder(t);
   let nowMs = 0;
@@ -218,7 +218,7 @@ async function refused(t: TestContext) {
   });
   for (let i = 0; i < 255; i += 1) log.append({ kind: "vm_defined" });
   await written(directory, '"sequence":255,');
-  // The next file cannot be made: its directory is a file now.
+  // The next file cannot be created: its directory is a file now.
   await rename(join(directory, "events"), join(directory, "aside"));
   await writeFile(join(directory, "events"), "");
   for (let i = 0; i < 2; i += 1) {
@@ -240,12 +240,12 @@ async function refused(t: TestContext) {
   return { directory, log, errors, mend };
 }
 
-test("a disk that refuses does not stop the telling, and what it missed is written when it is well again", async (t) => {
+test("a failing disk does not stop the publishing, and missed events are written once it is repaired", async (t) => {
   const { directory, log, errors, mend } = await refused(t);
   assert.equal(errors.length, 1);
   for (let i = 0; i < 3000; i += 1) log.append({ kind: "vm_removed" });
   const { newestSequence } = log;
-  assert.ok(newestSequence > 3256, "told beyond the reserved block");
+  assert.ok(newestSequence > 3256, "published beyond the reserved block");
   await mend();
   log.append({ kind: "vm_defined", vmId: "well" });
   await written(directory, '"well"');
@@ -255,7 +255,7 @@ test("a disk that refuses does not stop the telling, and what it missed is writt
   await after.flush();
 });
 
-test("a look at the disk that the end overtakes writes no more", async (t) => {
+test("a retry of the disk writes nothing more once the log is flushed", async (t) => {
   const { directory, log, mend } = await refused(t);
   await mend();
   const started = t.mock.method(EventSegments.prototype, "startSegment");
@@ -278,26 +278,26 @@ test("an unused file of the same name keeps its marks", async (t) => {
   await log.flush();
 });
 
-test("a subscriber is told before anything else comes to pass: no disk is waited for", async (t) => {
+test("a subscriber gets an event before anything else runs: it waits for no disk", async (t) => {
   const log = await open(await folder(t));
   const abort = new AbortController();
-  let told = 0n;
+  let newest = 0n;
   const following = (async () => {
     for await (const event of log.subscribe({ fromNow: true }, abort.signal))
-      if (event.kind !== "overflow") told = BigInt(event.sequence);
+      if (event.kind !== "overflow") newest = BigInt(event.sequence);
   })();
   for (let i = 0; i < 500; i += 1) {
     const { sequence } = log.append({ kind: "vm_state_changed" });
-    // While promises are worked off no file, timer or socket can have its turn.
+    // While promises run, no file, timer or socket has its turn.
     for (let turns = 0; turns < 20; turns += 1) await Promise.resolve();
-    assert.equal(told, BigInt(sequence));
+    assert.equal(newest, BigInt(sequence));
   }
   abort.abort();
   await following;
   await log.flush();
 });
 
-test("a number of another log is refused: after a rollback nobody misses events under numbers that came again", async (t) => {
+test("a number of another log is refused: after a rollback no subscriber misses events under reused numbers", async (t) => {
   const directory = await folder(t);
   const log = await open(directory);
   const { logId } = log;
@@ -320,7 +320,7 @@ test("a number of another log is refused: after a rollback nobody misses events 
   assert.deepEqual(
     await take(rolledBack, { afterSequence: 3 }, 2),
     [4, 5],
-    "who knows no log is not checked",
+    "a subscriber without a log id is not checked",
   );
   await rolledBack.flush();
   const after = await open(directory);
@@ -341,13 +341,13 @@ test("after a failed sync of the event log no number is given to two events, and
   await log.tryAgain();
   while (log.failure === undefined) await new Promise(setImmediate);
   assert.equal(log.failure.reason, "STATE_UNWRITABLE");
-  const told = log.newestSequence;
+  const newest = log.newestSequence;
   failing.datasync = 0;
   nowMs += 60_000;
   await log.tryAgain();
   assert.equal(log.failure, undefined);
   const { sequence } = log.append({ kind: "vm_removed", vmId: "kept" });
-  assert.equal(sequence, told + 1);
+  assert.equal(sequence, newest + 1);
   await written(directory, "kept");
   // Without a flush, as a kill leaves it.
   const after = await EventLog.open(options);
@@ -362,7 +362,7 @@ test("after a failed sync of the event log no number is given to two events, and
   await after.flush();
 });
 
-test("an event or a mark that is not valid costs itself alone", async (t) => {
+test("an invalid event or mark loses only itself", async (t) => {
   const directory = await folder(t);
   const before = await open(directory);
   before.append({ kind: "vm_defined", vmId: "first" });

@@ -1,4 +1,4 @@
-// Events whose files the file system does not give: the agent starts, and no number means two events.
+// Events in files that the file system cannot read: the agent starts, and no number means two events.
 import assert from "node:assert/strict";
 import { mkdir, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ const open = (directory: string): Promise<EventLog> =>
 
 const never = new AbortController().signal;
 
-test("an event file that the file system does not give costs its events, and no number comes again under the same id", async (t) => {
+test("an unreadable event file loses its events, and no number is used again under the same log id", async (t) => {
   const directory = await folder(t);
   for (const vmId of ["first", "second"]) {
     const log = await open(directory);
@@ -40,7 +40,7 @@ test("an event file that the file system does not give costs its events, and no 
   }
 });
 
-test("events stay in memory where their directory cannot be used, and the files are as they were", async (t) => {
+test("events stay in memory where their directory cannot be used, and the files stay as they are", async (t) => {
   const directory = await folder(t);
   const before = await open(directory);
   before.append({ kind: "vm_defined", vmId: "kept" });
@@ -56,12 +56,12 @@ test("events stay in memory where their directory cannot be used, and the files 
   );
   assert.notEqual(log.logId, before.logId);
   for (let index = 0; index < 3; index += 1) log.append({ kind: "vm_defined" });
-  const told: number[] = [];
+  const received: number[] = [];
   for await (const event of log.subscribe({}, AbortSignal.timeout(60_000))) {
-    if (event.kind !== "overflow") told.push(event.sequence);
-    if (told.length === 3) break;
+    if (event.kind !== "overflow") received.push(event.sequence);
+    if (received.length === 3) break;
   }
-  assert.deepEqual(told, [1, 2, 3]);
+  assert.deepEqual(received, [1, 2, 3]);
   await log.tryAgain();
   assert.equal(log.failure.reason, "STATE_UNWRITABLE");
   const { logId } = log;
@@ -79,7 +79,7 @@ test("events stay in memory where their directory cannot be used, and the files 
   await after.flush();
 });
 
-test("a start ends where neither the host record nor the event log tells the agent's epoch", async (t) => {
+test("a start fails when neither the host record nor the event log has the agent's epoch", async (t) => {
   const directory = await folder(t);
   await writeFile(join(directory, "events"), "");
   const options = { directory, maxEvents: 9, agentEpoch: undefined, clock: systemClock, log: silentLog };

@@ -36,7 +36,7 @@ interface Change {
   readonly value: number | null;
 }
 
-test("compaction keeps what is live, also what is appended meanwhile, and bounds the file", async (t) => {
+test("compaction keeps live records, also those appended meanwhile, and bounds the file", async (t) => {
   const path = join(await folder(t), "j");
   const set = liveSet();
   const journal = await Journal.open(path, set.options);
@@ -60,7 +60,7 @@ test("compaction keeps what is live, also what is appended meanwhile, and bounds
   assert.deepEqual(await readdir(join(path, "..")), ["j"]);
 });
 
-test("a compaction that cannot be made costs nothing but space; one that a crash left is not taken for the journal", async (t) => {
+test("a failed compaction costs only space; one that a crash left is not read as the journal", async (t) => {
   const path = join(await folder(t), "j");
   const set = liveSet();
   await (await Journal.open(path, set.options)).close();

@@ -9,7 +9,7 @@ import { folder } from "../../../support/state/folder.ts";
 import { options, replayed } from "../../../support/state/journal-stage.ts";
 import { smallDisk } from "../../../support/small-disk.ts";
 
-test("a full disk refuses changes and says what to do; with space they go on, and nothing acknowledged is lost", async (t) => {
+test("a full disk refuses changes with a remedy; with space they go on, and nothing acknowledged is lost", async (t) => {
   const directory = await smallDisk(t);
   if (directory === undefined) return;
   const path = join(directory, "j");
@@ -35,10 +35,10 @@ test("a full disk refuses changes and says what to do; with space they go on, an
     (error) => (error as SocleError).kind === "exhausted",
   );
   await journal.tryAgain();
-  assert.equal(journal.failure.reason, "JOURNAL_FAILED", "it is full still");
+  assert.equal(journal.failure.reason, "JOURNAL_FAILED", "it is still full");
   await rm(join(directory, "filler"));
   await journal.tryAgain();
-  assert.equal(journal.failure, undefined, "there is space, though nobody changes anything");
+  assert.equal(journal.failure, undefined, "there is space, without a change by any caller");
   await journal.append("again");
   kept.push("again");
   await journal.close();
@@ -51,7 +51,7 @@ const isFailed = (error: unknown): boolean =>
 const isUnknown = (error: unknown): boolean =>
   error instanceof SocleError && error.kind === "outcome_unknown" && error.reason === "JOURNAL_FAILED";
 
-test("what a failed sync refuses is not read back, and every append after it is refused for good", async (t) => {
+test("a record refused by a failed sync is not read back, and every later append is refused for good", async (t) => {
   const path = join(await folder(t), "j");
   const journal = await Journal.open(path, options);
   await journal.append("kept");
@@ -70,7 +70,7 @@ test("what a failed sync refuses is not read back, and every append after it is 
   assert.deepEqual(await replayed(path), ["kept"]);
 });
 
-test("a disk that is full at the sync is failed for good: its pages may be gone", async (t) => {
+test("a disk that is full at the sync fails for good: its pages may be gone", async (t) => {
   const path = join(await folder(t), "j");
   const journal = await Journal.open(path, options);
   const { failing, restore } = await failingDisk(t, { code: "ENOSPC" });
@@ -83,7 +83,7 @@ test("a disk that is full at the sync is failed for good: its pages may be gone"
   assert.deepEqual(await replayed(path), []);
 });
 
-test("where what a failed sync left cannot be cut off, the answer is outcome_unknown; what waited is refused", async (t) => {
+test("where records of a failed sync cannot be cut off, the outcome is unknown; waiting ones are refused", async (t) => {
   for (const call of ["truncate", "datasync"] as const) {
     const path = join(await folder(t), "j");
     const journal = await Journal.open(path, options);
@@ -121,7 +121,7 @@ test("records that a failed sync left in memory are on the disk before they are 
   await assert.rejects(
     Journal.open(path, options),
     (error) => (error as SocleError).reason === "JOURNAL_UNREADABLE",
-    "it is not acted by what may be gone tomorrow",
+    "nothing acts on a record that may be lost",
   );
   disk.restore();
   assert.deepEqual(await replayed(path), ["left"]);
@@ -152,7 +152,7 @@ test("a journal that is deleted, moved or replaced is noticed before the next re
   }
 });
 
-test("a copy that is put in the journal's place while a record is synced leaves the outcome of that record unknown", async (t) => {
+test("a copy that replaces the journal during a sync leaves the outcome of that record unknown", async (t) => {
   const base = await folder(t);
   const [directory, copy] = [join(base, "state"), join(base, "copy")];
   await mkdir(directory);

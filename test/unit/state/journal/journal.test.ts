@@ -8,7 +8,7 @@ import { Journal } from "../../../../agent/state/journal/journal.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { options, replayed, killedJournal, isCorrupt, names } from "../../../support/state/journal-stage.ts";
 
-test("what was appended is read back in order, lazily appended records among the others", async (t) => {
+test("appended records are read back in order, lazily appended ones among them", async (t) => {
   const path = join(await folder(t), "j");
   const journal = await Journal.open(path, options);
   const written: unknown[] = [];
@@ -24,7 +24,7 @@ test("what was appended is read back in order, lazily appended records among the
   await assert.rejects(journal.append("late"), (error) => (error as SocleError).reason === "AGENT_STOPPING");
 });
 
-test("all who wait share a sync: a thousand appends at once take a few", async (t) => {
+test("waiting appends share a sync: a thousand at once need a few", async (t) => {
   const path = join(await folder(t), "j");
   const journal = await Journal.open(path, options);
   const syncs = await syncsDuring(() =>
@@ -53,7 +53,7 @@ async function syncsDuring(work: () => Promise<unknown>): Promise<number> {
   return count;
 }
 
-test("cut at every byte: each record that is whole is kept, the torn one is cut off, and appending goes on", async (t) => {
+test("a journal cut at any byte keeps each complete record, cuts off the torn one, and accepts appends", async (t) => {
   const path = join(await folder(t), "j");
   const whole = await killedJournal(
     path,
@@ -78,7 +78,7 @@ test("cut at every byte: each record that is whole is kept, the torn one is cut 
   }
 });
 
-test("bits flipped in every byte: no record is ever altered, and none that was promised is lost unsaid", async (t) => {
+test("a flipped bit never alters a record, and never loses an acknowledged one unnoticed", async (t) => {
   const path = join(await folder(t), "j");
   const groups = [["a", "b"], ["c"], ["d", "e"]];
   const whole = await killedJournal(path, groups);
@@ -94,7 +94,7 @@ test("bits flipped in every byte: no record is ever altered, and none that was p
     try {
       const records = await replayed(path);
       assert.deepEqual(records, all, at);
-      assert.ok(byte >= seal, `${at} is of a record that was promised`);
+      assert.ok(byte >= seal, `${at} belongs to an acknowledged record`);
     } catch (thrown) {
       if (!isCorrupt(thrown)) throw thrown;
       assert.ok(byte < seal, `${at} may be torn`);
@@ -103,7 +103,7 @@ test("bits flipped in every byte: no record is ever altered, and none that was p
   }
 });
 
-/** Where the last line begins, which promises nothing itself. */
+/** The start of the last line, which acknowledges nothing itself. */
 const sealOf = (whole: Buffer): number => whole.lastIndexOf("\n", whole.length - 2) + 1;
 
 test("after a clean stop any flipped bit is damage, also in the last record", async (t) => {
@@ -119,7 +119,7 @@ test("after a clean stop any flipped bit is damage, also in the last record", as
   }
 });
 
-test("the error names the record, the byte and what to do, and the file is left as it is", async (t) => {
+test("the error names the record, the byte and the remedy, and the file stays as it is", async (t) => {
   const path = join(await folder(t), "j");
   const whole = await killedJournal(path, [["a"], ["b"], ["c"]]);
   const broken = Buffer.from(whole);
@@ -140,13 +140,13 @@ test("the error names the record, the byte and what to do, and the file is left 
   assert.deepEqual(await readFile(path), broken);
 });
 
-test("a group whose pages reached the disk out of order is torn, not corrupt: nobody was promised it", async (t) => {
+test("a group whose pages reached the disk out of order is torn, not corrupt: it was not acknowledged", async (t) => {
   const path = join(await folder(t), "j");
   const group = Array.from({ length: 5 }, (_, index) => `${index} ${"x".repeat(3000)}`);
   const killed = await killedJournal(path, [["kept"], group]);
   const whole = killed.subarray(0, sealOf(killed));
   const start = whole.indexOf('"0 xxx');
-  // A page that never arrived reads as zeros, the pages behind it are there.
+  // A page that never arrived reads as zeros, the pages behind it exist.
   const page = Buffer.from(whole).fill(0, start + 3500, start + 5500);
   await writeFile(path, page);
   assert.deepEqual(await replayed(path), ["kept", group[0]]);
@@ -158,7 +158,7 @@ test("a group whose pages reached the disk out of order is torn, not corrupt: no
   await assert.rejects(replayed(path), isCorrupt);
 });
 
-test("garbage behind the last record is cut off, however long", async (t) => {
+test("garbage behind the last record is cut off, at any length", async (t) => {
   const path = join(await folder(t), "j");
   const whole = await killedJournal(path, [["a"]]);
   for (const garbage of ["\n", "\n\n\0\0\n", "nonsense\nmore\n", Buffer.alloc(6 * 1024 * 1024, 0x41)]) {
@@ -174,7 +174,7 @@ test("garbage behind the last record is cut off, however long", async (t) => {
   }
 });
 
-test("a tail of zeros, as a preallocated block reads after a power cut, is cut off", async (t) => {
+test("a tail of zeros, which a preallocated block gives after a power cut, is cut off", async (t) => {
   const path = join(await folder(t), "j");
   const whole = await killedJournal(path, [["a"], ["b"], ["c"]]);
   await writeFile(path, whole);
@@ -194,7 +194,7 @@ test("an empty file, another kind of journal and a newer version are refused", a
   await assert.rejects(replayed(path), (error) => (error as SocleError).kind === "unavailable");
 });
 
-test("a record too large is refused and the journal goes on", async (t) => {
+test("a record that is too large is refused and the journal goes on", async (t) => {
   const path = join(await folder(t), "j");
   const journal = await Journal.open(path, options);
   await assert.rejects(

@@ -1,4 +1,4 @@
-// An older copy of a state directory in the place of that directory, over one libvirt's secrets.
+// An older copy of a state directory in that directory's place, over one libvirt's secrets.
 import assert from "node:assert/strict";
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ async function agent(
   const config = { ...defaults, state: { ...defaults.state, directory } };
   const basis = { config, version: "test", environment: {}, clock, log };
   const state = await openState(basis);
-  // The lease uses this much of it.
+  // The fields that the lease uses.
   const lease = buildLease({ ...basis, clock: leaseClock }, state, {
     libvirt: store.calls as unknown as libvirt.Libvirt,
     revocations,
@@ -61,7 +61,7 @@ async function putInPlace(copy: string, directory: string): Promise<void> {
   await rename(copy, directory);
 }
 
-/** An operation is in the copy without its end, which the agent has shown since. */
+/** The copy has an operation without its end, which the agent has published since. */
 async function copyWithoutEnd(t: TestContext): Promise<{
   directory: string;
   copy: string;
@@ -81,7 +81,7 @@ async function copyWithoutEnd(t: TestContext): Promise<{
 }
 
 for (const when of ["while the agent runs", "while it is stopped"])
-  test(`an operation whose end was shown is outdated in a copy that takes the state's place ${when}`, async (t) => {
+  test(`an operation with a published end is outdated in a copy that replaces the state ${when}`, async (t) => {
     const { directory, copy, store, first, id: open } = await copyWithoutEnd(t);
     if (when === "while the agent runs") await putInPlace(copy, directory);
     await first.stop();
@@ -94,7 +94,7 @@ for (const when of ["while the agent runs", "while it is stopped"])
     await second.stop();
   });
 
-test("a request whose sync failed is outcome_unknown where libvirt refuses the mark", async (t) => {
+test("a request whose sync failed is outcome_unknown where libvirt refuses the watermark", async (t) => {
   const store = new SecretStore();
   const { state, stop } = await agent(t, join(await folder(t), "state"), store);
   store.refusals = 9;
@@ -106,7 +106,7 @@ test("a request whose sync failed is outcome_unknown where libvirt refuses the m
   await stop();
 });
 
-test("a copy whose journal cannot be read is known as older still once it can be", async (t) => {
+test("a copy with an unreadable journal still counts as older once it can be read", async (t) => {
   const { directory, copy, store, first, id } = await copyWithoutEnd(t);
   await first.stop();
   await putInPlace(copy, directory);
@@ -129,7 +129,7 @@ test("a copy whose journal cannot be read is known as older still once it can be
   await third.stop();
 });
 
-test("an older copy whose record cannot be written begins its event log anew once, however often it is tried", async (t) => {
+test("an older copy whose record cannot be written begins its event log anew once, at any number of tries", async (t) => {
   const base = await folder(t);
   const [directory, copy] = [join(base, "state"), join(base, "copy")];
   const store = new SecretStore();
@@ -160,7 +160,7 @@ test("an older copy whose record cannot be written begins its event log anew onc
   await stop();
 });
 
-test("a state directory that comes back after another one begins its event log anew; a new one does not", async (t) => {
+test("a state directory that returns after another one begins its event log anew; a new one does not", async (t) => {
   const base = await folder(t);
   const [directory, other] = [join(base, "state"), join(base, "other")];
   const store = new SecretStore();
@@ -181,7 +181,10 @@ test("a state directory that comes back after another one begins its event log a
 
 const raisedBy = { name: "scheduler-1", role: "scheduler" };
 
-/** A state with control epoch 1, its copy, and then `change` in the state alone. Returns the agent that starts from the copy. */
+/**
+ * A state with control epoch 1, its copy, and then `change` in the state alone. Returns the agent that starts
+ * from the copy.
+ */
 async function afterRollback(
   t: TestContext,
   change: (state: State, store: SecretStore) => Promise<unknown>,
@@ -195,7 +198,7 @@ async function afterRollback(
   await first.state.controlEpochs.raise(1, raisedBy);
   await cp(directory, copy, { recursive: true, verbatimSymlinks: true });
   await change(first.state, store);
-  // As a kill leaves it: what the lease has now was written before.
+  // As after a kill: the lease's values were written before.
   const lease = store.xml;
   await first.stop();
   store.xml = lease;
@@ -204,7 +207,7 @@ async function afterRollback(
   return await start(directory, store);
 }
 
-test("a control epoch that was accepted fences in an older copy of the state too", async (t) => {
+test("an accepted control epoch fences in an older copy of the state too", async (t) => {
   const { state, stop } = await afterRollback(t, (before) => before.controlEpochs.raise(7, raisedBy));
   await assert.rejects(state.controlEpochs.raise(1, raisedBy), { reason: "CONTROL_EPOCH_STALE" });
   await state.controlEpochs.raise(7, raisedBy);
@@ -222,7 +225,7 @@ test("an administrator's reset holds in an older copy of the state too", async (
 });
 
 for (const [what, decide, fence] of [
-  ["a scheduler that was accepted", (state: State) => state.controlEpochs.raise(7, raisedBy), [7, 1]],
+  ["an accepted scheduler's epoch", (state: State) => state.controlEpochs.raise(7, raisedBy), [7, 1]],
   ["an administrator's reset", (state: State) => state.controlEpochs.reset(2), [2, 2]],
 ] as const)
   test(`${what} in an older copy while libvirt was away is not undone by the lease`, async (t) => {
@@ -288,7 +291,7 @@ test("a raise is not refused while libvirt is away or does not answer, and reach
   await state.close();
 });
 
-test("a lost host.json that is written anew by hand takes the control epoch of the lease", async (t) => {
+test("a lost host.json that is rewritten by hand takes the control epoch of the lease", async (t) => {
   const directory = join(await folder(t), "state");
   const store = new SecretStore();
   const first = await agent(t, directory, store);
@@ -301,7 +304,7 @@ test("a lost host.json that is written anew by hand takes the control epoch of t
   await eventually(() => second.lease.failure?.reason === "STATE_UNREADABLE", { what: "the refusal" });
   assert.match(second.lease.failure?.message ?? "", /see the condition StateUnreadable/);
   await second.stop();
-  assert.equal(store.xml, lease, "nothing in the lease is forgotten meanwhile");
+  assert.equal(store.xml, lease, "nothing in the lease is lost meanwhile");
   await writeFile(path, '{"version":1,"agentEpoch":9,"scheduling":{"state":"active","reason":""}}');
   const third = await agent(t, directory, store);
   await assert.rejects(third.state.controlEpochs.raise(1, raisedBy), { reason: "CONTROL_EPOCH_STALE" });

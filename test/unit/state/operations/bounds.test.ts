@@ -1,4 +1,4 @@
-// What one tenant may hold, and what a list costs whatever is kept.
+// How much one tenant may hold, and what a list costs at any number of kept operations.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { OperationTable } from "../../../../agent/state/operations/operation-table.ts";
@@ -10,7 +10,7 @@ import type { SocleError } from "../../../../agent/kernel/errors.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { done, open, refusedAs, request, soonMs } from "../../../support/state/operations-stage.ts";
 
-test("a tenant at its bound is refused, whoever asks for it; other tenants and other callers are not", async (t) => {
+test("a tenant at its bound is refused for every caller; other tenants and other callers are not", async (t) => {
   const operations = await open(await folder(t), { maxRetainedPerTenant: 4, maxRunningPerTenant: 2 });
   let count = 0;
   const begin = (tenant: string | undefined, more: object = {}) =>
@@ -18,7 +18,7 @@ test("a tenant at its bound is refused, whoever asks for it; other tenants and o
   const isRefused = refusedAs("exhausted", "TOO_MANY_OPERATIONS");
   await begin("red");
   await begin("red", { caller: "other" });
-  await assert.rejects(begin("red"), isRefused, "two are under way");
+  await assert.rejects(begin("red"), isRefused, "two are running");
   await assert.rejects(begin("red", { caller: "third" }), isRefused);
   await begin("blue");
   await begin(undefined);
@@ -31,7 +31,7 @@ test("a tenant at its bound is refused, whoever asks for it; other tenants and o
   await assert.rejects(begin("red"), isRefused, "four are kept");
   await begin("blue");
   const again = await operations.begin(request("request-1", { tenant: "red", vmId: "vm-1" }));
-  assert.equal(again.fresh, false, "a repeated request still has its operation");
+  assert.equal(again.fresh, false, "a repeated request still returns its operation");
   await operations.drain(0);
 });
 
@@ -48,7 +48,7 @@ test("the bound of a tenant holds over a restart", async (t) => {
   await operations.drain(0);
 });
 
-/** How many ids are looked at while `run` runs. */
+/** How many ids are read while `run` runs. */
 function visited(t: TestContext, run: () => unknown): number {
   let count = 0;
   const below = Reflect.get(OrderedIds.prototype, "below") as (bound: string) => Iterable<string>;
@@ -63,7 +63,7 @@ function visited(t: TestContext, run: () => unknown): number {
   return count;
 }
 
-test("a list visits no more than it shows, whatever is kept", (t) => {
+test("a list reads no more than it shows, however many are kept", (t) => {
   const table = new OperationTable({ retentionMs: 1e9, clock: systemClock });
   const operation = (at: number): Operation => ({
     id: `op-${String(at).padStart(6, "0")}`,
@@ -86,16 +86,16 @@ test("a list visits no more than it shows, whatever is kept", (t) => {
   const list = (selection: object, limit: number): number =>
     visited(t, () => assert.equal(table.list({ ...selection, limit }).length, limit));
   assert.equal(list({}, 100), 100);
-  assert.equal(list({ tenant: "small" }, 50), 50, "all there are, out of 50,000");
+  assert.equal(list({ tenant: "small" }, 50), 50, "all of them, out of 50,000");
   assert.equal(list({ onlyRunning: true }, 10), 10);
   assert.equal(list({ tenant: "small", onlyRunning: true }, 50), 50);
   assert.equal(list({ vmId: "vm-7" }, 10), 10);
   assert.equal(list({ vmId: "vm-7", tenant: "large" }, 10), 10);
   assert.equal(list({ vmId: "vm-0", tenant: "small" }, 50), 50, "beside 950 of another tenant on this id");
-  assert.equal(list({ tenant: "nobody" }, 0), 0);
+  assert.equal(list({ tenant: "green" }, 0), 0);
 });
 
-test("what a tenant's callers began leaves the provider room on the tenant's VMs, stops and others", async (t) => {
+test("operations of a tenant's callers leave the provider capacity on the tenant's VMs, for stops and others", async (t) => {
   const operations = await open(await folder(t), { maxRetainedPerTenant: 1000, maxRunningPerVm: 16 });
   let count = 0;
   const begin = (more: object) =>
@@ -118,7 +118,7 @@ test("what a tenant's callers began leaves the provider room on the tenant's VMs
   await operations.drain(0);
 });
 
-test("the configuration's quota goes before the usual bound, and its refusal names dimension and limit", async (t) => {
+test("the configured quota overrides the default bound, and its refusal names dimension and limit", async (t) => {
   const operations = await open(await folder(t), {
     quotaOf: (tenant) => ({ kept: tenant === "red" ? 2 : null, running: tenant === "blue" ? 1 : null }),
   });
@@ -140,7 +140,7 @@ test("the configuration's quota goes before the usual bound, and its refusal nam
   await operations.drain(0);
 });
 
-/** Ends `count` operations that the tenant's own caller began, one VM each. */
+/** Ends `count` operations that the tenant's own caller began, one per VM. */
 async function fill(operations: Operations, tenant: string, count: number, more: object = {}): Promise<void> {
   for (let at = 0; at < count; at += 1) {
     const own = { tenant, vmId: `${tenant}-${at}`, caller: `scheduler/${tenant}`, byTenant: true, ...more };
@@ -173,7 +173,7 @@ test("kept operations of ten tenants keep out neither another tenant nor the pro
   await operations.drain(soonMs);
 });
 
-test("operations that the provider began are not forgotten before their time, and neither are running ones", async (t) => {
+test("neither the provider's operations nor running ones are forgotten before their time", async (t) => {
   const operations = await open(await folder(t), { maxRetained: 4 });
   const own = { tenant: "red", byTenant: true, caller: "scheduler/red" };
   await done(operations, "provider", { tenant: "red", vmId: "a" });
@@ -190,7 +190,7 @@ test("operations that the provider began are not forgotten before their time, an
   await operations.drain(0);
 });
 
-test("a request id that was forgotten early is the newer operation's, also over a restart", async (t) => {
+test("a request id that was forgotten early belongs to the newer operation, also over a restart", async (t) => {
   const directory = await folder(t);
   const own = { tenant: "red", byTenant: true, caller: "scheduler/red", vmId: "a" };
   let operations = await open(directory, { maxRetained: 4 });

@@ -24,7 +24,7 @@ import {
   setClock,
 } from "../../../support/state/operations-stage.ts";
 
-test("once begin answered, the operation is on the disk; once its end is seen, so is the end", async (t) => {
+test("an operation is on the disk once begin has returned, and its end once it is visible", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const { operation } = await operations.begin(request("a"));
@@ -53,7 +53,7 @@ test("once begin answered, the operation is on the disk; once its end is seen, s
   await Promise.all([operations.drain(0), interrupted.drain(0), ended.drain(0)]);
 });
 
-test("what has no end is interrupted at the next start and can be settled; the request id still answers", async (t) => {
+test("an operation without an end is interrupted at the next start and can be settled; its request id stays", async (t) => {
   const directory = await folder(t);
   const before = await open(directory);
   const { operation } = await before.begin(request("a"));
@@ -87,7 +87,7 @@ test("what has no end is interrupted at the next start and can be settled; the r
   await last.drain(0);
 });
 
-test("ended operations and their ids are kept for the retention, over restarts, and no step of the clock ends it", async (t) => {
+test("ended operations and their ids are kept for the retention, over restarts and clock steps", async (t) => {
   const directory = await folder(t);
   const { clock, pass, stepWall } = setClock();
   const first = await open(directory, { clock });
@@ -142,7 +142,7 @@ test("a stepped wall clock forgets no operation before its time, over a restart 
   await dayLater.drain(0);
 });
 
-test("the journal is compacted under work, and says the same after it", async (t) => {
+test("the journal is compacted under load, and has the same content after it", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory, { compactAboveBytes: 50_000 });
   for (let i = 0; i < 40; i += 1) {
@@ -174,20 +174,20 @@ test("the journal is compacted under work, and says the same after it", async (t
   await after.drain(0);
 });
 
-test("drain takes no more, waits for what runs, and leaves the rest to the next start without another step", async (t) => {
+test("drain accepts no more, waits for running work, and leaves the rest to the next start", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const quick = (await operations.begin(request("quick"))).operation;
   const slow = (await operations.begin(request("slow"))).operation;
-  let letQuick = (): void => undefined;
-  let letSlow = (): void => undefined;
-  operations.run(quick, () => new Promise((resolve) => (letQuick = () => resolve({}))));
+  let endQuick = (): void => undefined;
+  let endSlow = (): void => undefined;
+  operations.run(quick, () => new Promise((resolve) => (endQuick = () => resolve({}))));
   let started = false;
   let aborted = false;
   const over = new Promise<void>((resolve) => {
     operations.run(slow, async (step, signal) => {
       try {
-        await step("define", () => new Promise<void>((let_) => (letSlow = let_)));
+        await step("define", () => new Promise<void>((finish) => (endSlow = finish)));
         await step("start", () => {
           started = true;
           return Promise.resolve();
@@ -202,9 +202,9 @@ test("drain takes no more, waits for what runs, and leaves the rest to the next 
   const draining = operations.drain(100);
   await assert.rejects(operations.begin(request("late")), refusedAs("unavailable", "AGENT_STOPPING"));
   assert.equal((await operations.begin(request("quick"))).fresh, false);
-  letQuick();
+  endQuick();
   await draining;
-  letSlow();
+  endSlow();
   await over;
   assert.equal(started, false);
   assert.equal(aborted, false);

@@ -52,7 +52,7 @@ test("while the outcome of an operation is unknown, others of its VM are refused
   await operations.drain(0);
 });
 
-test("an interrupted operation bars its VM from the next start on, until it has an end", async (t) => {
+test("an interrupted operation blocks its VM from the next start on, until it has an end", async (t) => {
   const directory = await folder(t);
   const before = await open(directory);
   const { operation } = await before.begin(request("a"));
@@ -69,7 +69,7 @@ test("an interrupted operation bars its VM from the next start on, until it has 
   await after.drain(0);
 });
 
-test("an operation that waited behind one whose outcome is unknown does not overtake it", async (t) => {
+test("an operation queued behind one with an unknown outcome does not overtake it", async (t) => {
   const operations = await open(await folder(t));
   const first = (await operations.begin(request("a"))).operation;
   const second = (await operations.begin(request("b"))).operation;
@@ -78,7 +78,7 @@ test("an operation that waited behind one whose outcome is unknown does not over
   assert.throws(() => operations.requireTurn(second), unsettledBy(first));
   let goOn: (result: Record<string, string>) => void = () => undefined;
   const { ended } = operations.run(first, () => new Promise((resolve) => (goOn = resolve)));
-  assert.throws(() => operations.requireTurn(second), unsettledBy(first), "it is being found out");
+  assert.throws(() => operations.requireTurn(second), unsettledBy(first), "its outcome is being confirmed");
   operations.requireTurn(first);
   goOn({});
   await ended;
@@ -86,7 +86,7 @@ test("an operation that waited behind one whose outcome is unknown does not over
   await operations.drain(0);
 });
 
-test("a new operation is refused while a newer one that passed it is unsettled; of resumed ones the oldest goes first", async (t) => {
+test("a new operation is refused while a newer one is unsettled; resumed ones run oldest first", async (t) => {
   const operations = await open(await folder(t));
   const waiting = (await operations.begin(request("a"))).operation;
   const passing = (await operations.begin(request("b"))).operation;
@@ -114,7 +114,7 @@ test("an operation has ended once its end is in the journal, also for the next s
   await after.drain(0);
 });
 
-test("an end that a full disk refuses is written later, and the work is not done again", async (t) => {
+test("an end that a full disk refuses is written later, and the work is not repeated", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   const operations = await open(disk);
@@ -157,7 +157,7 @@ test("an operation whose end is being written is neither run nor settled meanwhi
   await operations.drain(0);
 });
 
-test("a new operation sorts after the newest that its VM's domain has on record, also after a rollback", async (t) => {
+test("a new operation sorts after the newest in its VM's domain, also after a rollback", async (t) => {
   const newer = new OperationIds(() => Date.now() + 86_400_000).next();
   const operations = await open(await folder(t));
   const { operation } = await operations.begin(request("a", { newestOperation: newer }));
@@ -167,7 +167,7 @@ test("a new operation sorts after the newest that its VM's domain has on record,
   await operations.drain(0);
 });
 
-test("an id that no agent can have made moves no other", () => {
+test("an id that no agent can have created moves no other", () => {
   const ids = new OperationIds(() => 1_700_000_000_000);
   for (const id of ["ffffffff-ffff-7fff-bfff-ffffffffffff", "ffffffff-ffff-4fff-bfff-ffffffffffff", "x", ""])
     ids.startAfterSeen(id);
@@ -177,7 +177,7 @@ test("an id that no agent can have made moves no other", () => {
 const away = (): Promise<never> =>
   Promise.reject(new SocleError("outcome_unknown", "LIBVIRT_UNAVAILABLE", "libvirt is away"));
 
-test("an end is shown after beforeShown succeeds; a restart neither shows it sooner nor repeats the work", async (t) => {
+test("an end is visible after beforeShown succeeds; a restart neither shows it sooner nor repeats the work", async (t) => {
   const [directory, copy] = [await folder(t), await folder(t)];
   const seen: string[] = [];
   let isAway = true;
@@ -229,7 +229,7 @@ test("a decided end survives compaction and blocks no other operation of its VM"
   await next.drain(0);
 });
 
-test("an operation of an older copy of the state ends by what is found, whatever the copy says was decided", async (t) => {
+test("an operation of an older copy of the state ends by its observed state, whatever the copy decided", async (t) => {
   const directory = await folder(t);
   const first = await open(directory, { beforeShown: () => away });
   const { operation } = await first.begin(request("a"));
@@ -241,7 +241,7 @@ test("an operation of an older copy of the state ends by what is found, whatever
   await copy.drain(0);
 });
 
-test("what a person says of an operation of an older copy stands, however late it can be shown", async (t) => {
+test("a person's settlement of an operation of an older copy stands, however late it can be shown", async (t) => {
   const directory = await folder(t);
   let isAway = true;
   const copy = await open(directory, { beforeShown: () => () => (isAway ? away() : Promise.resolve()) });

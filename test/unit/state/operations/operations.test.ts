@@ -40,7 +40,7 @@ test("an operation runs, shows its steps and ends with the work's result", async
   assert.equal(operations.running, 0);
 });
 
-test("a work that fails leaves its error, its failed step and what was undone, also after a restart", async (t) => {
+test("failed work leaves its error, its failed step and its rollback, also after a restart", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const { operation } = await operations.begin(request("a"));
@@ -76,7 +76,7 @@ test("a work that fails leaves its error, its failed step and what was undone, a
   await again.drain(0);
 });
 
-test("an interrupted operation can be worked on again; its steps keep their places", async (t) => {
+test("an interrupted operation can be resumed; its steps keep their positions", async (t) => {
   const directory = await folder(t);
   const before = await open(directory);
   const { operation } = await before.begin(request("a"));
@@ -130,14 +130,14 @@ test("an unknown outcome is no end: it waits for settle, over a restart too", as
   await after.drain(0);
 });
 
-test("cancel is honest: cancelled when the work stopped, succeeded when it was too late, and never in a step", async (t) => {
+test("cancel ends as cancelled when the work stopped, as succeeded when too late, and never within a step", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const first = (await operations.begin(request("a"))).operation;
   let inStep = (): void => undefined;
-  let letGo = (): void => undefined;
+  let release = (): void => undefined;
   const reached = new Promise<void>((resolve) => (inStep = resolve));
-  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const held = new Promise<void>((resolve) => (release = resolve));
   operations.run(first, async (step) => {
     await step("define", async () => {
       inStep();
@@ -152,8 +152,8 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
   });
   await reached;
   assert.equal(operations.cancel(first.id, "anna").state, "running");
-  assert.equal(operations.cancel(first.id, "bert").cancelledBy, "anna", "who asked first");
-  letGo();
+  assert.equal(operations.cancel(first.id, "bert").cancelledBy, "anna", "the first caller that cancelled");
+  release();
   const cancelled = await operations.wait(first.id, soonMs, never);
   assert.equal(cancelled.state, "cancelled");
   assert.deepEqual(outcomes(cancelled), [["define", "undone"]]);
@@ -174,7 +174,7 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
   });
   operations.cancel(third.id, "anna");
   assert.equal((await operations.wait(third.id, soonMs, never)).state, "failed");
-  assert.throws(() => operations.cancel("nobody", "anna"), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  assert.throws(() => operations.cancel("unknown", "anna"), refusedAs("not_found", "OPERATION_NOT_FOUND"));
   const committed = (await operations.begin(request("e"))).operation;
   operations.run(committed, async (step, signal) => {
     step.commit();
@@ -206,7 +206,7 @@ test("cancel is honest: cancelled when the work stopped, succeeded when it was t
   await again.drain(0);
 });
 
-test("an operation is worked on once at a time, and never after its end", async (t) => {
+test("an operation runs once at a time, and never after its end", async (t) => {
   const operations = await open(await folder(t));
   const { operation } = await operations.begin(request("a"));
   let end: (result: Record<string, string>) => void = () => undefined;
@@ -220,7 +220,7 @@ test("an operation is worked on once at a time, and never after its end", async 
   await operations.drain(0);
 });
 
-test("operations are counted by kind and end since the start: those of the journal are not", async (t) => {
+test("operations are counted by kind and end since the start, without those of the journal", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   await done(operations, "a");
@@ -255,7 +255,7 @@ test("a cancel does not show an end that is not durable yet", async (t) => {
   await operations.drain(0);
 });
 
-test("nothing more is done for an operation that is outdated while it is worked on", async (t) => {
+test("an operation that becomes outdated while it runs does nothing more", async (t) => {
   let isOutdated = false;
   const operations = await open(await folder(t), { isOutdated: () => isOutdated });
   const { operation } = await operations.begin(request("a"));
@@ -271,7 +271,7 @@ test("nothing more is done for an operation that is outdated while it is worked 
   await operations.drain(0);
 });
 
-test("an operation that is not known any more is not wanted", async (t) => {
+test("a forgotten operation is not wanted", async (t) => {
   const operations = await open(await folder(t));
   const { operation } = await operations.begin(request("a"));
   assert.equal(operations.isWanted(operation.id), true);
@@ -279,13 +279,13 @@ test("an operation that is not known any more is not wanted", async (t) => {
   await operations.drain(0);
 });
 
-test("what an operation takes back ends with the agent, also while changes are refused", async (t) => {
+test("the rollback of an operation ends with the agent, also while changes are refused", async (t) => {
   const permit = new Permit();
   const operations = await open(await folder(t), { permit });
   const { operation } = await operations.begin(request("a"));
   const reasons: string[] = [];
-  let go = (): void => undefined;
-  const gone = new Promise<void>((resolve) => (go = resolve));
+  let continueWork = (): void => undefined;
+  const gone = new Promise<void>((resolve) => (continueWork = resolve));
   const { ended } = operations.run(operation, async (step) => {
     await step("one", nothing);
     permit.refuse("lease", new SocleError("conflict", "HYPERVISOR_IN_USE", "another agent"));
@@ -301,7 +301,7 @@ test("what an operation takes back ends with the agent, also while changes are r
   });
   await new Promise(setImmediate);
   await operations.drain(0);
-  go();
+  continueWork();
   await ended;
   assert.deepEqual(reasons, ["HYPERVISOR_IN_USE", "AGENT_STOPPING"]);
 });

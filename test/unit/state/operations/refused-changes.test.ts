@@ -1,4 +1,4 @@
-// What was refused is not found by the next start, and what may be found was not called refused.
+// The next start does not find a refused operation, and an operation it may find was not refused.
 import assert from "node:assert/strict";
 import { cp, mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { killed, nothing, open, refusedAs, request } from "../../../support/stat
 const refused = refusedAs("unavailable", "JOURNAL_FAILED");
 const unknown = refusedAs("outcome_unknown", "JOURNAL_FAILED");
 
-test("an operation that a failed sync refused is not carried out by the next start", async (t) => {
+test("an operation that a failed sync refused is not executed by the next start", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const { failing, restore } = await failingDisk(t);
@@ -31,7 +31,7 @@ test("an operation that a failed sync refused is not carried out by the next sta
   await after.drain(0);
 });
 
-test("an operation that may be found by the next start is outcome_unknown, however often it is asked for", async (t) => {
+test("an operation that the next start may find is outcome_unknown at every query", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const { failing, restore } = await failingDisk(t);
@@ -77,13 +77,13 @@ async function orderOfRefusal(
   await assert.rejects(operations.begin(request("a")), answer);
   order.push("answered");
   restore();
-  // Nothing of it was in the file: it needs no mark.
+  // None of it was in the file: it needs no mark.
   await assert.rejects(operations.begin(request("b")), refused);
   await operations.drain(0);
   return order;
 }
 
-test("a request of which no copy can have a whole record is refused, whatever the mark", async (t) => {
+test("a request that no copy can contain completely is refused, whatever the mark", async (t) => {
   const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
   const operations = await open(await folder(t), { beforeRefused });
   const { failing } = await failingDisk(t, { code: "EROFS" });
@@ -92,19 +92,19 @@ test("a request of which no copy can have a whole record is refused, whatever th
   await operations.drain(0);
 });
 
-test("a full disk that tore a request behind a whole record of progress refuses it for certain, and passes", async (t) => {
+test("a full disk that tore a request behind a complete progress record refuses it definitely, and recovers", async (t) => {
   const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
   const operations = await open(await folder(t), { beforeRefused });
   const { operation } = await operations.begin(request("a"));
-  let go = (): void => undefined;
-  const gone = new Promise<void>((resolve) => (go = resolve));
+  let release = (): void => undefined;
+  const gone = new Promise<void>((resolve) => (release = resolve));
   const { ended } = operations.run(operation, async (step) => {
     await gone;
     return await step("one", nothing);
   });
   const { failing, restore } = await failingDisk(t, { code: "ENOSPC", tornWrites: 300 });
   failing.write = true;
-  go();
+  release();
   await Promise.resolve();
   await assert.rejects(
     operations.begin(request("b", { vmId: "other", intent: "x".repeat(1000) })),
@@ -117,7 +117,7 @@ test("a full disk that tore a request behind a whole record of progress refuses 
   await operations.drain(0);
 });
 
-test("after requests of unknown outcome the journal takes no more until a restart has read it", async (t) => {
+test("after requests of unknown outcome the journal accepts no more until a restart has read it", async (t) => {
   const directory = await folder(t);
   const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
   const operations = await open(directory, { beforeRefused });
@@ -134,7 +134,7 @@ test("after requests of unknown outcome the journal takes no more until a restar
   await after.drain(0);
 });
 
-test("ends that are refused are written once there is space, also where an older copy may have them", async (t) => {
+test("refused ends are written once there is space, also where an older copy may have them", async (t) => {
   const beforeRefused = (): Promise<void> => Promise.reject(new Error("libvirt is away"));
   const operations = await open(await folder(t), { beforeRefused });
   const begun = ["a", "b"].map((id) => operations.begin(request(id, { vmId: id })));
@@ -149,7 +149,7 @@ test("ends that are refused are written once there is space, also where an older
   await operations.drain(0);
 });
 
-test("a request whose sync fails while a copy with it is put in the state's place is outcome_unknown", async (t) => {
+test("a request whose sync fails while a copy with it replaces the state is outcome_unknown", async (t) => {
   const base = await folder(t);
   const [directory, copy] = [join(base, "state"), join(base, "copy")];
   await mkdir(directory);
@@ -166,7 +166,7 @@ test("a request whose sync fails while a copy with it is put in the state's plac
   await operations.drain(0);
 });
 
-test("a settlement that waits while the compacted journal takes over is not in that before it is written", async (t) => {
+test("a settlement that waits while the compacted journal takes over is not in it before it is written", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory, { compactAboveBytes: 2_500_000 });
   const padding = "x".repeat(250_000);
@@ -178,7 +178,7 @@ test("a settlement that waits while the compacted journal takes over is not in t
   const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /operations\.journal$/ });
   await operations.begin(request("large", { intent: padding, vmId: "large" }));
   let settled: Promise<unknown> = Promise.resolve();
-  // The snapshot of what is live has not come to the operation yet, and is written while this sync lasts.
+  // The snapshot of live records has not reached the operation yet, and is written while this sync lasts.
   failing.datasync = async () => {
     settled = assert.rejects(
       operations.settle(operation.id, { state: "succeeded" }),
@@ -222,7 +222,7 @@ test("an operation refused while the journal is compacted is not in the compacte
   const operations = await open(directory, { compactAboveBytes: 4096 });
   const { failing, restore } = await failingDisk(t, { code: "ENOSPC", of: /operations\.journal$/ });
   const { ino } = await stat(join(directory, "operations.journal"));
-  // Its write fails while the snapshot of what is live is made.
+  // Its write fails while the snapshot of live records is taken.
   const large = operations.begin(request("large", { intent: padding, vmId: "large" }));
   const full = large.then(async () => {
     failing.write = 2;
@@ -282,7 +282,7 @@ const held = (book: ReservationBook): Reservation => ({
   createdAtMs: 0,
 });
 
-test("a reservation that was refused is not held by the next start; one that may be is asked for in vain until then", async (t) => {
+test("a refused reservation is not held by the next start; an undecided one stays unavailable until then", async (t) => {
   for (const isCertain of [true, false]) {
     const directory = await folder(t);
     const book = await openBook(directory);

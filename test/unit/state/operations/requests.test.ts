@@ -16,7 +16,7 @@ import {
   setClock,
 } from "../../../support/state/operations-stage.ts";
 
-test("one id is one operation: at the same time, after its end, per caller; another body is refused", async (t) => {
+test("one request id is one operation per caller, concurrently and after its end; another body is refused", async (t) => {
   const operations = await open(await folder(t));
   const answers = await Promise.all([
     operations.begin(request("a")),
@@ -33,13 +33,13 @@ test("one id is one operation: at the same time, after its end, per caller; anot
   const reused = refusedAs("conflict", "REQUEST_ID_REUSED");
   await assert.rejects(operations.begin(request("a", { fingerprint: "other" })), reused);
   await assert.rejects(operations.begin(request("a", { kind: "STOP_VM" })), reused);
-  // No pair of caller and id runs into another: "b c" + "d" is not "b" + "c d".
+  // No two pairs of caller and id collide: "b c" + "d" is not "b" + "c d".
   assert.equal((await operations.begin(request("b", { caller: "c d" }))).fresh, true);
   assert.equal((await operations.begin(request("b", { caller: "d" }))).fresh, true);
   await operations.drain(0);
 });
 
-test("odd request ids are refused with the field named", async (t) => {
+test("invalid request ids are refused with the field's name", async (t) => {
   const operations = await open(await folder(t));
   for (const requestId of ["", "x".repeat(129), "two words", "é", "line\n", "\0"]) {
     await assert.rejects(operations.begin(request(requestId)), (error) => {
@@ -52,7 +52,7 @@ test("odd request ids are refused with the field named", async (t) => {
   await operations.drain(0);
 });
 
-test("lists are newest first, filtered, and their pages stay stable while operations come and go", async (t) => {
+test("lists are newest first and filtered, and their pages stay stable while operations come and go", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
   const ids: string[] = [];
@@ -91,7 +91,7 @@ test("lists are newest first, filtered, and their pages stay stable while operat
   await after.drain(0);
 });
 
-test("wait answers at the end, at its time with what is then, or with the caller's abort", async (t) => {
+test("wait returns at the end, at its deadline with the current state, or with the caller's abort", async (t) => {
   const operations = await open(await folder(t));
   const { operation } = await operations.begin(request("a"));
   let end: (result: Record<string, string>) => void = () => undefined;
@@ -104,11 +104,11 @@ test("wait answers at the end, at its time with what is then, or with the caller
   const waits = [operations.wait(operation.id, soonMs, never), operations.wait(operation.id, 1e12, never)];
   end({});
   for (const { state } of await Promise.all(waits)) assert.equal(state, "succeeded");
-  await assert.rejects(operations.wait("nobody", 1, never), refusedAs("not_found", "OPERATION_NOT_FOUND"));
+  await assert.rejects(operations.wait("unknown", 1, never), refusedAs("not_found", "OPERATION_NOT_FOUND"));
   await operations.drain(0);
 });
 
-test("those who watch see the begin, each step and the end, in order", async (t) => {
+test("watchers see the begin, each step and the end, in order", async (t) => {
   const operations = await open(await folder(t));
   const end = new AbortController();
   const changes = operations.watch(end.signal);
@@ -125,7 +125,7 @@ test("those who watch see the begin, each step and the end, in order", async (t)
   await operations.drain(0);
 });
 
-test("too many are refused with a time to come back; nothing is forgotten early for them", async (t) => {
+test("too many operations are refused with a time to retry; none is forgotten early for them", async (t) => {
   const { clock, pass } = setClock();
   const operations = await open(await folder(t), { clock, maxRetained: 5, maxRunning: 3 });
   const isTooMany = (error: unknown): boolean =>
@@ -148,7 +148,7 @@ test("too many are refused with a time to come back; nothing is forgotten early 
   await operations.drain(0);
 });
 
-test("one caller's operations leave room for another's, and stops have room when nothing else has", async (t) => {
+test("one caller's operations leave capacity for another's, and stops have capacity when nothing else has", async (t) => {
   const directory = await folder(t);
   const operations = await Operations.open({
     directory,

@@ -9,7 +9,7 @@ import { Position } from "../../../../agent/state/records/position.ts";
 import { failingDisk } from "../../../support/state/failing-disk.ts";
 import { folder } from "../../../support/state/folder.ts";
 
-test("the epoch counts every start, the operator's word outlives them", async (t) => {
+test("the epoch counts every start, and the operator's settings outlive them", async (t) => {
   const directory = await folder(t);
   const first = await HostRecord.open(directory);
   assert.equal(first.agentEpoch, 1);
@@ -23,7 +23,7 @@ test("the epoch counts every start, the operator's word outlives them", async (t
   assert.equal((await stat(join(directory, "host.json"))).mode & 0o777, 0o600);
 });
 
-test("the host's id is kept, once it is decided", async (t) => {
+test("the host's id is kept once it is decided", async (t) => {
   const directory = await folder(t);
   const first = await HostRecord.open(directory);
   assert.equal(first.hostId, undefined);
@@ -55,7 +55,7 @@ test("a control epoch that could not be written is written with the next", async
   assert.equal((await HostRecord.open(directory)).controlEpoch, 3);
 });
 
-test("every bit of the file counts: one that is flipped is refused, or changes nothing", async (t) => {
+test("every flipped bit of the file is refused or has no effect", async (t) => {
   const directory = await folder(t);
   const first = await HostRecord.open(directory);
   await first.setHostId("0d7d2a08-6c56-4d36-8f0e-4b2a4f3a9a11");
@@ -77,7 +77,7 @@ test("every bit of the file counts: one that is flipped is refused, or changes n
   }
 });
 
-test("a lower control epoch that was refused is in no other change, and none after a restart", async (t) => {
+test("a refused lower control epoch is in no other change, and none after a restart", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
   await record.raiseControlEpoch(100);
@@ -99,7 +99,7 @@ test("a lower control epoch that was refused is in no other change, and none aft
   assert.deepEqual([record.controlEpoch, (await HostRecord.open(directory)).controlEpoch], [5, 5]);
 });
 
-test("a control epoch found elsewhere is taken where it is later: after more resets, or higher after as many", async (t) => {
+test("a control epoch found elsewhere counts if it is later: after more resets, or higher after as many", async (t) => {
   for (const [own, resets, found, isOwn, expected] of [
     [1, 0, { epoch: 7, resets: 0 }, true, { epoch: 7, resets: 0 }],
     [7, 0, { epoch: 1, resets: 0 }, true, { epoch: 7, resets: 0 }],
@@ -136,7 +136,7 @@ test("a lease with more resets undercuts no scheduler that was accepted in this 
   }
 });
 
-test("a reset in this run is later than the lease of before it, and not later than what came since", async (t) => {
+test("a reset in this run is later than the lease from before it, and not later than changes since", async (t) => {
   for (const [found, isBeforeThisRun, expected] of [
     [{ epoch: 9, resets: 0 }, true, { epoch: 4, resets: 1 }],
     [{ epoch: 9, resets: 1 }, true, { epoch: 4, resets: 2 }],
@@ -168,7 +168,7 @@ test("a raise during the write of a reset or of a lease's fence is written after
     [follow(50, 0), 60, 60, { epoch: 60, resets: 0 }],
     [follow(50, 2), 60, 60, { epoch: 60, resets: 2 }],
     [follow(6, 1), 40, 40, { epoch: 40, resets: 1 }],
-    // A raise to what is durable waits for no write, and the reset comes after it.
+    // A raise to the durable value waits for no write, and the reset comes after it.
     [reset, 40, 40, { epoch: 5, resets: 1 }],
   ] as const) {
     const directory = await folder(t);
@@ -223,7 +223,7 @@ test("a reset that is called during the write of a lease's fence comes after it"
   assert.deepEqual(record.controlFence, { epoch: 8, resets: 7 });
 });
 
-test("a record that is gone while the rest is there is not begun anew", async (t) => {
+test("a missing record is not created anew while the other files exist", async (t) => {
   const directory = await folder(t);
   await writeFile(join(directory, "operations.journal"), "");
   await assert.rejects(
@@ -232,7 +232,7 @@ test("a record that is gone while the rest is there is not begun anew", async (t
   );
 });
 
-test("what would not be read again is not written: an epoch above 2^53-1, or one that is no number", async (t) => {
+test("an epoch that would not be read again is not written: above 2^53-1, or not a number", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
   for (const epoch of [2 ** 53, 1.5, -1, NaN]) {
@@ -247,7 +247,7 @@ test("what would not be read again is not written: an epoch above 2^53-1, or one
   assert.equal((await HostRecord.open(directory)).scheduling.reason, "x");
 });
 
-test("words in quick succession end with the last, on the disk too", async (t) => {
+test("settings in quick succession end with the last, on the disk too", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
   await Promise.all(["a", "b", "c"].map((reason) => record.setScheduling({ state: "cordoned", reason })));
@@ -255,7 +255,7 @@ test("words in quick succession end with the last, on the disk too", async (t) =
   assert.equal((await HostRecord.open(directory)).scheduling.reason, "c");
 });
 
-test("a write that fails leaves the word as it was, and the next one may do", async (t) => {
+test("a failed write keeps the previous setting, and the next write may succeed", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
   await mkdir(join(directory, "host.json.new"));
@@ -269,7 +269,7 @@ test("a write that fails leaves the word as it was, and the next one may do", as
   assert.equal(record.scheduling.reason, "y");
 });
 
-test("a record that is taken away or replaced under the agent is not written over, and changes are refused", async (t) => {
+test("a record that is removed or replaced under the agent is not overwritten, and changes are refused", async (t) => {
   for (const replace of [true, false]) {
     const directory = await folder(t);
     const path = join(directory, "host.json");
@@ -285,11 +285,11 @@ test("a record that is taken away or replaced under the agent is not written ove
     assert.equal(await readFile(path, "utf8").catch(() => "none"), replace ? "another's" : "none");
     await rename(join(directory, "kept"), path);
     await record.tryAgain();
-    assert.equal(record.failure, undefined, "it is there again as it was");
+    assert.equal(record.failure, undefined, "it is back as it was");
   }
 });
 
-test("a word whose rename may not be durable is outcome_unknown, and the next write decides it", async (t) => {
+test("a setting whose rename may not be durable is outcome_unknown, and the next write decides it", async (t) => {
   const directory = await folder(t);
   const record = await HostRecord.open(directory);
   const { failing } = await failingDisk(t);
@@ -303,7 +303,7 @@ test("a word whose rename may not be durable is outcome_unknown, and the next wr
   assert.equal((await HostRecord.open(directory)).scheduling.state, "active");
 });
 
-test("a damaged file is refused, not begun anew: an epoch must never come again", async (t) => {
+test("a damaged file is refused, not created anew: an epoch must never recur", async (t) => {
   const directory = await folder(t);
   for (const text of ["", "{", '{"version":2}', '{"version":1,"agentEpoch":-1}']) {
     await writeFile(join(directory, "host.json"), text);
@@ -315,7 +315,7 @@ test("a damaged file is refused, not begun anew: an epoch must never come again"
   }
 });
 
-test("the generation goes up with every change and followers see it", async () => {
+test("the generation rises with every change and followers see it", async () => {
   const position = new Position({ agentEpoch: 3 });
   const end = new AbortController();
   const changes = position.changes.subscribe(end.signal);
@@ -328,7 +328,7 @@ test("the generation goes up with every change and followers see it", async () =
   assert.deepEqual(seen, [1, 2]);
 });
 
-test("a file of an earlier version, with a checksum and without what came later, is read", async (t) => {
+test("a file of an earlier version, with a checksum and without later fields, is read", async (t) => {
   const directory = await folder(t);
   const earlier = { version: 1, agentEpoch: 4, scheduling: { state: "cordoned", reason: "disk" } };
   const sum = crc32(JSON.stringify(earlier)).toString(16).padStart(8, "0");

@@ -11,7 +11,9 @@ import { folder } from "../../../support/state/folder.ts";
 const inUse = (error: unknown): boolean =>
   error instanceof SocleError && error.kind === "conflict" && error.reason === "STATE_IN_USE";
 
-/** Another process that tries to open the directory: says "held" and stays, or its error's reason and ends. */
+/**
+ * Another process that tries to open the directory: prints "held" and stays, or its error's reason and ends.
+ */
 function otherAgent(t: TestContext, path: string): { answer: Promise<string>; kill: () => Promise<void> } {
   const module = new URL("../../../../agent/state/records/state-directory.ts", import.meta.url).href;
   const log = new URL("../../../../agent/kernel/log.ts", import.meta.url).href;
@@ -41,14 +43,14 @@ function otherAgent(t: TestContext, path: string): { answer: Promise<string>; ki
   };
 }
 
-test("a missing directory is made for this user alone", async (t) => {
+test("a missing directory is created for this user only", async (t) => {
   const path = join(await folder(t), "a", "b");
   const state = await openStateDirectory(path, silentLog);
   assert.equal((await stat(path)).mode & 0o777, 0o700);
   await state.release();
 });
 
-test("two agents never hold one directory; one that was killed does not keep the next out", async (t) => {
+test("two agents never hold one directory; a killed one does not keep the next out", async (t) => {
   const path = await folder(t);
   const first = otherAgent(t, path);
   assert.equal(await first.answer, "held");
@@ -66,7 +68,7 @@ test("two agents never hold one directory; one that was killed does not keep the
   assert.equal((await readdir(path)).length, 1);
 });
 
-test("of many who find a dead agent's lock at the same time, one gets it", async (t) => {
+test("one of many agents that find a dead agent's lock at the same time gets it", async (t) => {
   for (let round = 0; round < 20; round += 1) {
     const path = await folder(t);
     await writeFile(join(path, "lock.7"), "1 1 an-older-boot");
@@ -80,14 +82,14 @@ test("of many who find a dead agent's lock at the same time, one gets it", async
   }
 });
 
-test("a pid that now is another process's does not count as the holder", async (t) => {
+test("a pid that now belongs to another process does not count as the holder", async (t) => {
   const path = await folder(t);
   await writeFile(join(path, "lock.1"), `${process.pid} 1 00000000-0000-0000-0000-000000000000`);
   await (await openStateDirectory(path, silentLog)).release();
   assert.deepEqual(await readdir(path), ["lock.2"]);
 });
 
-test("a directory that cannot be used says which, for whom and what to do", async (t) => {
+test("a directory that cannot be used is reported with its path, its user and a remedy", async (t) => {
   const directory = await folder(t);
   await writeFile(join(directory, "file"), "");
   await assert.rejects(openStateDirectory(join(directory, "file", "state"), silentLog), (error) => {
@@ -98,7 +100,7 @@ test("a directory that cannot be used says which, for whom and what to do", asyn
   });
 });
 
-test("one that others may read or that is another's is used with a warning", async (t) => {
+test("a directory that others may read or own is used with a warning", async (t) => {
   const path = join(await folder(t), "state");
   await mkdir(path);
   await chmod(path, 0o755);
@@ -112,7 +114,7 @@ test("one that others may read or that is another's is used with a warning", asy
   assert.equal(warnings.length, process.geteuid?.() === 0 ? 2 : 1);
 });
 
-test("a directory that is deleted or replaced under the agent is noticed, and the other one is left alone", async (t) => {
+test("a directory that is deleted or replaced under the agent is noticed, and the other one stays as it is", async (t) => {
   const path = join(await folder(t), "state");
   const state = await openStateDirectory(path, silentLog);
   await rm(path, { recursive: true });
@@ -138,7 +140,7 @@ test("no second agent starts on the path of a living one whose directory was del
   await (await openStateDirectory(path, silentLog)).release();
 });
 
-test("a process of another user that claims the directory's name does not keep the agent out, one of its own does", async (t) => {
+test("another user's process that claims the directory's name does not keep the agent out, its own user's does", async (t) => {
   if (process.geteuid?.() !== 0) {
     t.skip("needs root to run a process of another user");
     return;

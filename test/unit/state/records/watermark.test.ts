@@ -1,4 +1,4 @@
-// How an older copy of a state directory is known: by a number in it that is never behind the one outside.
+// How an older copy of a state directory is detected: by a number in it that is never behind the one outside.
 import assert from "node:assert/strict";
 import { cp, mkdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { Watermark } from "../../../../agent/state/records/watermark.ts";
 import { failingDisk } from "../../../support/state/failing-disk.ts";
 import { folder } from "../../../support/state/folder.ts";
 
-/** What is written outside, in its order: with the number that the directory had then. */
+/** The values written outside, in order, with the directory's number at that time. */
 async function marked(t: TestContext) {
   const directory = await folder(t);
   const mark = await Watermark.open(directory);
@@ -22,7 +22,7 @@ async function marked(t: TestContext) {
   return { directory, mark, outside, reopen: () => Watermark.open(directory) };
 }
 
-test("the directory is never behind what is written outside, and keeps the number over a restart", async (t) => {
+test("the directory is never behind the outside value, and keeps the number over a restart", async (t) => {
   const { mark, outside, reopen } = await marked(t);
   assert.equal(mark.value, 0);
   for (let raises = 0; raises < 3; raises += 1) await mark.raise();
@@ -37,7 +37,7 @@ test("any number of concurrent raises share writes, and each has one that began 
   const { mark, outside } = await marked(t);
   const first = mark.raise();
   await new Promise(setImmediate);
-  // The first one's write is under way, and may be of before these calls.
+  // The first raise's write is in progress, and may be from before these calls.
   const later = Array.from({ length: 100 }, () => mark.raise());
   await first;
   const atFirst = mark.value;
@@ -46,7 +46,7 @@ test("any number of concurrent raises share writes, and each has one that began 
   assert.ok(outside.length <= 3, `${outside.length} writes for 101 raises`);
 });
 
-test("a failed write outside is the raise's, and the next one begins anew", async (t) => {
+test("a failed write outside fails its raise, and the next one begins anew", async (t) => {
   const { mark } = await marked(t);
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   let fails = true;
@@ -57,7 +57,7 @@ test("a failed write outside is the raise's, and the next one begins anew", asyn
   assert.equal(mark.value, 2);
 });
 
-test("before the number outside was compared, the one in the directory stays: a copy would not be older any more", async (t) => {
+test("until the number outside was compared, the one in the directory stays: a copy would not be older any more", async (t) => {
   const { mark, reopen } = await marked(t);
   const unread = new SocleError("unavailable", "LEASE_UNREADABLE", "not read yet");
   let isRead = false;
@@ -84,7 +84,7 @@ test("where the directory cannot be written the number stays, and the raise reje
   );
 });
 
-test("a copy that is put in the directory's place keeps its number", async (t) => {
+test("a copy that replaces the directory keeps its number", async (t) => {
   const base = await folder(t);
   const [directory, copy] = [join(base, "state"), join(base, "copy")];
   await mkdir(directory);
@@ -131,10 +131,10 @@ test("operations of an older state are outdated for good, and later ones never a
   );
   await next.outdate(old);
   await next.reach(7);
-  assert.deepEqual([next.value, next.isOutdated(newest)], [42, true], "neither goes down");
+  assert.deepEqual([next.value, next.isOutdated(newest)], [42, true], "neither decreases");
 });
 
-test("concurrent raises keep the operations that were outdated meanwhile", async (t) => {
+test("concurrent raises keep the operations that became outdated meanwhile", async (t) => {
   const { mark, reopen } = await marked(t);
   const newest = "00000002-0000-7000-8000-000000000000";
   await Promise.all([mark.raise(), mark.outdate(newest), mark.reach(41), mark.raise()]);
