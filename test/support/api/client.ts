@@ -13,7 +13,7 @@ import { loadContract } from "../../../agent/contract/load.ts";
 
 export const protos = loadContract(fileURLToPath(new URL("../../../proto", import.meta.url)));
 
-/** What a client needs of a method. */
+/** The parts of a method that a client needs. */
 type Callable<Request, Response> = Pick<
   MethodDefinition<Request, unknown, unknown, Response>,
   "path" | "requestSerialize" | "responseDeserialize"
@@ -35,10 +35,10 @@ export class ApiClient {
     method: Callable<Request, Response>,
     request: NoInfer<Request>,
     timeoutMs = 5000,
-    said: Readonly<Record<string, string | string[]>> = {},
+    headers: Readonly<Record<string, string | string[]>> = {},
   ): Promise<Response> {
     const metadata = new Metadata();
-    for (const [key, values] of Object.entries(said))
+    for (const [key, values] of Object.entries(headers))
       for (const value of [values].flat()) metadata.add(key, value);
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(

@@ -39,7 +39,7 @@ const limits = {
 /** The agent's services without their sockets: calls go straight to the handlers that gRPC would call. */
 export class DirectCalls {
   readonly #outbox = new Outbox(outboxBounds, clock);
-  /** By path. */
+  /** Handlers by path. */
   readonly #methods = new Map<
     string,
     { readonly definition: ServiceDefinition[string]; readonly handler: Handler }
@@ -106,15 +106,18 @@ export class DirectCalls {
     this.#outbox.close();
   }
 
-  /** Who calls from now on. */
+  /** The caller of the next calls. */
   readonly as: (role: Role) => void;
 
-  /** Of all methods, ascending. */
+  /** The durations of all methods, ascending. */
   get paths(): string[] {
     return [...this.#methods.keys()].sort();
   }
 
-  /** A call whose caller gives up as soon as it was received. `answered` runs when it is answered all the same. */
+  /**
+   * A call that its caller cancels as soon as it was received. `answered` runs if it is answered all the
+   * same.
+   */
   giveUp(path: string, request: object, answered: () => void): void {
     const { definition, handler } = this.#method(path);
     const { requestSerialize, requestDeserialize } = definition;
@@ -147,7 +150,7 @@ export class DirectCalls {
   }
 }
 
-/** As much of a grpc-js call as the handlers use. Its peer takes each message at once. */
+/** The parts of a grpc-js call that the handlers use. Its peer reads each message at once. */
 class DirectCall extends EventEmitter {
   readonly metadata = new Metadata();
   readonly cancelled = false;
@@ -188,7 +191,7 @@ class DirectCall extends EventEmitter {
     this.#end();
   }
 
-  /** Of a bidirectional stream. */
+  /** A bidirectional stream. */
   async *iterator(): AsyncGenerator<unknown, void, undefined> {
     yield await Promise.resolve(this.request);
   }

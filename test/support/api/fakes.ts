@@ -99,7 +99,7 @@ export const hostSnapshot: HostSnapshot = {
   scheduling: { state: "active", reason: "" },
 };
 
-/** A host that a test changes at will. */
+/** A host that a test changes. */
 export class FakeHost {
   readonly #changes = new Topic<void>();
   now: HostSnapshot = hostSnapshot;
@@ -156,7 +156,7 @@ export class FakeConsole implements ConsoleStream {
   #ended = false;
   #wake: () => void = () => undefined;
 
-  say(text: string): void {
+  print(text: string): void {
     this.#output.push(text);
     this.#wake();
   }

@@ -31,7 +31,7 @@ const inGroups = async (
   }
 };
 
-/** What the API's services stand on, with as much in it as an agent keeps. */
+/** The dependencies of the API's services, with as much in them as an agent keeps. */
 export async function fullAgent(t: TestContext) {
   const api = await startApi(t);
   const operations = await open(await folder(t), {

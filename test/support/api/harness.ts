@@ -38,20 +38,23 @@ export interface Harness {
   readonly events: EventLog;
   readonly position: Position;
   readonly api: ApiServer;
-  /** What its services stand on. */
+  /** The dependencies of its services. */
   readonly doors: Doors;
   readonly logged: Record<string, unknown>[];
-  /** What went into the audit log; a test may put another `record` in place of it. */
+  /** The audited entries; a test may replace `record`. */
   readonly audited: Act[];
   readonly audit: { -readonly [Name in keyof AuditDoor]: AuditDoor[Name] };
-  /** What the fake of vm/operations/vms.ts was asked, by method. */
-  readonly asked: [string, unknown, string][];
-  /** What a test puts in place of a door's method. */
+  /** The calls to the fake of vm/operations/vms.ts, by method. */
+  readonly requests: [string, unknown, string][];
+  /** A test's replacements of a service's methods. */
   readonly vms: { -readonly [Name in keyof Doors["vms"]]: Doors["vms"][Name] };
   stop(): Promise<void>;
 }
 
-/** An API server on a socket of its own, over real tables and logs, with fakes for what needs a hypervisor. */
+/**
+ * An API server on its own socket, over real tables and logs, with fakes for the parts that need a
+ * hypervisor.
+ */
 export async function startApi(
   t: TestContext,
   config: Partial<Config["api"]> = {},
@@ -81,10 +84,10 @@ export async function startApi(
     record: (act) => Promise.resolve(audited.push(act)),
   };
   const position = new Position({ agentEpoch: 7 });
-  const asked: Harness["asked"] = [];
+  const requests: Harness["requests"] = [];
   const mutate =
     (kind: string) => async (request: { requestId: string; behalf?: Behalf | undefined }, caller: string) => {
-      asked.push([kind, request, caller]);
+      requests.push([kind, request, caller]);
       const { requestId, behalf } = request;
       const begun = { requestId, caller, behalf, kind, vmId: "v", fingerprint: "f", intent: {} };
       return (await operations.begin(begun)).operation;
@@ -150,7 +153,7 @@ export async function startApi(
     await operations.drain(0);
     await events.flush();
   };
-  // In this order: an event that is still being written would make its directory anew.
+  // In this order: an event that is still being written would create its directory again.
   t.after(async () => {
     await stop();
     await rm(directory, { recursive: true, force: true });
@@ -173,13 +176,13 @@ export async function startApi(
     api,
     doors,
     ...logs,
-    asked,
+    requests,
     vms,
     stop,
   };
 }
 
-/** Control epochs in memory alone; `raised` lists each raise. */
+/** Control epochs in memory; `raised` lists each raise. */
 export function keptEpochs(from: number): Doors["controlEpochs"] & { readonly raised: number[] } {
   const raised: number[] = [];
   let controlEpoch = from;
@@ -212,7 +215,7 @@ export function keptEpochs(from: number): Doors["controlEpochs"] & { readonly ra
   };
 }
 
-/** Of a host with one cell of four CPUs, two of them dedicated, and 16 GiB. */
+/** The capacity of a host with one cell of four CPUs, two of them dedicated, and 16 GiB. */
 async function reservationsOf(directory: string, clock: Clock, log: Logger): Promise<Reservations> {
   const policy = {
     reservedCpus: 0,

@@ -9,7 +9,7 @@ export interface HostSize {
   readonly devices: number;
   readonly pools: number;
   readonly networks: number;
-  /** Of each condition. */
+  /** Subjects of each condition. */
   readonly subjects: number;
 }
 
@@ -26,7 +26,7 @@ export const largeSize: HostSize = {
 const listOf = <Item>(count: number, item: (at: number) => Item): Item[] =>
   Array.from({ length: count }, (_, at) => item(at));
 
-/** A host with much hardware, all conditions true of much of it, and the longest labels. */
+/** A host with much hardware, all conditions true of many parts, and the longest labels. */
 export function largeHost(size: HostSize = largeSize): HostSnapshot {
   const { cpusPerCell } = size;
   const cells = listOf(size.cells, (id) => {

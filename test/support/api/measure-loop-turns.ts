@@ -1,5 +1,5 @@
-// Run by loop-turns.test.ts in a process of its own: the test runner follows every promise, which takes more time than the
-// calls do. Prints as JSON how long each call holds the event loop on an agent that keeps much.
+// loop-turns.test.ts runs this in its own process: the test runner follows every promise, which takes more
+// time than the calls do. Prints as JSON how long each call holds the event loop on an agent that keeps much.
 import type { TestContext } from "node:test";
 import { vmToProto } from "../../../agent/api/convert/vm.ts";
 import type { Role } from "../../../agent/contract/methods.ts";
@@ -13,7 +13,7 @@ const PAGE = 250;
 interface Call {
   readonly request: object;
   readonly as?: Role;
-  /** A stream is left after so many. */
+  /** A stream ends after so many messages. */
   readonly messages?: number;
   /** Concurrent calls of one caller; 1 by default. */
   readonly atOnce?: number;
@@ -41,7 +41,7 @@ async function turnMs(work: () => Promise<unknown>): Promise<number> {
   return sum((turn) => turn ** 2) / sum((turn) => turn);
 }
 
-/** What other processes and collections of garbage add differs from round to round. */
+/** Other processes and garbage collection add a different time in each round. */
 async function leastOf(work: () => Promise<unknown>): Promise<number> {
   const turns: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) turns.push(await turnMs(work));
@@ -54,7 +54,7 @@ const served = Object.entries(protos)
   .flatMap(({ path }) => (path === undefined ? [] : [path]));
 
 const cleanups: (() => unknown)[] = [];
-// As much of a test as the stages use.
+// The parts of a test that the stages use.
 const t = { after: (cleanup: () => unknown) => cleanups.push(cleanup) } as unknown as TestContext;
 const { doors, audit, doneId, reservationId, api } = await fullAgent(t);
 const calls = new DirectCalls(doors, audit);
@@ -131,7 +131,7 @@ for (const [path, each] of Object.entries(table))
     calls.as(as);
     const askOne = async (): Promise<void> => {
       const fresh = "requestId" in request ? { ...request, requestId: `fresh-${(requests += 1)}` } : request;
-      // A refusal is an answer, too.
+      // A refusal counts as an answer.
       await calls.call(path, fresh, messages).catch(() => undefined);
     };
     const ask = async (): Promise<void> => {

@@ -9,11 +9,11 @@ export function framed(message: Buffer): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** A client that speaks HTTP/2 to the agent's socket, and does with its windows what it likes. */
+/** A client that speaks HTTP/2 to the agent's socket, and controls its own windows. */
 export class RawClient {
   readonly session: ClientHttp2Session;
 
-  /** `windowBytes`: what it takes of each stream's answer. */
+  /** `windowBytes`: the bytes that it accepts of each stream's reply. */
   constructor(t: TestContext, socketPath: string, windowBytes: number) {
     this.session = connectHttp2("http://localhost", {
       createConnection: () => connect(socketPath),
@@ -35,7 +35,7 @@ export class RawClient {
     return stream;
   }
 
-  /** The status of the call, in the headers where nothing else comes, or in the trailers. */
+  /** The status of the call, in the headers of a reply without a body, or in the trailers. */
   async status(path: string, message: Buffer): Promise<number> {
     const stream = this.begin(path, message);
     return await new Promise((resolve, reject) => {

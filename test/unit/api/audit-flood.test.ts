@@ -1,4 +1,4 @@
-// What one caller can add to the audit log and to the agent's own by calls that change nothing.
+// What one caller can add to the audit log and to the agent's log by calls that change nothing.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
@@ -11,7 +11,7 @@ const { StartVm, StopVm, CreateVm, GetVm } = protos.vms;
 const limits = (more: object) =>
   configSchema.parse({ api: { limits: { mutationsPerSecond: 1e6, controlsPerSecond: 1e6, ...more } } }).api;
 
-test("the largest field that is taken is cut in the audit log and in the agent's own", async (t) => {
+test("the largest accepted field is cut in the audit log and in the agent's log", async (t) => {
   const api = await startApi(t);
   api.vms.begin = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
   const client = new ApiClient(t, `unix:${api.socket}`);
@@ -25,7 +25,7 @@ test("the largest field that is taken is cut in the audit log and in the agent's
   assert.ok(api.audited.length > 0 && api.logged.length > 0);
 });
 
-test("changes that fail are recorded up to a budget, then refused before they are admitted", async (t) => {
+test("failed changes are audited up to a budget, then refused before admission", async (t) => {
   const config = limits({ failuresPerSecond: 0.1 });
   const api = await startApi(t, { limits: config.limits });
   const { begin } = api.vms;
@@ -43,11 +43,11 @@ test("changes that fail are recorded up to a budget, then refused before they ar
   assert.deepEqual([last?.code, last?.info.reason], [status.RESOURCE_EXHAUSTED, "AUDIT_BUDGET"]);
   assert.ok((last?.retryMs ?? 0) > 0);
 
-  // Stops have a budget of their own.
+  // Stops have their own budget.
   assert.equal((await client.call(StopVm, { requestId: "s", vm: "v" })).kind, "STOP_VM");
 });
 
-test("changes that succeed cost nothing of the budget; a request that is repeated does", async (t) => {
+test("successful changes take nothing from the budget; repeated requests do", async (t) => {
   const config = limits({ failuresPerSecond: 0.1 });
   const api = await startApi(t, { limits: config.limits });
   api.table.put(vm("v"));
@@ -62,7 +62,7 @@ test("changes that succeed cost nothing of the budget; a request that is repeate
   assert.ok(refused > 40, `${refused} were refused`);
 });
 
-test("refusals of a kind are one line a second in the agent's log, with the number of the others", async (t) => {
+test("refusals of one kind log one line a second, with the number of the others", async (t) => {
   const api = await startApi(t);
   api.vms.begin = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is no such VM"));
   const client = new ApiClient(t, `unix:${api.socket}`);
@@ -73,7 +73,7 @@ test("refusals of a kind are one line a second in the agent's log, with the numb
   assert.ok(lines.length >= 1 && lines.length <= seconds + 1, `${lines.length} lines in ${seconds} s`);
 });
 
-test("a budget fills up again", () => {
+test("a budget refills over time", () => {
   let nowMs = 0;
   const budget = new AuditBudget(1, { monotonicMs: () => nowMs });
   for (let at = 0; at < 300; at += 1) budget.charge("a", 1);
@@ -87,7 +87,7 @@ test("a budget fills up again", () => {
   assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET" });
 });
 
-test("consoles that are opened and closed again and again are recorded up to the budget", async (t) => {
+test("repeated console sessions are audited up to the budget", async (t) => {
   const api = await startApi(t, { limits: limits({ failuresPerSecond: 0.1, streamsPerSecond: 1e6 }).limits });
   api.table.put(vm("v"));
   api.vms.openConsole = () => Promise.resolve(new FakeConsole());

@@ -1,4 +1,4 @@
-// Which calls leave a trace in the audit log, and what it says.
+// Which calls are audited, and with which fields.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../agent/kernel/errors.ts";
@@ -8,7 +8,7 @@ import { eventually } from "../../support/wait.ts";
 
 const secret = "hunter2-s3cr3t";
 
-test("a mutation is in the audit log before it is begun, and its end behind it", async (t) => {
+test("a mutation is audited before it begins, and its end after it", async (t) => {
   const api = await startApi(t);
   api.table.put(vm("vm-1", { tenant: "red" }));
   const client = new ApiClient(t, `unix:${api.socket}`);
@@ -22,7 +22,7 @@ test("a mutation is in the audit log before it is begun, and its end behind it",
   };
   const call = client.call(protos.vms.StopVm, { requestId: "r-1", vm: "name-vm-1", force: true });
   await eventually(() => api.audited.length === 1);
-  assert.deepEqual(api.asked, [], "it is not begun while its admission is not on the disk");
+  assert.deepEqual(api.requests, [], "the mutation does not begin before its admission is on disk");
   admit();
   const operation = await call;
   const about = {
@@ -37,7 +37,7 @@ test("a mutation is in the audit log before it is begun, and its end behind it",
   ]);
 });
 
-test("where its admission cannot be recorded a mutation is refused and not begun, and reads go on", async (t) => {
+test("a mutation whose admission cannot be audited is refused, and reads go on", async (t) => {
   const api = await startApi(t);
   api.table.put(vm("vm-1"));
   api.audit.record = () => Promise.reject(new SocleError("exhausted", "AUDIT_FAILED", "the disk is full"));
@@ -45,7 +45,7 @@ test("where its admission cannot be recorded a mutation is refused and not begun
   const refused = await errorOf(client.call(protos.vms.StartVm, { requestId: "r", vm: "vm-1" }));
   assert.equal(refused.info.reason, "AUDIT_FAILED");
   assert.equal(refused.code, 8);
-  assert.deepEqual(api.asked, []);
+  assert.deepEqual(api.requests, []);
   assert.equal((await client.call(protos.vms.GetVm, { vm: "vm-1" })).vmId, "vm-1");
   assert.deepEqual(
     api.audited.map(({ act, outcome, reason }) => [act, outcome, reason]),
@@ -53,7 +53,7 @@ test("where its admission cannot be recorded a mutation is refused and not begun
   );
 });
 
-test("reads leave no trace, refusals and failures do, with their reason", async (t) => {
+test("reads are not audited; refusals and failures are, with their reason", async (t) => {
   const api = await startApi(t, { listen: "127.0.0.1:0" });
   api.table.put(vm("vm-1"));
   const operator = new ApiClient(t, `unix:${api.socket}`);
@@ -75,10 +75,10 @@ test("reads leave no trace, refusals and failures do, with their reason", async 
     reason: "disk swap",
   });
   await errorOf(operator.call(protos.host.SetSchedulingState, { state: "LIFECYCLE_STATE_UNSPECIFIED" }));
-  const told = api.audited
+  const recorded = api.audited
     .slice(1)
-    .map(({ act, outcome, reason, arguments: said }) => [act, outcome, reason, said]);
-  assert.deepEqual(told, [
+    .map(({ act, outcome, reason, arguments: fields }) => [act, outcome, reason, fields]);
+  assert.deepEqual(recorded, [
     ["call_admitted", "allowed", undefined, { state: "LIFECYCLE_STATE_CORDONED", reason: "disk swap" }],
     ["call_ended", "done", undefined, undefined],
     ["call_admitted", "allowed", undefined, { state: "LIFECYCLE_STATE_UNSPECIFIED" }],
@@ -86,7 +86,7 @@ test("reads leave no trace, refusals and failures do, with their reason", async 
   ]);
 });
 
-test("a console leaves its opening and its end, and nothing of what was typed", async (t) => {
+test("a console session audits its opening and its end, and none of its input", async (t) => {
   const api = await startApi(t);
   api.table.put(vm("vm-1", { tenant: "red" }));
   const console = new FakeConsole();
@@ -98,7 +98,7 @@ test("a console leaves its opening and its end, and nothing of what was typed", 
   call.write({ vm: "vm-1", force: true, input: Buffer.from(secret) });
   await eventually(() => console.typed.length > 0);
   assert.deepEqual(
-    api.audited.map(({ act, vm: id, tenant, arguments: said }) => [act, id, tenant, said]),
+    api.audited.map(({ act, vm: id, tenant, arguments: fields }) => [act, id, tenant, fields]),
     [["call_admitted", "vm-1", "red", { force: true }]],
   );
   console.end();
@@ -107,7 +107,7 @@ test("a console leaves its opening and its end, and nothing of what was typed", 
   assert.ok(!JSON.stringify(api.audited).includes(secret));
 });
 
-test("every method that changes something has its fields named, and no secret gets in by any other", async (t) => {
+test("every method with changes has audited fields, and no secret is among them", async (t) => {
   const api = await startApi(t);
   api.table.put(vm("vm-1"));
   const client = new ApiClient(t, `unix:${api.socket}`);
@@ -133,7 +133,7 @@ test("every method that changes something has its fields named, and no secret ge
     api.audited.find(({ method }) => method?.endsWith("CreateVm"))?.arguments?.["spec.name"],
     "web",
   );
-  // Reading the audit log is restricted too, and would never end if it was recorded there.
+  // Reading the audit log is restricted too, and recording it there would never end.
   for (const [path, { roles, audit }] of Object.entries(methods))
     assert.equal(audit !== undefined, !roles.includes("viewer") && !path.includes("/ListAudit"), path);
 });

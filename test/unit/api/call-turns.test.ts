@@ -20,14 +20,14 @@ async function start(t: TestContext, readsAtOnce = 100) {
   return { calls, operations };
 }
 
-test("answers that are ready at the same moment are encoded in turns of the event loop", async (t) => {
+test("replies that are ready at the same moment are encoded in separate turns of the event loop", async (t) => {
   const { calls, operations } = await start(t);
   const { operation } = await operations.begin({ ...begin, requestId: "1", kind: "START_VM" });
   const request = { operationId: operation.id, timeout: { seconds: 60 } };
   const answered: number[] = [];
   for (let call = 0; call < CALLS; call += 1)
     void calls.call(protos.operations.WaitOperation.path, request).then(() => answered.push(call));
-  // Each begins in a turn of its own, too.
+  // Each call begins in its own turn, too.
   for (let turn = 0; turn <= CALLS; turn += 1) await nextTurn();
   assert.deepEqual(answered, []);
   operations.run(operation, () => Promise.resolve({}));
@@ -37,11 +37,11 @@ test("answers that are ready at the same moment are encoded in turns of the even
     await nextTurn();
     mostInTurn = Math.max(mostInTurn, answered.length - before);
   }
-  // The first is answered at once, in a turn that has time left.
+  // The first reply is sent at once, in a turn that has time left.
   assert.ok(mostInTurn <= 2, `${mostInTurn} of ${CALLS} in one turn`);
 });
 
-test("a read whose caller gave up before its turn is not done", async (t) => {
+test("a read whose caller cancelled before its turn is skipped", async (t) => {
   const { calls } = await start(t);
   const answers: string[] = [];
   const { path } = protos.vms.ListVms;
@@ -53,7 +53,7 @@ test("a read whose caller gave up before its turn is not done", async (t) => {
   assert.deepEqual(answers, ["kept", "last"]);
 });
 
-test("a read whose caller gave up keeps its place until its work has ended", async (t) => {
+test("a read whose caller cancelled keeps its place until its work has ended", async (t) => {
   const { calls } = await start(t, 1);
   const { path } = protos.vms.ListVms;
   await calls.call(path, {});

@@ -1,4 +1,4 @@
-// How many connections a listener holds, and that no caller can take them all.
+// How many connections a listener holds, and that no caller can take all of them.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
@@ -21,13 +21,13 @@ import { ApiClient, protos, startApi } from "../../support/api/harness.ts";
 const domain = "cloud.example";
 const audit = { noteRepeatable: () => undefined };
 
-/** What a client says first: the preface and its settings, of which it has none. */
+/** A client's first bytes: the preface and its settings, which are empty. */
 const hello = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
   Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
 ]);
 
-/** True once the other end talks, false once it has closed. */
+/** True once the server answers, false once it has closed. */
 async function isTaken(t: TestContext, socket: Socket): Promise<boolean> {
   t.after(() => socket.destroy());
   socket.write(hello);
@@ -38,14 +38,14 @@ async function isTaken(t: TestContext, socket: Socket): Promise<boolean> {
   });
 }
 
-test("who opens more connections than one caller may have is turned away; another, and the operator, are not", async (t) => {
+test("a caller beyond its share of connections is refused; other callers and the operator are not", async (t) => {
   const { tcpPort, socket, api, logged, audited } = await startApi(t, { listen: "127.0.0.1:0" });
   const from = (localAddress: string): Socket =>
     connect({ port: tcpPort ?? 0, host: "127.0.0.1", localAddress });
   const greedy = Array.from({ length: 128 }, () => from("127.0.0.1"));
   for (const taken of await Promise.all(greedy.map((each) => isTaken(t, each)))) assert.ok(taken);
   assert.equal(await isTaken(t, from("127.0.0.1")), false);
-  assert.ok(await isTaken(t, from("127.0.0.2")), "another has a place");
+  assert.ok(await isTaken(t, from("127.0.0.2")), "another caller has a place");
   const operator = new ApiClient(t, `unix:${socket}`);
   await operator.call(protos.host.GetHost, {});
 
@@ -59,10 +59,10 @@ test("who opens more connections than one caller may have is turned away; anothe
 
   greedy[0]?.destroy();
   await eventually(() => api.connectionCounts[1]?.open === 128, { what: "its place to be free" });
-  assert.ok(await isTaken(t, from("127.0.0.1")), "there is room for one again");
+  assert.ok(await isTaken(t, from("127.0.0.1")), "one place is free again");
 });
 
-test("on the socket all are the same operator, who may have every place", () => {
+test("all callers on the socket are the same operator, who may have every place", () => {
   const places = new ConnectionPlaces({ callers: "one", most: 4, audit, log: silentLog });
   const operator = { name: "unix:operator", role: "operator" } as const;
   const held = () => connect({ path: "/nonexistent" }).on("error", () => undefined);
@@ -70,7 +70,7 @@ test("on the socket all are the same operator, who may have every place", () => 
   assert.throws(() => places.take(held(), operator), { reason: "TOO_MANY_CONNECTIONS", kind: "exhausted" });
 });
 
-test("no tenant keeps out another, however many certificates it has, nor do all tenants the provider", () => {
+test("a tenant with many certificates displaces no other tenant, and all tenants together not the provider", () => {
   const displaced: string[] = [];
   const noteRepeatable = (entry: { caller?: { name: string } }): void =>
     void displaced.push(entry.caller?.name ?? "");
@@ -101,11 +101,11 @@ test("no tenant keeps out another, however many certificates it has, nor do all 
   assert.equal(
     taken(2, of("blue")),
     2,
-    "they have all the places of tenants, and give to one that has fewer",
+    "tenants that hold all tenant places give some to a tenant that has fewer",
   );
   assert.deepEqual(displaced, ["grey-7", "black-7"]);
-  assert.equal(taken(1, of("grey")), 0, "who gave one has no right to it");
-  assert.equal(taken(40, of("blue")), 4, "until it has as many as they, but for one");
+  assert.equal(taken(1, of("grey")), 0, "a displaced tenant has no right to the place");
+  assert.equal(taken(40, of("blue")), 4, "until it has one place fewer than they");
   assert.equal(places.open, 32);
   assert.equal(taken(1, of("white")), 1);
   assert.equal(
@@ -114,7 +114,7 @@ test("no tenant keeps out another, however many certificates it has, nor do all 
   );
 });
 
-test("over TLS a caller is who his certificate says, whatever address he comes from", async (t) => {
+test("over TLS the certificate names the caller, whatever its address", async (t) => {
   const directory = await folder(t);
   const authority = await Authority.make(domain);
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
@@ -150,14 +150,14 @@ test("over TLS a caller is who his certificate says, whatever address he comes f
   assert.deepEqual([await by(first), await by(first), await by(first)], [true, true, false]);
   assert.deepEqual([await by(second), await by(second)], [true, true]);
   const halfway = connect({ port: listener.port, host: "127.0.0.1" }).on("error", () => undefined);
-  assert.equal(await by(third), false, "no place is left at all");
+  assert.equal(await by(third), false, "no place is left");
   assert.deepEqual([places.open, places.refused], [4, 2]);
   const closed = once(halfway.resume(), "close");
   listener.close();
-  await within(closed, 60_000, "what has not proved who it is to end with the listener");
+  await within(closed, 60_000, "the unauthenticated connection to end with the listener");
 });
 
-test("5,000 connections that say nothing keep nobody out, and are a few lines in the log", async (t) => {
+test("5,000 silent connections do not keep other callers out, and log a few lines", async (t) => {
   const { tcpPort, socket, api, logged } = await startApi(t, { listen: "127.0.0.1:0" });
   const open: Socket[] = [];
   t.after(() => open.forEach((each) => each.destroy()));
@@ -174,17 +174,17 @@ test("5,000 connections that say nothing keep nobody out, and are a few lines in
   assert.deepEqual(
     api.connectionCounts.map(({ open: taken }) => taken),
     [1, 1],
-    "what says nothing has no place",
+    "a silent connection holds no place",
   );
   await eventually(() => api.connectionCounts.every(({ refused }) => refused > 1000), {
-    what: "the silent ones to be turned away",
+    what: "the silent connections to be refused",
   });
   const seconds = Math.ceil((performance.now() - startMs) / 1000);
   const lines = logged.filter(({ reason }) => reason === "CONNECTION_SILENT");
   assert.ok(lines.length <= 2 * (seconds + 1), `${lines.length} lines in ${seconds} s`);
 });
 
-test("a connection that has said nothing yet ends when the agent stops, and is not taken after that", async (t) => {
+test("a silent connection ends when the agent stops, and none is accepted after that", async (t) => {
   const host = await startApi(t, { listen: "127.0.0.1:0" });
   const { tcpPort, socket } = host;
   const silent = [connect(socket), connect({ port: tcpPort ?? 0, host: "127.0.0.1" })];
@@ -194,16 +194,16 @@ test("a connection that has said nothing yet ends when the agent stops, and is n
       "close",
     ),
   );
-  // The listeners accept in order: where the next one is answered, the silent one was accepted.
+  // The listeners accept in order: once the next connection is answered, the silent one was accepted.
   await new ApiClient(t, `unix:${socket}`).call(protos.host.GetHost, {});
   await new ApiClient(t, `127.0.0.1:${tcpPort}`).call(protos.host.GetHost, {});
   await host.stop();
-  // A session of HTTP/2 would keep the agent's process from ending for as long as its client likes.
+  // An HTTP/2 session would keep the agent's process alive as long as its client likes.
   for (const [index, each] of silent.entries())
     assert.equal(await Promise.race([isTaken(t, each), closed[index]?.then(() => false)]), false);
 });
 
-test("a connection that does not speak HTTP/2, or not in time, is closed; one that speaks slowly is taken", async (t) => {
+test("a connection that speaks no HTTP/2, or too late, is closed; a slow one is accepted", async (t) => {
   const server = createServer();
   t.after(() => server.close());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

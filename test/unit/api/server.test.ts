@@ -13,7 +13,7 @@ import { eventually, within } from "../../support/wait.ts";
 import { folder } from "../../support/state/folder.ts";
 import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "../../support/api/harness.ts";
 
-test("a socket left behind by a crash is replaced, with a mode for owner and group", async (t) => {
+test("a socket left by a crash is replaced, with a mode for owner and group", async (t) => {
   const socket = join(await folder(t), "agent.sock");
   const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
   spawnSync(process.execPath, ["-e", script, socket]);
@@ -25,11 +25,11 @@ test("a socket left behind by a crash is replaced, with a mode for owner and gro
   assert.equal((await client.call(protos.vms.GetVm, { vm: "a" })).name, "name-a");
 });
 
-test("an address that is not to be had is refused with what to do", async (t) => {
+test("an address that cannot be bound is refused with a remedy", async (t) => {
   const first = await startApi(t, { listen: `127.0.0.1:${await freePort()}` });
   const refusal = (config: Parameters<typeof startApi>[1]) =>
     startApi(t, config).then(
-      () => assert.fail("it started"),
+      () => assert.fail("the server started"),
       (thrown: unknown) => thrown as SocleError,
     );
   assert.equal((await refusal({ socket: first.socket })).reason, "ADDRESS_IN_USE");
@@ -39,23 +39,23 @@ test("an address that is not to be had is refused with what to do", async (t) =>
   const file = join(await folder(t), "file");
   await writeFile(file, "precious");
   assert.equal((await refusal({ socket: file })).reason, "LISTEN_FAILED");
-  assert.equal((await stat(file)).size, 8, "what is no socket is not touched");
+  assert.equal((await stat(file)).size, 8, "a file that is no socket stays");
   assert.equal((await refusal({ socket: `/tmp/${"x".repeat(120)}` })).reason, "LISTEN_FAILED");
-  // The one that runs was not disturbed.
+  // The running server was not disturbed.
   const client = new ApiClient(t, `unix:${first.socket}`);
   await client.call(protos.host.GetHost, {});
 });
 
-test("errors say what went wrong, for people and for programs", async (t) => {
+test("errors carry a message for people and a reason for programs", async (t) => {
   const { socket, vms, table } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
-  const missing = await errorOf(client.call(protos.vms.GetVm, { vm: "nobody" }));
+  const missing = await errorOf(client.call(protos.vms.GetVm, { vm: "unknown-vm" }));
   assert.equal(missing.code, status.NOT_FOUND);
   assert.deepEqual(missing.info, { reason: "VM_NOT_FOUND", domain: "socle", metadata: {} });
-  assert.match(missing.message, /nobody/);
+  assert.match(missing.message, /unknown-vm/);
 
   table.markUnknown();
-  const unknown = await errorOf(client.call(protos.vms.GetVm, { vm: "nobody" }));
+  const unknown = await errorOf(client.call(protos.vms.GetVm, { vm: "unknown-vm" }));
   assert.deepEqual([unknown.code, unknown.info.reason, unknown.retryMs], [14, "LIBVIRT_UNAVAILABLE", 2000]);
 
   vms.begin = () => {
@@ -73,7 +73,7 @@ test("errors say what went wrong, for people and for programs", async (t) => {
   assert.equal(invalid.retryMs, 1500);
 });
 
-test("an unexpected error is told by an id alone, which the log explains", async (t) => {
+test("an unexpected error is reported by an id only, which the log explains", async (t) => {
   const { socket, vms, logged } = await startApi(t);
   vms.begin = () => {
     throw new TypeError("secret inner text");
@@ -96,7 +96,7 @@ test("text that cannot be sent does not end the agent", async (t) => {
   }
 });
 
-test("of a long message both ends are told: what to do stands after the words of others", async (t) => {
+test("a long message is cut in the middle, so that the remedy at its end stays", async (t) => {
   const { socket, vms } = await startApi(t);
   vms.begin = () => {
     const message = `QEMU gave up (${"x".repeat(5000)}); repair it, or request the TCG accelerator`;
@@ -108,18 +108,18 @@ test("of a long message both ends are told: what to do stands after the words of
   assert.ok(error.message.length < 600, "it fits into a trailer");
 });
 
-test("a message of 5 MB is refused, and the agent lives", async (t) => {
+test("a message of 5 MB is refused, and the agent goes on", async (t) => {
   const { socket } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const error = await client.call(protos.vms.GetVm, { vm: "x".repeat(5_000_000) }).then(
-    () => assert.fail("it was taken"),
+    () => assert.fail("the message was accepted"),
     (thrown: unknown) => thrown as ServiceError,
   );
   assert.equal(error.code, status.RESOURCE_EXHAUSTED);
   assert.equal((await client.call(protos.host.GetHost, {})).identity?.hostname, "host-a");
 });
 
-test("what is no gRPC does not disturb the agent", async (t) => {
+test("bytes that are not gRPC do not disturb the agent", async (t) => {
   const { socket } = await startApi(t);
   for (const bytes of [
     "GET / HTTP/1.1\r\n\r\n",
@@ -135,14 +135,14 @@ test("what is no gRPC does not disturb the agent", async (t) => {
   await new ApiClient(t, `unix:${socket}`).call(protos.host.GetHost, {});
 });
 
-test("on TCP a caller is a scheduler, and may not do what only operators may", async (t) => {
-  const { tcpPort, socket, asked, host } = await startApi(t, { listen: "127.0.0.1:0" });
+test("a caller on TCP is a scheduler, and is denied the operators' methods", async (t) => {
+  const { tcpPort, socket, requests, host } = await startApi(t, { listen: "127.0.0.1:0" });
   const scheduler = new ApiClient(t, `127.0.0.1:${tcpPort ?? 0}`);
   const operator = new ApiClient(t, `unix:${socket}`);
   await scheduler.call(protos.vms.StartVm, { requestId: "1", vm: "v" });
   await operator.call(protos.vms.StartVm, { requestId: "1", vm: "v" });
   assert.deepEqual(
-    asked.map(([, , caller]) => caller),
+    requests.map(([, , caller]) => caller),
     ["tcp:127.0.0.1", "unix:operator"],
   );
   const cordon = { requestId: "2", state: "LIFECYCLE_STATE_CORDONED", reason: "disk" } as const;
@@ -153,7 +153,7 @@ test("on TCP a caller is a scheduler, and may not do what only operators may", a
   assert.equal(cordoned.schedulingState, "LIFECYCLE_STATE_CORDONED");
 });
 
-test("every method that the agent serves has a row in the table of methods, and no other has", () => {
+test("every served method has a row in the table of methods, and no other has", () => {
   const { audit, vms, operations, host, reservations, events, trust, health, reflection } = protos;
   const served = [audit, vms, operations, host, reservations, events, trust, health, reflection].flatMap(
     (definition) => Object.values(definition).map(({ path }) => path),
@@ -195,7 +195,7 @@ test("a deadline and a cancellation reach the work", async (t) => {
   await eventually(() => guest.aborted);
 });
 
-test("stopping ends streams and waits with a word, and lets quick calls be", async (t) => {
+test("a stop ends streams and waits with a status, and lets short calls finish", async (t) => {
   const api = await startApi(t);
   const { socket, operations } = api;
   const { operation } = await operations.begin({
@@ -213,18 +213,18 @@ test("stopping ends streams and waits with a word, and lets quick calls be", asy
   const wait = errorOf(client.call(protos.operations.WaitOperation, { operationId: operation.id }));
   const health = client.stream(protos.health.Watch, {});
   health.on("error", () => undefined);
-  const told: string[] = [];
-  health.on("data", ({ status: each }: { status: string }) => told.push(each));
-  await eventually(() => told.length === 1);
+  const statuses: string[] = [];
+  health.on("data", ({ status: each }: { status: string }) => statuses.push(each));
+  await eventually(() => statuses.length === 1);
   await within(api.stop(), 60_000, "the stop");
   const [error] = (await watched) as [ServiceError];
   assert.equal(error.code, status.UNAVAILABLE);
   assert.deepEqual([(await wait).code, (await wait).info.reason], [status.UNAVAILABLE, "AGENT_STOPPING"]);
-  assert.deepEqual(told, ["SERVING", "NOT_SERVING"]);
+  assert.deepEqual(statuses, ["SERVING", "NOT_SERVING"]);
   await assert.rejects(access(socket), "the socket file is gone");
 });
 
-test("a client that vanishes or never reads does not hold up the stop", async (t) => {
+test("a client that disappears or never reads does not delay the stop", async (t) => {
   const api = await startApi(t);
   const { socket, table } = api;
   for (let i = 0; i < 500; i += 1)
@@ -242,7 +242,7 @@ test("a client that vanishes or never reads does not hold up the stop", async (t
   await within(api.stop(), 60_000, "the stop");
 });
 
-test("health tells whether the agent serves", async (t) => {
+test("the health service reports whether the agent serves", async (t) => {
   const { socket, api } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const check = async (service: string) => (await client.call(protos.health.Check, { service })).status;

@@ -7,11 +7,11 @@ import { keptEpochs, startApi, vm } from "../../support/api/harness.ts";
 import { noTrust } from "../../support/trust/no-trust.ts";
 import { socle } from "../../support/cli/fake-agent.ts";
 
-test("over TCP a person commands by a scheduler's control epoch, on the socket by none", async (t) => {
+test("over TCP a command carries a scheduler's control epoch, on the socket it carries none", async (t) => {
   const ofApi = { controlEpoch: keyOfApi, person: personKey, ticket: ticketKey, breakGlass: breakGlassKey };
   assert.deepEqual(metadataKeys, ofApi);
   const epochs = keptEpochs(5);
-  const { tcpPort, socket, table, asked } = await startApi(t, { listen: "127.0.0.1:0" }, noTrust, epochs);
+  const { tcpPort, socket, table, requests } = await startApi(t, { listen: "127.0.0.1:0" }, noTrust, epochs);
   table.put(vm("a"));
   const pause = ["vm", "pause", "a", "--no-wait"];
   const overTcp = ["--address", `127.0.0.1:${tcpPort ?? 0}`];
@@ -21,10 +21,10 @@ test("over TCP a person commands by a scheduler's control epoch, on the socket b
   assert.match(refused.stderr, /seen 5[^]*use the agent's socket on its host, or give --control-epoch/);
   const old = await socle([...overTcp, "--control-epoch", "4", ...pause]);
   assert.match(old.stderr, /older than 5[^]*has taken over/);
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 
   assert.equal((await socle([...overTcp, "--control-epoch", "5", ...pause])).exitCode, 0);
   assert.equal((await socle(pause, { socket })).exitCode, 0);
-  assert.equal(asked.length, 2);
+  assert.equal(requests.length, 2);
   assert.equal((await socle([...overTcp, "--control-epoch", "new", ...pause])).exitCode, 2);
 });

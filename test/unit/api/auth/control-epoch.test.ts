@@ -1,4 +1,4 @@
-// Who may raise the control epoch, how far, and what an older one is refused.
+// Who may raise the control epoch, by how much, and what a lower one is refused.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
@@ -80,13 +80,13 @@ test("only a mutation of an unscoped scheduler raises the epoch, by a bounded st
   ];
   for (const [caller, epoch, changes] of compared)
     assert.equal(await ask(caller, epoch, changes), undefined, `${caller.name} ${epoch}`);
-  assert.deepEqual(epochs.raised, [5], "none of them raised it");
+  assert.deepEqual(epochs.raised, [5], "none of these calls raised the epoch");
   assert.equal(await ask(scheduler, String(5 + maxControlEpochStep)), undefined);
 });
 
 test("a command whose scheduler was replaced while its admission was written has no effect", async (t) => {
   const epochs = keptEpochs(5);
-  const { tcpPort, table, asked, audit, audited } = await startApi(
+  const { tcpPort, table, requests, audit, audited } = await startApi(
     t,
     { listen: "127.0.0.1:0" },
     undefined,
@@ -103,11 +103,11 @@ test("a command whose scheduler was replaced while its admission was written has
   const refused = await errorOf(client.call(protos.vms.PauseVm, pause, 2000, { [controlEpochKey]: "5" }));
   assert.equal(refused.info.reason, "CONTROL_EPOCH_STALE");
   assert.equal(refused.info.metadata["control_epoch"], "6");
-  assert.deepEqual(asked, []);
+  assert.deepEqual(requests, []);
   assert.deepEqual(audited.at(-1)?.outcome, "refused");
 });
 
-test("a command whose scheduler was replaced while its call waited for its turn has no effect", async (t) => {
+test("a command whose scheduler was replaced while its call was queued has no effect", async (t) => {
   const kept = keptEpochs(0);
   const epochs: typeof kept = {
     raised: kept.raised,
@@ -120,16 +120,21 @@ test("a command whose scheduler was replaced while its call waited for its turn 
     },
     reset: (epoch) => kept.reset(epoch),
   };
-  const { tcpPort, table, asked, audited } = await startApi(t, { listen: "127.0.0.1:0" }, undefined, epochs);
+  const { tcpPort, table, requests, audited } = await startApi(
+    t,
+    { listen: "127.0.0.1:0" },
+    undefined,
+    epochs,
+  );
   table.put(vm("a"));
   const client = new ApiClient(t, `127.0.0.1:${tcpPort ?? 0}`);
   const pause = { requestId: "r", vm: "a" };
   const refused = await errorOf(client.call(protos.vms.PauseVm, pause, 2000, { [controlEpochKey]: "5" }));
-  assert.deepEqual([refused.info.reason, asked], ["CONTROL_EPOCH_STALE", []]);
+  assert.deepEqual([refused.info.reason, requests], ["CONTROL_EPOCH_STALE", []]);
   assert.equal(audited.at(-1)?.outcome, "refused");
 });
 
-test("a scheduler that is replaced while its epoch is published is refused", async (t) => {
+test("a scheduler replaced while its epoch is published is refused", async (t) => {
   const record = await HostRecord.open(await folder(t));
   const publications: (() => void)[] = [];
   const epochs = new ControlEpochs<Actor>(
@@ -143,7 +148,7 @@ test("a scheduler that is replaced while its epoch is published is refused", asy
   assert.deepEqual([await first, await second], ["CONTROL_EPOCH_STALE", undefined]);
 });
 
-test("over TLS no scheduler of one tenant, read or health check moves the epoch of the host", async (t) => {
+test("over TLS a tenant's scheduler, a read or a health check never moves the host's epoch", async (t) => {
   const directory = await folder(t);
   const authority = await Authority.make(domain);
   await installTrust(directory, authority, await authority.issue("agent/host-1"));
@@ -174,7 +179,7 @@ test("over TLS no scheduler of one tenant, read or health check moves the epoch 
   const inCharge = await clientOf("scheduler/s-1");
   await inCharge.call(protos.host.GetHost, {}, 5000, epoch(900_000));
   assert.deepEqual([record.controlEpoch, audited], [0, []]);
-  // A call that its role may not make raises nothing either.
+  // A call outside its role raises nothing either.
   const denied = await errorOf(
     inCharge.call(protos.host.SetSchedulingState, { requestId: "c" }, 5000, epoch(7)),
   );
@@ -196,7 +201,9 @@ test("over TLS no scheduler of one tenant, read or health check moves the epoch 
   const answer = await local.call(protos.host.ResetControlEpoch, reset);
   assert.deepEqual([answer.previousControlEpoch, answer.controlEpoch, record.controlEpoch], [7, 3, 3]);
   assert.deepEqual(
-    acts.slice(before).map(({ act, outcome, caller, arguments: said }) => [act, outcome, caller?.name, said]),
+    acts
+      .slice(before)
+      .map(({ act, outcome, caller, arguments: fields }) => [act, outcome, caller?.name, fields]),
     [
       ["call_admitted", "allowed", "unix:operator", { controlEpoch: 3 }],
       ["call_ended", "done", "unix:operator", undefined],

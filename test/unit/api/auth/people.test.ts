@@ -1,4 +1,4 @@
-// On whose behalf a change is made, where that must be said, and what passes without it.
+// On whose behalf a change is made, where a person is required, and what passes without one.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { createSecureContext } from "node:tls";
@@ -16,7 +16,10 @@ import { ApiClient, errorOf, protos, startApi, vm } from "../../../support/api/h
 
 type Rules = Partial<PeopleDoor["rules"]>;
 
-/** An API over TLS and on its socket; "ann" is the token of Ann, "ann CHG-7" one with a ticket, all else is forged. */
+/**
+ * An API over TLS and on its socket; "ann" is Ann's token, "ann CHG-7" one with a ticket, all others are
+ * forged.
+ */
 async function peopled(t: TestContext, rules: Rules) {
   const directory = await folder(t);
   const authority = await Authority.make("cloud.example");
@@ -48,14 +51,14 @@ async function peopled(t: TestContext, rules: Rules) {
     const secured = credentials.createFromSecureContext(context, { checkServerIdentity: () => undefined });
     return new ApiClient(t, `127.0.0.1:${api.tcpPort ?? 0}`, {}, secured);
   };
-  let requests = 0;
-  const start = (client: ApiClient, said: Record<string, string | string[]> = {}) =>
-    client.call(protos.vms.StartVm, { requestId: `r-${(requests += 1)}`, vm: "a" }, 60_000, said);
+  let count = 0;
+  const start = (client: ApiClient, metadata: Record<string, string | string[]> = {}) =>
+    client.call(protos.vms.StartVm, { requestId: `r-${(count += 1)}`, vm: "a" }, 60_000, metadata);
   const last = () => api.audited.at(-1);
   return { ...api, uses, local, as, start, last };
 }
 
-test("who acts and why stand in the operation and in the audit log", async (t) => {
+test("the person and the ticket are in the operation and in the audit log", async (t) => {
   const { as, local, start, audited } = await peopled(t, {});
   const operator = await as("operator/portal");
   const operation = await start(operator, { "socle-person": "ann", "socle-ticket": "INC-12" });
@@ -71,12 +74,12 @@ test("who acts and why stand in the operation and in the audit log", async (t) =
   assert.deepEqual([signed.person, signed.ticket, signed.caller], ["ann", "CHG-7", "unix:operator"]);
   const alone = await start(local, { "socle-ticket": "CHG-8" });
   assert.deepEqual([alone.person, alone.ticket], ["", "CHG-8"]);
-  const nobody = await start(local);
-  assert.deepEqual([nobody.person, nobody.ticket], ["", ""]);
+  const anonymous = await start(local);
+  assert.deepEqual([anonymous.person, anonymous.ticket], ["", ""]);
 });
 
-test("where a person is required, a change without one is refused, and the refusal is in the audit log", async (t) => {
-  const { as, local, start, asked, last } = await peopled(t, { required: "network" });
+test("where a person is required, a change without one is refused, and the refusal is audited", async (t) => {
+  const { as, local, start, requests, last } = await peopled(t, { required: "network" });
   for (const role of ["operator", "admin"]) {
     const client = await as(`${role}/portal`);
     const { code, info } = await errorOf(start(client));
@@ -84,17 +87,17 @@ test("where a person is required, a change without one is refused, and the refus
     const { act, outcome, reason, caller } = last() ?? {};
     assert.deepEqual([act, outcome, reason], ["call_refused", "denied", "PERSON_MISSING"]);
     assert.equal(caller?.person, undefined);
-    assert.equal((await client.call(protos.vms.GetVm, { vm: "a" })).name, "name-a", "reading needs none");
+    assert.equal((await client.call(protos.vms.GetVm, { vm: "a" })).name, "name-a", "reads need no person");
     assert.equal((await start(client, { "socle-person": "ann" })).person, "ann");
   }
   const scheduler = await as("scheduler/s-1");
   assert.equal((await start(scheduler)).person, "");
-  assert.equal((await start(local)).person, "", "the socket is not the network");
-  assert.equal(asked.length, 4);
+  assert.equal((await start(local)).person, "", "the requirement covers the network, not the socket");
+  assert.equal(requests.length, 4);
 });
 
-test("a person may be required of schedulers, and at the socket, consoles included", async (t) => {
-  const { as, local, start, asked } = await peopled(t, {
+test("a person may be required of schedulers, and on the socket, consoles included", async (t) => {
+  const { as, local, start, requests } = await peopled(t, {
     required: "everywhere",
     requiredOf: ["scheduler", "operator"],
   });
@@ -107,11 +110,11 @@ test("a person may be required of schedulers, and at the socket, consoles includ
     console.resume();
   });
   assert.equal(code, status.UNAUTHENTICATED);
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 });
 
-test("a token that is forged, said twice or contradicted is refused even where none is required", async (t) => {
-  const { as, start, asked, audited } = await peopled(t, {});
+test("a token that is forged, repeated or contradicted is refused even where none is required", async (t) => {
+  const { as, start, requests, audited } = await peopled(t, {});
   const operator = await as("operator/portal");
   const tries: [Record<string, string | string[]>, string][] = [
     [{ "socle-person": "eve" }, "PERSON_TOKEN_INVALID"],
@@ -120,30 +123,30 @@ test("a token that is forged, said twice or contradicted is refused even where n
     [{ "socle-ticket": "x".repeat(129) }, "PEOPLE_METADATA_INVALID"],
     [{ "socle-ticket": "" }, "PEOPLE_METADATA_INVALID"],
   ];
-  for (const [said, reason] of tries) {
-    assert.equal((await errorOf(start(operator, said))).info.reason, reason);
+  for (const [metadata, reason] of tries) {
+    assert.equal((await errorOf(start(operator, metadata))).info.reason, reason);
     assert.deepEqual([audited.at(-1)?.act, audited.at(-1)?.reason], ["call_refused", reason]);
   }
-  assert.ok(!JSON.stringify(audited).includes("eve"), "whom a forged token names is not told as a person");
-  assert.equal(asked.length, 0);
+  assert.ok(!JSON.stringify(audited).includes("eve"), "a forged token's name is not recorded as the person");
+  assert.equal(requests.length, 0);
 });
 
-test("a person's word widens nobody's role, and no tenant", async (t) => {
-  const { as, start, asked, last } = await peopled(t, { required: "network" });
+test("a person's token extends neither the caller's role nor its tenant", async (t) => {
+  const { as, start, requests, last } = await peopled(t, { required: "network" });
   for (const role of ["viewer", "auditor", "metrics"]) {
     const client = await as(`${role}/portal`);
     const error = await errorOf(start(client, { "socle-person": "ann" }));
     assert.deepEqual([error.code, error.info.reason], [status.PERMISSION_DENIED, "ROLE_DENIED"], role);
-    assert.equal(last()?.caller?.person, "ann", "who tried is known");
+    assert.equal(last()?.caller?.person, "ann", "the person who tried is audited");
   }
   const red = await as("operator/portal/tenant/red");
   const cordon = { state: "LIFECYCLE_STATE_CORDONED", reason: "" } as const;
   const tried = red.call(protos.host.SetSchedulingState, cordon, 60_000, { "socle-person": "ann" });
   assert.equal((await errorOf(tried)).info.reason, "TENANT_DENIED");
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 });
 
-test("break-glass gets through at the socket alone, and everybody is told", async (t) => {
+test("break-glass works only on the socket, and is audited, counted and logged", async (t) => {
   const glass = { "socle-break-glass": "the provider is down" };
   const { as, local, start, api, audited, uses, logged } = await peopled(t, { required: "everywhere" });
   assert.equal((await errorOf(start(local))).info.reason, "PERSON_MISSING");
@@ -164,8 +167,8 @@ test("break-glass gets through at the socket alone, and everybody is told", asyn
   assert.equal((await errorOf(unseen)).info.reason, "BREAK_GLASS_UNSEEN");
 
   const admin = await as("admin/root");
-  for (const said of [glass, { ...glass, "socle-person": "ann" }]) {
-    const { code, info } = await errorOf(start(admin, said));
+  for (const metadata of [glass, { ...glass, "socle-person": "ann" }]) {
+    const { code, info } = await errorOf(start(admin, metadata));
     assert.deepEqual([code, info.reason], [status.PERMISSION_DENIED, "BREAK_GLASS_NOT_LOCAL"]);
     assert.deepEqual([audited.at(-1)?.act, audited.at(-1)?.outcome], ["call_refused", "denied"]);
   }
@@ -173,10 +176,10 @@ test("break-glass gets through at the socket alone, and everybody is told", asyn
     (await errorOf(start(local, { "socle-break-glass": "" }))).info.reason,
     "PEOPLE_METADATA_INVALID",
   );
-  assert.equal(api.brokenGlass, 2, "the one that was not to acknowledge itself counts");
+  assert.equal(api.brokenGlass, 2, "the refused acknowledgement of break-glass counts too");
 });
 
-test("a host may forbid break-glass, and does not tell of one that could not be recorded", async (t) => {
+test("a host may forbid break-glass, and publishes no use that could not be audited", async (t) => {
   const glass = { "socle-break-glass": "the provider is down" };
   const { local, start, last, uses } = await peopled(t, { required: "everywhere", breakGlass: false });
   assert.equal((await errorOf(start(local, glass))).info.reason, "BREAK_GLASS_FORBIDDEN");
@@ -185,5 +188,5 @@ test("a host may forbid break-glass, and does not tell of one that could not be 
   const full = await peopled(t, { required: "everywhere" });
   full.audit.record = () => Promise.reject(new SocleError("exhausted", "AUDIT_FAILED", "the disk is full"));
   assert.equal((await errorOf(full.start(full.local, glass))).info.reason, "AUDIT_FAILED");
-  assert.deepEqual([full.uses, full.asked], [[], []]);
+  assert.deepEqual([full.uses, full.requests], [[], []]);
 });

@@ -1,4 +1,4 @@
-// TCP with certificates: who gets in, as whom, and for how long.
+// TCP with certificates: which callers are accepted, in which role, and for how long.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectPlain } from "node:net";
@@ -20,7 +20,7 @@ import { ApiClient, errorOf, keptEpochs, protos, startApi, vm } from "../../../s
 const domain = "cloud.example";
 const log = createLog({ level: "error", destination: { write: () => undefined } });
 
-/** An API server whose trust a test changes at will. */
+/** An API server whose trust a test changes. */
 async function secured(
   t: TestContext,
   listOf?: (authority: Authority) => Promise<string>,
@@ -31,7 +31,7 @@ async function secured(
   const authority = await Authority.make(domain);
   const own = await authority.issue("agent/host-1");
   await installTrust(directory, authority, own, await listOf?.(authority));
-  // Its steady look is this test's to bring about.
+  // The test itself triggers the periodic check.
   const looks: (() => void)[] = [];
   const sleep = (_ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ const codeOf = async (call: Promise<unknown>): Promise<number | undefined> =>
     (thrown: unknown) => (thrown as ServiceError).code,
   );
 
-/** The protocol that a handshake agrees on; undefined where there is none. */
+/** The protocol that a handshake agrees on; undefined after a refused handshake. */
 async function handshake(
   { authority, tcpPort }: Secured,
   issued: Issued | undefined,
@@ -85,7 +85,7 @@ async function handshake(
     ALPNProtocols: ["h2"],
     checkServerIdentity: () => undefined,
   });
-  // A client certificate that is refused is told after the client's side of a TLS 1.3 handshake.
+  // In TLS 1.3 the server refuses a client certificate after the client's side of the handshake.
   const ended = new Promise<undefined>((resolve) => {
     for (const event of ["error", "close"]) socket.once(event, () => resolve(undefined));
   });
@@ -97,7 +97,7 @@ async function handshake(
   return agreed;
 }
 
-test("who has a certificate of the domain is let in as what it says; nobody else is", async (t) => {
+test("a client certificate of the domain is accepted in its role; every other one is refused", async (t) => {
   const host = await secured(t);
   const { authority, address, table } = host;
   table.put(vm("a"));
@@ -113,7 +113,7 @@ test("who has a certificate of the domain is let in as what it says; nobody else
   const past = { notBefore: new Date(Date.now() - 7_200_000), notAfter: new Date(Date.now() - 3_600_000) };
   const future = { notBefore: new Date(Date.now() + 3_600_000), notAfter: new Date(Date.now() + 7_200_000) };
   const urls = (...values: string[]) => ({ names: values.map((value) => ({ type: "url" as const, value })) });
-  const intruders: [who: string, issued: Issued][] = [
+  const intruders: [certificate: string, issued: Issued][] = [
     ["of another authority", await stranger.issue("scheduler/s-1")],
     ["expired", await authority.issue("scheduler/s-1", past)],
     ["not valid yet", await authority.issue("scheduler/s-1", future)],
@@ -124,10 +124,14 @@ test("who has a certificate of the domain is let in as what it says; nobody else
     ],
     ["with none", await authority.issue("x", { names: [{ type: "dns", value: "scheduler.cloud.example" }] })],
     ["of no role", await authority.issue("agent/host-2")],
-    ["of a role that is made up", await authority.issue("root/me")],
+    ["of an invented role", await authority.issue("root/me")],
   ];
-  for (const [who, issued] of intruders) {
-    assert.equal(await codeOf(host.clientOf(issued).call(protos.host.GetHost, {})), status.UNAVAILABLE, who);
+  for (const [certificate, issued] of intruders) {
+    assert.equal(
+      await codeOf(host.clientOf(issued).call(protos.host.GetHost, {})),
+      status.UNAVAILABLE,
+      certificate,
+    );
   }
   const anonymous = credentials.createSsl(Buffer.from(authority.certificatePem), null, null, {
     checkServerIdentity: () => undefined,
@@ -138,7 +142,7 @@ test("who has a certificate of the domain is let in as what it says; nobody else
   }
 });
 
-test("with an older revocation list than before, changes come over the host's own socket alone", async (t) => {
+test("with a revocation list older than the last one, changes are accepted only on the socket", async (t) => {
   const { authority, clientOf, trust, socket, table, doors } = await secured(t);
   table.put(vm("a"));
   const scheduler = clientOf(await authority.issue("scheduler/s-1"));
@@ -160,7 +164,7 @@ test("with an older revocation list than before, changes come over the host's ow
   assert.equal((await operator.call(protos.host.SetSchedulingState, cordon)).schedulingState, cordon.state);
 });
 
-test("past the end of its revocation list a host lets in whom it let in, and nobody who is on the list", async (t) => {
+test("after its revocation list expires a host accepts the same callers, and none that is on the list", async (t) => {
   let dismissed: Issued | undefined;
   const { authority, clientOf, trust } = await secured(t, async (of) => {
     dismissed = await of.issue("scheduler/dismissed");
@@ -176,12 +180,12 @@ test("past the end of its revocation list a host lets in whom it let in, and nob
   assert.equal(await codeOf(clientOf(dismissed).call(protos.host.GetHost, {})), status.UNAVAILABLE);
 });
 
-test("each method is open to its roles, and denied to all others", async (t) => {
+test("each method accepts its roles and denies all others", async (t) => {
   const { authority, clientOf } = await secured(t);
   const roles = ["viewer", "metrics", "scheduler", "operator", "auditor", "admin"] as const;
   let tries = 0;
   for (const role of roles) {
-    const { client } = clientOf(await authority.issue(`${role}/somebody`));
+    const { client } = clientOf(await authority.issue(`${role}/s-1`));
     for (const [path, { roles: allowed }] of Object.entries(methods)) {
       if (allowed.includes(role)) continue;
       tries += 1;
@@ -199,10 +203,10 @@ test("each method is open to its roles, and denied to all others", async (t) => 
       assert.equal(code, status.PERMISSION_DENIED, `${role} on ${path}`);
     }
   }
-  assert.ok(tries > 40, `${tries} tries`);
+  assert.ok(tries > 40, `${tries} calls`);
 });
 
-test("whoever is one tenant's is denied what tells of all, and sees nothing of others", async (t) => {
+test("a tenant's caller is denied host-wide methods, and sees nothing of other tenants", async (t) => {
   const { authority, clientOf, table } = await secured(t);
   table.put(vm("a", { tenant: "acme" }));
   table.put(vm("b", { tenant: "other" }));
@@ -216,7 +220,7 @@ test("whoever is one tenant's is denied what tells of all, and sees nothing of o
 
 test("callers of one tenant share its limits across certificates, and other callers keep theirs", async (t) => {
   const api = configSchema.parse({ api: { limits: { readsPerSecond: 1 } } }).api;
-  // Time stands still, and no limit is renewed.
+  // The clock stands still, so no limit is renewed.
   const clock = { ...systemClock, monotonicMs: () => 0 };
   const { authority, clientOf } = await secured(t, undefined, api.limits, clock);
   const lists = async (name: string, count: number): Promise<(number | undefined)[]> => {
@@ -232,7 +236,7 @@ test("callers of one tenant share its limits across certificates, and other call
   assert.deepEqual(await lists("scheduler/a", 5), [OK, OK, OK, OK, OK]);
 });
 
-test("TLS 1.2 is refused, after the certificates were replaced too; open streams go on", async (t) => {
+test("TLS 1.2 is refused, also after the certificates were replaced; open streams go on", async (t) => {
   const host = await secured(t);
   const { authority, directory, trust, events } = host;
   const issued = await authority.issue("viewer/v");
@@ -265,13 +269,13 @@ test("TLS 1.2 is refused, after the certificates were replaced too; open streams
   const [event] = (await once(stream, "data")) as [{ reason: string }];
   assert.equal(event.reason, "AFTER");
 
-  // A pair that does not fit changes nothing.
+  // A key that does not match its certificate changes nothing.
   await installTrust(directory, authority, { ...renewed, keyPem: host.own.keyPem });
   await trust.reload();
   assert.equal(await serialSeen(host, issued), renewed.serial.toUpperCase());
 });
 
-test("a certificate that is revoked, or runs out, ends its connections and opens no other", async (t) => {
+test("a revoked or expired certificate loses its connections and opens no new ones", async (t) => {
   let aheadMs = 0;
   const host = await secured(t, undefined, undefined, { ...systemClock, now: () => Date.now() + aheadMs });
   const { authority, directory, own, trust } = host;
@@ -305,23 +309,23 @@ test("a certificate that is revoked, or runs out, ends its connections and opens
   assert.equal(await codeOf(host.clientOf(brief).call(protos.host.GetHost, {})), status.UNAVAILABLE);
 });
 
-test("those who connect and say nothing keep nobody out", async (t) => {
+test("silent connections do not keep other callers out", async (t) => {
   const host = await secured(t);
   const sockets = Array.from({ length: 400 }, () => {
     const socket = connectPlain({ port: host.tcpPort ?? 0, host: "127.0.0.1" });
     socket.on("error", () => undefined);
-    return socket.resume(); // Who does not read does not hear of the end.
+    return socket.resume(); // A client that does not read does not notice the end.
   });
   t.after(() => sockets.forEach((socket) => socket.destroy()));
   await Promise.all(sockets.map((socket) => Promise.race([once(socket, "connect"), once(socket, "close")])));
   const client = host.clientOf(await host.authority.issue("viewer/v"));
   await client.call(protos.host.GetHost, {});
-  // Some of them may never have got past the kernel's own queue.
+  // Some of them may never have passed the kernel's own queue.
   const closed = (): number => sockets.filter((socket) => socket.closed).length;
-  await eventually(() => closed() >= 200, { what: "the oldest to be let go" });
+  await eventually(() => closed() >= 200, { what: "the oldest to be closed" });
 });
 
-test("certificates that come late are taken up; until then nobody gets in", async (t) => {
+test("certificates installed late are loaded; until then no caller is accepted", async (t) => {
   const directory = await folder(t);
   const trust = new Trust({ replaceFile, directory, domain, clock: systemClock, log });
   const end = new AbortController();
@@ -342,7 +346,7 @@ test("certificates that come late are taken up; until then nobody gets in", asyn
   await eventually(async () => (await call()) === status.OK, { what: "a call to get through" });
 });
 
-test("an error over TLS says who may", async (t) => {
+test("an error over TLS lists the permitted roles", async (t) => {
   const { authority, clientOf } = await secured(t);
   const client = clientOf(await authority.issue("viewer/v"));
   const error = await errorOf(client.call(protos.vms.StopVm, { requestId: "r", vm: "a" }));
@@ -352,7 +356,7 @@ test("an error over TLS says who may", async (t) => {
   assert.match(reset.message, /viewer may not call .*; run socle on the host, over the agent's unix socket/);
 });
 
-/** The serial number of the certificate that the server shows. */
+/** The serial number of the server's certificate. */
 async function serialSeen({ tcpPort, authority }: Secured, issued: Issued): Promise<string | undefined> {
   const socket = connect({
     port: tcpPort ?? 0,

@@ -15,7 +15,7 @@ import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
 import { unlisted } from "../../../support/host/unlisted.ts";
 import { hostSnapshot, protos, vm } from "../../../support/api/harness.ts";
 
-/** What the other side reads after it has been on the wire. */
+/** The message as the other side decodes it. */
 function overTheWire(spec: ProtoSpec): VmSpec__Output | null {
   const { requestSerialize, requestDeserialize } = protos.vms.CreateVm;
   return requestDeserialize(requestSerialize({ spec })).spec;
@@ -73,7 +73,7 @@ const small: VmSpec = {
   labels: {},
   autostart: false,
 };
-/** What libvirt is to have a key for at its start. */
+/** The parts for which libvirt needs a key when it starts. */
 const sealed: VmSpec = {
   ...small,
   firmware: "uefi",
@@ -89,20 +89,20 @@ const sealed: VmSpec = {
 };
 const policy = { bridges: ["br0"], allowSpoofing: true };
 
-test("a spec comes back from the wire as it was, whole, small or sealed", () => {
+test("a spec survives encoding and decoding, whether full, minimal or sealed", () => {
   for (const spec of [full, small, sealed]) {
     assert.deepEqual(checkSpec(specFromProto(overTheWire(specToProto(spec))), policy), spec);
   }
 });
 
-test("what a caller did not say is left for the VM layer to decide", () => {
+test("unset fields are left to the VM layer", () => {
   const input = specFromProto(overTheWire({ name: "s", vcpus: 1 }));
   for (const key of ["id", "accelerator", "cpuMode", "cpuTopology", "cpuModel", "kernelBoot", "firmware"]) {
     assert.ok(!(key in input), key);
   }
 });
 
-test("a device without a source, and a value of a newer contract, are refused by field", () => {
+test("a device without a source and a value of a newer contract are refused with their field", () => {
   const fields = (spec: ProtoSpec): Record<string, string> => {
     try {
       specFromProto(overTheWire(spec));
@@ -141,7 +141,7 @@ test("times are exact, before and after the epoch", () => {
   }
 });
 
-test("a VM's readings that could not be made are absent, not zero", () => {
+test("readings of a VM that failed are absent, not zero", () => {
   const { responseSerialize, responseDeserialize } = protos.vms.GetVm;
   const stats = {
     sampledAtMs: 1500,
@@ -159,7 +159,7 @@ test("a VM's readings that could not be made are absent, not zero", () => {
   assert.deepEqual(read.observation?.observedAt, { seconds: 1_700_000_000, nanos: 123_000_000 });
 });
 
-test("a VM's rates are told, each that is known; those of a guest that is new are unset", () => {
+test("each known rate of a VM is sent; a new guest has none", () => {
   const { responseSerialize, responseDeserialize } = protos.vms.GetVm;
   const over = (rates?: object) => {
     const times = { sampledAtMs: 1500, sampledAtMonotonicMs: 1500, unresponsive: false };
@@ -174,7 +174,7 @@ test("a VM's rates are told, each that is known; those of a guest that is new ar
   );
 });
 
-test("what is not known of VMs is not counted as known", () => {
+test("unknown facts about VMs do not count as known", () => {
   const unknown = vm("b", { presence: "unknown", state: "running" });
   const host = hostToProto(hostSnapshot, [vm("a"), unknown], false);
   assert.deepEqual(host.vms, {
@@ -188,17 +188,17 @@ test("what is not known of VMs is not counted as known", () => {
   });
   const seen = hostToProto(hostSnapshot, [], true);
   assert.equal(seen.vms?.complete, true);
-  assert.notEqual(hostToProto(hostSnapshot, [], false).etag, seen.etag, "it is told when it changes");
+  assert.notEqual(hostToProto(hostSnapshot, [], false).etag, seen.etag, "a change is published");
 });
 
-test("a VM that cannot be converted is shown as unreadable, without its tenant", () => {
+test("a VM that cannot be converted is listed as unreadable, without its tenant", () => {
   const spec = { disks: [null], nics: [{}] } as unknown as VmSpec;
   const shown = vmToProto(vm("a", { spec, tenant: "blue", labels: { a: "b" } }));
   assert.match(shown.unreadable ?? "", /cannot be converted/);
   assert.deepEqual([shown.vmId, shown.tenant, shown.labels, shown.spec], ["a", "", {}, null]);
 });
 
-test("a condition that was never probed has no time of a probe", () => {
+test("a condition that was never probed has no probe time", () => {
   const condition = {
     type: "DiskSpace",
     status: "unknown" as const,
@@ -216,7 +216,7 @@ test("a condition that was never probed has no time of a probe", () => {
   assert.equal(hostToProto({ ...hostSnapshot, health }, [], true).health?.conditions?.[0]?.lastProbe, null);
 });
 
-test("the host's etag is for what matters, not for what moves all the time", () => {
+test("the host's etag covers its facts, not its readings", () => {
   const pool = {
     name: "p",
     type: "dir",
@@ -240,7 +240,7 @@ test("the host's etag is for what matters, not for what moves all the time", () 
   assert.notEqual(hostToProto(hostSnapshot, [vm("a")], true).etag, hostToProto(hostSnapshot, [], true).etag);
 });
 
-test("a network goes over the wire with whether it is known now; that time alone passed is no change", () => {
+test("a network is sent with whether it is known now; the passing of time is no change", () => {
   const { responseSerialize, responseDeserialize } = protos.host.GetHost;
   const seen = (changes: { observedAtMs?: number; presence?: "present" }) => {
     const networks = hostSnapshot.inventory.networks.map((network) => ({ ...network, ...changes }));
@@ -255,7 +255,7 @@ test("a network goes over the wire with whether it is known now; that time alone
   assert.notEqual(seen({ presence: "present" }).etag, seen({}).etag);
 });
 
-test("what VMs take is absent on the wire before they were listed, never zero", () => {
+test("claims of VMs are absent before the VMs were listed, never zero", () => {
   const { responseSerialize, responseDeserialize } = protos.host.GetHost;
   const { capacity } = responseDeserialize(responseSerialize(hostToProto(unlisted(hostSnapshot), [], false)));
   assert.equal(capacity?.complete, false);
@@ -269,11 +269,11 @@ test("what VMs take is absent on the wire before they were listed, never zero", 
   assert.deepEqual(
     listed.cells.flatMap(({ resources }) => resources.map(({ allocated }) => allocated)),
     [0, 0],
-    "zero, which is known",
+    "zero, and known",
   );
 });
 
-test("an operation says that its end is decided until it shows that end", () => {
+test("an operation reports a decided end until it shows that end", () => {
   const begun: Operation = {
     id: "o",
     requestId: "r",

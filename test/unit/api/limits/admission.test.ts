@@ -24,7 +24,7 @@ function refusal(enter: () => unknown): SocleError {
   throw new Error("it was let in");
 }
 
-test("a caller may save up five seconds of calls; then each comes at its rate, and is told when", () => {
+test("a caller may burst five seconds of calls; further ones are refused with their time to retry", () => {
   const admission = new Admission(limits, clock);
   for (let count = 0; count < 10; count += 1) admission.enter("a", "read")();
   const refused = refusal(() => admission.enter("a", "read"));
@@ -44,7 +44,7 @@ test("a caller may save up five seconds of calls; then each comes at its rate, a
   assert.deepEqual(counts, { kind: "read", open: 0, refused: 3 });
 });
 
-test("no more are open at once than one caller may have, and all of them together", () => {
+test("open calls are bounded per caller and in total", () => {
   const admission = new Admission({ ...limits, stream: { perSecond: 1000, atOnce: 3 } }, clock);
   const open = [1, 2, 3].map(() => admission.enter("a", "stream"));
   assert.equal(refusal(() => admission.enter("a", "stream")).reason, "TOO_MANY_CALLS");
@@ -55,7 +55,7 @@ test("no more are open at once than one caller may have, and all of them togethe
   admission.enter("z", "stream");
 });
 
-test("a flood is refused with its time to retry, over the wire; stops and health get through", async (t) => {
+test("a flood is refused over the wire with its time to retry; stops and health checks pass", async (t) => {
   const few = configSchema.shape.api.parse({ limits: { mutationsPerSecond: 1, streams: 2 } }).limits;
   const { socket, table, api } = await startApi(t, { limits: few });
   table.put(vm("a"));

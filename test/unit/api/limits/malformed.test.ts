@@ -8,15 +8,15 @@ import { ApiClient, errorOf, protos, startApi, vm } from "../../../support/api/h
 import { RawClient } from "../../../support/api/raw-client.ts";
 
 const { CreateVm, StartVm, GetVm, Console, WatchVms } = protos.vms;
-/** A field of a wire type that there is not. */
+/** A field of a wire type that does not exist. */
 const torn = Buffer.from([0x0f]);
 
-test("a malformed request is INVALID_ARGUMENT, of a change with a refusal in the audit log", async (t) => {
+test("a malformed request fails with INVALID_ARGUMENT, and a malformed mutation is audited", async (t) => {
   const api = await startApi(t, { listen: "127.0.0.1:0" });
   const client = new RawClient(t, api.socket, 65_535);
   for (const { path } of [GetVm, StartVm, CreateVm, Console, WatchVms, protos.health.Check])
     assert.equal(await client.status(path, torn), status.INVALID_ARGUMENT, path);
-  assert.deepEqual(api.asked, []);
+  assert.deepEqual(api.requests, []);
   await eventually(() => api.audited.length === 3);
   assert.deepEqual(
     api.audited.map(({ act, method, outcome, reason, caller }) => [
@@ -36,13 +36,13 @@ test("a malformed request is INVALID_ARGUMENT, of a change with a refusal in the
   );
 });
 
-test("who may not make the call hears that, whatever the request is", async (t) => {
+test("a caller without permission gets PERMISSION_DENIED, whatever the request is", async (t) => {
   const api = await startApi(t);
   const client = new RawClient(t, api.socket, 65_535);
   assert.equal(await client.status(protos.audit.ListAuditEntries.path, torn), status.PERMISSION_DENIED);
 });
 
-test("a number beyond 2^53 - 1 is INVALID_ARGUMENT and names its field", async (t) => {
+test("a number beyond 2^53 - 1 fails with INVALID_ARGUMENT and its field", async (t) => {
   const api = await startApi(t);
   api.table.put(vm("vm-1"));
   const client = new ApiClient(t, `unix:${api.socket}`);
@@ -57,7 +57,7 @@ test("a number beyond 2^53 - 1 is INVALID_ARGUMENT and names its field", async (
   const spec = { name: "x", vcpus: 1, memoryBytes: "9007199254740992" };
   const refused = await errorOf(client.call(CreateVm, { requestId: "r", spec }));
   assert.deepEqual(Object.keys(refused.fields), ["spec.memory_bytes"]);
-  assert.deepEqual(api.asked, [], "nothing was begun");
+  assert.deepEqual(api.requests, [], "no operation began");
   await eventually(() => api.audited.length === 4);
   assert.ok(api.audited.every(({ act, reason }) => act === "call_refused" && reason === "REQUEST_INVALID"));
 
@@ -65,7 +65,7 @@ test("a number beyond 2^53 - 1 is INVALID_ARGUMENT and names its field", async (
   assert.equal((await client.call(StartVm, largest)).kind, "START_VM");
 });
 
-test("a request of more elements than any valid one is refused before it is decoded", async (t) => {
+test("a request with more elements than any valid one is refused before it is decoded", async (t) => {
   const decoded = t.mock.method(CreateVm, "requestDeserialize");
   const api = await startApi(t);
   const client = new RawClient(t, api.socket, 65_535);
@@ -83,7 +83,7 @@ test("a request of more elements than any valid one is refused before it is deco
   assert.deepEqual(api.audited.map(({ reason }) => reason).slice(0, 1), ["REQUEST_TOO_LARGE"]);
 });
 
-test("the largest spec that is valid is decoded", () => {
+test("the largest valid spec is decoded", () => {
   const shapes = new RequestShapes(protos.descriptorSet);
   const range = (count: number): number[] => Array.from({ length: count }, (_, at) => at);
   const spec = {
@@ -107,7 +107,7 @@ test("the largest spec that is valid is decoded", () => {
   };
   const request = CreateVm.requestSerialize({ requestId: "r", spec, leaveStopped: true });
   shapes.check(CreateVm.path, request);
-  assert.ok(request.length < 128 * 1024, "half of what the server takes");
+  assert.ok(request.length < 128 * 1024, "half of what the server accepts");
 });
 
 function varint(value: number): Buffer {

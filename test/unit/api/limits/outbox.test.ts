@@ -1,4 +1,4 @@
-// Answers that callers do not read: bounds on their bytes, places and time.
+// Replies that callers do not read: bounds on their bytes, places and time.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { RawClient } from "../../../support/api/raw-client.ts";
 const { GetVm, ListVms, WatchVms } = protos.vms;
 const KIB = 1024;
 
-/** A host of one VM whose answer is 50 KiB. */
+/** A host with one VM whose reply has 50 KiB. */
 function withLargeVm({ table }: Harness): Buffer {
   const labels = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`l-${at}`, "漢".repeat(255)]));
   table.put(vm("vm-1", { labels }));
@@ -22,7 +22,7 @@ function withLargeVm({ table }: Harness): Buffer {
 const openOf = ({ api }: Harness, kind: string): number | undefined =>
   api.callCounts.find((each) => each.kind === kind)?.open;
 
-test("calls keep their place and their bytes until their answers are taken", async (t) => {
+test("calls keep their place and their bytes until their replies are read", async (t) => {
   const api = await startApi(t);
   const request = withLargeVm(api);
   const client = new RawClient(t, api.socket, 0);
@@ -31,12 +31,12 @@ test("calls keep their place and their bytes until their answers are taken", asy
   assert.equal(openOf(api, "read"), 20);
   assert.ok(api.api.answerCounts.bytes >= 20 * 48 * KIB);
 
-  // Another connection of the same caller is not held up, and leaves nothing behind.
+  // Another connection of the same caller is not delayed, and leaves nothing behind.
   const other = new ApiClient(t, `unix:${api.socket}`);
   assert.equal((await other.call(GetVm, { vm: "vm-1" })).vmId, "vm-1");
   await eventually(() => openOf(api, "read") === 20 && api.api.answerCounts.answers === 20);
 
-  // One that takes it, one that is given up, and a connection that is closed.
+  // One reply is read, one call is cancelled, and one connection is closed.
   client.session.settings({ initialWindowSize: 64 * KIB });
   for (const call of calls.slice(0, 10)) call.resume();
   await Promise.all(calls.slice(0, 10).map((call) => once(call, "end")));
@@ -46,7 +46,7 @@ test("calls keep their place and their bytes until their answers are taken", asy
   assert.deepEqual(api.api.answerCounts, { answers: 0, bytes: 0, abandoned: 0 });
 });
 
-test("a caller that does not read is refused beyond its budget; stops still get through", async (t) => {
+test("a caller that does not read is refused beyond its budget; stops still pass", async (t) => {
   const bytesOfOne = 512 * KIB;
   const api = await startApi(t, {}, undefined, undefined, {}, undefined, { bytesOfOne });
   const request = withLargeVm(api);
@@ -61,7 +61,7 @@ test("a caller that does not read is refused beyond its budget; stops still get 
   const refused = await errorOf(client.call(GetVm, { vm: "vm-1" }));
   assert.deepEqual([refused.code, refused.info.reason], [status.RESOURCE_EXHAUSTED, "ANSWERS_NOT_TAKEN"]);
   assert.ok((refused.retryMs ?? 0) > 0);
-  assert.ok(api.api.answerCounts.bytes < bytesOfOne + 64 * KIB, "one answer beyond the budget at most");
+  assert.ok(api.api.answerCounts.bytes < bytesOfOne + 64 * KIB, "at most one reply beyond the budget");
   assert.equal((await client.call(protos.vms.StopVm, { requestId: "r", vm: "vm-1" })).kind, "STOP_VM");
 
   silent.session.destroy();
@@ -69,7 +69,7 @@ test("a caller that does not read is refused beyond its budget; stops still get 
   assert.equal((await client.call(GetVm, { vm: "vm-1" })).vmId, "vm-1");
 });
 
-test("answers that are made side by side, in slices, stay within the caller's budget too", async (t) => {
+test("replies encoded concurrently in slices stay within the caller's budget too", async (t) => {
   const bytesOfOne = 512 * KIB;
   const api = await startApi(t, {}, undefined, undefined, {}, undefined, { bytesOfOne });
   const labels = Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`l-${at}`, "a".repeat(255)]));
@@ -83,10 +83,10 @@ test("answers that are made side by side, in slices, stay within the caller's bu
     what: "all to be answered",
   });
   const { bytes, answers } = api.api.answerCounts;
-  assert.ok(answers < calls && bytes < bytesOfOne + bytes / answers, `${bytes} bytes in ${answers} answers`);
+  assert.ok(answers < calls && bytes < bytesOfOne + bytes / answers, `${bytes} bytes in ${answers} replies`);
 });
 
-test("an answer that is not taken in time is abandoned: its call is reset and holds nothing", async (t) => {
+test("a reply that is not read in time is dropped: its call is reset and holds nothing", async (t) => {
   const api = await startApi(t, {}, undefined, undefined, {}, undefined, { takeWithinMs: 100 });
   const request = withLargeVm(api);
   const silent = new RawClient(t, api.socket, 0);
@@ -99,10 +99,10 @@ test("an answer that is not taken in time is abandoned: its call is reset and ho
   await eventually(() => api.api.answerCounts.abandoned === 2);
   assert.deepEqual(api.api.answerCounts, { answers: 0, bytes: 0, abandoned: 2 });
   await eventually(() => api.api.callCounts.every(({ open }) => open === 0));
-  assert.equal(silent.session.destroyed, false, "its connection goes on");
+  assert.equal(silent.session.destroyed, false, "its connection stays open");
 });
 
-test("a stream whose reader does not read is ahead of it by a bounded number of bytes", async (t) => {
+test("a stream buffers a bounded number of bytes for a client that does not read", async (t) => {
   const api = await startApi(t);
   withLargeVm(api);
   const { labels } = api.table.get("vm-1") ?? {};
@@ -117,7 +117,7 @@ test("a stream whose reader does not read is ahead of it by a bounded number of 
   assert.ok(api.api.answerCounts.bytes <= 128 * KIB, `${api.api.answerCounts.bytes} bytes are held`);
 });
 
-test("beyond the bytes of all callers the oldest answers are abandoned, so that there is room for others", () => {
+test("beyond the bytes of all callers the oldest replies are dropped to free space for others", () => {
   const abandoned: string[] = [];
   const outbox = new Outbox({ bytesOfOne: 100, bytes: 250, takeWithinMs: 60_000 }, systemClock);
   const hold = (caller: string): (() => void) => outbox.hold(caller, 100, () => abandoned.push(caller));
@@ -133,7 +133,7 @@ test("beyond the bytes of all callers the oldest answers are abandoned, so that 
   outbox.close();
 });
 
-test("lists and reads that are taken hold nothing afterwards", async (t) => {
+test("lists and reads hold nothing after they are read", async (t) => {
   const api = await startApi(t);
   withLargeVm(api);
   const client = new ApiClient(t, `unix:${api.socket}`);

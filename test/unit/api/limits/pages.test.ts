@@ -11,7 +11,7 @@ import { dayMs } from "../../../support/audit/log-of.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { ApiClient, protos, startApi, vm } from "../../../support/api/harness.ts";
 
-/** The largest that the contract takes: 64 values of 255 characters, each three bytes on the wire. */
+/** The largest labels of the contract: 64 values of 255 characters, each three bytes on the wire. */
 const largest = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`label-${at}`, "漢".repeat(255)]));
 
 const collect = async <Page extends { readonly nextPageToken: string }>(
@@ -31,11 +31,11 @@ test("the estimate of a message's bytes is an upper bound", () => {
   const { length } = protos.vms.GetVm.responseSerialize(message);
   assert.ok(messageBytes(message) >= length);
   assert.ok(messageBytes(message) < 2 * length);
-  assert.equal(countWithin([message, message], length), 1, "one always fits");
+  assert.equal(countWithin([message, message], length), 1, "a page holds at least one entry");
   assert.equal(countWithin([]), 0);
 });
 
-test("100 VMs with the largest labels are listed whole, in pages of at most 1 MiB", async (t) => {
+test("100 VMs with the largest labels are listed completely, in pages of at most 1 MiB", async (t) => {
   const api = await startApi(t);
   for (let at = 100; at < 200; at += 1) api.table.put(vm(`vm-${at}`, { labels: largest, tenant: "red" }));
   const client = new ApiClient(t, `unix:${api.socket}`);

@@ -1,4 +1,4 @@
-// Reading the audit log from afar: who may, what he gets, and that it can be checked.
+// Reading the audit log remotely: roles, contents, and how a reader verifies it.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ import { dayMs, keyOf, started } from "../../../support/audit/log-of.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { ApiClient, errorOf, protos, startApi } from "../../../support/api/harness.ts";
 
-/** An API over this audit log, for holders of certificates. */
+/** An API over this audit log, for callers with certificates. */
 async function served(t: TestContext, log: AuditLog) {
   const directory = await folder(t);
   const authority = await Authority.make("cloud.example");
@@ -53,7 +53,7 @@ async function audited(t: TestContext) {
   });
   t.after(() => log.close());
   for (let i = 1; i <= 60; i += 1) await log.record(started(i % 3 === 0 ? `red-${i}` : `blue-${i}`));
-  // Else one is signed by itself a second later, while a test reads.
+  // Otherwise one is signed a second later, while a test reads.
   await log.checkpoint();
   return { ...(await served(t, log)), log, logDirectory };
 }
@@ -71,7 +71,7 @@ async function all(client: ApiClient, request: ListAuditEntriesRequest): Promise
 const entryOf = ({ json }: AuditEntry__Output): Entry => JSON.parse(json) as Entry;
 const sha256 = (bytes: Buffer | string): Buffer => createHash("sha256").update(bytes).digest();
 
-test("an entry that was damaged is left out, and those behind it are told", async (t) => {
+test("a damaged entry is left out, and those behind it are returned", async (t) => {
   const { as, log, logDirectory } = await audited(t);
   const auditor = await as("auditor/a");
   const whole = await all(auditor, {});
@@ -92,7 +92,7 @@ test("an entry that was damaged is left out, and those behind it are told", asyn
   assert.equal(log.state.sequence, whole.length);
 });
 
-test("an auditor reads all entries page by page, and recomputes the chain from what he got", async (t) => {
+test("an auditor reads all entries page by page, and recomputes the chain from them", async (t) => {
   const { as, log } = await audited(t);
   const auditor = await as("auditor/a");
   const entries = await all(auditor, { pageSize: 7 });
@@ -126,20 +126,20 @@ test("an auditor reads all entries page by page, and recomputes the chain from w
   assert.equal((await errorOf(other)).info.reason, "PAGE_TOKEN_INVALID");
 });
 
-test("a checkpoint is signed now, and the log must fit it from then on", async (t) => {
+test("a requested checkpoint is signed at once, and the log must match it from then on", async (t) => {
   const { as, logDirectory, log } = await audited(t);
   const auditor = await as("auditor/a");
   const { sequence } = log.state;
   const signed = parseCheckpoint(await auditor.call(protos.audit.SignCheckpoint, {}, 60_000));
   const key = await keyOf(logDirectory);
   assert.ok(signed !== undefined && key.vouches(signed));
-  assert.ok(signed.sequence > sequence, "it vouches for its own admission too");
+  assert.ok(signed.sequence > sequence, "it covers its own admission too");
   assert.equal((await verifyLog(logDirectory, { key, anchors: [signed] })).problem, undefined);
   const signer = (await all(auditor, { afterSequence: sequence })).map(entryOf)[0];
   assert.deepEqual([signer?.act, signer?.caller?.role], ["call_admitted", "auditor"]);
 });
 
-test("of a log that could not be read, an auditor gets neither entries nor a checkpoint, but why", async (t) => {
+test("an unreadable log gives an auditor neither entries nor a checkpoint, but the cause", async (t) => {
   const directory = await folder(t);
   await writeFile(join(directory, "key.pem"), "no key", { mode: 0o600 });
   const options = { directory, clock: systemClock, log: silentLog, retentionMs: dayMs };
@@ -155,18 +155,18 @@ test("of a log that could not be read, an auditor gets neither entries nor a che
   }
 });
 
-test("nobody else reads it, and a tenant's auditor sees that tenant alone", async (t) => {
+test("other roles are denied, and a tenant's auditor reads that tenant only", async (t) => {
   const { api, as } = await audited(t);
   const clients: [string, ApiClient][] = [["unix", new ApiClient(t, `unix:${api.socket}`)]];
   for (const role of ["viewer", "metrics", "scheduler", "operator", "admin"])
-    clients.push([role, await as(`${role}/somebody`)]);
-  for (const [who, client] of clients) {
+    clients.push([role, await as(`${role}/s-1`)]);
+  for (const [clientRole, client] of clients) {
     for (const call of [
       () => client.call(protos.audit.ListAuditEntries, {}, 60_000),
       () => client.call(protos.audit.SignCheckpoint, {}, 60_000),
     ]) {
       const { code, info } = await errorOf(call());
-      assert.deepEqual([code, info.reason], [status.PERMISSION_DENIED, "ROLE_DENIED"], who);
+      assert.deepEqual([code, info.reason], [status.PERMISSION_DENIED, "ROLE_DENIED"], clientRole);
     }
   }
   const auditor = await as("auditor/a");
@@ -174,7 +174,7 @@ test("nobody else reads it, and a tenant's auditor sees that tenant alone", asyn
     (await errorOf(auditor.call(protos.vms.StartVm, { requestId: "r", vm: "a" }))).info.reason,
     "ROLE_DENIED",
   );
-  // Its admission is on the disk behind all that was told before.
+  // Its admission is on disk behind all entries that were returned before.
   await auditor.call(protos.audit.SignCheckpoint, {}, 60_000);
   const refused = (await all(auditor, { afterSequence: 60 })).map(entryOf);
   assert.ok(refused.filter(({ act }) => act === "call_refused").length >= clients.length);

@@ -6,7 +6,7 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { eventually } from "../../../support/wait.ts";
 import { ApiClient, FakeConsole, protos, startApi } from "../../../support/api/harness.ts";
 
-test("a console carries both ways, and ends with either side", async (t) => {
+test("a console carries data both ways, and ends with either side", async (t) => {
   const { socket, vms } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const guest = new FakeConsole();
@@ -19,7 +19,7 @@ test("a console carries both ways, and ends with either side", async (t) => {
   let output = "";
   call.on("data", ({ output: bytes }: { output: Buffer }) => (output += bytes.toString()));
   call.write({ vm: "web", force: true, input: Buffer.from("hello") });
-  guest.say("login: ");
+  guest.print("login: ");
   await eventually(() => output === "login: ");
   call.write({ input: Buffer.from("root\n") });
   await eventually(() => guest.typed.length === 2);
@@ -34,13 +34,13 @@ test("a console carries both ways, and ends with either side", async (t) => {
   const other = client.bidi(protos.vms.Console);
   other.resume();
   other.write({ vm: "web" });
-  second.say("bye");
+  second.print("bye");
   second.end();
   const [over] = (await once(other, "status")) as [{ code: number }];
   assert.equal(over.code, status.OK, "the guest ended it");
 });
 
-test("a console that cannot be had says why", async (t) => {
+test("a refused console reports its reason", async (t) => {
   const { socket, vms } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const failure = async (first: object): Promise<ServiceError> => {

@@ -1,4 +1,4 @@
-// The host's document: bounded, made in small steps, and made again only where the host changed.
+// The host's document: bounded, built in small steps, and rebuilt only where the host changed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { convertHost, hostToProto } from "../../../../agent/api/convert/host.ts";
@@ -14,7 +14,7 @@ const { responseDeserialize: decode, responseSerialize: encode } = protos.host.G
 const huge = { cells: 64, cpusPerCell: 128, devices: 8000, pools: 2000, networks: 4000, subjects: 8000 };
 const more = { position: { bootId: "b", agentEpoch: 7, generation: 3 }, controlEpoch: 9 };
 
-/** Documents, and the names of the parts that were encoded, by each message that was. */
+/** Documents, and the names of the encoded parts by message. */
 function counted() {
   const parts: string[] = [];
   const counting = <Type extends { serialize: (value: never) => Buffer }>(
@@ -40,7 +40,7 @@ function counted() {
   return { make, encoded: () => [...new Set(parts.splice(0))] };
 }
 
-test("a document made in steps is encoded as it would be at once", async () => {
+test("a document built in steps equals one encoded at once", async () => {
   for (const snapshot of [hostSnapshot, largeHost()]) {
     const host = await new HostDocuments(protos).make(snapshot, [], true, { more, slice: new Slice() });
     const bytes = encodingOf(host) ?? Buffer.alloc(0);
@@ -48,7 +48,7 @@ test("a document made in steps is encoded as it would be at once", async () => {
   }
 });
 
-test("only parts of the host that changed are encoded again, and a new look is shown at once", async () => {
+test("only changed parts of the host are encoded again, and a new inventory is visible at once", async () => {
   const { make, encoded } = counted();
   const before = largeHost();
   await make(before);
@@ -63,7 +63,7 @@ test("only parts of the host that changed are encoded again, and a new look is s
   assert.deepEqual(encoded(), ["health"]);
   const shown = decode(encodingOf(host) ?? Buffer.alloc(0)).health?.conditions[0];
   assert.equal(shown?.lastProbe?.seconds, (probed.lastProbeMs + 5000) / 1000);
-  assert.equal(host.etag, hostToProto(before, [], true).etag, "that it was probed is no change");
+  assert.equal(host.etag, hostToProto(before, [], true).etag, "a new probe time is no change");
 });
 
 test("a large host takes a step for each of its devices, pools, cells and conditions", () => {
@@ -78,17 +78,17 @@ test("a large host takes a step for each of its devices, pools, cells and condit
   assert.ok(steps >= objects.length, `${steps} steps for ${objects.length} objects`);
 });
 
-test("the document of the largest host has at most 1 MiB and says what it leaves out", async () => {
+test("the document of the largest host has at most 1 MiB and lists what it leaves out", async () => {
   const host = await new HostDocuments(protos).make(largeHost(huge), [], true, { more, slice: new Slice() });
   const bytes = encodingOf(host) ?? Buffer.alloc(0);
   assert.ok(bytes.length <= pageBytes, `${bytes.length} bytes`);
   const { inventory, capacity, health } = decode(bytes);
   assert.deepEqual([inventory?.complete, capacity?.complete], [false, false]);
-  const told = [...(inventory?.incompleteReasons ?? []), ...(capacity?.incompleteReasons ?? [])];
+  const reasons = [...(inventory?.incompleteReasons ?? []), ...(capacity?.incompleteReasons ?? [])];
   for (const what of ["PCI devices", "storage pools", "networks", "NUMA cells", "devices for guests"])
     assert.ok(
-      told.some((reason) => reason.includes(`${what} are left out`)),
-      `${what} among ${told.join(", ")}`,
+      reasons.some((reason) => reason.includes(`${what} are left out`)),
+      `${what} among ${reasons.join(", ")}`,
     );
   for (const { evidence, subjects } of health?.conditions ?? []) {
     const leftOut = huge.subjects - subjects.length;

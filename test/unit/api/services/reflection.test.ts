@@ -14,7 +14,7 @@ import { ApiClient, protos, startApi } from "../../../support/api/harness.ts";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 
-async function ask(
+async function query(
   client: ApiClient,
   ...requests: readonly ServerReflectionRequest[]
 ): Promise<ServerReflectionResponse__Output[]> {
@@ -26,9 +26,9 @@ async function ask(
   return answers;
 }
 
-test("tools learn the contract from the socket", async (t) => {
+test("tools read the contract from the socket", async (t) => {
   const { socket } = await startApi(t);
-  const [listed, found, byName, missing] = await ask(
+  const [listed, found, byName, missing] = await query(
     new ApiClient(t, `unix:${socket}`),
     { listServices: "*" },
     { fileContainingSymbol: "socle.v1.VmService.CreateVm" },
@@ -37,16 +37,16 @@ test("tools learn the contract from the socket", async (t) => {
   );
   const names = listed?.listServicesResponse?.service.map(({ name }) => name) ?? [];
   assert.ok(names.includes("socle.v1.VmService") && names.includes("grpc.reflection.v1.ServerReflection"));
-  assert.ok(!names.includes("socle.v1.SchedulerService"), "the agent does not serve that one");
+  assert.ok(!names.includes("socle.v1.SchedulerService"), "the agent does not serve SchedulerService");
   const files = (answer?: ServerReflectionResponse__Output) =>
     (answer?.fileDescriptorResponse?.fileDescriptorProto ?? []).map((bytes) => fileName(bytes));
   assert.equal(files(found)[0], "socle/v1/vm.proto");
-  assert.ok(files(found).includes("google/protobuf/timestamp.proto"), "with what it imports");
+  assert.ok(files(found).includes("google/protobuf/timestamp.proto"), "with its imports");
   assert.deepEqual(files(byName), ["google/protobuf/any.proto"]);
   assert.equal(missing?.errorResponse?.errorCode, status.NOT_FOUND);
 });
 
-test("on TCP only where it is configured", async (t) => {
+test("on TCP reflection is served only if configured", async (t) => {
   const closed = await startApi(t, { listen: "127.0.0.1:0" });
   const call = new ApiClient(t, `127.0.0.1:${closed.tcpPort ?? 0}`).bidi(
     protos.reflection.ServerReflectionInfo,
@@ -55,11 +55,11 @@ test("on TCP only where it is configured", async (t) => {
   const [error] = (await once(call, "error")) as [ServiceError];
   assert.equal(error.code, status.UNIMPLEMENTED);
   const open = await startApi(t, { listen: "127.0.0.1:0", reflection: true });
-  const answers = await ask(new ApiClient(t, `127.0.0.1:${open.tcpPort ?? 0}`), { listServices: "" });
+  const answers = await query(new ApiClient(t, `127.0.0.1:${open.tcpPort ?? 0}`), { listServices: "" });
   assert.equal(answers.length, 1);
 });
 
-test("proto/contract.binpb is what the .proto files say", async (t) => {
+test("proto/contract.binpb matches the .proto files", async (t) => {
   const made = join(await folder(t), "contract.binpb");
   const buf = join(root, "node_modules/.bin/buf");
   execFileSync(buf, ["build", "proto", "--as-file-descriptor-set", "--exclude-source-info", "-o", made], {

@@ -15,7 +15,7 @@ const room = (requestId: string, changes: ReserveRequest = {}): ReserveRequest =
   ...changes,
 });
 
-test("a reservation tells what it holds and how long; repeated it is the same, and ends once", async (t) => {
+test("a reservation reports its size and its remaining time; a repeated request returns the same one", async (t) => {
   const { socket } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const made = await client.call(service.Reserve, room("r1", { ttl: { seconds: 30, nanos: 0 } }));
@@ -55,7 +55,7 @@ test("a reservation tells what it holds and how long; repeated it is the same, a
   assert.deepEqual([unknown.code, unknown.info.reason], [status.NOT_FOUND, "RESERVATION_NOT_FOUND"]);
 });
 
-test("what does not fit is refused with its dimension and what there is; what is wrong with its fields", async (t) => {
+test("a reservation that does not fit is refused with its dimension, an invalid one with its fields", async (t) => {
   const { socket } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const full = await errorOf(client.call(service.Reserve, room("r1", { vcpus: 3 })));
@@ -76,7 +76,7 @@ test("what does not fit is refused with its dimension and what there is; what is
   assert.deepEqual(reservations, []);
 });
 
-test("a list goes from page to page, and has those that ended where they are asked for", async (t) => {
+test("reservations are listed page by page, and ended ones on request", async (t) => {
   const { socket } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
   const ids: string[] = [];

@@ -21,13 +21,13 @@ import {
 const ids = (list: readonly { vmId: string }[]): string[] => list.map(({ vmId }) => vmId);
 const begin = { caller: "c", vmId: "v", fingerprint: "f", intent: {} };
 
-async function ask(t: Parameters<typeof startApi>[0]): Promise<Harness & { client: ApiClient }> {
+async function connect(t: Parameters<typeof startApi>[0]): Promise<Harness & { client: ApiClient }> {
   const harness = await startApi(t);
   return { ...harness, client: new ApiClient(t, `unix:${harness.socket}`) };
 }
 
-test("mutations carry what was asked to the VM layer", async (t) => {
-  const { client, asked } = await ask(t);
+test("mutations carry their request to the VM layer", async (t) => {
+  const { client, requests } = await connect(t);
   const spec = { name: "web", vcpus: 2, memoryBytes: 2 ** 31, labels: { app: "x" } };
   const created = await client.call(protos.vms.CreateVm, { requestId: "1", spec, placementEpoch: 3 });
   assert.deepEqual([created.kind, created.state, created.done], ["CREATE_VM", "STATE_RUNNING", false]);
@@ -45,11 +45,11 @@ test("mutations carry what was asked to the VM layer", async (t) => {
   await client.call(protos.vms.StopVm, { requestId: "4", vm: "web" });
   await client.call(protos.vms.DeleteVm, { requestId: "5", vm: "web", keepDisks: true, etag: "e" });
   await client.call(protos.vms.DeleteVm, { requestId: "6", vm: "web" });
-  const create = asked[0]?.[1] as CreateRequest;
+  const create = requests[0]?.[1] as CreateRequest;
   assert.equal(create.placementEpoch, 3);
   assert.deepEqual(create.spec["labels"], { app: "x" });
   assert.deepEqual(
-    asked.slice(1).map(([, request]) => request),
+    requests.slice(1).map(([, request]) => request),
     [
       { requestId: "2", vm: "web", force: false, gracefulTimeoutMs: 1500 },
       { requestId: "3", vm: "web", force: true, gracefulTimeoutMs: 0 },
@@ -66,8 +66,8 @@ test("mutations carry what was asked to the VM layer", async (t) => {
   assert.ok("graceful_timeout" in (await errorOf(negative)).fields);
 });
 
-test("a list goes from page to page without losing or repeating, whatever comes and goes", async (t) => {
-  const { client, table } = await ask(t);
+test("a list is paged without losses or repetitions while VMs come and go", async (t) => {
+  const { client, table } = await connect(t);
   for (const id of ["a", "c", "e", "g"]) table.put(vm(id, { tenant: "blue" }));
   table.put(vm("d", { tenant: "red" }));
   const filter = { tenant: "blue" };
@@ -97,8 +97,8 @@ test("a list goes from page to page without losing or repeating, whatever comes 
   }
 });
 
-test("a filter takes what matches in everything that is set", async (t) => {
-  const { client, table } = await ask(t);
+test("a filter matches when all of its set fields match", async (t) => {
+  const { client, table } = await connect(t);
   table.put(vm("a", { name: "web-1", labels: { app: "x", tier: "1" } }));
   table.put(vm("b", { name: "web-2", labels: { app: "x" }, state: "stopped" }));
   table.put(vm("c", { name: "db-1", managed: false }));
@@ -112,8 +112,8 @@ test("a filter takes what matches in everything that is set", async (t) => {
   assert.deepEqual(await list({ managed: "MANAGED_FILTER_MANAGED", states: ["VM_STATE_RUNNING"] }), ["a"]);
 });
 
-test("before VMs were listed nothing says when they were, and one that hangs is counted among those that run", async (t) => {
-  const { client, table } = await ask(t);
+test("before the first VM list no field carries its time; a VM that hangs counts as running", async (t) => {
+  const { client, table } = await connect(t);
   table.completed(0);
   table.markUnknown();
   const never = await client.call(protos.vms.ListVms, {});
@@ -128,8 +128,8 @@ test("before VMs were listed nothing says when they were, and one that hangs is 
   assert.deepEqual(listed.observation?.observedAt, { seconds: 0, nanos: 5e6 });
 });
 
-test("an etag spares a list that has not changed, and says when it has", async (t) => {
-  const { client, table } = await ask(t);
+test("an etag spares an unchanged list, and shows a change", async (t) => {
+  const { client, table } = await connect(t);
   table.put(vm("a"));
   const { etag } = await client.call(protos.vms.ListVms, {});
   table.putStats("a", {
@@ -151,27 +151,27 @@ test("an etag spares a list that has not changed, and says when it has", async (
   assert.equal(unsure.vms[0]?.observation?.presence, "PRESENCE_UNKNOWN");
 });
 
-test("a watch gives what is there, then what changes, as the filter sees it", async (t) => {
-  const { client, table } = await ask(t);
+test("a watch sends the current VMs, then changes, both filtered", async (t) => {
+  const { client, table } = await connect(t);
   table.put(vm("a"));
   table.put(vm("b", { state: "stopped" }));
   const call = client.stream(protos.vms.WatchVms, { filter: { states: ["VM_STATE_RUNNING"] } });
   call.on("error", () => undefined);
-  const told: string[] = [];
+  const received: string[] = [];
   call.on("data", ({ kind, vm: of }: WatchVmsResponse__Output) =>
-    told.push(`${kind.slice(5)} ${of?.vmId ?? ""}`.trim()),
+    received.push(`${kind.slice(5)} ${of?.vmId ?? ""}`.trim()),
   );
-  await eventually(() => told.length === 2);
+  await eventually(() => received.length === 2);
   table.put(vm("b"));
   table.put(vm("a", { labels: { x: "y" } }));
-  await eventually(() => told.length === 4);
+  await eventually(() => received.length === 4);
   table.put(vm("a", { state: "paused" }));
   table.remove("b");
   table.put(vm("c", { state: "crashed" }));
-  await eventually(() => told.length === 6);
+  await eventually(() => received.length === 6);
   table.markUnknown();
-  await eventually(() => told.includes("RESYNC") && told.at(-1) === "SYNCED");
-  assert.deepEqual(told, [
+  await eventually(() => received.includes("RESYNC") && received.at(-1) === "SYNCED");
+  assert.deepEqual(received, [
     "ADDED a",
     "SYNCED",
     "ADDED b",
@@ -184,15 +184,15 @@ test("a watch gives what is there, then what changes, as the filter sees it", as
   call.cancel();
 });
 
-test("a reader that falls far behind costs a bounded queue, is told so, and ends up right", async (t) => {
-  const { client, table } = await ask(t);
+test("a reader that falls far behind costs a bounded queue, gets RESYNC, and ends with the current state", async (t) => {
+  const { client, table } = await connect(t);
   const call = client.stream(protos.vms.WatchVms, {});
   call.on("error", () => undefined);
-  const told: WatchVmsResponse__Output[] = [];
-  call.on("data", (change: WatchVmsResponse__Output) => told.push(change));
-  await eventually(() => told.length === 1);
+  const received: WatchVmsResponse__Output[] = [];
+  call.on("data", (change: WatchVmsResponse__Output) => received.push(change));
+  await eventually(() => received.length === 1);
   call.pause();
-  // More than the connection's windows and the queue hold together, in turns, so that what is sent blocks first.
+  // More than the connection's windows and the queue hold together, in turns, so that sending blocks first.
   const filler = "x".repeat(1000);
   for (let round = 0; round < 60; round += 1) {
     for (let i = 0; i < 200; i += 1) table.put(vm(`v${i}`, { labels: { round: String(round), filler } }));
@@ -201,19 +201,19 @@ test("a reader that falls far behind costs a bounded queue, is told so, and ends
   call.resume();
   const last = new Map<string, string | undefined>();
   // The server may send several snapshots before the reader blocks; the test waits for the newest.
-  const count = (kind: string): number => told.filter((message) => message.kind === kind).length;
+  const count = (kind: string): number => received.filter((message) => message.kind === kind).length;
   await eventually(() => {
-    for (const { vm: of } of told) if (of !== null) last.set(of.vmId, of.labels["round"]);
+    for (const { vm: of } of received) if (of !== null) last.set(of.vmId, of.labels["round"]);
     const newest = last.size === 200 && [...last.values()].every((round) => round === "59");
     return newest && count("KIND_SYNCED") === count("KIND_RESYNC") + 1;
   });
   assert.ok(count("KIND_RESYNC") > 0, "the server sends RESYNC to a reader that lost changes");
-  assert.ok(told.length < 12_000, "what was dropped was not sent");
+  assert.ok(received.length < 12_000, "dropped changes were not sent");
   call.cancel();
 });
 
-test("operations are read, waited for, watched and cancelled", async (t) => {
-  const { client, operations } = await ask(t);
+test("operations are read, awaited, watched and cancelled", async (t) => {
+  const { client, operations } = await connect(t);
   const { operation } = await operations.begin({ ...begin, requestId: "1", kind: "START_VM" });
   for (const requestId of ["2", "3"])
     await operations.begin({ ...begin, requestId, kind: "STOP_VM", vmId: "w" });
@@ -268,8 +268,8 @@ test("operations are read, waited for, watched and cancelled", async (t) => {
   assert.equal((await errorOf(none)).code, status.NOT_FOUND);
 });
 
-test("the host is told, and told again when it changes in more than readings", async (t) => {
-  const { client, host, table } = await ask(t);
+test("a host watch sends the host, and again when more than readings changed", async (t) => {
+  const { client, host, table } = await connect(t);
   table.put(vm("a"));
   const now = await client.call(protos.host.GetHost, {});
   assert.equal(now.identity?.hostId, hostSnapshot.identity.id);
@@ -289,8 +289,8 @@ test("the host is told, and told again when it changes in more than readings", a
   watch.cancel();
 });
 
-test("events come from where the subscriber left off, or it is told that they are gone", async (t) => {
-  const { client, events } = await ask(t);
+test("events continue after the subscriber's last one, or the subscriber learns that they are gone", async (t) => {
+  const { client, events } = await connect(t);
   for (let i = 0; i < 1005; i += 1)
     events.append({ kind: i % 2 === 0 ? "vm_defined" : "vm_removed", vmId: `v${i}` });
   await eventually(() => events.newestSequence === 1005);
@@ -318,8 +318,8 @@ test("events come from where the subscriber left off, or it is told that they ar
   for (const { call } of [all, some, fresh]) call.cancel();
 });
 
-test("a person settles an operation whose outcome is unknown, and no other", async (t) => {
-  const { client, operations } = await ask(t);
+test("a person may settle an operation with an unknown outcome, and no other operation", async (t) => {
+  const { client, operations } = await connect(t);
   const lost = async (requestId: string) => {
     const { operation } = await operations.begin({ ...begin, requestId, kind: "STOP_VM" });
     const work = () => Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer"));
@@ -336,15 +336,15 @@ test("a person settles an operation whose outcome is unknown, and no other", asy
   assert.deepEqual(
     [again.code, again.info.reason],
     [status.FAILED_PRECONDITION, "OPERATION_NOT_OPEN"],
-    "an end is not changed",
+    "a final outcome does not change",
   );
   const notDone = await settle(await lost("2"), "OUTCOME_NOT_DONE");
   assert.deepEqual([notDone.state, notDone.done], ["STATE_FAILED", true]);
   assert.equal((await errorOf(settle("none", "OUTCOME_DONE"))).code, status.NOT_FOUND);
 });
 
-test("each settlement is in the audit log with its outcome, also one that is refused", async (t) => {
-  const { client, operations, audited } = await ask(t);
+test("each settlement is audited with its outcome, also a refused one", async (t) => {
+  const { client, operations, audited } = await connect(t);
   const { operation } = await operations.begin({ ...begin, requestId: "1", kind: "STOP_VM" });
   await operations.run(operation, () =>
     Promise.reject(new SocleError("outcome_unknown", "CALL_TIMEOUT", "no answer")),
@@ -353,7 +353,7 @@ test("each settlement is in the audit log with its outcome, also one that is ref
     client.call(protos.operations.SettleOperation, { operationId: operation.id, outcome: "OUTCOME_DONE" });
   await settle();
   await errorOf(settle());
-  const said = { operationId: operation.id, outcome: "OUTCOME_DONE" };
+  const settlement = { operationId: operation.id, outcome: "OUTCOME_DONE" };
   assert.deepEqual(
     audited.map(({ act, outcome, reason, caller, arguments: about }) => [
       act,
@@ -363,16 +363,16 @@ test("each settlement is in the audit log with its outcome, also one that is ref
       about,
     ]),
     [
-      ["call_admitted", "allowed", undefined, "unix:operator", said],
+      ["call_admitted", "allowed", undefined, "unix:operator", settlement],
       ["call_ended", "done", undefined, "unix:operator", undefined],
-      ["call_admitted", "allowed", undefined, "unix:operator", said],
+      ["call_admitted", "allowed", undefined, "unix:operator", settlement],
       ["call_ended", "refused", "OPERATION_NOT_OPEN", "unix:operator", undefined],
     ],
   );
 });
 
-test("tenants are listed with what they have and their quotas, those with the most VMs first", async (t) => {
-  const { client } = await ask(t);
+test("tenants are listed with their usage and quotas, those with the most VMs first", async (t) => {
+  const { client } = await connect(t);
   const { tenants, totalSize } = await client.call(protos.host.ListTenants, {});
   assert.deepEqual(
     tenants.map(({ tenant, dimensions }) => [

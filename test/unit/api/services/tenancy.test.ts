@@ -1,4 +1,4 @@
-// Whoever is one tenant's: what they see, and what they can do to others.
+// Callers of one tenant: what they see, and what they can do to others.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { doorsOf } from "../../../../agent/api/services/tenancy.ts";
@@ -17,7 +17,7 @@ const ownId = "11111111-1111-4111-8111-111111111111";
 const otherId = "22222222-2222-4222-8222-222222222222";
 
 test("a tenant sees its own VMs and operations, and reaches no others", async (t) => {
-  const { table, operations, vms, asked, events, host, position } = await startApi(t);
+  const { table, operations, vms, requests, events, host, position } = await startApi(t);
   const doors = {
     vmView: table,
     vms,
@@ -51,7 +51,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
   }
   const signal = new AbortController().signal;
   assert.equal(await reasonOf(() => acme.vms.openConsole(otherId, { force: true }, signal)), "VM_NOT_FOUND");
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 
   const create = (spec: Record<string, unknown>, requestId: string) =>
     acme.vms.create(
@@ -60,7 +60,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     );
   assert.equal(await reasonOf(() => create({ name: "x", tenant: "evil" }, "a")), "TENANT_DENIED");
   assert.equal(await reasonOf(() => create({ name: "y" }, "d")), "done");
-  const made = asked.at(-1)?.[1] as { spec: { tenant: string }; tenantOnly?: boolean } | undefined;
+  const made = requests.at(-1)?.[1] as { spec: { tenant: string }; tenantOnly?: boolean } | undefined;
   assert.deepEqual([made?.spec.tenant, made?.tenantOnly], ["acme", true]);
 
   const intent = {};
@@ -93,16 +93,16 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
   assert.ok(!listed.some(({ id }) => id === others1.operation.id));
 });
 
-test("a tenant cancels what its own callers began, and not what the provider does to its VM", async (t) => {
+test("a tenant cancels the operations of its own callers, and not the provider's on its VM", async (t) => {
   const { table, operations, vms } = await startApi(t);
   const acme = doorsOf({ vmView: table, vms, operations } as unknown as Doors)(caller);
   table.put({ ...vm(ownId, { tenant: "acme" }), name: "own" });
-  let requests = 0;
+  let count = 0;
   const runs = async (by: string): Promise<string> => {
-    requests += 1;
+    count += 1;
     const { operation } = await operations.begin({
       ...{
-        requestId: `r${requests}`,
+        requestId: `r${count}`,
         caller: by,
         kind: "STOP_VM",
         vmId: ownId,
@@ -125,7 +125,7 @@ test("a tenant cancels what its own callers began, and not what the provider doe
     "spiffe://cloud.example/scheduler/s/tenant/evil",
   ]) {
     const id = await runs(provider);
-    assert.equal(acme.operations.get(id).id, id, "it is shown");
+    assert.equal(acme.operations.get(id).id, id, "it is visible");
     assert.throws(() => acme.operations.cancel(id, caller.name), {
       kind: "denied",
       reason: "OPERATION_DENIED",
@@ -137,16 +137,16 @@ test("a tenant cancels what its own callers began, and not what the provider doe
     assert.equal(acme.operations.cancel(await runs(own), caller.name).cancelledBy, caller.name);
 });
 
-test("a VM whose spec cannot be read is no tenant's, and the one that it names is told so", async (t) => {
-  const { table, operations, vms, asked } = await startApi(t);
-  const doorOf = (tenant: string) =>
+test("a VM with an unreadable spec belongs to no tenant, and the tenant that it names learns why", async (t) => {
+  const { table, operations, vms, requests } = await startApi(t);
+  const connectionOf = (tenant: string) =>
     doorsOf({ vmView: table, vms, operations } as unknown as Doors)({ ...caller, tenant });
   const unreadable = { unreadable: "spec: spec.disks[0] is not valid", tenant: "" } as const;
   table.put(vm(ownId, { ...unreadable, claimedTenant: "acme" }));
   table.put(vm(otherId, unreadable));
-  const [acme, evil] = [doorOf("acme"), doorOf("evil")];
+  const [acme, evil] = [connectionOf("acme"), connectionOf("evil")];
   for (const { vmView } of [acme, evil]) assert.deepEqual(vmView.all(), []);
-  // The second may be anybody's.
+  // The second may belong to any tenant.
   assert.deepEqual([acme.vmView.specUnreadable, evil.vmView.specUnreadable, table.specUnreadable], [2, 1, 2]);
   assert.deepEqual(
     [acme, evil].map(({ vmView }) => [ownId, otherId].map((id) => vmView.hidden?.(id)?.id)),
@@ -158,5 +158,5 @@ test("a VM whose spec cannot be read is no tenant's, and the one that it names i
   const stop = { requestId: "r", vm: ownId, force: true };
   await assert.rejects(acme.vms.begin("STOP_VM", stop, caller.name), { reason: "SPEC_UNREADABLE" });
   await assert.rejects(evil.vms.begin("STOP_VM", stop, caller.name), { reason: "VM_NOT_FOUND" });
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 });

@@ -18,7 +18,7 @@ const spoiled: Partial<Vm> = { tenant: "", unreadable: "spec: it is not JSON" };
 
 interface Watcher {
   readonly table: Awaited<ReturnType<typeof startApi>>["table"];
-  /** Does `change`, then takes as many messages. */
+  /** Runs `change`, then takes that many messages. */
   readonly after: (change: () => void, count: number) => Promise<string[]>;
 }
 
@@ -54,7 +54,7 @@ const inWords = ({ kind, vm: of, specUnreadable }: WatchVmsResponse): string =>
     .join(" ");
 
 for (const claimedTenant of ["acme", undefined])
-  test(`a tenant's VM whose spec became unreadable is not removed for it, with the tenant ${claimedTenant ?? "unknown"}`, async (t) => {
+  test(`a tenant's VM whose spec became unreadable is not sent as removed, with the tenant ${claimedTenant ?? "unknown"}`, async (t) => {
     const { table, after } = await watch(t, acme);
     const claim = claimedTenant === undefined ? {} : { claimedTenant };
     const spoil = (): void => table.put(vm("a", { ...spoiled, ...claim }));
@@ -68,7 +68,7 @@ for (const claimedTenant of ["acme", undefined])
     assert.deepEqual(await after(() => table.remove("a"), 1), ["REMOVED a"]);
   });
 
-test("a VM of another instance is not shown to who knew the one before", async (t) => {
+test("a VM of another instance is not sent to a watcher of the one before", async (t) => {
   const { table, after } = await watch(t, acme);
   table.put(vm("a", { tenant: "acme", instance: "1" }));
   await after(() => undefined, 2);
@@ -76,7 +76,7 @@ test("a VM of another instance is not shown to who knew the one before", async (
   assert.deepEqual(await after(() => table.put(other), 1), ["REMOVED a"]);
 });
 
-test("a VM that became another tenant's is removed, and shows nothing of the other", async (t) => {
+test("a VM that became another tenant's is sent as removed, without the other's data", async (t) => {
   const { table, after } = await watch(t, acme);
   table.put(vm("a", { tenant: "acme" }));
   table.put(vm("b", { tenant: "acme" }));
@@ -88,7 +88,7 @@ test("a VM that became another tenant's is removed, and shows nothing of the oth
   assert.deepEqual(await after(() => table.put(claimed), 1), ["REMOVED b"]);
 });
 
-test("whether a VM with an unreadable spec matches a filter is not known, and said", async (t) => {
+test("a VM with an unreadable spec is sent as unreadable, since the filter cannot decide", async (t) => {
   const { table, after } = await watch(t, operator, ({ labels }) => labels["app"] === "web");
   table.put(vm("a", { labels: { app: "web" } }));
   table.put(vm("b", spoiled));
@@ -98,7 +98,7 @@ test("whether a VM with an unreadable spec matches a filter is not known, and sa
   assert.deepEqual(await after(() => table.put(other), 1), ["REMOVED a "]);
 });
 
-test("a VM with an unreadable spec is removed where what else is known of it does not match", async (t) => {
+test("a VM with an unreadable spec is removed when its known state does not match the filter", async (t) => {
   const isRunning = ({ state }: Vm): boolean => state === "running";
   const { table, after } = await watch(t, operator, isRunning, isRunning);
   table.put(vm("a"));
