@@ -9,7 +9,7 @@ import { FakeClock } from "./fake-clock.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** The health of a host whose readers say what they are told to, on a clock that is driven. */
+/** The health of a host whose readers return the test's values, on a clock that the test drives. */
 export function driven(health: Partial<Config["health"]> = {}) {
   const clock = new FakeClock();
   const at = () => ({ wallMs: clock.now(), monotonicMs: clock.monotonicMs() });
@@ -24,13 +24,18 @@ export function driven(health: Partial<Config["health"]> = {}) {
     allGood: (): void => {
       for (const [type, triggers] of Object.entries(rules))
         for (const trigger of Object.keys(triggers))
-          // The table's own names, which the compiler cannot see through a loop.
+          // The table's own names, which the compiler cannot infer through a loop.
           held.observe(type as ConditionType, trigger as never, { kind: "good", evidence: "fine" }, at());
     },
     schedulable: () => held.answer({ probing: true, cordoned: false, guests: "false" }).schedulable,
     acknowledge: (type: ConditionType): void => held.acknowledge(type, at()),
-    /** One look of a reader, or looks at its pace over some time. */
-    say: <N extends ReaderName>(reader: N, reading: Reading<HostValue<N>>, everyMs = 0, forMs = 0): void => {
+    /** One read by a reader, or reads at its interval over some time. */
+    report: <N extends ReaderName>(
+      reader: N,
+      reading: Reading<HostValue<N>>,
+      everyMs = 0,
+      forMs = 0,
+    ): void => {
       const last = (() => reading) as HostReadings["last"];
       const readings = { ...fixedReadings({}), last };
       held.judge(reader, readings, at());

@@ -1,6 +1,6 @@
 import { abortReason, type Clock } from "../../../agent/kernel/clock.ts";
 
-/** Time that passes when the test says so. */
+/** A clock that the test advances. */
 export class FakeClock implements Clock {
   #nowMs = 0;
   readonly #sleepers = new Set<{ readonly untilMs: number; readonly wake: () => void }>();
@@ -11,7 +11,7 @@ export class FakeClock implements Clock {
     return 1_760_000_000_000 + this.#nowMs + this.#wallStepMs;
   }
 
-  /** Sets the wall clock so far off; no other time notices. */
+  /** Sets the wall clock to this offset; no other time changes. */
   setWall(stepMs: number): void {
     this.#wallStepMs = stepMs;
   }
@@ -42,7 +42,7 @@ export class FakeClock implements Clock {
     });
   }
 
-  /** What is left of each sleep. */
+  /** The remaining time of each sleep. */
   get sleepingMs(): readonly number[] {
     return [...this.#sleepers].map(({ untilMs }) => untilMs - this.#nowMs);
   }

@@ -1,12 +1,12 @@
 import type { LastingFacts } from "../../../agent/host/host-service.ts";
 import type { HealthRecord } from "../../../agent/state/records/health-record.ts";
 
-/** What outlives an agent, in memory: give it to the next one. */
+/** The stored state that outlives an agent, in memory: give it to the next one. */
 export class FakeRecord implements LastingFacts {
   hostId: string | undefined;
   scheduling: LastingFacts["scheduling"] = { state: "active", reason: "" };
   health: HealthRecord = { latches: [], acknowledgements: [] };
-  /** What every write fails with. */
+  /** The error of every write. */
   failure: Error | undefined;
 
   constructor(hostId?: string) {

@@ -9,7 +9,7 @@ import { Readers } from "../../../agent/host/health/readers/readers.ts";
 import { eventually } from "../wait.ts";
 import { FakeClock } from "./fake-clock.ts";
 
-/** The real readers and conditions on a machine's tree, with time that the test moves on. */
+/** The real readers and conditions on a machine's tree, with time that the test advances. */
 export class HostOfTree {
   readonly clock = new FakeClock();
   readonly health: Health;
@@ -54,14 +54,14 @@ export class HostOfTree {
     return this.#readers;
   }
 
-  /** Resolves when every reader has looked once. */
+  /** Resolves when every reader has read once. */
   async start(): Promise<this> {
     this.#running = this.#readers.run(this.#stop.signal);
     await eventually(() => this.#readers.states().every(({ state }) => state !== "pending"));
     return this;
   }
 
-  /** Moves time on, period by period, until the reader has looked so many times more. */
+  /** Advances time, interval by interval, until the reader has read that many times more. */
   async lookAgain(reader: ReaderName, times = 1): Promise<void> {
     const everyMs = this.#table[reader].everyMs;
     for (let time = 0; time < times; time += 1) {

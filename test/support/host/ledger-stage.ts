@@ -21,7 +21,7 @@ export function cell(id: number, parts: Partial<NumaCell> = {}): NumaCell {
   return { id, cpus: [0, 1, 2, 3], memoryBytes: 32 * GIB, pages: [], distances: [], ...parts };
 }
 
-export /** One that knows nothing yet. */
+export /** A ledger without cells, devices and VMs. */
 function emptyLedger(changes: Partial<typeof policy> = {}) {
   const counted = { changes: 0 };
   const clock = new FakeClock();

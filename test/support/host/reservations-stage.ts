@@ -32,7 +32,7 @@ export class Machine {
   readonly directory: string;
   readonly clock = new FakeClock();
   readonly record = new FakeRecord();
-  /** Of the wall clock, against the one that nobody can set. */
+  /** The offset of the wall clock from the clock that cannot be set. */
   bootId = "boot-1";
   bootedAtMs = 0;
 

@@ -1,6 +1,6 @@
 import type { HostSnapshot } from "../../../agent/host/host.ts";
 
-/** The host as its agent tells of it before libvirt has listed the VMs. */
+/** The host as its agent reports it before libvirt has listed the VMs. */
 export function unlisted(host: HostSnapshot): HostSnapshot {
   const cells = host.capacity.cells.map(({ id, resources }) => ({
     id,

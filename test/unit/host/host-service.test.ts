@@ -83,7 +83,7 @@ async function start(
   return { host, clock, conditions, schedulings, record, warnings, until, condition };
 }
 
-test("without libvirt the machine is described, and what is missing is said", async (context) => {
+test("without libvirt the machine is described, and the missing parts are named", async (context) => {
   const { host } = await start(context);
   const { identity, inventory, capacity } = host.snapshot();
   assert.deepEqual(
@@ -94,7 +94,7 @@ test("without libvirt the machine is described, and what is missing is said", as
   assert.deepEqual([capacity.cells.length, capacity.generation], [4, 1]);
 });
 
-test("a host keeps the id it had, whatever its libvirt says; a configured one goes before it, with a warning", async (context) => {
+test("a host keeps its id, whatever libvirt reports; a configured id overrides it with a warning", async (context) => {
   const idBefore = "22222222-3333-4444-8555-666666666666";
   const kept = await start(context, { configuredId: null, record: new FakeRecord(idBefore) });
   assert.equal(kept.host.snapshot().identity.id, idBefore);
@@ -108,7 +108,7 @@ test("a host keeps the id it had, whatever its libvirt says; a configured one go
   assert.deepEqual(first.warnings, []);
 });
 
-test("a probe that fails three times makes it unschedulable and tells the event log", async (context) => {
+test("a probe that fails three times forbids scheduling and publishes an event", async (context) => {
   const { host, clock, conditions, until, condition } = await start(context);
   for (let probe = 1; probe <= 3; probe += 1) {
     await until(`probe ${probe}`, () => condition("LibvirtUnresponsive")?.lastProbeMs === clock.now());
@@ -167,7 +167,7 @@ test("the inventory is read again as soon as libvirt answers after a hang", asyn
   await until("the volumes", () => promised().join() === "present,10");
 });
 
-test("sensors: the fixture's stalled memory and missing /dev/kvm", async (context) => {
+test("sensors find the fixture's stalled memory and missing /dev/kvm", async (context) => {
   const { until, condition } = await start(context);
   await until("memory", () => condition("MemoryPressure")?.status !== "unknown");
   assert.deepEqual(
@@ -179,7 +179,7 @@ test("sensors: the fixture's stalled memory and missing /dev/kvm", async (contex
   await until("disks", () => condition("DiskSpace")?.status === "false");
 });
 
-test("a BMC that an earlier agent asked is missed, unless it is to be reached another way from now on", async (context) => {
+test("a BMC that an earlier agent read counts as missing, unless its access was reconfigured", async (context) => {
   const first = await start(context);
   const { bootId } = first.host.snapshot().identity;
   for (const [before, bmc, reason] of [
@@ -195,13 +195,13 @@ test("a BMC that an earlier agent asked is missed, unless it is to be reached an
   }
 });
 
-test("a claim, a cordon and a failing KVM are each told to who watches", async (context) => {
+test("a claim, a cordon and a failing KVM are each published", async (context) => {
   const { host, conditions, schedulings } = await start(context);
   host.ledger.setFootprints([], true);
   const stop = new AbortController();
-  const told: string[] = [];
+  const published: string[] = [];
   const watching = (async () => {
-    for await (const change of host.subscribe(stop.signal)) told.push(change.kind);
+    for await (const change of host.subscribe(stop.signal)) published.push(change.kind);
   })();
   const { generation } = host.snapshot().capacity;
   host.ledger.claim({ holder: "a", vcpus: 2, memoryBytes: 1024 ** 3 });
@@ -210,7 +210,7 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
   assert.deepEqual(host.snapshot().scheduling, { state: "cordoned", reason: "moving racks" });
   assert.equal(host.snapshot().health.schedulable, "false");
   await host.setScheduling("cordoned", "moving racks");
-  assert.deepEqual(schedulings, ["cordoned moving racks"], "saying it again changes nothing");
+  assert.deepEqual(schedulings, ["cordoned moving racks"], "a repetition changes nothing");
   host.reports.reportKvmFailure({
     vmId: "a",
     tenant: "",
@@ -225,7 +225,7 @@ test("a claim, a cordon and a failing KVM are each told to who watches", async (
     ["true", "no_schedule", "GuestFailedOnKvm"],
   );
   await setImmediate();
-  assert.ok(told.length >= 3);
+  assert.ok(published.length >= 3);
   stop.abort();
   await watching;
 });
@@ -240,7 +240,7 @@ test("whether it is safe to fence follows the guests", async (context) => {
   assert.equal(host.snapshot().health.safeToFence, "unknown", "libvirt's probe has not answered yet");
 });
 
-test("three VMs that cannot be started keep new ones away, until one can", async (context) => {
+test("three VMs that cannot be started forbid new ones, until one starts", async (context) => {
   const { host, condition } = await start(context);
   const fails = (vmId: string): void =>
     host.reports.reportStartFailure({
@@ -259,7 +259,7 @@ test("three VMs that cannot be started keep new ones away, until one can", async
   assert.equal(condition("VmStartFailures")?.status, "false");
 });
 
-test("guests of one tenant that KVM stops prove nothing about KVM, those of several with images of their own do", async (context) => {
+test("failing guests of one tenant do not prove a KVM failure, those of several with different images do", async (context) => {
   const { host, condition } = await start(context);
   const stopped = (tenant: string, image: string): void =>
     host.reports.reportKvmFailure({ vmId: `${tenant}-${image}`, tenant, image, evidence: "paused" });
@@ -269,7 +269,7 @@ test("guests of one tenant that KVM stops prove nothing about KVM, those of seve
   assert.equal(condition("KvmUnavailable")?.reason, "GuestFailedOnKvm");
 });
 
-test("break-glass is told of until somebody has seen it, and again when it comes anew", async (context) => {
+test("break-glass is a condition until it is acknowledged, and again after its next use", async (context) => {
   const { host, condition } = await start(context);
   assert.equal(condition("BreakGlass")?.status, "false");
   host.reports.reportBreakGlass({ reason: "the provider is down", method: "/socle.v1.VmService/StopVm" });
@@ -281,7 +281,7 @@ test("break-glass is told of until somebody has seen it, and again when it comes
   assert.deepEqual([condition("BreakGlass")?.status, condition("BreakGlass")?.latched], ["true", true]);
 });
 
-test("an audit log that was tampered with is told of until somebody has looked, one that is behind until it is not", async (context) => {
+test("a damaged audit log is a condition until acknowledged, a lagging one until it has caught up", async (context) => {
   const { host, condition } = await start(context);
   host.reports.reportAudit({});
   assert.equal(condition("AuditLog")?.status, "false");
@@ -290,7 +290,7 @@ test("an audit log that was tampered with is told of until somebody has looked, 
   assert.equal(condition("AuditLog")?.reason, "ForwardingBehind");
   host.reports.reportAudit({ damaged: "entries 3 to 9 are missing" });
   host.reports.reportAudit({});
-  assert.equal(condition("AuditLog")?.status, "true", "nobody has seen it yet");
+  assert.equal(condition("AuditLog")?.status, "true", "it is not acknowledged yet");
   await host.acknowledge("AuditLog", "request-1");
   host.reports.reportAudit({});
   assert.equal(condition("AuditLog")?.status, "false");
@@ -309,7 +309,7 @@ test("AuditLog is true while the audit log cannot be read, and keeps damage that
   assert.match(condition("AuditLog")?.evidence ?? "", /chmod 600.*entries 3 to 9/);
 });
 
-test("what is held is held by the next agent too, and an operator's acknowledgement lets it go", async (context) => {
+test("a latched condition survives a restart, and an operator's acknowledgement ends it", async (context) => {
   const record = new FakeRecord();
   const first = await start(context, { record });
   const fails = { vmId: "a", tenant: "", image: "i", evidence: "paused" };
@@ -331,7 +331,7 @@ test("what is held is held by the next agent too, and an operator's acknowledgem
   assert.deepEqual(record.health.latches, []);
 });
 
-test("a KVM that guests fail on is not taken for a good one by the next agent of the same boot", async (context) => {
+test("a KVM that fails guests does not count as good for the next agent of the same boot", async (context) => {
   const record = new FakeRecord();
   const first = await start(context, { record });
   const own = { tenant: "", image: "i" };
@@ -355,11 +355,11 @@ test("a KVM that guests fail on is not taken for a good one by the next agent of
   assert.deepEqual(
     [second.condition("KvmUnavailable")?.status, second.condition("VmStartFailures")?.status],
     ["unknown", "false"],
-    "but for the device, which was not looked at yet",
+    "except for the device, which was not read yet",
   );
 });
 
-test("a host at rest changes nothing that a scheduler or a watcher is told, however often it is looked at", async (context) => {
+test("a host at rest publishes no change to schedulers or watchers, however often it is read", async (context) => {
   const { host, clock, until, condition } = await start(context);
   const round = async (): Promise<string | undefined> => {
     clock.advance(60_000);
@@ -367,7 +367,7 @@ test("a host at rest changes nothing that a scheduler or a watcher is told, howe
     await until("the sensors", () => condition("MemoryPressure")?.lastProbeMs === clock.now());
     return hostToProto(host.snapshot(), [], true).etag;
   };
-  // What is bad comes on within its time; nothing moves after that.
+  // Bad conditions appear within their time; nothing changes after that.
   for (let look = 0; look < 20; look += 1) await round();
   const { generation } = host.snapshot().capacity;
   const etags = new Set<string | undefined>();
@@ -376,7 +376,7 @@ test("a host at rest changes nothing that a scheduler or a watcher is told, howe
   assert.equal(host.snapshot().capacity.generation, generation);
 });
 
-test("a part of the host is the same object until it changes, and shows each probe and each word at once", async (context) => {
+test("a part of the host stays the same object until it changes, and shows each probe and message at once", async (context) => {
   const { host, clock, until, condition } = await start(context);
   await until("a probe", () => condition("LibvirtUnresponsive")?.lastProbeMs === clock.now());
   const [before, again] = [host.snapshot(), host.snapshot()];

@@ -5,7 +5,7 @@ import type { ClaimRequest, Ledger } from "../../../../agent/host/capacity/ledge
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { MIB, GIB, cell, ledgerOf, on, row, seen } from "../../../support/host/ledger-stage.ts";
 
-test("random claims, releases and listings never lose or double anything", () => {
+test("random claims, releases and listings never lose or double count capacity", () => {
   let seed = 7;
   const random = (below: number): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
@@ -64,7 +64,7 @@ test("random claims, releases and listings never lose or double anything", () =>
   }
 });
 
-test("a ledger that saw VMs come, change and go one by one counts what one that sees them all at once counts", () => {
+test("a ledger that observes VMs one by one counts the same as one that lists them at once", () => {
   let seed = 11;
   const random = (below: number): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;

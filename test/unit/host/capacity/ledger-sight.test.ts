@@ -13,7 +13,7 @@ import {
   small,
 } from "../../../support/host/ledger-stage.ts";
 
-test("from claim to seen VM it is counted once at every step, in either order", () => {
+test("a VM counts once at every step from claim to observation, in either order", () => {
   for (const consumeFirst of [true, false]) {
     const { ledger } = ledgerOf([cell(0)]);
     const taken = () => {
@@ -34,20 +34,20 @@ test("from claim to seen VM it is counted once at every step, in either order", 
   }
 });
 
-test("a VM that is made and not seen yet stays counted, until a minute of complete listings says that it is not there", () => {
+test("a created VM counts before it is observed, until a minute of complete listings without it", () => {
   const { ledger, clock } = ledgerOf([cell(0)]);
   const claim = ledger.claim(small);
   ledger.consume(claim);
-  const nobody: Footprint[] = [];
-  ledger.setFootprints(nobody, true);
+  const noVms: Footprint[] = [];
+  ledger.setFootprints(noVms, true);
   assert.equal(row(ledger, 0, "cpu").claimed, 2);
   clock.advance(59_999);
   ledger.setFootprints([], false);
-  ledger.setFootprints(nobody, true);
+  ledger.setFootprints(noVms, true);
   assert.equal(row(ledger, 0, "cpu").claimed, 2);
-  // The very same list again: nothing else changes than the time.
+  // The same list again: only the time differs.
   clock.advance(1);
-  ledger.setFootprints(nobody, true);
+  ledger.setFootprints(noVms, true);
   assert.equal(row(ledger, 0, "cpu").claimed, 0);
 });
 
@@ -58,7 +58,7 @@ test("a claim survives a listing that does not have its VM yet", () => {
   assert.equal(row(ledger, 0, "cpu").claimed, 2);
 });
 
-test("stopped and unmanaged VMs count as well; more than there is shows as negative", () => {
+test("stopped and unmanaged VMs count too; overcommitted capacity is negative", () => {
   const { ledger } = ledgerOf([cell(0)]);
   ledger.setFootprints(
     [seen({ ...small, vcpus: 3 }, false), seen({ ...small, holder: "other", vcpus: 3 })],
@@ -68,7 +68,7 @@ test("stopped and unmanaged VMs count as well; more than there is shows as negat
   assert.equal(refusal(() => ledger.claim({ ...small, holder: "vm-b", vcpus: 1 })).reason, "NO_CAPACITY");
 });
 
-test("bound VMs are counted where they are; the others lie where room is left, whatever their order", () => {
+test("pinned VMs count on their cell; the others fill the remaining capacity, in any order", () => {
   const bound = { ...small, holder: "bound", vcpus: 4, ...on(0) };
   const free = [1, 2, 3].map((index) => ({ ...small, holder: `free-${index}`, vcpus: 1 }));
   const { ledger } = ledgerOf([cell(0), cell(1)]);
@@ -80,13 +80,13 @@ test("bound VMs are counted where they are; the others lie where room is left, w
   assert.equal(JSON.stringify(ledger.capacity.cells), capacity);
 });
 
-test("a seen VM on a cell that this machine does not have is counted all the same", () => {
+test("a VM on a cell that the machine lacks counts too", () => {
   const { ledger } = ledgerOf([cell(0)]);
   ledger.setFootprints([seen({ ...small, ...on(7) })], true);
   assert.equal(row(ledger, 0, "cpu").allocated, 2);
 });
 
-test("what VMs take is not known before they were listed, and told as it was seen last when they cannot be", () => {
+test("claims of VMs are unknown before the first listing, and stay as last seen while libvirt is unavailable", () => {
   const { ledger } = emptyLedger();
   const cpu = () => ledger.capacity.cells[0]?.resources.find(({ resource }) => resource === "cpu");
   assert.equal(ledger.capacity.complete, false);
@@ -101,7 +101,7 @@ test("what VMs take is not known before they were listed, and told as it was see
     [cpu()?.total, cpu()?.claimed, cpu()?.allocated, cpu()?.available],
     [4, 2, undefined, undefined],
   );
-  assert.ok(!("allocated" in (cpu() ?? {})), "it is left out");
+  assert.ok(!("allocated" in (cpu() ?? {})), "the field is absent");
   const states = () => ledger.capacity.devices.map(({ state }) => state);
   assert.deepEqual(states(), ["unknown", "unhealthy"]);
   assert.equal(ledger.capacity.complete, false);
@@ -118,7 +118,7 @@ test("what VMs take is not known before they were listed, and told as it was see
   assert.match(ledger.capacity.incompleteReasons.join(), /as last seen/);
 });
 
-test("a change is told once, and what changes nothing is not", () => {
+test("a change is published once, and an update without a change is not", () => {
   const { ledger, counted } = ledgerOf([cell(0)]);
   assert.equal(counted.changes, 1);
   ledger.setCells([cell(0, { pages: [], distances: [10] })]);

@@ -15,7 +15,7 @@ import {
   small,
 } from "../../../support/host/ledger-stage.ts";
 
-test("available = (total - reserved) x ratio, and what is reserved is spread by size", () => {
+test("available = (total - reserved) x ratio, and the reserve is spread by size", () => {
   const cells = [cell(0), cell(1, { cpus: [4, 5], memoryBytes: 16 * GIB })];
   const { ledger } = ledgerOf(cells, {
     reservedCpus: 3,
@@ -29,7 +29,7 @@ test("available = (total - reserved) x ratio, and what is reserved is spread by 
   assert.equal(row(ledger, 1, "memory").reserved, GIB);
 });
 
-test("memory in huge pages is counted as such, once, and never overcommitted", () => {
+test("memory in huge pages counts once, as huge pages, and is never overcommitted", () => {
   const pages = [
     { sizeBytes: 2 * MIB, total: 1024, free: 0 },
     { sizeBytes: GIB, total: 4 },
@@ -43,7 +43,7 @@ test("memory in huge pages is counted as such, once, and never overcommitted", (
   assert.equal(row(ledger, 0, "memory").claimed, qemuOverheadBytes({ ...small, hugepageBytes: GIB }));
 });
 
-test("a claim that does not fit names what is short and what there is", () => {
+test("a claim that does not fit is refused with the resource and its free amount", () => {
   const { ledger } = ledgerOf([cell(0), cell(1)]);
   ledger.claim({ ...small, vcpus: 3, ...on(1) });
   const refused = refusal(() => ledger.claim({ ...small, holder: "vm-b", vcpus: 2, ...on(1) }));
@@ -51,11 +51,11 @@ test("a claim that does not fit names what is short and what there is", () => {
   assert.equal(refused.details.metadata?.["dimension"], "cpu");
   assert.equal(refused.details.metadata["free_cpu"], "1");
   assert.equal(refused.details.metadata["cells"], "1");
-  // It left nothing behind, and other cells have room.
+  // It left nothing behind, and other cells have capacity.
   ledger.claim({ ...small, holder: "vm-b", vcpus: 4, ...on(0) });
 });
 
-test("the last byte can be claimed, and not one more", () => {
+test("a claim may take the last byte, and not one more", () => {
   const { ledger } = ledgerOf([cell(0)]);
   const overheadOf = (memoryBytes: number) => qemuOverheadBytes({ vcpus: 1, memoryBytes });
   let memoryBytes = 31 * GIB;
@@ -67,7 +67,7 @@ test("the last byte can be claimed, and not one more", () => {
   assert.ok(row(ledger, 0, "memory").available >= 0);
 });
 
-test("a release gives all of it back, and twice is no harm", () => {
+test("a release returns the whole claim, and a second one is harmless", () => {
   const { ledger } = ledgerOf([cell(0)]);
   const before = JSON.stringify(ledger.capacity.cells);
   const claim = ledger.claim(small);
@@ -76,7 +76,7 @@ test("a release gives all of it back, and twice is no harm", () => {
   assert.equal(JSON.stringify(ledger.capacity.cells), before);
 });
 
-test("a VM whose disks do not fit gets no CPU either, and what a VM gives back its disks give back too", () => {
+test("a VM whose disks do not fit gets no CPU either, and its release frees its disks too", () => {
   const { ledger } = ledgerOf([cell(0)]);
   const pool = { name: "images", type: "dir", active: true, presence: "present", observedAtMs: 0 } as const;
   ledger.setStorage({
@@ -120,7 +120,7 @@ test("a VM whose disks do not fit gets no CPU either, and what a VM gives back i
   ledger.claim(withDisk("vm-d"));
 });
 
-test("what was promised before a restart is counted, also where there is no room for it, and once", () => {
+test("a claim from before a restart counts once, also without capacity for it", () => {
   const { ledger } = ledgerOf([cell(0)]);
   const free = row(ledger, 0, "cpu").available;
   const promised = { ...small, vcpus: free + 1, placement: unbound };
@@ -133,14 +133,14 @@ test("what was promised before a restart is counted, also where there is no room
   assert.equal(row(ledger, 0, "cpu").available, free);
 });
 
-test("a VM without a cell may use the room of several", () => {
+test("a VM without a cell may use the capacity of several", () => {
   const { ledger } = ledgerOf([cell(0), cell(1)]);
   ledger.claim({ ...small, vcpus: 6 });
   assert.equal(row(ledger, 0, "cpu").available + row(ledger, 1, "cpu").available, 2);
   assert.equal(refusal(() => ledger.claim({ ...small, holder: "vm-b", vcpus: 3 })).reason, "NO_CAPACITY");
 });
 
-test("what cannot be answered is refused by its kind", () => {
+test("a claim that cannot be decided is refused with its cause", () => {
   const { ledger: empty } = emptyLedger();
   assert.deepEqual(
     [refusal(() => empty.claim(small)).kind, refusal(() => empty.claim(small)).reason],
@@ -154,7 +154,7 @@ test("what cannot be answered is refused by its kind", () => {
   assert.equal(refusal(() => ledger.claim(small)).reason, "CLAIM_EXISTS");
 });
 
-test("a cordoned host lets no new VM in, and says why; what is there already stays", () => {
+test("a cordoned host refuses new VMs with its reason, and keeps existing claims", () => {
   const { ledger, record } = ledgerOf([cell(0)]);
   const reserved = ledger.claim(small);
   record.scheduling = { state: "cordoned", reason: "new fans" };

@@ -74,12 +74,12 @@ function refusal(act: () => unknown): SocleError {
   assert.fail("it was accepted");
 }
 
-test("shared and dedicated CPUs are kept apart, and dedicated ones are never overcommitted", () => {
+test("shared and dedicated CPUs are separate, and dedicated ones are never overcommitted", () => {
   const { ledger } = ledgerOf();
   assert.deepEqual(
     [row(ledger, 0, "cpu").total, row(ledger, 0, "cpu").available],
     [2, 4],
-    "the shared ones are sold twice",
+    "the shared ones are overcommitted twice",
   );
   const alone = row(ledger, 0, "cpu_dedicated");
   assert.deepEqual([alone.total, alone.available, alone.overcommitRatio, alone.max], [6, 6, 1, 6]);
@@ -90,7 +90,7 @@ test("shared and dedicated CPUs are kept apart, and dedicated ones are never ove
   assert.equal(ledgerOf([]).ledger.capacity.cells[0]?.resources.length, 3, "no pool, no row");
 });
 
-test("a VM gets whole cores of the first cell that has all of it, and its QEMU runs on that cell's shared ones", () => {
+test("a VM gets whole cores of the first cell that fits it, and its QEMU runs on that cell's shared CPUs", () => {
   const { ledger } = ledgerOf();
   const { placement } = ledger.claim(vm("a", 4, dedicated));
   assert.deepEqual(placement.vcpuCpus, [1, 9, 2, 10]);
@@ -112,7 +112,7 @@ test("an isolated emulator has a dedicated CPU of its own", () => {
   );
 });
 
-test("what fits on no one cell is spread where that is allowed, and refused with its dimension where it is not", () => {
+test("a VM that fits on no single cell is spread where allowed, and else refused with its dimension", () => {
   const { ledger } = ledgerOf();
   const refused = refusal(() => ledger.claim(vm("a", 8, { ...dedicated, ...strict })));
   assert.deepEqual(
@@ -126,7 +126,7 @@ test("what fits on no one cell is spread where that is allowed, and refused with
   assert.deepEqual([placement.vcpuCpus.length, placement.cells], [8, []]);
 });
 
-test("one thread is taken from a core that is broken already, so that whole cores stay whole", () => {
+test("a single thread is taken from a partly used core, so that whole cores stay whole", () => {
   const whole = { cpus: [0, 8], free: [0, 8] };
   assert.deepEqual(pickCpus([whole, { cpus: [1, 9], free: [9] }], 1), [9]);
   assert.deepEqual(pickCpus([{ cpus: [1, 9], free: [9] }, whole], 2), [0, 8]);
@@ -134,14 +134,15 @@ test("one thread is taken from a core that is broken already, so that whole core
   assert.equal(pickCpus([{ cpus: [1, 9], free: [9] }], 2), undefined);
 });
 
-test("a core of which others share a thread is no whole one", () => {
-  // The first threads of cores 0 and 1 are dedicated, their second ones are not; core 2 is dedicated whole.
+test("a core with a shared thread is not a whole core", () => {
+  // The first threads of cores 0 and 1 are dedicated, the second ones are not; core 2 is dedicated
+  // completely.
   const { ledger } = ledgerOf([0, 1, 2, 10]);
   assert.deepEqual(ledger.claim(vm("a", 2, dedicated)).placement.vcpuCpus, [2, 10]);
   assert.deepEqual(ledger.claim(vm("b", 2, dedicated)).placement.vcpuCpus, [0, 1]);
 });
 
-test("no CPU is ever given twice, whatever comes and goes", () => {
+test("no CPU is assigned twice through any sequence of claims and releases", () => {
   const { ledger } = ledgerOf();
   let seed = 11;
   const random = (below: number): number => {
@@ -171,13 +172,13 @@ test("no CPU is ever given twice, whatever comes and goes", () => {
   }
 });
 
-test("what VMs are pinned to counts where it is, of unmanaged and stopped ones too", () => {
+test("pinned VMs count on their CPUs, also unmanaged and stopped ones", () => {
   const { ledger } = ledgerOf();
   const seen = { memoryBytes: GIB, cells: [1], active: false };
   ledger.setFootprints(
     [
       { ...seen, id: "pinned", vcpus: 2, vcpuPins: [[5], [6]] },
-      // May run on a shared one and on a dedicated one: the latter is nobody's alone.
+      // May run on a shared CPU and on a dedicated one: the latter then has no exclusive VM.
       { ...seen, id: "straddling", vcpus: 1, vcpuPins: [[4, 7]] },
       {
         ...seen,
@@ -203,7 +204,7 @@ test("what VMs are pinned to counts where it is, of unmanaged and stopped ones t
   );
 });
 
-test("two on the same CPU show as less than nothing", () => {
+test("two VMs on one CPU make the available amount negative", () => {
   const { ledger } = ledgerOf([7]);
   const pinned = { vcpus: 1, memoryBytes: GIB, cells: [], vcpuPins: [[7]], active: true };
   ledger.setFootprints(
@@ -216,7 +217,7 @@ test("two on the same CPU show as less than nothing", () => {
   assert.equal(row(ledger, 1, "cpu_dedicated").available, -1);
 });
 
-test("those that share are kept off the dedicated CPUs, and on one cell where they insist on it", () => {
+test("VMs on shared CPUs avoid the dedicated ones, and stay on one cell if strict", () => {
   const { ledger } = ledgerOf();
   assert.deepEqual(ledger.claim(vm("a", 1)).placement.sharedCpus, [0, 8, 4, 12]);
   const bound = ledger.claim(vm("b", 1, { ...strict, cell: 1 })).placement;
@@ -224,11 +225,11 @@ test("those that share are kept off the dedicated CPUs, and on one cell where th
   assert.deepEqual(
     ledgerOf([]).ledger.claim(vm("a", 1)).placement.sharedCpus,
     [],
-    "no pool: they run anywhere",
+    "no pool: they run on any CPU",
   );
 });
 
-test("huge pages are of one cell, whole, and named when they are short", () => {
+test("huge pages come whole from one cell, and their lack is named", () => {
   const { ledger } = ledgerOf();
   const huge = { pageSizeBytes: GIB };
   const { placement } = ledger.claim(vm("a", 1, huge, 6 * GIB));
@@ -255,7 +256,7 @@ const device = (address: string, parts: Partial<HostDevice> = {}): HostDevice =>
   ...parts,
 });
 
-test("an IOMMU group goes to one VM, whichever of it that has, and whether the rest is offered or not", () => {
+test("an IOMMU group goes to one VM that claims any of its devices, offered or not", () => {
   const { ledger } = ledgerOf();
   const group = ["0000:3b:00.0", "0000:3b:00.1", "0000:3b:00.2"];
   ledger.setDevices([
@@ -285,7 +286,7 @@ test("an IOMMU group goes to one VM, whichever of it that has, and whether the r
   );
 });
 
-test("an alias of a kind gives those that are free, near to the VM, as many as it is named", () => {
+test("an alias of a kind gives as many free devices as named, close to the VM", () => {
   const { ledger } = ledgerOf();
   const a100 = (bus: string, cell: number, parts: Partial<HostDevice> = {}) =>
     device(`0000:${bus}:00.0`, { alias: "a100", cell, ...parts });
@@ -309,7 +310,7 @@ test("an alias of a kind gives those that are free, near to the VM, as many as i
   assert.match(refusal(() => ledger.claim(vm("c", 1, { devices: ["a100"] }))).message, /a100 is not free/);
 });
 
-test("a VM goes to the cell of its devices where there is room, and where there is none its CPUs stay together", () => {
+test("a VM goes to the cell of its devices if it fits; otherwise its CPUs stay together", () => {
   const { ledger } = ledgerOf();
   ledger.setDevices([
     device("0000:81:00.0", { cell: 1 }),
@@ -320,16 +321,16 @@ test("a VM goes to the cell of its devices where there is room, and where there 
     ledger.claim(vm(holder, vcpus, wish)).placement.cells;
   assert.deepEqual(cellsOf("a", 6, { ...dedicated, devices: ["0000:81:00.0"] }), [1]);
   assert.deepEqual(cellsOf("b", 2, { ...dedicated, devices: ["0000:82:00.0"] }), [0], "cell 1 has none left");
-  assert.deepEqual(cellsOf("c", 1, { devices: ["0000:83:00.0"] }), [1], "also where it shares its CPUs");
+  assert.deepEqual(cellsOf("c", 1, { devices: ["0000:83:00.0"] }), [1], "also on shared CPUs");
   ledger.setDevices([device("0000:84:00.0", { iommuGroup: 4 })]);
   assert.deepEqual(
     cellsOf("d", 1, { devices: ["0000:84:00.0"] }),
     [],
-    "the firmware does not say whose it is",
+    "the firmware does not state its cell",
   );
 });
 
-test("a device goes to one VM alone, by its address or its alias", () => {
+test("a device goes to one VM only, by its address or its alias", () => {
   const { ledger } = ledgerOf();
   ledger.setDevices([
     device("0000:3b:00.0", { alias: "gpu0", cell: 1 }),
@@ -362,10 +363,10 @@ test("a device goes to one VM alone, by its address or its alias", () => {
   assert.equal(ledger.capacity.devices[0]?.state, "allocated");
 });
 
-test("after a crash the same CPUs are taken again, and nobody else gets them", () => {
+test("after a crash the same CPUs are claimed again, and no other VM gets them", () => {
   const { ledger } = ledgerOf();
   const { placement } = ledgerOf().ledger.claim(vm("a", 2, dedicated));
-  // Before the cells have been read: what was promised is promised.
+  // Before the cells have been read: claims are kept.
   ledger.reclaim({ holder: "a", vcpus: 2, memoryBytes: GIB, placement });
   const other = ledger.claim(vm("b", 4, dedicated)).placement;
   assert.deepEqual(
@@ -374,7 +375,7 @@ test("after a crash the same CPUs are taken again, and nobody else gets them", (
   );
 });
 
-test("a reservation's claim goes to the VM as it is", () => {
+test("a reservation's claim passes to the VM unchanged", () => {
   const { ledger } = ledgerOf();
   const claim = ledger.claim(vm("reservation", 2, dedicated));
   const before = JSON.stringify(ledger.capacity);

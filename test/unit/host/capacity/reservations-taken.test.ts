@@ -6,18 +6,18 @@ import { anywhere } from "../../../../agent/state/reservations/placement.ts";
 import type { ReservedRoom } from "../../../../agent/state/reservations/reservation.ts";
 import { GIB, room, blue, request, Machine, refusal } from "../../../support/host/reservations-stage.ts";
 
-test("a VM gets exactly what was reserved, and nobody a second time", async (context) => {
+test("a VM gets exactly its reservation, and no other VM gets it again", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, ledger, free, crash } = await machine.start();
   const { id, placement } = await reservations.reserve(request("r1"), () => room, 10_000);
-  const { wish: _, ...asked } = room;
-  const taken = reservations.take(id, { vmId: "vm-1", caller: "scheduler", room: asked });
+  const { wish: _, ...requested } = room;
+  const taken = reservations.take(id, { vmId: "vm-1", caller: "scheduler", room: requested });
   assert.deepEqual([taken.claim.placement, taken.wish, free()], [placement, room.wish, 4]);
   const twice = await refusal(() =>
-    reservations.take(id, { vmId: "vm-2", caller: "scheduler", room: asked }),
+    reservations.take(id, { vmId: "vm-2", caller: "scheduler", room: requested }),
   );
   assert.equal(twice.reason, "RESERVATION_ENDED");
-  // Its time is over while the VM is being made: the VM has it.
+  // The reservation expires while the VM is being created: the VM keeps it.
   machine.clock.advance(10_000);
   await reservations.expire();
   await taken.consume();
@@ -28,12 +28,12 @@ test("a VM gets exactly what was reserved, and nobody a second time", async (con
   const next = await machine.start();
   assert.equal(next.free(), 6);
   const late = await refusal(() =>
-    next.reservations.take(id, { vmId: "vm-3", caller: "scheduler", room: asked }),
+    next.reservations.take(id, { vmId: "vm-3", caller: "scheduler", room: requested }),
   );
   assert.deepEqual([late.reason, late.details.metadata?.["state"]], ["RESERVATION_ENDED", "consumed"]);
 });
 
-test("what a VM did not take after all is held on, and can be taken again", async (context) => {
+test("the part that a failed VM did not take is held on, and can be taken again", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, free } = await machine.start();
   const { id } = await reservations.reserve(request("r1"), () => room, 10_000);
@@ -43,7 +43,7 @@ test("what a VM did not take after all is held on, and can be taken again", asyn
   assert.equal(reservations.get(id).vmId, "vm-2");
 });
 
-test("what an agent let a VM take and could not write down is not held again by the next", async (context) => {
+test("a taken reservation that could not be journaled is not held again by the next agent", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start();
   const { id, placement } = await before.reservations.reserve(request("r1"), () => room, 10_000);
@@ -56,7 +56,7 @@ test("what an agent let a VM take and could not write down is not held again by 
   assert.deepEqual([reservations.get(id).state, free()], ["consumed", 4]);
 });
 
-test("what an agent let a VM take is nobody else's while the journal refuses to say so, and is said once it can be", async (context) => {
+test("a taken reservation stays with its VM while the journal fails, and is journaled once afterwards", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start();
   const { id, placement } = await before.reservations.reserve(request("r1"), () => room, 10_000);
@@ -65,14 +65,14 @@ test("what an agent let a VM take is nobody else's while the journal refuses to 
   const { reservations, book, ledger, free } = await machine.start();
   const full = new SocleError("exhausted", "STATE_UNWRITABLE", "the disk is full");
   const refusing = context.mock.method(book, "end", () => Promise.reject(full));
-  // Twice, as at the start and when its work goes on.
+  // Twice: at the start and when its work continues.
   for (let time = 0; time < 2; time += 1) {
     reservations.taken(id, "vm-1");
     ledger.reclaim({ holder: "vm-1", vcpus: 2, memoryBytes: GIB, placement });
   }
   const warned = context.mock.method(silentLog, "warn");
   for (let time = 0; time < 3; time += 1) assert.equal(await reservations.expire(), false);
-  assert.equal(warned.mock.callCount(), 1, "a disk that is full is not filled with that");
+  assert.equal(warned.mock.callCount(), 1, "a full disk is not filled with retries");
   assert.equal(free(), 4);
   for (const act of [
     () => reservations.take(id, { vmId: "vm-2", caller: "scheduler", room }),
@@ -84,7 +84,7 @@ test("what an agent let a VM take is nobody else's while the journal refuses to 
   assert.deepEqual([reservations.get(id).state, reservations.get(id).vmId, free()], ["consumed", "vm-1", 4]);
 });
 
-test("another caller's, another tenant's, or another size's reservation is not to be had", async (context) => {
+test("a reservation of another caller, another tenant or another size is refused", async (context) => {
   const machine = await Machine.make(context);
   const { reservations } = await machine.start();
   const { id } = await reservations.reserve(request("r1"), () => room, 10_000);
@@ -115,7 +115,7 @@ test("another caller's, another tenant's, or another size's reservation is not t
   );
 });
 
-test("a cordoned host gives no reservation and lets no VM take one; what is reserved stays reserved", async (context) => {
+test("a cordoned host grants no reservation and lets no VM take one; existing ones stay", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, free } = await machine.start();
   const { id } = await reservations.reserve(request("r1"), () => room, 10_000);

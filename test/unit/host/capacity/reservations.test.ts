@@ -8,7 +8,7 @@ import { anywhere } from "../../../../agent/state/reservations/placement.ts";
 import { eventually } from "../../../support/wait.ts";
 import { HOUR_MS, room, blue, request, Machine, refusal } from "../../../support/host/reservations-stage.ts";
 
-test("what is reserved is held until its time is over, and not a moment longer", async (context) => {
+test("a reservation is held until it expires, and not longer", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, free } = await machine.start();
   const { id, placement } = await reservations.reserve(request("r1"), () => room, 10_000);
@@ -25,7 +25,7 @@ test("what is reserved is held until its time is over, and not a moment longer",
   assert.deepEqual([reservations.get(id).state, free()], ["expired", 6]);
 });
 
-test("the service itself ends what is over, when it is over", async (context) => {
+test("the service ends an expired reservation at its time", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, free } = await machine.start();
   const stop = new AbortController();
@@ -38,7 +38,7 @@ test("the service itself ends what is over, when it is over", async (context) =>
   await running;
 });
 
-test("the same request gives the same reservation, after a restart too; with another body it is refused", async (context) => {
+test("a repeated request returns the same reservation, after a restart too; with another body it is refused", async (context) => {
   const machine = await Machine.make(context);
   const first = await machine.start();
   const made = await first.reservations.reserve(request("r1"), () => room, 10_000);
@@ -61,7 +61,7 @@ test("the same request gives the same reservation, after a restart too; with ano
   assert.equal(free(), 4);
 });
 
-test("a restart of the agent takes nothing of a reservation and gives nothing to it, wherever the wall clock goes", async (context) => {
+test("a restart of the agent does not change a reservation's remaining time, at any wall clock step", async (context) => {
   for (const stepMs of [0, HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
     const machine = await Machine.make(context);
     const before = await machine.start();
@@ -78,7 +78,7 @@ test("a restart of the agent takes nothing of a reservation and gives nothing to
   }
 });
 
-test("after a boot, which says nothing of how long it took, a reservation begins its time anew", async (context) => {
+test("after a boot, whose duration is unknown, a reservation begins its time again", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start();
   const { id } = await before.reservations.reserve(request("r1"), () => room, 60_000);
@@ -90,7 +90,7 @@ test("after a boot, which says nothing of how long it took, a reservation begins
   assert.equal(reservations.leftMs(id), 60_000);
 });
 
-test("a renewal is for the whole time again, and survives as well", async (context) => {
+test("a renewal restores the whole time, and survives a restart", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start();
   const { id } = await before.reservations.reserve(request("r1"), () => room, 10_000);
@@ -104,7 +104,7 @@ test("a renewal is for the whole time again, and survives as well", async (conte
   assert.equal(reservations.leftMs(id), 1);
 });
 
-test("a late repetition of an earlier renewal changes nothing, nor may its id be used for another, after a restart too", async (context) => {
+test("a late repetition of an earlier renewal changes nothing, and its id stays used, after a restart too", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start();
   const { id } = await before.reservations.reserve(request("r1"), () => room, 60_000);
@@ -125,14 +125,14 @@ test("a late repetition of an earlier renewal changes nothing, nor may its id be
   for (let count = 3; count <= 17; count += 1)
     await after.reservations.renew(request(`n${count}`, "10 s"), id, 10_000, blue);
   machine.clock.advance(1000);
-  // Sixteen are known, and no more: the record of a reservation does not grow for ever.
+  // Sixteen are known, and no more: the record of a reservation is bounded.
   await after.reservations.renew(request("n2", "10 s"), id, 10_000, blue);
   assert.equal(after.reservations.leftMs(id), 9000);
   await after.reservations.renew(request("n1", "30 s"), id, 30_000, blue);
   assert.equal(after.reservations.leftMs(id), 30_000);
 });
 
-test("what an agent wrote that kept one renewal alone is read as it was", async (context) => {
+test("a record with a single renewal, as older agents wrote it, is read", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start();
   const reservation = await before.reservations.reserve(request("r1"), () => room, 60_000);
@@ -153,7 +153,7 @@ test("what an agent wrote that kept one renewal alone is read as it was", async 
   assert.equal(reservations.leftMs(reservation.id), 50_000);
 });
 
-test("no caller takes all that can be held", async (context) => {
+test("one caller holds at most its share of the reservations", async (context) => {
   const machine = await Machine.make(context);
   const before = await machine.start({ maxHeld: 3 });
   const { id } = await before.reservations.reserve(request("r1"), () => room, 10_000);
@@ -171,7 +171,7 @@ test("no caller takes all that can be held", async (context) => {
   await reservations.reserve(request("r3"), () => room, 10_000);
 });
 
-test("so many at once and no more, and none too short or too long", async (context) => {
+test("reservations are bounded in number and in their time to live", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, free } = await machine.start({ maxHeld: 1 });
   for (const ttlMs of [999, 3_600_001, Number.NaN])
@@ -187,7 +187,7 @@ test("so many at once and no more, and none too short or too long", async (conte
   assert.equal(free(), 4);
 });
 
-test("where the journal refuses, nothing is taken, and what is held stays held", async (context) => {
+test("while the journal fails, no reservation is granted and existing ones stay", async (context) => {
   const machine = await Machine.make(context);
   const { reservations, book, free } = await machine.start();
   const { id } = await reservations.reserve(request("r1"), () => room, 10_000);
@@ -197,7 +197,7 @@ test("where the journal refuses, nothing is taken, and what is held stays held",
   assert.deepEqual([reservations.get(id).state, free(), reservations.count(true)], ["held", 4, 1]);
 });
 
-test("a list of reservations visits those alone that it returns, however many are kept", async (context) => {
+test("a listing visits only the reservations it returns, however many are kept", async (context) => {
   const machine = await Machine.make(context);
   const { book, reservations } = await machine.start();
   const shared = { ...room, wish: anywhere, vcpus: 0 };
@@ -217,7 +217,7 @@ test("a list of reservations visits those alone that it returns, however many ar
   assert.deepEqual(list(false, ids[41] ?? "", 3), [[ids[50], ids[60], ids[70]], 3]);
   assert.deepEqual(list(true, ids[99] ?? "", 3), [[], 0]);
   assert.deepEqual([reservations.count(false), reservations.count(true)], [10, 100]);
-  // Those that have ended are forgotten after their time, and those alone.
+  // Ended reservations are forgotten after their time, and only those.
   machine.clock.advance(25 * HOUR_MS);
   await reservations.reserve(request("last"), () => shared, HOUR_MS);
   assert.deepEqual([reservations.count(false), reservations.count(true)], [11, 11]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { spread } from "../../../../agent/host/capacity/spread.ts";
 
-test("shares are whole, add up, and go by weight", () => {
+test("shares are whole, add up, and follow their weights", () => {
   assert.deepEqual(spread(10, [1, 1, 1]), [4, 3, 3]);
   assert.deepEqual(spread(7, [2, 5]), [2, 5]);
   assert.deepEqual(spread(1, [1, 1]), [1, 0]);
@@ -10,7 +10,7 @@ test("shares are whole, add up, and go by weight", () => {
   assert.deepEqual(spread(3, [0, 0]), [2, 1]);
 });
 
-test("no share is larger than its weight while the amount fits, bytes of large machines included", () => {
+test("no share exceeds its weight while the amount fits, bytes of large machines included", () => {
   const weights = [65_673_216_003, 1, 4_398_046_511_104, 77];
   for (const amount of [1, 78, 65_673_216_003, weights.reduce((sum, weight) => sum + weight, 0)]) {
     const shares = spread(amount, weights);

@@ -66,7 +66,7 @@ const isFull = (ledger: StorageLedger, gib: number): boolean => {
   }
 };
 
-test("a thin disk of 10 TiB on a pool of 100 GiB is refused, with the dimension, the pool and the numbers", () => {
+test("a thin disk of 10 TiB on a pool of 100 GiB is refused, with dimension, pool and amounts", () => {
   const ledger = ledgerOf({ base: 30 });
   const refused = refusal(() => ledger.claim("vm", disk(10 * 1024)));
   assert.deepEqual([refused.kind, refused.reason], ["exhausted", "NO_CAPACITY"]);
@@ -79,13 +79,13 @@ test("a thin disk of 10 TiB on a pool of 100 GiB is refused, with the dimension,
   });
 });
 
-test("as much is sold as the thin ratio says, to the last byte", () => {
+test("thin disks may take the thin ratio of a pool, to the last byte", () => {
   const ledger = ledgerOf({ base: 30 }, { thinRatio: 2 });
   assert.ok(isFull(ledger, 170 + 1 / GIB));
   assert.ok(!isFull(ledger, 170));
 });
 
-test("of two that come at once the second does not get the last space; what the first gives back it can have", () => {
+test("of two concurrent claims the second does not get the last space, until the first releases it", () => {
   const ledger = ledgerOf();
   ledger.claim("one", disk(60, { volume: "one" }));
   assert.ok(isFull(ledger, 60));
@@ -100,7 +100,7 @@ test("all disks of a VM count together, and one that does not fit takes nothing"
   assert.ok(!isFull(ledger, 100));
 });
 
-test("a volume counts once, in the making, made, and seen; also by a look that began before it was made", () => {
+test("a volume counts once, during creation, created and observed, also by a scan that began before its creation", () => {
   const ledger = ledgerOf();
   const counts60 = () => isFull(ledger, 41) && !isFull(ledger, 40);
   ledger.claim("vm", disk(60));
@@ -117,7 +117,7 @@ test("a volume counts once, in the making, made, and seen; also by a look that b
   assert.ok(!isFull(ledger, 100));
 });
 
-test("what was promised before the agent's death counts, whether there is room or not", () => {
+test("claims from before the agent's crash count, with or without capacity", () => {
   const ledger = new StorageLedger();
   ledger.reclaim("vm", disk(120));
   look(ledger, [pool("images")], { images: {} });
@@ -126,7 +126,7 @@ test("what was promised before the agent's death counts, whether there is room o
   assert.ok(!isFull(ledger, 100));
 });
 
-test("the room of a deleted volume is free at once", () => {
+test("the capacity of a deleted volume is free at once", () => {
   const ledger = ledgerOf({ disk: 60 });
   ledger.claim("vm", disk(40, { volume: "new" }));
   ledger.made("vm", 0);
@@ -140,7 +140,7 @@ test("the room of a deleted volume is free at once", () => {
   assert.ok(!isFull(ledger, 100));
 });
 
-test("pools in one filesystem have its bytes once", () => {
+test("pools in one filesystem share its bytes", () => {
   const ledger = new StorageLedger();
   const same = { sharedId: "local:8:1" };
   const mountedThere = pool("mounted", { ...same, capacityBytes: GIB });
@@ -156,7 +156,7 @@ test("pools in one filesystem have its bytes once", () => {
   assert.ok(!isFull(ledger, 40));
 });
 
-test("while it is not known what a pool promised nothing is said to fit, nor not to; once known, it stays so", () => {
+test("while a pool's provisioned bytes are unknown no claim is decided; once known they stay known", () => {
   const ledger = new StorageLedger();
   const unknown = (why: RegExp) => {
     const refused = refusal(() => ledger.claim("vm", disk(1)));
@@ -174,7 +174,7 @@ test("while it is not known what a pool promised nothing is said to fit, nor not
   assert.ok(!isFull(ledger, 70));
 });
 
-test("a VM without new disks asks nothing of a pool; one that is gone or inactive is for the creation to tell", () => {
+test("a VM without new disks needs no pool; the creation reports a missing or inactive one", () => {
   new StorageLedger().claim("vm", []);
   const { capacityBytes: _, ...inactive } = pool("images", { active: false });
   const ledger = new StorageLedger();
@@ -182,12 +182,12 @@ test("a VM without new disks asks nothing of a pool; one that is gone or inactiv
   ledger.claim("vm", [...disk(1), ...disk(1, { of: "nowhere" })]);
 });
 
-test("a look that began before a volume was deleted does not bring it back", () => {
+test("a scan that began before a volume was deleted does not bring it back", () => {
   const ledger = ledgerOf({ disk: 90 });
   ledger.deleted([{ pool: "images", volume: "disk" }], 50);
   look(ledger, [pool("images")], { images: { disk: 90 } }, 40);
   assert.equal(isFull(ledger, 100), false);
-  // Somebody made one of that name again, which a look that began later has seen.
+  // Another client created a volume of that name again, which a later scan has found.
   look(ledger, [pool("images")], { images: { disk: 90 } }, 60);
   assert.equal(isFull(ledger, 11), true);
 });

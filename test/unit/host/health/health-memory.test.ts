@@ -44,7 +44,7 @@ const rules = {
   },
 } as const;
 
-/** An agent's health; the record is what the next one finds. */
+/** An agent's health; its record is read by the next agent. */
 function agent(record: FakeRecord, bootId: string) {
   const clock = new FakeClock();
   const at = () => ({ wallMs: clock.now(), monotonicMs: clock.monotonicMs() });
@@ -69,23 +69,23 @@ function agent(record: FakeRecord, bootId: string) {
     const last = () => (kind === "read" ? { kind, value: [] } : { kind, reason: "no /dev/ipmi0" });
     for (let look = 0; look < 3; look += 1) health.judge("bmc", { last } as never, at());
   };
-  const told = (type: string): string => {
+  const statusOf = (type: string): string => {
     const condition = health.conditions.find((found) => found.type === type);
     assert.ok(condition !== undefined);
     const { status, reason, latched, acknowledged } = condition;
     return [
-      reason === "NotPresent" ? "not here" : status,
+      reason === "NotPresent" ? "not present" : status,
       ...(latched ? ["latched"] : []),
       ...(acknowledged ? ["acknowledged"] : []),
     ].join(" ");
   };
-  return { memory, clock, health, dimm, bond, pcie, space, bmc, told };
+  return { memory, clock, health, dimm, bond, pcie, space, bmc, statusOf };
 }
 
 const refused = (reason: string) => (error: unknown) =>
   error instanceof SocleError && error.reason === reason;
 
-test("an uncorrected memory error outlives the agent, and needs a reboot and an operator, in either order", async () => {
+test("an uncorrected memory error outlives the agent, and ends by a reboot and an acknowledgement, in either order", async () => {
   for (const order of [
     ["ack", "reboot"],
     ["reboot", "ack"],
@@ -97,7 +97,7 @@ test("an uncorrected memory error outlives the agent, and needs a reboot and an 
     await first.memory.retry();
     let bootId = "boot-1";
     let now = agent(record, bootId);
-    assert.equal(now.told("MemoryUncorrected"), "true latched");
+    assert.equal(now.statusOf("MemoryUncorrected"), "true latched");
     const { evidence, subjects, effect } = now.health.conditions[0] ?? {};
     assert.deepEqual([evidence, subjects, effect], ["bad", ["A1"], "evacuate"]);
     for (const [index, step] of order.entries()) {
@@ -106,40 +106,40 @@ test("an uncorrected memory error outlives the agent, and needs a reboot and an 
       else bootId = "boot-2";
       now = agent(record, bootId);
       now.dimm("good");
-      if (index === 0) assert.match(now.told("MemoryUncorrected"), /^true latched/, order.join());
+      if (index === 0) assert.match(now.statusOf("MemoryUncorrected"), /^true latched/, order.join());
     }
-    assert.equal(now.told("MemoryUncorrected"), "false", order.join());
+    assert.equal(now.statusOf("MemoryUncorrected"), "false", order.join());
   }
 });
 
-test("an acknowledged one that comes again after the reboot is held anew", async () => {
+test("an acknowledged condition that recurs after the reboot is latched again", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   first.dimm("bad");
   await first.memory.acknowledge("MemoryUncorrected", "r1");
-  assert.equal(first.told("MemoryUncorrected"), "true latched acknowledged");
+  assert.equal(first.statusOf("MemoryUncorrected"), "true latched acknowledged");
   const second = agent(record, "boot-2");
   second.dimm("good");
-  assert.equal(second.told("MemoryUncorrected"), "false");
+  assert.equal(second.statusOf("MemoryUncorrected"), "false");
   second.dimm("bad");
-  assert.equal(second.told("MemoryUncorrected"), "true latched");
+  assert.equal(second.statusOf("MemoryUncorrected"), "true latched");
 });
 
-test("one that flapped is held over a restart until acknowledged, then leaves by its own rule", async () => {
+test("a condition that flapped stays latched over a restart until acknowledged, then ends by its own rule", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   for (const kind of ["good", "bad", "good", "bad", "good"] as const) first.bond(kind);
   await first.memory.retry();
   const second = agent(record, "boot-1");
   second.bond("good");
-  assert.equal(second.told("BondDegraded"), "true latched");
+  assert.equal(second.statusOf("BondDegraded"), "true latched");
   await second.memory.acknowledge("BondDegraded", "r1");
   second.bond("good");
-  assert.equal(second.told("BondDegraded"), "false");
+  assert.equal(second.statusOf("BondDegraded"), "false");
   assert.deepEqual(record.health.latches, []);
 });
 
-test("what is judged by what happened within an hour stays on for an hour of the next agent, of the same boot", async () => {
+test("a condition judged by the last hour stays true for an hour of the next agent of the same boot", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   first.pcie("bad");
@@ -147,56 +147,56 @@ test("what is judged by what happened within an hour stays on for an hour of the
   const since = first.health.conditions.find(({ type }) => type === "PcieErrors")?.sinceMs;
   await first.memory.retry();
   const second = agent(record, "boot-1");
-  assert.equal(second.told("BondDegraded"), "unknown");
-  assert.equal(agent(record, "boot-2").told("PcieErrors"), "unknown");
+  assert.equal(second.statusOf("BondDegraded"), "unknown");
+  assert.equal(agent(record, "boot-2").statusOf("PcieErrors"), "unknown");
   second.clock.setWall(7_200_000);
   second.clock.advance(3_599_999);
   second.pcie("good");
-  assert.equal(second.told("PcieErrors"), "true");
+  assert.equal(second.statusOf("PcieErrors"), "true");
   const { evidence, effect, sinceMs } =
     second.health.conditions.find(({ type }) => type === "PcieErrors") ?? {};
   assert.deepEqual([evidence, effect, sinceMs], ["bad", "no_schedule", since]);
   second.clock.advance(1);
   second.pcie("good");
-  assert.equal(second.told("PcieErrors"), "false");
+  assert.equal(second.statusOf("PcieErrors"), "false");
   await second.memory.retry();
-  assert.equal(agent(record, "boot-1").told("PcieErrors"), "unknown");
+  assert.equal(agent(record, "boot-1").statusOf("PcieErrors"), "unknown");
 });
 
-test("between its thresholds a condition is as it was, also when the agent is started again", async () => {
+test("between its thresholds a condition keeps its state, also over a restart of the agent", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   first.space("bad");
   await first.memory.retry();
   const second = agent(record, "boot-1");
   second.space("between");
-  assert.equal(second.told("DiskSpace"), "true");
+  assert.equal(second.statusOf("DiskSpace"), "true");
   second.space("good");
   second.clock.advance(299_999);
   second.space("good");
-  assert.equal(second.told("DiskSpace"), "true");
+  assert.equal(second.statusOf("DiskSpace"), "true");
   second.clock.advance(1);
   second.space("good");
-  assert.equal(second.told("DiskSpace"), "false");
+  assert.equal(second.statusOf("DiskSpace"), "false");
   await second.memory.retry();
   const third = agent(record, "boot-1");
   third.space("between");
-  assert.equal(third.told("DiskSpace"), "false");
+  assert.equal(third.statusOf("DiskSpace"), "false");
 });
 
-test("what nobody looks at any more, by the operator's choice, is not held by the next agent", async () => {
+test("a condition whose reader is disabled in the configuration is not latched by the next agent", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   first.space("bad");
   first.space("unwatched");
-  assert.equal(first.told("DiskSpace"), "true", "that nobody looks mends nothing");
+  assert.equal(first.statusOf("DiskSpace"), "true", "a missing read ends nothing");
   await first.memory.retry();
   const second = agent(record, "boot-1");
   second.space("unwatched");
-  assert.equal(second.told("DiskSpace"), "unknown");
+  assert.equal(second.statusOf("DiskSpace"), "unknown");
 });
 
-test("while what is held is taken up again, no write leaves half of it out", async () => {
+test("while latches are restored, no write leaves out half of them", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   first.dimm("bad");
@@ -211,43 +211,43 @@ test("while what is held is taken up again, no write leaves half of it out", asy
   const second = agent(record, "boot-1");
   await second.memory.retry();
   await second.memory.acknowledge("BondDegraded", "r1");
-  assert.equal(second.told("MemoryUncorrected"), "true latched");
+  assert.equal(second.statusOf("MemoryUncorrected"), "true latched");
   assert.deepEqual(written, [2, 1]);
 });
 
-test("what an earlier agent of the same boot saw, and is gone, is missed by the next one", async () => {
+test("a part that an earlier agent of the same boot saw counts as missing when it is gone", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   first.bmc("read");
   await first.memory.retry();
   const second = agent(record, "boot-1");
   second.bmc("unsupported");
-  assert.equal(second.told("Psu"), "unknown");
+  assert.equal(second.statusOf("Psu"), "unknown");
   const afterReboot = agent(record, "boot-2");
   afterReboot.bmc("unsupported");
-  assert.equal(afterReboot.told("Psu"), "not here");
+  assert.equal(afterReboot.statusOf("Psu"), "not present");
 });
 
-test("the same request again, also by the next agent, does not let go what came after it", async () => {
+test("a repeated request, also to the next agent, does not acknowledge a later occurrence", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   for (const kind of ["good", "bad", "good", "bad"] as const) first.bond(kind);
   await first.memory.acknowledge("BondDegraded", "r1");
   for (const kind of ["good", "bad", "good", "bad"] as const) first.bond(kind);
-  assert.equal(first.told("BondDegraded"), "true latched");
+  assert.equal(first.statusOf("BondDegraded"), "true latched");
   await first.memory.retry();
   const second = agent(record, "boot-1");
   for (const days of [0, 2, -2]) {
     second.clock.setWall(days * 86_400_000);
     await second.memory.acknowledge("BondDegraded", "r1");
-    assert.equal(second.told("BondDegraded"), "true latched", `the wall clock is ${days} days off`);
+    assert.equal(second.statusOf("BondDegraded"), "true latched", `the wall clock is ${days} days off`);
   }
   await assert.rejects(second.memory.acknowledge("MemoryUncorrected", "r1"), refused("REQUEST_ID_REUSED"));
 });
 
-test("what is not held, not known or not durable is refused, each by its reason", async () => {
+test("acknowledging a condition that is not latched, unknown or not durable is refused with its reason", async () => {
   const record = new FakeRecord();
-  const { memory, dimm, told } = agent(record, "boot-1");
+  const { memory, dimm, statusOf } = agent(record, "boot-1");
   await assert.rejects(memory.acknowledge("Nonsense", "r1"), refused("CONDITION_UNKNOWN"));
   await assert.rejects(memory.acknowledge("BondDegraded", "r1"), refused("CONDITION_NOT_LATCHED"));
   await assert.rejects(memory.acknowledge("BondDegraded", ""), refused("REQUEST_ID_INVALID"));
@@ -260,10 +260,10 @@ test("what is not held, not known or not durable is refused, each by its reason"
   record.failure = undefined;
   await memory.acknowledge("MemoryUncorrected", "r2");
   assert.deepEqual(kept(), [true]);
-  assert.equal(told("MemoryUncorrected"), "true latched acknowledged");
+  assert.equal(statusOf("MemoryUncorrected"), "true latched acknowledged");
 });
 
-test("how far logs were seen outlives the agent, each log by itself", async () => {
+test("the read position of each log outlives the agent", async () => {
   const record = new FakeRecord();
   const first = agent(record, "boot-1");
   const kernel = { bootId: "boot-1", record: 7, counts: { oops: 1 } };
@@ -279,7 +279,7 @@ test("how far logs were seen outlives the agent, each log by itself", async () =
   });
 });
 
-test("a machine with more parts than are remembered is not written down anew at each look", () => {
+test("a machine with more parts than are remembered does not write the record at each read", () => {
   const { health } = agent(new FakeRecord(), "boot-1");
   const look = (): unknown => {
     for (let fan = 0; fan < 1001; fan += 1) health.seen.add("bmcFan", `fan ${fan}`);

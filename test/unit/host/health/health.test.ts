@@ -28,7 +28,7 @@ function setUp() {
   const allGood = (): void => {
     for (const [type, triggers] of Object.entries<Readonly<Record<string, TriggerRule>>>(table)) {
       for (const [trigger, { offUntilReported }] of Object.entries(triggers)) {
-        // The table's own names, which the compiler cannot see through a loop.
+        // The table's own names, which the compiler cannot infer through a loop.
         if (offUntilReported !== true) health.observe(type as ConditionType, trigger as never, good, at());
       }
     }
@@ -49,13 +49,13 @@ test("before any probe nothing is healthy and nothing is bad", () => {
   assert.equal(condition("LibvirtUnresponsive").status, "unknown");
 });
 
-test("all probes good: schedulable", () => {
+test("with all probes good the host is schedulable", () => {
   const { allGood, answer } = setUp();
   allGood();
   assert.deepEqual([answer().state, answer().alive, answer().schedulable], ["none", "true", "true"]);
 });
 
-test("libvirt that does not answer three times: not schedulable, and alive all the same", () => {
+test("a libvirt silent for three probes forbids scheduling, and the host stays alive", () => {
   const { clock, at, health, bad, allGood, answer, condition, changes } = setUp();
   allGood();
   for (let probe = 0; probe < 3; probe += 1) {
@@ -68,7 +68,7 @@ test("libvirt that does not answer three times: not schedulable, and alive all t
   assert.equal(changes.at(-1)?.status, "true");
 });
 
-test("what is known of a condition for the first time is told apart from a change", () => {
+test("a condition's first known state is published apart from its changes", () => {
   const { clock, at, health, changes, first, good, bad, allGood } = setUp();
   allGood();
   assert.deepEqual(
@@ -90,7 +90,7 @@ test("what is known of a condition for the first time is told apart from a chang
   assert.equal(first.length, known);
 });
 
-test("that one trigger has nothing to watch is not said beside what another found", () => {
+test("a trigger with nothing to watch is not listed beside another trigger's finding", () => {
   const { at, health, condition, good } = setUp();
   health.observe("FilesystemReadOnly", "any", new Map([["/", good]]), at());
   health.observe("FilesystemReadOnly", "vms", new Map(), at());
@@ -99,16 +99,16 @@ test("that one trigger has nothing to watch is not said beside what another foun
   assert.equal(condition("FilesystemReadOnly").evidence, "this host has none");
 });
 
-test("a change is told once: not with every probe of the same", () => {
+test("a change is published once, not with every equal probe", () => {
   const { clock, allGood, changes } = setUp();
   allGood();
-  const told = changes.length;
+  const before = changes.length;
   clock.advance(10_000);
   allGood();
-  assert.equal(changes.length, told);
+  assert.equal(changes.length, before);
 });
 
-test("a KVM that opens while its guests die is unavailable until they were seen to run twice", () => {
+test("a /dev/kvm that opens while its guests die is unavailable until two guests ran", () => {
   const { at, health, bad, good, allGood, condition } = setUp();
   allGood();
   health.observe("KvmUnavailable", "guest", { ...bad, evidence: "vm-1 paused (internal error)" }, at());
@@ -125,11 +125,11 @@ test("a KVM that opens while its guests die is unavailable until they were seen 
   assert.equal(condition("KvmUnavailable").status, "false");
 });
 
-test("the conditions for which it is not schedulable are named, those that forbid it first", () => {
+test("the conditions that forbid scheduling are listed, the strictest first", () => {
   const { at, health, bad, allGood, answer } = setUp();
   allGood();
   assert.deepEqual(answer().notSchedulableBy, []);
-  const silent = { kind: "unknown", evidence: "nobody tells" } as const;
+  const silent = { kind: "unknown", evidence: "no source" } as const;
   for (let look = 0; look < 3; look += 1) {
     health.observe("ClockUnsynced", "unsynced", silent, at());
     health.observe("ClockUnsynced", "offset", silent, at());
@@ -143,7 +143,7 @@ test("the conditions for which it is not schedulable are named, those that forbi
   );
 });
 
-test("a person ends what guests said of KVM, though nothing holds it", () => {
+test("a person ends a KVM failure found by guests, though it is not latched", () => {
   const { at, health, bad, allGood, condition } = setUp();
   allGood();
   for (const trigger of ["guest", "start"] as const) health.observe("KvmUnavailable", trigger, bad, at());
@@ -155,7 +155,7 @@ test("a person ends what guests said of KVM, though nothing holds it", () => {
   assert.throws(() => health.acknowledge("KvmUnavailable", at()), /not held/);
 });
 
-test("memory: the worse trigger decides the effect", () => {
+test("the worse of two memory triggers decides the effect", () => {
   const { at, health, bad, allGood, condition } = setUp();
   allGood();
   health.observe("MemoryPressure", "stalled", bad, at());
@@ -174,7 +174,7 @@ test("a cordon forbids scheduling and is no condition", () => {
   );
 });
 
-test("safe to fence only when it is known that no guest runs", () => {
+test("it is safe to fence only when it is known that no guest runs", () => {
   const { clock, at, health, bad, allGood, answer } = setUp();
   assert.equal(answer({ guests: "false" }).safeToFence, "unknown");
   allGood();
@@ -189,14 +189,14 @@ test("safe to fence only when it is known that no guest runs", () => {
   assert.equal(answer({ guests: "true" }).safeToFence, "false");
 });
 
-test("an agent whose own probes have stopped does not call the host alive", () => {
+test("an agent whose own probes have stopped does not report the host as alive", () => {
   assert.equal(setUp().answer({ probing: false }).alive, "unknown");
 });
 
 const verdicts = (kinds: Readonly<Record<string, Verdict["kind"]>>): ReadonlyMap<string, Verdict> =>
   new Map(Object.entries(kinds).map(([name, kind]) => [name, { kind, evidence: `${name} is ${kind}` }]));
 
-test("each subject is counted by itself: one pool out of order is named, and no two make a streak together", () => {
+test("each subject is counted separately: a broken pool is named, and two pools form no streak together", () => {
   const { clock, at, health, allGood, condition } = setUp();
   allGood();
   const look = (kinds: Parameters<typeof verdicts>[0]): string => {
@@ -211,7 +211,7 @@ test("each subject is counted by itself: one pool out of order is named, and no 
   assert.equal(look({ a: "bad", b: "bad" }), "true b");
   assert.equal(condition("StoragePool").evidence, "b is bad");
   assert.equal(look({ a: "bad", b: "bad" }), "true a,b");
-  assert.equal(look({ a: "bad" }), "true a", "what was taken out is not wrong any more");
+  assert.equal(look({ a: "bad" }), "true a", "a removed subject is not bad any more");
   assert.equal(look({}), "unknown ");
   assert.equal(condition("StoragePool").reason, "NotPresent");
 });
@@ -228,12 +228,12 @@ test("subjects that cannot be listed are unknown, not gone", () => {
   );
 });
 
-test("degraded does not keep VMs away, no_schedule and worse do, and the worst is the host's state", () => {
+test("degraded allows new VMs, no_schedule and worse forbid them, and the worst effect is the host's state", () => {
   const effects = ["degraded", "no_schedule", "evacuate", "fence_requested"] as const;
   const clock = new FakeClock();
   const at = { wallMs: clock.now(), monotonicMs: clock.monotonicMs() };
   const atOnce = { probes: 1, forMs: 0 };
-  const told = effects.map((effect) => {
+  const before = effects.map((effect) => {
     const rule = { reason: "Test", effect, enter: atOnce, leave: atOnce };
     const health = new Health({
       rules: { A: { a: rule }, B: { b: { ...rule, effect: "degraded" } } },
@@ -246,5 +246,5 @@ test("degraded does not keep VMs away, no_schedule and worse do, and the worst i
     const { state, schedulable } = health.answer({ probing: true, cordoned: false, guests: "false" });
     return `${state} ${schedulable}`;
   });
-  assert.deepEqual(told, ["degraded true", "no_schedule false", "evacuate false", "fence_requested false"]);
+  assert.deepEqual(before, ["degraded true", "no_schedule false", "evacuate false", "fence_requested false"]);
 });

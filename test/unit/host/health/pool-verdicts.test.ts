@@ -28,52 +28,47 @@ function verdictOn(details: PoolFacts["details"], at?: Reading<FilesystemSpace>)
 }
 
 for (const [what, details, at, expected] of [
-  ["is well on a filesystem that answers", read(), { kind: "read", value: space }, "good: … is well"],
-  ["is well where its filesystem was not asked", read(), undefined, "good: … is well"],
+  ["is good on a filesystem that answers", read(), { kind: "read", value: space }, "good: … is well"],
+  ["is good if its filesystem was not read", read(), undefined, "good: … is well"],
   [
-    "is bad where its filesystem does not answer",
+    "is bad if its filesystem does not answer",
     read(),
     { kind: "failed", reason: "/pool: no answer" },
     "bad: … does not answer: /pool: no answer",
   ],
+  ["is bad if libvirt cannot reach it", read({ accessible: false }), undefined, "bad: … cannot be reached"],
   [
-    "is bad where libvirt cannot reach it",
-    read({ accessible: false }),
-    undefined,
-    "bad: … cannot be reached",
-  ],
-  [
-    "is bad where it is to start with the host and has not",
+    "is bad if it should start with the host and did not",
     read({ active: false }),
     undefined,
     "bad: … is set to autostart but is not active",
   ],
   [
-    "is nobody's concern where it is not in use, whatever its filesystem says",
+    "is good if it is not in use, whatever its filesystem's state",
     read({ active: false, autostart: false }),
     { kind: "failed", reason: "/pool: no answer" },
     "good: … is not in use",
   ],
   [
-    "is bad where it alone does not answer",
+    "is bad if only the pool does not answer",
     { kind: "failed", reason: "storage error", code: "internal" },
     undefined,
     "bad: … does not answer: storage error",
   ],
   [
-    "is not known of where libvirt is away",
+    "is unknown while libvirt is unavailable",
     { kind: "failed", reason: "not connected", code: "unavailable" },
     undefined,
     "unknown: … does not answer: not connected",
   ],
   [
-    "is not known of where libvirt takes no more questions",
+    "is unknown while libvirt accepts no more calls",
     { kind: "failed", reason: "too many calls wait", code: "exhausted" },
     undefined,
     "unknown: … does not answer: too many calls wait",
   ],
   [
-    "is no fault where libvirt has no such question",
+    "is no fault if libvirt cannot query pools",
     { kind: "unsupported", reason: "no storage driver" },
     undefined,
     "absent: … cannot be queried: no storage driver",

@@ -5,13 +5,13 @@ import { independent, StartFailures, type Failure } from "../../../../agent/host
 const MINUTE = 60_000;
 const limits = { vms: 3, withinMs: 10 * MINUTE, goodAfterMs: 30 * MINUTE };
 
-/** Of the provider's own VM. */
+/** A failure of the provider's own VM. */
 const failure = (vmId: string, more: Partial<Failure> = {}): Failure => ({
   ...{ vmId, tenant: "", image: "debian", fault: "unclear", why: "x" },
   ...more,
 });
 
-test("three different VMs within ten minutes, not one VM three times", () => {
+test("three different VMs within ten minutes enter it, one VM three times does not", () => {
   const starts = new StartFailures(limits, 0);
   const kinds = ["a", "a", "a", "b", "c"].map(
     (vm, minute) => starts.failed(failure(vm), minute * MINUTE).kind,
@@ -20,14 +20,14 @@ test("three different VMs within ten minutes, not one VM three times", () => {
   assert.match(starts.verdict(4 * MINUTE).evidence, /^3 VMs failed to start within 10 min: a \(x\), b/);
 });
 
-test("failures further apart than ten minutes are not one", () => {
+test("failures further apart than ten minutes do not enter it", () => {
   const starts = new StartFailures(limits, 0);
   starts.failed(failure("a"), 0);
   starts.failed(failure("b"), 9 * MINUTE);
   assert.equal(starts.failed(failure("c"), 10 * MINUTE).kind, "between");
 });
 
-test("it was quiet once it was watched for thirty minutes: another agent may have seen failures before", () => {
+test("it is good only after thirty minutes of watching: an earlier agent may have seen failures", () => {
   const starts = new StartFailures(limits, 5 * MINUTE);
   assert.deepEqual(
     [5, 34, 35].map((minute) => starts.verdict(minute * MINUTE).kind),
@@ -47,7 +47,7 @@ test("one success ends it, and so do thirty minutes without another failure, not
   );
 });
 
-test("a tenant alone does not speak against the host, however many VMs and images he has", () => {
+test("one tenant alone does not blame the host, with any number of VMs and images", () => {
   const starts = new StartFailures({ ...limits, vms: 1 }, 0);
   const kinds = ["a", "b", "c", "d"].map(
     (vm) => starts.failed(failure(vm, { tenant: "evil", image: `own-${vm}` }), 0).kind,
@@ -56,7 +56,7 @@ test("a tenant alone does not speak against the host, however many VMs and image
   assert.match(starts.verdict(0).evidence, /^4 VMs failed .*, 0 of them independent of one tenant and/);
 });
 
-test("failures of several tenants that boot different images speak against the host, one a tenant", () => {
+test("failures of several tenants with different images blame the host, one per tenant", () => {
   const of = (tenant: string, image: string, vmId = `${tenant}-${image}`): Failure =>
     failure(vmId, { tenant, image });
   for (const [expected, failures] of [

@@ -22,7 +22,7 @@ const flapping = { flips: 3, withinMs: 30 * 60_000 };
 const step = (of: TriggerRule, state: TriggerState, verdict: Verdict, at: Moment): TriggerState =>
   stepOnce(of, state, verdict, at, flapping);
 
-/** Feeds verdicts 10 s apart and gives the status after each. */
+/** Feeds verdicts 10 s apart and returns the status after each. */
 function statuses(of: TriggerRule, verdicts: readonly Verdict["kind"][]): string[] {
   let state = initialState(of, moment(0));
   return verdicts.map((kind, index) => {
@@ -35,12 +35,12 @@ function moment(monotonicMs: number) {
   return { wallMs: 1_760_000_000_000 + monotonicMs, monotonicMs };
 }
 
-test("unknown until probed; the first good probe settles it", () => {
+test("a trigger is unknown until its first probe, which decides a good state", () => {
   assert.equal(initialState(rule, moment(0)).status, "unknown");
   assert.deepEqual(statuses(rule, ["good"]), ["false"]);
 });
 
-test("it takes three failures in a row, and a good one between starts over", () => {
+test("it becomes true after three failures in a row, and a good probe between restarts the count", () => {
   assert.deepEqual(statuses(rule, ["bad", "bad", "bad"]), ["unknown", "unknown", "true"]);
   assert.deepEqual(statuses(rule, ["good", "bad", "bad", "good", "bad", "bad", "bad"]), [
     "false",
@@ -53,7 +53,7 @@ test("it takes three failures in a row, and a good one between starts over", () 
   ]);
 });
 
-test("it leaves after three good probes and a minute, not before", () => {
+test("it becomes false after three good probes and a minute, not earlier", () => {
   const good = Array<"good">(7).fill("good");
   assert.deepEqual(statuses(rule, ["bad", "bad", "bad", ...good]).slice(3), [
     ...Array<string>(6).fill("true"),
@@ -61,7 +61,7 @@ test("it leaves after three good probes and a minute, not before", () => {
   ]);
 });
 
-test("between the thresholds it neither enters nor leaves", () => {
+test("between the thresholds it neither becomes true nor false", () => {
   const slow = { ...rule, enter: { probes: 2, forMs: 60_000 }, leave: { probes: 1, forMs: 20_000 } };
   const bad = Array<"bad">(6).fill("bad");
   assert.equal(statuses(slow, [...bad, "between", ...bad]).at(-1), "false");
@@ -69,7 +69,7 @@ test("between the thresholds it neither enters nor leaves", () => {
   assert.equal(statuses(slow, [...bad, "bad", "good", "good", "good"]).at(-1), "false");
 });
 
-test("a probe that cannot tell: what was fine is unknown after three, what was bad stays bad", () => {
+test("three undecided probes make a good trigger unknown, and leave a bad one bad", () => {
   assert.deepEqual(statuses(rule, ["good", "unknown", "unknown", "unknown", "good"]), [
     "false",
     "false",
@@ -99,7 +99,7 @@ test("three flips in half an hour latch it until it is acknowledged", () => {
   assert.equal(feed("good", 241 * minute), "false");
 });
 
-test("while it waits to leave it says what is now, with what it came on with", () => {
+test("while it waits to become false it shows the current evidence with that of its start", () => {
   let state = initialState(rule, moment(0));
   const feed = (kind: Verdict["kind"], evidence: string, atMs: number): string => {
     state = step(rule, state, { kind, evidence }, moment(atMs));
@@ -127,7 +127,7 @@ test("flips that are far apart do not latch", () => {
   }
 });
 
-test("one that asks for it is held after a single bad probe, with its evidence, and leaves once it is acknowledged", () => {
+test("a latching trigger holds after one bad probe, with its evidence, and ends once acknowledged", () => {
   const held: TriggerRule = { ...rule, enter: { probes: 1, forMs: 0 }, latch: "acknowledge" };
   let state = step(held, initialState(held, moment(0)), { kind: "bad", evidence: "remounted ro" }, moment(1));
   const good = { kind: "good", evidence: "fine" } as const;
@@ -137,7 +137,7 @@ test("one that asks for it is held after a single bad probe, with its evidence, 
   assert.equal(state.status, "false");
 });
 
-test("one that waits for a reboot is not let go by an operator alone", () => {
+test("an acknowledgement alone does not end a trigger that waits for a reboot", () => {
   const held: TriggerRule = { ...rule, enter: { probes: 1, forMs: 0 }, latch: "reboot_and_acknowledge" };
   let state = step(held, initialState(held, moment(0)), { kind: "bad", evidence: "DIMM A1" }, moment(1));
   state = acknowledge(held, state);
@@ -146,7 +146,7 @@ test("one that waits for a reboot is not let go by an operator alone", () => {
   assert.deepEqual([state.status, state.latch?.acknowledged], ["true", true]);
 });
 
-test("what is not probed any more is unknown after its time; what was bad stays bad", () => {
+test("a good trigger without probes becomes unknown after its time; a bad one stays bad", () => {
   const aging = { ...rule, staleAfterMs: 60_000 };
   const start = initialState(aging, moment(0));
   const well = step(aging, start, { kind: "good", evidence: "fine" }, moment(0));

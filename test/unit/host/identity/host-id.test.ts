@@ -5,21 +5,21 @@ import { chooseHostId } from "../../../../agent/host/identity/host-id.ts";
 const machineId = "0123456789abcdef0123456789abcdef";
 const libvirtUuid = "37efcde6-45c6-4538-af65-7c0ca6433750";
 
-test("libvirt's uuid where it comes from the firmware", () => {
+test("the host id is libvirt's uuid if it comes from the firmware", () => {
   assert.equal(chooseHostId({ libvirtUuid, machineId, hasFirmwareTables: true }), libvirtUuid);
 });
 
-test("a host that nothing is known of gets an id all the same", () => {
+test("a host without any identity gets an id all the same", () => {
   assert.match(chooseHostId({ hasFirmwareTables: false }), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 });
 
-test("without firmware libvirt's uuid changes with its daemon: the machine id goes first", () => {
+test("without firmware libvirt's uuid changes with its daemon: the machine id is used first", () => {
   const id = chooseHostId({ libvirtUuid, machineId, hasFirmwareTables: false });
   assert.notEqual(id, libvirtUuid);
   assert.equal(chooseHostId({ libvirtUuid, hasFirmwareTables: false }), libvirtUuid);
 });
 
-test("the derived id is a stable version 4 UUID that does not show the machine id", () => {
+test("the derived id is a stable version 4 UUID that does not reveal the machine id", () => {
   const id = chooseHostId({ machineId, hasFirmwareTables: false });
   assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(chooseHostId({ machineId, hasFirmwareTables: false }), id);

@@ -3,7 +3,7 @@ import test from "node:test";
 import { FirstLook } from "../../../../agent/host/inventory/first-look.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
 
-/** Whether it is over, once everything that can happen now has happened. */
+/** Whether it is settled once all pending work is done. */
 async function isOver(waiting: Promise<void>): Promise<boolean> {
   let over = false;
   void waiting.then(() => (over = true));
@@ -11,7 +11,7 @@ async function isOver(waiting: Promise<void>): Promise<boolean> {
   return over;
 }
 
-test("who needs a first look waits for it, at once no longer when it was had", async () => {
+test("a caller waits for the first read, and not at all after it", async () => {
   const look = new FirstLook(new FakeClock(), 5000);
   const waiting = look.wait();
   assert.equal(await isOver(waiting), false);
@@ -20,7 +20,7 @@ test("who needs a first look waits for it, at once no longer when it was had", a
   assert.equal(await isOver(look.wait()), true);
 });
 
-test("a look that does not come is not waited for any longer", async () => {
+test("the wait for a read that does not come ends", async () => {
   const clock = new FakeClock();
   const waiting = new FirstLook(clock, 5000).wait();
   clock.advance(4999);

@@ -55,7 +55,7 @@ async function sources(roots: Roots, changes: Partial<InventorySources> = {}): P
   };
 }
 
-test("four cells, each with its cores of two threads, its cache, its distances and pages", async (context) => {
+test("four cells are read, each with its two-thread cores, cache, distances and pages", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const { complete, incompleteReasons, cells } = assembleInventory(await sources(roots), emptyInventory, 1);
   assert.deepEqual([complete, incompleteReasons], [true, []]);
@@ -77,10 +77,10 @@ test("four cells, each with its cores of two threads, its cache, its distances a
   assert.equal(cells.length, 4);
 });
 
-test("devices: virtual functions with their device, a GPU with all of its group, no bridges, no BMC screen as GPU", async (context) => {
+test("devices are virtual functions with their device and a GPU with its group, no bridges or BMC screens", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const { devices } = assembleInventory(await sources(roots), emptyInventory, 1);
-  const told = devices.map(
+  const shown = devices.map(
     ({ address, kind, driver = "-", iommuGroup, cell = "-", virtualFunctions: of, parent }) =>
       [
         address,
@@ -91,7 +91,7 @@ test("devices: virtual functions with their device, a GPU with all of its group,
         of === undefined ? (parent ?? "") : `${of.enabled}/${of.max}`,
       ].join(" "),
   );
-  assert.deepEqual(told, [
+  assert.deepEqual(shown, [
     "0000:00:14.0 usb xhci_hcd 9 - ",
     "0000:03:00.0 other mgag200 12 0 ",
     "0000:3b:00.0 network mlx5_core 41 1 2/8",
@@ -108,7 +108,7 @@ test("devices: virtual functions with their device, a GPU with all of its group,
       ["0000:3b:00.2", true],
       ["0000:af:00.0", true],
     ],
-    "guests get what vfio-pci has, and nothing that the host uses",
+    "guests get the devices of vfio-pci, and none that the host uses",
   );
   const gpu = (changes: Partial<PciDevice>, at: string) =>
     devicesForGuests(
@@ -116,15 +116,19 @@ test("devices: virtual functions with their device, a GPU with all of its group,
       new Set(),
     ).find(({ address }) => address === "0000:af:00.0");
   assert.deepEqual(gpu({}, "")?.group, ["0000:af:00.0", "0000:af:00.1"]);
-  assert.equal(gpu({ driver: "snd_hda_intel" }, "0000:af:00.1"), undefined, "its sound is the host's");
+  assert.equal(
+    gpu({ driver: "snd_hda_intel" }, "0000:af:00.1"),
+    undefined,
+    "its sound device belongs to the host",
+  );
   assert.ok(gpu({ driver: "vfio-pci" }, "0000:af:00.1"));
   const { iommuGroup: _, ...alone } =
     devices.find(({ address }) => address === "0000:af:00.0") ?? assert.fail();
-  assert.deepEqual(devicesForGuests([alone], new Set()), [], "without an IOMMU nobody can have it");
+  assert.deepEqual(devicesForGuests([alone], new Set()), [], "without an IOMMU it cannot be assigned");
   const names = { nic: "0000:3b:00.2", "any-gpu": "10de:20b5", gpu0: "0000:af:00.0" };
   const aliases = (by: Record<string, string>) =>
     devicesForGuests(devices, new Set(), by).map(({ alias }) => alias);
-  assert.deepEqual(aliases(names), ["nic", "gpu0"], "the address goes before the kind");
+  assert.deepEqual(aliases(names), ["nic", "gpu0"], "the address overrides the kind");
   assert.deepEqual(aliases({ "any-gpu": names["any-gpu"] }), [undefined, "any-gpu"]);
   for (const failing of ["0000:3b:00.2", "0000:3b:00.0"])
     assert.deepEqual(
@@ -135,7 +139,7 @@ test("devices: virtual functions with their device, a GPU with all of its group,
   assert.equal(devices.find(({ kind }) => kind === "gpu")?.product, "GA100 [A100]");
 });
 
-test("CPUs that went offline and memory that lost data are of their cell, unhealthy, and not sold", async (context) => {
+test("offline CPUs and poisoned memory belong to their cell, are unhealthy, and are not available", async (context) => {
   const node = (id: number): string => `sys/devices/system/node/node${id}`;
   const poisoned = (kiB: number) => ({
     "proc/meminfo": `MemTotal: 527482880 kB\nMemAvailable: 400000000 kB\nHardwareCorrupted: ${kiB} kB\n`,
@@ -188,7 +192,7 @@ test("CPUs that went offline and memory that lost data are of their cell, unheal
   const [total = 0, lost = 0, available = 0] = row(2, "memory");
   assert.deepEqual([lost, available], [12 * 1024, total - 12 * 1024]);
 
-  // Where no node says that it lost pages, all cells bear of it.
+  // If no node reports lost pages, all cells share the loss.
   const old = await unpackHost(context, "four-cells", poisoned(16));
   const spread = assembleInventory(await sources(old), emptyInventory, 1);
   assert.deepEqual(
@@ -206,7 +210,7 @@ test("CPUs that went offline and memory that lost data are of their cell, unheal
   assert.match(later.incompleteReasons.join("\n"), /offline CPUs: EIO/);
 });
 
-test("a real kernel's two cells, of which one lost a CPU and a page", async (context) => {
+test("two cells of a real kernel are read, of which one lost a CPU and a page", async (context) => {
   const roots = await unpackHost(context, "two-cell-guest");
   const { cells } = assembleInventory(await sources(roots), emptyInventory, 1);
   assert.deepEqual(
@@ -245,7 +249,7 @@ test("a real kernel's two cells, of which one lost a CPU and a page", async (con
   ]);
 });
 
-test("threads that a machine runs without are none of its CPUs", async (context) => {
+test("threads that a machine runs without are not among its CPUs", async (context) => {
   const changes = {
     "sys/devices/system/cpu/present": "0-15\n",
     "sys/devices/system/cpu/online": "0-7\n",
@@ -255,7 +259,7 @@ test("threads that a machine runs without are none of its CPUs", async (context)
   assert.deepEqual(await readOfflineCpus(roots), { kind: "read", value: new Map() });
 });
 
-test("traits are those that something proves", async (context) => {
+test("traits need proof", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const { traits } = assembleInventory(await sources(roots), emptyInventory, 1);
   for (const trait of ["kvm", "nested", "smt", "hugepages-1g", "hugepages-2m", "iommu", "sriov", "gpu"])
@@ -271,7 +275,7 @@ test("traits are those that something proves", async (context) => {
     assert.ok(!without.traits.includes(trait), trait);
 });
 
-test("a part that cannot be read is named and stays as last known; another device is not wrong for it", async (context) => {
+test("an unreadable part is named and stays as last known; other devices are not affected", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const before = assembleInventory(await sources(roots), emptyInventory, 1);
   const failed = { kind: "failed", reason: "EIO" } as const;
@@ -297,7 +301,7 @@ test("a part that cannot be read is named and stays as last known; another devic
   assert.equal(rest.devices.find(({ address }) => address === "0000:af:00.0")?.cell, undefined);
 });
 
-test("the digest is the same for the same, whatever the order, and another for all that a guest would notice", async (context) => {
+test("the digest does not depend on the order, and changes with every fact that a guest would notice", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const of = async (changes: Partial<InventorySources> = {}): Promise<string | undefined> =>
     assembleInventory(await sources(roots, changes), emptyInventory, 1).compatibility?.digest;
@@ -329,7 +333,7 @@ test("the digest is the same for the same, whatever the order, and another for a
   assert.equal(new Set([digest, ...digests]).size, others.length + 1);
 });
 
-test("readings that move all the time change neither the generation's digest nor the etag", async (context) => {
+test("varying readings change neither the generation's digest nor the etag", async (context) => {
   const roots = await unpackHost(context, "four-cells");
   const etag = async (changes: Readonly<Record<string, string>>): Promise<string | undefined> => {
     const now = await unpackHost(context, "four-cells", changes);

@@ -10,7 +10,7 @@ import { machine } from "../../../support/hardware/fixture.ts";
 const roots = await machine("two-sockets");
 const GIB = 1024 ** 3;
 
-/** A libvirt with two pools: whatever is asked of the one that hangs takes all the time there is. */
+/** A libvirt with two pools: each call to the one that hangs takes all of its time. */
 const libvirt: Pick<Libvirt, "call" | "status"> = {
   status: { connected: false, sinceMs: 0 },
   async call<A, R>({ name }: Procedure<A, R>, args: A, { timeoutMs = 0 }: CallSettings = {}): Promise<R> {
@@ -32,7 +32,7 @@ const libvirt: Pick<Libvirt, "call" | "status"> = {
   },
 };
 
-test("a pool that hangs keeps the agent from knowing no other pool's volumes", async () => {
+test("a pool that hangs does not hide another pool's volumes", async () => {
   const round = new InventoryRound({
     roots,
     facts: new LibvirtFacts(libvirt),

@@ -82,7 +82,7 @@ function pool(name: string, active: boolean): PoolFacts {
 
 const unreadable: Reading<never> = { kind: "failed", reason: "timed out" };
 
-test("a two-socket server: four cells, each with its own memory and huge pages, sold apart", async () => {
+test("a two-socket server has four cells, each with separate memory and huge pages", async () => {
   const inventory = assembleInventory(await sources(), emptyInventory, 1);
   assert.deepEqual([inventory.complete, inventory.incompleteReasons], [true, []]);
   assert.deepEqual(inventory.traits, ["hugepages-1g", "hugepages-2m", "kvm", "nested", "tcg"]);
@@ -114,22 +114,26 @@ test("a two-socket server: four cells, each with its own memory and huge pages, 
   assert.equal(available(first)["memory"], 65_673_216 * 1024 - 20 * GIB - reservedBytes);
 });
 
-test("with one cell the machine's memory is the cell's, whatever its own file says", async () => {
+test("with one cell the machine's memory is the cell's, whatever its own file states", async () => {
   const oneCell = { nodes: await readNuma(vm), memory: await readMemory(vm) };
-  const told: Reading<number> = { kind: "read", value: 24 * GIB };
-  const inventory = assembleInventory(await sources({ ...oneCell, memoryBytes: told }), emptyInventory, 1);
+  const assembled: Reading<number> = { kind: "read", value: 24 * GIB };
+  const inventory = assembleInventory(
+    await sources({ ...oneCell, memoryBytes: assembled }),
+    emptyInventory,
+    1,
+  );
   assert.equal(inventory.cells[0]?.memoryBytes, 24 * GIB);
 });
 
-test("cells that do not add up to the machine are kept, and it is said", async () => {
-  const told: Reading<number> = { kind: "read", value: 512 * GIB };
-  const inventory = assembleInventory(await sources({ memoryBytes: told }), emptyInventory, 1);
+test("cells that do not add up to the machine are kept, and reported", async () => {
+  const assembled: Reading<number> = { kind: "read", value: 512 * GIB };
+  const inventory = assembleInventory(await sources({ memoryBytes: assembled }), emptyInventory, 1);
   assert.equal(inventory.cells[0]?.memoryBytes, 65_673_216 * 1024);
   assert.equal(inventory.complete, false);
   assert.match(inventory.incompleteReasons.join(), /adds up to/);
 });
 
-test("libvirt away: the machine is still there, and why the rest is not is said once", async () => {
+test("without libvirt the machine is still read, and the cause for the rest is reported once", async () => {
   const gone = { capabilities: away, memoryBytes: away, pools: away, networks: away };
   const inventory = assembleInventory(await sources(gone), emptyInventory, 1);
   assert.equal(inventory.cells.length, 4);
@@ -138,7 +142,7 @@ test("libvirt away: the machine is still there, and why the rest is not is said 
   ]);
 });
 
-test("libvirt away: its networks are not known now, and as they were seen last", async () => {
+test("without libvirt its networks are unknown, and as last seen", async () => {
   const networks = { kind: "read", value: [{ name: "default", bridge: "virbr0", active: true }] } as const;
   const seen = assembleInventory(await sources({ networks }), emptyInventory, 1);
   const [before] = seen.networks;
@@ -147,7 +151,7 @@ test("libvirt away: its networks are not known now, and as they were seen last",
   assert.deepEqual([after?.presence, after?.active, after?.observedAtMs], ["unknown", true, 1]);
 });
 
-test("a network whose XML is refused costs itself alone, and keeps the bridge it was seen with", async () => {
+test("a network with unreadable XML affects only itself, and keeps its last bridge", async () => {
   const [a, b] = ["a", "b"].map((name) => ({ name, bridge: `virbr-${name}`, active: true }));
   const read = (...value: object[]) => sources({ networks: { kind: "read", value: value as never } });
   const seen = assembleInventory(await read(a ?? {}, b ?? {}), emptyInventory, 1);
@@ -164,7 +168,7 @@ test("a network whose XML is refused costs itself alone, and keeps the bridge it
   assert.ok(!complete && incompleteReasons.includes("network a: libvirt XML has too many attributes"));
 });
 
-test("sysfs away: libvirt's cells, without its plain pages", async () => {
+test("without sysfs libvirt's cells are used, without plain pages", async () => {
   const inventory = assembleInventory(
     await sources({ nodes: unreadable, memory: unreadable }),
     emptyInventory,
@@ -189,7 +193,7 @@ test("sysfs away: libvirt's cells, without its plain pages", async () => {
   assert.deepEqual([complete, incompleteReasons[0]], [false, "NUMA cells are from libvirt: timed out"]);
 });
 
-test("a cell of which nothing tells the memory is left out, not shown as empty", async () => {
+test("a cell without known memory is left out, not shown as empty", async () => {
   const all = await sources({ capabilities: away });
   assert.ok(all.nodes.kind === "read");
   const nodes = all.nodes.value.map((node) => (node.id === 2 ? { ...node, memory: unreadable } : node));
@@ -211,7 +215,7 @@ function holding(...sizes: readonly number[]): Reading<VolumeCapacities> {
   return { kind: "read", value: { bytes } };
 }
 
-test("pools: the filesystem's word on space, absent sizes where inactive, unknown where unreadable", async () => {
+test("pools have the filesystem's space, no sizes while inactive, and are unknown while unreadable", async () => {
   const space = { sizeBytes: 1000, usedBytes: 900, availableBytes: 50, availableRatio: 50 / 950 };
   const pools = { kind: "read", value: [pool("a", true), pool("b", false)] } as const;
   const spaces = new Map([["/pools/a", { kind: "read", value: space } as const]]);
@@ -252,7 +256,7 @@ test("pools: the filesystem's word on space, absent sizes where inactive, unknow
   );
 });
 
-test("a pool whose volumes cannot be read is there without what was sold of it, and it is said", async () => {
+test("a pool with unreadable volumes has no provisioned bytes, and the cause is reported", async () => {
   const pools = { kind: "read", value: [pool("a", true), pool("b", true)] } as const;
   const volumes = new Map([
     ["a", unreadable],
@@ -268,12 +272,12 @@ test("a pool whose volumes cannot be read is there without what was sold of it, 
     value: { bytes: new Map(), missing: "1 is broken" },
   };
   const partly = { pools, volumes: new Map([["a", some]]) };
-  const told = assembleInventory(await sources(partly), emptyInventory, 1);
-  assert.deepEqual(told.incompleteReasons, ["volumes of storage pool a: 1 is broken"]);
-  assert.equal(told.storagePools[0]?.provisionedBytes, undefined);
+  const assembled = assembleInventory(await sources(partly), emptyInventory, 1);
+  assert.deepEqual(assembled.incompleteReasons, ["volumes of storage pool a: 1 is broken"]);
+  assert.equal(assembled.storagePools[0]?.provisionedBytes, undefined);
 });
 
-test("a volume more is a change, unlike how far the others are written to", async () => {
+test("a new volume is a change, the growth of another is not", async () => {
   const pools = { kind: "read", value: [pool("a", true)] } as const;
   const sold = async (value: number) => {
     const volumes = new Map([["a", holding(value)]]);
@@ -288,7 +292,7 @@ test("KVM is no trait while guests fail on it", async () => {
   assert.ok(!inventory.traits.includes("kvm") && !inventory.traits.includes("nested"));
 });
 
-test("readings that move all the time are no change", async () => {
+test("varying readings are no change", async () => {
   const all = await sources({ pools: { kind: "read", value: [pool("a", true)] } });
   const before = assembleInventory(all, emptyInventory, 1);
   const after = {

@@ -24,7 +24,7 @@ test("the same storage has the same id on every host, however its pool is writte
   );
 });
 
-test("a directory in a mounted export is that export; two in one local filesystem share its bytes", async (context) => {
+test("a directory in a mounted export has the export's id; two in one local filesystem share its bytes", async (context) => {
   const mounts = await readMounts(await unpackHost(context, "four-cells"));
   assert.ok(mounts.kind === "read");
   const id = (path: string) => sharedIdOf({ type: "dir", path }, mounts.value);
@@ -38,7 +38,7 @@ test("a directory in a mounted export is that export; two in one local filesyste
   assert.equal(id("/var/lib/libvirt-other"), "local:259:2");
 });
 
-test("what is nobody else's, or says too little, has none", () => {
+test("storage that is not shared, or lacks facts, has no id", () => {
   assert.equal(sharedIdOf({ type: "logical", source: { name: "vg0" }, path: "/dev/vg0" }, []), undefined);
   assert.equal(sharedIdOf({ type: "rbd", source: { name: "vms" } }, []), undefined);
   assert.equal(sharedIdOf({ type: "dir", path: "/pool" }, []), undefined);

@@ -21,12 +21,12 @@ function pool(name: string, active = true): PoolFacts {
   return { name, details: { kind: "read", value } };
 }
 
-/** A libvirt that has volumes, by name and size, and takes some time for each; and what it was asked. */
+/** A libvirt with these volumes, by name and size, slow for each of them; and the calls made to it. */
 function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, eachMs = 1) {
   let nowMs = 0;
   let isHung = false;
   let held: Readonly<Record<string, number | Reading<number>>> = volumes;
-  const asked: string[] = [];
+  const requested: string[] = [];
   const sizes = new VolumeSizes(
     {
       volumes: (pool) => {
@@ -34,7 +34,7 @@ function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, ea
         return Promise.resolve({ kind: "read", value });
       },
       volumeBytes: ({ name }) => {
-        asked.push(name);
+        requested.push(name);
         nowMs += eachMs;
         if (isHung) return Promise.resolve(failed("no answer", "timeout"));
         const size = held[name] ?? failed("gone", "not_found");
@@ -45,9 +45,9 @@ function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, ea
     () => nowMs,
   );
   return {
-    /** As a whole, or not any more. */
+    /** Whether the sizes are complete. */
     hang: (is: boolean): void => void (isHung = is),
-    asked,
+    requested,
     pass: (ms: number): void => void (nowMs += ms),
     change: (next: typeof held): void => void (held = next),
     look: async (spaces: Parameters<typeof sizes.read>[1] = new Map()) => {
@@ -60,7 +60,7 @@ function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, ea
   };
 }
 
-test("what each volume may grow to is told, anew with each look", async () => {
+test("the maximum size of each volume is reported, anew with each read", async () => {
   const { look, change } = libvirt({ web: 10, db: 20 });
   assert.deepEqual(await look(), { web: 10, db: 20 });
   change({ db: 25, new: 1 });
@@ -69,28 +69,28 @@ test("what each volume may grow to is told, anew with each look", async () => {
   assert.deepEqual(await look(), {});
 });
 
-test("an inactive pool is not asked, and one whose filesystem does not answer neither", async () => {
-  const { sizes, look, asked } = libvirt({ web: 10 });
+test("neither an inactive pool nor one on a silent filesystem is queried", async () => {
+  const { sizes, look, requested } = libvirt({ web: 10 });
   assert.equal((await sizes.read([pool("a", false)], new Map(), patience)).size, 0);
   const hung = failed("statfs did not answer", "timeout");
   assert.deepEqual(await look(new Map([["/pools/a", hung]])), hung);
-  assert.deepEqual(asked, []);
-  // Which the agent may not look at is no reason: libvirt may.
+  assert.deepEqual(requested, []);
+  // A pool that the agent may not read is no reason: libvirt may.
   const denied = failed("stat: Permission denied", "internal");
   assert.deepEqual(await look(new Map([["/pools/a", denied]])), { web: 10 });
 });
 
-test("more volumes than a round has time for are read over several, and then in turn", async () => {
+test("more volumes than one round can read are read over several rounds, in turn", async () => {
   const volumes = Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`v${index}`, 10]));
-  const { look, asked, change } = libvirt(volumes, 800);
+  const { look, requested, change } = libvirt(volumes, 800);
   assert.deepEqual(await look(), failed("3 of 5 were read so far", "again"));
   assert.deepEqual(await look(), volumes);
-  assert.deepEqual(asked, ["v0", "v1", "v2", "v3", "v4", "v0"]);
+  assert.deepEqual(requested, ["v0", "v1", "v2", "v3", "v4", "v0"]);
   change({ ...volumes, v1: 11, v2: 12 });
   assert.deepEqual(await look(), { ...volumes, v1: 11, v2: 12 });
 });
 
-test("a volume that went meanwhile counts no more; one that cannot be opened is named and holds up nothing", async () => {
+test("a removed volume counts no more; one that cannot be opened is named and delays nothing", async () => {
   const { look, change } = libvirt({ web: 10, gone: failed("no such volume", "not_found") });
   assert.deepEqual(await look(), { web: 10 });
   const broken = failed("broken image", "internal");
@@ -102,22 +102,22 @@ test("a volume that went meanwhile counts no more; one that cannot be opened is 
   assert.deepEqual(await look(), away);
 });
 
-test("a pool with a volume that hangs is left alone for ten minutes, then the others are asked first", async () => {
+test("a pool with a volume that hangs rests for ten minutes, then the others are read first", async () => {
   const hang = failed("no answer", "timeout");
-  const { look, asked, pass, change } = libvirt({ web: hang, db: 20 });
+  const { look, requested, pass, change } = libvirt({ web: hang, db: 20 });
   assert.deepEqual(await look(), hang);
   const rests = { kind: "failed", reason: "a volume did not answer; the pool is skipped for a while" };
   assert.deepEqual(await look(), rests);
-  assert.deepEqual(asked, ["web"]);
+  assert.deepEqual(requested, ["web"]);
   pass(600_000);
-  // It hangs again: no guest has anything of it either, and the pool is not held up by it for ever.
+  // It hangs again: no guest can use it either, and it does not delay the pool for ever.
   assert.deepEqual(await look(), { db: 20, missing: "1 cannot be read, the first is web: no answer" });
-  assert.deepEqual(asked, ["web", "db", "web"]);
+  assert.deepEqual(requested, ["web", "db", "web"]);
   assert.deepEqual(await look(), rests);
   change({ web: 10, db: 20 });
   pass(600_000);
   assert.deepEqual(await look(), { web: 10, db: 20 });
-  // What is known of one that hangs later stays.
+  // Known sizes stay when a volume hangs later.
   change({ web: hang, db: 20 });
   assert.deepEqual(await look(), hang);
   pass(600_000);
@@ -125,16 +125,16 @@ test("a pool with a volume that hangs is left alone for ten minutes, then the ot
   assert.deepEqual(await look(), { web: 11, db: 20 });
 });
 
-test("a hang of libvirt itself says nothing about a volume, however often it happens", async () => {
-  const { look, asked, hang } = libvirt({ web: 10 });
+test("a hang of libvirt itself is no volume's fault, however often it happens", async () => {
+  const { look, requested, hang } = libvirt({ web: 10 });
   hang(true);
   for (let hangs = 0; hangs < 3; hangs += 1) assert.deepEqual(await look(), failed("no answer", "timeout"));
   hang(false);
   assert.deepEqual(await look(), { web: 10 });
-  assert.deepEqual(asked, ["web", "web", "web", "web"]);
+  assert.deepEqual(requested, ["web", "web", "web", "web"]);
 });
 
-test("a pool of many volumes leaves the pools after it their share of each look", async () => {
+test("a pool of many volumes leaves the pools after it their share of each read", async () => {
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`v${index}`, 10]));
   const { sizes } = libvirt(many, 3);
   const looks = async (): Promise<(string | undefined)[]> => {

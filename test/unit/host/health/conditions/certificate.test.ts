@@ -11,7 +11,7 @@ const startMs = Date.parse("2026-11-01T00:00:00Z");
 /** Valid for ten days. */
 const certificate = { notBeforeMs: startMs, notAfterMs: startMs + 10 * DAY };
 
-/** The condition after a look at the certificate so many days after the start of the first one. */
+/** The condition after a check of the certificate that many days after the start of the first one. */
 function host(settings: { readonly certificateMinLifeRatio?: number } = {}) {
   const { CertificateExpiring } = certificateConditions({
     config: configSchema.parse({ health: settings }),
@@ -33,7 +33,7 @@ function host(settings: { readonly certificateMinLifeRatio?: number } = {}) {
 
 const read = (value: OwnCertificate) => ({ kind: "read", value }) as const;
 
-test("a certificate that is not renewed degrades the host, and keeps new VMs away once it ran out", () => {
+test("a certificate that is not renewed degrades the host, and forbids new VMs once it has expired", () => {
   const look = host();
   assert.match(look(read(certificate), 5), /^false none Healthy: .*2026-11-11T00:00:00\.000Z/);
   assert.match(look(read(certificate), 7.4), /^false/);
@@ -49,20 +49,20 @@ test("a certificate that is not renewed degrades the host, and keeps new VMs awa
   assert.match(look(read(next), 10.2), /^false none Healthy/);
 });
 
-test("a certificate that is not valid yet is said, with what it is likely to be", () => {
+test("a certificate that is not valid yet is reported with its likely cause", () => {
   assert.match(
     host()(read(certificate), -1),
     /^true no_schedule CertificateNotValid: .*valid from 2026-11-01T00:00:00\.000Z: is its clock right\?/,
   );
 });
 
-test("how early is the operator's to say; a host that has nothing to prove has nothing that expires", () => {
+test("the warning time is configurable; a host without a certificate has no such condition", () => {
   assert.match(host({ certificateMinLifeRatio: 0.6 })(read(certificate), 5), /^true degraded/);
   const none = { kind: "unsupported", reason: "there is no trust domain" } as const;
   assert.equal(host()(none, 5), "unknown none NotPresent: not present: there is no trust domain");
 });
 
-test("refused trust files and an expired revocation list degrade the host, and say so", () => {
+test("refused trust files and an expired revocation list degrade the host with their reason", () => {
   const { TrustRefused, RevocationsRolledBack, RevocationsExpired } = certificateConditions({
     config: configSchema.parse({}),
     offersKvm: () => undefined,

@@ -28,18 +28,18 @@ const server = await machine("two-sockets");
 
 const limits = { minBytes: 2 * GIB, minRatio: 0.03, headroom: 1.5 };
 
-test("little memory: 2 GiB on a small machine, 3% on a large one, half as much again to leave", () => {
+test("memory is low below 2 GiB on a small machine, below 3% on a large one; half as much again ends it", () => {
   assert.equal(memoryVerdict(memory(16, 1.9), limits).kind, "bad");
   assert.equal(memoryVerdict(memory(16, 2.5), limits).kind, "between");
   assert.equal(memoryVerdict(memory(16, 3.1), limits).kind, "good");
   assert.equal(memoryVerdict(memory(512, 15), limits).kind, "bad");
 });
 
-test("a host that is nearly all huge pages is not short of memory for that", () => {
+test("a host with nearly all memory in huge pages is not short of memory", () => {
   assert.equal(memoryVerdict(memory(512, 6, 480), limits).kind, "good");
 });
 
-test("stalls over the limit; what the kernel does not tell is unknown", () => {
+test("stalls over the limit are a fault; without the kernel's figures they are unknown", () => {
   const stall = (avg60Ratio: number) => ({ avg60Ratio, totalSeconds: 0 });
   const stalled = (avg60Ratio: number) => ({ waiting: stall(avg60Ratio), stalled: stall(avg60Ratio) });
   assert.equal(stallVerdict(stalled(0.11), 0.1, 1.5).kind, "bad");
@@ -53,7 +53,7 @@ function space(availableRatio: number) {
   return { kind: "read", value } as const;
 }
 
-test("filesystems are judged each by itself; one that does not answer is unknown, not healthy", () => {
+test("each filesystem is judged separately; one that does not answer is unknown, not healthy", () => {
   const filesystems: Readonly<Record<string, Reading<FilesystemSpace>>> = {
     "/state": space(0.5),
     "/pool": space(0.09),
@@ -68,7 +68,7 @@ test("filesystems are judged each by itself; one that does not answer is unknown
   assert.match(verdicts.get("/pool")?.evidence ?? "", /\/pool has 9\.0% free/);
 });
 
-test("/dev/kvm: missing matters where it is configured, unopenable matters always but by permission", () => {
+test("a missing /dev/kvm matters if configured, one that cannot be opened always, except by permission", () => {
   const opens = { kind: "read", value: {} } as const;
   const broken = { kind: "failed", reason: "EBUSY: busy", code: "EBUSY" } as const;
   const denied = { kind: "failed", reason: "EACCES: denied", code: "EACCES" } as const;
@@ -84,7 +84,7 @@ test("/dev/kvm: missing matters where it is configured, unopenable matters alway
   assert.equal(kvmVerdict(denied, "auto", false, false).kind, "bad");
 });
 
-test("a journal that cannot be written keeps new VMs away, and lets them in when it is well again", async (t) => {
+test("a journal that cannot be written forbids new VMs until it can be written again", async (t) => {
   const journal: { failure: SocleError | undefined; tries: number; tryAgain(): Promise<void> } = {
     failure: undefined,
     tries: 0,
@@ -100,7 +100,7 @@ test("a journal that cannot be written keeps new VMs away, and lets them in when
     host.condition("StateUnwritable"),
     "true no_schedule JournalFull: /state/j cannot be written: free space",
   );
-  assert.equal(journal.tries, 2, "a disk that was full is tried each time");
+  assert.equal(journal.tries, 2, "a full disk is tried each time");
   journal.failure = undefined;
   await host.lookAgain("journals");
   assert.match(host.condition("StateUnwritable"), /^false none/);
@@ -122,7 +122,7 @@ test("a journal that cannot be written keeps new VMs away, and lets them in when
   );
 });
 
-test("a lagging event loop", () => {
+test("a lagging event loop degrades the host", () => {
   assert.equal(lagVerdict(1001, 1000).kind, "bad");
   assert.equal(lagVerdict(20, 1000).kind, "good");
 });

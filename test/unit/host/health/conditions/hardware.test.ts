@@ -54,11 +54,11 @@ test("a healthy server has no hardware condition, and none that is unknown", asy
   assert.equal(
     host.condition("Psu"),
     "unknown none NotPresent: not present: no BMC: no /dev/ipmi0, none configured",
-    "nobody tells of one",
+    "no source reports one",
   );
 });
 
-test("a CPU within 5 °C of critical for a minute takes no new VMs, until ten minutes below 10", async (context) => {
+test("a CPU within 5 °C of critical for a minute forbids new VMs, until ten minutes below 10", async (context) => {
   const { host, write } = await start(context, healthy);
   await write("sys/class/hwmon/hwmon0/temp1_input", "96000\n");
   await host.lookAgain("sensors", 6);
@@ -78,10 +78,10 @@ test("a CPU within 5 °C of critical for a minute takes no new VMs, until ten mi
   assert.match(host.condition("Thermal"), /^false/);
 });
 
-test("a temperature that its chip calls critical asks for an evacuation", async (context) => {
+test("a temperature that its chip reports as critical asks for an evacuation", async (context) => {
   const alarm = "sys/class/hwmon/hwmon3/temp1_crit_alarm";
   const { host, write } = await start(context, { ...healthy, [alarm]: "0\n" });
-  // The processor's was true once since boot, and never ends.
+  // The processor's alarm was set once since boot, and never ends.
   await write("sys/class/hwmon/hwmon1/temp1_crit_alarm", "1\n");
   await host.lookAgain("sensors", 2);
   assert.match(host.condition("Thermal"), /^false none/);
@@ -90,7 +90,7 @@ test("a temperature that its chip calls critical asks for an evacuation", async 
   assert.match(host.condition("Thermal"), /^true evacuate CriticalTemperature: nct6798 temp1/);
 });
 
-test("one fan lost for a minute degrades, two take no new VMs", async (context) => {
+test("one fan lost for a minute degrades, two forbid new VMs", async (context) => {
   const { host, write } = await start(context, { ...healthy, "sys/class/hwmon/hwmon3/fan2_alarm": "1\n" });
   await host.lookAgain("sensors", 6);
   assert.match(host.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN2 of 3 failed/);
@@ -102,7 +102,7 @@ test("one fan lost for a minute degrades, two take no new VMs", async (context) 
   );
 });
 
-test("a fan that turned since the host booted has failed when it stands still, whatever agent looks", async (context) => {
+test("a fan that turned since boot has failed when it stops, whichever agent reads it", async (context) => {
   const still = { ...healthy, "sys/class/hwmon/hwmon3/fan1_input": "0\n" };
   const { host: before } = await start(context, healthy);
   const { host: after } = await start(context, still);
@@ -113,7 +113,7 @@ test("a fan that turned since the host booted has failed when it stands still, w
   assert.match(after.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN1/);
 });
 
-test("corrected memory errors: what was there before does not count, 51 in a day degrade, 1001 in an hour evacuate", async (context) => {
+test("new corrected memory errors degrade at 51 a day and evacuate at 1001 an hour; older ones do not count", async (context) => {
   const { host, write } = await start(context, healthy);
   const count = (errors: number): Promise<void> =>
     write("sys/devices/system/edac/mc/mc0/dimm1/dimm_ce_count", `${errors}\n`);
@@ -132,7 +132,7 @@ test("corrected memory errors: what was there before does not count, 51 in a day
   assert.match(host.condition("MemoryCorrected"), /^true evacuate StormOfCorrectedMemoryErrors/);
 });
 
-test("errors that were counted over hours are not forgotten with the agent that counted them", () => {
+test("errors counted over hours survive the agent that counted them", () => {
   const rules = hostConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
   const at = { wallMs: 0, monotonicMs: 0 };
   const agent = (leftOn: readonly LeftOn[] = []) => {
@@ -173,13 +173,13 @@ test("any uncorrected memory error asks for an evacuation", async (context) => {
     host.condition("MemoryUncorrected"),
     /^true evacuate UncorrectedMemoryError: mc1\/dimm0 has 1 uncorrected errors/,
   );
-  // The counter begins again when its driver is loaded anew: that is no reboot, and nobody has looked.
+  // The counter restarts when its driver is loaded again: that is no reboot, and no acknowledgement.
   await write("sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count", "0\n");
   await host.lookAgain("memoryErrors", 2);
   assert.match(host.condition("MemoryUncorrected"), /^true evacuate/);
 });
 
-test("counters of a DIMM that cannot be read make it unknown, not healthy; another's error still counts", async (context) => {
+test("unreadable counters of a DIMM make it unknown, not healthy; another's error still counts", async (context) => {
   const unread = { "sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count": null };
   const { host, write } = await start(context, { ...healthy, ...unread });
   assert.equal(
@@ -191,7 +191,7 @@ test("counters of a DIMM that cannot be read make it unknown, not healthy; anoth
   assert.match(host.condition("MemoryUncorrected"), /^true evacuate UncorrectedMemoryError: mc1\/dimm1/);
 });
 
-test("a sensor with a critical point, or a fan, that cannot be read makes its condition unknown", async (context) => {
+test("an unreadable fan, or sensor with a critical point, makes its condition unknown", async (context) => {
   const faulty = { "sys/class/hwmon/hwmon0/temp1_fault": "1\n", "sys/class/hwmon/hwmon3/fan1_input": null };
   const { host } = await start(context, {
     ...healthy,
@@ -205,7 +205,7 @@ test("a sensor with a critical point, or a fan, that cannot be read makes its co
   assert.match(host.condition("Fan"), /^unknown degraded Unknown: no answer from nct6798 SYS_FAN1/);
 });
 
-test("parts that the BMC loses sight of are unknown, not lost; by its word they are, with a value or without", () => {
+test("parts that the BMC does not list are unknown, not lost; parts that it reports as lost are lost", () => {
   const { Fan, Psu } = fanAndPsuConditions({ config: configSchema.parse({}), offersKvm: () => undefined });
   const seen = new SeenHardware();
   const look = ({ watches }: Trigger, csv: string): string => {
@@ -228,7 +228,7 @@ test("parts that the BMC loses sight of are unknown, not lost; by its word they 
   assert.equal(look(Fan.bmcLost, fan("", "Lower Critical")), "bad: FAN1 of 1 failed");
 });
 
-/** What a trigger of PcieErrors says of a device whose counter of that severity stands there. */
+/** The verdict of a PcieErrors trigger for a device with this counter of that severity. */
 function pcieLooks(health: Readonly<Record<string, number>> = {}) {
   const { PcieErrors } = pcieConditions({
     config: configSchema.parse({ health }),
@@ -245,7 +245,7 @@ function pcieLooks(health: Readonly<Record<string, number>> = {}) {
   };
 }
 
-test("PCI errors: fatal takes no new VMs, until an hour without", () => {
+test("a fatal PCI error forbids new VMs, until an hour without one", () => {
   const look = pcieLooks();
   assert.equal(look("fatal", 7, 0), "good");
   assert.equal(look("fatal", 8, 1), "bad");
@@ -257,7 +257,7 @@ test("PCI errors: fatal takes no new VMs, until an hour without", () => {
   assert.equal(look("corrected", 102, 62), "between");
 });
 
-test("a fatal PCI error is its device's, and no other's", async (context) => {
+test("a fatal PCI error belongs to its device only", async (context) => {
   const { host, write } = await start(context, healthy);
   await write("sys/bus/pci/devices/0000:5e:00.0/aer_dev_fatal", "Undefined 0\nDLP 1\nTOTAL_ERR_FATAL 1\n");
   await host.lookAgain("pcie");
@@ -269,7 +269,7 @@ test("a fatal PCI error is its device's, and no other's", async (context) => {
   assert.deepEqual([...host.health.subjectsOn("PcieErrors", "nonfatal")], []);
 });
 
-test("nonfatal PCI errors count for 10 minutes, and are over after a clean hour", () => {
+test("nonfatal PCI errors count for 10 minutes, and end after a clean hour", () => {
   const look = pcieLooks();
   assert.equal(look("nonfatal", 3, 0), "good");
   assert.equal(look("nonfatal", 4, 1), "bad");
@@ -279,7 +279,7 @@ test("nonfatal PCI errors count for 10 minutes, and are over after a clean hour"
   assert.equal(look("nonfatal", 4, 61), "good");
 });
 
-test("how many nonfatal PCI errors in how long, and how long clean, is the operator's to say", () => {
+test("the number and window of nonfatal PCI errors and the clean time are configurable", () => {
   const look = pcieLooks({ pcieNonfatalErrors: 2, pcieNonfatalSeconds: 120, pcieCleanSeconds: 300 });
   assert.equal(look("nonfatal", 0, 0), "good");
   assert.equal(look("nonfatal", 2, 1), "between");
@@ -288,7 +288,7 @@ test("how many nonfatal PCI errors in how long, and how long clean, is the opera
   assert.equal(look("nonfatal", 3, 7), "good");
 });
 
-test("corrected memory errors are over after a day below half of the limit", () => {
+test("corrected memory errors end after a day below half of the limit", () => {
   const { MemoryCorrected } = memoryErrorConditions({
     config: configSchema.parse({}),
     offersKvm: () => undefined,
@@ -318,7 +318,7 @@ test("corrected memory errors are over after a day below half of the limit", () 
   assert.equal(look(90, 79), "false Healthy");
 });
 
-test("faults of the kernel within an hour; of QEMU and libvirt they take no new VMs", () => {
+test("kernel faults count for an hour; those of QEMU and libvirt forbid new VMs", () => {
   const fault = (ageMs: number, task?: string) =>
     ({
       kind: "hung_task",
@@ -333,7 +333,7 @@ test("faults of the kernel within an hour; of QEMU and libvirt they take no new 
   assert.equal(faultVerdict(log(fault(3_600_000)), HOUR, any).kind, "good");
 });
 
-test("a hung QEMU in the kernel's log takes no new VMs", async (context) => {
+test("a hung QEMU in the kernel's log forbids new VMs", async (context) => {
   const line = (task: string): string =>
     `3,9,7100000000,-;INFO: task ${task}:812 blocked for more than 120 seconds.\n`;
   const other = await start(context, { ...healthy, "dev/kmsg": line("kworker/0:1") });
@@ -344,7 +344,7 @@ test("a hung QEMU in the kernel's log takes no new VMs", async (context) => {
   }
 });
 
-test("the hottest by its own critical point decides; a sensor without one decides nothing", () => {
+test("the hottest sensor by its own critical point decides; a sensor without one does not count", () => {
   const heat = (celsius: number, criticalCelsius?: number) => ({
     name: "cpu",
     celsius,
@@ -359,7 +359,7 @@ test("the hottest by its own critical point decides; a sensor without one decide
   assert.equal(alarmVerdict([{ ...heat(30), isAlarming: true }]).kind, "bad");
 });
 
-test("a part that its machine calls beyond recovery counts for two", () => {
+test("a part that its machine reports as unrecoverable counts for two", () => {
   const part = (name: string, isLost: boolean, isBeyondRecovery = false) => ({
     name,
     isLost,
@@ -369,7 +369,7 @@ test("a part that its machine calls beyond recovery counts for two", () => {
   assert.equal(lostVerdict([part("a", true, true), part("b", false)], 2).kind, "bad");
 });
 
-test("growth within a window: a reset counter begins again, what is older leaves", () => {
+test("growth is counted within a window: a reset counter begins again, older values leave", () => {
   const growth = new Growth(60_000);
   assert.equal(growth.add("a", 100, 0), 0);
   assert.equal(growth.add("a", 110, 10_000), 10);

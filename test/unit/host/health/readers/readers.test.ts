@@ -18,7 +18,7 @@ function start<T extends Record<string, Reader<unknown>>>(context: test.TestCont
     await running;
   });
   const state = (name: string) => readers.states().find((candidate) => candidate.name === name);
-  /** Lets what is due be read. */
+  /** Runs the reads that are due. */
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < 20; turn += 1) await setImmediate();
   };
@@ -27,7 +27,7 @@ function start<T extends Record<string, Reader<unknown>>>(context: test.TestCont
 
 const found = <T>(value: T): Reading<T> => ({ kind: "read", value });
 
-test("each reader is read at its own pace, those of a lane one after the other", async (context) => {
+test("each reader has its own interval, and readers of one lane run one after the other", async (context) => {
   let [fast, atOnce, most] = [0, 0, 0];
   const one = async (): Promise<Reading<number>> => {
     atOnce += 1;
@@ -51,7 +51,7 @@ test("each reader is read at its own pace, those of a lane one after the other",
   assert.equal(readers.newest("fast")?.ageMs, 0);
 });
 
-test("what fails keeps its last value and its age grows; what the machine lost is gone; why is said", async (context) => {
+test("a failing reader keeps its last value with its age and cause; missing hardware has none", async (context) => {
   let next: Reading<number> = found(1);
   const { clock, readers, state, settle } = start(context, {
     it: reader(10_000, () => Promise.resolve(next)),
@@ -70,7 +70,7 @@ test("what fails keeps its last value and its age grows; what the machine lost i
   assert.deepEqual([state("it")?.state, state("it")?.reason], ["unsupported", "ENOENT"]);
 });
 
-test("a reader that throws fails with its words and is read again", async (context) => {
+test("a reader that throws fails with its message and is read again", async (context) => {
   let looks = 0;
   const { clock, readers, settle } = start(context, {
     it: reader(10_000, () => {
@@ -85,17 +85,17 @@ test("a reader that throws fails with its words and is read again", async (conte
   assert.equal(readers.newest("it")?.value, 2);
 });
 
-test("one that hangs is given up at its deadline, gets no second look until it ends, and costs the others nothing", async (context) => {
-  let [asked, givenUp] = [0, false];
+test("a reader that hangs ends at its deadline, gets no second read until it ends, and delays no other", async (context) => {
+  let [requested, givenUp] = [0, false];
   let mayEnd = (): void => undefined;
   const { clock, readers, looks, state, settle } = start(context, {
     hung: {
       everyMs: 10_000,
       deadlineMs: 20,
       read: (signal: AbortSignal) => {
-        asked += 1;
+        requested += 1;
         signal.addEventListener("abort", () => (givenUp = true));
-        if (asked > 1) return Promise.resolve(found(2));
+        if (requested > 1) return Promise.resolve(found(2));
         return new Promise<Reading<number>>((resolve) => (mayEnd = () => resolve(found(1))));
       },
     },
@@ -106,17 +106,17 @@ test("one that hangs is given up at its deadline, gets no second look until it e
   assert.match(state("hung")?.reason ?? "", /no answer within 20 ms/);
   clock.advance(10_000);
   await settle();
-  assert.equal(asked, 1);
+  assert.equal(requested, 1);
   assert.match(state("hung")?.reason ?? "", /still hangs/);
   assert.equal(readers.newest("well")?.ageMs, 0);
   mayEnd();
   await settle();
   clock.advance(10_000);
   await settle();
-  assert.deepEqual([asked, readers.newest("hung")?.value], [2, 2]);
+  assert.deepEqual([requested, readers.newest("hung")?.value], [2, 2]);
 });
 
-test("after a standstill what is due is read once, not once for each time that was missed", async (context) => {
+test("after a standstill a due reader is read once, not once per missed interval", async (context) => {
   const { clock, looks, settle } = start(context, { it: reader(10_000, () => Promise.resolve(found(1))) });
   await settle();
   clock.advance(3_600_000);
