@@ -24,8 +24,8 @@ export async function connect(
   return libvirt;
 }
 
-/** Everything that is published from now on. */
-export function heard<T>(t: TestContext, topic: Topic<T>, capacity?: number): QueueItem<T>[] {
+/** All items published from now on. */
+export function itemsOf<T>(t: TestContext, topic: Topic<T>, capacity?: number): QueueItem<T>[] {
   const items: QueueItem<T>[] = [];
   const stop = new AbortController();
   t.after(() => stop.abort());
@@ -49,7 +49,7 @@ export function reason(thrown: unknown): string {
   return `${thrown.kind} ${thrown.reason}`;
 }
 
-/** The client of the connection that listens to events. */
+/** The client of the connection that receives events. */
 export async function listener(daemon: FakeDaemon): Promise<Client> {
-  return eventually(() => daemon.open.find((client) => client.asked(register).length > 0));
+  return eventually(() => daemon.open.find((client) => client.callsOf(register).length > 0));
 }

@@ -110,8 +110,8 @@ export class Client {
     this.send(frame({ procedure: event.number, type: 2 }, encoded(event.body, body)));
   }
 
-  /** What it asked for, by procedure number. */
-  asked(number: number): Received[] {
+  /** The requested events, by procedure number. */
+  callsOf(number: number): Received[] {
     return this.received.filter(({ procedure, program }) => procedure === number && program === REMOTE);
   }
 }
@@ -119,17 +119,17 @@ export class Client {
 type Handler = (message: Received) => void;
 
 /**
- * A daemon for what a real one cannot be made to do. It opens sessions as libvirt does; everything else is answered
- * by handlers, by procedure number, and ignored without one.
+ * A daemon for behaviour that a real one cannot be made to show. It opens sessions as libvirt does; handlers
+ * answer everything else, by procedure number, and calls without a handler are ignored.
  */
 export class FakeDaemon {
   readonly socketPath: string;
   readonly clients: Client[] = [];
   readonly #server: Server;
   readonly #handlers = new Map<number, Handler>();
-  /** Answers what no handler is there for; nobody, unless it is set. */
+  /** Answers calls without a handler; by default they are not answered. */
   otherwise: Handler | undefined;
-  /** Whether it answers keepalive pings, as a daemon that lives does. */
+  /** Whether it answers keepalive pings, as a live daemon does. */
   answersPings = false;
   #callbackId = 0;
 
@@ -159,7 +159,7 @@ export class FakeDaemon {
     }
   }
 
-  /** `owner` says when it is to end: a test, a bench. */
+  /** `owner` ends it: a test or a bench. */
   static async start(
     owner: { after(cleanup: () => Promise<void>): void },
     options: { socketPath?: string } = {},
@@ -180,7 +180,7 @@ export class FakeDaemon {
     await once(this.#server, "listening");
   }
 
-  /** Refuses new clients; the socket is gone. */
+  /** Refuses new clients; the socket is removed. */
   async deafen(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();

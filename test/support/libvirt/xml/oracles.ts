@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { XmlElement } from "../../../../agent/libvirt/xml/element.ts";
 
-// Others' parsers, to hold Socle's against: expat through Python, and libxml2 with libvirt's own schemas.
+// Foreign parsers to compare Socle's with: expat through Python, and libxml2 with libvirt's own schemas.
 
 const schemas = "/usr/share/libvirt/schemas";
 
@@ -21,7 +21,10 @@ export const noPython =
     ? false
     : "needs python3: run scripts/setup --tests";
 
-/** What xmllint has against a document by one of libvirt's schemas ("domain", "storagepool", ...); "" when nothing. */
+/**
+ * xmllint's complaints about a document by one of libvirt's schemas ("domain", "storagepool", ...); ""
+ * without any.
+ */
 export function schemaComplaints(schema: string, xml: string): string {
   const { status, stderr } = spawnSync(
     "xmllint",
@@ -46,7 +49,7 @@ def read(xml):
 sys.stdout.write(json.dumps([read(xml) for xml in json.load(sys.stdin)]))
 `;
 
-/** What Python's xml.etree (expat) makes of each document: its tree, or null where it is not well-formed. */
+/** The tree that Python's xml.etree (expat) parses of each document, or null where it is not well-formed. */
 export function pythonTrees(documents: readonly string[]): (Tree | null)[] {
   const output = execFileSync("python3", ["-c", program], {
     input: JSON.stringify(documents),

@@ -10,7 +10,7 @@ import { FakeClock } from "../../../support/host/fake-clock.ts";
 import {
   connect,
   dom,
-  heard,
+  itemsOf,
   listener,
   quick,
   reason,
@@ -36,7 +36,7 @@ describe("connecting", () => {
     }
   });
 
-  it("authenticates through polkit where the daemon wants it", async (t) => {
+  it("authenticates through polkit where the daemon requires it", async (t) => {
     const daemon = await FakeDaemon.start(t);
     daemon.on(p.authList, (call) => call.reply(encoded(p.authList.result, { types: [p.AuthType.POLKIT] })));
     daemon.on(p.authPolkit, (call) => call.reply(encoded(p.authPolkit.result, { complete: 1 })));
@@ -54,19 +54,19 @@ describe("connecting", () => {
 
   const refusals: readonly [string, (daemon: FakeDaemon) => void, string][] = [
     [
-      "SASL alone",
+      "a daemon with only SASL",
       (daemon) =>
         daemon.on(p.authList, (call) => call.reply(encoded(p.authList.result, { types: [p.AuthType.SASL] }))),
       "unsupported LIBVIRT_AUTH_UNSUPPORTED",
     ],
     ["a libvirt older than 7.0", (daemon) => daemon.libVersion(6_010_000), "unsupported LIBVIRT_TOO_OLD"],
     [
-      "a driver that is not there",
+      "a missing driver",
       (daemon) => daemon.on(p.connectOpen, (call) => call.fail(5)),
       "unavailable LIBVIRT_NO_CONNECT",
     ],
     [
-      "a daemon that says nothing",
+      "a silent daemon",
       (daemon) => daemon.on(p.authList, () => undefined),
       "unavailable LIBVIRT_UNRESPONSIVE",
     ],
@@ -83,12 +83,12 @@ describe("connecting", () => {
     });
   }
 
-  it("is ready after a first attempt that failed, says why, and connects once libvirt is there", async (t) => {
+  it("is ready after a failed first attempt, reports its cause, and connects once libvirt is available", async (t) => {
     const directory = await mkdtemp(join(tmpdir(), "socle-fake-"));
     t.after(() => rm(directory, { recursive: true, force: true }));
     const socketPath = join(directory, "libvirt-sock");
     const libvirt = new Libvirt({ ...quick, uri: `qemu:///system?socket=${socketPath}` });
-    const changes = heard(t, libvirt.changes);
+    const changes = itemsOf(t, libvirt.changes);
     const stop = new AbortController();
     const attempts: string[] = [];
     const run = libvirt.run(stop.signal, () => attempts.push("ended"));
@@ -110,7 +110,7 @@ describe("connecting", () => {
     assert.equal(await libvirt.call(p.connectGetHostname, {}).catch(reason), "unavailable LIBVIRT_CLOSED");
   });
 
-  it("refuses a URI that is not of this host when it is made", () => {
+  it("refuses a URI of another host at construction", () => {
     for (const uri of ["qemu+tcp:///system", "qemu+ssh://host/system", "qemu://host/system"]) {
       assert.throws(
         () => new Libvirt({ ...quick, uri }),
@@ -120,7 +120,7 @@ describe("connecting", () => {
   });
 });
 
-it("gives a refusal as it is that libvirt makes after its own 30 s of waiting for a guest", async (t) => {
+it("passes on libvirt's refusal after its own 30 s of waiting for a guest", async (t) => {
   const daemon = await FakeDaemon.start(t);
   const clock = new FakeClock();
   const libvirt = await connect(t, daemon, { clock });
@@ -133,21 +133,21 @@ it("gives a refusal as it is that libvirt makes after its own 30 s of waiting fo
   assert.equal(await saved, "timeout LIBVIRT_OPERATION_TIMEOUT");
 });
 
-describe("a loss", () => {
+describe("a lost connection", () => {
   for (const lane of ["command", "observation", "events"] as const) {
-    it(`of the ${lane} connection alone is noticed and repaired`, async (t) => {
+    it(`of the ${lane} lane alone is noticed and replaced`, async (t) => {
       const daemon = await FakeDaemon.start(t);
       const libvirt = await connect(t, daemon);
       daemon.on(p.connectGetHostname, (call) => replyHostname(call));
-      const changes = heard(t, libvirt.changes);
-      const events = heard(t, libvirt.events);
+      const changes = itemsOf(t, libvirt.changes);
+      const events = itemsOf(t, libvirt.events);
       if (lane !== "events") await libvirt.call(p.connectGetHostname, {}, { lane });
-      const registrations = (): number => daemon.clients.flatMap((client) => client.asked(register)).length;
+      const registrations = (): number => daemon.clients.flatMap((client) => client.callsOf(register)).length;
       const registered = registrations();
       const victim =
         lane === "events"
           ? await listener(daemon)
-          : daemon.open.find((client) => client.asked(p.connectGetHostname.number).length > 0);
+          : daemon.open.find((client) => client.callsOf(p.connectGetHostname.number).length > 0);
       victim?.socket.destroy();
       await eventually(() => values(changes).length === 2, { what: "the loss and its repair" });
       assert.deepEqual(
@@ -167,13 +167,13 @@ describe("a loss", () => {
     });
   }
 
-  it("of the lane for calls that take hours, which holds up no command, is nobody else's", async (t) => {
+  it("of the lane for calls that take hours delays no command and affects no other lane", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const wiped: Received[] = [];
     daemon.on(p.storageVolWipePattern, (call) => wiped.push(call));
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
     const libvirt = await connect(t, daemon);
-    const changes = heard(t, libvirt.changes);
+    const changes = itemsOf(t, libvirt.changes);
     const wipe = { vol: { pool: "p", name: "v", key: "k" }, algorithm: 0, flags: 0 };
     const slow = { lane: "slow", timeoutMs: 120_000 } as const;
     const wiping = Array.from({ length: 8 }, () =>
@@ -190,13 +190,13 @@ describe("a loss", () => {
     assert.deepEqual(values(changes), []);
   });
 
-  it("of the whole daemon fails what is on its way, and is over when the daemon is back", async (t) => {
+  it("of the whole daemon fails open calls, and ends when the daemon is back", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     const start = libvirt.call(p.domainCreateWithFlags, { dom, flags: 0 }).catch(reason);
     const read = libvirt.call(p.connectGetHostname, {}, { lane: "observation" }).catch(reason);
     for (const { number } of [p.domainCreateWithFlags, p.connectGetHostname]) {
-      await eventually(() => daemon.clients.some((client) => client.asked(number).length > 0));
+      await eventually(() => daemon.clients.some((client) => client.callsOf(number).length > 0));
     }
     await daemon.deafen();
     assert.equal(await start, "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
@@ -212,13 +212,13 @@ describe("a loss", () => {
     assert.deepEqual(await libvirt.call(p.connectGetHostname, {}), { hostname: "host" });
   });
 
-  it("fails no command's read while the daemon restarts: it is sent again; another's fails at once", async (t) => {
+  it("during a daemon's restart repeats a command's read; another one's fails at once", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     const read = libvirt.call(p.connectGetHostname, {});
     const observed = libvirt.call(p.connectGetHostname, {}, { lane: "observation" }).catch(reason);
     await eventually(
-      () => daemon.clients.flatMap((each) => each.asked(p.connectGetHostname.number)).length === 2,
+      () => daemon.clients.flatMap((each) => each.callsOf(p.connectGetHostname.number)).length === 2,
     );
     await daemon.deafen();
     assert.equal(await observed, "unavailable LIBVIRT_DISCONNECTED");
@@ -227,7 +227,7 @@ describe("a loss", () => {
     assert.deepEqual(await read, { hostname: "host" });
   });
 
-  it("that lasts ends a command's read with its time", async (t) => {
+  it("that lasts fails a command's read at its deadline", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     const read = libvirt.call(p.connectGetHostname, {}, { timeoutMs: 400 }).catch(reason);
@@ -235,11 +235,11 @@ describe("a loss", () => {
     assert.match(await read.then(String), /^unavailable LIBVIRT_(DISCONNECTED|SOCKET_MISSING)$/);
   });
 
-  it("does not follow from calls that hang: the connection is replaced and the rest goes on", async (t) => {
+  it("does not follow from calls that hang: the connection is replaced and other calls go on", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
-    const changes = heard(t, libvirt.changes);
+    const changes = itemsOf(t, libvirt.changes);
     const hung = Array.from({ length: 4 }, () =>
       libvirt.call(p.domainGetInfo, { dom }, { timeoutMs: 50 }).catch(reason),
     );
@@ -254,10 +254,10 @@ describe("a loss", () => {
 });
 
 describe("events", () => {
-  it("are read into what they mean", async (t) => {
+  it("are decoded into their meaning", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
-    const events = heard(t, libvirt.events);
+    const events = itemsOf(t, libvirt.events);
     const client = await listener(daemon);
     const pool: p.StoragePool = { name: "pool", uuid: dom.uuid };
     client.event(p.domainEventCallbackLifecycle, { callbackId: 1, dom, event: 5, detail: 1 });
@@ -309,10 +309,10 @@ describe("events", () => {
     ]);
   });
 
-  it("that cannot be read become a resync, and the connection lives", async (t) => {
+  it("that cannot be decoded become a resync, and the connection stays", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
-    const events = heard(t, libvirt.events);
+    const events = itemsOf(t, libvirt.events);
     const client = await listener(daemon);
     client.event(
       { ...p.domainEventCallbackReboot, body: p.connectGetHostname.result },
@@ -326,12 +326,12 @@ describe("events", () => {
     );
   });
 
-  it("that a slow subscriber cannot hold become an overflow, said aloud", async (t) => {
+  it("that a slow subscriber cannot hold become a logged overflow", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     const stop = new AbortController();
     const queue = libvirt.events.subscribe(stop.signal, 10);
-    const fast = heard(t, libvirt.events);
+    const fast = itemsOf(t, libvirt.events);
     const client = await listener(daemon);
     for (let i = 0; i < 25; i += 1) client.event(p.domainEventCallbackReboot, { callbackId: 1, dom });
     await eventually(() => fast.length === 25);
@@ -345,13 +345,13 @@ describe("events", () => {
     daemon.on(p.connectSecretEventRegisterAny, (call) => call.fail(3, "no support"));
     daemon.on(p.connectNodeDeviceEventRegisterAny, (call) => call.fail(39, "unknown procedure"));
     const libvirt = await connect(t, daemon);
-    const events = heard(t, libvirt.events);
+    const events = itemsOf(t, libvirt.events);
     (await listener(daemon)).event(p.domainEventCallbackReboot, { callbackId: 1, dom });
     await eventually(() => events.length === 1);
   });
 });
 
-it("counts its calls by how they ended, with those under way and how long they took", async (t) => {
+it("counts its calls by outcome, the open ones and their durations", async (t) => {
   const daemon = await FakeDaemon.start(t);
   const libvirt = await connect(t, daemon);
   daemon.on(p.connectGetHostname, (call) => replyHostname(call));

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
-import { connect, dom, heard, listener, register, values } from "../../../support/libvirt/client-stage.ts";
+import { connect, dom, itemsOf, listener, register, values } from "../../../support/libvirt/client-stage.ts";
 import { FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
 import { eventually } from "../../../support/wait.ts";
 
-it("events of screens, media, trays and MAC addresses are registered and read", async (t) => {
+it("events of screens, media, trays and MAC addresses are registered and decoded", async (t) => {
   const daemon = await FakeDaemon.start(t);
   const libvirt = await connect(t, daemon);
-  const events = heard(t, libvirt.events);
+  const events = itemsOf(t, libvirt.events);
   const client = await listener(daemon);
   const { graphics, diskChange, trayChange, nicMacChange } = p.domainEvents;
   const registered = client
-    .asked(register)
+    .callsOf(register)
     .map((call) => call.args(p.connectDomainEventCallbackRegisterAny).eventId);
   for (const { eventId } of [graphics, diskChange, trayChange, nicMacChange])
     assert.ok(registered.includes(eventId), `event ${eventId}`);

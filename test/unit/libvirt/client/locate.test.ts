@@ -44,7 +44,7 @@ describe("a URI", () => {
     ["test:///tmp/hosts.xml?socket=/s", "test:///tmp/hosts.xml", "/s"],
   ];
   for (const [text, uri, socketPath] of good) {
-    it(`${text} is understood`, () => {
+    it(`${text} is parsed`, () => {
       const target = parseUri(text);
       assert.deepEqual([target.uri, target.socketPath], [uri, socketPath]);
     });
@@ -66,7 +66,7 @@ describe("a URI", () => {
     ["qemu://host/system", "unsupported"],
   ];
   for (const [text, kind] of bad) {
-    it(`${text === "" ? "of nothing" : text} is ${kind}`, () => {
+    it(`${text === "" ? "an empty one" : text} is ${kind}`, () => {
       assert.throws(
         () => parseUri(text),
         (error) => error instanceof SocleError && error.kind === kind,
@@ -87,7 +87,7 @@ describe("the socket", () => {
     assert.deepEqual(await find("qemu:///system", "network"), expected);
   });
 
-  it("is the driver's own where virtqemud is, even with a libvirtd beside it", async (t) => {
+  it("is the driver's own where virtqemud runs, even with a libvirtd beside it", async (t) => {
     const daemons = [
       "virtqemud",
       "virtnetworkd",
@@ -141,14 +141,14 @@ describe("the socket", () => {
     assert.equal((await find("test:///default")).socketPath, join(directory, "run/libvirt-sock"));
   });
 
-  it("is the one that was given, for every driver", async (t) => {
+  it("is the configured one, for every driver", async (t) => {
     const { directory, find } = await host(t, ["elsewhere", "run/virtqemud-sock"]);
     const path = join(directory, "elsewhere");
     const expected = { socketPath: path, uri: "qemu:///system", modular: false };
     assert.deepEqual(await find(`qemu:///system?socket=${path}`, "storage"), expected);
   });
 
-  it("that is nowhere is explained by what was tried; a plain file is no socket", async (t) => {
+  it("that is missing is reported with the paths that were tried; a plain file is no socket", async (t) => {
     const { directory, find } = await host(t, ["run/other"]);
     await writeFile(join(directory, "run/libvirt-sock"), "");
     await assert.rejects(find("qemu:///system"), (error) => {

@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from "node:test";
 import type { Lane } from "../../../../agent/libvirt/client/options.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import { eventually } from "../../../support/wait.ts";
-import { connect, dom, heard, replyHostname, values } from "../../../support/libvirt/client-stage.ts";
+import { connect, dom, itemsOf, replyHostname, values } from "../../../support/libvirt/client-stage.ts";
 import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
 
 describe("modular daemons", () => {
@@ -21,7 +21,7 @@ describe("modular daemons", () => {
     };
   }
 
-  it("each answer for their own driver, under its URI, and tell its events", async (t) => {
+  it("each answer for their own driver, under its URI, and publish its events", async (t) => {
     const { directory, start } = await modular(t);
     const qemu = await start("virtqemud");
     const storage = await start("virtstoraged");
@@ -29,20 +29,20 @@ describe("modular daemons", () => {
       call.reply(encoded(p.connectListAllStoragePools.result, { pools: [], ret: 0 })),
     );
     const libvirt = await connect(t, qemu, { uri: "qemu:///system", runDirectory: directory });
-    const events = heard(t, libvirt.events);
+    const events = itemsOf(t, libvirt.events);
     await libvirt.call(p.connectListAllStoragePools, { needResults: true, flags: 0 });
-    const asked = storage.clients.find(
-      (client) => client.asked(p.connectListAllStoragePools.number).length === 1,
+    const own = storage.clients.find(
+      (client) => client.callsOf(p.connectListAllStoragePools.number).length === 1,
     );
-    assert.deepEqual(asked?.asked(1)[0]?.args(p.connectOpen), { name: "storage:///system", flags: 0 });
+    assert.deepEqual(own?.callsOf(1)[0]?.args(p.connectOpen), { name: "storage:///system", flags: 0 });
     const numbers = qemu.clients.flatMap(({ received }) => received.map(({ procedure }) => procedure));
     assert.ok(
       !numbers.includes(p.connectStoragePoolEventRegisterAny.number),
-      "virtqemud is not asked for pools",
+      "pools are not requested of virtqemud",
     );
 
     const ear = await eventually(() =>
-      storage.open.find((client) => client.asked(p.connectStoragePoolEventRegisterAny.number).length === 2),
+      storage.open.find((client) => client.callsOf(p.connectStoragePoolEventRegisterAny.number).length === 2),
     );
     ear.event(p.storagePoolEventRefresh, { callbackId: 1, pool: { name: "pool", uuid: dom.uuid } });
     await eventually(() => events.length === 1);
@@ -55,26 +55,26 @@ describe("modular daemons", () => {
     assert.equal(libvirt.status.connected, true);
   });
 
-  it("that are missing fail their own calls, with what was tried, until they are there", async (t) => {
+  it("that are missing fail their own calls with the paths that were tried, until they run", async (t) => {
     const { directory, start } = await modular(t);
     const qemu = await start("virtqemud");
     const libvirt = await connect(t, qemu, { uri: "qemu:///system", runDirectory: directory });
     const list = (): Promise<unknown> =>
       libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 });
-    const events = heard(t, libvirt.events);
+    const events = itemsOf(t, libvirt.events);
     await assert.rejects(list(), /tried .*virtnetworkd-sock/);
     const network = await start("virtnetworkd");
     network.on(p.connectListAllNetworks, (call) =>
       call.reply(encoded(p.connectListAllNetworks.result, { nets: [], ret: 0 })),
     );
-    // Each lane says so, the last of them once everything can be asked and heard.
+    // Each lane reports it, the last of them once all calls and events work.
     await eventually(() => events.length === 2);
-    const told = { kind: "resync", family: "network", reason: "reconnected" };
-    assert.deepEqual(values(events), [told, told]);
+    const resync = { kind: "resync", family: "network", reason: "reconnected" };
+    assert.deepEqual(values(events), [resync, resync]);
     await list();
   });
 
-  it("that one lane found are there for all: no call fails by a delay that another lane does not have", async (t) => {
+  it("found by one lane are used by all: no call fails by a backoff that another lane does not have", async (t) => {
     const { directory, start } = await modular(t);
     const qemu = await start("virtqemud");
     const hours = { baseMs: 36_000_000, capMs: 36_000_000 };
@@ -95,7 +95,7 @@ describe("modular daemons", () => {
     await list("command");
     await eventually(() => network.clients.length === 3, { what: "the events' lane" });
 
-    // A daemon that drops whoever it lets in: its lanes do not drive each other on.
+    // A daemon that drops accepted connections: its lanes do not trigger each other's retries.
     network.on(p.connectGetLibVersion, (call) => {
       call.reply(encoded(p.connectGetLibVersion.result, { libVer: 11_003_000 }));
       call.client.socket.end();

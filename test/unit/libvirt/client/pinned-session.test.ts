@@ -6,7 +6,7 @@ import { FakeDaemon, type Received } from "../../../support/libvirt/fake-daemon.
 import { eventually } from "../../../support/wait.ts";
 
 describe("a pinned session", () => {
-  it("keeps its one connection, however many calls on it are given up", async (t) => {
+  it("keeps its one connection, however many of its calls are cancelled", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
@@ -16,15 +16,15 @@ describe("a pinned session", () => {
       session.call(p.domainManagedSave, { dom, flags: 0 }, { timeoutMs: 20 }).catch(reason),
     );
     assert.deepEqual(await Promise.all(given), Array(3).fill("outcome_unknown LIBVIRT_OUTCOME_UNKNOWN"));
-    // A lane would have been replaced by now. The place that is left is for urgent calls.
+    // A lane would have been replaced by now. The last place is for urgent calls.
     const { hostname } = await session.call(p.connectGetHostname, {}, { urgent: true });
     assert.equal(hostname, "host");
-    assert.equal(own?.asked(p.connectGetHostname.number).length, 1);
+    assert.equal(own?.callsOf(p.connectGetHostname.number).length, 1);
     assert.equal(daemon.clients.length, 4);
     assert.equal(daemon.open.length, 4);
   });
 
-  it("ends by close, and with it its calls", async (t) => {
+  it("ends by close, with its calls", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     const session = await libvirt.pin();

@@ -9,7 +9,7 @@ import {
   type ApiDescription,
 } from "../../../../scripts/libvirt-source/api-description.ts";
 
-// libvirt's own description of its API is made by another generator from the same headers: what two readers agree on
+// libvirt's own description of its API comes from another generator and the same headers: what both agree on
 // is not a mistake of one. `scripts/gen-libvirt --api` wrote the fixture.
 const fixture = join(import.meta.dirname, "../../../fixtures/libvirt-api.json");
 const api = JSON.parse(readFileSync(fixture, "utf8")) as ApiDescription;
@@ -24,7 +24,7 @@ const isTable = (value: unknown): value is Readonly<Record<string, number>> =>
 const isDeclaration = (value: unknown): value is Procedure<unknown, unknown> | EventProcedure<unknown> =>
   typeof value === "object" && value !== null && "since" in value;
 
-test("the fixture is of the release that the protocol was generated from", () => {
+test("the fixture is from the release that the protocol was generated from", () => {
   const [major = 0, minor = 0, micro = 0] = protocol.protocolVersion.split(".").map(Number);
   assert.equal(api.version, major * 1_000_000 + minor * 1_000 + micro);
 });
@@ -49,7 +49,7 @@ test("each enumeration has the members and values of libvirt's API description",
     );
     const prefix = prefixes.find((each) => members.every(([member]) => member.startsWith(each))) ?? "";
     const described = members.map(([member, value]) => [member.slice(prefix.length), value] as const);
-    // VIR_ENUM_SENTINELS adds the number of members, which is none of them.
+    // VIR_ENUM_SENTINELS adds the number of members, which is not a member.
     const largest = Math.max(...Object.values(table));
     const real = described.filter(
       ([member, value]) => !(/(^|_)LAST$/.test(member) && !(member in table) && value >= largest),
@@ -63,7 +63,7 @@ test("each parameter name has the text of libvirt's API description", () => {
   assert.deepEqual(Object.fromEntries(names), api.texts);
 });
 
-test("each procedure of a public function has the release that brought it", () => {
+test("each procedure of a public function has the release that introduced it", () => {
   const functions = new Map(
     Object.entries(api.functions).map(([name, version]) => [
       name.slice("vir".length).replace("Qemu", "").toUpperCase(),
@@ -76,7 +76,7 @@ test("each procedure of a public function has the release that brought it", () =
   assert.ok(ofFunctions.length > 350);
   for (const { name, since } of ofFunctions) {
     const version = functions.get(name.replaceAll("_", ""));
-    // Functions older than the remote protocol came to it with its first release.
+    // Functions older than the remote protocol have its first release.
     assert.equal(since, /^0\.[0-2]\./.test(version ?? "") ? "0.3.0" : version, name);
   }
 });
@@ -84,7 +84,7 @@ test("each procedure of a public function has the release that brought it", () =
 const skip = existsSync(join(installed, "libvirt-api.xml"))
   ? false
   : `${installed} is missing: install libvirt-dev`;
-test("the fixture is what the installed API description gives", { skip }, (t) => {
+test("the fixture equals the installed API description", { skip }, (t) => {
   const description = readApiDescription(installed);
   if (description.version !== api.version) t.skip(`the installed description is of ${description.version}`);
   else assert.deepEqual(description, api);

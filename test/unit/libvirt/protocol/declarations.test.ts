@@ -39,11 +39,11 @@ test("a procedure is exported under its own name, once", () => {
   assert.equal(new Set(names).size, names.length);
 });
 
-test("what changes something is never taken for a read", () => {
+test("a procedure with effects is never marked as a read", () => {
   const changes =
     /_(SET|CREATE|DEFINE|UNDEFINE|DESTROY|DELETE|ATTACH|DETACH|UPDATE|REBOOT|RESET|SHUTDOWN|SUSPEND|RESUME|SAVE|RESTORE|RENAME|REVERT|ABORT|COMMIT|COPY|PULL|REBASE|RESIZE|WIPE|UPLOAD|BUILD|REFRESH|MIGRATE_(BEGIN|PREPARE|PERFORM|FINISH|CONFIRM|START)3?|PIN|ADD|DEL|BEGIN|ALLOC|FSFREEZE|FSTHAW|FSTRIM|COMMAND|INJECT|SEND|START|REGISTER|DEREGISTER)(_|$)/;
   const reads = /_(GET|LIST|LOOKUP|IS|HAS)_/;
-  // Authentication changes nothing but the session.
+  // Authentication changes only the session.
   for (const { procedure } of procedures.filter((each) => !each.procedure.name.startsWith("AUTH_"))) {
     if (procedure.name.match(changes) && !procedure.name.match(reads)) {
       assert.equal(procedure.onlyReads, false, procedure.name);
@@ -66,14 +66,14 @@ test("queries without a verb in their name count as reads", () => {
   );
 });
 
-test("each kind of object is asked of the daemon that keeps it", () => {
+test("each kind of object is requested of its daemon", () => {
   const families: readonly [RegExp, string][] = [
     [/^(CONNECT_.*)?STORAGE_/, "storage"],
     [/^(CONNECT_((LIST_ALL|LIST|NUM_OF)_(DEFINED_)?)?)?NETWORK/, "network"],
     [/^(CONNECT_(LIST_ALL|LIST|NUM_OF)_)?NWFILTER/, "nwfilter"],
     [/^(CONNECT_((LIST_ALL|LIST|NUM_OF)_)?)?SECRET/, "secret"],
     [/^(CONNECT_(LIST_ALL|LIST|NUM_OF)_(DEFINED_)?)?INTERFACE/, "interface"],
-    // The hypervisor's driver gives devices to guests and takes them back.
+    // The hypervisor's driver assigns devices to guests and takes them back.
     [/^NODE_DEVICE_(DETTACH|DETACH_FLAGS|RE_ATTACH|RESET)$/, "hypervisor"],
     [/^(CONNECT_(LIST_ALL_)?)?NODE_DEVICE|^NODE_(NUM_OF|LIST)_DEVICES/, "nodedev"],
   ];
@@ -83,7 +83,7 @@ test("each kind of object is asked of the daemon that keeps it", () => {
   }
 });
 
-test("the streams are known as such, with their direction", () => {
+test("streams are marked as such, with their direction", () => {
   const streams = procedures.flatMap(({ procedure }) =>
     procedure.stream === undefined ? [] : [[procedure.name, procedure.stream]],
   );
@@ -99,7 +99,7 @@ test("the streams are known as such, with their direction", () => {
   });
 });
 
-test("flags together stay unsigned up to the highest bit", () => {
+test("combined flags stay unsigned up to the highest bit", () => {
   const { NOWAIT, ENFORCE_STATS } = protocol.ConnectGetAllDomainStatsFlags;
   assert.equal(flags(NOWAIT, ENFORCE_STATS), 0xa0000000);
   assert.equal(flags(), 0);

@@ -4,8 +4,8 @@ import type { EventProcedure } from "../../../../agent/libvirt/rpc/procedure.ts"
 import * as protocol from "../../../../agent/libvirt/protocol/index.ts";
 import { XdrReader } from "../../../../agent/libvirt/rpc/xdr.ts";
 
-// What libvirt's remote_protocol.x says of each message, written here in the plainest XDR there is: words, 64-bit
-// words, and text padded to words. Many of these events cannot be provoked at will on a real host.
+// The layout of each message in libvirt's remote_protocol.x, written here in the plainest XDR there is:
+// words, 64-bit words, and text padded to words. Many of these events cannot be caused on a real host.
 const word = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value | 0);
@@ -237,7 +237,7 @@ const cases: readonly [EventProcedure<unknown>, readonly Buffer[], unknown][] = 
   ],
 ];
 
-/** Messages of registrations without a callback id, which older clients use: the same, without what is in front. */
+/** Messages of registrations without a callback id, which older clients use: the same, without the prefix. */
 const olderCases = cases.flatMap(([event, parts, expected]): (typeof cases)[number][] => {
   const older = allEvents.find(
     ({ name }) => name === event.name.replace("_CALLBACK", "") && name !== event.name,
@@ -248,20 +248,20 @@ const olderCases = cases.flatMap(([event, parts, expected]): (typeof cases)[numb
 });
 
 for (const [event, parts, expected] of [...cases, ...olderCases]) {
-  test(`${event.name} is read as libvirt lays it out`, () => {
+  test(`${event.name} is decoded by libvirt's layout`, () => {
     const reader = new XdrReader(Buffer.concat(parts));
     assert.deepEqual(event.body.decode(reader), expected);
     assert.equal(reader.remaining, 0);
   });
 }
 
-test("every event that is declared is among them", () => {
+test("every declared event is among them", () => {
   const covered = new Set([...cases, ...olderCases].map(([event]) => event));
   const missing = allEvents.filter((event) => !covered.has(event));
   assert.deepEqual(missing, []);
 });
 
-test("each domain event is registered for by its own number", () => {
+test("each domain event is registered by its own number", () => {
   const ids = Object.values(protocol.domainEvents).map(({ eventId }) => eventId);
   assert.deepEqual(ids, [...ids.keys()]);
 });

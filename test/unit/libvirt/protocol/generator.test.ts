@@ -47,7 +47,7 @@ function declarations(text: string): string[] {
   );
 }
 
-test("structs, procedures and events are declared as the protocol file lays them out", () => {
+test("structs, procedures and events are declared by the protocol file's layout", () => {
   assert.deepEqual(declarations(source), [
     "export const thing = struct({ name: text, id: int });\nexport type Thing = Value<typeof thing>;",
     `export const thingGetList = procedure("THING_GET_LIST", 1, { needResults: bool, flags: uint }, ` +
@@ -58,7 +58,7 @@ test("structs, procedures and events are declared as the protocol file lays them
   ]);
 });
 
-test("a declaration that the generator does not know is an error", () => {
+test("an unsupported declaration is an error", () => {
   assert.throws(
     () => declarations(source.replace("int id;", "int id<>[2];")),
     /cannot read a declaration: int id<>/,

@@ -11,7 +11,7 @@ import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 
-/** The module that the client's README shows for a procedure of another libvirt. */
+/** The module in the client's README for a procedure of another libvirt. */
 async function readmeModule(directory: string): Promise<Record<string, unknown>> {
   const readme = await readFile(join(repository, "agent/libvirt/README.md"), "utf8");
   const example = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].find(([, code]) =>

@@ -53,7 +53,7 @@ function replyHostname(call: Received, name = "host"): void {
 }
 
 describe("calls", () => {
-  it("are matched to their replies by serial, whatever the order", async (t) => {
+  it("are matched to their replies by serial, in any order", async (t) => {
     const { connection, client } = await connected(t);
     const results = Promise.all(["a", "b", "c"].map(() => hostname(connection)));
     const calls = await eventually(() => client.received.length === 3 && client.received);
@@ -72,7 +72,7 @@ describe("calls", () => {
     assert.deepEqual(client.received[0]?.args(p.domainGetXmlDesc), { dom, flags: 3 });
   });
 
-  it("never have more than maxInFlight on their way, the rest waits in order", async (t) => {
+  it("are sent up to maxInFlight, and others wait in order", async (t) => {
     const { connection, client, daemon } = await connected(t);
     let most = 0;
     let answered = 0;
@@ -101,7 +101,7 @@ describe("calls", () => {
     assert.equal((await within(Promise.all(accepted), 60_000, "the calls")).length, 6);
   });
 
-  it("whose arguments cannot be written fail alone, naming the field", async (t) => {
+  it("whose arguments cannot be encoded fail alone, with the field's name", async (t) => {
     const { connection, daemon } = await connected(t);
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
     const bad = connection.call(p.domainGetXmlDesc, { dom: { ...dom, uuid: "x" }, flags: 0 }, patient);
@@ -129,8 +129,8 @@ describe("calls", () => {
   });
 });
 
-describe("a call that gets no answer in time", () => {
-  it("is a timeout when it only reads; its late reply is swallowed and the connection goes on", async (t) => {
+describe("a call without a reply before its deadline", () => {
+  it("is a timeout if it only reads; its late reply is dropped and the connection goes on", async (t) => {
     const { connection, client, daemon } = await connected(t);
     await assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
     const late = client.received[0];
@@ -139,17 +139,17 @@ describe("a call that gets no answer in time", () => {
       replyHostname(call, "in time");
     });
     assert.equal(await hostname(connection), "in time");
-    // It was one late reply that was owed; another to the same call is a lie.
+    // One late reply was due; a second reply to the same call is a protocol error.
     await assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_PROTOCOL_ERROR"));
   });
 
-  it("is an unknown outcome when it changes something", async (t) => {
+  it("is an unknown outcome if it has effects", async (t) => {
     const { connection } = await connected(t);
     const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
     await assert.rejects(start, is("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN"));
   });
 
-  it("of which the outcome is unknown tells it when the answer comes late, or that it never will", async (t) => {
+  it("with an unknown outcome reports its late reply, or that none will come", async (t) => {
     const { connection, client } = await connected(t);
     const giveUp = async (): Promise<OutcomeUnknown> => {
       const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
@@ -169,7 +169,7 @@ describe("a call that gets no answer in time", () => {
     assert.deepEqual(await never.reply, { kind: "none" });
   });
 
-  it("is a timeout when it was never sent, even if it changes something; and is never sent then", async (t) => {
+  it("is a timeout if it was not sent, even with effects, and is not sent later", async (t) => {
     const { connection, client, daemon } = await connected(t, { maxInFlight: 1 });
     const first = hostname(connection);
     const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
@@ -180,10 +180,10 @@ describe("a call that gets no answer in time", () => {
     replyHostname(waiting);
     await first;
     await hostname(connection);
-    assert.deepEqual(client.asked(p.domainCreateWithFlags.number), []);
+    assert.deepEqual(client.callsOf(p.domainCreateWithFlags.number), []);
   });
 
-  it("is cancelled when its caller's signal aborts, unless it changes something and was sent", async (t) => {
+  it("is cancelled by its caller's signal, unless it has effects and was sent", async (t) => {
     const { connection } = await connected(t);
     const stop = new AbortController();
     const read = hostname(connection, { timeoutMs: 60_000, signal: stop.signal });
@@ -198,12 +198,12 @@ describe("a call that gets no answer in time", () => {
     await assert.rejects(hostname(connection, { timeoutMs: 60_000, signal: stop.signal }), is("cancelled"));
   });
 
-  it("gives its place back with its late reply: however many there are, the connection is not worn", async (t) => {
+  it("releases its place with its late reply: no number of them makes the connection worn", async (t) => {
     const { connection, client, daemon } = await connected(t);
     daemon.on(p.connectGetUri, (call) => call.reply(encoded(p.connectGetUri.result, { uri: "" })));
     for (let rounds = 1; rounds <= 4; rounds += 1) {
       await assert.rejects(hostname(connection, { timeoutMs: 10 }), is("timeout"));
-      const late = await eventually(() => client.asked(p.connectGetHostname.number)[rounds - 1]);
+      const late = await eventually(() => client.callsOf(p.connectGetHostname.number)[rounds - 1]);
       replyHostname(late);
       await connection.call(p.connectGetUri, {}, patient);
     }
@@ -211,7 +211,7 @@ describe("a call that gets no answer in time", () => {
     assert.equal(state, "fresh");
   });
 
-  it("keeps its place; with half of the places so held, the connection is worn and writes nothing new", async (t) => {
+  it("keeps its place; with half of the places held like this, the connection is worn and sends nothing new", async (t) => {
     const { connection, client, daemon } = await connected(t);
     const slow = hostname(connection);
     await assert.rejects(hostname(connection, { timeoutMs: 20 }));
@@ -228,7 +228,7 @@ describe("a call that gets no answer in time", () => {
     for (const call of connection.retire()) other.submit(call);
     assert.equal(await next, "moved");
     assert.equal(client.received.length, 3, "the worn connection wrote nothing new");
-    assert.equal(connection.isClosed, false, "a live call is still on its way");
+    assert.equal(connection.isClosed, false, "a live call is still open");
     const first = client.received[0];
     assert.ok(first);
     replyHostname(first, "slow");
@@ -238,7 +238,7 @@ describe("a call that gets no answer in time", () => {
 });
 
 describe("the end of the connection", () => {
-  it("fails every call: unknown where it changed something and was sent, unavailable otherwise", async (t) => {
+  it("fails every call: unknown if it has effects and was sent, unavailable otherwise", async (t) => {
     const { connection, client } = await connected(t, { maxInFlight: 2 });
     const read = hostname(connection);
     const change = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, patient);
@@ -251,7 +251,7 @@ describe("the end of the connection", () => {
     await assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_DISCONNECTED"));
   });
 
-  it("comes with a frame that is cut in the middle", async (t) => {
+  it("follows a frame that is cut in the middle", async (t) => {
     const { connection, client } = await connected(t);
     const read = hostname(connection);
     const call = await eventually(() => client.received[0]);
@@ -260,13 +260,13 @@ describe("the end of the connection", () => {
     await assert.rejects(read, is("unavailable", "LIBVIRT_DISCONNECTED"));
   });
 
-  const lies: readonly [string, (call: Received) => Buffer][] = [
+  const violations: readonly [string, (call: Received) => Buffer][] = [
     [
-      "a length that no frame has",
+      "an invalid length",
       (call) => frame({ procedure: call.procedure, type: 1, serial: call.serial, length: 5 }),
     ],
     [
-      "a reply that nobody waits for",
+      "a reply without a call",
       (call) => frame({ procedure: call.procedure, type: 1, serial: call.serial + 9 }),
     ],
     ["a reply of another procedure", (call) => frame({ procedure: 14, type: 1, serial: call.serial })],
@@ -283,19 +283,19 @@ describe("the end of the connection", () => {
       (call) =>
         frame({ procedure: call.procedure, type: 5, serial: call.serial }, Buffer.from([0, 0, 0, 33])),
     ],
-    ["words that are no frame", () => Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
+    ["bytes that are no frame", () => Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n")],
   ];
-  for (const [name, lie] of lies) {
-    it(`comes with ${name}`, async (t) => {
+  for (const [name, violation] of violations) {
+    it(`follows ${name}`, async (t) => {
       const { connection, client } = await connected(t);
       const read = hostname(connection);
-      client.send(lie(await eventually(() => client.received[0])));
+      client.send(violation(await eventually(() => client.received[0])));
       await assert.rejects(read, is("unavailable", "LIBVIRT_PROTOCOL_ERROR"));
       assert.equal((await connection.closed).reason, "LIBVIRT_PROTOCOL_ERROR");
     });
   }
 
-  it("may be larger than what is read at a time, and cannot be read for as many reasons then", async (t) => {
+  it("may be larger than one read, and cannot be decoded for as many reasons then", async (t) => {
     const { connection, daemon } = await connected(t);
     const domains = Array.from({ length: 10_000 }, (_, id) => ({ ...dom, id }));
     const whole = encoded(p.connectListAllDomains.result, { domains, ret: domains.length });
@@ -311,7 +311,7 @@ describe("the end of the connection", () => {
     assert.equal(await hostname(connection), "host");
   });
 
-  it("does not come with a body that cannot be read: that fails its call", async (t) => {
+  it("does not follow a body that cannot be decoded, which fails its call", async (t) => {
     const { connection, daemon } = await connected(t);
     daemon.on(p.domainGetXmlDesc, (call) => call.reply(Buffer.from([0xff, 0xff, 0xff, 0xff])));
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
@@ -324,7 +324,7 @@ describe("the end of the connection", () => {
     await assert.rejects(bad, is("internal", "LIBVIRT_BAD_REPLY"));
     await assert.rejects(connection.call(p.connectGetUri, {}, patient), is("internal", "LIBVIRT_BAD_REPLY"));
     await assert.rejects(connection.call(p.connectGetType, {}, patient), is("internal", "LIBVIRT_BAD_REPLY"));
-    // It says "ok": the guest may well run.
+    // Its status is OK: the guest may run.
     await assert.rejects(
       connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, patient),
       is("outcome_unknown"),
@@ -332,7 +332,7 @@ describe("the end of the connection", () => {
     assert.equal(await hostname(connection), "host");
   });
 
-  it("while it opens is told apart: no socket, no permission asked, given up", async (t) => {
+  it("while opening is reported by cause: no socket, no permission, cancelled", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const options = { clock: systemClock, maxInFlight: 4, maxQueued: 100 };
     const nowhere = Connection.open(
@@ -354,7 +354,7 @@ describe("keepalive", () => {
     assert.deepEqual([pong.program, pong.procedure, pong.type, pong.status], [KEEPALIVE, 2, 2, 0]);
   });
 
-  it("gives a silent daemon up after its pings, and fails what is on its way", async (t) => {
+  it("closes a silent daemon's connection after its pings, and fails the open calls", async (t) => {
     const { connection, client } = await connected(t);
     void connection.keepAlive(10, 2);
     const read = hostname(connection);
@@ -365,7 +365,7 @@ describe("keepalive", () => {
     );
   });
 
-  it("lets a daemon live that shows any sign of life", async (t) => {
+  it("keeps a daemon that shows any activity", async (t) => {
     const { connection, client } = await connected(t);
     void connection.keepAlive(15, 1);
     for (let rounds = 0; rounds < 5; rounds += 1) {

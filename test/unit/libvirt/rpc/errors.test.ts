@@ -11,7 +11,7 @@ function kindOf(code: number, int1 = 0): string {
   return `${kind} ${reason}`;
 }
 
-describe("libvirt's numbers become kinds and reasons", () => {
+describe("libvirt's error numbers become kinds and reasons", () => {
   const cases: readonly [number, ErrorKind, string][] = [
     [1, "internal", "INTERNAL_ERROR"],
     [2, "exhausted", "NO_MEMORY"],
@@ -44,21 +44,21 @@ describe("libvirt's numbers become kinds and reasons", () => {
     it(`${code} is ${kind} LIBVIRT_${name}`, () => assert.equal(kindOf(code), `${kind} LIBVIRT_${name}`));
   }
 
-  it("a system error goes by its errno, where that says more", () => {
+  it("a system error is classified by its errno, if that is more precise", () => {
     assert.equal(kindOf(38, 28), "exhausted LIBVIRT_NO_SPACE");
     assert.equal(kindOf(38, 17), "already_exists LIBVIRT_FILE_EXISTS");
     assert.equal(kindOf(38, 5), "internal LIBVIRT_SYSTEM_ERROR");
     assert.equal(kindOf(42, 28), "not_found LIBVIRT_NO_DOMAIN", "other errors carry no errno");
   });
 
-  it("QEMU's words of several lines are one", () => {
-    const said = 'process exited: Failed to get "write" lock\nIs another process using the image [/p/a]?\n';
-    const body = new XdrReader(errorBody(1, said));
+  it("a QEMU message of several lines becomes one", () => {
+    const text = 'process exited: Failed to get "write" lock\nIs another process using the image [/p/a]?\n';
+    const body = new XdrReader(errorBody(1, text));
     const { message } = libvirtError(remoteError.decode(body), "DOMAIN_CREATE_WITH_FLAGS");
     assert.match(message, /Failed to get "write" lock Is another process using the image \[\/p\/a\]\?$/);
   });
 
-  it("with libvirt's words, what was asked and the numbers", () => {
+  it("with libvirt's message, the call and the numbers", () => {
     const error = libvirtError(
       remoteError.decode(new XdrReader(errorBody(42, "no domain 'x'"))),
       "DOMAIN_GET_INFO",

@@ -39,19 +39,19 @@ const expected: Seen[] = [
 ];
 
 describe("the frame parser", () => {
-  it("reads several frames of one chunk", () => {
+  it("parses several frames of one chunk", () => {
     const { seen, push } = parser();
     push(stream);
     assert.deepEqual(seen, expected);
   });
 
-  it("reads them one byte at a time", () => {
+  it("parses them one byte at a time", () => {
     const { seen, push } = parser();
     for (const byte of stream) push(Buffer.from([byte]));
     assert.deepEqual(seen, expected);
   });
 
-  it("reads them cut at every place, and at every two places", () => {
+  it("parses them cut at every place, and at every two places", () => {
     for (let first = 0; first <= stream.length; first += 1) {
       for (let second = first; second <= stream.length; second += 1) {
         const { seen, push } = parser();
@@ -60,7 +60,7 @@ describe("the frame parser", () => {
           stream.subarray(first, second),
           stream.subarray(second),
         ]) {
-          // As with a socket, the buffer of a chunk is used again for the next one.
+          // As with a socket, the buffer of a chunk is reused for the next one.
           const reused = Buffer.from(chunk);
           push(reused);
           reused.fill(0xee);
@@ -70,7 +70,7 @@ describe("the frame parser", () => {
     }
   });
 
-  it("hands over a frame as soon as its last byte is there", () => {
+  it("delivers a frame as soon as its last byte has arrived", () => {
     const { seen, push } = parser();
     push(stream.subarray(0, 35));
     assert.equal(seen.length, 0);
@@ -101,7 +101,7 @@ describe("the frame parser", () => {
     });
   }
 
-  it("allocates nothing for a length that is refused, and takes the largest that is allowed", () => {
+  it("allocates nothing for a refused length, and accepts the largest allowed", () => {
     const before = process.memoryUsage().arrayBuffers;
     assert.throws(() => parser().push(frame({ ...good, length: 32 * 1024 * 1024 + 5 })));
     assert.ok(process.memoryUsage().arrayBuffers - before < 1024 * 1024);
@@ -112,7 +112,7 @@ describe("the frame parser", () => {
   });
 });
 
-it("writes a call's frame as libvirt reads it", () => {
+it("writes a call's frame in libvirt's layout", () => {
   const writer = new XdrWriter();
   const start = beginFrame(writer, { program: REMOTE, procedure: 66, type: 0, serial: 9, status: 0 });
   writer.uint(5);

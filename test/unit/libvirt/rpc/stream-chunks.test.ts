@@ -12,7 +12,7 @@ function message(data: Uint8Array): Buffer {
   return frame({ procedure: 209, type: FrameType.STREAM, serial: 1, status: CONTINUE }, data);
 }
 
-/** What becomes of messages that a socket reads in pieces of these sizes, the last of them again and again. */
+/** The chunks of messages that a socket reads in pieces of these sizes, the last of them repeated. */
 function read(bytes: Buffer, sizes: readonly number[]): Buffer[] {
   const got: Buffer[] = [];
   const chunks = new StreamChunks((chunk) => got.push(chunk));
@@ -32,7 +32,7 @@ function read(bytes: Buffer, sizes: readonly number[]): Buffer[] {
 }
 
 describe("chunks of a stream", () => {
-  it("are what was sent, wherever the reads end", () => {
+  it("equal the sent data, wherever the reads end", () => {
     const lengths = [
       1,
       24,
@@ -65,7 +65,7 @@ describe("chunks of a stream", () => {
     for (const chunk of got) assert.equal(chunk.buffer.byteLength, SLAB_BYTES);
   });
 
-  it("hold no slab when they are small, and are whole at once", () => {
+  it("hold no slab when they are small, and are delivered at once", () => {
     const got: Buffer[] = [];
     const chunks = new StreamChunks((chunk) => got.push(chunk));
     const parser = new FrameParser(
@@ -75,7 +75,7 @@ describe("chunks of a stream", () => {
     const first = chunks.next();
     for (const key of ["a", "b"]) {
       const target = chunks.next();
-      assert.equal(target.byteOffset, first.byteOffset, "the same memory is used again");
+      assert.equal(target.byteOffset, first.byteOffset, "the same memory is reused");
       parser.push(target.subarray(0, message(Buffer.from(key)).copy(target)));
       assert.equal(got.at(-1)?.toString(), key);
       assert.ok((got.at(-1)?.buffer.byteLength ?? Infinity) < SLAB_BYTES);

@@ -29,7 +29,7 @@ interface Open {
   readonly call: Received;
 }
 
-/** A stream; `start` is what the daemon does right after its reply. */
+/** A stream; `start` is the daemon's action right after its reply. */
 async function open(
   t: TestContext,
   procedure: typeof p.storageVolDownload | typeof p.storageVolUpload,
@@ -68,7 +68,7 @@ async function text(stream: LibvirtStream): Promise<string> {
 }
 
 describe("reading a stream", () => {
-  it("keeps what libvirt answered to the call that opened it", async (t) => {
+  it("keeps libvirt's reply to the call that opened it", async (t) => {
     const daemon = await FakeDaemon.start(t);
     daemon.on(p.domainScreenshot, (call) => {
       if (call.type !== 0) call.stream(OK);
@@ -86,7 +86,7 @@ describe("reading a stream", () => {
     assert.equal(await text(stream), "pixels");
   });
 
-  it("gives all its bytes, those that came with the reply too, and says that it is finished", async (t) => {
+  it("delivers all its bytes, those behind the reply too, and reports that it has finished", async (t) => {
     const { stream, call, daemon } = await open(t, p.storageVolDownload, {
       start: (opening) => {
         opening.stream(CONTINUE, Buffer.from("early, "));
@@ -116,10 +116,10 @@ describe("reading a stream", () => {
     assert.equal(all.replaceAll("\0", ""), "ab");
   });
 
-  it("stops reading from the daemon while nobody consumes, and no other call is held up", async (t) => {
+  it("stops reading from the daemon while there is no consumer, and delays no other call", async (t) => {
     const { stream, call, daemon, libvirt } = await open(t, p.storageVolDownload);
-    daemon.on(p.connectGetHostname, (asked) =>
-      asked.reply(encoded(p.connectGetHostname.result, { hostname: "host" })),
+    daemon.on(p.connectGetHostname, (call) =>
+      call.reply(encoded(p.connectGetHostname.result, { hostname: "host" })),
     );
     const piece = Buffer.alloc(256 * 1024, 1);
     const total = 64;
@@ -144,7 +144,7 @@ describe("reading a stream", () => {
     assert.equal(bytes, total * piece.length);
   });
 
-  it("that loses its other end, or has it taken over, is broken: no fault of the procedure's", async (t) => {
+  it("whose other end is lost or taken over is broken, which is no error of the procedure", async (t) => {
     const { stream, call } = await open(t, p.storageVolDownload);
     call.stream(ERROR, errorBody(39, "stream had I/O failure"));
     await assert.rejects(stream[Symbol.asyncIterator]().next(), (error) => {
@@ -152,7 +152,7 @@ describe("reading a stream", () => {
     });
   });
 
-  it("ends with the stream's own error, after what came before it", async (t) => {
+  it("ends with the stream's own error, after the data before it", async (t) => {
     const { stream, call } = await open(t, p.storageVolDownload);
     call.stream(CONTINUE, Buffer.from("half"));
     call.stream(ERROR, errorBody(38, "cannot read: Input/output error", 5));
@@ -178,11 +178,11 @@ describe("reading a stream", () => {
     await eventually(() => daemon.open.length === 3, { what: "the stream's connection to close" });
     assert.ok(
       call.client.received.some(({ type, status }) => type === 3 && status === ERROR),
-      "libvirt was told",
+      "libvirt was notified",
     );
   });
 
-  it("aborts the stream when the loop is left early, and waits for libvirt's word", async (t) => {
+  it("aborts the stream when the loop is left early, and waits for libvirt's reply", async (t) => {
     const { stream, call } = await open(t, p.storageVolDownload, {
       start: (opening) => opening.stream(CONTINUE, Buffer.from("x")),
     });
@@ -194,26 +194,26 @@ describe("reading a stream", () => {
     await assert.rejects(stream.write(Buffer.from("y")));
   });
 
-  it("keeps its connection until libvirt has ended the stream, whoever ends it, and however often", async (t) => {
+  it("keeps its connection until libvirt has ended the stream, whichever side ends it, and however often", async (t) => {
     const stop = new AbortController();
     const { stream, daemon, libvirt } = await open(t, p.storageVolDownload, { signal: stop.signal });
-    const told: Received[] = [];
-    daemon.on(p.storageVolDownload, (message) => told.push(message));
+    const messages: Received[] = [];
+    daemon.on(p.storageVolDownload, (message) => messages.push(message));
     const reading = text(stream).catch(reason);
     stop.abort();
     await stream.abort();
     assert.equal(await reading, "cancelled CANCELLED");
     assert.equal(daemon.open.length, 4, "libvirt has not answered yet");
     assert.deepEqual(
-      told.map(({ status }) => status),
+      messages.map(({ status }) => status),
       [ERROR],
     );
-    told[0]?.stream(OK);
+    messages[0]?.stream(OK);
     await eventually(() => daemon.open.length === 3, { what: "the stream's connection to close" });
     await libvirt.close();
   });
 
-  it("ends with timeout when libvirt sends nothing more, unless it may be silent, and libvirt is told", async (t) => {
+  it("ends with timeout when libvirt sends no more data, unless it may be silent, and notifies libvirt", async (t) => {
     const start = (opening: Received): void => opening.stream(CONTINUE, Buffer.from("x"));
     const { stream, call, daemon } = await open(t, p.storageVolDownload, { stallTimeoutMs: 50, start });
     assert.equal(await text(stream).catch(reason), "timeout LIBVIRT_TIMEOUT");
@@ -227,7 +227,7 @@ describe("reading a stream", () => {
     assert.equal(await reading, "late");
   });
 
-  it("that is opened for nobody any more is ended as well", async (t) => {
+  it("opened for a cancelled caller is aborted as well", async (t) => {
     const daemon = await FakeDaemon.start(t);
     const got: Received[] = [];
     daemon.on(p.storageVolDownload, (message) => got.push(message));
@@ -247,7 +247,7 @@ describe("reading a stream", () => {
     await eventually(() => daemon.open.length === 3, { what: "the stream's connection to close" });
   });
 
-  it("is refused with libvirt's error when it cannot be opened, and leaves nothing", async (t) => {
+  it("that cannot be opened fails with libvirt's error, and leaves nothing", async (t) => {
     const daemon = await FakeDaemon.start(t);
     daemon.on(p.storageVolDownload, (call) => call.fail(50, "no such volume"));
     const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog });
@@ -257,7 +257,7 @@ describe("reading a stream", () => {
     await eventually(() => daemon.open.length === 3);
   });
 
-  it("may be one of many at a time", async (t) => {
+  it("may be one of many concurrent ones", async (t) => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): number => warnings.push(warning);
     process.on("warning", onWarning);
@@ -278,7 +278,7 @@ describe("reading a stream", () => {
     assert.equal(await reading, "unavailable LIBVIRT_CLOSED");
     assert.ok(
       call.client.received.some(({ type, status }) => type === 3 && status === ERROR),
-      "libvirt was told",
+      "libvirt was notified",
     );
   });
 });
@@ -287,7 +287,7 @@ describe("writing a stream", () => {
   const received = (call: Received): Received[] =>
     call.client.received.filter(({ type }) => type === 3 || type === HOLE);
 
-  it("sends all bytes in pieces a daemon takes, then its end", async (t) => {
+  it("sends all bytes in pieces a daemon accepts, then its end", async (t) => {
     const { stream, call } = await open(t, p.storageVolUpload);
     const data = Buffer.alloc(600_001, "abc");
     await stream.write(data);
@@ -302,7 +302,7 @@ describe("writing a stream", () => {
     await assert.rejects(stream.write(data), (error) => reason(error) === "conflict LIBVIRT_STREAM_FINISHED");
   });
 
-  it("passes over a hole", async (t) => {
+  it("skips a hole", async (t) => {
     const { stream, call } = await open(t, p.storageVolUpload);
     await stream.write(Buffer.from("a"));
     await stream.writeHole(600_000);
@@ -337,7 +337,7 @@ describe("writing a stream", () => {
     );
   });
 
-  it("fails with timeout when the daemon takes nothing more", async (t) => {
+  it("fails with timeout when the daemon accepts no more data", async (t) => {
     const { stream, call } = await open(t, p.storageVolUpload, { stallTimeoutMs: 200 });
     call.client.socket.pause();
     const data = Buffer.alloc(1024 * 1024);
@@ -364,7 +364,7 @@ describe("writing a stream", () => {
     assert.equal(await stream.finish().catch(reason), "exhausted LIBVIRT_NO_SPACE");
   });
 
-  it("has an unknown outcome when the daemon does not say how it ended", async (t) => {
+  it("has an unknown outcome when the daemon does not report how it ended", async (t) => {
     const silent = await open(t, p.storageVolUpload, { timeoutMs: 50 });
     silent.daemon.on(p.storageVolUpload, () => undefined);
     assert.equal(await silent.stream.finish().catch(reason), "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");

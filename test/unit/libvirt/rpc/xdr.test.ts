@@ -52,7 +52,7 @@ const sameBothWays: readonly [string, Codec<never>, unknown, string][] = [
 
 describe("codecs", () => {
   for (const [name, codec, value, bytes] of sameBothWays) {
-    it(`${name} writes and reads the bytes of RFC 4506`, () => {
+    it(`${name} encodes and decodes the bytes of RFC 4506`, () => {
       assert.equal(encode(codec, value as never).toString("hex"), bytes.replaceAll(" ", ""));
       assert.deepEqual(decode(codec, hex(bytes)), value);
     });
@@ -85,7 +85,7 @@ describe("codecs", () => {
   });
 });
 
-describe("what cannot be written is refused, with the way to it", () => {
+describe("a value that cannot be encoded is refused with its path", () => {
   const domain = xdr.struct({ dom: xdr.struct({ name: xdr.string(8), ids: xdr.array(xdr.int, 2) }) });
   const cases: readonly [string, () => unknown, RegExp][] = [
     ["a fraction", () => encode(xdr.int, 1.5), /integer/],
@@ -126,7 +126,7 @@ describe("what cannot be written is refused, with the way to it", () => {
   }
 });
 
-describe("what cannot be read is refused before anything is allocated for it", () => {
+describe("data that cannot be decoded is refused before anything is allocated for it", () => {
   const cases: readonly [string, () => unknown, RegExp][] = [
     ["a string longer than its limit", () => decode(xdr.string(8), hex("00000009 00000000")), /limit of 8/],
     ["a string of 4 GiB", () => decode(xdr.string(), hex("ffffffff")), /limit of 4194304/],
@@ -153,14 +153,14 @@ describe("what cannot be read is refused before anything is allocated for it", (
   }
 });
 
-it("bytes that were read do not change with the buffer they came from", () => {
+it("decoded bytes do not change with the buffer they came from", () => {
   const buffer = hex("00000004 01020304");
   const bytes = xdr.opaque().decode(new XdrReader(buffer));
   buffer.fill(0);
   assert.deepEqual([...bytes], [1, 2, 3, 4]);
 });
 
-it("what was taken from a writer does not change with what is written next", () => {
+it("bytes taken from a writer do not change with the next writes", () => {
   const writer = new XdrWriter(8);
   for (const size of [8, 64 * 1024]) {
     writer.bytes(Buffer.alloc(size, 1));
@@ -172,11 +172,11 @@ it("what was taken from a writer does not change with what is written next", () 
   }
 });
 
-describe("names that come again and again", () => {
+describe("repeated names", () => {
   const name = xdr.typedParameter;
   const of = (field: string): Buffer => encode(name, { field, value: { type: "int", value: 1 } });
 
-  it("are what they are, whoever came before them", () => {
+  it("are decoded correctly, whatever was decoded before", () => {
     // Enough that places are shared; some of the same length, some that are not ASCII, some that are long.
     const names = Array.from({ length: 5000 }, (_, i) => `net.${i}.${i % 3 === 0 ? "rx" : "größe"}`);
     for (const field of [...names, ...names, "x".repeat(200)]) {
@@ -185,7 +185,7 @@ describe("names that come again and again", () => {
   });
 });
 
-it("decodes in steps what it decodes at once, an item a step", () => {
+it("decodes in steps to the same value as at once, an item a step", () => {
   const list = xdr.struct({ head: xdr.int, items: xdr.array(xdr.struct({ a: xdr.string() }), 10) });
   const value = { head: 7, items: [{ a: "x" }, { a: "y" }, { a: "z" }] };
   const steps = xdr.stepsOf(list, new XdrReader(encode(list, value)));

@@ -84,15 +84,15 @@ describe("an XML document", () => {
     });
   }
 
-  it("holds no half of a surrogate pair", () => {
+  it("contains no half of a surrogate pair", () => {
     assert.equal(refusal("<a>\ud800</a>").reason, "XML_MALFORMED");
   });
 
-  it("is XML 1.0 whatever its declaration says", () => {
+  it("is XML 1.0 whatever its declaration states", () => {
     assert.equal(refusal("<?xml version='1.1'?><a>&#1;</a>").reason, "XML_MALFORMED");
   });
 
-  it("is refused by expat too wherever it is refused here", { skip: noPython }, () => {
+  it("that is refused here is refused by expat too", { skip: noPython }, () => {
     assert.deepEqual(
       pythonTrees(malformed).map((tree, index) => (tree === null ? "" : malformed[index])),
       malformed.map(() => ""),
@@ -126,7 +126,7 @@ describe("an XML document", () => {
     assert.match(refusal(`<a${attributes}/>`).message, /too many attributes/);
   });
 
-  it("must have the root that is expected", () => {
+  it("must have the expected root", () => {
     const error = refusal("<pool/>", "domain");
     assert.deepEqual(
       [error.reason, error.message],
@@ -135,7 +135,7 @@ describe("an XML document", () => {
   });
 
   it(
-    "is read as XML 1.0 says: references, CDATA, line ends, comments, white space in attributes",
+    "is parsed by XML 1.0: references, CDATA, line ends, comments, white space in attributes",
     { skip: noPython },
     () => {
       const documents = [
@@ -160,7 +160,7 @@ describe("an XML document", () => {
     },
   );
 
-  it("reads every fixture as expat does", { skip: noPython }, () => {
+  it("parses every fixture as expat does", { skip: noPython }, () => {
     const texts = fixtures.map(fixture);
     const ours = texts.map((text) => treeOf(parseDocument(text, /<([\w:]+)/.exec(text)?.[1] ?? "")));
     assert.ok(fixtures.length > 20);

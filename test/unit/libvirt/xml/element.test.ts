@@ -24,7 +24,7 @@ const unexpected = (message: string) => ({
 });
 
 describe("an element", () => {
-  it("gives integers, bytes and flags in their units", () => {
+  it("returns integers, bytes and flags in their units", () => {
     assert.equal(root.bytesAt("size"), 12 * 1024 ** 2);
     assert.equal(root.bytesAt("plain"), 7 * 1024);
     assert.equal(root.bytesAt("plain", "bytes"), 7);
@@ -41,7 +41,7 @@ describe("an element", () => {
     assert.equal(root.child("list/item")?.attr("on"), "yes");
   });
 
-  it("says undefined for what is not there", () => {
+  it("returns undefined for a missing part", () => {
     assert.equal(root.child("list/none/item"), undefined);
     assert.equal(root.bytesAt("none"), undefined);
     assert.equal(root.child("hex")?.integerAttr("none"), undefined);
@@ -52,7 +52,7 @@ describe("an element", () => {
     assert.equal(root.bytesAt("huge"), Number.MAX_SAFE_INTEGER);
   });
 
-  it("names the path of what is missing or wrong", () => {
+  it("names the path of a missing or wrong part", () => {
     const list = root.requireChild("list");
     assert.throws(() => root.requireChild("list/none"), unexpected("a/list/none is missing"));
     assert.throws(() => list.all("item")[1]?.requireAttr("x"), unexpected("a/list/item[2]@x is missing"));
@@ -98,7 +98,7 @@ describe("a cpu set", () => {
     assert.deepEqual(parseCpuSet("0-127,256-383").length, 256);
   });
 
-  it("is refused where it is no set, without counting to it", () => {
+  it("is refused if invalid, without counting to it", () => {
     for (const text of ["a", "3-1", "-1", "1-", "^1-2", "0-99999", "1;2", "0x1"]) {
       assert.throws(() => parseCpuSet(text, () => "x@cpus"), {
         reason: "XML_UNEXPECTED",

@@ -78,7 +78,7 @@ describe("the capabilities of a host with two sockets and four cells", () => {
     );
   });
 
-  it("have the guests that can be run", () => {
+  it("list the guests that can run", () => {
     assert.deepEqual(host.guests, [
       {
         osType: "hvm",
@@ -97,7 +97,7 @@ describe("the capabilities of a host with two sockets and four cells", () => {
   });
 });
 
-describe("capabilities as other hosts show them", () => {
+describe("capabilities of other hosts", () => {
   it("are read from libvirt 11.3 of a small virtual machine", () => {
     const host = parseCapabilities(fixture("capabilities"));
     assert.deepEqual(
@@ -125,7 +125,7 @@ describe("capabilities as other hosts show them", () => {
 });
 
 describe("domain capabilities", () => {
-  it("say what a host for confidential guests offers", () => {
+  it("describe a host for confidential guests", () => {
     const { devices, features, ...offer } = parseDomainCapabilities(
       fixture("domain-capabilities-confidential"),
     );
@@ -171,7 +171,7 @@ describe("domain capabilities", () => {
     assert.deepEqual(features["hyperv"]?.values["features"], ["relaxed", "vapic"]);
   });
 
-  it("say what a host without firmware files offers", () => {
+  it("describe a host without firmware files", () => {
     const offer = parseDomainCapabilities(fixture("domain-capabilities"));
     assert.deepEqual(offer.os, {
       firmwares: [],
@@ -188,7 +188,7 @@ describe("domain capabilities", () => {
     assert.deepEqual(offer.devices["disk"]?.values["bus"], ["fdc", "scsi", "virtio", "usb", "sata"]);
   });
 
-  it("cannot reach into the prototype of what they are read into", () => {
+  it("cannot reach into the prototype of their result", () => {
     const xml =
       "<domainCapabilities><domain>kvm</domain><arch>x</arch><devices><__proto__ supported='yes'>" +
       "<enum name='__proto__'><value>v</value></enum></__proto__></devices></domainCapabilities>";
@@ -228,7 +228,7 @@ describe("a device of the host", () => {
     });
   });
 
-  it("is one of those functions, its link down", () => {
+  it("is one of those functions, with its link down", () => {
     const { capability } = parseNodeDevice(fixture("node-device-sriov-vf"));
     assert.ok(capability.type === "pci");
     assert.deepEqual(capability.physicalFunction, { domain: 0, bus: 0x3b, slot: 0, function: 0 });

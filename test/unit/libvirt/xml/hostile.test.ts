@@ -30,9 +30,10 @@ import {
   fullVolume,
 } from "../../../support/libvirt/xml/samples.ts";
 
-// Names, paths and labels come from whoever may create a VM. Every string of every document is replaced in turn by
-// a third of what an attacker would try, each by another (the fuzz campaign tries the rest); the outcome is a refusal, or a document in which another parser finds the very elements
-// and attributes of the benign one and Socle's own finds the very string.
+// Names, paths and labels come from callers that may create a VM. Every string of every document is replaced
+// in turn by a third of an attacker's attempts, each by another (the fuzz campaign tries the rest). The
+// outcome is a refusal, or a document in which another parser finds the elements and attributes of the benign
+// one, and Socle's own finds the exact string.
 
 const attacks = [
   "",
@@ -139,7 +140,7 @@ const attacks = [
   "x".repeat(70_000),
 ];
 
-/** The same sequence at every run: a failure can be looked at again. */
+/** The same sequence at every run, so that a failure can be reproduced. */
 function randomness(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -164,7 +165,7 @@ function randomAttack(random: (below: number) => number): string {
 
 type Place = readonly (string | number)[];
 
-/** Where a document holds a string, and the keys of its maps. */
+/** The places of a document's strings, and the keys of its maps. */
 function strings(value: unknown, at: Place = []): Place[] {
   if (typeof value === "string") return [at];
   if (typeof value !== "object" || value === null) return [];
@@ -191,7 +192,7 @@ interface Target<T> {
   readonly sample: T;
   readonly build: (document: T) => string;
   readonly parse: (xml: string) => T;
-  /** What a place may legitimately change in the document's shape. */
+  /** The changes of the document's shape that a place may cause. */
   readonly mayReshape?: (place: Place) => boolean;
 }
 
@@ -237,15 +238,16 @@ function assail<T>(target: Target<T>): { built: number; refused: number } {
     assert.ok(tree, `${where}: expat refuses it`);
     if (target.mayReshape?.(place) !== true) {
       assert.ok(isDeepStrictEqual(shape(tree), benignShape), `${where}: other elements or attributes`);
-      assert.ok(isDeepStrictEqual(target.parse(xml), document), `${where}: does not come back`);
+      assert.ok(isDeepStrictEqual(target.parse(xml), document), `${where}: is not read back`);
     }
   }
   return { built: built.length, refused };
 }
 
 describe("hostile strings", { skip: noPython }, () => {
-  it("never add to a domain, and come back or are refused", () => {
-    // An alias that is not a user's is left to libvirt; the kind of a source or device says which attributes it has.
+  it("never add to a domain, and are read back or refused", () => {
+    // An alias that is not a user's is left to libvirt; the kind of a source or device decides its
+    // attributes.
     const mayReshape = (place: Place) => place.at(-1) === "alias" || place.at(-1) === "type";
     const { built, refused } = assail({
       name: "domain",
@@ -268,7 +270,7 @@ describe("hostile strings", { skip: noPython }, () => {
     assail({ name: "metadata", sample: socle, build: buildVmMetadata, parse: parseVmMetadata });
   });
 
-  it("never leave the allow-list, whatever becomes of a document", () => {
+  it("never leave the allow-list in any document", () => {
     const random = randomness(7);
     const places = strings(fullDomain);
     const texts: string[] = [];
@@ -303,7 +305,7 @@ describe("hostile strings", { skip: noPython }, () => {
     }
   });
 
-  it("as the keys of labels come back too", () => {
+  it("as the keys of labels are read back too", () => {
     const socle = fullDomain.metadata?.socle;
     assert.ok(socle);
     for (const key of attacks) {
@@ -320,7 +322,7 @@ describe("hostile strings", { skip: noPython }, () => {
   });
 });
 
-/** Every element and attribute of a tree that the rule has not. */
+/** Every element and attribute of a tree that the rule does not have. */
 function outside(
   [, attributes, text, children]: Tree,
   rule: ElementRule | undefined,

@@ -43,7 +43,7 @@ describe("a storage pool", () => {
     });
   });
 
-  it("may be larger than 2^53 bytes, and is then said to be that large", () => {
+  it("may be larger than 2^53 bytes, and then has that size", () => {
     const pool = parsePool(fixture("pool-rbd"));
     assert.deepEqual(
       [pool.capacityBytes, pool.allocationBytes, pool.source?.hosts, pool.path],
@@ -61,7 +61,7 @@ describe("a storage pool", () => {
     });
   });
 
-  it("holds by libvirt's schema", { skip: noXmllint }, () => {
+  it("is valid by libvirt's schema", { skip: noXmllint }, () => {
     assert.equal(schemaComplaints("storagepool", buildPool(fullPool)), "");
   });
 });
@@ -93,7 +93,7 @@ describe("a storage volume", () => {
     assert.deepEqual(parseVolume(buildVolume(plain)), plain);
   });
 
-  it("holds by libvirt's schema", { skip: noXmllint }, () => {
+  it("is valid by libvirt's schema", { skip: noXmllint }, () => {
     assert.equal(schemaComplaints("storagevol", buildVolume(fullVolume)), "");
   });
 });
@@ -154,7 +154,7 @@ describe("a network", () => {
     });
   });
 
-  it("has the prefix that its netmask means, and no other", () => {
+  it("has the prefix of its netmask, and no other", () => {
     const prefix = (netmask: string) =>
       parseNetwork(`<network><name>n</name><ip address='10.0.0.1' netmask='${netmask}'/></network>`)
         .addresses[0]?.prefixLength;
@@ -179,7 +179,7 @@ describe("a network", () => {
     });
   });
 
-  it("holds by libvirt's schema", { skip: noXmllint }, () => {
+  it("is valid by libvirt's schema", { skip: noXmllint }, () => {
     assert.equal(schemaComplaints("network", buildNetwork(fullNetwork)), "");
   });
 });
@@ -202,7 +202,7 @@ describe("a secret", () => {
     });
   });
 
-  it("holds by libvirt's schema", { skip: noXmllint }, () => {
+  it("is valid by libvirt's schema", { skip: noXmllint }, () => {
     assert.equal(schemaComplaints("secret", buildSecret(fullSecret)), "");
   });
 });

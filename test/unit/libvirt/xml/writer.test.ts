@@ -17,7 +17,7 @@ const notAllowed = (path: string) => ({
 });
 
 describe("the writer", () => {
-  it("writes what its rules allow, escaped, and leaves out what is undefined", () => {
+  it("writes allowed, escaped parts, and leaves out undefined ones", () => {
     const document = node("a", { id: 7, kind: "x", note: `<&>"'` }, [
       node("b", {}, "1 < 2\n\t& 3"),
       undefined,
@@ -43,7 +43,7 @@ describe("the writer", () => {
     );
   });
 
-  it("knows no name by inheritance", () => {
+  it("finds no name by inheritance", () => {
     for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
       assert.throws(() => write(rules, node("a", {}, [node(name)])), notAllowed(`a/${name}`));
       assert.throws(
@@ -53,7 +53,7 @@ describe("the writer", () => {
     }
   });
 
-  it("refuses a value that its rule does not allow, and says what it must be", () => {
+  it("refuses a value that its rule does not allow, and names the allowed ones", () => {
     const refusal = (path: string, problem: string) => ({
       kind: "invalid",
       reason: "XML_VALUE_REFUSED",

@@ -42,7 +42,7 @@ describe("a domain that Socle builds", () => {
     assert.deepEqual(parseDomain(buildDomain(fullDomain)), fullDomain);
   });
 
-  it("holds by libvirt's schema", { skip: noXmllint }, () => {
+  it("is valid by libvirt's schema", { skip: noXmllint }, () => {
     assert.equal(schemaComplaints("domain", buildDomain(fullDomain)), "");
   });
 
@@ -62,7 +62,7 @@ describe("a domain that Socle builds", () => {
     assert.doesNotMatch(text, /alias|\/dev\/pts/);
   });
 
-  it("is refused, field by field, where a value may not be written", () => {
+  it("is refused, field by field, for a value that may not be written", () => {
     const name = (value: string) => () => buildDomain({ ...fullDomain, name: value });
     assert.throws(name("a/b"), refused("domain/name", /without a slash/));
     assert.throws(name(".."), refused("domain/name", /be a name/));
@@ -104,7 +104,7 @@ describe("a domain that Socle builds", () => {
     );
   });
 
-  it("is refused where it would drop what Socle only reads", () => {
+  it("is refused if it would lose an element that Socle only reads", () => {
     const unmanaged = parseDomain(fixture("domain-openstack"));
     assert.throws(() => buildDomain(unmanaged), {
       kind: "unsupported",
@@ -131,7 +131,7 @@ describe("a domain that Socle builds", () => {
 });
 
 describe("a single device", () => {
-  it("is the element that stands in a domain", () => {
+  it("is the element of a domain", () => {
     const domain = buildDomain(fullDomain).replaceAll(/^ +/gm, "");
     const { disks, interfaces, hostDevices } = fullDomain.devices;
     const texts = [

@@ -10,7 +10,7 @@ import { fullDomain } from "../../../../support/libvirt/xml/samples.ts";
 
 const mebibyte = 1024 ** 2;
 
-/** As libvirt 11.3 shows a running guest, cut to what these tests are about. */
+/** A running guest's document in libvirt 11.3, reduced to these tests' subject. */
 const live = `<domain type='qemu' id='3'>
   <name>live</name><uuid>3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01</uuid>
   <maxMemory slots='4' unit='KiB'>1048576</maxMemory><memory unit='KiB'>524288</memory>
@@ -74,7 +74,7 @@ describe("a running domain", () => {
     ]);
   });
 
-  it("is written with its memory and screens, and without what only a running guest has", () => {
+  it("is written with its memory and screens, and without the parts of a running guest", () => {
     const domain = parseDomain(live);
     const [virtio, dimm, nvdimm] = domain.devices.memoryDevices;
     assert.ok(virtio && dimm && nvdimm);
@@ -93,14 +93,14 @@ describe("a running domain", () => {
     assert.throws(() => buildMemoryDevice(nvdimm), notWritable);
   });
 
-  it("has no screen that the network reaches, and none but VNC's", () => {
+  it("has no screen that the network reaches, and no kind but VNC", () => {
     const listening = { type: "vnc", autoPort: true, listen: "0.0.0.0" };
     assert.throws(() => buildGraphics(listening), { kind: "invalid", reason: "XML_VALUE_REFUSED" });
     assert.throws(() => buildGraphics({ type: "spice" }), notWritable);
   });
 });
 
-it("a single memory device or screen is the element that stands in a domain", () => {
+it("a single memory device or screen is the element of a domain", () => {
   const domain = buildDomain(fullDomain).replaceAll(/^ +/gm, "");
   for (const device of fullDomain.devices.memoryDevices)
     assert.ok(domain.includes(buildMemoryDevice(device).replaceAll(/^ +/gm, "")));

@@ -6,7 +6,7 @@ import { fixture } from "../../../../support/libvirt/xml/oracles.ts";
 const gibibyte = 1024 ** 3;
 const mebibyte = 1024 ** 2;
 
-describe("a running domain of Socle's as libvirt 11.3 shows it", () => {
+describe("a running domain of Socle's in libvirt 11.3", () => {
   const domain = parseDomain(fixture("domain-running"));
 
   it("has Socle's own facts", () => {
@@ -91,7 +91,7 @@ describe("a running domain of Socle's as libvirt 11.3 shows it", () => {
 describe("an unmanaged domain of an OpenStack host", () => {
   const { devices, ...domain } = parseDomain(fixture("domain-openstack"));
 
-  it("is read in all that Socle knows, and in nothing else", () => {
+  it("is read in all parts that Socle knows, and no others", () => {
     assert.deepEqual(domain, {
       type: "kvm",
       name: "instance-0000a1f3",
@@ -311,7 +311,7 @@ const bare = (inside: string) =>
   `<memory>1024</memory><os><type>hvm</type></os>${inside}</domain>`;
 
 describe("a domain's document", () => {
-  it("may have nothing but what libvirt always writes", () => {
+  it("may contain only what libvirt always writes", () => {
     assert.deepEqual(parseDomain(bare("")), {
       type: "test",
       name: "n",
@@ -323,7 +323,7 @@ describe("a domain's document", () => {
     });
   });
 
-  it("may hold elements of any kind that Socle does not know", () => {
+  it("may contain elements that Socle does not know", () => {
     const odd = `<zzz a='1'><devices><disk/></devices></zzz><devices><disk type='nvme'><source type='pci'/></disk>
       <disk/><interface/><hostdev/><hostdev type='pci'/><serial/><channel/><rng/><tpm/><graphics/><video/><input/>
       <panic/><controller/><memballoon/><vsock/><unknown/></devices><cpu/><features/><clock/><metadata/>
@@ -331,7 +331,7 @@ describe("a domain's document", () => {
     assert.equal(parseDomain(bare(odd)).devices.disks.length, 2);
   });
 
-  it("must have its name, uuid and memory, and says which is missing", () => {
+  it("must have its name, uuid and memory, and names the missing one", () => {
     for (const name of ["name", "uuid", "memory"]) {
       const text = bare("").replace(new RegExp(`<${name}>.*</${name}>`), "");
       assert.throws(() => parseDomain(text), {
@@ -363,7 +363,7 @@ describe("a domain's document", () => {
     assert.deepEqual(parseDomain(bare(claimed)).metadata, { foreign: true });
   });
 
-  it("is not Socle's to touch where Socle's element cannot be read", () => {
+  it("is read-only for Socle if Socle's element cannot be read", () => {
     const broken =
       "<metadata><x xmlns='urn:socle:vm:1'><tenant>t</tenant><placementEpoch>-1</placementEpoch></x></metadata>";
     const { metadata } = parseDomain(bare(broken));

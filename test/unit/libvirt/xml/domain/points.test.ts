@@ -68,13 +68,13 @@ describe("snapshots, checkpoints and backups", () => {
     assert.deepEqual(parseCheckpoint(buildCheckpoint({})), {});
   });
 
-  it("hold by libvirt's schemas", { skip: noXmllint }, () => {
+  it("are valid by libvirt's schemas", { skip: noXmllint }, () => {
     assert.equal(schemaComplaints("domainsnapshot", buildSnapshot(snapshot)), "");
     assert.equal(schemaComplaints("domaincheckpoint", buildCheckpoint(checkpoint)), "");
     for (const backup of backups) assert.equal(schemaComplaints("domainbackup", buildBackup(backup)), "");
   });
 
-  it("show what libvirt adds", () => {
+  it("show libvirt's additions", () => {
     const added =
       "<state>running</state><creationTime>1764000000</creationTime><parent><name>s0</name></parent>";
     assert.deepEqual(parseSnapshot(`<domainsnapshot><name>s1</name>${added}</domainsnapshot>`), {
@@ -85,7 +85,7 @@ describe("snapshots, checkpoints and backups", () => {
     });
   });
 
-  it("are refused where a value may not be written", () => {
+  it("are refused for a value that may not be written", () => {
     const refused = { kind: "invalid", reason: "XML_VALUE_REFUSED" };
     const path = "/srv/../etc/shadow";
     assert.throws(() => buildSnapshot({ memory: { snapshot: "external", path } }), refused);
