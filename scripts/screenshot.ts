@@ -95,10 +95,10 @@ function furnish(stage: PageStage): void {
     cells: [],
   };
   const change = (vmName: string, vmState: string, reason: string, minutesAgo: number): void =>
-    stage.tell({ kind: "vm_state_changed", vmName, vmState, reason }, minutesAgo * MINUTE_MS);
+    stage.publish({ kind: "vm_state_changed", vmName, vmState, reason }, minutesAgo * MINUTE_MS);
   change("web-3", "running", "BOOTED", 41);
-  stage.tell({ kind: "operation_ended", vmName: "web-3", reason: "START_VM" }, 40 * MINUTE_MS);
-  stage.tell({ kind: "vm_rebooted", vmName: "db-1" }, 22 * MINUTE_MS);
+  stage.publish({ kind: "operation_ended", vmName: "web-3", reason: "START_VM" }, 40 * MINUTE_MS);
+  stage.publish({ kind: "vm_rebooted", vmName: "db-1" }, 22 * MINUTE_MS);
   change("mail-2", "paused", "USER", 9);
   change("lab-1", "stopped", "SHUTDOWN", 2);
 }

@@ -51,7 +51,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     const { health } = stage.snapshot;
     stage.snapshot = { ...stage.snapshot, health: { ...health, conditions: [bad] } };
     stage.table.put(vmOf(1, { name: hostile, tenant: hostile }));
-    stage.tell({ kind: "vm_rebooted", vmName: hostile });
+    stage.publish({ kind: "vm_rebooted", vmName: hostile });
     await stage.rounds(2);
     const page = await open(stage);
     await page.until(rowOf(hostile), "the row of the VM");
@@ -185,7 +185,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     for (const reason of ["INC_0042", "New fans in Rack B"])
-      stage.tell({ kind: "scheduling_changed", reason, details: { state: "cordoned" } });
+      stage.publish({ kind: "scheduling_changed", reason, details: { state: "cordoned" } });
     const page = await browser.open(stage.url);
     await page.until(`/scheduling changed/.test(document.querySelector("#events").innerText)`, "the events");
     const told = await page.value<string>(`document.querySelector("#events").innerText`);

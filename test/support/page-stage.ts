@@ -15,7 +15,7 @@ import { fixedSources, hostSnapshot, stats, vm as fixedVm } from "./metrics/fixe
 export const pageDirectory = join(import.meta.dirname, "../../agent/page/browser");
 const GIB = 2 ** 30;
 
-/** A host that is made up, behind the page as the agent serves it: the real table, page and server. */
+/** An invented host behind the page as the agent serves it: the real table, page and server. */
 export class PageStage {
   readonly table = new VmTable();
   readonly hostChanges = new Topic<void>();
@@ -26,7 +26,7 @@ export class PageStage {
   snapshot: HostSnapshot = hostOf({ cells: 1, cpus: 8 });
   usage: HostUsage = { readAtMs: 0, cells: [] };
   libvirt = true;
-  /** Where the page is. */
+  /** The page's URL. */
   url = "";
   nowMs = Date.now();
   #stop = new AbortController();
@@ -70,13 +70,18 @@ export class PageStage {
     await this.#ended;
   }
 
-  tell(event: Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">, ageMs = 0): void {
-    const told = { sequence: this.events.length + 1, agentEpoch: 1, timeMs: Date.now() - ageMs, ...event };
-    this.events.push(told);
-    this.newEvents.publish(told);
+  publish(event: Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">, ageMs = 0): void {
+    const published = {
+      sequence: this.events.length + 1,
+      agentEpoch: 1,
+      timeMs: Date.now() - ageMs,
+      ...event,
+    };
+    this.events.push(published);
+    this.newEvents.publish(published);
   }
 
-  /** A sampling round that found this of every VM that runs: `turn` makes the readings move. */
+  /** A sampling round with these readings of every running VM: `turn` varies the readings. */
   round(atMs = Date.now(), turn = 0): void {
     for (const [index, vm] of this.table.all().entries()) {
       if (vm.state !== "running" || vm.presence !== "present" || vm.stats?.unresponsive === true) continue;
@@ -111,7 +116,7 @@ export class PageStage {
     this.table.sampled({ atMs, atMonotonicMs: performance.now(), durationMs: 20, ok: true });
   }
 
-  /** So many rounds until now, each taken by the page. */
+  /** This many rounds until now, each received by the page. */
   async rounds(count: number): Promise<void> {
     for (let turn = 0; turn < count; turn += 1) {
       this.round(Date.now() - (count - 1 - turn) * 10_000, turn);
@@ -180,7 +185,7 @@ const resource = (name: ResourceCapacity["resource"], of: Partial<ResourceCapaci
   };
 };
 
-/** A healthy host of so many cells with so many CPUs each. */
+/** A healthy host with this many cells and CPUs per cell. */
 export function hostOf(of: { cells: number; cpus: number; name?: string; used?: number }): HostSnapshot {
   const { cells, cpus, name = "node-17", used = 0 } = of;
   const ids = Array.from({ length: cells }, (_, id) => id);

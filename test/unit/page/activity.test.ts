@@ -9,32 +9,35 @@ interface State {
   readonly operations: readonly { readonly vm: string }[];
 }
 
-/** What a browser is told when it comes. */
+/** The first message to a browser. */
 async function stateOf(context: TestContext, stage: PageStage): Promise<State> {
-  const asked = get(new URL("/page/stream", stage.url), { agent: false });
-  context.after(() => asked.destroy());
-  const [response] = (await once(asked, "response")) as [IncomingMessage];
-  let heard = "";
+  const requested = get(new URL("/page/stream", stage.url), { agent: false });
+  context.after(() => requested.destroy());
+  const [response] = (await once(requested, "response")) as [IncomingMessage];
+  let received = "";
   for await (const chunk of response.setEncoding("utf8")) {
-    heard += String(chunk);
-    const found = /^event: state\ndata: (.*)\n\n/m.exec(heard)?.[1];
+    received += String(chunk);
+    const found = /^event: state\ndata: (.*)\n\n/m.exec(received)?.[1];
     if (found !== undefined) return JSON.parse(found) as State;
   }
   throw new Error("the stream ended");
 }
 
-test("that conditions are found healthy when the agent starts does not bury what happened before", async (context) => {
+test("conditions found healthy at the start of the agent do not hide earlier activity", async (context) => {
   const stage = await PageStage.start();
   context.after(() => stage.stop());
-  stage.tell({ kind: "vm_io_error", vmName: "web" });
+  stage.publish({ kind: "vm_io_error", vmName: "web" });
   for (let count = 0; count < 60; count += 1)
-    stage.tell({
+    stage.publish({
       kind: "condition_changed",
       details: { condition: `C${count}`, status: "false", first: "true" },
     });
-  stage.tell({ kind: "condition_changed", details: { condition: "Thermal", status: "true", first: "true" } });
-  stage.tell({ kind: "condition_changed", details: { condition: "Thermal", status: "false" } });
-  stage.tell({ kind: "scheduling_changed", reason: "New Fans", details: { state: "cordoned" } });
+  stage.publish({
+    kind: "condition_changed",
+    details: { condition: "Thermal", status: "true", first: "true" },
+  });
+  stage.publish({ kind: "condition_changed", details: { condition: "Thermal", status: "false" } });
+  stage.publish({ kind: "scheduling_changed", reason: "New Fans", details: { state: "cordoned" } });
   const { events } = await stateOf(context, stage);
   assert.deepEqual(
     events.map(({ kind, details }) => [kind, Object.values(details).join()]),
@@ -47,11 +50,11 @@ test("that conditions are found healthy when the agent starts does not bury what
   );
 });
 
-test("an operation keeps the name of a VM that is gone", async (context) => {
+test("an operation keeps the name of a removed VM", async (context) => {
   const stage = await PageStage.start();
   context.after(() => stage.stop());
   const { id, name } = vmOf(1);
-  stage.tell({ kind: "vm_removed", vmId: id, vmName: name });
+  stage.publish({ kind: "vm_removed", vmId: id, vmName: name });
   stage.operations = [
     { ...operationOf(id), id: "1" },
     { ...operationOf("never-seen"), id: "2" },
@@ -78,7 +81,7 @@ const operationOf = (vmId: string): PageStage["operations"][number] => ({
   result: {},
 });
 
-test("names of the code are shown as words", async () => {
+test("names in the code are shown as words", async () => {
   // The browser's files are checked by a project of their own.
   const { href } = new URL("../../../agent/page/browser/format.js", import.meta.url);
   const { words } = (await import(href)) as { words: (name: string) => string };

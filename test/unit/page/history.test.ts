@@ -8,7 +8,7 @@ import { stats, vm } from "../../support/metrics/fixed-sources.ts";
 const sampled = (index: number, atMs: number, cpuCores: number): Vm =>
   vm(index, { stats: stats(index, { sampledAtMs: atMs, rssBytes: 1000, rates: { cpuCores } }) });
 
-test("a ring a VM: the last rounds alone, in their order, gaps where nothing was read", () => {
+test("each VM has a ring of its last rounds, in order, with gaps where nothing was read", () => {
   const history = new History();
   for (let round = 1; round <= ROUNDS_KEPT + 5; round += 1) {
     // In every tenth round the second VM does not answer.
@@ -28,7 +28,7 @@ test("a ring a VM: the last rounds alone, in their order, gaps where nothing was
   assert.deepEqual(second.map(([cpu]) => cpu).slice(3, 6), [9, null, 11]);
 });
 
-test("a reading is told once: a round that read nothing leaves a gap, not the value before", () => {
+test("a reading is added once: a round without one leaves a gap, not the previous value", () => {
   const history = new History();
   const all = (): Vm[] => [sampled(1, 100, 1)];
   history.record({ all }, 100);
@@ -43,8 +43,8 @@ test("a reading is told once: a round that read nothing leaves a gap, not the va
 test("a clock that is set back leaves no gap", () => {
   const history = new History();
   for (const [round, atMs] of [1000, 1010, 10, 20].entries()) {
-    const told = stats(1, { sampledAtMs: atMs, sampledAtMonotonicMs: round, rates: { cpuCores: round } });
-    history.record({ all: () => [vm(1, { stats: told })] }, atMs);
+    const reading = stats(1, { sampledAtMs: atMs, sampledAtMonotonicMs: round, rates: { cpuCores: round } });
+    history.record({ all: () => [vm(1, { stats: reading })] }, atMs);
   }
   assert.deepEqual(
     history.of(1)?.map(([cpu]) => cpu),
@@ -52,16 +52,16 @@ test("a clock that is set back leaves no gap", () => {
   );
 });
 
-test("of what goes both ways half is not all", () => {
+test("a rate with two directions needs both", () => {
   const history = new History();
-  const told = stats(1, {
+  const reading = stats(1, {
     rates: { receiveBytesPerSecond: 5, diskReadBytesPerSecond: 1, diskWriteBytesPerSecond: 2 },
   });
-  history.record({ all: () => [vm(1, { stats: told })] }, 1);
+  history.record({ all: () => [vm(1, { stats: reading })] }, 1);
   assert.deepEqual(Object.values(history.newest())[0]?.slice(2), [3, null]);
 });
 
-test("what is held goes with the VM, and its key never comes back", () => {
+test("a ring is removed with its VM, and its key is never used again", () => {
   const history = new History();
   history.record({ all: () => [sampled(1, 1, 1), sampled(2, 1, 1)] }, 1);
   const key = history.keyOf(vm(1).id);
@@ -72,7 +72,7 @@ test("what is held goes with the VM, and its key never comes back", () => {
   assert.deepEqual(Object.keys(history.newest()).length, 2);
 });
 
-test("CPUs are written as the kernel writes them", () => {
+test("CPUs are listed in the kernel's format", () => {
   assert.equal(rangesOf([0, 1, 2, 8, 10, 9, 31]), "0-2,8-10,31");
   assert.equal(rangesOf([3, 2, 3, 2, 7, 7]), "2-3,7");
   assert.equal(rangesOf([]), "");

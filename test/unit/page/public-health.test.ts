@@ -7,7 +7,7 @@ import { well } from "../../support/page-stage.ts";
 const libvirtWords =
   "VM 6f1c: internal error: qemu unexpectedly closed the monitor: -blockdev /var/lib/secret/tenant-a.qcow2: Permission denied";
 
-test("the page shows the reason of a condition, never what libvirt, QEMU, the kernel or a person wrote", () => {
+test("the page shows the reason of a condition, never text of libvirt, QEMU, the kernel or a person", () => {
   for (const type of [
     "VmStartFailures",
     "KvmUnavailable",
@@ -19,10 +19,14 @@ test("the page shows the reason of a condition, never what libvirt, QEMU, the ke
     assert.equal(shown?.evidence, "", type);
     assert.equal(shown.reason, well(type).reason);
   }
-  assert.equal(publicEvidence("ConditionOfTheFuture", libvirtWords), "", "what is not allowed is left out");
+  assert.equal(
+    publicEvidence("ConditionOfTheFuture", libvirtWords),
+    "",
+    "fields outside the list are left out",
+  );
 });
 
-test("measurements are shown without the paths in them, subjects that are paths are counted", () => {
+test("measurements are shown without their paths, and subjects that are paths are counted", () => {
   const evidence = "/var/lib/tenant-a has 3.0% free, at least 10.0% wanted; 12 MiB/s";
   const full = {
     ...well("DiskSpace"),
@@ -34,7 +38,7 @@ test("measurements are shown without the paths in them, subjects that are paths 
   assert.deepEqual([shown.subjects, shown.subjectCount], [["mc0/dimm1"], 3]);
 });
 
-test("an event about a condition shows no more than the condition does", () => {
+test("an event about a condition shows no more than the condition", () => {
   const event = (condition: string, evidence: string) =>
     showEvent(
       {
