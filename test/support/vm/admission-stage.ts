@@ -15,7 +15,10 @@ import { workContext } from "./work-context.ts";
 
 export const GIB = 1024 ** 3;
 
-/** The admission of VMs as the agent puts it together, over a libvirt that answers nothing: what begins has no end. */
+/**
+ * The admission of VMs with the agent's own parts, over a libvirt without answers: operations begin and do
+ * not end.
+ */
 export async function admission(
   t: TestContext,
   {

@@ -53,7 +53,7 @@ export const OFF_AFTER_SHUTDOWN = { state: 5, reason: 1 };
 export const OFF_AFTER_CRASH = { state: 5, reason: 3 };
 export const RUNNING = { state: 1, reason: 1 };
 
-/** Nothing is there yet; all goes well. */
+/** A host without the VM; all calls succeed. */
 export const fresh = {
   STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: {} }],
   STORAGE_POOL_IS_ACTIVE: [{ active: true }],
@@ -72,7 +72,7 @@ export const fresh = {
 /** An earlier run got as far as the domain. */
 export const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
 
-/** As the journal's: none is begun once the operation was cancelled; which were, `begun` tells. */
+/** Steps like the journal's: none begins once the operation was cancelled; `begun` lists those that did. */
 function steps(signal: AbortSignal, begun: string[]): Step {
   const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     signal.throwIfAborted();
@@ -99,7 +99,7 @@ export async function create(
     cutOff?: readonly string[];
     state?: VmState;
     cancel?: boolean;
-    asked?: typeof intent;
+    requested?: typeof intent;
   } = {},
 ): Promise<{
   result?: Record<string, string>;
@@ -107,17 +107,24 @@ export async function create(
   called: string[];
   begun: string[];
 }> {
-  const { resumed = false, done = [], cutOff = [], state = "running", cancel = false, asked = intent } = more;
+  const {
+    resumed = false,
+    done = [],
+    cutOff = [],
+    state = "running",
+    cancel = false,
+    requested = intent,
+  } = more;
   const { calls, called } = answering(answers);
   const sleeping = sleepingClock();
-  // A sleep that may be cut short is a deadline: what it is set for comes before it.
+  // A sleep that can be cut short is a deadline: the event that it waits for comes first.
   const sleep: Clock["sleep"] = async (ms, signal) =>
     signal === undefined ? await sleeping.sleep(ms) : await new Promise<void>(() => undefined);
   const clock = { ...sleeping, sleep };
   const table = new VmTable();
   const seen = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
   const plain = { tenant: "", labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
-  // As the observer would put it there: the work waits for it.
+  // The observer would put it there: the work waits for it.
   table.put(withEtag({ ...seen, ...plain, id: ID, name: "made", state, vcpus: 1, memoryBytes: 1 }));
   const guard = { check: () => Promise.resolve([]) };
   const context = workContext(calls, clock, table, { guard });
@@ -138,7 +145,7 @@ export async function create(
     cutOff: new Set(cutOff),
   };
   try {
-    return { result: await createVm.run(context, asked, run), called, begun };
+    return { result: await createVm.run(context, requested, run), called, begun };
   } catch (thrown) {
     return { error: toSocleError(thrown), called, begun };
   }

@@ -15,30 +15,30 @@ import {
 
 interface Guest {
   readonly dom: Domain;
-  /** `stuck`: a call waits for its monitor, and holds its job by that. */
+  /** `stuck`: a call waits for its monitor, and thereby holds its job. */
   condition: "well" | "hung" | "stuck" | "busy" | "left out" | "garbled";
   vcpus: number;
   memoryKib: number;
   stopped: boolean;
-  /** What stands in its XML within <metadata>. */
+  /** The content of <metadata> in its XML. */
   metadata: string;
 }
 
 const STATE = 1;
 
 /**
- * Guests that run, as a real libvirt tells of them: the first bulk call that meets a hung one gets no answer and holds
- * its job from then on, the next ones pass it by without the readings that need the job; its XML is not told.
+ * Running guests as a real libvirt reports them: the first bulk call on a hung guest gets no answer and holds
+ * its job from then on; later ones skip the readings that need the job, and its XML is not returned.
  */
 export class FakeHypervisor {
   readonly events = new Topic<LibvirtEvent>();
   readonly changes = new Topic<LibvirtChange>();
   readonly status: LibvirtStatus = { connected: true, sinceMs: 0, libVersion: 11_003_000 };
-  /** What was asked, in short. */
-  readonly asked: string[] = [];
+  /** The calls, abbreviated. */
+  readonly calls: string[] = [];
   /** The groups of each bulk call. */
   readonly groups: number[] = [];
-  /** What every call is answered with. */
+  /** The answer of every call. */
   failure: Error | undefined;
   readonly #guests: Map<string, Guest>;
 
@@ -62,7 +62,7 @@ export class FakeHypervisor {
     this.#guest(name).condition = "hung";
   }
 
-  /** As if somebody's call had met it hung before: its job is held. */
+  /** As if another client's call had met it hung before: its job is held. */
   stick(name: string): void {
     this.#guest(name).condition = "stuck";
   }
@@ -75,12 +75,12 @@ export class FakeHypervisor {
     this.#guest(name).condition = "busy";
   }
 
-  /** Its XML is none. */
+  /** Makes its XML invalid. */
   garble(name: string): void {
     this.#guest(name).condition = "garbled";
   }
 
-  /** As virsh setvcpus and setmaxmem do: without an event. */
+  /** Like virsh setvcpus and setmaxmem: without an event. */
   resize(name: string, size: { vcpus: number; memoryKib: number }): void {
     Object.assign(this.#guest(name), size);
   }
@@ -114,12 +114,12 @@ export class FakeHypervisor {
     const answer = this.#answer(procedure.name, args as Readonly<Record<string, unknown>>);
     if (answer instanceof Error) return Promise.reject(answer);
     if (procedure.name !== connectGetAllDomainStats.name) return Promise.resolve(answer as R);
-    // Over the wire's own form: what is asked for may be taken apart as it is read.
-    const told = encoded(
+    // Through the wire's encoding: a reply may be decoded while it is read.
+    const reply = encoded(
       connectGetAllDomainStats.result,
       answer as Value<typeof connectGetAllDomainStats.result>,
     );
-    return Promise.resolve(procedure.result.decode(new XdrReader(told)));
+    return Promise.resolve(procedure.result.decode(new XdrReader(reply)));
   }
 
   #answer(name: string, args: Readonly<Record<string, unknown>>): unknown {
@@ -135,7 +135,7 @@ export class FakeHypervisor {
     const isStuck = guest.condition === "stuck";
     switch (name) {
       case "DOMAIN_GET_CONTROL_INFO":
-        this.asked.push(`CONTROL ${guest.dom.name}`);
+        this.calls.push(`CONTROL ${guest.dom.name}`);
         return {
           state: isStuck ? 2 : guest.condition === "busy" ? 1 : 0,
           details: 0,
@@ -144,22 +144,22 @@ export class FakeHypervisor {
       case "DOMAIN_GET_STATE":
         return { state: guest.stopped ? 5 : 1, reason: 1 };
       case "DOMAIN_GET_INFO":
-        this.asked.push(`INFO ${guest.dom.name}`);
+        this.calls.push(`INFO ${guest.dom.name}`);
         return { state: 1, maxMem: guest.memoryKib, memory: 1024, nrVirtCpu: guest.vcpus, cpuTime: 0 };
       case "DOMAIN_GET_XML_DESC":
-        this.asked.push(`XML ${guest.dom.name}`);
+        this.calls.push(`XML ${guest.dom.name}`);
         if (isStuck) return timeout();
         return { xml: guest.condition === "garbled" ? "<domain/>" : xmlOf(guest) };
       case "DOMAIN_GET_METADATA":
-        this.asked.push(`METADATA ${guest.dom.name}`);
+        this.calls.push(`METADATA ${guest.dom.name}`);
         return new SocleError("not_found", "LIBVIRT_NO_DOMAIN_METADATA", "none of Socle's");
       default:
-        return new Error(`nobody expected ${name}`);
+        return new Error(`unexpected call ${name}`);
     }
   }
 
   #stats(groups: number): unknown {
-    this.asked.push("STATS");
+    this.calls.push("STATS");
     this.groups.push(groups);
     if (this.failure !== undefined) return this.failure;
     const hung = [...this.#guests.values()].find(({ condition }) => condition === "hung");
@@ -193,7 +193,7 @@ function paramsOf(groups: number, { condition, vcpus, memoryKib, stopped }: Gues
   return answers && !stopped ? [...readings, param("balloon.rss", 512)] : readings;
 }
 
-/** Where its disk is, and with the flag BACKING the image below it. */
+/** The path of its disk, and with the flag BACKING of the image below it. */
 const blockStatsOf = (dom: Domain, flags: number): unknown => {
   const param = (field: string, value: string): unknown => ({ field, value: { type: "string", value } });
   const paths = [

@@ -16,19 +16,19 @@ const LEASE = "socle-agent-lease";
 /** A process in another PID namespace. */
 export const elsewhere = { pid: 1, start: "1", namespace: "pid:[1]" };
 
-/** Secrets as libvirt keeps them: one of a usage. */
+/** Secrets as libvirt keeps them: one per usage. */
 export class SecretStore {
   /** The lease. */
   xml: string | undefined;
   uuid = "";
-  /** Who takes over the lease. */
+  /** The secret of a takeover. */
   readonly succession = { xml: undefined as string | undefined, uuid: "" };
   isSupported = true;
-  /** What every call fails with. */
+  /** The error of every call. */
   failure: SocleError | undefined;
   /** No call is answered. */
   hangs = false;
-  /** So many of the next definitions are refused, of this usage alone where it is said. */
+  /** This many of the next definitions are refused, of this usage only where it is given. */
   refusals = 0;
   refusedUsage: string | undefined;
   /** Called before each call. */
@@ -71,7 +71,7 @@ export class SecretStore {
     return JSON.parse(parseSecret(this.xml ?? "").description ?? "") as Record<string, unknown>;
   }
 
-  /** The holder is in a place of which nothing can be seen from here. */
+  /** The holder is in a place that cannot be observed from here. */
   moveHolder(change: object): void {
     const description = JSON.stringify({ ...this.lease(), ...change });
     this.xml = `<secret><uuid>${this.uuid}</uuid><description>${description.replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</description><usage type='tls'><name>socle-agent-lease</name></usage></secret>`;
@@ -84,12 +84,12 @@ interface CallArguments {
   readonly secret?: { readonly uuid: string; readonly usageId: string };
 }
 
-/** As libvirt/rpc/errors.ts reads libvirt's answer. */
+/** The error that libvirt/rpc/errors.ts makes of libvirt's. */
 const noSpace = new SocleError("exhausted", "LIBVIRT_NO_SPACE", "no space left", {
   details: { metadata: { libvirtCode: "38" } },
 });
 
-/** As the lease does. */
+/** The lease's own formula. */
 const LOOK_EVERY_MS = 3000;
 
 /** The mark of a state directory, in memory. */
@@ -118,7 +118,7 @@ interface AgentOptions {
   readonly epoch?: number;
   readonly mark?: number;
   readonly fence?: ControlFence;
-  /** What it cannot write down of the holder before. */
+  /** The error of storing the previous holder's state. */
   readonly unwritable?: Error;
 }
 
@@ -154,8 +154,8 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
     if (ms === LOOK_EVERY_MS) sleeps += 1;
     return sleep(ms, signal);
   };
-  /** Until it has looked, and waits for its next look. */
-  const looked = async (during: () => void): Promise<void> => {
+  /** Runs it until it has checked the lease, and waits for its next check. */
+  const checkedAfter = async (during: () => void): Promise<void> => {
     const before = sleeps;
     during();
     for (let turn = 0; sleeps === before && turn < 100_000; turn += 1) await new Promise(setImmediate);
@@ -167,16 +167,16 @@ export function agent(t: TestContext, store: SecretStore, options: AgentOptions)
     mark,
     setFence: (next: ControlFence) => void (fence = next),
     lease,
-    looked,
+    checkedAfter,
     start: () =>
-      looked(() => {
+      checkedAfter(() => {
         done = lease.run(end.signal, () => undefined);
       }),
     advance: (ms: number) => clock.advance(ms),
-    /** Every so often it looks. */
+    /** The interval of its checks. */
     pass: async (ms: number) => {
       for (let passed = 0; passed < ms; passed += LOOK_EVERY_MS)
-        await looked(() => clock.advance(LOOK_EVERY_MS));
+        await checkedAfter(() => clock.advance(LOOK_EVERY_MS));
     },
     stop: async () => {
       end.abort();

@@ -16,13 +16,13 @@ export function sleepingClock(): Clock {
   };
 }
 
-/** A libvirt that gives these answers, by procedure, one after the other (the last one again and again). */
+/** A libvirt that gives these answers, by procedure, one after the other (the last one repeatedly). */
 export function answering(answers: Readonly<Record<string, readonly unknown[]>>): {
   calls: LibvirtCalls;
   called: string[];
 } {
   const called: string[] = [];
-  // The question that shows how far libvirt's queue has got: any answer will do.
+  // The query of libvirt's queue position: any answer will do.
   const all = {
     DOMAIN_GET_METADATA: [new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain")],
     ...answers,

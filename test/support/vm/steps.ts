@@ -1,6 +1,6 @@
 import type { Step } from "../../../agent/state/operations/operations.ts";
 
-/** Steps that keep nothing; `begun` hears the name of each before its work. */
+/** Steps without records; `begun` gets the name of each before its work. */
 export function steps(begun: (name: string) => void = () => undefined): Step {
   const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     begun(name);

@@ -9,7 +9,7 @@ import { Volumes } from "../../../agent/vm/storage/volumes.ts";
 import { StopEscalation } from "../../../agent/vm/operations/stop-escalation.ts";
 import type { RunContext } from "../../../agent/vm/operations/work.ts";
 
-/** What works act on, over a libvirt of the test's. */
+/** The dependencies of works, over the test's libvirt. */
 export function workContext(
   calls: ConstructorParameters<typeof Volumes>[0],
   clock: Clock,

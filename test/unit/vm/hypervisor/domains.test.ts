@@ -20,7 +20,7 @@ const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const starts = (called: readonly string[]): number =>
   called.filter((name) => name === "DOMAIN_CREATE_WITH_FLAGS").length;
 
-test("a start whose answer was lost is settled by looking, and not sent again", async () => {
+test("a start with a lost reply is confirmed from the domain state and not repeated", async () => {
   const { calls, called } = answering({
     DOMAIN_CREATE_WITH_FLAGS: [lost()],
     DOMAIN_GET_STATE: [OFF, away(), RUNNING],
@@ -29,7 +29,7 @@ test("a start whose answer was lost is settled by looking, and not sent again", 
   assert.equal(starts(called), 1);
 });
 
-test("a start whose answer was lost, and that had no effect, says so", async () => {
+test("a start with a lost reply and no effect fails with EFFECT_NOT_OBSERVED", async () => {
   const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [OFF] });
   await assert.rejects(new Domains(calls, sleepingClock()).start(ID), {
     kind: "unavailable",
@@ -38,20 +38,20 @@ test("a start whose answer was lost, and that had no effect, says so", async () 
   assert.equal(starts(called), 1);
 });
 
-test("while libvirt cannot be asked, a lost answer stays an unknown outcome, never a failure", async () => {
+test("a lost reply stays outcome_unknown while libvirt is unavailable", async () => {
   const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [away()] });
   await assert.rejects(new Domains(calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
   assert.equal(starts(called), 1);
 });
 
-test("what libvirt refuses is refused at once", async () => {
+test("a libvirt error fails the call at once", async () => {
   const refusal = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
   const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal] });
   await assert.rejects(new Domains(calls, sleepingClock()).start(ID), refusal);
   assert.deepEqual(called, ["DOMAIN_CREATE_WITH_FLAGS"]);
 });
 
-test("starting what runs already is done; while it is starting up, that is not said yet", async () => {
+test("starting a running domain succeeds; a domain that only starts up does not confirm a start", async () => {
   const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is already running");
   const running = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal], DOMAIN_GET_STATE: [RUNNING] });
   await new Domains(running.calls, sleepingClock()).start(ID);
@@ -61,7 +61,7 @@ test("starting what runs already is done; while it is starting up, that is not s
   await assert.rejects(new Domains(late.calls, sleepingClock()).start(ID), { reason: "EFFECT_NOT_OBSERVED" });
 });
 
-test("a start that a new libvirtd ends half-made is not one, though it is seen shutting down", async () => {
+test("a start that a restarted libvirtd aborts is not confirmed while the domain shuts down", async () => {
   const ended = answering({
     DOMAIN_CREATE_WITH_FLAGS: [lost()],
     DOMAIN_GET_STATE: [STARTING, STOPPING, OFF],
@@ -69,12 +69,12 @@ test("a start that a new libvirtd ends half-made is not one, though it is seen s
   await assert.rejects(new Domains(ended.calls, sleepingClock()).start(ID), {
     reason: "EFFECT_NOT_OBSERVED",
   });
-  const asked = answering({ DOMAIN_GET_STATE: [STOPPING, OFF], DOMAIN_GET_METADATA: [gone()] });
-  const settled = await new Domains(asked.calls, sleepingClock()).settledState(ID);
+  const requested = answering({ DOMAIN_GET_STATE: [STOPPING, OFF], DOMAIN_GET_METADATA: [gone()] });
+  const settled = await new Domains(requested.calls, sleepingClock()).settledState(ID);
   assert.equal(settled?.state, "stopped");
 });
 
-test("a late answer is the truth, whatever was seen meanwhile", async () => {
+test("a late reply decides the outcome, whatever state was observed before it", async () => {
   const give = (reply: LateReply): OutcomeUnknown =>
     new OutcomeUnknown("DOMAIN_CREATE_WITH_FLAGS", away(), Promise.resolve(reply));
   const done = answering({ DOMAIN_CREATE_WITH_FLAGS: [give({ kind: "done" })], DOMAIN_GET_STATE: [OFF] });
@@ -87,7 +87,7 @@ test("a late answer is the truth, whatever was seen meanwhile", async () => {
   await assert.rejects(new Domains(refused.calls, sleepingClock()).start(ID), error);
 });
 
-test("while an answer may still come, or the call stands in libvirt's queue, nothing is said not to have happened", async () => {
+test("an outcome stays unknown while a reply is pending or the call waits in libvirt's queue", async () => {
   const pending = new OutcomeUnknown("DOMAIN_CREATE_WITH_FLAGS", away(), new Promise(() => undefined));
   const waiting = answering({ DOMAIN_CREATE_WITH_FLAGS: [pending], DOMAIN_GET_STATE: [OFF] });
   await assert.rejects(new Domains(waiting.calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
@@ -99,7 +99,7 @@ test("while an answer may still come, or the call stands in libvirt's queue, not
   await assert.rejects(new Domains(queued.calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
 });
 
-test("what may be done twice and had no effect is done again", async () => {
+test("a repeatable call with a lost reply and no effect is sent again", async () => {
   const { calls, called } = answering({
     DOMAIN_DESTROY_FLAGS: [lost(), {}],
     DOMAIN_GET_STATE: [RUNNING],
@@ -108,7 +108,7 @@ test("what may be done twice and had no effect is done again", async () => {
   assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 2);
 });
 
-test("an undefine or destroy whose answer was lost is not repeated on what came under the id since", async () => {
+test("an undefine or destroy with a lost reply is not repeated on a newer domain with the same id", async () => {
   const { calls, called } = answering({
     DOMAIN_UNDEFINE_FLAGS: [lost(), {}],
     DOMAIN_DESTROY_FLAGS: [lost(), {}],
@@ -121,7 +121,7 @@ test("an undefine or destroy whose answer was lost is not repeated on what came 
   assert.deepEqual(changes, ["DOMAIN_UNDEFINE_FLAGS", "DOMAIN_DESTROY_FLAGS"]);
 });
 
-test("a destroy whose answer was lost is not repeated once it is no longer wanted", async () => {
+test("a destroy with a lost reply is not repeated after it is cancelled", async () => {
   const { calls, called } = answering({ DOMAIN_DESTROY_FLAGS: [lost(), {}], DOMAIN_GET_STATE: [RUNNING] });
   const unwanted = new SocleError("timeout", "GUEST_DID_NOT_STOP", "it runs on");
   let tries = 0;
@@ -132,7 +132,7 @@ test("a destroy whose answer was lost is not repeated once it is no longer wante
   assert.equal(called.filter((name) => name === "DOMAIN_DESTROY_FLAGS").length, 1);
 });
 
-test("pulling the plug of a VM that is off, or gone, is done", async () => {
+test("destroying a domain that is off or undefined succeeds", async () => {
   const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is not running");
   const off = answering({ DOMAIN_DESTROY_FLAGS: [refusal], DOMAIN_GET_STATE: [OFF] });
   await new Domains(off.calls, sleepingClock()).destroy(ID);
@@ -141,14 +141,14 @@ test("pulling the plug of a VM that is off, or gone, is done", async () => {
   await assert.rejects(new Domains(running.calls, sleepingClock()).destroy(ID), refusal);
 });
 
-test("no domain is an answer, no libvirt is not", async () => {
+test("a missing domain is a result, an unavailable libvirt is an error", async () => {
   const domains = (answer: Error): Domains =>
     new Domains(answering({ DOMAIN_GET_STATE: [answer] }).calls, sleepingClock());
   assert.equal(await domains(gone()).state(ID), undefined);
   await assert.rejects(domains(away()).state(ID), { kind: "unavailable" });
 });
 
-test("libvirt validates one document at a time, also after it refused one", async () => {
+test("libvirt validates one document at a time, also after it rejected one", async () => {
   let atOnce = 0;
   const most: number[] = [];
   const call = async (): Promise<never> => {

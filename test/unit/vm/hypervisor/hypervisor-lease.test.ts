@@ -7,16 +7,16 @@ import { agent, elsewhere, SecretStore } from "../../../support/vm/lease-stage.t
 
 const none = { epoch: 0, resets: 0 };
 
-/** As libvirt answers where its secret daemon is not there. */
+/** The error of a libvirt without a secret daemon. */
 const noSecrets = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no socket of virtsecretd", {
   details: { metadata: { libvirtCode: "38" } },
 });
 
-test("of two agents one changes things; the other is told by whom it is refused, and follows a stop at once", async (t) => {
+test("one of two agents gets the lease; the other reports the holder, and takes over at once after a stop", async (t) => {
   const store = new SecretStore();
   const first = agent(t, store, { state: "a" });
   const second = agent(t, store, { state: "b" });
-  assert.equal(first.reason(), "LIBVIRT_UNAVAILABLE", "before libvirt was asked nothing is changed");
+  assert.equal(first.reason(), "LIBVIRT_UNAVAILABLE", "no change is permitted before libvirt has answered");
   await first.start();
   assert.equal(first.reason(), undefined);
   await second.start();
@@ -26,14 +26,14 @@ test("of two agents one changes things; the other is told by whom it is refused,
     /pid \d+ .*state directory \/state\/a: .*secret-undefine/,
   );
   await second.pass(600_000);
-  assert.equal(second.reason(), "HYPERVISOR_IN_USE", "a living holder is never followed, silent or not");
+  assert.equal(second.reason(), "HYPERVISOR_IN_USE", "a living holder keeps the lease, silent or not");
   await first.stop();
   await second.pass(3000);
   assert.equal(second.reason(), undefined);
   assert.equal(second.lease.failure, undefined);
 });
 
-test("a holder that ended is followed at once where that can be seen; its epoch is never undercut", async (t) => {
+test("a holder whose process is known to have ended is succeeded at once; the next epoch is never lower", async (t) => {
   const own = await processIdentity();
   for (const [what, process] of [
     ["another boot", { ...own, bootId: "00000000-0000-0000-0000-000000000000" }],
@@ -61,12 +61,12 @@ test("a holder that ended is followed at once where that can be seen; its epoch 
       const later = agent(t, store, { state, epoch: 8 });
       store.moveHolder({ process });
       await later.start();
-      assert.equal(later.seen[0]?.isAhead, false, "an epoch that went up as it does");
+      assert.equal(later.seen[0]?.isAhead, false, "a normal increase of the epoch");
     }
   }
 });
 
-test("in another PID namespace: with the same state after a minute of silence, with another by a person's word", async (t) => {
+test("a lease from another PID namespace passes after a minute of silence to the same state, else only by hand", async (t) => {
   const own = await processIdentity();
   const hidden = { process: { ...own, ...elsewhere } };
   for (const state of ["a", "b"]) {
@@ -80,7 +80,7 @@ test("in another PID namespace: with the same state after a minute of silence, w
     await next.pass(30_000);
     store.moveHolder({ ...hidden, beat: 99 });
     await next.pass(45_000);
-    assert.equal(next.reason(), "HYPERVISOR_IN_USE", "it beat meanwhile");
+    assert.equal(next.reason(), "HYPERVISOR_IN_USE", "the holder renewed the lease meanwhile");
     await next.pass(30_000);
     if (state === "b") {
       assert.equal(next.reason(), "HYPERVISOR_IN_USE");
@@ -92,14 +92,14 @@ test("in another PID namespace: with the same state after a minute of silence, w
       assert.equal(
         next.seen[0]?.isBeforeThisRun,
         false,
-        "it may have decided since what the next does not know",
+        "the holder may have made decisions that its successor does not know",
       );
     await holder.pass(3000);
-    assert.equal(holder.reason(), "HYPERVISOR_IN_USE", "the holder before changes nothing any more");
+    assert.equal(holder.reason(), "HYPERVISOR_IN_USE", "the previous holder makes no more changes");
   }
 });
 
-test("a lease that is removed under its holder is taken again, and one that is not known is left alone", async (t) => {
+test("a holder writes its removed lease again, and leaves a lease of an unknown format alone", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
@@ -112,7 +112,7 @@ test("a lease that is removed under its holder is taken again, and one that is n
   assert.match(next.lease.failure?.message ?? "", /an agent of another version/);
 });
 
-test("without secrets in libvirt nothing is held, and changes go on", async (t) => {
+test("without secrets in libvirt there is no lease, and changes are permitted", async (t) => {
   const store = new SecretStore();
   store.isSupported = false;
   const only = agent(t, store, { state: "a" });
@@ -120,7 +120,7 @@ test("without secrets in libvirt nothing is held, and changes go on", async (t) 
   assert.equal(only.reason(), undefined);
 });
 
-test("an error of libvirt's does not let in whom another keeps out; the lease is asked for until it is had", async (t) => {
+test("a libvirt error does not admit a second agent; agents retry until the lease is readable", async (t) => {
   const internal = new SocleError("internal", "LIBVIRT_INTERNAL", "cannot read the secrets");
   const store = new SecretStore();
   const first = agent(t, store, { state: "a" });
@@ -130,7 +130,7 @@ test("an error of libvirt's does not let in whom another keeps out; the lease is
   store.failure = internal;
   await Promise.all([first.pass(3000), second.pass(3000)]);
   assert.equal(second.reason(), "HYPERVISOR_IN_USE");
-  assert.equal(first.reason(), undefined, "the holder goes on");
+  assert.equal(first.reason(), undefined, "the holder keeps its permission");
   store.failure = undefined;
   await first.stop();
   await second.pass(3000);
@@ -148,16 +148,16 @@ test("an error of libvirt's does not let in whom another keeps out; the lease is
   assert.deepEqual([one.reason(), other.reason()], [undefined, "HYPERVISOR_IN_USE"]);
 });
 
-test("an older copy of the state is known by the watermark in the lease, within one epoch of the agent too", async (t) => {
+test("the watermark in the lease reveals an older copy of the state, also within one agent epoch", async (t) => {
   const own = await processIdentity();
   const ended = { process: { ...own, start: "1" } };
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a", epoch: 7, mark: 3 });
   await holder.start();
   await holder.mark.raise();
-  assert.equal(store.lease()["watermark"], 4, "raised before what an older copy must not do again");
+  assert.equal(store.lease()["watermark"], 4, "raised before a decision that an older copy must not repeat");
   await holder.pass(15_000);
-  assert.equal(store.lease()["watermark"], 5, "and with each beat");
+  assert.equal(store.lease()["watermark"], 5, "raised with each renewal");
   for (const [what, options, isAhead] of [
     ["the state as it was left", { state: "a", epoch: 8, mark: 5 }, false],
     ["a raise that did not reach the lease any more", { state: "a", epoch: 8, mark: 6 }, false],
@@ -174,7 +174,7 @@ test("an older copy of the state is known by the watermark in the lease, within 
   }
 });
 
-test("a lease of an agent without watermarks and control epochs is read, and stands against none", async (t) => {
+test("a lease without watermark and control epoch is read, and no state counts as older", async (t) => {
   const store = new SecretStore();
   await agent(t, store, { state: "a", epoch: 7 }).start();
   const own = await processIdentity();
@@ -194,7 +194,7 @@ test("a lease of an agent without watermarks and control epochs is read, and sta
   assert.deepEqual(next.seen, [expected]);
 });
 
-test("the control epoch is in the lease with each write of it, and its next holder gets it", async (t) => {
+test("each write of the lease carries the control epoch, and the next holder receives it", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a", epoch: 7, fence: { epoch: 3, resets: 1 } });
   await holder.start();
@@ -206,9 +206,9 @@ test("the control epoch is in the lease with each write of it, and its next hold
   holder.setFence({ epoch: 2, resets: 2 });
   store.refusals = 2;
   await holder.mark.raise();
-  assert.deepEqual(written(), [9, 1], "libvirt did not take it");
+  assert.deepEqual(written(), [9, 1], "libvirt refused the write");
   await holder.pass(6000);
-  assert.deepEqual(written(), [2, 2], "a look notices that the lease has another");
+  assert.deepEqual(written(), [2, 2], "the next check finds another value in the lease");
   const own = await processIdentity();
   store.moveHolder({ process: { ...own, start: "1" } });
   for (const state of ["a", "b"]) {
@@ -219,7 +219,7 @@ test("the control epoch is in the lease with each write of it, and its next hold
   }
 });
 
-test("where it cannot be written down what the holder before did, the lease stays with it, and nothing is changed", async (t) => {
+test("an agent that cannot store the previous holder's decisions neither takes the lease nor permits changes", async (t) => {
   const store = new SecretStore();
   await agent(t, store, { state: "a", epoch: 7, mark: 5 }).start();
   const own = await processIdentity();
@@ -231,7 +231,7 @@ test("where it cannot be written down what the holder before did, the lease stay
   assert.equal(store.uuid, uuid);
 });
 
-test("a mark in the lease that is lower than the state's is written again", async (t) => {
+test("a watermark in the lease that is lower than the state's is written again", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
@@ -241,19 +241,19 @@ test("a mark in the lease that is lower than the state's is written again", asyn
   assert.equal(store.lease()["watermark"], holder.mark.value);
 });
 
-test("whoever raises the mark of a lease that another agent has by now changes nothing any more", async (t) => {
+test("raising the watermark of a lease that another agent has taken ends all changes", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
   store.xml = undefined;
   await agent(t, store, { state: "b" }).start();
-  assert.equal(holder.reason(), undefined, "it has not looked yet");
+  assert.equal(holder.reason(), undefined, "the lease has not been checked yet");
   await holder.mark.raise();
   assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
   assert.equal(store.lease()["stateId"], "b");
 });
 
-test("a change of the lease by others is looked at once", async (t) => {
+test("a secret event from libvirt triggers a check of the lease at once", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
@@ -261,30 +261,30 @@ test("a change of the lease by others is looked at once", async (t) => {
   const other = agent(t, store, { state: "b" });
   await other.start();
   const secret = { uuid: store.uuid, usageType: 4, usageId: "socle-agent-lease" };
-  await holder.looked(() => store.events.publish({ kind: "secret", secret, event: "defined" }));
+  await holder.checkedAfter(() => store.events.publish({ kind: "secret", secret, event: "defined" }));
   assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
 });
 
-test("a mark that libvirt refuses to write stops no deletion; a libvirt that does not answer does", async (t) => {
+test("a deletion goes on when libvirt refuses the watermark, and fails when libvirt does not answer", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
   store.refusals = 1;
   assert.equal(await holder.mark.raise(), true);
-  assert.equal(store.lease()["watermark"], 1, "once more is enough");
+  assert.equal(store.lease()["watermark"], 1, "one retry is enough");
   store.refusals = 9;
   assert.equal(await holder.mark.raise(), false);
   assert.equal(store.lease()["watermark"], 1);
   store.refusals = 0;
   store.failure = noSecrets;
-  assert.equal(await holder.mark.raise(), false, "nor does one that answers errors to whatever is asked");
+  assert.equal(await holder.mark.raise(), false, "errors on every call do not stop it either");
   store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   await assert.rejects(holder.mark.raise(), { reason: "LIBVIRT_DISCONNECTED" });
   store.failure = undefined;
   assert.equal(holder.reason(), undefined);
 });
 
-test("an older copy of the state changes nothing while libvirt answers with errors", async (t) => {
+test("an older copy of the state makes no changes while libvirt answers with errors", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a", epoch: 3, mark: 5 });
   await holder.start();
@@ -303,7 +303,7 @@ test("an older copy of the state changes nothing while libvirt answers with erro
   assert.deepEqual([copy.reason(), copy.lease.failure, copy.seen[0]?.isAhead], [undefined, undefined, true]);
 });
 
-test("why changes are refused is why they are refused now", async (t) => {
+test("the reason for refused changes is the current one", async (t) => {
   const store = new SecretStore();
   const first = agent(t, store, { state: "a" });
   await first.start();
@@ -318,11 +318,11 @@ test("why changes are refused is why they are refused now", async (t) => {
   assert.deepEqual(
     [second.reason(), second.lease.failure],
     [undefined, undefined],
-    "it has no secrets after all",
+    "libvirt has no secrets after all",
   );
 });
 
-test("a lease is looked at also while the watermark cannot be raised", async (t) => {
+test("the lease is checked also while the watermark cannot be raised", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
@@ -333,7 +333,7 @@ test("a lease is looked at also while the watermark cannot be raised", async (t)
   assert.equal(holder.reason(), "HYPERVISOR_IN_USE");
 });
 
-test("an operation waits seconds for the lease, also behind a look that hangs", async (t) => {
+test("an operation waits seconds for the lease, also behind a check that hangs", async (t) => {
   const store = new SecretStore();
   const holder = agent(t, store, { state: "a" });
   await holder.start();
@@ -345,10 +345,10 @@ test("an operation waits seconds for the lease, also behind a look that hangs", 
   await settled();
   holder.advance(5000);
   await answer;
-  assert.equal(holder.reason(), undefined, "it holds the lease still");
+  assert.equal(holder.reason(), undefined, "it still holds the lease");
 });
 
-test("a change that is permitted at once after a takeover raises the mark, while the takeover still ends", async (t) => {
+test("a change permitted during a takeover raises the watermark before the takeover has ended", async (t) => {
   const store = new SecretStore();
   await agent(t, store, { state: "a" }).start();
   store.moveHolder({ process: { ...(await processIdentity()), start: "1" } });
@@ -368,20 +368,24 @@ test("a change that is permitted at once after a takeover raises the mark, while
   assert.equal(store.lease()["released"], true);
 });
 
-/** All that can happen by now has happened. */
+/** Runs the event loop until all pending work is done. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
 }
 
-test("libvirt is asked at once when it can be", async (t) => {
+test("the lease is taken as soon as libvirt is connected", async (t) => {
   const store = new SecretStore();
   store.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd is not there");
   const only = agent(t, store, { state: "a" });
   await only.start();
   assert.equal(only.reason(), "LIBVIRT_UNAVAILABLE");
-  await assert.rejects(only.mark.raise(), { reason: "LIBVIRT_UNAVAILABLE" }, "no lease has the mark yet");
+  await assert.rejects(
+    only.mark.raise(),
+    { reason: "LIBVIRT_UNAVAILABLE" },
+    "no lease carries the watermark yet",
+  );
   store.failure = undefined;
-  await only.looked(() => store.changes.publish({ kind: "connected" }));
+  await only.checkedAfter(() => store.changes.publish({ kind: "connected" }));
   assert.equal(only.reason(), undefined);
   await only.mark.raise();
 });

@@ -8,7 +8,7 @@ import { vm as anyVm } from "../../../support/api/fakes.ts";
 const vm = (changes: Partial<Vm>): Vm => anyVm("a", { name: "web", accelerator: "kvm", ...changes });
 const stoppedByKvm = vm({ state: "paused", stateReason: "INTERNAL_ERROR" });
 
-/** A witness with a clock that the test moves. */
+/** A witness on a clock that the test advances. */
 function rig(): { witness: KvmWitness; verdicts: string[]; pass: (ms: number) => void } {
   let nowMs = 0;
   const verdicts: string[] = [];
@@ -24,7 +24,7 @@ function rig(): { witness: KvmWitness; verdicts: string[]; pass: (ms: number) =>
   return { witness, verdicts, pass: (ms) => (nowMs += ms) };
 }
 
-test("a KVM guest that is stopped by an internal error soon after its start is a proof, once", () => {
+test("an internal error soon after a guest's start proves a KVM failure, once", () => {
   const { witness, verdicts, pass } = rig();
   witness.started("a");
   pass(5000);
@@ -35,7 +35,7 @@ test("a KVM guest that is stopped by an internal error soon after its start is a
   ]);
 });
 
-test("what proves nothing about KVM is not reported", () => {
+test("errors that prove nothing about KVM are not reported", () => {
   for (const seen of [
     vm({ state: "paused", stateReason: "USER" }),
     vm({ state: "paused", stateReason: "IO_ERROR" }),
@@ -57,7 +57,7 @@ test("what proves nothing about KVM is not reported", () => {
   assert.deepEqual([...late.verdicts, ...unseen.verdicts], []);
 });
 
-test("a KVM guest that runs on shows that KVM works, as long as it runs; once as one that was started", () => {
+test("a running KVM guest proves that KVM works while it runs, and reports one success per start", () => {
   const { witness, verdicts, pass } = rig();
   const vms = { all: () => [vm({})] };
   witness.started("a");
@@ -73,7 +73,7 @@ test("a KVM guest that runs on shows that KVM works, as long as it runs; once as
   assert.equal(verdicts.length, 2);
 });
 
-test("one guest that KVM stops says nothing of a host where another runs well, whoever started that one", () => {
+test("one guest that KVM stops proves no failure while another guest runs on the host", () => {
   const others = [vm({ id: "b" }), vm({ id: "c" })];
   const { witness, verdicts, pass } = rig();
   witness.sampled({ all: () => others });
@@ -83,7 +83,7 @@ test("one guest that KVM stops says nothing of a host where another runs well, w
   pass(3600);
   witness.saw(stoppedByKvm);
   assert.deepEqual(verdicts, ["2 run"]);
-  // Neither runs any more: nobody vouches now.
+  // Neither guest runs any more, so neither proves that KVM works.
   witness.saw(vm({ id: "b", state: "stopped" }));
   witness.started("c");
   witness.started("a");

@@ -7,7 +7,7 @@ import * as libvirt from "../../../../agent/libvirt/index.ts";
 import { buildSecret } from "../../../../agent/libvirt/xml/index.ts";
 import { agent, elsewhere, SecretStore } from "../../../support/vm/lease-stage.ts";
 
-test("of two that follow at the same time one gets it", async (t) => {
+test("one of two agents that take over at the same time gets the lease", async (t) => {
   const own = await processIdentity();
   const store = new SecretStore();
   await agent(t, store, { state: "a" }).start();
@@ -19,7 +19,7 @@ test("of two that follow at the same time one gets it", async (t) => {
   assert.deepEqual(both.map(({ reason }) => reason()).sort(), ["HYPERVISOR_IN_USE", undefined]);
 });
 
-test("where libvirt refuses the lease of an agent that follows, the mark of the one before is kept, and nothing is changed", async (t) => {
+test("when libvirt refuses a successor's lease, the previous watermark stays and no change is permitted", async (t) => {
   const own = await processIdentity();
   const store = new SecretStore();
   for (const usage of ["socle-agent-lease", "socle-agent-lease-succession"])
@@ -40,7 +40,7 @@ test("where libvirt refuses the lease of an agent that follows, the mark of the 
     }
 });
 
-test("of two copies of a state that follow it at the same time one gets it", async (t) => {
+test("one of two copies of a state that take over at the same time gets the lease", async (t) => {
   const own = await processIdentity();
   const store = new SecretStore();
   await agent(t, store, { state: "a" }).start();
@@ -54,7 +54,7 @@ test("of two copies of a state that follow it at the same time one gets it", asy
   assert.deepEqual(both.map(({ reason }) => reason()).sort(), ["HYPERVISOR_IN_USE", undefined]);
 });
 
-test("a holder that is started again while another agent takes over from it stays out, or keeps it out", async (t) => {
+test("a holder restarted during a takeover either stays out or stops the takeover", async (t) => {
   const own = await processIdentity();
   for (const heldCall of [libvirt.secretGetXmlDesc, libvirt.secretDefineXml, libvirt.secretUndefine]) {
     const store = new SecretStore();
@@ -85,7 +85,7 @@ test("a holder that is started again while another agent takes over from it stay
   }
 });
 
-test("a succession secret that an ended agent left is removed, and the lease is taken", async (t) => {
+test("a succession secret left by an ended agent is removed, and the lease is taken", async (t) => {
   const own = await processIdentity();
   for (const [process, passMs] of [
     [{ ...own, start: "1" }, 0],
@@ -110,7 +110,7 @@ test("a succession secret that an ended agent left is removed, and the lease is 
   }
 });
 
-test("of two copies of a state that follow it, the one that is overwritten changes nothing any more", async (t) => {
+test("of two copies of a state, the one whose lease is overwritten makes no more changes", async (t) => {
   const own = await processIdentity();
   const store = new SecretStore();
   await agent(t, store, { state: "a" }).start();
@@ -123,7 +123,7 @@ test("of two copies of a state that follow it, the one that is overwritten chang
   assert.deepEqual([one.reason(), other.reason()], ["HYPERVISOR_IN_USE", undefined]);
 });
 
-test("of two agents that take a removed lease at once one gets it, also where one was refused in its place before", async (t) => {
+test("one of two agents that take a removed lease at once gets it, also after an earlier refusal", async (t) => {
   const own = await processIdentity();
   const store = new SecretStore();
   await agent(t, store, { state: "a" }).start();
@@ -138,7 +138,7 @@ test("of two agents that take a removed lease at once one gets it, also where on
   await refused.pass(3000);
   assert.deepEqual([refused.reason(), holder.reason()], ["HYPERVISOR_IN_USE", undefined]);
   store.xml = undefined;
-  // Both find none before one of them writes its own.
+  // Both find no lease before one of them writes its own.
   const waiting: (() => void)[] = [];
   store.before = async (procedure) => {
     if (procedure !== libvirt.secretDefineXml) return;

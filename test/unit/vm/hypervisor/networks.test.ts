@@ -9,7 +9,7 @@ const on = (source: NicSpec["source"]): { nics: NicSpec[] } => ({
   nics: [{ name: "net", source, allowSpoofing: false, allowedAddresses: [] }],
 });
 
-test("a network that is not there, or not active, is named before anything is made", async () => {
+test("a creation on a missing or inactive network fails with its name before any effect", async () => {
   const missing = new SocleError("not_found", "LIBVIRT_NO_NETWORK", "no network with matching name");
   const nowhere = new Networks(answering({ NETWORK_LOOKUP_BY_NAME: [missing] }).calls);
   await assert.rejects(nowhere.check(on({ kind: "network", network: "nonet" })), {

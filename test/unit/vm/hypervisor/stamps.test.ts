@@ -8,7 +8,7 @@ const NEWER = "0193a0c0-0000-7001-8000-000000000001";
 const newer = { operation: NEWER, phase: "complete" } as const;
 const none = (): boolean => false;
 
-test("an interrupted operation is superseded by a newer one that its journal does not know or that has no end", () => {
+test("a newer stamp that the journal does not know or has no end for supersedes an interrupted operation", () => {
   for (const standing of [{ config: newer }, { live: newer }])
     assert.throws(
       () => requireNewest({ operationId: OLDER, hasEnded: none }, standing),
@@ -21,7 +21,7 @@ test("an interrupted operation is superseded by a newer one that its journal doe
     );
 });
 
-test("an operation with a higher id that ended before the interruption had its effect before, and supersedes nothing", () => {
+test("an operation with a higher id that ended before the interruption supersedes nothing", () => {
   const hasEnded = (id: string): boolean => id === NEWER;
   requireNewest({ operationId: OLDER, hasEnded }, { config: newer, live: newer });
   requireNewest({ operationId: NEWER, hasEnded: none }, { config: { operation: OLDER, phase: "complete" } });

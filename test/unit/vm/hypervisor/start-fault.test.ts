@@ -1,4 +1,4 @@
-// The cause of a failed start: the host, or the VM.
+// Whether the host or the VM caused a failed start.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
@@ -21,7 +21,7 @@ const system = (libvirtDomain: string): SocleError =>
   });
 const reason = (kind: SocleError["kind"], why: string): SocleError => new SocleError(kind, why, "no");
 
-test("what a tenant boots is the VM's fault, what the host lacks the host's, and the rest is unclear", () => {
+test("start errors are attributed to the VM, to the host, or to neither", () => {
   for (const [fault, error] of [
     ["vm", qemu("qemu-system-x86_64: could not load kernel '/pool/vmlinuz': Invalid argument")],
     ["vm", qemu("qemu: linux kernel too old to load a ram disk")],
@@ -41,7 +41,7 @@ test("what a tenant boots is the VM's fault, what the host lacks the host's, and
     assert.equal(startFaultOf(error), fault, error.message);
 });
 
-test("a failed start is reported with its tenant and what it boots, and not where it is the VM's own fault", async () => {
+test("a failed start is reported with its tenant and boot image, unless the VM caused it", async () => {
   const spec = checkSpec(
     {
       ...{ name: "x", id: ID, tenant: "evil", vcpus: 1, memoryBytes: 2 ** 25 },
@@ -57,7 +57,7 @@ test("a failed start is reported with its tenant and what it boots, and not wher
     });
     const domains = new Domains(calls, sleepingClock(), {
       reportStartFailure: ({ why: _, ...failure }) => void reported.push(failure),
-      reportStartSuccess: () => assert.fail("it failed"),
+      reportStartSuccess: () => assert.fail("the start failed"),
     });
     await assert.rejects(domains.start(ID, culpritOf(spec)), error);
   };
@@ -67,7 +67,7 @@ test("a failed start is reported with its tenant and what it boots, and not wher
   assert.deepEqual(reported, [{ vmId: ID, tenant: "evil", image: "images/vmlinuz", fault: "unclear" }]);
 });
 
-test("VMs that boot the same image are known to, and an empty disk is nobody else's", () => {
+test("VMs with the same boot image are found, and an empty disk counts for its VM only", () => {
   const imageOf = (source: object): string =>
     culpritOf(
       checkSpec(

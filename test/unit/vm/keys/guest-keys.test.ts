@@ -9,7 +9,7 @@ import type { KeyWrap } from "../../../../agent/vm/keys/key-wrap.ts";
 const VM = "6f1c2f1e-0000-4000-8000-000000000001";
 const OTHER = "6f1c2f1e-0000-4000-8000-000000000002";
 
-test("all secrets of a VM whose parts are not known are removed, and no other one", async () => {
+test("removing the secrets of a VM with unknown parts removes all of them and no other secret", async () => {
   const secretOf = (vm: string, part: string, uuid = secretUuid(vm, part)): [string, string] => [
     uuid,
     `Socle: ${part} of VM ${vm}`,
@@ -20,7 +20,7 @@ test("all secrets of a VM whose parts are not known are removed, and no other on
     secretOf(VM, "tpm"),
     secretOf(OTHER, "tpm"),
     secretOf(VM, "disk/posed", stranger),
-    ["22222222-2222-4222-8222-222222222222", "somebody's"] as [string, string],
+    ["22222222-2222-4222-8222-222222222222", "another client's"] as [string, string],
   ]);
   const call = ({ name }: { name: string }, args: { uuid?: string; secret?: { uuid: string } }): unknown => {
     const uuid = args.uuid ?? args.secret?.uuid ?? "";
@@ -31,12 +31,12 @@ test("all secrets of a VM whose parts are not known are removed, and no other on
     return name === "CONNECT_LIST_ALL_SECRETS" ? { secrets: all } : { secret: { uuid } };
   };
   const libvirt = {
-    call: (...asked: [never, never]) => Promise.resolve().then(() => call(...asked)),
+    call: (...requested: [never, never]) => Promise.resolve().then(() => call(...requested)),
   } as unknown as LibvirtCalls;
   await new GuestKeys(libvirt, systemClock, undefined as unknown as KeyWrap).forgetAll(VM);
   assert.deepEqual([...secrets.values()].sort(), [
     `Socle: disk/posed of VM ${VM}`,
     `Socle: tpm of VM ${OTHER}`,
-    "somebody's",
+    "another client's",
   ]);
 });

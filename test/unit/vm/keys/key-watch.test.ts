@@ -13,7 +13,7 @@ import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { eventually } from "../../../support/wait.ts";
 import { folder } from "../../../support/state/folder.ts";
 
-test("guests whose volume key is lost or replaced are reported before they are started, until it is back", async (context) => {
+test("guests with a lost or replaced volume key are reported before their start, until the key is back", async (context) => {
   const file = join(await folder(context), "key");
   await writeFile(file, randomBytes(32), { mode: 0o600 });
   const wrap = new KeyWrap({ file, environment: {} });

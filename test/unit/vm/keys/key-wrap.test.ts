@@ -26,7 +26,7 @@ suite("sealing under the volume key", () => {
       return true;
     });
 
-  test("what was sealed is had again, also by the key as systemd's credential; never the same twice", async () => {
+  test("a sealed secret opens again, also with the key as a systemd credential; each sealing differs", async () => {
     const sealed = await wrap.wrap("open sesame", "a door");
     const credential = new KeyWrap({ file: null, environment: { CREDENTIALS_DIRECTORY: directory } });
     assert.equal(await credential.unwrap(sealed, "a door"), "open sesame");
@@ -34,7 +34,7 @@ suite("sealing under the volume key", () => {
     assert.notEqual(await wrap.wrap("open sesame", "a door"), sealed);
   });
 
-  test("for another purpose, or changed anywhere, it opens nothing", async () => {
+  test("a sealed secret does not open for another purpose or after any change", async () => {
     const sealed = await wrap.wrap("open sesame", "vm 1 disk/a");
     await refused(() => wrap.unwrap(sealed, "vm 2 disk/a"), "WRAPPED_KEY_DAMAGED", /vm 2 disk\/a/);
     const at = sealed.lastIndexOf(".") + 1;
@@ -51,7 +51,7 @@ suite("sealing under the volume key", () => {
       await refused(() => wrap.unwrap(text, "vm 1 disk/a"), "WRAPPED_KEY_DAMAGED", /./);
   });
 
-  test("another key is told from a damaged one, by the ids of both", async () => {
+  test("a wrong key and damaged data give different errors, with both key ids", async () => {
     const sealed = await wrap.wrap("open sesame", "a door");
     const path = join(directory, "other");
     await writeFile(path, randomBytes(32), { mode: 0o600 });
@@ -60,7 +60,7 @@ suite("sealing under the volume key", () => {
     await refused(() => other.unwrap(sealed, "a door"), "VOLUME_KEY_OTHER", new RegExp(id));
   });
 
-  test("a key that is missing, open to others or of another length is refused with what to do", async () => {
+  test("a key that is missing, readable by others or of wrong length is refused with a remedy", async () => {
     const nowhere = new KeyWrap({ file: null, environment: {} });
     await refused(
       () => nowhere.check(),

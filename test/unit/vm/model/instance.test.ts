@@ -38,7 +38,7 @@ const xmlOf = (more: { instance?: string; operationId?: string; createdAtMs?: nu
 const read = (xml: string, state: Vm["state"] = "running"): Vm =>
   vmFromDomain(parseDomain(xml), { state, stateReason: "BOOTED", observedAtMs: 1 });
 
-test("a domain keeps its VM's instance and the operation that made it", () => {
+test("a domain keeps its VM's instance and the operation that created it", () => {
   const vm = read(xmlOf({ instance: INSTANCE, operationId: OPERATION }));
   assert.equal(vm.managed, true);
   assert.equal(vm.instance, INSTANCE);
@@ -46,25 +46,25 @@ test("a domain keeps its VM's instance and the operation that made it", () => {
   assert.equal(parseDomain(xmlOf({ operationId: OPERATION })).metadata?.foreign, undefined);
 });
 
-test("a VM of version 0.1.0 has an instance that its metadata gives, another one for each creation", () => {
+test("a VM of version 0.1.0 gets its instance from its metadata, a different one per creation", () => {
   const old = read(xmlOf({})).instance;
   assert.match(old ?? "", /^[\da-f]{8}-[\da-f]{4}-8[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
-  assert.equal(read(xmlOf({})).instance, old, "it is the same at each reading");
+  assert.equal(read(xmlOf({})).instance, old, "each reading gives the same instance");
   assert.notEqual(read(xmlOf({ createdAtMs: 1_700_000_000_001 })).instance, old);
 });
 
-test("an instance that is no UUID does not count as one", () => {
+test("an instance that is not a UUID is ignored", () => {
   const broken = xmlOf({ instance: INSTANCE }).replace(INSTANCE, "'../etc");
   assert.equal(read(broken).instance, read(xmlOf({})).instance);
 });
 
-test("the etag covers the instance, and not the operations that had an effect", () => {
+test("the etag covers the instance, but not the operations that had an effect", () => {
   const vm = read(xmlOf({ instance: INSTANCE }));
   assert.equal(read(xmlOf({ instance: INSTANCE, operationId: OPERATION })).etag, vm.etag);
   assert.notEqual(read(xmlOf({ instance: INSTANCE.replace("a", "b") })).etag, vm.etag);
 });
 
-test("the first part of the etag stays the same over a stop, and differs for another instance", () => {
+test("the first part of the etag survives a stop and differs for another instance", () => {
   const running = read(xmlOf({ instance: INSTANCE })).etag;
   const stopped = read(xmlOf({ instance: INSTANCE }), "stopped").etag;
   assert.notEqual(stopped, running);
@@ -72,7 +72,7 @@ test("the first part of the etag stays the same over a stop, and differs for ano
   assert.ok(!isSameBesideState(read(xmlOf({})).etag, running));
 });
 
-test("a stamp is read as it was written, and none where it is garbled", () => {
+test("a stamp is read as written, and an invalid one is ignored", () => {
   const stamp = { operation: OPERATION, phase: "run" } as const;
   assert.deepEqual(parseStamp(buildStamp(stamp)), stamp);
   assert.equal(parseStamp("<stamp operation='x'/>"), undefined);

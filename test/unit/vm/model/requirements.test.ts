@@ -30,7 +30,7 @@ async function refusal(
   return await requireAbilities(spec, { host, keys }).then(() => undefined, toSocleError);
 }
 
-test("a host is asked for no more than the spec needs", async () => {
+test("a spec requires no more of a host than it needs", async () => {
   assert.equal(await refusal({}, { traits: undefined, key: false }), undefined);
   assert.equal(await refusal({ firmware: "uefi" }, { traits: ["uefi"], key: false }), undefined);
   const all = ["uefi", "secure-boot", "vtpm"];
@@ -38,7 +38,7 @@ test("a host is asked for no more than the spec needs", async () => {
   assert.equal(await refusal(most, { traits: all }), undefined);
 });
 
-test("what it lacks is told by trait and field, with what to do", async () => {
+test("a missing trait is refused with its name, its field and a remedy", async () => {
   for (const [more, trait, field, words] of [
     [{ firmware: "uefi" }, "uefi", "spec.firmware", /ovmf/],
     [{ firmware: "uefi-secure-boot" }, "secure-boot", "spec.firmware", /ovmf/],
@@ -58,13 +58,13 @@ test("what it lacks is told by trait and field, with what to do", async () => {
   });
 });
 
-test("what is not known now is not refused for good", async () => {
+test("an unknown trait is not refused permanently", async () => {
   const error = await refusal({ tpm: true }, { traits: undefined });
   assert.deepEqual([error?.kind, error?.reason], ["unavailable", "CAPACITY_UNKNOWN"]);
   assert.ok((error?.details.retryAfterMs ?? 0) > 0);
 });
 
-test("encrypted memory is had where libvirt proves the very kind, and nowhere else", async () => {
+test("encrypted memory is accepted only where libvirt reports the requested kind", async () => {
   const path = new URL("../../../fixtures/xml/domain-capabilities-confidential.xml", import.meta.url);
   const amd = readFileSync(path, "utf8");
   const intel = amd.replace("<value>sev</value>", "<value>tdx</value>").replace("<value>sev-snp</value>", "");
@@ -78,16 +78,16 @@ test("encrypted memory is had where libvirt proves the very kind, and nowhere el
       cells: [],
       devices: [],
     });
-  const asked = (launchSecurity: string, xml: string): ReturnType<typeof refusal> =>
+  const requested = (launchSecurity: string, xml: string): ReturnType<typeof refusal> =>
     refusal({ firmware: "uefi", launchSecurity }, { traits: traits(xml) });
-  for (const kind of ["sev", "sev-snp"]) assert.equal(await asked(kind, amd), undefined);
-  assert.equal(await asked("tdx", intel), undefined);
+  for (const kind of ["sev", "sev-snp"]) assert.equal(await requested(kind, amd), undefined);
+  assert.equal(await requested("tdx", intel), undefined);
   for (const [kind, xml] of [
     ["tdx", amd],
     ["sev", intel],
     ["sev-snp", intel],
   ] as const) {
-    const error = await asked(kind, xml);
+    const error = await requested(kind, xml);
     assert.deepEqual([error?.reason, error?.details.metadata?.["trait"]], ["HOST_LACKS_TRAIT", kind]);
     assert.ok("spec.launchSecurity" in (error?.details.fields ?? {}));
   }

@@ -12,7 +12,7 @@ const good = {
   disks: [{ name: "root", source: { kind: "new", pool: "default", capacityBytes: 1 << 30 } }],
 };
 
-/** The fields that are refused, with the words. */
+/** The refused fields with their messages. */
 function refused(input: unknown): Readonly<Record<string, string>> {
   try {
     checkSpec(input, policy);
@@ -25,7 +25,7 @@ function refused(input: unknown): Readonly<Record<string, string>> {
   return {};
 }
 
-test("a spec that says only what it must gets its defaults", () => {
+test("a minimal spec gets its defaults", () => {
   assert.deepEqual(checkSpec(good, policy), {
     ...good,
     firmware: "bios",
@@ -38,12 +38,12 @@ test("a spec that says only what it must gets its defaults", () => {
   });
 });
 
-test("the same spec gives the same JSON whatever the order its keys came in", () => {
+test("the order of a spec's keys does not change its JSON", () => {
   const turned = Object.fromEntries(Object.entries(good).reverse());
   assert.equal(JSON.stringify(checkSpec(turned, policy)), JSON.stringify(checkSpec(good, policy)));
 });
 
-test("every wrong field is named, all at once", () => {
+test("the refusal names every wrong field at once", () => {
   const fields = refused({
     ...good,
     vcpus: 0,
@@ -58,7 +58,7 @@ test("every wrong field is named, all at once", () => {
   ]);
 });
 
-test("a device is named once by its address; an alias as often as devices of its kind are wanted", () => {
+test("a device address may occur once, an alias once for each device of its kind", () => {
   const named = (...devices: string[]) => refused({ ...good, placement: { devices } });
   assert.deepEqual(named("a100", "a100", "0000:3b:00.0"), {});
   assert.deepEqual(named("0000:3b:00.0", "0000:3b:00.0"), {
@@ -122,13 +122,13 @@ const places: Readonly<Record<string, (text: string) => unknown>> = {
   "spec.cpuModel": (text) => ({ ...good, cpuMode: "custom", cpuModel: text }),
 };
 for (const [field, place] of Object.entries(places)) {
-  test(`hostile text in ${field} is refused, and the field is named`, () => {
+  test(`hostile text in ${field} is refused with the field's name`, () => {
     for (const text of hostile)
-      assert.ok(field in refused(place(text)), `${JSON.stringify(text)} was let through`);
+      assert.ok(field in refused(place(text)), `${JSON.stringify(text)} was accepted`);
   });
 }
 
-test("a disk whose key libvirt cannot have yet at the host's boot is not started then", () => {
+test("a disk whose key libvirt may lack at boot refuses autostart", () => {
   const source = { kind: "new", pool: "p", capacityBytes: 2 ** 20, encryption: "luks" };
   const sealed = { ...good, disks: [{ name: "root", source }] };
   assert.deepEqual(refused(sealed), {});
@@ -152,7 +152,7 @@ test("control characters are refused where free text is allowed", () => {
   assert.deepEqual(refused({ ...good, labels: { note: "naïve <b> & 'q' \u{1f600}" } }), {});
 });
 
-test("what the host's configuration does not allow is refused", () => {
+test("a spec that the host's configuration does not allow is refused", () => {
   const nic = { name: "n", source: { kind: "bridge", bridge: "br1" }, allowSpoofing: true };
   assert.deepEqual(Object.keys(refused({ ...good, nics: [nic] })), [
     "spec.nics[0].bridge",
@@ -164,7 +164,7 @@ test("what the host's configuration does not allow is refused", () => {
   );
 });
 
-test("parts that do not fit each other are refused", () => {
+test("parts of a spec that contradict each other are refused", () => {
   assert.ok("spec.cpuTopology" in refused({ ...good, cpuTopology: { sockets: 1, cores: 3, threads: 1 } }));
   assert.ok("spec.cpuModel" in refused({ ...good, cpuMode: "custom" }));
   assert.ok("spec.disks" in refused({ ...good, disks: [] }));
@@ -179,7 +179,7 @@ test("an unknown key is refused, not ignored", () => {
   assert.ok("spec" in refused({ ...good, emulator: "/bin/sh" }));
 });
 
-test("no VM is named like another's id, by which that one is found", () => {
+test("a VM name in the form of an id is refused", () => {
   assert.ok("spec.name" in refused({ ...good, name: "6f1c2f1e-0000-4000-8000-000000000001" }));
   assert.ok("spec.name" in refused({ ...good, name: "6F1C2F1E-0000-4000-8000-00000000000A" }));
 });

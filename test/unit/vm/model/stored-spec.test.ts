@@ -8,7 +8,7 @@ import { vmFromDomain } from "../../../../agent/vm/observation/vm-from-domain.ts
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
-/** As 0.1.0 wrote it: defaults filled in, in the order of its schema. */
+/** A spec that 0.1.0 wrote: defaults filled in, in the order of its schema. */
 const stored = {
   name: "web-1",
   id: ID,
@@ -74,13 +74,13 @@ function vmOf({ spec, tenant = "blue", labels, placement, specDigest, epoch = "3
   return vmFromDomain(parseDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
 }
 
-/** As it goes over the wire. */
+/** The same spec on the wire. */
 function onTheWire(vm: Vm): Record<string, unknown> {
   const { GetVm } = loadContract("proto").vms;
   return GetVm.responseDeserialize(GetVm.responseSerialize(vmToProto(vm))) as never;
 }
 
-test("a spec that 0.1.0 wrote is read as it was", () => {
+test("a spec that 0.1.0 wrote is read without a change", () => {
   const placement = JSON.stringify({
     cells: [0],
     strict: false,
@@ -118,14 +118,14 @@ const broken: readonly (readonly [string, Parts, RegExp])[] = [
       ] as const,
   ),
   ["changed after it was stored", { spec: JSON.stringify(stored), specDigest: "00" }, /SHA-256/],
-  ["another tenant beside it", { spec: JSON.stringify(stored), tenant: "red" }, /another tenant/],
-  ["other labels beside it", { spec: JSON.stringify(stored), labels: "" }, /other labels/],
-  ["a placement that is none", { spec: JSON.stringify(stored), placement: `{"cells":"all"}` }, /placement/],
-  ["an epoch that is none", { spec: JSON.stringify(stored), epoch: "soon" }, /placementEpoch/],
+  ["another tenant in the metadata", { spec: JSON.stringify(stored), tenant: "red" }, /another tenant/],
+  ["other labels in the metadata", { spec: JSON.stringify(stored), labels: "" }, /other labels/],
+  ["an invalid placement", { spec: JSON.stringify(stored), placement: `{"cells":"all"}` }, /placement/],
+  ["an invalid epoch", { spec: JSON.stringify(stored), epoch: "soon" }, /placementEpoch/],
 ];
 
 for (const [what, parts, reason] of broken)
-  test(`an unreadable spec (${what}) is shown as such, at libvirt's size and without a tenant`, () => {
+  test(`an unreadable spec (${what}) is reported as unreadable, with libvirt's size and no tenant`, () => {
     const vm = vmOf(parts);
     assert.match(vm.unreadable ?? "", reason);
     const { managed, tenant, labels, spec, vcpus, memoryBytes } = vm;
@@ -137,7 +137,7 @@ for (const [what, parts, reason] of broken)
     assert.equal(onTheWire(vm)["tenant"], "");
   });
 
-test("the reason is one short line, whatever the metadata holds", () => {
+test("the reason for an unreadable spec is one short line, whatever the metadata holds", () => {
   const vm = vmOf({ spec: JSON.stringify({ ...stored, [`\u001b[2J${"x".repeat(5000)}\n`]: 1 }) });
   assert.ok((vm.unreadable ?? "").length <= 203);
   assert.doesNotMatch(vm.unreadable ?? "", /\p{Cc}/u);

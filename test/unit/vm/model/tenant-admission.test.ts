@@ -1,4 +1,4 @@
-// What the callers of one tenant may ask for, and what all of a tenant's VMs may take.
+// What callers of one tenant may request, and what all VMs of a tenant may take.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
@@ -13,7 +13,7 @@ const nic = (more: object = {}) => ({
   nics: [{ name: "net", source: { kind: "network", network: "acme-net" }, ...more }],
 });
 
-/** The error's kind, reason and metadata; "taken" where there is none. */
+/** The error's kind, reason and metadata; "taken" without an error. */
 async function outcome(created: Promise<unknown>): Promise<[string, string?, unknown?]> {
   try {
     await created;
@@ -28,25 +28,25 @@ const reason = async (created: Promise<unknown>): Promise<string> => {
   return why === undefined ? kind : `${kind} ${why}`;
 };
 
-test("a caller of one tenant is denied what the tenant is not allowed, and an unscoped caller is not", async (t) => {
+test("a tenant's caller is denied what its tenant is not allowed; an unscoped caller is not", async (t) => {
   const { create } = await admission(t);
-  const asked: [string, Record<string, unknown>][] = [
+  const requested: [string, Record<string, unknown>][] = [
     ["NETWORK_NOT_ALLOWED", nic()],
     ["NETWORK_NOT_ALLOWED", { nics: [{ name: "net", source: { kind: "bridge", bridge: "br0" } }] }],
     ["DEVICE_NOT_ALLOWED", { placement: { devices: ["gpu"] } }],
     ["HUGE_PAGES_NOT_ALLOWED", { placement: { pageSizeBytes: 2 * 1024 ** 2 } }],
     ["DEDICATED_CPUS_NOT_ALLOWED", { placement: { dedicatedCpus: true } }],
   ];
-  for (const [why, spec] of asked) {
+  for (const [why, spec] of requested) {
     assert.equal(await reason(create(spec, scoped)), `denied ${why}`);
     assert.equal(await reason(create(spec, { ...scoped, validateOnly: true })), `denied ${why}`);
-    // It may fail for want of such a device, but it is not denied.
+    // It may fail because such a device is missing, but it is not denied.
     assert.doesNotMatch(await reason(create(spec)), /^denied/);
   }
   assert.equal(await reason(create({}, scoped)), "taken");
 });
 
-test("a caller of one tenant chooses addresses of its tenant's ranges alone", async (t) => {
+test("a tenant's caller may use only addresses in its tenant's ranges", async (t) => {
   const { create } = await admission(t, {
     permissions: {
       networks: ["acme-net"],
@@ -60,7 +60,7 @@ test("a caller of one tenant chooses addresses of its tenant's ranges alone", as
     { ...own, mac: "52:54:00:01:02:03" },
     { allowedAddresses: ["10.1.0.9", "fd00:1::9", "192.0.2.7"] },
   ];
-  for (const asked of allowed) assert.equal(await reason(create(nic(asked), scoped)), "taken");
+  for (const requested of allowed) assert.equal(await reason(create(nic(requested), scoped)), "taken");
   assert.deepEqual(await outcome(create(nic({ mac: "52:54:00:ab:00:01" }), scoped)), [
     "denied",
     "MAC_NOT_ALLOWED",
@@ -73,19 +73,23 @@ test("a caller of one tenant chooses addresses of its tenant's ranges alone", as
       { tenant: "acme", nic: "net", address },
     ]);
   assert.equal(await reason(create(nic({ allowSpoofing: true }), scoped)), "denied SPOOFING_NOT_ALLOWED");
-  assert.equal(await reason(create(nic(), scoped)), "denied ADDRESS_REQUIRED", "the guest would choose");
+  assert.equal(
+    await reason(create(nic(), scoped)),
+    "denied ADDRESS_REQUIRED",
+    "the guest would choose its address",
+  );
 });
 
-test("a caller of a tenant without addresses has no NIC whose guest would choose one, unless that is allowed", async (t) => {
+test("a tenant without addresses needs learnedAddresses for a NIC whose guest chooses its address", async (t) => {
   const networks = ["acme-net"];
   const { create } = await admission(t, { permissions: { networks } });
   assert.equal(await reason(create(nic(), scoped)), "denied ADDRESS_REQUIRED");
-  assert.equal(await reason(create(nic())), "taken", "an unscoped caller vouches for it");
+  assert.equal(await reason(create(nic())), "taken", "an unscoped caller is trusted with it");
   const learned = await admission(t, { permissions: { networks, learnedAddresses: true } });
   assert.equal(await reason(learned.create(nic(), scoped)), "taken");
 });
 
-test("a MAC address is one NIC's on the host, whoever asks for it, also while its VM is being created", async (t) => {
+test("a MAC address belongs to one NIC on the host, for every caller, also during creation", async (t) => {
   const { create, table } = await admission(t);
   const mac = "52:54:00:00:00:01";
   const mine = { tenant: "acme" };
@@ -107,7 +111,7 @@ test("a MAC address is one NIC's on the host, whoever asks for it, also while it
   assert.equal(await reason(create({ ...nic({ mac: "52:54:00:00:00:04" }), ...mine })), "taken");
 });
 
-test("a filter address is one tenant's on its network, and a caller of another tenant is not shown whose", async (t) => {
+test("a filter address belongs to one tenant per network, and another tenant's caller does not see which", async (t) => {
   const { create } = await admission(t, {
     permissions: { networks: ["acme-net", "other"], addresses: ["10.0.0.0/8", "fd00::/8"] },
   });
@@ -129,8 +133,8 @@ const disk = (capacityBytes: number) => ({
   disks: [{ name: "d", source: { kind: "new", pool: "images", capacityBytes } }],
 });
 
-test("a quota binds the tenant whoever asks, and its refusal names the dimension", async (t) => {
-  for (const [dimension, quota, spec, used, asked] of [
+test("a tenant's quota binds every caller, and its refusal names the dimension", async (t) => {
+  for (const [dimension, quota, spec, used, requested] of [
     ["vms", { vms: 1 }, {}, 1, 1],
     ["vcpus", { vcpus: 4 }, { vcpus: 3 }, 3, 3],
     ["memory", { memoryBytes: 3 * GIB }, { memoryBytes: 2 * GIB }, 2 * GIB, 2 * GIB],
@@ -144,18 +148,18 @@ test("a quota binds the tenant whoever asks, and its refusal names the dimension
       dimension,
       limit: String(limit),
       used: String(used),
-      asked: String(asked),
+      asked: String(requested),
     };
     const refused = ["exhausted", "TENANT_QUOTA_EXCEEDED", metadata];
-    for (const who of [scoped, {}, { validateOnly: true }])
-      assert.deepEqual(await outcome(create(spec, who)), refused, dimension);
+    for (const options of [scoped, {}, { validateOnly: true }])
+      assert.deepEqual(await outcome(create(spec, options)), refused, dimension);
     assert.equal(await reason(create({ ...spec, tenant: "other" })), "taken");
     assert.equal(await reason(create({ ...spec, tenant: "" })), "taken");
     assert.equal(await reason(create({ ...spec, tenant: "" })), "taken", "the provider has no quota");
   }
 });
 
-test("of many creations at once as many are taken as the quota allows", async (t) => {
+test("concurrent creations stop at the tenant's quota", async (t) => {
   const { create, ledger } = await admission(t, { quota: { vms: 5, diskBytes: 3 * GIB } });
   const all = await Promise.all(Array.from({ length: 40 }, () => reason(create(disk(GIB), scoped))));
   assert.equal(all.filter((taken) => taken === "taken").length, 3);
@@ -167,7 +171,7 @@ test("of many creations at once as many are taken as the quota allows", async (t
   });
 });
 
-test("a reservation counts until its VM has taken it over, and then the VM does", async (t) => {
+test("a reservation counts against the quota until its VM has claimed it, then the VM counts", async (t) => {
   const { create, reservations, ledger } = await admission(t, { quota: { vms: 2, diskBytes: GIB } });
   const room = {
     tenant: "acme",
@@ -186,7 +190,7 @@ test("a reservation counts until its VM has taken it over, and then the VM does"
   assert.equal(
     await reason(create(disk(2 * GIB), inItsPlace)),
     "exhausted TENANT_QUOTA_EXCEEDED",
-    "nothing is reserved of disks",
+    "a reservation holds no disks",
   );
   assert.equal(await reason(create(disk(GIB), inItsPlace)), "taken");
   assert.deepEqual(ledger.tenantUse().get("acme"), {
@@ -197,13 +201,13 @@ test("a reservation counts until its VM has taken it over, and then the VM does"
   });
 });
 
-test("a creation that is refused leaves nothing of the quota taken", async (t) => {
+test("a refused creation takes nothing from the quota", async (t) => {
   const { create, ledger } = await admission(t, { quota: { vms: 1 } });
   assert.equal(await reason(create({ memoryBytes: 65 * GIB })), "exhausted NO_CAPACITY");
   assert.deepEqual([...ledger.tenantUse()], []);
 });
 
-test("a tenant's caller does not leave disks behind that its quota would not count", async (t) => {
+test("a tenant's caller may not leave disks behind that its quota would not count", async (t) => {
   const spec = checkSpec(
     { ...disk(GIB), name: "own", id: OWN, tenant: "acme", vcpus: 1, memoryBytes: GIB },
     { bridges: [], allowSpoofing: false },

@@ -46,18 +46,18 @@ const resolved = (
   createdAtMs: Date.UTC(2026, 0, 2),
   ...decided,
 });
-/** Without the white space between elements. */
+/** The document without white space between elements. */
 const xmlOf = (each: ResolvedSpec): string => buildDomain(domainDocument(each)).replaceAll(/>\s+</g, "><");
 
-test("a VM comes back from its domain as it was asked for, though the state directory is lost", () => {
-  const asked = resolved();
-  const vm = vmFromDomain(parseDomain(xmlOf(asked)), {
+test("a VM is restored from its domain when the state directory is lost", () => {
+  const requested = resolved();
+  const vm = vmFromDomain(parseDomain(xmlOf(requested)), {
     state: "stopped",
     stateReason: "UNKNOWN",
     observedAtMs: 5,
   });
   assert.equal(vm.managed, true);
-  assert.deepEqual(vm.spec, asked.spec);
+  assert.deepEqual(vm.spec, requested.spec);
   assert.deepEqual(
     {
       tenant: vm.tenant,
@@ -83,7 +83,7 @@ test("a VM comes back from its domain as it was asked for, though the state dire
   );
 });
 
-test("which volume keys opened a VM is told without what they sealed", () => {
+test("a domain lists the volume keys that opened its VM, without the sealed secrets", () => {
   const keys = { "disk/root": "v1.aaaa.c2VhbGVk", "disk/data": "v1.bbbb.c2VhbGVk", tpm: "v1.aaaa.c2VhbGVk" };
   const vm = vmFromDomain(parseDomain(xmlOf(resolved({}, { keys }))), {
     state: "stopped",
@@ -94,7 +94,7 @@ test("which volume keys opened a VM is told without what they sealed", () => {
   assert.ok(!JSON.stringify(vm).includes("c2VhbGVk"));
 });
 
-test("a NIC is filtered against spoofing unless the spec asks otherwise", () => {
+test("a NIC is filtered against spoofing unless the spec allows spoofing", () => {
   const filtered = xmlOf(resolved());
   assert.match(
     filtered,
@@ -106,7 +106,7 @@ test("a NIC is filtered against spoofing unless the spec asks otherwise", () => 
   assert.doesNotMatch(xmlOf(open), /filterref/);
 });
 
-test("a NIC's address is its own on every host, local, and never a multicast or a tap device's", () => {
+test("a NIC's MAC address is unique to its host, local, and never multicast or a tap device's", () => {
   const macs = Array.from({ length: 200 }, (_, index) => {
     const id = `6f1c2f1e-0000-4000-8000-${String(index).padStart(12, "0")}`;
     return domainDocument(resolved({ id })).devices.interfaces[0]?.mac ?? "";
@@ -121,7 +121,7 @@ test("a NIC's address is its own on every host, local, and never a multicast or 
   assert.equal(domainDocument(resolved()).devices.interfaces[0]?.mac, again);
 });
 
-test("emulated and KVM guests differ in what they must", () => {
+test("documents of emulated and KVM guests differ only where they must", () => {
   assert.match(xmlOf(resolved()), /<domain type=["']kvm["']/);
   assert.match(xmlOf(resolved()), /<cpu mode=["']host-model["']/);
   const emulated = xmlOf(resolved({}, { accelerator: "tcg" }));
@@ -130,7 +130,7 @@ test("emulated and KVM guests differ in what they must", () => {
   assert.match(emulated, /<tb-cache/);
 });
 
-test("the first disk boots, unless a kernel does", () => {
+test("the first disk boots, unless the spec has a kernel", () => {
   assert.match(xmlOf(resolved()), /<boot order=["']1["']/);
   const kernelBoot = { kernel: { pool: "p", volume: "k" }, commandLine: "console=ttyS0 quiet" };
   const booted = xmlOf(resolved({ kernelBoot }, { kernelPath: "/pool/k", initrdPath: "/pool/i" }));
@@ -141,14 +141,14 @@ test("the first disk boots, unless a kernel does", () => {
   );
 });
 
-test("metadata that is another domain's makes a VM unmanaged", () => {
+test("metadata of another domain makes a VM unmanaged", () => {
   const xml = xmlOf(resolved());
   const facts = { state: "running", stateReason: "BOOTED", observedAtMs: 0 } as const;
   const copied = xml.replace(`<uuid>${ID}</uuid>`, "<uuid>6f1c2f1e-0000-4000-8000-0000000000ff</uuid>");
   assert.equal(vmFromDomain(parseDomain(copied), facts).managed, false);
 });
 
-test("every disk that a spec may have gets a device name of its own", () => {
+test("every disk that a spec may have gets a distinct device name", () => {
   const count = 24;
   const many = Array.from({ length: count }, (_, index) => ({
     name: `d${index}`,
@@ -173,7 +173,7 @@ const placed: Placement = {
 };
 const facts = { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 } as const;
 
-test("a VM is bound to what it was given: its CPUs, its cell, its pages, its devices", () => {
+test("a VM is pinned to its CPUs, its NUMA cell, its pages and its devices", () => {
   const xml = xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed }));
   for (const part of [
     "<memoryBacking><hugepages><page size='1048576' unit='KiB'/></hugepages></memoryBacking>",
@@ -185,13 +185,13 @@ test("a VM is bound to what it was given: its CPUs, its cell, its pages, its dev
     assert.ok(xml.replaceAll('"', "'").includes(part), `${part}\nis not in\n${xml}`);
 });
 
-test("where no CPU is left to share, QEMU's own threads run on the vCPUs' and on nobody else's", () => {
+test("without shared CPUs, QEMU's own threads run only on the CPUs of their vCPUs", () => {
   const placement: Placement = { ...unbound, vcpuCpus: [2, 3] };
   const xml = xmlOf(resolved({ placement: { dedicatedCpus: true } }, { placement }));
   assert.match(xml, /<emulatorpin cpuset="2-3"\/>/);
 });
 
-test("what a VM takes of its host is read back from its domain, and from what was decided where that is silent", () => {
+test("a VM's claim is read back from its domain, and from the placement where the domain lacks it", () => {
   const document = parseDomain(xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed })));
   const taken = {
     cells: [1],
@@ -213,11 +213,11 @@ test("what a VM takes of its host is read back from its domain, and from what wa
   const silent = vmWithoutXml({ domain, size, facts, metadata: document.metadata });
   assert.ok(silent !== undefined);
   assert.deepEqual(of(silent), taken);
-  // How large a stranger is that nobody tells of is not known, and not zero.
+  // The size of an unmanaged VM without readings is unknown, not zero.
   assert.equal(vmWithoutXml({ domain, size, facts, metadata: undefined }), undefined);
 });
 
-test("those that share are confined to the CPUs that are shared, QEMU's threads with them", () => {
+test("VMs on shared CPUs and their QEMU threads are confined to the shared CPUs", () => {
   const xml = xmlOf(resolved({}, { placement: { ...unbound, sharedCpus: [0, 1, 8] } }));
   assert.match(xml, /<vcpu placement=['"]static['"] cpuset=['"]0-1,8['"]>2<\/vcpu>/);
   assert.doesNotMatch(xml, /cputune|numatune|hugepages/);
@@ -227,7 +227,7 @@ test("those that share are confined to the CPUs that are shared, QEMU's threads 
   ]);
 });
 
-test("memory that the host may not read is asked for with a policy that forbids debugging", () => {
+test("memory encryption is requested with a policy that forbids debugging", () => {
   const policies = { sev: "0x0003", "sev-snp": "0x30000", tdx: "0x10000000" };
   for (const [launchSecurity, policy] of Object.entries(policies)) {
     const document = domainDocument(resolved({ firmware: "uefi", launchSecurity }));
@@ -238,14 +238,14 @@ test("memory that the host may not read is asked for with a policy that forbids 
   assert.doesNotMatch(buildDomain(domainDocument(resolved())), /launchSecurity|memtune/);
 });
 
-test("a memory limit leaves more than the guest, its page tables and the headroom", () => {
+test("a memory limit leaves room beyond the guest, its page tables and the headroom", () => {
   const GIB = 2 ** 30;
   const document = domainDocument(resolved({ memoryBytes: 64 * GIB }, { memoryHeadroomBytes: GIB }));
   const limit = parseDomain(buildDomain(document)).memoryHardLimitBytes ?? 0;
   assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
 });
 
-test("a TPM is emulated, and its state encrypted by the VM's own secret", () => {
+test("a TPM is emulated, with its state encrypted by the VM's own secret", () => {
   const xml = buildDomain(domainDocument(resolved({ tpm: true })));
   assert.match(
     xml,

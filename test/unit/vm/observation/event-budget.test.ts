@@ -26,7 +26,7 @@ function budgeted(): {
   return { budget, events, pass: (ms) => (nowMs += ms) };
 }
 
-test("a guest that reboots in a loop does not push other VMs' events out of the event log", async (t) => {
+test("a guest that reboots in a loop does not displace other VMs' events from the event log", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-events-"));
   t.after(() => rm(directory, { recursive: true }));
   const log = await EventLog.open({
@@ -45,13 +45,13 @@ test("a guest that reboots in a loop does not push other VMs' events out of the 
   assert.ok(kinds.length < 200, `${kinds.length} events of one VM`);
 });
 
-test("what was dropped is summed up with the VM's newest state, also when the VM went quiet", () => {
+test("dropped events are summed up with the VM's newest state, also when the VM has become quiet", () => {
   const { budget, events, pass } = budgeted();
   for (let count = 0; count < 100; count += 1) budget.publish(rebooted("a"));
   budget.publish({ kind: "vm_state_changed", vmId: "a", vmName: "a", vmState: "paused", reason: "USER" });
   const before = events.length;
   budget.settle();
-  assert.equal(events.length, before, "not before it has recovered");
+  assert.equal(events.length, before, "not before the budget has recovered");
   pass(60_000);
   budget.settle();
   const [summary] = events.slice(before);
@@ -64,10 +64,10 @@ test("what was dropped is summed up with the VM's newest state, also when the VM
     details: { dropped: String(101 - before), last_kind: "vm_state_changed" },
   });
   budget.settle();
-  assert.equal(events.length, before + 1, "once");
+  assert.equal(events.length, before + 1, "one summary");
 });
 
-test("under a flood every event is either there or counted, and other VMs keep theirs", () => {
+test("under a flood every event is logged or counted, and other VMs keep theirs", () => {
   const { budget, events, pass } = budgeted();
   const count = 2000;
   for (let index = 0; index < count; index += 1) {
@@ -86,7 +86,7 @@ test("under a flood every event is either there or counted, and other VMs keep t
   assert.ok(of("flood").length < 150, `${of("flood").length}`);
 });
 
-test("defined and removed are never dropped, and a removed VM's drops are told before", () => {
+test("defined and removed events are never dropped, and a removed VM's drops are reported first", () => {
   const { budget, events } = budgeted();
   for (let count = 0; count < 100; count += 1) budget.publish(rebooted("a"));
   budget.publish({ kind: "vm_removed", vmId: "a", vmName: "a" });

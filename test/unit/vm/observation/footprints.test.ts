@@ -6,60 +6,60 @@ import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { eventually } from "../../../support/wait.ts";
 import { vm } from "../../../support/metrics/fixed-sources.ts";
 
-interface Told {
+interface Published {
   readonly footprints: readonly VmFootprint[];
   readonly complete: boolean;
 }
 
-function follow(t: TestContext, table: VmTable): Told[] {
-  const told: Told[] = [];
+function follow(t: TestContext, table: VmTable): Published[] {
+  const published: Published[] = [];
   const end = new AbortController();
-  const feed = footprintFeed(table, (footprints, complete) => told.push({ footprints, complete }));
+  const feed = footprintFeed(table, (footprints, complete) => published.push({ footprints, complete }));
   const done = feed.run(end.signal, () => undefined);
   t.after(async () => {
     end.abort();
     await done;
   });
-  return told;
+  return published;
 }
 
-test("what a VM takes is the same object as long as nothing of it changed, lost from sight or not", async (t) => {
+test("an unchanged footprint stays the same object, also while its VM is unknown", async (t) => {
   const table = new VmTable();
   table.put(vm(1, { vcpuPins: [[1], [2]] }));
   table.put(vm(2));
   table.completed(1);
-  const told = follow(t, table);
+  const published = follow(t, table);
   table.markUnknown();
-  await eventually(() => told.length === 2);
-  assert.deepEqual([told[0]?.complete, told[1]?.complete], [true, false]);
-  assert.equal(told[1]?.footprints[0], told[0]?.footprints[0]);
+  await eventually(() => published.length === 2);
+  assert.deepEqual([published[0]?.complete, published[1]?.complete], [true, false]);
+  assert.equal(published[1]?.footprints[0], published[0]?.footprints[0]);
   table.put(vm(2, { vcpus: 7 }));
-  await eventually(() => told.length === 3);
-  assert.equal(told[2]?.footprints[0], told[0]?.footprints[0]);
-  assert.equal(told[2]?.footprints[1]?.vcpus, 7);
+  await eventually(() => published.length === 3);
+  assert.equal(published[2]?.footprints[0], published[0]?.footprints[0]);
+  assert.equal(published[2]?.footprints[1]?.vcpus, 7);
 });
 
-test("it is told after a sampling round in which nothing changed, too: what is missed is found missing", async (t) => {
+test("a sampling round without changes publishes too, so that a missing VM is detected", async (t) => {
   const table = new VmTable();
-  const told = follow(t, table);
+  const published = follow(t, table);
   table.sampled({ atMs: 1, atMonotonicMs: 1, durationMs: 1, ok: true });
-  await eventually(() => told.length === 2);
-  assert.equal(told[1]?.footprints, told[0]?.footprints);
+  await eventually(() => published.length === 2);
+  assert.equal(published[1]?.footprints, published[0]?.footprints);
 });
 
-test("an unreadable VM counts for the tenant that it had, or that its metadata names", async (t) => {
+test("an unreadable VM counts for its known tenant, or for the one in its metadata", async (t) => {
   const table = new VmTable();
   const spec = { ...vm(1).spec, disks: [{ source: { kind: "new", capacityBytes: 5 } }] } as unknown as VmSpec;
   const { spec: _spec, ...broken } = vm(1, { tenant: "", unreadable: "spec: it is not JSON", vcpus: 3 });
   table.put(vm(1, { tenant: "acme", spec }));
   table.put({ ...broken, id: vm(2).id, name: "broken-at-first-sight", claimedTenant: "globex" });
-  const told = follow(t, table);
+  const published = follow(t, table);
   const counted = () =>
-    told
+    published
       .at(-1)
       ?.footprints.map(({ tenant, vcpus, diskBytes }) => ({ tenant, vcpus, diskBytes }))
       .toSorted((a, b) => a.tenant.localeCompare(b.tenant));
-  await eventually(() => told.length > 0);
+  await eventually(() => published.length > 0);
   table.put({ ...broken, claimedTenant: "globex", etag: "2" });
   await eventually(() => counted()?.[0]?.vcpus === 3);
   assert.deepEqual(counted(), [

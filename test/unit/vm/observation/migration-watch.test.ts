@@ -19,19 +19,19 @@ function watch(...answers: unknown[]): { migrations: MigrationWatch; left: unkno
   return { migrations: new MigrationWatch({ call } as Pick<Libvirt, "call">), left: answers };
 }
 
-test("who migrates is asked for its progress until it does not migrate any more", async () => {
+test("a migrating VM is polled for its progress until the migration ends", async () => {
   const { migrations, left } = watch(job(DomainJobOperation.MIGRATION_OUT), { type: 0, params: [] }, job(5));
   assert.equal((await migrations.progress(new Set(), signal)).size, 0);
-  assert.equal(left.length, 3, "nobody migrates: nobody is asked");
+  assert.equal(left.length, 3, "no VM migrates, so no VM is polled");
   migrations.began(dom);
   const progress = await migrations.progress(new Set(), signal);
   assert.deepEqual([...progress], [[dom.uuid, { processedBytes: 300, remainingBytes: 700 }]]);
   assert.equal((await migrations.progress(new Set(), signal)).size, 0);
   await migrations.progress(new Set(), signal);
-  assert.equal(left.length, 1, "it ended: it is not asked again");
+  assert.equal(left.length, 1, "the migration ended: no further poll");
 });
 
-test("a guest that does not answer is not asked, and a job that is no migration is none", async () => {
+test("a guest that does not answer is not polled, and another job is no migration", async () => {
   const { migrations, left } = watch(job(DomainJobOperation.SAVE));
   migrations.began(dom);
   assert.equal((await migrations.progress(new Set([dom.uuid]), signal)).size, 0);

@@ -16,7 +16,7 @@ interface Watched {
   readonly libvirt: FakeHypervisor;
   readonly table: VmTable;
   readonly events: NewEvent[];
-  /** Until so many rounds more have ended. */
+  /** Resolves after so many more rounds. */
   readonly rounds: (count: number) => Promise<void>;
 }
 
@@ -51,7 +51,7 @@ async function observe(
   return { libvirt, table, events, rounds };
 }
 
-test("a VM that a list leaves out is not gone before libvirt says so of that VM", async (t) => {
+test("a VM missing from a list is removed only after libvirt confirms it", async (t) => {
   const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
   assert.equal(table.all().length, 2);
   libvirt.leaveOut("b");
@@ -67,36 +67,36 @@ test("a VM that a list leaves out is not gone before libvirt says so of that VM"
   );
 });
 
-test("a round that libvirt's end overtakes says nothing of who is there, also where nobody was", async (t) => {
+test("a round during which libvirt disconnects reports nothing as complete, also on an empty host", async (t) => {
   const libvirt = new FakeHypervisor([]);
   const { table } = await observe(t, libvirt);
-  await eventually(() => table.complete, { what: "a whole list" });
+  await eventually(() => table.complete, { what: "a complete list" });
   const call = libvirt.call.bind(libvirt);
-  t.mock.method(libvirt, "call", async (...asked: Parameters<typeof call>) => {
-    const answer = await call(...asked);
+  t.mock.method(libvirt, "call", async (...args: Parameters<typeof call>) => {
+    const answer = await call(...args);
     Object.assign(libvirt.status, { connected: false });
     const error = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd was killed");
     libvirt.changes.publish({ kind: "disconnected", error });
-    // It is told of before what it had answered has been taken.
-    await eventually(() => !table.complete, { what: "the loss to be seen" });
+    // The disconnect arrives before the reply is processed.
+    await eventually(() => !table.complete, { what: "the loss to be observed" });
     return answer;
   });
   await eventually(() => !libvirt.status.connected, { what: "a round to be overtaken" });
-  await eventually(() => !table.complete, { what: "the loss to be seen" });
+  await eventually(() => !table.complete, { what: "the loss to be observed" });
   for (let turn = 0; turn < 1000; turn += 1) {
     assert.equal(table.complete, false);
     await setImmediate();
   }
 });
 
-test("a domain whose XML is refused is present, counted at libvirt's size, and named in the log once", async (t) => {
+test("a domain with unreadable XML is present, has libvirt's size, and is logged once", async (t) => {
   const warned = t.mock.method(silentLog, "warn");
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.resize("b", { vcpus: 6, memoryKib: 8192 });
   hypervisor.garble("b");
   const { libvirt, table, rounds } = await observe(t, hypervisor);
   await rounds(3);
-  assert.ok(table.complete, "one domain must not keep the list from being whole");
+  assert.ok(table.complete, "one domain must not keep the list from being complete");
   const { presence, state, vcpus, memoryBytes, managed, unreadable } = table.get("b") ?? {};
   assert.deepEqual(
     { presence, state, vcpus, memoryBytes, managed },
@@ -109,7 +109,7 @@ test("a domain whose XML is refused is present, counted at libvirt's size, and n
       { device: "vda", path: "/images/b" },
       { device: "vda", path: "/images/base", readOnly: true },
     ],
-    "whose disk it has is known, and the image below it",
+    "its disk and the image below it are known",
   );
   const named = (): unknown[] =>
     warned.mock.calls.map(({ arguments: [facts] }) => (facts as { vm?: string }).vm);
@@ -119,9 +119,9 @@ test("a domain whose XML is refused is present, counted at libvirt's size, and n
   assert.equal(table.get("b")?.disks.length, 1);
 });
 
-test("what was known of a VM is kept when its XML is not readable any more", async (t) => {
+test("known facts about a VM stay when its XML becomes unreadable", async (t) => {
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
-  await eventually(() => table.complete, { what: "the list to be whole" });
+  await eventually(() => table.complete, { what: "the complete list" });
   libvirt.garble("b");
   const dom = { name: "b", uuid: libvirt.idOf("b"), id: 2 };
   libvirt.events.publish({ kind: "metadata_change", domain: dom, part: "element", namespace: "" } as never);
@@ -134,7 +134,7 @@ test("what was known of a VM is kept when its XML is not readable any more", asy
 
 test("a metadata change makes the agent read the domain again; its own stamp does not", async (t) => {
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
-  await eventually(() => table.complete, { what: "the list to be whole" });
+  await eventually(() => table.complete, { what: "the complete list" });
   for (const [name, namespace] of [
     ["a", stampNamespace],
     ["b", "urn:of-others:1"],
@@ -147,9 +147,9 @@ test("a metadata change makes the agent read the domain again; its own stamp doe
   assert.equal(table.get("a")?.unreadable, undefined);
 });
 
-test("a shutdown event changes the state at once; the VM is read again after its stopped event", async (t) => {
+test("a shutdown event changes the state at once; the stopped event triggers a new read", async (t) => {
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]), 60_000);
-  await eventually(() => table.complete, { what: "the list to be whole" });
+  await eventually(() => table.complete, { what: "the complete list" });
   const lifecycle = (name: string, event: "shutdown" | "stopped" | "suspended"): void => {
     libvirt.garble(name);
     const domain = { name, uuid: libvirt.idOf(name), id: 2 };
@@ -164,11 +164,11 @@ test("a shutdown event changes the state at once; the VM is read again after its
   await eventually(() => table.get("b")?.unreadable !== undefined, { what: "b to be read" });
 });
 
-test("a size that is changed beside the agent is followed without an event, of a stopped VM too", async (t) => {
+test("a resize outside the agent is observed without an event, also of a stopped VM", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b", "c"]);
   hypervisor.stop("c");
   const { libvirt, table, rounds } = await observe(t, hypervisor);
-  await eventually(() => table.complete, { what: "the list to be whole" });
+  await eventually(() => table.complete, { what: "the complete list" });
   for (const name of ["b", "c"]) libvirt.resize(name, { vcpus: 4, memoryKib: 4096 });
   await rounds(3);
   const sizes = ["a", "b", "c"].map((name) => [table.get(name)?.vcpus, table.get(name)?.memoryBytes]);
@@ -177,12 +177,12 @@ test("a size that is changed beside the agent is followed without an event, of a
     [4, 4096 * 1024],
     [4, 4096 * 1024],
   ]);
-  const readings = libvirt.asked.filter((asked) => asked === "XML b").length;
+  const readings = libvirt.calls.filter((name) => name === "XML b").length;
   await rounds(3);
-  assert.equal(libvirt.asked.filter((asked) => asked === "XML b").length, readings, "read once a change");
+  assert.equal(libvirt.calls.filter((name) => name === "XML b").length, readings, "one read per change");
 });
 
-test("the definition of a stopped VM is read again within a minute, however far apart the rounds are", async (t) => {
+test("the definition of a stopped VM is read again within a minute, at any round interval", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.stop("b");
   const speed = 1000;
@@ -192,13 +192,13 @@ test("the definition of a stopped VM is read again within a minute, however far 
     sleep: (ms, signal) => systemClock.sleep(ms / speed, signal),
   };
   const { libvirt } = await observe(t, hypervisor, 300_000, clock);
-  const reads = (): number => libvirt.asked.filter((asked) => asked === "XML b").length;
+  const reads = (): number => libvirt.calls.filter((name) => name === "XML b").length;
   const [before, rounds] = [reads(), libvirt.groups.length];
   const isOften = (): boolean => reads() - before >= 3 * (libvirt.groups.length - rounds + 1);
-  await eventually(isOften, { what: "it to be read several times a round" });
+  await eventually(isOften, { what: "several reads a round" });
 });
 
-test("a guest that hangs keeps its last readings and is shown as what it is; the others go on", async (t) => {
+test("a guest that hangs keeps its last readings and is reported; other guests are sampled", async (t) => {
   const { libvirt, table, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
   await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
   libvirt.hang("b");
@@ -212,21 +212,21 @@ test("a guest that hangs keeps its last readings and is shown as what it is; the
   await eventually(() => table.get("b")?.stats?.unresponsive === false, { what: "it to be well" });
 });
 
-test("that a guest stops answering and that it answers again is told once each, however long it lasts", async (t) => {
+test("a guest's unresponsive and responsive events are published once each, however long it hangs", async (t) => {
   const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
   await eventually(() => table.get("b")?.stats !== undefined, { what: "readings" });
-  const told = (): unknown[] => events.map(({ kind, vmName, vmState }) => [kind, vmName, vmState]);
+  const published = (): unknown[] => events.map(({ kind, vmName, vmState }) => [kind, vmName, vmState]);
   libvirt.hang("b");
-  await eventually(() => events.length > 0, { what: "it to be told" });
+  await eventually(() => events.length > 0, { what: "the event" });
   await rounds(3);
-  assert.deepEqual(told(), [["vm_unresponsive", "b", "running"]]);
+  assert.deepEqual(published(), [["vm_unresponsive", "b", "running"]]);
   libvirt.goOn("b");
-  await eventually(() => events.length > 1, { what: "it to be told" });
+  await eventually(() => events.length > 1, { what: "the event" });
   await rounds(3);
-  assert.deepEqual(told().slice(1), [["vm_responsive", "b", "running"]]);
+  assert.deepEqual(published().slice(1), [["vm_responsive", "b", "running"]]);
 });
 
-test("where too many hang no more are asked, which is no round that read anything", async (t) => {
+test("too many hung guests stop the sampling, and the round counts as failed", async (t) => {
   const names = Array.from({ length: 14 }, (_, index) => `g${index}`);
   const { libvirt, table, rounds } = await observe(t, new FakeHypervisor([...names, "well"]));
   await eventually(() => table.get("well")?.stats !== undefined, { what: "readings" });
@@ -237,12 +237,12 @@ test("where too many hang no more are asked, which is no round that read anythin
   await rounds(3);
   assert.equal(table.lastReadings?.atMonotonicMs, last);
   assert.equal(table.get("well")?.stats?.sampledAtMonotonicMs, before);
-  assert.ok(table.complete, "who is there is known all the same");
+  assert.ok(table.complete, "the list of VMs is still known");
   for (const name of names) libvirt.goOn(name);
   await eventually(() => table.lastSample?.ok === true, { what: "readings again" });
 });
 
-test("who is there is known, and read in full, before a guest that hangs has held anything up", async (t) => {
+test("the list is complete and read in full before a hung guest delays anything", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.hang("b");
   const { libvirt, table } = await observe(t, hypervisor);
@@ -252,24 +252,24 @@ test("who is there is known, and read in full, before a guest that hangs has hel
   assert.deepEqual(libvirt.groups.slice(0, 1), [DomainStatsTypes.STATE]);
 });
 
-test("a guest that hung before the first look is known all the same, and read in full once it answers", async (t) => {
+test("a guest that hung before the first sampling is listed, and read in full once it answers", async (t) => {
   const hypervisor = new FakeHypervisor(["a", "b"]);
   hypervisor.resize("b", { vcpus: 3, memoryKib: 2048 });
   hypervisor.stick("b");
   const { libvirt, table, events } = await observe(t, hypervisor);
-  await eventually(() => table.complete, { what: "the list to be whole" });
+  await eventually(() => table.complete, { what: "the complete list" });
   const { presence, vcpus, memoryBytes, managed, disks } = table.get("b") ?? {};
   assert.deepEqual(
     { presence, vcpus, memoryBytes, managed, disks },
     { presence: "present", vcpus: 3, memoryBytes: 2048 * 1024, managed: false, disks: [] },
   );
-  assert.ok(!libvirt.asked.includes("XML b"), "its XML would have been waited for");
-  assert.deepEqual(events, [], "who hangs since before is in the list");
+  assert.ok(!libvirt.calls.includes("XML b"), "its XML would have been waited for");
+  assert.deepEqual(events, [], "a guest that hangs from the start is in the list");
   libvirt.goOn("b");
   await eventually(() => table.get("b")?.disks.length === 1, { what: "it to be read in full" });
 });
 
-test("panics and storage errors are counted from zero on, each once, until the VM is gone", async (t) => {
+test("panics and storage errors are counted from zero, each once, until the VM is removed", async (t) => {
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
   const id = libvirt.idOf("b");
   assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
@@ -285,13 +285,13 @@ test("panics and storage errors are counted from zero on, each once, until the V
   assert.deepEqual(table.incidents(id), { panics: 0, ioErrors: 0 });
 });
 
-test("an event that a read has overtaken does not show a guest running again that has ended", async (t) => {
+test("an event older than a read does not show an ended guest as running", async (t) => {
   const { libvirt, table, events, rounds } = await observe(t, new FakeHypervisor(["a", "b"]));
   const id = libvirt.idOf("b");
   const run = (number: number) =>
     ({ kind: "lifecycle", domain: { name: "b", uuid: id, id: number } }) as const;
   const states = (): (string | undefined)[] => events.map(({ vmState }) => vmState);
-  // Suspended, resumed and destroyed at once: the read after the first event finds it off.
+  // Suspended, resumed and destroyed at once: the read after the first event finds the domain off.
   libvirt.stop("b");
   libvirt.events.publish({ ...run(2), event: "suspended", detail: "paused" });
   await eventually(() => table.get(id)?.state === "stopped", { what: "the read" });

@@ -8,7 +8,7 @@ import { stats, vm } from "../../../support/metrics/fixed-sources.ts";
 const before = stats(1, { sampledAtMs: 0, cpuSeconds: 10 });
 const [disk, nic] = [before.disks[0], before.nics[0]];
 
-test("counters become rates over the time between two samplings", () => {
+test("counters become rates over the time between two samples", () => {
   const after = stats(1, {
     sampledAtMs: 10_000,
     cpuSeconds: 25,
@@ -24,14 +24,14 @@ test("counters become rates over the time between two samplings", () => {
   });
 });
 
-test("a step of the wall clock makes no rate wrong", () => {
+test("a step of the wall clock does not distort a rate", () => {
   for (const sampledAtMs of [-9_000, 0, 100_000]) {
     const after = stats(1, { sampledAtMs, sampledAtMonotonicMs: 10_000, cpuSeconds: 20 });
     assert.equal(ratesBetween(before, after)?.cpuCores, 1);
   }
 });
 
-test("what is not known of both times, or began anew, is left out and never zero", () => {
+test("a counter that is unknown or restarted gives no rate, never zero", () => {
   assert.equal(ratesBetween(undefined, before), undefined);
   const later = (changes: Parameters<typeof stats>[1]) =>
     ratesBetween(before, stats(1, { sampledAtMs: 10_000, cpuSeconds: 25, ...changes }));
@@ -46,7 +46,7 @@ test("what is not known of both times, or began anew, is left out and never zero
   assert.deepEqual(known.sort(), ["cpuCores", "receiveBytesPerSecond", "transmitBytesPerSecond"]);
 });
 
-test("the table gives a VM its rates with its second sampling, and tells that a round has ended", async () => {
+test("the table has rates from a VM's second sample on, and publishes the end of a round", async () => {
   const table = new VmTable();
   const { stats: _, ...fresh } = vm(1);
   table.put(fresh);
@@ -55,12 +55,12 @@ test("the table gives a VM its rates with its second sampling, and tells that a 
   table.putStats(fresh.id, { ...before, sampledAtMonotonicMs: 10_000, cpuSeconds: 20 });
   assert.equal(table.get(fresh.id)?.stats?.rates?.cpuCores, 1);
 
-  // The next guest's counters begin anew, wherever they are by the time they are read.
+  // The next guest's counters restart, whatever their value when they are read.
   const running: Vm = { ...(table.get(fresh.id) ?? fresh), stats: undefined };
   table.put({ ...running, state: "stopped" });
   assert.equal(table.get(fresh.id)?.stats, undefined);
   table.putStats(fresh.id, { ...before, sampledAtMonotonicMs: 20_000, cpuSeconds: 30 });
-  assert.equal(table.get(fresh.id)?.stats, undefined, "what was told before it stopped");
+  assert.equal(table.get(fresh.id)?.stats, undefined, "readings from before the stop");
   table.put(running);
   table.putStats(fresh.id, { ...before, sampledAtMonotonicMs: 30_000, cpuSeconds: 40 });
   assert.equal(table.get(fresh.id)?.stats?.cpuSeconds, 40);

@@ -6,11 +6,11 @@ import { vm } from "../../../support/api/harness.ts";
 const id = (index: number): string => `vm-${String(index).padStart(4, "0")}`;
 
 for (const roundMs of [1000, 10_000, 17_000])
-  test(`every stopped VM is read again within a minute, the work spread over rounds of ${roundMs} ms`, () => {
+  test(`every stopped VM is read again within a minute, spread over rounds of ${roundMs} ms`, () => {
     let nowMs = 0;
     const rota = new RereadRota({ monotonicMs: () => nowMs });
     const vms = Array.from({ length: 500 }, (_, index) => vm(id(index), { state: "stopped" }));
-    assert.deepEqual(rota.next(vms), [], "they were just read");
+    assert.deepEqual(rota.next(vms), [], "all were just read");
     const readAt = new Map(vms.map((each) => [each.id, 0]));
     let most = 0;
     while (nowMs < 600_000) {
@@ -24,7 +24,7 @@ for (const roundMs of [1000, 10_000, 17_000])
     assert.ok(most <= Math.ceil((500 * roundMs) / 45_000), `${most} in one round`);
   });
 
-test("a VM that runs has its turn only while it is unreadable", () => {
+test("a running VM is read again only while it is unreadable", () => {
   let nowMs = 0;
   const rota = new RereadRota({ monotonicMs: () => nowMs });
   const vms = [vm("a"), vm("b", { unreadable: "spec: it is not JSON" })];

@@ -13,11 +13,11 @@ const sampler = (libvirt: FakeHypervisor): Sampler =>
 const silent = async (of: Sampler): Promise<string[]> =>
   (await of.sample("readings", signal)).samples.flatMap(({ dom, silent }) => (silent ? [dom.name] : []));
 
-test("a guest that hangs holds up one call, is found by libvirt's word, and the others are read all the same", async () => {
+test("a guest that hangs blocks one call, is identified through libvirt, and the others are read", async () => {
   const libvirt = new FakeHypervisor(["a", "b", "c"]);
   const rounds = sampler(libvirt);
   assert.deepEqual(await silent(rounds), []);
-  assert.deepEqual(libvirt.asked.splice(0), ["STATS"]);
+  assert.deepEqual(libvirt.calls.splice(0), ["STATS"]);
   libvirt.hang("b");
   const { samples } = await rounds.sample("readings", signal);
   assert.deepEqual(
@@ -28,22 +28,22 @@ test("a guest that hangs holds up one call, is found by libvirt's word, and the 
       ["c", false, true],
     ],
   );
-  assert.deepEqual(libvirt.asked.splice(0), ["STATS", "STATS", "CONTROL b"]);
-  // Its job is held: it does not hold up another round.
+  assert.deepEqual(libvirt.calls.splice(0), ["STATS", "STATS", "CONTROL b"]);
+  // Its job is held: it does not block another round.
   assert.deepEqual(await silent(rounds), ["b"]);
-  assert.deepEqual(libvirt.asked.splice(0), ["STATS", "CONTROL b"]);
+  assert.deepEqual(libvirt.calls.splice(0), ["STATS", "CONTROL b"]);
   libvirt.goOn("b");
   assert.deepEqual(await silent(rounds), []);
-  assert.deepEqual(libvirt.asked, ["STATS"]);
+  assert.deepEqual(libvirt.calls, ["STATS"]);
 });
 
-test("a guest whose job somebody else holds is not a hung one", async () => {
+test("a guest whose job another client holds is not a hung one", async () => {
   const libvirt = new FakeHypervisor(["a"]);
   libvirt.busy("a");
   assert.deepEqual(await silent(sampler(libvirt)), []);
 });
 
-test("so many hung guests that libvirt would run out of workers are not asked any more", async () => {
+test("sampling stops before hung guests take all of libvirt's workers", async () => {
   const names = Array.from({ length: 15 }, (_, index) => `g${index}`);
   const libvirt = new FakeHypervisor(names);
   const rounds = sampler(libvirt);
@@ -55,17 +55,17 @@ test("so many hung guests that libvirt would run out of workers are not asked an
   assert.equal(samples.length, names.length);
   assert.equal(hasReadings, false);
   assert.ok(samples.every(({ stats }) => stats === undefined));
-  // Once fewer hang, the readings of the others are there again.
+  // Once fewer guests hang, the readings of the others are back.
   for (const name of names.slice(10)) libvirt.goOn(name);
   await rounds.sample("readings", signal);
   const again = await rounds.sample("readings", signal);
   assert.equal(again.hasReadings, true);
 });
 
-test("a libvirt that is away is said to be away at once", async () => {
+test("a disconnected libvirt is reported at once", async () => {
   const libvirt = new FakeHypervisor(["a"]);
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
   libvirt.failure = away;
   await assert.rejects(sampler(libvirt).sample("readings", signal), away);
-  assert.deepEqual(libvirt.asked, ["STATS"]);
+  assert.deepEqual(libvirt.calls, ["STATS"]);
 });

@@ -9,30 +9,30 @@ import { recordedGuests, type RecordedGuest } from "../../../bench/recorded-gues
 const at = { sampledAtMs: 5, sampledAtMonotonicMs: 7 };
 const dom = { name: "a", uuid: "a", id: 1 };
 
-type Told = ReadonlyMap<string, number | string | boolean>;
+type Params = ReadonlyMap<string, number | string | boolean>;
 
-function sampled(told: Told, shapes = new Shapes(), round = new RoundValues(0)): SampledStats {
-  const params = { fields: [...told.keys()], values: [...told.values()] };
+function sampled(reported: Params, shapes = new Shapes(), round = new RoundValues(0)): SampledStats {
+  const params = { fields: [...reported.keys()], values: [...reported.values()] };
   return new SampledStats(shapes.of(dom, params), round.take(params.values), at);
 }
 
-/** With what it tells when it is asked as members of its own. What is undefined is left out. */
-function plain(told: object): Record<string, unknown> {
+/** The answer, with its fields as own properties and without undefined ones. */
+function plain(reported: object): Record<string, unknown> {
   const getters: string[] = [];
-  for (let from = told; from !== Object.prototype; from = Object.getPrototypeOf(from) as object)
+  for (let from = reported; from !== Object.prototype; from = Object.getPrototypeOf(from) as object)
     for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(from)))
       if (property.get !== undefined) getters.push(name);
-  const asked = getters.map((name) => [name, (told as Record<string, unknown>)[name]] as const);
+  const requested = getters.map((name) => [name, (reported as Record<string, unknown>)[name]] as const);
   const of = (value: unknown): unknown =>
     Array.isArray(value) ? value.map((part: object) => plain(part)) : value;
   return Object.fromEntries(
-    [...Object.entries(told), ...asked]
+    [...Object.entries(reported), ...requested]
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => [name, of(value)]),
   );
 }
 
-test("what a real libvirt told of a real guest, in base units", async () => {
+test("the stats of a real libvirt and guest are read in base units", async () => {
   const recorded = JSON.parse(await readFile(recordedGuests, "utf8")) as RecordedGuest[];
   const guest = recorded.find(({ dom }) => dom.name === "bench-2");
   const fields = new Map(guest?.params.map(({ field, value }) => [field, value.value]));
@@ -80,7 +80,7 @@ test("what a real libvirt told of a real guest, in base units", async () => {
   );
 });
 
-test("what was not told stays away, and what has no name or state is not there", () => {
+test("missing values are left out, and a record without name or state is dropped", () => {
   const stats = sampled(
     new Map<string, number | string>([
       ["vcpu.current", 2],
@@ -107,10 +107,10 @@ test("what was not told stays away, and what has no name or state is not there",
   });
 });
 
-test("readings stay as they were told when the next ones come, and when they are marked", () => {
+test("readings do not change when the next ones arrive or when they are marked", () => {
   const shapes = new Shapes();
   const round = new RoundValues(3);
-  const told = (device: string, bytes: number): Told =>
+  const reported = (device: string, bytes: number): Params =>
     new Map<string, number | string>([
       ["cpu.time", bytes * 1e9],
       ["net.count", 1],
@@ -121,9 +121,9 @@ test("readings stay as they were told when the next ones come, and when they are
     stats.cpuSeconds,
     stats.nics.map(({ device, receiveBytes }) => [device, receiveBytes]),
   ];
-  const first = sampled(told("vnet0", 1), shapes, round);
-  const second = sampled(told("vnet0", 2), shapes, round);
-  const renamed = sampled(told("vnet7", 3), shapes, round);
+  const first = sampled(reported("vnet0", 1), shapes, round);
+  const second = sampled(reported("vnet0", 2), shapes, round);
+  const renamed = sampled(reported("vnet7", 3), shapes, round);
   const fewer = sampled(new Map([["cpu.time", 4e9]]), shapes, new RoundValues(1000));
   const hung = marked(second, { unresponsive: true });
   assert.deepEqual([first, second, renamed, fewer, hung].map(seen), [

@@ -7,8 +7,8 @@ import { vm as anyVm } from "../../../support/api/fakes.ts";
 
 const vm = (id: string, changes: Partial<Vm> = {}): Vm => anyVm(id, { observedAtMs: 1, ...changes });
 
-/** The kinds of change that were told while `act` ran. */
-async function told(table: VmTable, act: () => void): Promise<string[]> {
+/** The kinds of change that were published while `act` ran. */
+async function changesDuring(table: VmTable, act: () => void): Promise<string[]> {
   const end = new AbortController();
   const changes = table.subscribe(end.signal);
   act();
@@ -18,9 +18,9 @@ async function told(table: VmTable, act: () => void): Promise<string[]> {
   return kinds;
 }
 
-test("readers are told of additions, changes and removals, not of readings or repetitions", async () => {
+test("additions, changes and removals are published; readings and repetitions are not", async () => {
   const table = new VmTable();
-  const kinds = await told(table, () => {
+  const kinds = await changesDuring(table, () => {
     table.put(vm("b"));
     table.put(vm("a"));
     table.put(vm("a", { observedAtMs: 2 }));
@@ -48,7 +48,7 @@ test("readers are told of additions, changes and removals, not of readings or re
   );
 });
 
-test("a VM is found by its name also after it was renamed, and not by the old one", () => {
+test("a renamed VM is found by its new name and not by the old one", () => {
   const table = new VmTable();
   table.put(vm("a"));
   table.put(vm("a", { name: "other" }));
@@ -56,7 +56,7 @@ test("a VM is found by its name also after it was renamed, and not by the old on
   assert.equal(table.get("name-a"), undefined);
 });
 
-test("a name that passes from one VM to another is the new one's, in whatever order that is seen", () => {
+test("a name that passes from one VM to another finds the new one, in either order of observation", () => {
   const table = new VmTable();
   table.put(vm("a", { name: "x" }));
   table.put(vm("b", { name: "y" }));
@@ -68,12 +68,12 @@ test("a name that passes from one VM to another is the new one's, in whatever or
   );
 });
 
-test("losing sight makes every VM unknown and none absent", async () => {
+test("a lost connection makes every VM unknown and none absent", async () => {
   const table = new VmTable();
   table.put(vm("a"));
   table.completed(10);
   assert.equal(table.complete, true);
-  const kinds = await told(table, () => table.markUnknown());
+  const kinds = await changesDuring(table, () => table.markUnknown());
   assert.deepEqual(kinds, ["resync"]);
   assert.equal(table.complete, false);
   assert.deepEqual(
@@ -82,7 +82,7 @@ test("losing sight makes every VM unknown and none absent", async () => {
   );
 });
 
-test("a VM that is lost from sight is another one to who asks by etag, and seen again the same", () => {
+test("an unknown VM has another etag, and the same one as before once it is observed again", () => {
   const table = new VmTable();
   const known = withEtag(vm("a"));
   table.put(known);
@@ -93,7 +93,7 @@ test("a VM that is lost from sight is another one to who asks by etag, and seen 
   assert.equal(withEtag({ ...known, ...lost, presence: "present" }).etag, known.etag);
 });
 
-test("until resolves at the change, at once where it is so already, and rejects when given up", async () => {
+test("until() resolves at the change, at once if already true, and rejects when aborted", async () => {
   const table = new VmTable();
   table.put(vm("a"));
   const never = new AbortController();

@@ -28,30 +28,30 @@ import {
   xml,
 } from "../../../support/vm/creation.ts";
 
-test("one that was interrupted and runs is left alone: no volume, no definition, no start", async () => {
+test("an interrupted creation whose VM runs changes nothing: no volume, no definition, no start", async () => {
   const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [RUNNING] }, { resumed: true });
   assert.equal(result?.["state"], "running");
   for (const change of ["STORAGE_VOL_CREATE_XML", "DOMAIN_DEFINE_XML_FLAGS", "DOMAIN_CREATE_WITH_FLAGS"])
     assert.equal(count(called, change), 0, change);
 });
 
-test("one that was interrupted before its start is started", async () => {
+test("an interrupted creation that had not started its VM starts it", async () => {
   const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [OFF] }, { resumed: true });
   assert.equal(result?.["state"], "running");
   assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 1);
 });
 
-test("one that ran and stopped since is not started a second time", async () => {
-  const told = await create(
+test("an interrupted creation whose VM ran and stopped does not start it again", async () => {
+  const reported = await create(
     { ...defined, DOMAIN_GET_STATE: [OFF_AFTER_SHUTDOWN] },
     { resumed: true, state: "stopped" },
   );
-  // libvirt was restarted and has forgotten why it is off; the record of the step has not.
+  // libvirt was restarted and has lost the reason for the off state; the record of the step has not.
   const recorded = await create(
     { ...defined, DOMAIN_GET_STATE: [OFF] },
     { resumed: true, done: ["start"], state: "stopped" },
   );
-  for (const { result, called } of [told, recorded]) {
+  for (const { result, called } of [reported, recorded]) {
     assert.equal(result?.["state"], "stopped");
     assert.equal(count(called, "DOMAIN_CREATE_WITH_FLAGS"), 0);
   }
@@ -69,7 +69,7 @@ test("a creation stamps its domain as complete, and an older state directory doe
       disks: [disk],
     });
     const stamped = buildDomain({ ...document, metadata: { ...document.metadata, stamp } });
-    // libvirt was restarted and no longer knows why the domain is off; the journal was rolled back.
+    // libvirt was restarted and has lost the reason for the off state; the journal was rolled back.
     const answers = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: stamped }], DOMAIN_GET_STATE: [OFF] };
     const resumed = await create(answers, {
       resumed: true,
@@ -84,7 +84,7 @@ test("a creation stamps its domain as complete, and an older state directory doe
   assert.deepEqual(await phase("complete"), { state: "stopped", starts: 0, stamps: 0 });
 });
 
-test("while libvirt is silent, an interrupted one is neither failed nor taken back", async () => {
+test("while libvirt does not answer, an interrupted creation neither fails nor is rolled back", async () => {
   for (const [procedure, kind] of [
     ["DOMAIN_GET_XML_DESC", "outcome_unknown"],
     ["DOMAIN_GET_STATE", "timeout"],
@@ -96,7 +96,7 @@ test("while libvirt is silent, an interrupted one is neither failed nor taken ba
   }
 });
 
-test("one whose earlier run is not known is undecided, whatever libvirt answers instead", async () => {
+test("a creation with an unknown earlier run stays outcome_unknown, whatever libvirt answers instead", async () => {
   const { error, called } = await create(
     { ...defined, DOMAIN_GET_XML_DESC: [refusal] },
     { resumed: true, done: CLAIMED },
@@ -108,7 +108,7 @@ test("one whose earlier run is not known is undecided, whatever libvirt answers 
   assert.equal(first.error, refusal);
 });
 
-test("what was made is taken back, however long libvirt is away meanwhile", async () => {
+test("a failed creation is rolled back, however long libvirt is unavailable meanwhile", async () => {
   const away = Array.from({ length: 100 }, () => silence);
   const { error, called } = await create({
     ...fresh,
@@ -121,7 +121,7 @@ test("what was made is taken back, however long libvirt is away meanwhile", asyn
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("what libvirt refuses to remove for good is named, and the rest is taken back", async () => {
+test("a part that libvirt refuses to remove is named, and the rest is rolled back", async () => {
   const { error, called } = await create({
     ...fresh,
     DOMAIN_CREATE_WITH_FLAGS: [new SocleError("invalid", "LIBVIRT_NO_NETWORK", "no network")],
@@ -132,18 +132,18 @@ test("what libvirt refuses to remove for good is named, and the rest is taken ba
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("a disk that was there before is neither adopted nor deleted, and no key is made", async () => {
+test("an existing disk is neither adopted nor deleted, and no key is created", async () => {
   const [disk] = spec.disks;
   assert.ok(disk?.source.kind === "new");
   const sealed = {
     ...intent,
     spec: { ...spec, disks: [{ ...disk, source: { ...disk.source, encryption: "luks" } }] },
   };
-  for (const asked of [intent, sealed] as (typeof intent)[]) {
-    // An earlier run that came to nothing is no proof that it made what is there.
+  for (const requested of [intent, sealed] as (typeof intent)[]) {
+    // An earlier run without effects does not prove that it created the volume.
     for (const resumed of [false, true]) {
       const there = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
-      const { error, called } = await create(there, { asked, resumed, done: resumed ? ["resolve"] : [] });
+      const { error, called } = await create(there, { requested, resumed, done: resumed ? ["resolve"] : [] });
       assert.equal(error?.reason, "VOLUME_EXISTS");
       for (const change of [
         "STORAGE_VOL_DELETE",
@@ -156,13 +156,13 @@ test("a disk that was there before is neither adopted nor deleted, and no key is
   }
 });
 
-test("a disk that libvirt refused to make is not taken back: it may be another agent's", async () => {
+test("a disk that libvirt refused to create is not deleted: it may be another agent's", async () => {
   const { error, called } = await create({ ...fresh, STORAGE_VOL_CREATE_XML: [refusal] });
   assert.equal(error, refusal);
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
 });
 
-test("what another VM with this id has by then is left alone when the creation is taken back", async () => {
+test("a rollback leaves alone what another VM with the same id owns by then", async () => {
   const other = { tenant: "", labels: {}, spec: "{}", specDigest: "", placementEpoch: 0, createdAt: "" };
   const metadata = buildVmMetadata({ ...other, instance: "6f1c2f1e-0000-4000-8000-0000000000ff" });
   const { error, called } = await create({
@@ -175,24 +175,24 @@ test("what another VM with this id has by then is left alone when the creation i
     assert.equal(count(called, change), 0, change);
 });
 
-test("a domain that came before this one was defined is not defined anew", async () => {
+test("a domain that appeared before the definition is not redefined", async () => {
   const { error, called } = await create({ ...fresh, DOMAIN_GET_STATE: [OFF] });
   assert.equal(error?.reason, "VM_EXISTS");
   assert.equal(count(called, "DOMAIN_DEFINE_XML_FLAGS"), 0);
 });
 
-test("that the names were free is on the disk before anything is made", async () => {
+test("the free names are journaled before anything is created", async () => {
   const { begun } = await create(fresh);
   assert.deepEqual(begun, ["resolve", "claim volumes, on the disk", "volume data", "define", "start"]);
 });
 
-test("a disk that came between the look and the making is left alone, also when the rest is taken back", async () => {
+test("a disk created between check and creation stays, also after a rollback", async () => {
   const { error, called } = await create({ ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume] });
   assert.equal(error?.reason, "VOLUME_EXISTS");
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
 });
 
-test("one that was interrupted adopts the volume that it made, and takes it back where it fails", async () => {
+test("an interrupted creation adopts its own volume, and deletes it when it fails", async () => {
   const interrupted = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
   const well = await create(interrupted, { resumed: true, done: CLAIMED });
   assert.equal(well.result?.["state"], "running");
@@ -205,7 +205,7 @@ test("one that was interrupted adopts the volume that it made, and takes it back
   assert.equal(count(failed.called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("one whose volume was made with no answer is undecided, and takes nothing back", async () => {
+test("a creation with a lost reply for its volume stays outcome_unknown and rolls nothing back", async () => {
   const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
   const away = Array.from({ length: 1000 }, () => silence);
   const { error, called } = await create({
@@ -217,7 +217,7 @@ test("one whose volume was made with no answer is undecided, and takes nothing b
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
 });
 
-test("one that is cancelled after an interruption is taken back whole, its guest too", async () => {
+test("a creation cancelled after an interruption is rolled back completely, its guest included", async () => {
   const halfMade = await create(
     { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] },
     { resumed: true, done: CLAIMED, cancel: true },
@@ -239,21 +239,21 @@ test("one that is cancelled after an interruption is taken back whole, its guest
   assert.equal(count(runs.called, "DOMAIN_DESTROY_FLAGS"), 1);
 });
 
-test("one that is cancelled before it made anything leaves what is there", async () => {
+test("a creation cancelled before any effect changes nothing", async () => {
   for (const resumed of [false, true]) {
     const there = { ...fresh, STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
     const { error, called } = await create(there, { resumed, cancel: true });
     assert.equal(error, cancelled);
     assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
   }
-  // A domain of another, which nobody could have made under this id but by hand.
+  // A foreign domain; only a person can have created it under this id.
   const foreign = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: xml.replace(/(specDigest>)/, "$1other") }] };
   const { error, called } = await create(foreign, { resumed: true, done: CLAIMED, cancel: true });
   assert.equal(error?.reason, "VM_EXISTS");
   assert.equal(count(called, "DOMAIN_UNDEFINE_FLAGS") + count(called, "STORAGE_VOL_DELETE"), 0);
 });
 
-test("a guest that ran and ended with the libvirt that did not answer keeps its disks", async () => {
+test("a guest that ran and ended while libvirt did not answer keeps its disks", async () => {
   const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
   const answers = { ...fresh, DOMAIN_CREATE_WITH_FLAGS: [lost] };
   const looks = { DOMAIN_GET_STATE: [noDomain, OFF_AFTER_CRASH] };
@@ -266,7 +266,7 @@ test("a guest that ran and ended with the libvirt that did not answer keeps its 
   assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("disks on which a guest may have run stay where another client undefined its domain", async () => {
+test("disks that a guest may have used stay when another client undefined its domain", async () => {
   const lost = new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
   const transient = new SocleError(
     "invalid",
@@ -278,7 +278,7 @@ test("disks on which a guest may have run stay where another client undefined it
   const afterwards = [
     await create({ ...defined, ...gone }, { resumed: true, done: CLAIMED }),
     await create({ ...fresh, ...gone, DOMAIN_CREATE_WITH_FLAGS: [lost] }),
-    // It runs on.
+    // The guest still runs.
     await create(
       {
         ...defined,
@@ -296,7 +296,7 @@ test("disks on which a guest may have run stay where another client undefined it
   assert.equal(count(neverRan.called, "STORAGE_VOL_DELETE"), 1);
 });
 
-test("the disks of a domain that ran and that libvirt does not undefine are left with it", async () => {
+test("the disks of a domain that ran and cannot be undefined stay with it", async () => {
   const { error, called } = await create(
     {
       ...defined,
@@ -314,7 +314,7 @@ for (const [how, more] of [
   ["ran", { done: [...CLAIMED, "define", "start"] }],
   ["may have run", { done: [...CLAIMED, "define"], cutOff: ["start"] }],
 ] as const)
-  test(`a VM that ${how} and that another client removed is not made again, and its disks stay`, async () => {
+  test(`a VM that ${how} and that another client removed is not created again, and its disks stay`, async () => {
     const { error, called } = await create(fresh, { resumed: true, ...more });
     assert.equal(error?.reason, "VM_REMOVED");
     assert.match(error.message, /its disks were not deleted: images\/socle-.*-data\.qcow2/);

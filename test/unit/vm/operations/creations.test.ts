@@ -1,4 +1,4 @@
-// The id, name and room that a creation holds until it has ended.
+// The id, name and capacity that a creation holds until it has ended.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
@@ -6,7 +6,7 @@ import { folder } from "../../../support/state/folder.ts";
 import { refusedAs } from "../../../support/state/operations-stage.ts";
 import { admission } from "../../../support/vm/admission-stage.ts";
 
-test("a creation that is settled while libvirt is away holds its name and room until its end is shown", async (t) => {
+test("a creation settled while libvirt is unavailable holds its name and capacity until its end is visible", async (t) => {
   const directory = await folder(t);
   const before = await admission(t, { directory });
   const { id } = await before.create({ name: "web" });

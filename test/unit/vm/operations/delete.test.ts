@@ -27,7 +27,7 @@ const noCreations = { creations: () => [] };
 const intent: DeleteIntent = { volumes: [], force: true };
 const own = { origin: () => Promise.resolve({ isManaged: true, instance: "i" }) };
 
-test("a guest that stops by itself when it is about to be deleted by force is deleted, its plug not pulled", async () => {
+test("a guest that stops before its forced deletion is deleted without a destroy", async () => {
   const done: string[] = [];
   let isOff = false;
   const domains = {
@@ -62,7 +62,7 @@ test("a resumed deletion whose domain is gone succeeds and leaves a new domain w
   assert.deepEqual(done, []);
 });
 
-test("the watermark is raised before the domain goes, which does not go where that is not certain", async () => {
+test("the watermark is raised before the undefine, and a failed raise prevents it", async () => {
   const done: string[] = [];
   const domains = {
     state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
@@ -81,7 +81,7 @@ test("the watermark is raised before the domain goes, which does not go where th
   assert.deepEqual(done, ["raise", "undefine"]);
 });
 
-/** A VM that is off until somebody starts it at this moment of its deletion. */
+/** A VM that is off until another client starts it at this step of its deletion. */
 function startedAt(moment: "raise" | "remove" | "undefine", before = "stopped") {
   const done: string[] = [];
   let state = before;
@@ -116,7 +116,7 @@ function startedAt(moment: "raise" | "remove" | "undefine", before = "stopped") 
   return { context, done };
 }
 
-test("a guest that is started during its deletion is ended by force alone, whatever is left of its disks", async () => {
+test("a guest started during its deletion is ended only by force, whatever is left of its disks", async () => {
   const disk = { pool: "images", volume: "data.qcow2" };
   for (const [moment, volumes, gone, left] of [
     ["raise", [], ["raise", "undefine", "destroy"], ["raise"]],
@@ -136,7 +136,7 @@ test("a guest that is started during its deletion is ended by force alone, whate
   }
 });
 
-test("a domain that has come under the id meanwhile stays", async () => {
+test("a newer domain with the same id stays", async () => {
   const done: string[] = [];
   const another = { origin: () => Promise.resolve({ isManaged: true, instance: "j" }) };
   const domains = {
@@ -151,7 +151,7 @@ test("a domain that has come under the id meanwhile stays", async () => {
   assert.deepEqual(done, []);
 });
 
-test("without libvirt a deletion fails while the domain is there, and is outcome_unknown once it is removed", async () => {
+test("without libvirt a deletion fails while the domain exists, and is outcome_unknown once it is removed", async () => {
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   for (const moment of ["raise", "undefine"] as const) {
     const { context, done } = startedAt("undefine");
@@ -167,7 +167,7 @@ test("without libvirt a deletion fails while the domain is there, and is outcome
   }
 });
 
-test("once the domain is removed, neither a key that libvirt keeps nor a cancellation fails the deletion", async () => {
+test("after the domain is removed, neither a key that stays in libvirt nor a cancellation fails the deletion", async () => {
   const refused = new SocleError("internal", "LIBVIRT_SYSTEM_ERROR", "no secrets here");
   for (const error of [refused, new SocleError("cancelled", "CANCELLED", "cancelled")]) {
     const { context, done } = startedAt("raise");
@@ -179,7 +179,7 @@ test("once the domain is removed, neither a key that libvirt keeps nor a cancell
   }
 });
 
-test("the result counts the disks that were there and are deleted", async () => {
+test("the result counts the disks that existed and are deleted", async () => {
   const disks = ["a.qcow2", "b.qcow2", "c.qcow2"].map((volume) => ({ pool: "images", volume }));
   const { context } = startedAt("raise");
   const remove = ({ volume }: { volume: string }): Promise<boolean> => Promise.resolve(volume === "a.qcow2");
@@ -197,7 +197,7 @@ test("the result counts the disks that were there and are deleted", async () => 
   assert.equal(rest["volumes_deleted"], "1");
 });
 
-test("a VM whose domain goes with its run loses its disks too", async () => {
+test("a VM whose transient domain disappears loses its disks too", async () => {
   const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
   const deletion = { ...intent, volumes: [{ pool: "images", volume: "a.qcow2" }] };
   const transient = startedAt("undefine", "running");
@@ -206,14 +206,14 @@ test("a VM whose domain goes with its run loses its disks too", async () => {
   Object.assign(transient.context.domains.stamps, { begin, mark, runNumber });
   const result = await deleteVm.run(transient.context, deletion, run);
   assert.deepEqual([transient.done, result["volumes_deleted"]], [["raise", "destroy", "remove"], "1"]);
-  // Somebody removed the domain of a VM that was off: the disks may be wanted.
+  // Another client removed the domain of a VM that was off: the disks may be needed.
   const removed = startedAt("undefine");
   Object.assign(removed.context.domains.stamps, { begin });
   await assert.rejects(deleteVm.run(removed.context, deletion, run), noDomain);
   assert.deepEqual(removed.done, ["raise"]);
 });
 
-test("a deletion that has begun to have effects is not cancelled, and a guest is not ended that another domain has", async () => {
+test("a deletion with effects cannot be cancelled, and a guest of another domain is not stopped", async () => {
   const { context, done } = startedAt("undefine");
   let commits = 0;
   const committing = Object.assign(steps(), { commit: () => (commits += 1) });
@@ -225,11 +225,11 @@ test("a deletion that has begun to have effects is not cancelled, and a guest is
   assert.deepEqual([commits, done], [1, ["raise", "undefine"]]);
 });
 
-test("a deletion whose domain somebody removed meanwhile fails where disks are left, and keeps their keys", async () => {
+test("a deletion fails and keeps the keys when another client removed the domain and disks are left", async () => {
   const { context } = startedAt("raise");
-  const asked: string[] = [];
+  const requested: string[] = [];
   const isThere = ({ volume }: { volume: string }): Promise<boolean> => {
-    asked.push(volume);
+    requested.push(volume);
     return Promise.resolve(volume === "b.qcow2");
   };
   const forgotten: string[] = [];
@@ -243,13 +243,13 @@ test("a deletion whose domain somebody removed meanwhile fails where disks are l
     assert.match(message, /still exist: images\/b\.qcow2\./);
     return true;
   });
-  assert.deepEqual([asked, forgotten], [["b.qcow2", "c.qcow2"], []]);
+  assert.deepEqual([requested, forgotten], [["b.qcow2", "c.qcow2"], []]);
   const away = new SocleError("unavailable", "POOL_INACTIVE", "images is not active");
   Object.assign(context.volumes, { isThere: () => Promise.reject(away) });
   await assert.rejects(deleteVm.run(context, deletion, gone), { kind: "outcome_unknown" });
 });
 
-test("a resumed deletion goes on although it is cancelled, where an earlier run has had an effect", async () => {
+test("a cancelled deletion is resumed when an earlier run had an effect", async () => {
   const goesOn = async (more: Partial<WorkRun>): Promise<boolean> => {
     const { context } = startedAt("raise");
     let isGoingOn = false;

@@ -12,7 +12,7 @@ const sealed = { disk: "a", volume: { pool: "p", volume: "a.raw" }, encrypted: t
 const plain = { disk: "b", volume: { pool: "p", volume: "b.raw" }, encrypted: false };
 const erasure: Erasure = { name: "web", tenant: "red", disks: [sealed, plain], tpm: false, kept: [] };
 
-/** A host with these volumes, and what was done to it. */
+/** A host with these volumes, and the calls made to it. */
 function hostWith(bytes: Readonly<Record<string, number>>, failure?: SocleError) {
   const did: string[] = [];
   const on = (what: string) => async (about: unknown, more?: unknown) => {
@@ -50,7 +50,7 @@ const runAfter = (...done: string[]) => ({
   done: new Set(done),
 });
 
-test("keys are destroyed before anything is overwritten, each disk as it can be", async () => {
+test("keys are destroyed before anything is overwritten, each disk by its best method", async () => {
   const { context, did } = hostWith({ "a.raw": 16, "b.raw": 100 });
   const erased = await eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff });
   assert.deepEqual(did, ['metadata {"tenant":"red"}', 'forget "disk/a"', "header a.raw", "overwrite b.raw"]);
@@ -60,7 +60,7 @@ test("keys are destroyed before anything is overwritten, each disk as it can be"
   ] satisfies ErasedDisk[]);
 });
 
-test("after a crash it is done again; what an earlier run has erased and deleted is told as erased", async () => {
+test("an erasure is repeated after a crash, and reports the disks that an earlier run has erased", async () => {
   const { context, did } = hostWith({ "b.raw": 100 });
   const erased = await eraseDisks(context, erasure, runAfter("destroy keys", "erase a.raw"), {
     isGone: false,
@@ -70,13 +70,13 @@ test("after a crash it is done again; what an earlier run has erased and deleted
   assert.deepEqual(erased[0], { disk: "a", pool: "p", volume: "a.raw", method: "crypto-erase" });
 });
 
-test("a disk that was gone before is not told as erased", async () => {
+test("a disk that was missing before is not reported as erased", async () => {
   const { context } = hostWith({ "a.raw": 16 });
   const [, gone] = await eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff });
   assert.equal(gone?.method, "absent");
 });
 
-test("a disk is overwritten only while the VM is off, and a cancelled erasure says what is lost", async () => {
+test("a disk is overwritten only while the VM is off, and a cancelled erasure names the losses", async () => {
   const { context, did } = hostWith({ "a.raw": 16, "b.raw": 100 });
   const running = new SocleError("conflict", "VM_RUNNING", "it is running");
   let looks = 0;
@@ -97,13 +97,13 @@ test("a disk is overwritten only while the VM is off, and a cancelled erasure sa
   );
 });
 
-test("without room to overwrite a thin disk nothing is told", async () => {
+test("without space to overwrite a thin disk no disk is reported as erased", async () => {
   const full = new SocleError("exhausted", "POOL_FULL", "storage pool p is full");
   const { context } = hostWith({}, full);
   await assert.rejects(eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff }), full);
 });
 
-test("the receipt begins with its kind, and its digest and signature are of its very bytes", () => {
+test("the receipt begins with its kind, and its digest and signature cover its exact bytes", () => {
   const { context } = hostWith({});
   const result = receiptOf(context, erasure, [], runAfter());
   assert.match(
@@ -114,21 +114,21 @@ test("the receipt begins with its kind, and its digest and signature are of its 
   assert.match(result["receipt_sha256"] ?? "", /^[\da-f]{64}$/);
 });
 
-test("whole disks are overwritten one at a time, and who waits says so; keys are destroyed without waiting", async () => {
+test("disks are overwritten one at a time, and a waiting erasure reports it; keys are destroyed without waiting", async () => {
   const places = new FairPlaces({ places: 1, maxWaiting: 8 });
   const signal = new AbortController().signal;
-  const told: string[] = [];
-  const telling = (who: string): Step => steps((name) => told.push(`${who}: ${name}`));
+  const begun: string[] = [];
+  const stepsOf = (owner: string): Step => steps((name) => begun.push(`${owner}: ${name}`));
   let end: (failure: Error) => void = () => undefined;
   const long = new Promise<never>((_, reject) => (end = reject));
-  const first = inTurn(places, "x", telling("first"), signal, () => long);
-  const second = inTurn(places, "y", telling("second"), signal, () => Promise.resolve("erased"));
+  const first = inTurn(places, "x", stepsOf("first"), signal, () => long);
+  const second = inTurn(places, "y", stepsOf("second"), signal, () => Promise.resolve("erased"));
   const gone = new AbortController();
-  const third = inTurn(places, "z", telling("third"), gone.signal, () => Promise.resolve("erased"));
+  const third = inTurn(places, "z", stepsOf("third"), gone.signal, () => Promise.resolve("erased"));
   gone.abort(new Error("cancelled"));
   await assert.rejects(third, /cancelled/);
   assert.deepEqual([places.taken, places.waiting], [1, 1]);
-  assert.deepEqual(told.slice(0, 2), ["first: wait for other erasures", "second: wait for other erasures"]);
+  assert.deepEqual(begun.slice(0, 2), ["first: wait for other erasures", "second: wait for other erasures"]);
   end(new Error("the disk is gone"));
   await assert.rejects(first, /the disk is gone/);
   assert.equal(await second, "erased");

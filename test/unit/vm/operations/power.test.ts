@@ -40,7 +40,7 @@ const off = {
   ],
 };
 
-/** Starts a VM that is off, over a guard that looks at its volumes by `check`. */
+/** Starts a VM that is off, with a guard that checks its volumes by `check`. */
 async function start(
   check: (name: string, base: string | undefined) => Promise<void>,
   { answers = off, isLate = false } = {},
@@ -48,7 +48,7 @@ async function start(
   const { calls, called } = answering(answers);
   const clock = {
     ...sleepingClock(),
-    // Time is only over where the storage is silent.
+    // Time passes only where the storage is silent.
     sleep: (_ms: number, signal?: AbortSignal) =>
       isLate
         ? Promise.resolve()
@@ -86,18 +86,18 @@ async function start(
   return { outcome, started: called.filter((name) => name === "DOMAIN_CREATE_WITH_FLAGS").length };
 }
 
-test("before a start each volume is looked at: those that the spec names, and those that were made for it with their bases", async () => {
-  const looked: [string, string | undefined][] = [];
-  const { started } = await start((name, base) => Promise.resolve(void looked.push([name, base])));
+test("a start checks each volume of the spec, and those created for the VM with their bases", async () => {
+  const checked: [string, string | undefined][] = [];
+  const { started } = await start((name, base) => Promise.resolve(void checked.push([name, base])));
   assert.equal(started, 1);
-  assert.deepEqual(looked, [
+  assert.deepEqual(checked, [
     ["kernel.img", undefined],
     [`socle-${ID}-root.qcow2`, "base.qcow2"],
     ["data.qcow2", undefined],
   ]);
 });
 
-test("a volume that was exchanged while its VM was off keeps it off", async () => {
+test("a volume replaced while its VM was off prevents the start", async () => {
   for (const bad of ["kernel.img", `socle-${ID}-root.qcow2`, "data.qcow2"]) {
     const refusal = new SocleError("denied", "BACKING_OUTSIDE_POOL", "it is an overlay of /etc/shadow");
     const { started, outcome } = await start((name) =>
@@ -108,7 +108,7 @@ test("a volume that was exchanged while its VM was off keeps it off", async () =
   }
 });
 
-test("storage that does not answer keeps it off, with an end and a reason", async () => {
+test("storage that does not answer prevents the start, with a deadline and a reason", async () => {
   const unseen = { kind: "unavailable", reason: "LIBVIRT_STORAGE_SILENT" };
   const hung = await start(() => new Promise(() => undefined), { isLate: true });
   const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
@@ -121,7 +121,7 @@ test("storage that does not answer keeps it off, with an end and a reason", asyn
   }
 });
 
-test("a stop by force gives a guest that cannot hear 10 seconds, and never more than it would give any", () => {
+test("a forced stop gives an unresponsive guest 10 seconds, and never more than its grace", () => {
   const stats = (unresponsive: boolean): VmStats => ({
     ...{ sampledAtMs: 0, sampledAtMonotonicMs: 0, vcpus: [], nics: [], disks: [] },
     unresponsive,
@@ -132,14 +132,17 @@ test("a stop by force gives a guest that cannot hear 10 seconds, and never more 
   assert.equal(graceOf({ state: "paused" }, 0), 0);
 });
 
-test("a libvirt that is away is told of in words that say what to do, and other refusals as they are", () => {
+test("an unavailable libvirt is reported with a remedy, and other refusals as they are", () => {
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "the connection to /run/x failed", {
     details: { retryAfterMs: 1000 },
   });
-  const told = withRetryAdvice(away);
-  assert.equal(`${told.kind} ${told.reason}`, "unavailable LIBVIRT_DISCONNECTED");
-  assert.match(told.message, /^libvirt is not answering, .*; retry \(the connection to \/run\/x failed\)$/);
-  assert.equal(told.details.retryAfterMs, 1000);
+  const advised = withRetryAdvice(away);
+  assert.equal(`${advised.kind} ${advised.reason}`, "unavailable LIBVIRT_DISCONNECTED");
+  assert.match(
+    advised.message,
+    /^libvirt is not answering, .*; retry \(the connection to \/run\/x failed\)$/,
+  );
+  assert.equal(advised.details.retryAfterMs, 1000);
   const other = new SocleError("unavailable", "POOL_INACTIVE", "start it");
   assert.equal(withRetryAdvice(other), other);
 });

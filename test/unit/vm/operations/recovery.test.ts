@@ -5,7 +5,7 @@ import { silentLog, type Logger } from "../../../../agent/kernel/log.ts";
 import { Settler, type SettlerOptions } from "../../../../agent/vm/operations/recovery.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
 
-test("ends that a journal refuses are no errors of their own in the log: the journal's failure is there once", async () => {
+test("ends that a journal refuses are logged once, as the journal's failure", async () => {
   const full = new SocleError("exhausted", "JOURNAL_FAILED", "no space");
   for (const [failure, errors] of [
     [full, 0],
@@ -35,9 +35,9 @@ test("ends that a journal refuses are no errors of their own in the log: the jou
   }
 });
 
-test("an outdated operation is never done again: it is ended by what libvirt has, whatever was decided, however late that answers", async () => {
+test("an outdated operation is never repeated: libvirt's state ends it, however late libvirt answers", async () => {
   const clock = new FakeClock();
-  const asked: string[] = [];
+  const requested: string[] = [];
   let isAway = true;
   const operations = {
     failure: undefined,
@@ -51,12 +51,12 @@ test("an outdated operation is never done again: it is ended by what libvirt has
   };
   const vms = {
     endAgain: ({ id }: { id: string }) => {
-      asked.push(`end as decided ${id}`);
+      requested.push(`end as decided ${id}`);
       return Promise.resolve(false);
     },
-    resumeOperation: ({ id }: { id: string }) => asked.push(`resume ${id}`),
+    resumeOperation: ({ id }: { id: string }) => requested.push(`resume ${id}`),
     endOutdated: ({ id }: { id: string }) => {
-      asked.push(`end ${id}`);
+      requested.push(`end ${id}`);
       if (isAway) return Promise.reject(new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away"));
       return Promise.resolve({ id, state: "failed" });
     },
@@ -69,15 +69,15 @@ test("an outdated operation is never done again: it is ended by what libvirt has
   };
   await new Settler(options as unknown as SettlerOptions).run(new AbortController().signal, () => undefined);
   await turns();
-  assert.deepEqual(asked, ["end a", "end as decided b", "resume b"]);
+  assert.deepEqual(requested, ["end a", "end as decided b", "resume b"]);
   isAway = false;
   clock.advance(5000);
   await turns();
-  assert.deepEqual(asked, ["end a", "end as decided b", "resume b", "end a"]);
+  assert.deepEqual(requested, ["end a", "end as decided b", "resume b", "end a"]);
 });
 
-test("an operation that a person settled meanwhile is left alone", async () => {
-  const asked: string[] = [];
+test("recovery leaves an operation alone that a person settled meanwhile", async () => {
+  const requested: string[] = [];
   const operations = {
     failure: undefined,
     interrupted: [{ id: "a" }],
@@ -89,8 +89,8 @@ test("an operation that a person settled meanwhile is left alone", async () => {
     get: (id: string) => ({ id, state: "succeeded" }),
   };
   const vms = {
-    endAgain: () => Promise.resolve(asked.push("end")),
-    endOutdated: () => Promise.resolve(asked.push("end outdated")),
+    endAgain: () => Promise.resolve(requested.push("end")),
+    endOutdated: () => Promise.resolve(requested.push("end outdated")),
   };
   const table = { untilComplete: () => Promise.resolve() };
   for (const isOutdated of [true, false]) {
@@ -102,5 +102,5 @@ test("an operation that a person settled meanwhile is left alone", async () => {
     );
     await new Promise(setImmediate);
   }
-  assert.deepEqual(asked, []);
+  assert.deepEqual(requested, []);
 });

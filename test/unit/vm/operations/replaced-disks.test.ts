@@ -1,4 +1,4 @@
-// An erasure is refused where the guest's data is elsewhere than in the volumes that are erased.
+// An erasure is refused when the guest's data is outside the erased volumes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
@@ -26,12 +26,12 @@ const disk = (source: string, more = ""): string =>
   `<disk type="file">${source}<target dev="vdb"/>${more}</disk>`;
 const file = (path: string, more = ""): string => disk(`<source file="${path}"/>`, more);
 
-/** That own.qcow2 is an overlay of this file. */
+/** States that own.qcow2 is an overlay of this file. */
 const over = (path: string): Backing[] => [{ ...volume("own.qcow2"), backing: path }];
 
 /**
- * A VM with these disks, in a pool at /p that the agent may not look into or, `silent`, does not answer. `backings`: what
- * libvirt reads in the volumes' headers.
+ * A VM with these disks, in a pool at /p that the agent may not read or that, `silent`, does not answer.
+ * `backings`: what libvirt reads in the volumes' headers.
  */
 function contextWith(disks: string, silent = false, backings: Backing[] = []): RunContext {
   const document = parseDomain(
@@ -56,7 +56,7 @@ function contextWith(disks: string, silent = false, backings: Backing[] = []): R
   } as unknown as RunContext;
 }
 
-test("a VM whose disks are those of its spec may be erased", async () => {
+test("a VM with exactly its spec's disks may be erased", async () => {
   for (const disks of [
     "",
     file("/p/own.qcow2"),
@@ -88,7 +88,7 @@ test("a VM whose data is in a snapshot, a copy, another disk or on the network m
     });
 });
 
-test("storage that does not answer is not taken for replaced", async () => {
+test("storage that does not answer does not count as replaced", async () => {
   await requireDisksAsMade(contextWith(file("p/own.qcow2"), true), ID, erase);
   await assert.rejects(requireDisksAsMade(contextWith(file("/p/own.qcow2"), true), ID, erase), {
     kind: "unavailable",
@@ -96,7 +96,7 @@ test("storage that does not answer is not taken for replaced", async () => {
   });
 });
 
-test("a volume whose header names a backing file that it was not made with may not be erased", async () => {
+test("a volume with another backing file than at its creation may not be erased", async () => {
   const [own] = erase.disks;
   assert.ok(own);
   const madeOverBase = { ...erase, disks: [{ ...own, baseVolume: "base.qcow2" }] };
@@ -122,7 +122,7 @@ test("a volume whose header names a backing file that it was not made with may n
   );
 });
 
-test("the erasure of a VM knows what each of its disks was made an overlay of", () => {
+test("an erasure knows the base image of each disk", () => {
   const disk = (name: string, baseVolume?: string) => ({
     name,
     source: { kind: "new", pool: "p", format: "qcow2", ...(baseVolume === undefined ? {} : { baseVolume }) },
@@ -135,14 +135,14 @@ test("the erasure of a VM knows what each of its disks was made an overlay of", 
   );
 });
 
-test("a guest cannot hinder the erasure of a raw disk by writing the header of an overlay to it", async () => {
+test("a guest cannot prevent an erasure by writing an overlay header to its raw disk", async () => {
   const raw = volume("own.raw");
   const disks = [{ disk: "own", volume: raw, encrypted: false }];
   const backings = [{ ...raw, backing: "/p/old.qcow2" }];
   await requireBackingAsMade(contextWith(""), ID, { ...erase, disks }, backings);
 });
 
-test("the deletion of a VM whose disks were replaced fails before any effect", async () => {
+test("the deletion of a VM with replaced disks fails before any effect", async () => {
   const intent = { kind: "DELETE_VM", volumes: [volume("own.qcow2")], force: true, erase } as const;
   let begun: string[] = [];
   const run = {
@@ -159,7 +159,7 @@ test("the deletion of a VM whose disks were replaced fails before any effect", a
   };
   for (const context of [
     contextWith(file("/snaps/own.qcow2")),
-    // The file was renamed and an overlay put in its place: what libvirt says of a VM that is off is as it was made.
+    // The file was renamed and replaced by an overlay: libvirt's definition of the stopped VM is unchanged.
     contextWith(file("/p/own.qcow2"), false, over("/p/old.qcow2")),
   ]) {
     begun = [];

@@ -1,4 +1,4 @@
-// A forced stop cuts short the stop that it queues behind, by whom it may.
+// A forced stop cuts short the stop before it in the queue, if its caller may.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock } from "../../../../agent/kernel/clock.ts";
@@ -35,8 +35,8 @@ function stage() {
   };
 }
 
-test("a tenant's forced stop does not cut the provider's stop short, the provider's cuts all", async () => {
-  for (const [who, whose, cuts] of [
+test("a tenant's forced stop does not cut the provider's stop short; the provider's cuts every stop", async () => {
+  for (const [forcing, waiting, cuts] of [
     [acme, provider, false],
     [acme, "unix:operator", false],
     [acme, colleague, true],
@@ -44,15 +44,15 @@ test("a tenant's forced stop does not cut the provider's stop short, the provide
     [provider, "unix:operator", true],
   ] as const) {
     const { escalation, stop, isCut, end } = stage();
-    const done = stop(whose);
-    escalation.forced("vm", who, 0, yes);
-    assert.equal(isCut(), cuts, `${who} and ${whose}`);
+    const done = stop(waiting);
+    escalation.forced("vm", forcing, 0, yes);
+    assert.equal(isCut(), cuts, `${forcing} and ${waiting}`);
     end();
     await done;
   }
 });
 
-test("a forced stop with a grace waits that long behind a stop that would wait longer", async () => {
+test("a forced stop with a grace waits that long behind a stop with a longer one", async () => {
   const { escalation, stop, sleeps, isCut, end } = stage();
   const done = stop(acme);
   escalation.forced("vm", provider, 5000, yes);
@@ -64,7 +64,7 @@ test("a forced stop with a grace waits that long behind a stop that would wait l
   await done;
 });
 
-test("a stop that has ended is waited for no more, and the next one is not cut short for it", async () => {
+test("a forced stop does not wait for an ended stop, and does not cut the next one short", async () => {
   const { escalation, stop, sleeps, isCut, end } = stage();
   const first = stop(acme);
   escalation.forced("vm", provider, 5000, yes);
@@ -78,7 +78,7 @@ test("a stop that has ended is waited for no more, and the next one is not cut s
   escalation.forced("vm", provider, 0, yes);
 });
 
-test("a forced stop that has ended, or was cancelled, cuts nothing short", async () => {
+test("a forced stop that has ended or was cancelled cuts nothing short", async () => {
   const { escalation, stop, sleeps, isCut, end } = stage();
   const done = stop(acme);
   escalation.forced("vm", provider, 0, () => false);
@@ -93,7 +93,7 @@ test("a forced stop that has ended, or was cancelled, cuts nothing short", async
   await done;
 });
 
-test("who was cut short pulls no plug for a forced stop that was cancelled since", async () => {
+test("a stop that was cut short does not destroy its guest for a forced stop cancelled since", async () => {
   const { escalation, stop, isCut, isWanted, end } = stage();
   const done = stop(acme);
   let isFirstWanted = true;
@@ -102,7 +102,7 @@ test("who was cut short pulls no plug for a forced stop that was cancelled since
   isFirstWanted = false;
   assert.equal(isWanted(), false);
   escalation.forced("vm", provider, 0, yes);
-  assert.equal(isWanted(), true, "another one is there");
+  assert.equal(isWanted(), true, "another forced stop is queued");
   end();
   await done;
 });

@@ -21,19 +21,19 @@ const marked: Standing = {
   live: { operation: OPERATION, phase: "run" },
   runNumber: 7,
 };
-/** Started again by somebody else: the mark of this operation is gone with the run. */
+/** Another client started it again: the mark of this operation is gone with the run. */
 const another: Standing = { isManaged: true, runNumber: 8 };
 
 const uncut: Cut = { signal: new AbortController().signal, isWanted: () => false };
 
-/** Stops a VM that libvirt shows as `standing` once it was asked, while the table shows it as `seen`. */
+/** Stops a VM: libvirt reports `standing` after the request, while the table shows `seen`. */
 async function stop(
   { seen, standing, force }: { seen: VmState; standing: Standing; force: boolean },
   graceMs = 1000,
   { cut = uncut, step = steps() }: { cut?: Cut; step?: Step } = {},
-): Promise<{ outcome: unknown; destroyed: number; asked: number }> {
+): Promise<{ outcome: unknown; destroyed: number; requested: number }> {
   let destroyed = 0;
-  let asked = 0;
+  let requested = 0;
   const table = new VmTable();
   const show = (state: VmState): void => {
     const facts = { presence: "present", observedAtMs: 1, stateReason: "", managed: true } as const;
@@ -54,7 +54,7 @@ async function stop(
       state,
       steadyState: state,
       shutdown: () => {
-        asked += 1;
+        requested += 1;
         return Promise.resolve();
       },
       destroy: () => {
@@ -87,10 +87,10 @@ async function stop(
   };
   const intent = { gracefulTimeoutMs: graceMs, force };
   const outcome = await stopVm.run(context, intent, run).catch((thrown: unknown) => thrown);
-  return { outcome, destroyed, asked };
+  return { outcome, destroyed, requested };
 }
 
-test("a table that is behind libvirt does not end a stop: the guest runs on, and is stopped by force alone", async () => {
+test("a table behind libvirt does not end a stop: the guest that still runs is stopped by force only", async () => {
   const patient = await stop({ seen: "stopped", standing: marked, force: false });
   assert.equal((patient.outcome as { reason?: string }).reason, "GUEST_DID_NOT_STOP");
   assert.equal(patient.destroyed, 0);
@@ -99,12 +99,12 @@ test("a table that is behind libvirt does not end a stop: the guest runs on, and
   assert.equal(forced.destroyed, 1);
 });
 
-test("a guest is asked once in ten seconds, also while the table is behind libvirt", async () => {
-  const { asked } = await stop({ seen: "stopped", standing: marked, force: true }, 25_000);
-  assert.equal(asked, 3);
+test("a guest gets one shutdown request in ten seconds, also while the table is behind libvirt", async () => {
+  const { requested } = await stop({ seen: "stopped", standing: marked, force: true }, 25_000);
+  assert.equal(requested, 3);
 });
 
-test("a guest that stopped while it was waited for and was started again by others keeps its power", async () => {
+test("a guest that stopped during the wait and was started by another client keeps running", async () => {
   for (const seen of ["running", "stopped"] as const) {
     const { outcome, destroyed } = await stop({ seen, standing: another, force: true });
     assert.equal((outcome as { state?: string }).state, "stopped", seen);
@@ -112,7 +112,7 @@ test("a guest that stopped while it was waited for and was started again by othe
   }
 });
 
-test("a stop that was cut short pulls the plug while the forced one is wanted, and says how long it waited", async () => {
+test("a stop that was cut short destroys the guest while the forced stop is wanted, and reports its wait", async () => {
   for (const isWanted of [true, false]) {
     const cut = { signal: AbortSignal.abort(), isWanted: () => isWanted };
     const guest = { seen: "running", standing: marked, force: false } as const;
@@ -122,15 +122,15 @@ test("a stop that was cut short pulls the plug while the forced one is wanted, a
   }
 });
 
-test("a stop that may not go on does not ask its guest again", async () => {
+test("a stop that may not go on sends no second shutdown request", async () => {
   let looks = 0;
   const requireOpen = (): void => {
     if ((looks += 1) > 2) throw new SocleError("outcome_unknown", "HYPERVISOR_IN_USE", "another agent");
   };
   const guest = { seen: "running", standing: marked, force: true } as const;
-  const { outcome, asked, destroyed } = await stop(guest, 600_000, {
+  const { outcome, requested, destroyed } = await stop(guest, 600_000, {
     step: Object.assign(steps(), { requireOpen }),
   });
-  assert.deepEqual([asked, destroyed], [2, 0]);
+  assert.deepEqual([requested, destroyed], [2, 0]);
   assert.equal((outcome as SocleError).reason, "HYPERVISOR_IN_USE");
 });

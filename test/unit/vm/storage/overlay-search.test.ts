@@ -1,4 +1,4 @@
-// Which images of a host's pools are overlays of volumes that are about to be deleted.
+// The search for overlays of volumes that are about to be deleted.
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,15 +13,15 @@ import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 interface Pool {
   readonly path: string;
   readonly type?: string;
-  /** By name: the path of the image below, or "" for none. */
+  /** By name: the path of the backing image, or "" without one. */
   readonly volumes: Record<string, string>;
-  /** Those that libvirt learns of in a refresh. */
+  /** The files that libvirt finds in a refresh. */
   readonly unknown?: Record<string, string>;
-  /** How often libvirt refuses a refresh. */
+  /** How many refreshes libvirt refuses. */
   busy?: number;
-  /** The call that is not answered. */
+  /** The call without a reply. */
   readonly hangs?: string;
-  /** Its refresh fails by a file that cannot be read, and libvirt stops it. A transient pool is gone then. */
+  /** Its refresh fails on an unreadable file, and libvirt stops it. A transient pool then disappears. */
   readonly damaged?: "persistent" | "transient";
   isStopped?: boolean;
 }
@@ -40,8 +40,8 @@ function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCal
   const volumeXml = (path: string, name: string, backing = ""): string =>
     `<volume type="file"><name>${name}</name><capacity>1</capacity><target><path>${path}/${name}</path></target>` +
     (backing === "" ? "</volume>" : `<backingStore><path>${backing}</path></backingStore></volume>`);
-  const answer = (procedure: string, { name: asked, pool: reference, vol }: Args): unknown => {
-    const name = asked ?? reference?.name ?? vol?.pool ?? "";
+  const answer = (procedure: string, { name: requested, pool: reference, vol }: Args): unknown => {
+    const name = requested ?? reference?.name ?? vol?.pool ?? "";
     called.push(`${procedure} ${name}`.trim());
     if (procedure === "CONNECT_LIST_ALL_STORAGE_POOLS")
       return {
@@ -106,7 +106,7 @@ async function folder(t: TestContext): Promise<string> {
   return path;
 }
 
-test("an overlay is found by the header that libvirt reads; a file that is no image is none", async (t) => {
+test("an overlay is found by the header that libvirt reads; a file that is no image is no overlay", async (t) => {
   const path = join(await folder(t), "p");
   const volumes = {
     "kept.qcow2": `${path}/root.qcow2`,
@@ -122,7 +122,7 @@ test("an overlay is found by the header that libvirt reads; a file that is no im
   });
 });
 
-test("a pool with a file that libvirt cannot read is named: it may be an overlay", async (t) => {
+test("a pool with a file that libvirt cannot read is named: the file may be an overlay", async (t) => {
   const path = await folder(t);
   const own = { "root.qcow2": "", "kept.qcow2": `${path}/p/root.qcow2` };
   for (const [inOwn, inOther, named] of [
@@ -135,7 +135,7 @@ test("a pool with a file that libvirt cannot read is named: it may be an overlay
   }
 });
 
-test("overlays of a volume that libvirt cannot read are not taken for none", async (t) => {
+test("overlays of a volume that libvirt cannot read are not ruled out", async (t) => {
   const path = await folder(t);
   const p = { path: `${path}/p`, volumes: { broken: "", "kept.qcow2": `${path}/p/broken` } };
   const volumes = new Volumes(libvirtWith({ p }).calls, sleepingClock());
@@ -144,11 +144,11 @@ test("overlays of a volume that libvirt cannot read are not taken for none", asy
     reason: "VOLUME_UNREADABLE",
     message: /volume broken of pool p.*cannot read.*keep_disks/,
   });
-  // One that is gone has none.
+  // A missing volume has no overlays.
   assert.deepEqual((await volumes.dependents([{ pool: "p", volume: "gone" }])).overlays, []);
 });
 
-test("an overlay in another pool, one that libvirt does not know yet and one through a link are found", async (t) => {
+test("an overlay is found in another pool, without a refresh, and through a link", async (t) => {
   const path = await folder(t);
   await symlink(join(path, "p"), join(path, "link"));
   await symlink(join(path, "p/root.qcow2"), join(path, "alias"));
@@ -159,7 +159,7 @@ test("an overlay in another pool, one that libvirt does not know yet and one thr
       volumes: { "linked.qcow2": `${path}/link/root.qcow2`, "alias.qcow2": `${path}/alias` },
       unknown: { "new.qcow2": `${path}/p/root.qcow2`, "not.qcow2": `${path}/p/base.qcow2` },
     },
-    // The same directory once more: the volume is no overlay of itself.
+    // The same directory again: the volume is no overlay of itself.
     again: { path: `${path}/link`, volumes: { "root.qcow2": "" } },
   });
   assert.deepEqual(found.overlays, [
@@ -171,7 +171,7 @@ test("an overlay in another pool, one that libvirt does not know yet and one thr
   assert.deepEqual(found.unsearched, []);
 });
 
-test("another pool that does not answer is named and not asked again at once; the volumes' own pool must", async (t) => {
+test("another pool that does not answer is named and not queried again at once; the volumes' own pool must answer", async (t) => {
   const path = await folder(t);
   const own = { path: `${path}/p`, volumes: { "root.qcow2": "" } };
   const other = { path: `${path}/q`, volumes: { "kept.qcow2": `${path}/p/root.qcow2` } };
@@ -191,7 +191,7 @@ test("another pool that does not answer is named and not asked again at once; th
   }
 });
 
-test("a pool that is busy is waited for shortly, and is named where it stays busy", async (t) => {
+test("the search waits shortly for a busy pool, and names it when it stays busy", async (t) => {
   const path = await folder(t);
   const pool = {
     path: `${path}/p`,
@@ -204,7 +204,7 @@ test("a pool that is busy is waited for shortly, and is named where it stays bus
   assert.deepEqual([never.overlays.length, never.unsearched], [0, ["p"]]);
 });
 
-test("a pool that the agent's refresh stops is named until it is started again, and logged", async (t) => {
+test("a pool that a refresh stops is logged, and named until it is started again", async (t) => {
   const path = await folder(t);
   for (const [damaged, command] of [
     ["persistent", /storage pool q .*virsh pool-start q/],
@@ -227,7 +227,7 @@ test("a pool that the agent's refresh stops is named until it is started again, 
   }
 });
 
-test("a pool of the volumes that the agent's refresh stops fails the search with what starts it again", async (t) => {
+test("a refresh that stops the volumes' own pool fails the search with the command that starts it", async (t) => {
   const path = await folder(t);
   const p: Pool = { path: `${path}/p`, volumes: { "root.qcow2": "" }, damaged: "persistent" };
   await assert.rejects(search({ p }), {
@@ -237,7 +237,7 @@ test("a pool of the volumes that the agent's refresh stops fails the search with
   });
 });
 
-test("a pool that another stops during the search is not named", async (t) => {
+test("a pool that another client stops during the search is not named", async (t) => {
   const path = await folder(t);
   const own: Pool = { path: `${path}/p`, volumes: { "root.qcow2": "" } };
   const q: Pool = { path: `${path}/q`, volumes: {} };
@@ -251,7 +251,7 @@ test("a pool that another stops during the search is not named", async (t) => {
   assert.deepEqual((await volumes.dependents([root])).unsearched, []);
 });
 
-test("a pool on a network is not refreshed for another's volumes, nor one whose directory is not there", async (t) => {
+test("a network pool is not refreshed for another pool's volumes, nor a pool without its directory", async (t) => {
   const path = await folder(t);
   const volumes = { "kept.qcow2": `${path}/p/root.qcow2` };
   const { calls, called } = libvirtWith({
@@ -268,7 +268,7 @@ test("a pool on a network is not refreshed for another's volumes, nor one whose 
   );
 });
 
-test("deletions that wait share a listing that begins after each of them asked", async (t) => {
+test("waiting deletions share a listing that begins after each of their requests", async (t) => {
   const path = await folder(t);
   const { calls, called } = libvirtWith({ p: { path: `${path}/p`, volumes: { "root.qcow2": "" } } });
   const volumes = new Volumes(calls, sleepingClock());

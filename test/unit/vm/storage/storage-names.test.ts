@@ -18,7 +18,7 @@ import { requireUsable, usersNow, whereOf } from "../../../../agent/vm/storage/v
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { vm } from "../../../support/api/harness.ts";
 
-/** A libvirt that knows pools by the directories that they are over. */
+/** A libvirt that knows pools by their directories. */
 function pools(directories: Readonly<Record<string, string>>): LibvirtCalls {
   const call = (procedure: { name: string }, args: { name?: string; pool?: { name: string } }): unknown => {
     const name = args.name ?? args.pool?.name ?? "";
@@ -29,7 +29,7 @@ function pools(directories: Readonly<Record<string, string>>): LibvirtCalls {
       : { xml: `<pool type="dir"><name>${name}</name><target><path>${path}</path></target></pool>` };
   };
   return {
-    call: (...asked: [never, never]) => Promise.resolve().then(() => call(...asked)),
+    call: (...requested: [never, never]) => Promise.resolve().then(() => call(...requested)),
   } as unknown as LibvirtCalls;
 }
 
@@ -47,7 +47,7 @@ const areSame = async (names: StorageNames, a: string, b: string): Promise<boole
   return same(a).some((name) => same(b).includes(name));
 };
 
-test("a directory by another path, a link and a hard link are the same storage; other files are not", async (t) => {
+test("another path, a link and a hard link name the same storage; other files do not", async (t) => {
   const path = await folder(t);
   await symlink(join(path, "images"), join(path, "mirror"));
   await symlink(join(path, "images/data.img"), join(path, "data"));
@@ -59,7 +59,7 @@ test("a directory by another path, a link and a hard link are the same storage; 
     assert.ok(await areSame(names, data, join(path, other)), other);
   assert.ok(await areSame(names, "a/data.img", "b/data.img"));
   assert.ok(await areSame(names, "a/data.img", join(path, "mirror/data.img")));
-  assert.ok(await areSame(names, "a/not-yet.img", "b/not-yet.img"), "one that is not there yet");
+  assert.ok(await areSame(names, "a/not-yet.img", "b/not-yet.img"), "a file that does not exist yet");
   assert.ok(!(await areSame(names, "a/data.img", "b/other.img")));
   assert.ok(!(await areSame(names, "a/data.img", "elsewhere/data.img")));
 });
@@ -77,15 +77,15 @@ const facts = ({ dev = 1, ino = 1 }: Facts): FileFacts => ({
 });
 const failed = (code: string): Error => Object.assign(new Error(code), { code });
 
-/** Files by their path's beginning: what is not there hangs until `answer`. */
+/** Files by the beginning of their path: other paths hang until `answer`. */
 function disk(files: Readonly<Record<string, Facts>>): {
   looks: StorageLooks;
-  asked: string[];
+  requested: string[];
   byChild: string[];
   answer: () => void;
 } {
   const waiting: (() => void)[] = [];
-  const asked: string[] = [];
+  const requested: string[] = [];
   const byChild: string[] = [];
   const look = (path: string): Promise<FileFacts> => {
     const found = Object.entries(files).find(([start]) => path.startsWith(start));
@@ -94,33 +94,41 @@ function disk(files: Readonly<Record<string, Facts>>): {
   };
   const looks = new StorageLooks({
     withinMs: 20,
-    look: (path) => (asked.push(path), look(path)),
+    look: (path) => (requested.push(path), look(path)),
     lookByChild: (path) => (byChild.push(path), look(path)),
     deviceOf: (path) => Promise.resolve(path.startsWith("/dead") ? 66 : undefined),
   });
   const answer = (): void => waiting.splice(0).forEach((end) => end());
-  return { looks, asked, byChild, answer };
+  return { looks, requested, byChild, answer };
 }
 
-test("a directory that hangs holds one look, in doubt is what is there, and it is looked at again when it answers", async () => {
-  const { looks, asked, byChild, answer } = disk({ "/alive": { dev: 1 }, "/beside": { dev: 66 } });
+test("a directory that hangs holds one check, leaves its files in doubt, and is checked again after a reply", async () => {
+  const { looks, requested, byChild, answer } = disk({ "/alive": { dev: 1 }, "/beside": { dev: 66 } });
   const names = new StorageNames(pools({}), clock, looks);
   const dead = Array.from({ length: 50 }, (_, index) => `/dead/${index}`);
   const same = await names.of([...dead, "/alive/1", "/beside/1"]);
-  assert.deepEqual(asked, ["/dead"]);
-  assert.deepEqual(byChild, ["/alive", "/alive/1", "/beside", "/beside/1"], "others are looked at meanwhile");
+  assert.deepEqual(requested, ["/dead"]);
+  assert.deepEqual(
+    byChild,
+    ["/alive", "/alive/1", "/beside", "/beside/1"],
+    "the others are checked meanwhile",
+  );
   assert.deepEqual(same.doubtOf(["/dead/1"], []), { at: "/dead/1", silent: "filesystem" });
   assert.equal(same.doubtOf(["/alive/1"], dead), undefined, "another filesystem");
-  assert.equal(same.doubtOf(["/beside/1"], dead)?.at, "/beside/1", "the same filesystem at another place");
+  assert.equal(
+    same.doubtOf(["/beside/1"], dead)?.at,
+    "/beside/1",
+    "the same filesystem at another mount point",
+  );
   answer();
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal((await names.of(["/dead/1"])).doubtOf(["/dead/1"], [])?.at, "/dead/1", "a new look hangs");
-  assert.equal(asked.length, 2);
+  assert.equal((await names.of(["/dead/1"])).doubtOf(["/dead/1"], [])?.at, "/dead/1", "a new check hangs");
+  assert.equal(requested.length, 2);
 });
 
-test("directories of a filesystem that was seen before hang together", async () => {
+test("directories of one known filesystem hang together", async () => {
   const files: Record<string, Facts> = { "/a": { dev: 7 }, "/b": { dev: 7 } };
-  const { looks, asked, byChild } = disk(files);
+  const { looks, requested, byChild } = disk(files);
   let nowMs = 0;
   const names = new StorageNames(pools({}), { monotonicMs: () => nowMs }, looks);
   await names.of(["/a/1", "/b/1"]);
@@ -129,16 +137,16 @@ test("directories of a filesystem that was seen before hang together", async () 
   nowMs += 61_000;
   const same = await names.of(["/a/1", "/b/1"]);
   assert.deepEqual([same.doubtOf(["/a/1"], [])?.at, same.doubtOf(["/b/1"], [])?.at], ["/a/1", "/b/1"]);
-  assert.equal(asked.length + byChild.length, 5);
+  assert.equal(requested.length + byChild.length, 5);
 });
 
-test("no more than eight looks hang at a time", async () => {
-  const { looks, asked, byChild } = disk({});
+test("at most eight checks hang at a time", async () => {
+  const { looks, requested, byChild } = disk({});
   for (let index = 0; index < 9; index += 1) assert.equal((await looks.at(`/dead-${index}/x`)).isSeen, false);
-  assert.deepEqual([asked.length, byChild.length], [1, 7]);
+  assert.deepEqual([requested.length, byChild.length], [1, 7]);
 });
 
-test("a look that fails for the disk leaves open what is there; one that finds nothing does not", async () => {
+test("a disk error leaves a file in doubt; a missing file does not", async () => {
   for (const [code, isSeen] of [
     ["EIO", false],
     ["ESTALE", false],
@@ -153,7 +161,7 @@ test("a look that fails for the disk leaves open what is there; one that finds n
   }
 });
 
-test("a child sees what this process sees", async (t) => {
+test("a child process reads the same facts as this process", async (t) => {
   const path = await folder(t);
   const data = join(path, "images/data.img");
   await symlink(data, join(path, "link"));
@@ -170,17 +178,17 @@ test("a child sees what this process sees", async (t) => {
   await assert.rejects(lookByChild(join(path, "none")), { code: "ENOENT" });
 });
 
-test("a filesystem's number in mountinfo is that of its files", () => {
+test("a filesystem's number in mountinfo is the one of its files", () => {
   assert.equal(numberOf("0:27"), 27);
   assert.equal(numberOf("8:1"), 0x801);
   assert.equal(numberOf("259:300"), 0x11_032c);
 });
 
-test("a pool of which libvirt does not tell is in doubt until it does: a late one is asked for again after seconds", async (t) => {
+test("a pool stays in doubt until libvirt answers; after a timeout the next query waits for seconds", async (t) => {
   const path = join(await folder(t), "images");
-  const told = pools({ images: path });
+  const answering = pools({ images: path });
   let nowMs = 0;
-  let asked = 0;
+  let requested = 0;
   for (const { kind, againAfterMs } of [
     { kind: "timeout", againAfterMs: 5000 },
     { kind: "unavailable", againAfterMs: 0 },
@@ -189,24 +197,27 @@ test("a pool of which libvirt does not tell is in doubt until it does: a late on
     let isSilent = true;
     const silent = {
       call: (...call: [never, never]) => {
-        asked += 1;
-        return isSilent ? Promise.reject(new SocleError(kind, "LIBVIRT", "silent")) : told.call(...call);
+        requested += 1;
+        return isSilent ? Promise.reject(new SocleError(kind, "LIBVIRT", "silent")) : answering.call(...call);
       },
     };
     const names = new StorageNames(silent as unknown as LibvirtCalls, { monotonicMs: () => nowMs });
     const doubt = async (): Promise<unknown> => (await names.of(["images/1"])).doubtOf(["images/1"], []);
     assert.deepEqual(await doubt(), { at: "images/1", silent: "libvirt" }, kind);
     isSilent = false;
-    asked = 0;
+    requested = 0;
     nowMs += againAfterMs - 1;
     if (againAfterMs > 0)
-      assert.ok((await doubt()) !== undefined && asked === 0, `${kind}: a pool that hangs delays all`);
+      assert.ok(
+        (await doubt()) !== undefined && requested === 0,
+        `${kind}: a pool that hangs delays every check`,
+      );
     nowMs += 1;
     assert.equal(await doubt(), undefined, kind);
   }
 });
 
-test("a volume through another pool over the same directory is in use", async (t) => {
+test("a volume is in use through another pool over the same directory", async (t) => {
   const path = await folder(t);
   await symlink(join(path, "images"), join(path, "mirror"));
   const volumes = {
@@ -223,12 +234,12 @@ test("a volume through another pool over the same directory is in use", async (t
       },
       { bridges: [], allowSpoofing: false },
     );
-  const asked = specOf("aaaaaaaa-0000-4000-8000-000000000001", "b");
+  const requested = specOf("aaaaaaaa-0000-4000-8000-000000000001", "b");
   const other = specOf("aaaaaaaa-0000-4000-8000-000000000002", "a");
   const table = new VmTable();
   table.completed(1);
   const check = async (creations: VmSpec[]): Promise<void> =>
-    requireUsable(asked, await usersNow({ table, volumes }, () => creations, whereOf(asked)));
+    requireUsable(requested, await usersNow({ table, volumes }, () => creations, whereOf(requested)));
   await check([]);
   await assert.rejects(check([other]), { reason: "VOLUME_IN_USE" });
   const foreign = { device: "vda", path: join(path, "images/data.img") };
@@ -236,7 +247,7 @@ test("a volume through another pool over the same directory is in use", async (t
   await assert.rejects(check([]), { reason: "VOLUME_IN_USE", message: /name-foreign/ });
 });
 
-test("a volume that cannot be identified is refused, and one on another filesystem is not", async () => {
+test("a volume that cannot be identified is refused; one on another filesystem is not", async () => {
   const { looks } = disk({ "/alive": { dev: 1 } });
   const volumes = { names: new StorageNames(pools({ a: "/alive", d: "/dead" }), clock, looks) };
   const specOf = (id: string, pool: string): VmSpec => {
@@ -250,8 +261,8 @@ test("a volume that cannot be identified is refused, and one on another filesyst
   const dead = specOf("aaaaaaaa-0000-4000-8000-000000000002", "d");
   const table = new VmTable();
   table.completed(1);
-  const check = async (asked: VmSpec, other: VmSpec): Promise<void> =>
-    requireUsable(asked, await usersNow({ table, volumes }, () => [other], whereOf(asked)));
+  const check = async (requested: VmSpec, other: VmSpec): Promise<void> =>
+    requireUsable(requested, await usersNow({ table, volumes }, () => [other], whereOf(requested)));
   await check(alive, dead);
   await assert.rejects(check(dead, alive), { kind: "unavailable", reason: "STORAGE_UNIDENTIFIED" });
 });

@@ -1,4 +1,4 @@
-// What images say of other files, and which of them the host opens.
+// The files that image headers refer to, and which of them the host opens.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
@@ -12,11 +12,11 @@ interface HeaderOptions {
   readonly hasDataFile?: boolean;
   readonly backing?: string;
   readonly formats?: readonly string[];
-  /** Where the name is said to be. */
+  /** The path that libvirt reports. */
   readonly nameAt?: number;
 }
 
-/** As QEMU's docs/interop/qcow2.txt says. */
+/** The layout in QEMU's docs/interop/qcow2.txt. */
 function header({
   version = 3,
   hasDataFile = false,
@@ -56,7 +56,7 @@ interface Put {
   readonly names?: number;
 }
 
-/** The reason for which a volume of such a pool is refused; "safe" where it is not. */
+/** The reason for which a volume of such a pool is refused; "safe" without one. */
 async function judged(
   volume: string,
   files: Readonly<Record<string, Put>>,
@@ -112,7 +112,7 @@ async function judged(
 const ID = "11111111-1111-4111-8111-111111111111";
 const OTHER = "22222222-2222-4222-8222-222222222222";
 
-test("images and overlays of their own pool are opened", async () => {
+test("images and overlays within their own pool are safe", async () => {
   assert.equal(await judged("a.img", {}), "safe");
   assert.equal(await judged("a.qcow2", {}), "safe");
   assert.equal(await judged("a.qcow2", { "a.qcow2": { bytes: Buffer.from("no qcow2") } }), "safe");
@@ -121,27 +121,31 @@ test("images and overlays of their own pool are opened", async () => {
     "b.qcow2": { bytes: overlay("c.img", "raw") },
     "c.img": { bytes: overlay("/etc/shadow", "raw") },
   };
-  assert.equal(await judged("a.qcow2", chain), "safe", "the raw one's bytes are its guest's");
+  assert.equal(await judged("a.qcow2", chain), "safe", "the bytes of a raw image are its guest's");
 });
 
-test("a VM's own disk is behind an image only where the request names it as its base, whatever the image is called", async () => {
+test("a VM's own disk may back an image only when the request names it as the base, whatever its name", async () => {
   const [others, own] = [`socle-${OTHER}-root.qcow2`, `socle-${ID}-root.qcow2`];
   const files = {
     [others]: {},
     [own]: { bytes: overlay(others) },
     "above.qcow2": { bytes: overlay(own) },
   };
-  assert.equal(await judged(own, files), "VOLUME_UNSAFE", "its name is its bringer's choice");
-  assert.equal(await judged(own, files, { base: others }), "safe", "as it was asked for by name");
-  assert.equal(await judged(own, files, { base: "base.qcow2" }), "VOLUME_UNSAFE", "another was asked for");
+  assert.equal(await judged(own, files), "VOLUME_UNSAFE", "a name is chosen by the uploader");
+  assert.equal(await judged(own, files, { base: others }), "safe", "requested by name");
+  assert.equal(
+    await judged(own, files, { base: "base.qcow2" }),
+    "VOLUME_UNSAFE",
+    "the request names another base",
+  );
   assert.equal(
     await judged("above.qcow2", files, { base: own }),
     "VOLUME_UNSAFE",
-    "behind what was asked for",
+    "behind the requested base",
   );
 });
 
-test("an overlay of what is no volume of its pool is refused, however deep and however it says so", async () => {
+test("an overlay with a backing file outside its pool is refused, at any depth and in any notation", async () => {
   for (const backing of [
     "/etc/shadow",
     "../x",
@@ -164,7 +168,7 @@ test("an overlay of what is no volume of its pool is refused, however deep and h
   }
 });
 
-test("an image that leads elsewhere by other ways is refused, and one behind which it stands", async () => {
+test("an image that refers outside by other means is refused, also as a backing file", async () => {
   const bad: Readonly<Record<string, Put>> = {
     "link.qcow2": { is: "link" },
     "device.qcow2": { is: "other" },
@@ -190,7 +194,7 @@ test("an image that leads elsewhere by other ways is refused, and one behind whi
   assert.equal(await judged("a.img", { "a.img": { is: "unseen" } }), "VOLUME_UNSEEN");
 });
 
-test("where libvirt's own paths are links they are no matter; what headers say is", async () => {
+test("links in libvirt's own paths are accepted; links in headers are not", async () => {
   const files = {
     "a.img": { is: "link", type: "block" },
     "b.qcow2": { is: "link", bytes: overlay("/etc/shadow") },
@@ -199,7 +203,7 @@ test("where libvirt's own paths are links they are no matter; what headers say i
   assert.equal(await judged("b.qcow2", files, { poolType: "logical" }), "BACKING_OUTSIDE_POOL");
 });
 
-test("headers of both versions are read, and those of no version are none", () => {
+test("headers of both versions are read, and headers of no version are ignored", () => {
   assert.deepEqual(readQcow2Header(header({ version: 2, backing: "b", formats: ["raw"] })), {
     hasDataFile: false,
     backing: { file: "b", format: "raw" },

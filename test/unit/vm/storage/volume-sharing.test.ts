@@ -1,4 +1,4 @@
-// Which volumes a new VM may have, of those that others have or that nobody has.
+// Which volumes a new VM may have, of those in use and those without a user.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
@@ -15,7 +15,7 @@ import {
 } from "../../../../agent/vm/storage/volume-users.ts";
 import type { ResolvedVolume } from "../../../../agent/vm/storage/volumes.ts";
 
-/** Properties read of one user of volumes, on average, by one look. */
+/** Properties that one check reads of one user of volumes, on average. */
 const MOST_READS = 8;
 
 const RED = "aaaaaaaa-0000-4000-8000-000000000000";
@@ -57,8 +57,8 @@ const at = (path: string, ...beneath: string[]): ResolvedVolume => ({
   beneath: beneath.map((name) => ({ name, path: `/p/${name}` })),
 });
 
-/** What comes of a VM of the tenant "evil" that asks for this, beside those users. */
-function asks(
+/** The outcome for a VM of the tenant "evil" with this request, beside those users. */
+function outcomeOf(
   more: object,
   vms: readonly Vm[],
   options: { tenantOnly?: boolean; creations?: Users["creations"]; tenant?: string } = {},
@@ -74,69 +74,70 @@ function asks(
   }
 }
 
-test("what another VM writes to is nobody else's, also while it is stopped, and by whose VM is said", () => {
+test("a volume that another VM writes to is refused with that VM's name, also while it is stopped", () => {
   for (const more of [attached("b1.img"), attached("b1.img", true), over("b1.img"), booted("b1.img")])
     assert.match(
-      asks(more, [writer]),
+      outcomeOf(more, [writer]),
       /^VOLUME_IN_USE: the volume images\/b1\.img is in use by VM vm-aaaa, /,
     );
   for (const more of [attached(disk0), over(disk0)])
-    assert.match(asks(more, [overlay]), /^VOLUME_IN_USE: .* VM vm-aaaa, /);
+    assert.match(outcomeOf(more, [overlay]), /^VOLUME_IN_USE: .* VM vm-aaaa, /);
   const { spec } = writer;
   assert.match(
-    asks(attached("b1.img"), [], { creations: spec === undefined ? [] : [spec] }),
+    outcomeOf(attached("b1.img"), [], { creations: spec === undefined ? [] : [spec] }),
     /^VOLUME_IN_USE: .* VM vm-aaaa \(being created\)/,
   );
-  assert.equal(asks(attached("b2.img"), [writer]), "may");
+  assert.equal(outcomeOf(attached("b2.img"), [writer]), "may");
 });
 
-test("what many read they share, and nobody writes to it", () => {
+test("VMs share a volume that all of them read, and none of them writes to it", () => {
   for (const more of [attached("iso.img", true), over("iso.img"), booted("iso.img")])
-    assert.equal(asks(more, [reader]), "may");
-  assert.equal(asks(over("base.qcow2"), [overlay]), "may");
-  assert.match(asks(attached("iso.img"), [reader]), /^VOLUME_IN_USE: .* attach it read-only/);
-  assert.match(asks(attached("base.qcow2"), [overlay]), /^VOLUME_IN_USE/);
+    assert.equal(outcomeOf(more, [reader]), "may");
+  assert.equal(outcomeOf(over("base.qcow2"), [overlay]), "may");
+  assert.match(outcomeOf(attached("iso.img"), [reader]), /^VOLUME_IN_USE: .* attach it read-only/);
+  assert.match(outcomeOf(attached("base.qcow2"), [overlay]), /^VOLUME_IN_USE/);
 });
 
-test("one tenant's caller is denied what another's VM writes to, and is not told whose it is", () => {
+test("a tenant's caller is denied a volume of another tenant's VM without its name", () => {
   const only = { tenantOnly: true };
   for (const more of [attached("b1.img"), attached("b1.img", true), over("b1.img"), booted("b1.img")])
-    assert.match(asks(more, [writer], only), /^VOLUME_DENIED/);
-  assert.match(asks(attached("iso.img"), [reader], only), /^VOLUME_DENIED/);
-  assert.match(asks(attached(disk0), [overlay], only), /^VOLUME_DENIED/);
-  assert.match(asks(over(disk0), [overlay], only), /^VOLUME_DENIED/);
-  const inUse = asks(attached("b1.img"), [writer], { tenantOnly: true, tenant: "red" });
+    assert.match(outcomeOf(more, [writer], only), /^VOLUME_DENIED/);
+  assert.match(outcomeOf(attached("iso.img"), [reader], only), /^VOLUME_DENIED/);
+  assert.match(outcomeOf(attached(disk0), [overlay], only), /^VOLUME_DENIED/);
+  assert.match(outcomeOf(over(disk0), [overlay], only), /^VOLUME_DENIED/);
+  const inUse = outcomeOf(attached("b1.img"), [writer], { tenantOnly: true, tenant: "red" });
   assert.match(inUse, /^VOLUME_IN_USE/);
-  // A disk that its VM leaves behind he could not have any more.
+  // Without its VM the caller could not use the disk any more.
   assert.doesNotMatch(inUse, /keep_disks/);
-  assert.match(asks(attached("b1.img"), [writer]), /keep_disks/);
+  assert.match(outcomeOf(attached("b1.img"), [writer]), /keep_disks/);
 });
 
-test("what nobody has may be read by one tenant's caller and not written; what was made for a VM that is gone neither", () => {
+test("a tenant's caller may read an unused volume, but not write it, nor use a removed VM's disk", () => {
   const only = { tenantOnly: true };
-  assert.match(asks(attached("free.img"), [], only), /^VOLUME_DENIED: .* read-only/);
+  assert.match(outcomeOf(attached("free.img"), [], only), /^VOLUME_DENIED: .* read-only/);
   for (const more of [attached("free.img", true), over("free.img"), booted("free.img")])
-    assert.equal(asks(more, [], only), "may");
+    assert.equal(outcomeOf(more, [], only), "may");
   const left = `socle-${GONE}-a.qcow2`;
   for (const more of [attached(left), attached(left, true), over(left)])
-    assert.match(asks(more, [], only), /^VOLUME_DENIED/);
-  // A VM of his own by the gone one's id does not make its disks his.
-  const heir = vmOf(
+    assert.match(outcomeOf(more, [], only), /^VOLUME_DENIED/);
+  // A VM of the same tenant with the removed id does not own its disks.
+  const successor = vmOf(
     specOf(GONE, "evil", {
       disks: [{ name: "b", source: { kind: "new", pool: "images", capacityBytes: 1 } }],
     }),
   );
   for (const more of [attached(left), attached(left, true), over(left)])
-    assert.match(asks(more, [heir], only), /^VOLUME_DENIED: .* not yours or no longer exists$/);
-  // Nor does one in the making by that id that asks for new ones by their names, and is about to be refused.
+    assert.match(outcomeOf(more, [successor], only), /^VOLUME_DENIED: .* not yours or no longer exists$/);
+  // Nor does a VM in creation with that id that requests new disks with the same names, and is about to be
+  // refused.
   const source = { kind: "new", pool: "images", capacityBytes: 1 };
   const claimant = specOf(GONE, "evil", { disks: [{ name: "a", source, readOnly: true }] });
   for (const more of [attached(left, true), over(left)])
-    assert.match(asks(more, [], { ...only, creations: [claimant] }), /^VOLUME_DENIED/);
-  assert.equal(asks(attached(left), []), "may");
+    assert.match(outcomeOf(more, [], { ...only, creations: [claimant] }), /^VOLUME_DENIED/);
+  assert.equal(outcomeOf(attached(left), []), "may");
 });
 
-test("by its path too, and what it is an overlay of: as VMs have it that Socle did not make", async () => {
+test("volumes are matched by path and backing image too, as in unmanaged VMs", async () => {
   const check = async (
     more: object,
     image: ResolvedVolume,
@@ -167,7 +168,7 @@ test("by its path too, and what it is an overlay of: as VMs have it that Socle d
   assert.equal(await check(attached("b1.img", true), at("/p/b1.img"), [cdrom]), "may");
   assert.match(await check(attached("b1.img"), at("/p/b1.img"), [cdrom]), /^VOLUME_IN_USE/);
   const byVolume = foreign({ volume: { pool: "images", volume: "b1.img" } });
-  assert.match(asks(attached("b1.img"), [byVolume]), /^VOLUME_IN_USE/);
+  assert.match(outcomeOf(attached("b1.img"), [byVolume]), /^VOLUME_IN_USE/);
   const overlays = [{ pool: "images", volume: "kept.qcow2" }];
   assert.match(
     await check(attached("b1.img"), at("/p/b1.img"), [], { overlays }),
@@ -175,7 +176,7 @@ test("by its path too, and what it is an overlay of: as VMs have it that Socle d
   );
 });
 
-test("a VM is not started while a guest that runs has its disk open", async () => {
+test("a VM is not started while a running guest has its disk open", async () => {
   const names = { of: () => Promise.resolve(noOtherNames) };
   const path = "/p/b1.img";
   const mine = vmOf(specOf(RED, "red", attached("b1.img")), [{ device: "vda", path }]);
@@ -186,7 +187,7 @@ test("a VM is not started while a guest that runs has its disk open", async () =
   });
 });
 
-test("a VM has no volume twice that it writes to", () => {
+test("a VM has a volume that it writes to only once", () => {
   const twice = (readOnly: boolean): object => {
     const source = { kind: "volume", volume: { pool: "images", volume: "b1.img" } };
     return { disks: ["a", "b"].map((name) => ({ name, source, readOnly })) };
@@ -204,7 +205,7 @@ test("a VM has no volume twice that it writes to", () => {
   specOf(EVIL, "", { disks: [made, named] });
 });
 
-test("the users of a volume are found in one pass over VMs and creations, whose disks are read once", () => {
+test("the users of a volume are found in one pass over VMs and creations that reads their disks once", () => {
   let reads = { disks: 0, others: 0 };
   const counted = <T extends object>(of: T): T =>
     new Proxy(of, {
@@ -219,13 +220,13 @@ test("the users of a volume are found in one pass over VMs and creations, whose 
   const vms = Array.from({ length: 1000 }, () => counted(overlay));
   const look = (): typeof reads => {
     reads = { disks: 0, others: 0 };
-    assert.equal(asks(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may");
+    assert.equal(outcomeOf(over("base.qcow2"), vms, { creations, tenantOnly: true }), "may");
     return reads;
   };
   const users = creations.length + vms.length;
   const [first, second] = [look(), look()];
   assert.ok(first.disks + first.others <= MOST_READS * users, JSON.stringify(first));
-  // The disks of a spec do not change; those of a VM that is there do.
+  // The disks of a spec do not change; those of an existing VM do.
   assert.ok(second.disks <= MOST_READS * vms.length, JSON.stringify(second));
   assert.ok(second.others <= MOST_READS * users, JSON.stringify(second));
 });

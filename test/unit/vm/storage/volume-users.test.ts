@@ -53,14 +53,14 @@ const refusal = (
   }
 };
 
-test("a disk that another VM builds on, has attached or is about to is not taken from it, and who it is is said", () => {
+test("a disk that another VM overlays, has attached or is about to attach is kept, and the VM is named", () => {
   assert.equal(refusal([vmOf(B, "b", { spec: stranger })]), "");
   assert.match(refusal([vmOf(B, "b", { spec: overlay })]), /in use by VM b: .*keep_disks/);
   assert.match(refusal([vmOf(B, "b", { spec: attached })]), /in use by VM b:/);
   assert.match(refusal([], [overlay]), /VM b \(being created\):/);
 });
 
-test("nor one that a domain that is not Socle's has open, nor one with a kept overlay", () => {
+test("a disk that an unmanaged domain has open, or that has a kept overlay, is not deleted", () => {
   const foreign = vmOf(B, "foreign", { disks: [{ device: "vda", path: "/p/root" }] });
   assert.match(refusal([foreign], [], { paths: ["/p/root"], overlays: [] }), /VM foreign:/);
   assert.equal(refusal([foreign], [], { paths: ["/p/other"], overlays: [] }), "");
@@ -69,7 +69,7 @@ test("nor one that a domain that is not Socle's has open, nor one with a kept ov
   assert.match(named, /in use by VM b: /);
 });
 
-test("a disk below an image that a running domain has open, or that a block job copies to, is in use", () => {
+test("a disk below a running domain's image or a block job's target is in use", () => {
   const backing = (path: string, next = "<backingStore/>"): string =>
     `<backingStore type="file"><format type="qcow2"/><source file="${path}"/>${next}</backingStore>`;
   const running = (disk: string): Vm =>
@@ -88,7 +88,7 @@ test("a disk below an image that a running domain has open, or that a block job 
   assert.match(refusal([running(mirror)], [], at), /in use by VM foreign:/);
 });
 
-test("what came to use a disk while its deletion waited is seen before the plug is pulled or a key destroyed", async () => {
+test("a user that appears while a deletion waits is found before the guest is stopped or a key destroyed", async () => {
   const table = new VmTable();
   table.put(a);
   table.put(vmOf(B, "b", { spec: overlay }));
@@ -97,7 +97,7 @@ test("what came to use a disk while its deletion waited is seen before the plug 
   const intent: DeleteIntent = { volumes: [root], force: true, erase };
   const begun: string[] = [];
   const step = steps((name) => begun.push(name));
-  // What is not here would fail the work otherwise.
+  // The work would fail on anything that is missing here.
   const context = {
     table,
     creations: () => [],

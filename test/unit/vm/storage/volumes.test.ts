@@ -13,7 +13,7 @@ const xml =
   "<target><path>/images/new.qcow2</path><format type='qcow2'/></target></volume>";
 const wanted = { pool: "images", name: "new.qcow2", format: "qcow2", capacityBytes: 1_048_576 } as const;
 
-test("a volume is made also while others are made in its pool, which libvirt then refuses to refresh", async () => {
+test("a volume is created also while others are created in its pool, which libvirt then refuses to refresh", async () => {
   const { calls } = answering({
     ...pool,
     STORAGE_VOL_LOOKUP_BY_NAME: [none, made],
@@ -26,7 +26,7 @@ test("a volume is made also while others are made in its pool, which libvirt the
   assert.equal(path, "/images/new.qcow2");
 });
 
-test("a volume that was put into a pool is found once the pool is not busy any more", async () => {
+test("a volume put into a pool is found once the pool is not busy any more", async () => {
   const { calls } = answering({
     ...pool,
     STORAGE_VOL_LOOKUP_BY_NAME: [none, made],
@@ -44,7 +44,7 @@ test("a volume that was put into a pool is found once the pool is not busy any m
   assert.deepEqual(checked, ["/images/new.qcow2"]);
 });
 
-test("what an earlier run may have made is not adopted unless it is safe", async () => {
+test("a volume that an earlier run may have created is adopted only if it is safe", async () => {
   const { calls, called } = answering({
     ...pool,
     STORAGE_VOL_LOOKUP_BY_NAME: [made],
@@ -57,7 +57,7 @@ test("what an earlier run may have made is not adopted unless it is safe", async
   assert.ok(!called.includes("STORAGE_VOL_DELETE"));
 });
 
-test("what was there before is neither adopted nor deleted, encrypted or too small or as it should be", async () => {
+test("an existing volume is neither adopted nor deleted, whether encrypted, too small or matching", async () => {
   for (const more of [{}, { capacityBytes: 2 ** 30 }, { secretUuid: "s" }]) {
     const { calls, called } = answering({
       ...pool,
@@ -74,7 +74,7 @@ test("what was there before is neither adopted nor deleted, encrypted or too sma
   }
 });
 
-test("a volume that another host put into a shared pool is seen before it is claimed", async () => {
+test("a volume that another host put into a shared pool is found before the claim", async () => {
   const { calls, called } = answering({
     ...pool,
     STORAGE_POOL_REFRESH: [{}],
@@ -85,7 +85,7 @@ test("a volume that another host put into a shared pool is seen before it is cla
   assert.ok(called.indexOf("STORAGE_POOL_REFRESH") < called.indexOf("STORAGE_VOL_LOOKUP_BY_NAME"));
 });
 
-test("a file that libvirt finds only when it makes the volume is another's; one that a lost answer left is not", async () => {
+test("a file that libvirt finds only during creation is foreign; one left by a lost reply is not", async () => {
   const refusals = ["LIBVIRT_STORAGE_VOL_EXIST", "LIBVIRT_OPERATION_INVALID"].map(
     (reason) => new SocleError("conflict", reason, "it exists already"),
   );
@@ -107,7 +107,7 @@ test("a file that libvirt finds only when it makes the volume is another's; one 
   assert.equal((await new Volumes(calls, sleepingClock()).make(wanted, false)).path, "/images/new.qcow2");
 });
 
-test("in a pool that stays busy nothing is said to be missing", async () => {
+test("no volume counts as missing in a pool that stays busy", async () => {
   const { calls } = answering({
     ...pool,
     STORAGE_VOL_LOOKUP_BY_NAME: [none],
@@ -117,7 +117,7 @@ test("in a pool that stays busy nothing is said to be missing", async () => {
   await assert.rejects(found, { kind: "unavailable", reason: "POOL_BUSY" });
 });
 
-test("a volume that was cut short in its making is made anew", async () => {
+test("a volume whose creation was interrupted is created again", async () => {
   const torn = xml.replace("1048576", "0");
   const { calls, called } = answering({
     ...pool,
