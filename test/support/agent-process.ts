@@ -19,16 +19,16 @@ type Partly<T> = T extends readonly unknown[]
     : T;
 
 export interface AgentProcessOptions {
-  /** What differs from the defaults. The socket, state and metrics address are the agent's own unless given. */
+  /** Changes of the defaults. The socket, state and metrics address are the agent's own unless given. */
   readonly config?: Partly<Config>;
   /** The bundle to run (dist/socle.js); the sources otherwise. */
   readonly bundle?: string;
   readonly nodeOptions?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly startTimeoutMs?: number;
-  /** Where its folder is made; else where all temporary ones are. */
+  /** The parent of its folder; else the directory of all temporary ones. */
   readonly parentDirectory?: string;
-  /** A process whose mount namespace the agent lives in, so that /run/libvirt is what that process sees. */
+  /** A process in whose mount namespace the agent runs, with that process's /run/libvirt. */
   readonly mountsOf?: number;
 }
 
@@ -40,8 +40,9 @@ export interface LogLine {
 }
 
 /**
- * `socle agent` as a process of its own, with its configuration, socket and state in a temporary folder that outlives
- * `kill` and `startAgain` and goes with `stop`. Guests are not its business: they go with their libvirtd.
+ * `socle agent` in its own process, with its configuration, socket and state in a temporary folder that
+ * survives `kill` and `startAgain` and ends with `stop`. It does not manage guests: they end with their
+ * libvirtd.
  */
 export class AgentProcess {
   readonly directory: string;
@@ -50,11 +51,11 @@ export class AgentProcess {
   readonly socketPath: string;
   /** "127.0.0.1:PORT" of /metrics, /healthz and /readyz. */
   readonly metricsAddress: string;
-  /** Everything it logged since the first start. */
+  /** All log lines since the first start. */
   readonly log: LogLine[] = [];
   readonly #options: AgentProcessOptions;
   #process: ChildProcess | undefined;
-  /** Resolves when the process has ended and all it printed is read. */
+  /** Resolves when the process has ended and all its output is read. */
   #closed: Promise<unknown> = Promise.resolve();
   #words = "";
 
@@ -66,7 +67,7 @@ export class AgentProcess {
     this.#options = options;
   }
 
-  /** Starts it and waits until it is ready; rejects with its own words when it ends before. */
+  /** Starts it and waits until it is ready; rejects with its own output when it ends before. */
   static async start(options: AgentProcessOptions = {}): Promise<AgentProcess> {
     const directory = await mkdtemp(join(options.parentDirectory ?? tmpdir(), "socle-agent-"));
     const metrics = options.config?.metrics?.listen ?? `127.0.0.1:${await freePort()}`;
@@ -87,19 +88,19 @@ export class AgentProcess {
     return pid;
   }
 
-  /** Writes its configuration anew; SIGHUP or the next start reads it. */
+  /** Rewrites its configuration; SIGHUP or the next start reads it. */
   async configure(config: Partly<Config>): Promise<void> {
     const isSecured = (config.trust?.domain ?? null) !== null;
-    // Earlier agents do not know the key: it is written only where it is needed.
+    // Earlier agents do not have the key: it is written only where it is needed.
     const isInsecure = !isSecured && (config.api?.listen ?? config.scheduler?.address ?? null) !== null;
     const whole = {
       ...config,
       api: { socket: this.socketPath, ...config.api },
       metrics: { listen: this.metricsAddress, ...config.metrics },
-      // Tests that open TCP without certificates say what they are.
+      // Tests that open TCP without certificates state that.
       trust: { ...(isInsecure ? { insecureLoopback: "development" } : {}), ...config.trust },
       state: { directory: join(this.directory, "state"), ...config.state },
-      // Where tests run nobody may keep the clock, which is no matter for them.
+      // Test machines may lack time synchronization, which these tests do not need.
       health: { requireSyncedClock: false, ...config.health },
     };
     configSchema.parse(whole);
@@ -139,7 +140,10 @@ export class AgentProcess {
     process.kill(this.pid, signal);
   }
 
-  /** Does the work while the agent, if it runs, is halted between two of its calls: what it has on the disk is of one moment. */
+  /**
+   * Runs the work while the agent, if it runs, is stopped between two of its calls: its files are from one
+   * moment.
+   */
   async whileHalted<T>(work: () => Promise<T>): Promise<T> {
     const { pid } = this;
     const child = this.#process;
@@ -148,45 +152,48 @@ export class AgentProcess {
       const stats = await Promise.all(
         threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => "")),
       );
-      // proc(5): the state follows the command, in parentheses. One that has ended does no more either.
+      // proc(5): the state follows the command, in parentheses. An ended process does no more either.
       return stats.every((stat) => stat === "" || /^[TtZX]/.test(stat.slice(stat.lastIndexOf(")") + 2)));
     };
     child?.kill("SIGSTOP");
     try {
-      await eventually(isHalted, { what: "the agent to halt", intervalMs: 1 });
+      await eventually(isHalted, { what: "the agent to stop", intervalMs: 1 });
       return await work();
     } finally {
       child?.kill("SIGCONT");
     }
   }
 
-  /** Resolves when the process that was started last has ended, however. */
+  /** Resolves when the last started process has ended in any way. */
   async ended(): Promise<void> {
     await this.#closed;
   }
 
-  /** A crash: no good order, the state stays. */
+  /** A crash: no clean stop, the state stays. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL", 5000);
   }
 
-  /** Stops it in good order, as systemd does, and gives its exit code (null: it had to be killed). State stays. */
+  /**
+   * Stops it cleanly, as systemd does, and returns its exit code (null: it had to be killed). The state
+   * stays.
+   */
   async terminate(timeoutMs = 30_000): Promise<number | null> {
     return await this.#end("SIGTERM", timeoutMs);
   }
 
-  /** Ends it however it is and removes its folder. */
+  /** Ends it in any state and removes its folder. */
   async stop(): Promise<void> {
     await this.terminate();
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Resolves with the first line of the log that `match` accepts, past or to come. */
+  /** Resolves with the first line of the log that `match` accepts, past or future. */
   async logged(match: (line: LogLine) => boolean, what: string, timeoutMs = 10_000): Promise<LogLine> {
     return await eventually(() => this.log.find(match), { what, timeoutMs });
   }
 
-  /** What it printed, for the message of a test that fails. */
+  /** Its output, for the message of a failing test. */
   words(): string {
     return [...this.log.slice(-20).map((line) => JSON.stringify(line)), this.#words].join("\n");
   }

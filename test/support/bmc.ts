@@ -10,13 +10,13 @@ import type { BmcAccess } from "../../agent/hardware/bmc/bmc.ts";
 import { spawnBound } from "./bound-child.ts";
 import { eventually } from "./wait.ts";
 
-/** Why no BMC can be had here, or false: for a test's `skip` option. */
+/** Why no BMC can run here, or false: for a test's `skip` option. */
 export function bmcUnavailable(): string | false {
   const missing = ["ipmi_sim", "ipmitool"].filter((program) => !existsSync(`/usr/bin/${program}`));
   return missing.length === 0 ? false : `${missing.join(" and ")} missing: run scripts/setup --tests`;
 }
 
-/** Raw values, as the sensor's chip would give them: the factor of its record makes them what they mean. */
+/** Raw values of the sensor's chip: the factor of its record converts them. */
 const sensors = {
   inlet: { name: "Inlet Temp", entity: [7, 1], type: 1, unit: 1, factor: 1, value: 23, upper: [42, 47, 55] },
   fan1: { name: "Fan1 RPM", entity: [29, 1], type: 4, unit: 18, factor: 60, value: 90, lower: [30, 20, 10] },
@@ -72,21 +72,23 @@ export class SimulatedBmc {
       cipherSuite: 3,
       timeoutSeconds: 30,
     });
-    let said = "";
-    bmc.#process.stdout.on("data", (text: Buffer) => (said += text.toString()));
-    await eventually(() => said.includes("Opened UDP port"), { what: `the BMC to listen; it said ${said}` });
+    let output = "";
+    bmc.#process.stdout.on("data", (text: Buffer) => (output += text.toString()));
+    await eventually(() => output.includes("Opened UDP port"), {
+      what: `the BMC to listen; its output: ${output}`,
+    });
     return bmc;
   }
 
-  /** The sensor's raw value from now on; it is looked at every 50 ms. */
+  /** The sensor's raw value from now on; the simulator reads it every 50 ms. */
   async set(sensor: keyof typeof sensors, value: number): Promise<void> {
     const path = join(this.#directory, sensor);
-    // Whole or not at all: it may be looked at while it is written.
+    // Atomically: the simulator may read it during the write.
     await writeFile(`${path}.next`, `${value}\n`);
     await rename(`${path}.next`, path);
   }
 
-  /** Runs a command of ipmitool on it, as its administrator does. */
+  /** Runs an ipmitool command on it, as its administrator would. */
   async tell(...command: string[]): Promise<string> {
     const { address, port, user, passwordFile, cipherSuite } = this.access;
     const target = [
@@ -109,7 +111,7 @@ export class SimulatedBmc {
     return stdout;
   }
 
-  /** It keeps its port and says nothing any more. */
+  /** It keeps its port and answers no more. */
   hang(): void {
     this.#process.kill("SIGSTOP");
   }
@@ -142,7 +144,10 @@ set_working_mc 0x20
   user 2 true "socle" "${password}" admin 10 none md2 md5 straight
 `;
 
-/** ipmi_sim_cmd(5). The LAN opens with the last line; an error in any before ends the simulator without a word. */
+/**
+ * ipmi_sim_cmd(5). The LAN opens with the last line; an error in any line before ends the simulator without a
+ * message.
+ */
 function commandsFor(directory: string): string {
   const bits = (width: number): string => "1".repeat(width).padStart(15, "0");
   const lines = Object.entries<SensorRecord>(sensors).flatMap(([key, sensor], index) => {

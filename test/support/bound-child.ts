@@ -2,9 +2,9 @@ import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
 
 /**
- * Starts a process that the kernel kills when this one ends, however it ends: a test that is killed leaves no daemon
- * behind. It is in a group of its own: Ctrl-C is for this process, which ends it in good order, once it needs it no
- * more. Its stdout and stderr are pipes.
+ * Starts a process that the kernel kills when this one ends in any way, so that a killed test leaves no
+ * daemon behind. It has its own process group: Ctrl-C reaches this process, which ends it cleanly when it is
+ * not needed any more. Its stdout and stderr are pipes.
  */
 export function spawnBound(
   command: string,

@@ -9,10 +9,10 @@ import { eventually, within } from "./wait.ts";
 
 const chromium = "/usr/bin/chromium";
 const ANSWER_MS = 60_000;
-/** It reads 300 MB at its start: minutes where the disk stands still meanwhile. */
+/** It reads 300 MB at its start: minutes if the disk stalls meanwhile. */
 const START_MS = 300_000;
 
-/** Why there can be no browser here; false when there can. */
+/** Why no browser can run here; false if one can. */
 export function browserUnavailable(): string | false {
   try {
     accessSync(chromium);
@@ -38,7 +38,7 @@ export interface PageOptions {
   readonly phone?: boolean;
 }
 
-/** A real Chromium without a window, spoken to over a pipe in the DevTools protocol. */
+/** A real headless Chromium, controlled over a pipe in the DevTools protocol. */
 export class Browser {
   readonly #process: ChildProcess;
   readonly #profile: string;
@@ -63,7 +63,7 @@ export class Browser {
     (child.stdio[3] as Writable).on("error", () => undefined);
   }
 
-  /** Its profile is fresh, and goes with it. */
+  /** Its profile is new, and is removed with it. */
   static async start(): Promise<Browser> {
     await access(chromium);
     const profile = await mkdtemp(join(tmpdir(), "socle-browser-"));
@@ -145,7 +145,7 @@ export class Browser {
       this.#process.kill("SIGKILL");
       await ended;
     }
-    // Its helpers end a moment after it, and write until then.
+    // Its helper processes end a moment after it, and write until then.
     await eventually(() => rm(this.#profile, { recursive: true, force: true }).then(() => true), {
       what: "chromium's profile to go",
     });
@@ -159,9 +159,9 @@ export class Browser {
 
 /** One tab. */
 export class BrowserPage {
-  /** What went wrong in it: exceptions, refused scripts, failed loads. */
+  /** Its errors: exceptions, refused scripts, failed loads. */
   readonly errors: string[] = [];
-  /** Bytes that came over the wire, by path. */
+  /** Bytes received over the network, by path. */
   readonly receivedBytes = new Map<string, number>();
   readonly #browser: Browser;
   readonly #session: string;
@@ -199,7 +199,7 @@ export class BrowserPage {
       });
     } catch (cause) {
       const seen = await this.value<string>("document.body.innerText").catch(() => "");
-      throw new Error(`${what}; the page says:\n${seen.slice(0, 3000)}\n${this.errors.join("\n")}`, {
+      throw new Error(`${what}; the page shows:\n${seen.slice(0, 3000)}\n${this.errors.join("\n")}`, {
         cause,
       });
     }
@@ -209,7 +209,7 @@ export class BrowserPage {
     return this.value<string>(`document.querySelector(${JSON.stringify(selector)})?.textContent ?? ""`);
   }
 
-  /** A PNG of the whole page, or of what is in sight. */
+  /** A PNG of the whole page, or of the visible part. */
   async screenshot(path: string, { whole = true } = {}): Promise<void> {
     const { data } = await this.send("Page.captureScreenshot", {
       format: "png",

@@ -11,18 +11,21 @@ import { within } from "./wait.ts";
 const PROMPT = "guest# ";
 const ANSWER_MS = 120_000;
 
-/** The shell that the tiny Linux guest leaves on its serial console. */
+/** The shell that the tiny Linux guest runs on its serial console. */
 export class GuestShell {
   readonly #console: LibvirtStream;
   readonly #chunks: AsyncIterator<Uint8Array>;
-  #said = "";
+  #printed = "";
 
   private constructor(console: LibvirtStream) {
     this.#console = console;
     this.#chunks = console[Symbol.asyncIterator]();
   }
 
-  /** Of a guest that was started paused, so that nothing it says is missed: it goes on, and is up when this resolves. */
+  /**
+   * The shell of a guest that was started paused, so that no output is missed: it resumes, and is up when
+   * this resolves.
+   */
   static async open(libvirt: Libvirt, name: string): Promise<GuestShell> {
     const { dom } = await libvirt.call(domainLookupByName, { name });
     const options = { dom, devName: null, flags: 0 };
@@ -30,19 +33,19 @@ export class GuestShell {
     await libvirt.call(domainResume, { dom });
     await shell.#until(bootedMarker);
     await shell.#until(PROMPT);
-    // What is typed is not to be taken for an answer.
+    // Typed input must not match as an answer.
     await shell.run("stty -echo; dmesg -n 1");
     return shell;
   }
 
-  /** Of a guest that runs, and may still be on its way up: it is asked until it answers. */
+  /** The shell of a running guest, which may still boot: it is polled until it answers. */
   static async join(libvirt: Libvirt, name: string): Promise<GuestShell> {
     const { dom } = await libvirt.call(domainLookupByName, { name });
     const shell = new GuestShell(
       await libvirt.openStream(domainOpenConsole, { dom, devName: null, flags: 0 }),
     );
     const ask = (): void =>
-      // What is typed is echoed as it is; only what a shell makes of it has the sum.
+      // Typed input is echoed unchanged; only a shell computes the sum.
       void shell.#console
         .write(Buffer.from("stty -echo; dmesg -n 1; echo joined-$((40+2))\n"))
         .catch(() => undefined);
@@ -55,12 +58,12 @@ export class GuestShell {
     return shell;
   }
 
-  /** What a command writes. It is for the shell of busybox. */
+  /** The output of a command for busybox's shell. */
   async run(command: string): Promise<string> {
     await this.#console.write(Buffer.from(`${command}; echo "done=$?"\n`));
-    const said = await this.#until(PROMPT);
-    const [, output = "", code = "?"] = /^([\s\S]*)done=(\d+)\s*$/.exec(said) ?? [];
-    if (code !== "0") throw new Error(`${command}: exit code ${code}: ${said}`);
+    const printed = await this.#until(PROMPT);
+    const [, output = "", code = "?"] = /^([\s\S]*)done=(\d+)\s*$/.exec(printed) ?? [];
+    if (code !== "0") throw new Error(`${command}: exit code ${code}: ${printed}`);
     return output;
   }
 
@@ -68,18 +71,18 @@ export class GuestShell {
     await this.#console.abort();
   }
 
-  /** All that is said up to the word, which is taken too. */
+  /** The output up to and including the word. */
   async #until(word: string): Promise<string> {
     for (;;) {
-      const at = this.#said.indexOf(word);
+      const at = this.#printed.indexOf(word);
       if (at >= 0) {
-        const before = this.#said.slice(0, at);
-        this.#said = this.#said.slice(at + word.length);
+        const before = this.#printed.slice(0, at);
+        this.#printed = this.#printed.slice(at + word.length);
         return before;
       }
-      const chunk = await within(this.#chunks.next(), ANSWER_MS, `the guest to say ${word}`);
-      if (chunk.done === true) throw new Error(`the console ended: ${this.#said.slice(-2000)}`);
-      this.#said += Buffer.from(chunk.value).toString("latin1").replaceAll("\r", "");
+      const chunk = await within(this.#chunks.next(), ANSWER_MS, `the guest to print ${word}`);
+      if (chunk.done === true) throw new Error(`the console ended: ${this.#printed.slice(-2000)}`);
+      this.#printed += Buffer.from(chunk.value).toString("latin1").replaceAll("\r", "");
     }
   }
 }

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const repository = join(import.meta.dirname, "../..");
 
-/** The tiny guest's files (scripts/guest-image says what they are), where one libvirtd's guests can reach them. */
+/** The tiny guest's files (see scripts/guest-image), where one libvirtd's guests can read them. */
 export interface GuestFiles {
   readonly kernel: string;
   readonly initrd: string;
@@ -15,12 +15,12 @@ export interface GuestFiles {
   readonly bootSector: string;
 }
 
-/** What the tiny Linux guest prints on its serial console once it is up. */
+/** The tiny Linux guest's output on its serial console once it is up. */
 export const bootedMarker = "socle-guest: booted";
 
 /**
- * Builds the guest if need be and copies it into `directory`: libvirt changes the owner of what a guest uses, so
- * each libvirtd has its own.
+ * Builds the guest if necessary and copies it into `directory`: libvirt changes the owner of a guest's files,
+ * so each libvirtd has its own.
  */
 export async function guestFilesIn(directory: string): Promise<GuestFiles> {
   await promisify(execFile)(join(repository, "scripts/guest-image"), [], { timeout: 300_000 });
@@ -43,9 +43,9 @@ export interface GuestXmlOptions {
   readonly uuid?: string;
   readonly memoryMib?: number;
   readonly vcpus?: number;
-  /** What to boot: the boot sector alone, or Linux with these words on its command line. */
+  /** The boot source: the boot sector alone, or Linux with this command line. */
   readonly boot: { readonly bootSector: string } | { readonly linux: GuestFiles; readonly words?: string };
-  /** "tcg" (default) works everywhere; see facts on KVM that cannot run a Linux guest. */
+  /** "tcg" (default) works everywhere; not every KVM can run a Linux guest. */
   readonly accelerator?: "tcg" | "kvm";
   /** Its <cpu>, as XML: topology and NUMA cells. */
   readonly cpu?: string;
@@ -56,8 +56,8 @@ export interface GuestXmlOptions {
 }
 
 /**
- * Domain XML of a guest as a person would write it for virsh, independent of Socle's own builder. Boot-sector guests
- * are as small as QEMU gets (32 MiB, 1 MiB of translation cache), for many at a time.
+ * Domain XML of a guest as a person would write it for virsh, independent of Socle's own builder. Boot-sector
+ * guests are QEMU's smallest (32 MiB, 1 MiB of translation cache), for many at a time.
  */
 export function guestXml(options: GuestXmlOptions): string {
   const { name, uuid, vcpus = 1, boot, accelerator = "tcg", cpu = "", consoleLog, devices = "" } = options;

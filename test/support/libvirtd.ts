@@ -13,7 +13,7 @@ import { eventually, within } from "./wait.ts";
 
 const script = join(import.meta.dirname, "private-host.sh");
 const startTimeoutMs = 60_000;
-/** What systemd gives it. A libvirtd with a worker that is stuck ends by itself, after 30 s and a little. */
+/** systemd's deadline. A libvirtd with a stuck worker ends by itself, after slightly more than 30 s. */
 const endTimeoutMs = 90_000;
 
 export interface LibvirtdOptions {
@@ -25,7 +25,7 @@ export interface LibvirtdOptions {
   readonly modular?: boolean;
 }
 
-/** A process of libvirt's. */
+/** A process of libvirt. */
 export type DaemonName =
   | "libvirtd"
   | "virtqemud"
@@ -35,7 +35,7 @@ export type DaemonName =
   | "virtsecretd"
   | "virtnwfilterd";
 
-/** Why no private libvirtd can be had here, or false: for a test's `skip` option. */
+/** Why no private libvirtd can run here, or false: for a test's `skip` option. */
 export function libvirtdUnavailable(): string | false {
   if (process.getuid?.() !== 0) return "a private libvirtd needs root (namespaces)";
   if (!existsSync("/usr/sbin/libvirtd")) return "libvirt is not installed: run scripts/setup --tests";
@@ -50,16 +50,16 @@ export function modularUnavailable(): string | false {
 }
 
 /**
- * A real libvirtd of the test's own: see private-host.sh. Guests survive its restart and end with `stop`. With
- * `modular` the methods are about virtqemud where no other daemon is named.
+ * A test's own real libvirtd: see private-host.sh. Guests survive its restart and end with `stop`. With
+ * `modular` the methods concern virtqemud unless another daemon is named.
  */
 export class Libvirtd {
-  /** Everything of it; readable by QEMU's user, and at the same path inside and outside its namespaces. */
+  /** Its whole folder; readable by QEMU's user, and at the same path inside and outside its namespaces. */
   readonly directory: string;
-  /** What is `/run/libvirt` inside. */
+  /** The folder of `/run/libvirt` inside. */
   readonly runDirectory: string;
   readonly socketPath: string;
-  /** For libvirt's clients, virsh and Socle alike. */
+  /** The URI for libvirt's clients, virsh and Socle alike. */
   readonly uri: string;
   /** A folder for disks and kernels that its guests can reach. */
   readonly imagesDirectory: string;
@@ -77,8 +77,8 @@ export class Libvirtd {
     this.socketPath = join(this.runDirectory, modular ? "virtqemud-sock" : "libvirt-sock");
     this.uri = `qemu:///system?socket=${this.socketPath}`;
     this.imagesDirectory = join(directory, "images");
-    // Of its own process group, so that Ctrl-C reaches the test alone; unreferenced, so that a test that fails to
-    // stop it still ends, which closes its stdin, which stops it.
+    // In its own process group, so that Ctrl-C reaches only the test; unreferenced, so that a test that fails
+    // to stop it still ends, which closes its stdin and stops it.
     const kind = modular ? "modular" : "monolithic";
     this.#host = spawn("bash", [script, directory, kind], {
       detached: true,
@@ -118,7 +118,7 @@ export class Libvirtd {
     return libvirtd;
   }
 
-  /** The process id of libvirtd as the machine sees it; rejects when it does not run. */
+  /** The process id of libvirtd outside its namespaces; rejects when it does not run. */
   async pid(daemon: DaemonName = this.#main): Promise<number> {
     for (const child of await childrenOf(await this.#initPid())) {
       if ((await commandOf(child)) === daemon) return child;
@@ -126,7 +126,7 @@ export class Libvirtd {
     throw new Error(`${daemon} does not run`);
   }
 
-  /** SIGSTOP makes it hang, SIGCONT ends that, SIGKILL is a crash (returns once it is gone). */
+  /** SIGSTOP makes it hang, SIGCONT ends that, SIGKILL is a crash (returns once it has ended). */
   async kill(
     signal: "SIGSTOP" | "SIGCONT" | "SIGKILL" | "SIGTERM",
     daemon: DaemonName = this.#main,
@@ -138,13 +138,13 @@ export class Libvirtd {
     await eventually(() => !existsSync(`/proc/${pid}`), options);
   }
 
-  /** Starts what was killed again; the guests have run on. */
+  /** Starts a killed daemon again; the guests have kept running. */
   async startAgain(): Promise<void> {
     this.#host.stdin.write("start\n");
     await this.#ready();
   }
 
-  /** Runs a command in its namespaces, without a shell: for bridges, links, and what its guests' network sees. */
+  /** Runs a command in its namespaces, without a shell: for bridges, links, and its guests' network. */
   async run(command: string, args: readonly string[]): Promise<string> {
     const init = await this.#initPid();
     const namespaces = ["--target", String(init), "--mount", "--net", "--uts", "--pid"];
@@ -154,12 +154,12 @@ export class Libvirtd {
     return stdout.trim();
   }
 
-  /** What libvirtd logged at warning level and above: for the message of a test that fails. */
+  /** libvirtd's log at warning level and above: for the message of a failing test. */
   log(daemon: DaemonName = this.#main): Promise<string> {
     return readFile(join(this.directory, `log/${daemon}.log`), "utf8").catch(() => "");
   }
 
-  /** Kills it and its guests, and removes everything it made. */
+  /** Kills it and its guests, and removes all its files. */
   async stop(): Promise<void> {
     if (this.#host.exitCode !== null || this.#host.signalCode !== null) return;
     const ended = once(this.#host, "exit");
@@ -192,7 +192,7 @@ async function commandOf(pid: number): Promise<string> {
   return (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim();
 }
 
-/** A child's pipes are sockets, which their type does not say. */
+/** A child's pipes are sockets, which their type does not state. */
 function unref(pipe: Readable | Writable): void {
   if (pipe instanceof Socket) pipe.unref();
 }

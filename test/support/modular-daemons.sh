@@ -3,7 +3,7 @@
 #
 # Debian 13 builds libvirt for one daemon: of the packages of libvirt 11.3.0-3+deb13u3, libvirt-daemon-driver-* bring
 # libvirt_driver_*.so, and none brings virtqemud or its siblings (`dpkg -c` of them all). Those are libvirtd's own code
-# around one driver; so here libvirtd itself runs once per driver, sees that driver alone, is told that it is not all
+# around one driver; so here libvirtd itself runs once per driver, finds only that driver, knows that it is not all
 # of libvirt (modular-daemon.S), and has its socket where the daemon of that name has it. Each has its own process,
 # socket, driver and death. One difference stays: a real virtqemud passes on calls that belong to its siblings, this
 # one refuses them, so that a call sent to the wrong daemon is seen.
@@ -12,7 +12,7 @@ set -euo pipefail
 here=$(dirname "$0")
 drivers=$(dirname "$(find /usr/lib -path '*/connection-driver/libvirt_driver_qemu.so')")
 run=/run/modular
-# What a daemon's driver asks of other drivers is asked of their daemons when a guest starts: virtqemud comes last.
+# A daemon's driver calls the other drivers' daemons when a guest starts: virtqemud comes last.
 daemons=(virtsecretd:secret virtstoraged:storage virtnodedevd:nodedev virtnwfilterd:nwfilter virtnetworkd:network
   virtqemud:qemu)
 

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { once } from "node:events";
 
-/** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
+/** A TCP port of 127.0.0.1 without a listener at this moment. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 
 const LOOK_MS = 200;
 
-/** Looks at the command lines and environments of all processes, again and again. */
+/** Records the command lines and environments of all processes repeatedly. */
 export class ProcessWitness {
   /** By `cmdline LINE` and `environ LINE`. */
   readonly seen = new Map<string, string>();

@@ -8,13 +8,13 @@ import { spawnBound } from "./bound-child.ts";
 import { freePort } from "./ports.ts";
 import { eventually, within } from "./wait.ts";
 
-/** Why no Prometheus can be had here, or false: for a test's `skip` option. */
+/** Why no Prometheus can run here, or false: for a test's `skip` option. */
 export function prometheusUnavailable(): string | false {
   return existsSync("/usr/bin/prometheus") ? false : "Prometheus is not installed: run scripts/setup --tests";
 }
 
 export interface PrometheusOptions {
-  /** What it scrapes, "host:port" each, at /metrics. */
+  /** Its targets, "host:port" each, at /metrics. */
   readonly targets: readonly string[];
   readonly scrapeIntervalMs?: number;
 }
@@ -25,7 +25,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** What Prometheus thinks of one of its targets; `lastError` is its own words, empty when all is well. */
+/** Prometheus' state of one of its targets; `lastError` is its own text, empty without an error. */
 export interface TargetHealth {
   readonly scrapeUrl: string;
   readonly health: "up" | "down" | "unknown";
@@ -80,7 +80,8 @@ export class Prometheus {
   }
 
   /**
-   * The same, once it has `count` samples: a scrape that a busy machine keeps past its timeout leaves none until the next.
+   * The same, once it has `count` samples: a scrape beyond its timeout on a busy machine leaves none until
+   * the next.
    */
   async queryUntil(expression: string, count = 1): Promise<Sample[]> {
     return await eventually(
@@ -92,7 +93,7 @@ export class Prometheus {
     );
   }
 
-  /** Until all targets are up; throws with what Prometheus says of them. */
+  /** Waits until all targets are up; throws with Prometheus' own state of them. */
   async targetsUp(): Promise<void> {
     await eventually(
       async () => {
@@ -131,7 +132,7 @@ export class Prometheus {
   }
 }
 
-/** Runs `promtool check metrics` on what an exporter serves; resolves with its complaints, empty when it has none. */
+/** Runs `promtool check metrics` on an exporter's output; resolves with its complaints, empty without any. */
 export async function promtoolComplaints(exposition: string): Promise<string> {
   const child = execFile("/usr/bin/promtool", ["check", "metrics"], { timeout: 30_000 });
   let words = "";

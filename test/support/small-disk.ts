@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 
-/** A filesystem of one MiB, where this machine lets us make one. */
+/** A filesystem of one MiB, if this machine permits mounting one. */
 export async function smallDisk(t: TestContext): Promise<string | undefined> {
   const path = await mkdtemp(join(tmpdir(), "socle-disk-"));
   try {
@@ -15,14 +15,14 @@ export async function smallDisk(t: TestContext): Promise<string | undefined> {
     return undefined;
   }
   t.after(async () => {
-    // Lazily: who uses it may be ended by a later hook.
+    // Lazily: a later hook may end its users.
     execFileSync("umount", ["--lazy", path]);
     await rmdir(path);
   });
   return path;
 }
 
-/** Until not a byte more fits. The file, once removed, makes room again. */
+/** Fills it to the last byte. The file, once removed, frees the space. */
 export async function fill(directory: string): Promise<string> {
   const path = join(directory, "filler");
   const file = await open(path, "a");

@@ -17,7 +17,10 @@ import { eventually } from "./wait.ts";
 const MIB = 2 ** 20;
 export const protoDirectory = join(import.meta.dirname, "../../proto");
 
-/** A whole host of a test's own: libvirtd with a pool "images" that holds the tiny guest, the agent, a client of it. */
+/**
+ * A test's own complete host: libvirtd with a pool "images" that holds the tiny guest, the agent, a client of
+ * it.
+ */
 export class SocleHost {
   readonly libvirtd: Libvirtd;
   readonly agent: AgentProcess;
@@ -49,20 +52,20 @@ export class SocleHost {
     }
   }
 
-  /** Of the operator's socket. */
+  /** The client of the operator's socket. */
   get client(): Agent {
     return this.#client;
   }
 
-  /** After the agent was started again. */
+  /** Connects again after a restart of the agent. */
   async reconnect(): Promise<void> {
     this.#client.close();
     this.#client = await clientOf(this.agent);
   }
 
   /**
-   * Waits until the agent knows all VMs and what the pools hold: a libvirtd that is new takes seconds to open, and readiness
-   * does not wait.
+   * Waits until the agent knows all VMs and the pools' volumes: a new libvirtd takes seconds to open, and
+   * readiness does not wait.
    */
   async sees(timeoutMs = 30_000): Promise<void> {
     const isComplete = async (): Promise<boolean> => {
@@ -72,7 +75,7 @@ export class SocleHost {
       if (presence === "PRESENCE_PRESENT" && arePoolsSeen) return true;
       throw new Error(`VMs: ${presence}; not read of the host: ${unread.join("; ") || "nothing"}`);
     };
-    await eventually(isComplete, { what: "the VMs and the pools to be seen", timeoutMs });
+    await eventually(isComplete, { what: "the VMs and the pools to be read", timeoutMs });
   }
 
   list(): Promise<ListVmsResponse__Output> {
@@ -114,7 +117,7 @@ export class SocleHost {
     }
   }
 
-  /** Why an operation failed. */
+  /** The error of a failed operation. */
   failureOf(operation: Operation__Output): SocleError | undefined {
     return operation.error === null ? undefined : fromStatus(this.#client.contract, operation.error);
   }
@@ -144,12 +147,12 @@ export class SocleHost {
 
 export function clientOf(agent: AgentProcess): Promise<Agent> {
   const { signal } = new AbortController();
-  // Every call listens to it, and a test makes hundreds at a time.
+  // Every call adds a listener, and a test makes hundreds at a time.
   setMaxListeners(0, signal);
   return connect({ kind: "socket", path: agent.socketPath }, protoDirectory, signal);
 }
 
-/** The smallest guest there is: it prints its marker, halts, and hears nothing. */
+/** The smallest guest there is: it prints its marker, halts, and reacts to nothing. */
 export const bootSector = (name: string, changes: VmSpec = {}): VmSpec => ({
   name,
   vcpus: 1,

@@ -1,6 +1,6 @@
 // A client that holds every kind of stream the agent has, to be killed: SOCKET VM
 //
-// Prints a line for each stream that has begun to talk.
+// Prints a line for each stream that has sent its first message.
 import { fileURLToPath } from "node:url";
 import { connect } from "../../agent/cli/client.ts";
 

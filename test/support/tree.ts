@@ -6,10 +6,11 @@ import type { Roots } from "../../agent/hardware/roots.ts";
 const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");
 
 /**
- * A machine's files, unpacked from test/fixtures/hosts/NAME.txt into a directory that is gone after the test. A line
- * `@ PATH` starts a file, the lines up to the next `@` are its content; `@ PATH -> TARGET` is a symbolic link,
- * `@ PATH/` an empty directory, `@ PATH !EACCES` (or another error) a file that cannot be read. Lines before the first
- * `@` are remarks. `changes` replaces the content of files, or removes them (null).
+ * A machine's files, unpacked from test/fixtures/hosts/NAME.txt into a directory that is removed after the
+ * test. A line `@ PATH` starts a file, the lines up to the next `@` are its content; `@ PATH -> TARGET` is a
+ * symbolic link, `@ PATH/` an empty directory, `@ PATH !EACCES` (or another error) a file that cannot be
+ * read. Lines before the first `@` are remarks. `changes` replaces the content of files, or removes them
+ * (null).
  */
 export async function unpackHost(
   context: { readonly after: (clean: () => Promise<void>) => void },
@@ -60,7 +61,7 @@ async function put(path: string, content: string): Promise<void> {
   await writeFile(path, content);
 }
 
-/** Root may read a file of mode 000, and nobody may read a directory as a file. */
+/** Root may read a file of mode 000, and no user may read a directory as a file. */
 async function deny(path: string): Promise<void> {
   if (process.getuid?.() === 0) {
     await mkdir(path, { recursive: true });

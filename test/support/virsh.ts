@@ -4,8 +4,8 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /**
- * libvirt's own client: the second way to see and do what the agent does. Returns what it printed, trimmed;
- * throws with its words when it fails or takes longer than `timeoutMs`.
+ * libvirt's own client: a second way to observe and change what the agent manages. Returns its trimmed
+ * output; throws with its message when it fails or takes longer than `timeoutMs`.
  */
 export async function virsh(
   uri: string,

@@ -1,10 +1,10 @@
-/** The one place where tests wait: for a thing, never for a time. */
+/** The one place where tests wait: for an event, never for a time. */
 export interface EventuallyOptions {
-  /** What is waited for, for the error: "the guest to run". */
+  /** The awaited event, for the error: "the guest to run". */
   readonly what?: string;
   readonly timeoutMs?: number;
   readonly intervalMs?: number;
-  /** An error of `check` that waiting will not mend is thrown at once. */
+  /** An error of `check` that waiting cannot fix is thrown at once. */
   readonly giveUpOn?: new (...args: never[]) => Error;
   /** Ends the wait with its reason. */
   readonly signal?: AbortSignal;

@@ -9,7 +9,7 @@ export const running = operation({
   endedAt: null,
 });
 
-/** An operation that is under way at first and done a message later. */
+/** An operation that runs at first and is done one message later. */
 export const endsWith = (
   ...ends: readonly ReturnType<typeof operation>[]
 ): NonNullable<FakeHandlers["operations"]> => ({

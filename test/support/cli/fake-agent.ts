@@ -24,7 +24,7 @@ import { nowMs } from "./samples.ts";
 
 export const protoDirectory = join(import.meta.dirname, "..", "..", "..", "proto");
 
-/** What a test's agent answers; what it does not say is UNIMPLEMENTED. */
+/** The answers of a test's agent; methods without one are UNIMPLEMENTED. */
 export interface FakeHandlers {
   readonly vms?: Partial<VmServiceHandlers>;
   readonly host?: Partial<HostServiceHandlers>;
@@ -34,7 +34,7 @@ export interface FakeHandlers {
   readonly trust?: Partial<TrustServiceHandlers>;
 }
 
-/** Serves the handlers on a unix socket of its own; returns its path. Ends with the test. */
+/** Serves the handlers on its own unix socket; returns its path. Ends with the test. */
 export async function fakeAgent(context: TestContext, handlers: FakeHandlers): Promise<string> {
   const contract = loadContract(protoDirectory);
   const server = new Server();
@@ -61,7 +61,7 @@ export async function fakeAgent(context: TestContext, handlers: FakeHandlers): P
   return socket;
 }
 
-/** A gRPC error with google.rpc details, as the agent makes them. */
+/** A gRPC error with google.rpc details, as the agent creates them. */
 export function rpcError(
   contract: Contract,
   code: status,
@@ -113,14 +113,14 @@ export interface RunOptions {
   readonly socket?: string;
   readonly env?: Record<string, string>;
   readonly isTTY?: boolean;
-  /** How wide the terminal is. */
+  /** The terminal's columns. */
   readonly columns?: number;
   readonly isErrTTY?: boolean;
   readonly stdin?: CliIo["stdin"];
   readonly onStdout?: (text: string) => void;
 }
 
-/** Runs one command line and gives what it wrote. */
+/** Runs one command line and returns its output. */
 export async function socle(line: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const out = collector(options.onStdout);
   if (options.columns !== undefined) Object.assign(out.stream, { columns: options.columns });

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { buildProgram } from "../../../agent/cli/program.ts";
 
-/** Rejects when socle does not take this command line. Runs nothing. */
+/** Rejects when socle does not accept this command line. Runs nothing. */
 export async function parseCommandLine(words: readonly string[]): Promise<void> {
   const program = buildProgram("", () => () => Promise.resolve());
   makeThrow(program);

@@ -3,10 +3,10 @@ import type { Host } from "../../../agent/gen/socle/v1/Host.ts";
 import type { Operation } from "../../../agent/gen/socle/v1/Operation.ts";
 import type { Vm } from "../../../agent/gen/socle/v1/Vm.ts";
 
-/** The moment that the samples are looked at. */
+/** The time at which the samples are shown. */
 export const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-/** So long ago, as the agent says it. */
+/** A time this long ago, in the agent's format. */
 export const ago = (seconds: number): { seconds: number; nanos: number } => ({
   seconds: nowMs / 1000 - seconds,
   nanos: 0,

@@ -3,12 +3,12 @@ import { join } from "node:path";
 
 export const repository = join(import.meta.dirname, "../../..");
 
-/** A file of the repository, by its path in it. */
+/** A file of the repository, by its path within it. */
 export const textOf = (path: string): string => readFileSync(join(repository, path), "utf8");
 
 /**
- * The cells of the rows of the first table below a heading, without its header. Throws where there is no such heading or
- * no table below it.
+ * The cells of the rows of the first table below a heading, without its header. Throws without such a heading
+ * or without a table below it.
  */
 export function tableBelow(markdown: string, heading: string): string[][] {
   const all = markdown.split("\n");
@@ -21,7 +21,7 @@ export function tableBelow(markdown: string, heading: string): string[][] {
   return lines.slice(first + 2, end < 0 ? undefined : end).map(cells);
 }
 
-/** What stands between backticks. */
+/** The text between backticks. */
 export const codeIn = (text: string): string[] =>
   [...text.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 
@@ -43,7 +43,7 @@ export interface FileLink {
   readonly anchor: string;
 }
 
-/** The links that lead to files and headings of the repository, outside of fenced blocks. */
+/** The links to files and headings of the repository, outside of fenced blocks. */
 export function fileLinks(markdown: string): FileLink[] {
   const prose = markdown.replace(/^```[\s\S]*?^```$/gm, "");
   const targets = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);

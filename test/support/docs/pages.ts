@@ -8,7 +8,7 @@ const SKIPPED: ReadonlySet<string> = new Set(["node_modules", "dist"]);
 export interface Block {
   readonly language: string;
   readonly text: string;
-  /** Of its first line within the page, counted from 1. */
+  /** The number of its first line within the page, counted from 1. */
   readonly line: number;
 }
 
@@ -19,7 +19,7 @@ export interface Page {
   readonly directory: string;
   readonly text: string;
   readonly blocks: readonly Block[];
-  /** Outside of fenced blocks: what stands between backticks. */
+  /** The text between backticks, outside of fenced blocks. */
   readonly spans: readonly string[];
 }
 

@@ -3,8 +3,8 @@ const TOKEN =
   /'[^']*'|"(?:\\.|[^"\\])*"|\\\n|\\.|\n|[ \t]+|#[^\n]*|\d?>>?|<<<|<|\|\||&&|[|;&]|[^\s'"\\|;&<>]+/g;
 
 /**
- * The simple commands of a script, each as its words, in their order. Enough for the documentation: no here-documents,
- * no substitutions that hold operators. Redirections and comments are left out.
+ * The simple commands of a script in order, each as its words. Enough for the documentation: no
+ * here-documents, no substitutions that hold operators. Redirections and comments are left out.
  */
 export function commandsOf(script: string): string[][] {
   const commands: string[][] = [];

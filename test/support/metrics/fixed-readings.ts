@@ -5,7 +5,7 @@ import { nowMs } from "./fixed-vms.ts";
 
 type FixedValues = { readonly [N in ReaderName]?: Sampled<HostValue<N>> };
 
-/** Readings that stand still; a reader without one found that the machine does not have it. */
+/** Fixed readings; a reader without one reports that the machine lacks the hardware. */
 export function fixedReadings(values: FixedValues): HostReadings {
   const looked = { lookedAtMs: nowMs - 3000, tookMs: 2 };
   const read = Object.keys(values).map((name): ReaderState => ({
@@ -65,7 +65,7 @@ const deviceValues: FixedValues = {
       discard: { ...requests, ops: 7 },
       flush: { ops: 12, seconds: 0.125 },
     },
-    // By an old kernel.
+    // From an old kernel.
     {
       device: "sda",
       read: requests,
@@ -211,7 +211,7 @@ const deviceValues: FixedValues = {
   ]),
 };
 
-/** What the readers of a machine with one cell give. */
+/** The readings of a machine with one cell. */
 export const fixedValues: FixedValues = {
   memory: sampled({ totalBytes: 16 * 2 ** 30, availableBytes: 10 * 2 ** 30, hugetlbBytes: 0, bytesByName }),
   cells: sampled([

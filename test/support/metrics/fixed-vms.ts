@@ -1,6 +1,6 @@
 import type { Vm, VmStats, VmView } from "../../../agent/vm/model/vm.ts";
 
-/** The moment that the fixed inputs are looked at. */
+/** The time at which the fixed inputs are shown. */
 export const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
 
 export function vm(index: number, changes: Partial<Vm> = {}): Vm {

@@ -8,7 +8,7 @@ import type { Sources } from "../../../agent/metrics/sources.ts";
 import { fixedSources, nowMs } from "./fixed-sources.ts";
 
 export const everything: Selection = { collect: [], exclude: [] };
-/** Stands still, so that durations are the same each time. */
+/** A fixed clock, so that durations are the same each time. */
 export const stillClock: Clock = { ...systemClock, now: () => nowMs, monotonicMs: () => 0 };
 
 export function exposition(

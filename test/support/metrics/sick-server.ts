@@ -17,10 +17,10 @@ const collectors = [
   "host_energy",
   "host_throttling",
 ];
-/** Stands still, so that durations are the same each time. */
+/** A fixed clock, so that durations are the same each time. */
 const stillClock: Clock = { ...systemClock, now: () => nowMs, monotonicMs: () => 0 };
 
-/** What a scrape shows of the sick server's hardware, read by the real readers. */
+/** A scrape of the sick server's hardware, read by the real readers. */
 export async function scrapeSickServer(context: Pick<TestContext, "after">, format: Format): Promise<string> {
   const host = await new HostOfTree(await unpackHost(context, "sick-server")).start();
   await host.stop();

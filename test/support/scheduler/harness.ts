@@ -20,7 +20,7 @@ import { noTrust } from "../trust/no-trust.ts";
 
 export const hostId = hostSnapshot.identity.id;
 
-/** The parts of an agent that the link stands on, over a state directory that outlives it. */
+/** The parts of an agent that the link uses, over a state directory that outlives it. */
 export interface FakeAgent {
   readonly table: VmTable;
   readonly host: FakeHost;
@@ -31,7 +31,7 @@ export interface FakeAgent {
   readonly logged: Record<string, unknown>[];
   /** Raises of the control epoch, as audited. */
   readonly raised: { readonly from: number; readonly to: number; readonly by: string }[];
-  /** Reasons of sessions that were refused for their control epoch, as audited. */
+  /** Reasons of sessions refused for their control epoch, as audited. */
   readonly refused: readonly string[];
   /** Rejects when the link or the report fails. */
   readonly failed: Promise<unknown>;
@@ -113,7 +113,7 @@ export async function startScheduler(t: TestContext, options: SchedulerOptions =
   return scheduler;
 }
 
-/** Whether the scheduler holds what the agent has. */
+/** Whether the scheduler has the agent's state. */
 export function inStep(agent: FakeAgent, known: KnownHost | undefined): boolean {
   return known?.generation === agent.position.generation && known.digest === agent.state.digest;
 }

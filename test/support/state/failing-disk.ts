@@ -5,15 +5,15 @@ import type { TestContext } from "node:test";
 type Call = "write" | "datasync" | "truncate" | "sync";
 
 /**
- * How often each of these calls fails from now on, of all file handles of this process: true is always; a function is called
- * before the next one, which succeeds.
+ * How often each of these calls fails from now on, for all file handles of this process: true is always; a
+ * function runs before the next call, which succeeds.
  */
 export type Failing = Partial<Record<Call, number | true | (() => Promise<void>)>>;
 
 /**
- * A disk that fails as it is set: `failing.datasync = 1` refuses the next fdatasync with EIO. A refused call does nothing; a
- * refused write may write all the same (`tornWrites`: all, or so many bytes), as a device that fails late does. `of`: files of
- * these paths alone.
+ * A disk that fails as set: `failing.datasync = 1` refuses the next fdatasync with EIO. A refused call has no
+ * effect; a refused write may write all the same (`tornWrites`: everything, or that many bytes), like a
+ * device that fails late. `of`: only files of these paths.
  */
 export async function failingDisk(
   t: TestContext,

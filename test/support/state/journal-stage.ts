@@ -20,7 +20,10 @@ export async function replayed(path: string, more: Partial<JournalOptions> = {})
   return records;
 }
 
-/** A journal of these groups, each durable before the next and the last one sealed, left as a killed agent leaves it. */
+/**
+ * A journal of these groups, each durable before the next and the last one sealed, as a killed agent leaves
+ * it.
+ */
 export async function killedJournal(path: string, groups: unknown[][]): Promise<Buffer> {
   const journal = await Journal.open(path, options);
   for (const group of groups) await Promise.all(group.map((record) => journal.append(record)));

@@ -33,14 +33,14 @@ export const refusedAs = (kind: string, reason: string) => (error: unknown) =>
 export const outcomes = (operation: Operation): (string | undefined)[][] =>
   operation.steps.map(({ name, outcome }) => [name, outcome]);
 
-/** An operation that is done. */
+/** A finished operation. */
 export async function done(operations: Operations, requestId: string, more: object = {}): Promise<Operation> {
   const { operation } = await operations.begin(request(requestId, more));
   operations.run(operation, nothing);
   return await operations.wait(operation.id, soonMs, never);
 }
 
-/** Copies the journal as a SIGKILL at this moment would leave it, into a directory of its own. */
+/** Copies the journal as a SIGKILL at this moment would leave it, into a new directory. */
 export async function killed(directory: string, into: string): Promise<void> {
   await writeFile(join(into, "operations.journal"), await readFile(join(directory, "operations.journal")));
 }

@@ -3,7 +3,7 @@ import { createHmac, generateKeyPairSync, sign, type KeyObject } from "node:cryp
 export const issuer = "https://idp.example";
 export const audience = "cloud.example";
 
-/** A key pair of an identity provider, or of somebody who would like to be it. */
+/** A key pair of an identity provider, or of an attacker that imitates one. */
 export class IdentityProvider {
   readonly alg: "EdDSA" | "ES256";
   readonly #pair: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
@@ -30,7 +30,7 @@ export class IdentityProvider {
     return this.#pair.privateKey.export({ format: "jwk" });
   }
 
-  /** Ann's token of this moment, with these changes. */
+  /** A current token of Ann's, with these changes. */
   token(
     changes: Readonly<Record<string, unknown>> = {},
     header: Readonly<Record<string, unknown>> = {},
@@ -53,7 +53,7 @@ export function annsClaims(): Record<string, unknown> {
 
 export const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** Signed with what everybody knows, as a verifier that believes `alg` would check it. */
+/** Signed with the public key as the secret, as a verifier that trusts `alg` would check it. */
 export function hmacToken(secret: string): string {
   const text = `${encoded({ alg: "HS256" })}.${encoded(annsClaims())}`;
   return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;

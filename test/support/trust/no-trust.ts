@@ -3,7 +3,7 @@ import { createLog } from "../../../agent/kernel/log.ts";
 import { replaceFile } from "../../../agent/state/journal/durable-file.ts";
 import { Trust } from "../../../agent/trust/index.ts";
 
-/** No TLS: what loopback and the unix socket are without. */
+/** No TLS: loopback and the unix socket need none. */
 export const noTrust = new Trust({
   replaceFile,
   directory: "/nowhere",
