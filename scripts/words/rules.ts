@@ -6,12 +6,16 @@ const banned: readonly [phrase: RegExp, instead: string][] = [
   ],
   [/\bwho(ever)? asks?\b|\bwho asked\b/i, "the caller"],
   [/\bwhat (of it|of them|befell)\b|\bbef(a|e)lls?\b/i, "the thing itself"],
-  [/\b(nobody|somebody)('s)?\b/i, "the caller, client or owner that is meant"],
+  [/\b(nobody|somebody|anybody|everybody)('s)?\b/i, "the caller, client or owner that is meant"],
   [/\bwhoever\b/i, "a caller that, clients that"],
   [/\blets? (it |them )?go\b/i, "releases, closes"],
   [/\bhears?\b/i, "receives"],
   [/\bat the door\b/i, "before any work"],
-  [/\btells (whether|which|what|who|apart|of|that|how)\b/i, "reports, distinguishes"],
+  [/\btells (whether|which|what|who|apart|of|that|how)\b|\btold apart\b/i, "reports, distinguishes"],
+  [/\bin good order\b/i, "cleanly"],
+  [/\b(is|are|was|were|can|cannot|could) (not )?(to )?be had\b|\bto be had\b/i, "is available"],
+  [/\bcomes? to pass\b|\bcame to nothing\b/i, "happens, fails"],
+  [/\bwhat (is|was) there\b/i, "the objects themselves"],
 ];
 
 export interface Banned {
