@@ -121,13 +121,13 @@ test(
     const critical = async (): Promise<number> => (await look()).counts.get("critical") ?? 0;
     // A log that is not empty when the agent comes.
     await bmc.set("psu1", 3);
-    await eventually(async () => /Failure detected/.test(await bmc.tell("sel", "elist")), {
+    await eventually(async () => /Failure detected/.test(await bmc.ipmitool("sel", "elist")), {
       what: "the first failure to be in the log",
     });
     const { entries } = await look();
     assert.ok(entries > 0);
     assert.equal(await critical(), 0);
-    await bmc.tell("sel", "clear");
+    await bmc.ipmitool("sel", "clear");
     await eventually(async () => (await look()).entries < entries, { what: "the log to be cleared" });
     const before = await critical();
     await bmc.set("psu2", 3);
@@ -135,7 +135,7 @@ test(
       what: "the second failure to be counted",
     });
     await bmc.set("psu2", 1);
-    await eventually(async () => /Deasserted/.test(await bmc.tell("sel", "elist")), {
+    await eventually(async () => /Deasserted/.test(await bmc.ipmitool("sel", "elist")), {
       what: "its end to be in the log",
     });
     assert.equal(await critical(), before + 1);

@@ -89,7 +89,7 @@ export class SimulatedBmc {
   }
 
   /** Runs an ipmitool command on it, as its administrator would. */
-  async tell(...command: string[]): Promise<string> {
+  async ipmitool(...command: string[]): Promise<string> {
     const { address, port, user, passwordFile, cipherSuite } = this.access;
     const target = [
       "-I",

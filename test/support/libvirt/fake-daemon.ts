@@ -181,7 +181,7 @@ export class FakeDaemon {
   }
 
   /** Refuses new clients; the socket is removed. */
-  async deafen(): Promise<void> {
+  async refuseClients(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
     this.dropAll();

@@ -198,7 +198,7 @@ describe("a lost connection", () => {
     for (const { number } of [p.domainCreateWithFlags, p.connectGetHostname]) {
       await eventually(() => daemon.clients.some((client) => client.callsOf(number).length > 0));
     }
-    await daemon.deafen();
+    await daemon.refuseClients();
     assert.equal(await start, "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
     assert.equal(await read, "unavailable LIBVIRT_DISCONNECTED");
     await eventually(() => !libvirt.status.connected);
@@ -220,7 +220,7 @@ describe("a lost connection", () => {
     await eventually(
       () => daemon.clients.flatMap((each) => each.callsOf(p.connectGetHostname.number)).length === 2,
     );
-    await daemon.deafen();
+    await daemon.refuseClients();
     assert.equal(await observed, "unavailable LIBVIRT_DISCONNECTED");
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
     await daemon.listen();
@@ -231,7 +231,7 @@ describe("a lost connection", () => {
     const daemon = await FakeDaemon.start(t);
     const libvirt = await connect(t, daemon);
     const read = libvirt.call(p.connectGetHostname, {}, { timeoutMs: 400 }).catch(reason);
-    await daemon.deafen();
+    await daemon.refuseClients();
     assert.match(await read.then(String), /^unavailable LIBVIRT_(DISCONNECTED|SOCKET_MISSING)$/);
   });
 
