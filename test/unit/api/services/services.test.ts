@@ -112,7 +112,7 @@ test("a filter matches when all of its set fields match", async (t) => {
   assert.deepEqual(await list({ managed: "MANAGED_FILTER_MANAGED", states: ["VM_STATE_RUNNING"] }), ["a"]);
 });
 
-test("before the first VM list no field carries its time; a VM that hangs counts as running", async (t) => {
+test("the VM list has no time before libvirt has answered, and a VM that hangs counts as running", async (t) => {
   const { client, table } = await connect(t);
   table.completed(0);
   table.markUnknown();

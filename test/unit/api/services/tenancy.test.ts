@@ -139,12 +139,12 @@ test("a tenant cancels the operations of its own callers, and not the provider's
 
 test("a VM with an unreadable spec belongs to no tenant, and the tenant that it names learns why", async (t) => {
   const { table, operations, vms, requests } = await startApi(t);
-  const connectionOf = (tenant: string) =>
+  const servicesOf = (tenant: string) =>
     doorsOf({ vmView: table, vms, operations } as unknown as Doors)({ ...caller, tenant });
   const unreadable = { unreadable: "spec: spec.disks[0] is not valid", tenant: "" } as const;
   table.put(vm(ownId, { ...unreadable, claimedTenant: "acme" }));
   table.put(vm(otherId, unreadable));
-  const [acme, evil] = [connectionOf("acme"), connectionOf("evil")];
+  const [acme, evil] = [servicesOf("acme"), servicesOf("evil")];
   for (const { vmView } of [acme, evil]) assert.deepEqual(vmView.all(), []);
   // The second may belong to any tenant.
   assert.deepEqual([acme.vmView.specUnreadable, evil.vmView.specUnreadable, table.specUnreadable], [2, 1, 2]);

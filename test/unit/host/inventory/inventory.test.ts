@@ -116,9 +116,9 @@ test("a two-socket server has four cells, each with separate memory and huge pag
 
 test("with one cell the machine's memory is the cell's, whatever its own file states", async () => {
   const oneCell = { nodes: await readNuma(vm), memory: await readMemory(vm) };
-  const assembled: Reading<number> = { kind: "read", value: 24 * GIB };
+  const machineBytes: Reading<number> = { kind: "read", value: 24 * GIB };
   const inventory = assembleInventory(
-    await sources({ ...oneCell, memoryBytes: assembled }),
+    await sources({ ...oneCell, memoryBytes: machineBytes }),
     emptyInventory,
     1,
   );
@@ -126,8 +126,8 @@ test("with one cell the machine's memory is the cell's, whatever its own file st
 });
 
 test("cells that do not add up to the machine are kept, and reported", async () => {
-  const assembled: Reading<number> = { kind: "read", value: 512 * GIB };
-  const inventory = assembleInventory(await sources({ memoryBytes: assembled }), emptyInventory, 1);
+  const machineBytes: Reading<number> = { kind: "read", value: 512 * GIB };
+  const inventory = assembleInventory(await sources({ memoryBytes: machineBytes }), emptyInventory, 1);
   assert.equal(inventory.cells[0]?.memoryBytes, 65_673_216 * 1024);
   assert.equal(inventory.complete, false);
   assert.match(inventory.incompleteReasons.join(), /adds up to/);
