@@ -44,7 +44,7 @@ export class CallAudit {
 
   /**
    * Resolves when the admission is durable; the call must not begin before. Rejects as `AuditLog.record`, and with
-   * AUDIT_BUDGET.
+   * AUDIT_BUDGET_EXCEEDED.
    */
   async admit(call: AuditedCall, request: unknown, kind: CallClass): Promise<AdmittedCall> {
     const about = this.#about(call, request);

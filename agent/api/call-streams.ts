@@ -28,7 +28,7 @@ export class StreamWriter {
     });
   }
 
-  /** Resolves when the next message may follow. Throws ANSWERS_NOT_TAKEN, and the signal's reason when the call is over. */
+  /** Resolves when the next message may follow. Throws REPLIES_NOT_READ, and the signal's reason when the call is over. */
   async write(bytes: Buffer): Promise<void> {
     const { signal, account } = this.#live;
     this.#outbox.requireRoom(account);

@@ -31,7 +31,7 @@ import type { ResetControlEpochResponse as _socle_v1_ResetControlEpochResponse, 
 import type { ResourceCapacity as _socle_v1_ResourceCapacity, ResourceCapacity__Output as _socle_v1_ResourceCapacity__Output } from './socle/v1/ResourceCapacity.ts';
 import type { SetSchedulingStateRequest as _socle_v1_SetSchedulingStateRequest, SetSchedulingStateRequest__Output as _socle_v1_SetSchedulingStateRequest__Output } from './socle/v1/SetSchedulingStateRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
-import type { TenantUse as _socle_v1_TenantUse, TenantUse__Output as _socle_v1_TenantUse__Output } from './socle/v1/TenantUse.ts';
+import type { TenantUsage as _socle_v1_TenantUsage, TenantUsage__Output as _socle_v1_TenantUsage__Output } from './socle/v1/TenantUsage.ts';
 import type { VirtualFunctions as _socle_v1_VirtualFunctions, VirtualFunctions__Output as _socle_v1_VirtualFunctions__Output } from './socle/v1/VirtualFunctions.ts';
 import type { VmCounts as _socle_v1_VmCounts, VmCounts__Output as _socle_v1_VmCounts__Output } from './socle/v1/VmCounts.ts';
 import type { WatchHostRequest as _socle_v1_WatchHostRequest, WatchHostRequest__Output as _socle_v1_WatchHostRequest__Output } from './socle/v1/WatchHostRequest.ts';
@@ -82,7 +82,7 @@ export interface ProtoGrpcType {
       ResourceCapacity: MessageTypeDefinition<_socle_v1_ResourceCapacity, _socle_v1_ResourceCapacity__Output>
       SetSchedulingStateRequest: MessageTypeDefinition<_socle_v1_SetSchedulingStateRequest, _socle_v1_SetSchedulingStateRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>
-      TenantUse: MessageTypeDefinition<_socle_v1_TenantUse, _socle_v1_TenantUse__Output>
+      TenantUsage: MessageTypeDefinition<_socle_v1_TenantUsage, _socle_v1_TenantUsage__Output>
       Truth: EnumTypeDefinition
       VirtualFunctions: MessageTypeDefinition<_socle_v1_VirtualFunctions, _socle_v1_VirtualFunctions__Output>
       VmCounts: MessageTypeDefinition<_socle_v1_VmCounts, _socle_v1_VmCounts__Output>

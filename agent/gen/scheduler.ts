@@ -12,7 +12,6 @@ import type { CacheGroup as _socle_v1_CacheGroup, CacheGroup__Output as _socle_v
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { Capacity as _socle_v1_Capacity, Capacity__Output as _socle_v1_Capacity__Output } from './socle/v1/Capacity.ts';
 import type { CellCapacity as _socle_v1_CellCapacity, CellCapacity__Output as _socle_v1_CellCapacity__Output } from './socle/v1/CellCapacity.ts';
-import type { ComeBack as _socle_v1_ComeBack, ComeBack__Output as _socle_v1_ComeBack__Output } from './socle/v1/ComeBack.ts';
 import type { Compatibility as _socle_v1_Compatibility, Compatibility__Output as _socle_v1_Compatibility__Output } from './socle/v1/Compatibility.ts';
 import type { Condition as _socle_v1_Condition, Condition__Output as _socle_v1_Condition__Output } from './socle/v1/Condition.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from './socle/v1/ConsoleRequest.ts';
@@ -61,6 +60,7 @@ import type { Placement as _socle_v1_Placement, Placement__Output as _socle_v1_P
 import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from './socle/v1/PlacementWish.ts';
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
+import type { Reconnect as _socle_v1_Reconnect, Reconnect__Output as _socle_v1_Reconnect__Output } from './socle/v1/Reconnect.ts';
 import type { ReportPart as _socle_v1_ReportPart, ReportPart__Output as _socle_v1_ReportPart__Output } from './socle/v1/ReportPart.ts';
 import type { ReportResponse as _socle_v1_ReportResponse, ReportResponse__Output as _socle_v1_ReportResponse__Output } from './socle/v1/ReportResponse.ts';
 import type { ResetControlEpochRequest as _socle_v1_ResetControlEpochRequest, ResetControlEpochRequest__Output as _socle_v1_ResetControlEpochRequest__Output } from './socle/v1/ResetControlEpochRequest.ts';
@@ -76,7 +76,7 @@ import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
-import type { TenantUse as _socle_v1_TenantUse, TenantUse__Output as _socle_v1_TenantUse__Output } from './socle/v1/TenantUse.ts';
+import type { TenantUsage as _socle_v1_TenantUsage, TenantUsage__Output as _socle_v1_TenantUsage__Output } from './socle/v1/TenantUsage.ts';
 import type { VirtualFunctions as _socle_v1_VirtualFunctions, VirtualFunctions__Output as _socle_v1_VirtualFunctions__Output } from './socle/v1/VirtualFunctions.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
 import type { VmCounts as _socle_v1_VmCounts, VmCounts__Output as _socle_v1_VmCounts__Output } from './socle/v1/VmCounts.ts';
@@ -119,7 +119,6 @@ export interface ProtoGrpcType {
       Capacity: MessageTypeDefinition<_socle_v1_Capacity, _socle_v1_Capacity__Output>
       CellCapacity: MessageTypeDefinition<_socle_v1_CellCapacity, _socle_v1_CellCapacity__Output>
       CellPolicy: EnumTypeDefinition
-      ComeBack: MessageTypeDefinition<_socle_v1_ComeBack, _socle_v1_ComeBack__Output>
       Compatibility: MessageTypeDefinition<_socle_v1_Compatibility, _socle_v1_Compatibility__Output>
       Condition: MessageTypeDefinition<_socle_v1_Condition, _socle_v1_Condition__Output>
       ConsoleRequest: MessageTypeDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleRequest__Output>
@@ -179,6 +178,7 @@ export interface ProtoGrpcType {
       Position: MessageTypeDefinition<_socle_v1_Position, _socle_v1_Position__Output>
       Presence: EnumTypeDefinition
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>
+      Reconnect: MessageTypeDefinition<_socle_v1_Reconnect, _socle_v1_Reconnect__Output>
       ReportPart: MessageTypeDefinition<_socle_v1_ReportPart, _socle_v1_ReportPart__Output>
       ReportResponse: MessageTypeDefinition<_socle_v1_ReportResponse, _socle_v1_ReportResponse__Output>
       ResetControlEpochRequest: MessageTypeDefinition<_socle_v1_ResetControlEpochRequest, _socle_v1_ResetControlEpochRequest__Output>
@@ -194,7 +194,7 @@ export interface ProtoGrpcType {
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>
       SubscribeRequest: MessageTypeDefinition<_socle_v1_SubscribeRequest, _socle_v1_SubscribeRequest__Output>
-      TenantUse: MessageTypeDefinition<_socle_v1_TenantUse, _socle_v1_TenantUse__Output>
+      TenantUsage: MessageTypeDefinition<_socle_v1_TenantUsage, _socle_v1_TenantUsage__Output>
       Truth: EnumTypeDefinition
       VirtualFunctions: MessageTypeDefinition<_socle_v1_VirtualFunctions, _socle_v1_VirtualFunctions__Output>
       Vm: MessageTypeDefinition<_socle_v1_Vm, _socle_v1_Vm__Output>

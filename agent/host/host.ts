@@ -200,7 +200,7 @@ export interface HostHealth {
   /** New VMs may be placed here: no condition forbids it or is unknown, and the host is not cordoned. */
   readonly schedulable: Truth;
   /** The conditions that prevent scheduling: first those that forbid it, then unknown ones that could. */
-  readonly notSchedulableBy: readonly string[];
+  readonly blockingConditions: readonly string[];
   /** Cutting the power would lose no guest. The agent itself never requests a fence because of metrics. */
   readonly safeToFence: Truth;
 }

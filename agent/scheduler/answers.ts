@@ -2,7 +2,7 @@ import * as z from "zod";
 import { SocleError } from "../kernel/errors.ts";
 import type { Duration__Output } from "../gen/google/protobuf/Duration.ts";
 import type { Ack__Output } from "../gen/socle/v1/Ack.ts";
-import type { ComeBack__Output } from "../gen/socle/v1/ComeBack.ts";
+import type { Reconnect__Output } from "../gen/socle/v1/Reconnect.ts";
 import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
 import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
 
@@ -16,7 +16,7 @@ export interface Terms {
 }
 
 /** A scheduler that is about to restart: when and where to reconnect. */
-export interface ComeBack {
+export interface Reconnect {
   /** The scheduler's value, within bounds. */
   readonly delayMs: number;
   /** Empty: the same address. */
@@ -34,8 +34,8 @@ export interface Known {
   readonly eventLogId: string;
 }
 
-const minComeBackMs = 1000;
-const maxComeBackMs = 3_600_000;
+const minReconnectMs = 1000;
+const maxReconnectMs = 3_600_000;
 
 /** Up to 2^53-1: a larger number does not arrive exactly. */
 const counter = z.int().min(0);
@@ -51,7 +51,7 @@ const welcomeSchema = z.object({
 });
 const ackSchema = z.object({ generation: counter, eventSequence: counter });
 const reportSchema = z.object({ digest });
-const comeBackSchema = z.object({
+const reconnectSchema = z.object({
   address: z
     .string()
     .max(262)
@@ -81,9 +81,9 @@ export function ackOf(ack: Ack__Output): { readonly generation: number; readonly
   return checked("Ack", ackSchema, ack);
 }
 
-export function comeBackOf(comeBack: ComeBack__Output): ComeBack {
-  const { address } = checked("ComeBack", comeBackSchema, comeBack);
-  return { address, delayMs: within(comeBack.delay, minComeBackMs, minComeBackMs, maxComeBackMs) };
+export function reconnectOf(reconnect: Reconnect__Output): Reconnect {
+  const { address } = checked("Reconnect", reconnectSchema, reconnect);
+  return { address, delayMs: within(reconnect.delay, minReconnectMs, minReconnectMs, maxReconnectMs) };
 }
 
 /** The digest that the scheduler holds after a report. */

@@ -8,7 +8,7 @@ import type { Peer, Trust } from "../trust/index.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
 import { Contact } from "./contact.ts";
 import { contactCredentials, type ContactCredentials } from "./credentials.ts";
-import type { ComeBack, Terms } from "./answers.ts";
+import type { Reconnect, Terms } from "./answers.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { defined } from "../kernel/defined.ts";
 import { aborted } from "../kernel/concurrency/deadline.ts";
@@ -60,7 +60,7 @@ export interface LinkStatus {
 const firstDelayMs = 500;
 const maxDelayMs = 30_000;
 /** Random addition to the delay that a scheduler requests, so that hosts do not reconnect at once. */
-const comeBackJitter = 0.2;
+const reconnectJitter = 0.2;
 /** After a session of this length the backoff starts anew. */
 const goodSessionMs = 10_000;
 
@@ -105,17 +105,17 @@ export class SchedulerLink implements Service {
     let address = config.address;
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
-      const comeBack = await this.#visit(address, signal);
+      const reconnect = await this.#visit(address, signal);
       if (isOver()) return;
       this.#become("connecting");
       // Another address applies to one session only.
-      address = this.#placeOf(comeBack) ?? config.address;
-      await clock.sleep(this.#delayMs(comeBack), signal).catch(() => undefined);
+      address = this.#placeOf(reconnect) ?? config.address;
+      await clock.sleep(this.#delayMs(reconnect), signal).catch(() => undefined);
     }
   }
 
   /** One session; its failure is logged, not thrown. */
-  async #visit(address: string, signal: AbortSignal): Promise<ComeBack | undefined> {
+  async #visit(address: string, signal: AbortSignal): Promise<Reconnect | undefined> {
     const { clock, service, trust } = this.#options;
     this.#welcomedMs = undefined;
     const over = new AbortController();
@@ -128,9 +128,9 @@ export class SchedulerLink implements Service {
       contact = await Contact.open(to, service, this.#contactTimeoutMs, signals);
       void this.#endWhenInvalid(credentials, over);
       actor = actorOf(address, () => credentials.peer);
-      const comeBack = await new Session(contact, this.#sessionOptions(address, actor), signal).run();
-      this.#log.info({ address, comeBack }, "the scheduler ended the session");
-      return comeBack;
+      const reconnect = await new Session(contact, this.#sessionOptions(address, actor), signal).run();
+      this.#log.info({ address, reconnect }, "the scheduler ended the session");
+      return reconnect;
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (signal.aborted) return undefined;
@@ -190,21 +190,21 @@ export class SchedulerLink implements Service {
   }
 
   /** The first delay after a session is this host's share of the spread, so that hosts do not reconnect at once. */
-  #delayMs(comeBack: ComeBack | undefined): number {
+  #delayMs(reconnect: Reconnect | undefined): number {
     const { clock, identity, random = Math.random } = this.#options;
     if (this.#welcomedMs === undefined) return this.#backoff.nextMs();
     const share = spreadShare(identity().id, this.#terms.reconnectSpreadMs);
-    const asked = (comeBack?.delayMs ?? 0) * (1 + comeBackJitter * random());
+    const asked = (reconnect?.delayMs ?? 0) * (1 + reconnectJitter * random());
     if (clock.monotonicMs() - this.#welcomedMs < goodSessionMs) return asked + share + this.#backoff.nextMs();
     this.#backoff.reset();
     return asked + share;
   }
 
-  #placeOf(comeBack: ComeBack | undefined): string | undefined {
-    if (comeBack === undefined || comeBack.address === "") return undefined;
+  #placeOf(reconnect: Reconnect | undefined): string | undefined {
+    if (reconnect === undefined || reconnect.address === "") return undefined;
     try {
-      this.#requireReachable(comeBack.address);
-      return comeBack.address;
+      this.#requireReachable(reconnect.address);
+      return reconnect.address;
     } catch (thrown) {
       this.#log.warn({ err: thrown }, "the scheduler's redirect address is refused");
       return undefined;

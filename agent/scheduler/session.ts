@@ -13,10 +13,10 @@ import type { Welcome__Output } from "../gen/socle/v1/Welcome.ts";
 import { requireControlEpoch, requireCurrentEpoch } from "../state/records/control-epochs.ts";
 import {
   ackOf,
-  comeBackOf,
+  reconnectOf,
   reportDigestOf,
   welcomeOf,
-  type ComeBack,
+  type Reconnect,
   type Known,
   type Terms,
 } from "./answers.ts";
@@ -83,7 +83,7 @@ export class Session {
    * (SCHEDULER_SILENT), is outdated (CONTROL_EPOCH_STALE), raises the epoch too far (CONTROL_EPOCH_TOO_FAR) or answers out of
    * bounds (SCHEDULER_ANSWER_INVALID), and the signal's reason.
    */
-  async run(): Promise<ComeBack | undefined> {
+  async run(): Promise<Reconnect | undefined> {
     const over = new AbortController();
     const stopped = new Promise<never>((_, reject) => {
       over.signal.addEventListener("abort", () => reject(abortReason(over.signal)), { once: true });
@@ -101,7 +101,7 @@ export class Session {
     }
   }
 
-  async #run(signal: AbortSignal): Promise<ComeBack | undefined> {
+  async #run(signal: AbortSignal): Promise<Reconnect | undefined> {
     const { state, clock } = this.#options;
     state.refresh();
     const hello = { generation: state.generation, digest: state.digest };
@@ -158,14 +158,14 @@ export class Session {
     return this.#options.state.since(generation) === undefined ? undefined : { generation, digest };
   }
 
-  async #listen(messages: AsyncIterable<SchedulerMessage__Output>): Promise<ComeBack | undefined> {
-    for await (const { ack, resync, comeBack } of messages) {
+  async #listen(messages: AsyncIterable<SchedulerMessage__Output>): Promise<Reconnect | undefined> {
+    for await (const { ack, resync, reconnect } of messages) {
       if (ack != null) this.#options.onAck(ackOf(ack));
       if (resync != null) {
         this.#resync = true;
         this.#wake();
       }
-      if (comeBack != null) return comeBackOf(comeBack);
+      if (reconnect != null) return reconnectOf(reconnect);
     }
     return undefined;
   }

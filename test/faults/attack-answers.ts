@@ -64,7 +64,7 @@ async function silent(stage: Stage, by: Issued): Promise<TLSSocket> {
 
 export async function heldBytes({ host }: Stage): Promise<number> {
   const text = await (await fetch(`http://${host.agent.metricsAddress}/metrics`)).text();
-  const [, bytes] = /^socle_api_answers_held_bytes (\S+)$/m.exec(text) ?? [];
-  if (bytes === undefined) throw new Error("there is no socle_api_answers_held_bytes");
+  const [, bytes] = /^socle_api_replies_unread_bytes (\S+)$/m.exec(text) ?? [];
+  if (bytes === undefined) throw new Error("there is no socle_api_replies_unread_bytes");
   return Number(bytes);
 }

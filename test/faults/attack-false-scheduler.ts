@@ -66,7 +66,7 @@ export async function falseScheduler(stage: Stage): Promise<Theme> {
     scheduler.faults.welcome = welcome;
     scheduler.faults.afterWelcome = afterWelcome;
     const { sessions } = known;
-    scheduler.comeBack(known.hostId, 1000);
+    scheduler.reconnect(known.hostId, 1000);
     await eventually(() => known.sessions > sessions, { what: "another session", timeoutMs: 60_000 });
     const first = known.sessions;
     await new Promise((resolve) => setTimeout(resolve, LASTS_MS));
@@ -83,7 +83,7 @@ export async function falseScheduler(stage: Stage): Promise<Theme> {
   for (const seconds of [0, -5])
     tries.push({
       what: `come back in ${seconds} s`,
-      attack: () => answers({}, { comeBack: { delay: { seconds, nanos: 0 } } }),
+      attack: () => answers({}, { reconnect: { delay: { seconds, nanos: 0 } } }),
     });
   for (const seconds of [0, -1])
     tries.push({

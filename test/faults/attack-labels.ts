@@ -158,7 +158,7 @@ class Reported {
     await this.#inStep("the first report", isWhole);
     const { sessions } = this.#known;
     this.#memoryKiB += 1024;
-    this.#scheduler.comeBack(this.#known.hostId, 10_000);
+    this.#scheduler.reconnect(this.#known.hostId, 10_000);
     await eventually(() => !this.#known.connected, { what: "the session to end" });
     for (const id of this.#ids)
       await virsh(host.libvirtd.uri, ["setmaxmem", id, String(this.#memoryKiB), "--config"]);

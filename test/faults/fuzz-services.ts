@@ -208,7 +208,7 @@ export function scheduler(api: Harness): FuzzTarget {
     { welcome: { ...welcome, knownGeneration: 1, knownAgentEpoch: 7, knownEventSequence: 0 } },
     { ack: { generation: 3, eventSequence: 9 } },
     { resync: {} },
-    { comeBack: { delay: duration, address: "127.0.0.1:1" } },
+    { reconnect: { delay: duration, address: "127.0.0.1:1" } },
   ].map((word) => responseSerialize(word));
   const make = (chance: Chance): Buffer => {
     const first = words[0] as Buffer;
@@ -258,9 +258,9 @@ export function scheduler(api: Harness): FuzzTarget {
       new AbortController().signal,
     );
     try {
-      const comeBack = await session.run();
-      if (comeBack !== undefined && !(comeBack.delayMs >= 0))
-        throw new Error(`come back in ${comeBack.delayMs} ms`);
+      const reconnect = await session.run();
+      if (reconnect !== undefined && !(reconnect.delayMs >= 0))
+        throw new Error(`come back in ${reconnect.delayMs} ms`);
     } catch (thrown) {
       if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
     }

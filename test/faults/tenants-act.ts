@@ -35,8 +35,8 @@ export interface RefusedCreation {
 const BOUNDS_OF_CALLERS: ReadonlySet<string> = new Set([
   "RATE_LIMITED",
   "TOO_MANY_CALLS",
-  "AUDIT_BUDGET",
-  "ANSWERS_NOT_TAKEN",
+  "AUDIT_BUDGET_EXCEEDED",
+  "REPLIES_NOT_READ",
   "TOO_MANY_OPERATIONS",
 ]);
 

@@ -43,8 +43,8 @@ async function leavesUnread(stage: TenantsStage, tenant: Tenant): Promise<Outcom
     }
     const reasons = heads.map((head) => (head === undefined ? "no answer" : reasonOf(stage, head)));
     const held = reasons.filter((reason) => reason === "").length * bytes.length;
-    const refused = reasons.filter((reason) => reason === "ANSWERS_NOT_TAKEN").length;
-    const others = reasons.filter((reason) => reason !== "" && reason !== "ANSWERS_NOT_TAKEN");
+    const refused = reasons.filter((reason) => reason === "REPLIES_NOT_READ").length;
+    const others = reasons.filter((reason) => reason !== "" && reason !== "REPLIES_NOT_READ");
     if (held > most + bytes.length) return { letThrough: `${held} bytes of answers are held` };
     if (others.length > 0) return { letThrough: `answered ${[...new Set(others)].join()}` };
     if (refused === 0) return { letThrough: `none of ${heads.length} lists is refused` };

@@ -123,7 +123,7 @@ async function checkVictim(stage: TenantsStage): Promise<string[]> {
   const process = await host.witness.process(victim.vm.vmId);
   run.demand(isSame(stage.victimProcess, process), "the victim's QEMU is another one, or none");
   const { health } = await operator.get(contract.host.GetHost, {});
-  const blamed = health?.notSchedulableBy.filter((name) => name === "VmStartFailures") ?? [];
+  const blamed = health?.blockingConditions.filter((name) => name === "VmStartFailures") ?? [];
   run.demand(blamed.length === 0, "tenants made the host unschedulable by starts that fail");
   return done;
 }

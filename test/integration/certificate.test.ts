@@ -42,5 +42,5 @@ test("an agent whose certificate ran out goes on, and tells of it in its health 
   );
   const remaining = Number(/^socle_host_certificate_remaining_seconds (.*)$/m.exec(told)?.[1]);
   assert.ok(remaining < -86_000 && remaining > -2 * 86_400, `${remaining}`);
-  assert.match(told, /^socle_host_certificate_life_seconds 172800$/m);
+  assert.match(told, /^socle_host_certificate_lifetime_seconds 172800$/m);
 });

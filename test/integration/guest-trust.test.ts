@@ -149,7 +149,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       try {
         await writeFile(keyFile, randomBytes(32));
         const failed = await asked("StartVm", "sealed");
-        assert.equal(host.failureOf(failed)?.reason, "VOLUME_KEY_OTHER");
+        assert.equal(host.failureOf(failed)?.reason, "VOLUME_KEY_MISMATCH");
         assert.match(host.failureOf(failed)?.message ?? "", /sealed by the volume key [\da-f]{16}/);
       } finally {
         await writeFile(keyFile, before);

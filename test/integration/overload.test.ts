@@ -48,8 +48,8 @@ test(
       return page.operations.filter(({ kind }) => kind === "CREATE_VM");
     };
     assert.ok((await underWay()).length > CROWD / 2, "they wait for each other");
-    assert.ok((await metric(host, "socle_vm_work_waiting")) > 0);
-    assert.ok((await metric(host, "socle_vm_work_running")) <= 8);
+    assert.ok((await metric(host, "socle_vm_heavy_operations_queued")) > 0);
+    assert.ok((await metric(host, "socle_vm_heavy_operations_running")) <= 8);
 
     // What is in the way of none of them: answered while they wait.
     assert.equal((await host.client.ask(vms.GetVm, { vm: "victim" })).vmId, vmId);

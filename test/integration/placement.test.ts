@@ -147,7 +147,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
         placementEpoch,
       });
     const isStale = async (): Promise<boolean> =>
-      host.failureOf(await host.end(await start(6)))?.reason === "STALE_PLACEMENT_EPOCH";
+      host.failureOf(await host.end(await start(6)))?.reason === "PLACEMENT_EPOCH_STALE";
     await succeeds(create("placed", null, { placementEpoch: 7 }));
     assert.ok(await isStale());
     await agentDies();

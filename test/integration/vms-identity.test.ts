@@ -146,7 +146,7 @@ suite(
       const end = await resumed(deletion);
       const [volume] = volumes;
       assert.ok(volume);
-      assert.deepEqual([end.state, end.error?.reason], ["failed", "DISKS_LEFT"]);
+      assert.deepEqual([end.state, end.error?.reason], ["failed", "DISKS_NOT_DELETED"]);
       assert.ok(end.error?.message.includes(`${volume.pool}/${volume.volume}`));
       assert.match(await stage.volumes(), new RegExp(volume.volume));
       await virsh(stage.libvirtd.uri, ["vol-delete", volume.volume, "--pool", volume.pool]);

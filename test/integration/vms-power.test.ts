@@ -96,7 +96,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
     const stale = await rig.done(
       await rig.vms.begin("START_VM", { requestId: requestId(), vm: "placed", placementEpoch: 6 }, "tester"),
     );
-    assert.equal(stale.error?.reason, "STALE_PLACEMENT_EPOCH");
+    assert.equal(stale.error?.reason, "PLACEMENT_EPOCH_STALE");
     assert.equal(await virsh(libvirtd.uri, ["domstate", "placed"]), "shut off");
     await rig.succeeds(
       rig.vms.begin("START_VM", { requestId: requestId(), vm: "placed", placementEpoch: 8 }, "tester"),

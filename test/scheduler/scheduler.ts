@@ -121,8 +121,8 @@ export class Scheduler {
   }
 
   /** Sends a host away for a time, and to another address if one is given. */
-  comeBack(hostId: string, delayMs: number, address = ""): void {
-    this.#send(hostId, { comeBack: { delay: duration(delayMs), address } });
+  reconnect(hostId: string, delayMs: number, address = ""): void {
+    this.#send(hostId, { reconnect: { delay: duration(delayMs), address } });
   }
 
   /**

@@ -256,7 +256,7 @@ export function hostOf(of: { cells: number; cpus: number; name?: string; used?: 
     health: {
       state: "none",
       alive: "true",
-      notSchedulableBy: [],
+      blockingConditions: [],
       schedulable: "true",
       safeToFence: used > 0 ? "false" : "true",
       conditions: [

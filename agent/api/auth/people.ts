@@ -30,7 +30,7 @@ const maxText = 128;
 
 /**
  * The caller with the person behind the call. A token does not widen the caller's rights. Reads require nothing. Throws as
- * `verify`; `unauthenticated` PERSON_MISSING; `invalid` PEOPLE_METADATA_INVALID; `denied` BREAK_GLASS_NOT_LOCAL and
+ * `verify`; `unauthenticated` PERSON_MISSING; `invalid` PERSON_METADATA_INVALID; `denied` BREAK_GLASS_NOT_LOCAL and
  * BREAK_GLASS_FORBIDDEN.
  */
 export function actingCaller(people: PeopleDoor, { caller, metadata, isLocal, changes }: Call): Caller {
@@ -96,6 +96,6 @@ function textOf(metadata: Metadata, key: string): string | undefined {
 const only = (metadata: Metadata, key: string): string | undefined => metadata.get(key)[0]?.toString();
 
 const invalid = (key: string, what: string): SocleError =>
-  new SocleError("invalid", "PEOPLE_METADATA_INVALID", `the metadata ${key} ${what}`, {
+  new SocleError("invalid", "PERSON_METADATA_INVALID", `the metadata ${key} ${what}`, {
     details: { fields: { [key]: what } },
   });

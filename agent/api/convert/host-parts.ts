@@ -256,7 +256,7 @@ function* convertHealth(health: HostHealth): Converting<Health> {
     alive: truths.toProto(health.alive),
     schedulable: truths.toProto(health.schedulable),
     safeToFence: truths.toProto(health.safeToFence),
-    notSchedulableBy: [...health.notSchedulableBy],
+    blockingConditions: [...health.blockingConditions],
   };
   const conditions = health.conditions.map((condition, at) => ({
     ...condition,

@@ -26,7 +26,7 @@ export class AuditBudget {
     this.#clock = clock;
   }
 
-  /** Throws `exhausted` AUDIT_BUDGET; the returned function refunds the charge. */
+  /** Throws `exhausted` AUDIT_BUDGET_EXCEEDED; the returned function refunds the charge. */
   charge(caller: string, entries: number): () => void {
     const most = this.#perSecond * burstSeconds;
     const bucket = this.#bucketOf(caller, most);
@@ -53,7 +53,7 @@ export class AuditBudget {
 const overBudget = (retryAfterMs: number): SocleError =>
   new SocleError(
     "exhausted",
-    "AUDIT_BUDGET",
+    "AUDIT_BUDGET_EXCEEDED",
     "too many changes of this caller failed or changed nothing, and each is recorded in the audit log; " +
       "correct the requests, or raise api.limits.failuresPerSecond",
     { details: { retryAfterMs: Math.ceil(retryAfterMs) } },

@@ -45,12 +45,12 @@ export class Outbox {
     return { answers: this.#answers.size, bytes: this.#bytes, abandoned: this.#abandoned };
   }
 
-  /** Throws `exhausted` ANSWERS_NOT_TAKEN while the caller has too many unread answers. */
+  /** Throws `exhausted` REPLIES_NOT_READ while the caller has too many unread answers. */
   requireRoom(caller: string): void {
     const held = this.#bytesOf.get(caller) ?? 0;
     if (held < this.#bounds.bytesOfOne) return;
     const message = `${held} bytes of answers to this caller are unread; read them, then retry`;
-    throw new SocleError("exhausted", "ANSWERS_NOT_TAKEN", message, { details: { retryAfterMs: 1000 } });
+    throw new SocleError("exhausted", "REPLIES_NOT_READ", message, { details: { retryAfterMs: 1000 } });
   }
 
   /**

@@ -87,7 +87,7 @@ function listTenants(shares: readonly TenantShare[]): ListTenantsResponse {
 const notBySame = (): SocleError =>
   new SocleError(
     "denied",
-    "BREAK_GLASS_UNSEEN",
+    "BREAK_GLASS_CANNOT_ACKNOWLEDGE",
     "break-glass cannot acknowledge break-glass: the operator of this host must see it",
   );
 

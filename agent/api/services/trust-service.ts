@@ -35,7 +35,7 @@ function stateToProto({ domain, insecureListen, material, renewsAtMs, problem }:
           notAfter: toTimestamp(material.notAfterMs),
           revoked: material.revoked.size,
           authorityFingerprints: material.roots.map(fingerprintOf),
-          revocationsUntil:
+          revocationsExpireAt:
             material.revocationsUntilMs === undefined ? null : toTimestamp(material.revocationsUntilMs),
         }),
   };

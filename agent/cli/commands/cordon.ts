@@ -31,5 +31,5 @@ async function setState(
 function outlook({ health }: Host__Output): string {
   const schedulable = enumWord(health?.schedulable ?? "TRUTH_UNKNOWN", "TRUTH");
   if (schedulable === "true") return ": new VMs are accepted";
-  return `, but schedulable is ${schedulable}${because(health?.notSchedulableBy ?? [])}: no new VMs`;
+  return `, but schedulable is ${schedulable}${because(health?.blockingConditions ?? [])}: no new VMs`;
 }

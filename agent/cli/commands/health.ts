@@ -56,7 +56,7 @@ export function healthFields(host: Host__Output, paint: Paint): [string, string]
   return [
     ["health", healthWord(host, paint)],
     ["alive", answer(health?.alive)],
-    ["schedulable", [answer(health?.schedulable), because(health?.notSchedulableBy ?? [])].join("")],
+    ["schedulable", [answer(health?.schedulable), because(health?.blockingConditions ?? [])].join("")],
     // A host with running guests is unsafe to fence, and healthy.
     ["safe to fence", enumWord(health?.safeToFence ?? "", "TRUTH")],
   ];

@@ -1,4 +1,4 @@
-import type { TenantUse__Output } from "../../gen/socle/v1/TenantUse.ts";
+import type { TenantUsage__Output } from "../../gen/socle/v1/TenantUsage.ts";
 import { formatBytes } from "../format.ts";
 import type { Command } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
@@ -19,7 +19,7 @@ const share = (
   title: string,
   name: string,
   format: (value: number) => string,
-): Column<TenantUse__Output> => ({
+): Column<TenantUsage__Output> => ({
   title,
   align: "right",
   cell: ({ dimensions }) => {
@@ -33,7 +33,7 @@ const share = (
   },
 });
 
-const columns: Column<TenantUse__Output>[] = [
+const columns: Column<TenantUsage__Output>[] = [
   { title: "TENANT", cell: ({ tenant }) => tenant },
   share("VMS", "vms", String),
   share("VCPUS", "vcpus", String),

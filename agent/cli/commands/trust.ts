@@ -45,7 +45,8 @@ function trustText(state: TrustState__Output): string {
     lines.push(`valid         ${formatTime(state.notBefore)} to ${formatTime(state.notAfter)}`);
     lines.push(`renewal       ${state.renewsAt === null ? "not the agent's" : formatTime(state.renewsAt)}`);
     for (const fingerprint of state.authorityFingerprints) lines.push(`authority     ${fingerprint}`);
-    const due = state.revocationsUntil === null ? "" : `, good until ${formatTime(state.revocationsUntil)}`;
+    const due =
+      state.revocationsExpireAt === null ? "" : `, good until ${formatTime(state.revocationsExpireAt)}`;
     lines.push(`revoked       ${state.revoked} certificates on the list${due}`);
   }
   if (state.problem !== "") lines.push(`problem       ${state.problem}`);

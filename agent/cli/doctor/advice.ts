@@ -25,7 +25,7 @@ const reasonAdvice: Readonly<Record<string, Advice | undefined>> = {
       "Put the state directory back as it was, or restore it from a backup; restart the agent only after that: otherwise it begins with an empty state.",
   },
   HypervisorInUse: {
-    HeldByAnother:
+    LeaseHeldByAnotherAgent:
       "Stop one of the two agents; the evidence names the other. If that one is gone for good, remove its secret: virsh secret-list, virsh secret-undefine UUID.",
     LeaseRefused:
       "Check that libvirt lists and accepts secrets (virsh secret-list) and that their disk has room; the agent then continues by itself.",

@@ -45,7 +45,7 @@ export async function* examineAgent(
   }
   const schedulable = enumWord(host.health?.schedulable ?? "", "TRUTH");
   if (schedulable !== "true") {
-    const by = because(host.health?.notSchedulableBy ?? []);
+    const by = because(host.health?.blockingConditions ?? []);
     const isCordoned = host.schedulingState === "LIFECYCLE_STATE_CORDONED";
     const found = `schedulable ${schedulable}${by}: a scheduler puts no new VMs here`;
     yield speaker("health").warn(

@@ -15,7 +15,7 @@ import {
   useByTenant,
   useOf,
   type TenantQuota,
-  type TenantUse,
+  type TenantUsage,
 } from "./tenant-quotas.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -271,13 +271,13 @@ export class Ledger {
   }
 
   /** Use of each tenant with a VM or a claim. A VM is counted once, as in the capacity. */
-  tenantUse(): ReadonlyMap<string, TenantUse> {
+  tenantUse(): ReadonlyMap<string, TenantUsage> {
     const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
     const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
     return useByTenant([...allocated, ...claimed]);
   }
 
-  #requireWithinQuota(tenant: string, asked: TenantUse): void {
+  #requireWithinQuota(tenant: string, asked: TenantUsage): void {
     const quota = tenant === "" ? undefined : this.#quotaOf(tenant);
     if (quota === undefined) return;
     requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, asked });

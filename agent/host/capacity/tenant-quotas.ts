@@ -2,7 +2,7 @@ import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
 /** Resource use of one tenant: existing VMs, VMs being created, and reservations. */
-export interface TenantUse {
+export interface TenantUsage {
   readonly vms: number;
   readonly vcpus: number;
   readonly memoryBytes: number;
@@ -11,12 +11,12 @@ export interface TenantUse {
 }
 
 /** Limits of one tenant on this host; null: no limit. */
-export type TenantQuota = { readonly [Dimension in keyof TenantUse]: number | null };
+export type TenantQuota = { readonly [Dimension in keyof TenantUsage]: number | null };
 
 /** A tenant's use and quota on this host. */
 export interface TenantShare {
   readonly tenant: string;
-  readonly use: TenantUse;
+  readonly use: TenantUsage;
   readonly quota?: TenantQuota | undefined;
 }
 
@@ -27,19 +27,19 @@ export const dimensions = {
   diskBytes: { name: "disk", unit: "of disks", format: formatExactBytes },
 } as const;
 
-export const noUse: TenantUse = { vms: 0, vcpus: 0, memoryBytes: 0, diskBytes: 0 };
+export const noUse: TenantUsage = { vms: 0, vcpus: 0, memoryBytes: 0, diskBytes: 0 };
 
 /** Resource use of one VM. */
 export const useOf = (
-  { vcpus, memoryBytes }: Pick<TenantUse, "vcpus" | "memoryBytes">,
+  { vcpus, memoryBytes }: Pick<TenantUsage, "vcpus" | "memoryBytes">,
   diskBytes: number,
-): TenantUse => ({ vms: 1, vcpus, memoryBytes, diskBytes });
+): TenantUsage => ({ vms: 1, vcpus, memoryBytes, diskBytes });
 
 /** Use of these VMs by tenant. VMs without a tenant are not counted. */
 export function useByTenant(
-  vms: Iterable<Pick<TenantUse, "vcpus" | "memoryBytes"> & { tenant?: string; diskBytes?: number }>,
-): ReadonlyMap<string, TenantUse> {
-  const uses = new Map<string, TenantUse>();
+  vms: Iterable<Pick<TenantUsage, "vcpus" | "memoryBytes"> & { tenant?: string; diskBytes?: number }>,
+): ReadonlyMap<string, TenantUsage> {
+  const uses = new Map<string, TenantUsage>();
   for (const { tenant = "", diskBytes = 0, vcpus, memoryBytes } of vms) {
     if (tenant === "") continue;
     const use = uses.get(tenant) ?? noUse;
@@ -60,7 +60,7 @@ export function useByTenant(
 export function requireWithinQuota(
   tenant: string,
   quota: TenantQuota,
-  { used, asked }: { readonly used: TenantUse; readonly asked: TenantUse },
+  { used, asked }: { readonly used: TenantUsage; readonly asked: TenantUsage },
 ): void {
   for (const key of Object.keys(dimensions) as (keyof typeof dimensions)[]) {
     const limit = quota[key];

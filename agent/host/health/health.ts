@@ -356,7 +356,7 @@ function joined(evidence: readonly string[]): string {
 function schedulable(
   all: readonly Held[],
   cordoned: boolean,
-): Pick<HostHealth, "schedulable" | "notSchedulableBy"> {
+): Pick<HostHealth, "schedulable" | "blockingConditions"> {
   const forbids = (effect: Effect): boolean => effects.indexOf(effect) >= effects.indexOf("no_schedule");
   const forbidding = all.filter(({ condition }) => forbids(condition.effect));
   const open = all.filter(({ triggers }) =>
@@ -369,7 +369,7 @@ function schedulable(
   const typesOf = (held: readonly Held[]): string[] => held.map(({ condition }) => condition.type).sort();
   return {
     schedulable: cordoned || forbidding.length > 0 ? "false" : open.length > 0 ? "unknown" : "true",
-    notSchedulableBy: [...new Set([...typesOf(forbidding), ...typesOf(open)])],
+    blockingConditions: [...new Set([...typesOf(forbidding), ...typesOf(open)])],
   };
 }
 

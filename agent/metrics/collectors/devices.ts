@@ -71,7 +71,7 @@ export const hostWatchdogs = ofReader(
     timeout: gauge("socle_host_watchdog_timeout_seconds", "Timeout after which it resets the host.", [
       "device",
     ]),
-    left: gauge("socle_host_watchdog_left_seconds", "Time until it resets the host.", ["device"]),
+    left: gauge("socle_host_watchdog_remaining_seconds", "Time until it resets the host.", ["device"]),
     caused: gauge("socle_host_watchdog_caused_last_boot", "1 if it was what reset the host.", ["device"]),
   },
   (watchdogs, emit) => {

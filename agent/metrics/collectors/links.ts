@@ -40,7 +40,7 @@ export const hostCertificate = ofReader(
   "host_certificate",
   "certificate",
   {
-    life: gauge("socle_host_certificate_life_seconds", "Total lifetime of the host's own certificate."),
+    life: gauge("socle_host_certificate_lifetime_seconds", "Total lifetime of the host's own certificate."),
     remaining: gauge(
       "socle_host_certificate_remaining_seconds",
       "Remaining lifetime of the host's own certificate; negative once expired.",

@@ -14,17 +14,17 @@ export const load = collector(
       "Connections refused: unauthenticated, or above a limit.",
       ["listener"],
     ),
-    answers: gauge("socle_api_answers_held_bytes", "Answers that their callers have not read yet."),
+    answers: gauge("socle_api_replies_unread_bytes", "Replies that their callers have not read yet."),
     abandoned: counter(
-      "socle_api_answers_abandoned_total",
-      "Calls reset because their caller did not read the answer in time.",
+      "socle_api_replies_abandoned_total",
+      "Calls reset because their caller did not read the reply in time.",
     ),
     brokenGlass: counter(
       "socle_break_glass_calls_total",
       "Changes accepted by break-glass, without a person's token.",
     ),
-    working: gauge("socle_vm_work_running", "Creates, starts and deletes in progress."),
-    waiting: gauge("socle_vm_work_waiting", "Queued creates, starts and deletes."),
+    working: gauge("socle_vm_heavy_operations_running", "Creates, starts and deletes in progress."),
+    waiting: gauge("socle_vm_heavy_operations_queued", "Queued creates, starts and deletes."),
     journal: gauge("socle_journal_pending_bytes", "Bytes to be written to the operations journal."),
   },
   ({ load: read }, emit) => {

@@ -280,7 +280,7 @@ export class Operations {
 
   /**
    * Ends an operation that was interrupted, or whose outcome was unknown, by an observation. An end that its work has
-   * decided takes precedence. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_NOT_OPEN if it is done
+   * decided takes precedence. Durable when it resolves. Throws `not_found`, `conflict` OPERATION_ENDED if it is done
    * or in progress, the journal's errors, and `outcome_unknown` if the end is decided but cannot be shown yet.
    */
   async settle(id: string, outcome: Outcome): Promise<Operation> {

@@ -29,7 +29,7 @@ export function notFound(id: string, failure: SocleError | undefined): never {
 export const notOpen = (operation: Operation): SocleError =>
   new SocleError(
     "conflict",
-    "OPERATION_NOT_OPEN",
+    "OPERATION_ENDED",
     `operation ${operation.id} is ${operation.state} and needs no other end`,
   );
 

@@ -32,7 +32,7 @@ export class LeaseSuccession {
 
   /**
    * Runs the work while no other agent takes over; `requireAlone` throws after its deadline. Returns `refused` if
-   * libvirt does not take the secret. Throws `unavailable` LEASE_SOUGHT if another agent takes over now, and libvirt's
+   * libvirt does not take the secret. Throws `unavailable` LEASE_CONTENDED if another agent takes over now, and libvirt's
    * errors.
    */
   async alone<T>(
@@ -76,4 +76,4 @@ export class LeaseSuccession {
 }
 
 const sought = (): SocleError =>
-  new SocleError("unavailable", "LEASE_SOUGHT", "another agent is taking over the lease of this libvirt");
+  new SocleError("unavailable", "LEASE_CONTENDED", "another agent is taking over the lease of this libvirt");

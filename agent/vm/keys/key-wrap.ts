@@ -53,7 +53,7 @@ export class KeyWrap {
   }
 
   /**
-   * Throws as `check`. `unavailable` VOLUME_KEY_OTHER: another volume key sealed it. `invalid` WRAPPED_KEY_DAMAGED: it
+   * Throws as `check`. `unavailable` VOLUME_KEY_MISMATCH: another volume key sealed it. `invalid` SEALED_KEY_DAMAGED: it
    * was changed, or sealed for another purpose.
    */
   async unwrap(wrapped: string, purpose: string): Promise<string> {
@@ -126,13 +126,13 @@ const unusable = (why: string, cause?: unknown): SocleError =>
 const otherKey = (sealedBy: string, own: string): SocleError =>
   new SocleError(
     "unavailable",
-    "VOLUME_KEY_OTHER",
+    "VOLUME_KEY_MISMATCH",
     `it was sealed by the volume key ${sealedBy}, and this host has ${own}: restore the previous key`,
   );
 
 const damaged = (purpose: string): SocleError =>
   new SocleError(
     "invalid",
-    "WRAPPED_KEY_DAMAGED",
+    "SEALED_KEY_DAMAGED",
     `the stored sealed key of ${purpose} was changed, or sealed for another purpose`,
   );

@@ -184,7 +184,7 @@ export const deleteVm = defineOperation({
 
 const deleteStep = ({ volume }: VolumeRef): string => `delete volume ${volume}`;
 
-/** Throws `conflict` DISKS_LEFT, and `outcome_unknown` if libvirt does not report whether they exist. */
+/** Throws `conflict` DISKS_NOT_DELETED, and `outcome_unknown` if libvirt does not report whether they exist. */
 async function requireDisksGone(
   { volumes }: WorkContext,
   intent: DeleteIntent,
@@ -201,7 +201,7 @@ async function requireDisksGone(
   const message =
     `the domain of VM ${vmId} was removed during its deletion, and these of its disks still exist: ${left.join(", ")}. ` +
     "If their data is not needed, delete them (virsh vol-delete NAME --pool POOL)";
-  throw new SocleError("conflict", "DISKS_LEFT", message);
+  throw new SocleError("conflict", "DISKS_NOT_DELETED", message);
 }
 
 /** Returns the VM's state. Throws `conflict` VM_REPLACED, and VM_RUNNING as `requireDeletable` does. */

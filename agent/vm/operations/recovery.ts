@@ -93,7 +93,7 @@ export class Settler implements Service {
       );
       vms.resumeOperation(operation);
     } catch (thrown) {
-      if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person was faster.
+      if (toSocleError(thrown).reason === "OPERATION_ENDED") return; // A person was faster.
       // The journal logs its own failure once; libvirt's absence is logged by its connection.
       const isKnown = operations.failure !== undefined || isUncertain(thrown);
       const level = isKnown ? "debug" : "error";
@@ -110,7 +110,7 @@ export class Settler implements Service {
         "an outdated operation ended",
       );
     } catch (thrown) {
-      if (toSocleError(thrown).reason === "OPERATION_NOT_OPEN") return; // A person has settled it.
+      if (toSocleError(thrown).reason === "OPERATION_ENDED") return; // A person has settled it.
       log.debug({ operation: operation.id, err: thrown }, "an outdated operation cannot be closed now");
       void this.#later(operation, signal);
     }

@@ -56,7 +56,7 @@ export const startVm = defineOperation({
 
 /**
  * Revalidates volumes before start: pool writers may have replaced a file. Throws as `Volumes.resolve`, and
- * `unavailable` LIBVIRT_STORAGE_SILENT if storage does not answer in time.
+ * `unavailable` STORAGE_UNRESPONSIVE if storage does not answer in time.
  */
 export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec): Promise<void> {
   const { id, name, disks, kernelBoot } = spec;
@@ -79,7 +79,7 @@ export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec
 const unseen = (vm: string, why: string, cause?: SocleError): SocleError =>
   new SocleError(
     "unavailable",
-    "LIBVIRT_STORAGE_SILENT",
+    "STORAGE_UNRESPONSIVE",
     `the volumes of VM ${vm} could not be checked, so it is not started: ${why}; check their pools (virsh pool-list), then start it again`,
     { cause, details: { retryAfterMs: 5000 } },
   );
@@ -113,7 +113,7 @@ async function checkPlacement(
   if (socle === undefined || socle.placementEpoch === epoch) return;
   if (epoch < socle.placementEpoch) {
     const message = `the VM has been placed again (epoch ${socle.placementEpoch}) since this request's epoch ${epoch}`;
-    throw new SocleError("conflict", "STALE_PLACEMENT_EPOCH", message);
+    throw new SocleError("conflict", "PLACEMENT_EPOCH_STALE", message);
   }
   const metadata: VmMetadata = { ...socle, placementEpoch: epoch };
   await domains.setMetadata(vmId, metadata, isActive);

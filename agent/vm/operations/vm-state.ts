@@ -24,5 +24,5 @@ export const isActiveVm = (vm: { state: VmState } | undefined): boolean => isAct
 export function requireState(state: VmState, needed: readonly VmState[], participle: string): void {
   if (needed.includes(state)) return;
   const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
-  throw new SocleError("conflict", "VM_STATE", message, { details: { metadata: { state } } });
+  throw new SocleError("conflict", "VM_STATE_CONFLICT", message, { details: { metadata: { state } } });
 }

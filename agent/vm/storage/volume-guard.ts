@@ -48,7 +48,7 @@ export class VolumeGuard {
   /**
    * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, at any depth, of a file that is no volume of its pool.
    * VOLUME_UNSAFE: a link or device among files, an external data file, a format other than named, or a VM's own disk
-   * as backing image. VOLUME_UNSEEN: the agent cannot look. `base`: the base volume that the spec names; it may be a
+   * as backing image. POOL_DIRECTORY_UNREADABLE: the agent cannot look. `base`: the base volume that the spec names; it may be a
    * VM's own disk, since the request asked for it. Returns the backing images, nearest first.
    */
   async check(pool: libvirt.StoragePool, image: Image, base?: string): Promise<readonly Beneath[]> {
@@ -74,7 +74,7 @@ export class VolumeGuard {
       const message =
         `the agent cannot check whether ${path} is a file or a link: ` +
         "give the agent's user access to the pool's directory (chmod o+x), outside of /home and /tmp";
-      throw new SocleError("denied", "VOLUME_UNSEEN", message, { cause });
+      throw new SocleError("denied", "POOL_DIRECTORY_UNREADABLE", message, { cause });
     });
     if (found.isSymbolicLink()) throw unsafe(image, "is a link; put the file itself into the pool");
     if (!found.isFile()) throw unsafe(image, "is not a regular file");

@@ -94,7 +94,7 @@ export const hostSnapshot: HostSnapshot = {
     alive: "true",
     schedulable: "true",
     safeToFence: "false",
-    notSchedulableBy: [],
+    blockingConditions: [],
   },
   scheduling: { state: "active", reason: "" },
 };

@@ -70,7 +70,7 @@ export const host = (changes: Partial<Host> = {}): Host => ({
     alive: "TRUTH_TRUE",
     schedulable: "TRUTH_FALSE",
     safeToFence: "TRUTH_UNKNOWN",
-    notSchedulableBy: [],
+    blockingConditions: [],
   },
   vms: { managed: 2, unmanaged: 1, running: 2, unresponsive: 1, complete: true },
   schedulingState: "LIFECYCLE_STATE_CORDONED",

@@ -139,7 +139,7 @@ export const hostSnapshot: HostSnapshot = {
     alive: "true",
     schedulable: "false",
     safeToFence: "unknown",
-    notSchedulableBy: [],
+    blockingConditions: [],
   },
   scheduling: { state: "cordoned", reason: "repair" },
 };

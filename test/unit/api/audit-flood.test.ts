@@ -40,7 +40,7 @@ test("failed changes are audited up to a budget, then refused before admission",
   const admitted = api.audited.filter(({ act }) => act === "call_admitted").length;
   assert.ok(admitted >= 30 && admitted < 60, `${admitted} were admitted`);
   const last = errors.at(-1);
-  assert.deepEqual([last?.code, last?.info.reason], [status.RESOURCE_EXHAUSTED, "AUDIT_BUDGET"]);
+  assert.deepEqual([last?.code, last?.info.reason], [status.RESOURCE_EXHAUSTED, "AUDIT_BUDGET_EXCEEDED"]);
   assert.ok((last?.retryMs ?? 0) > 0);
 
   // Stops have their own budget.
@@ -77,14 +77,14 @@ test("a budget refills over time", () => {
   let nowMs = 0;
   const budget = new AuditBudget(1, { monotonicMs: () => nowMs });
   for (let at = 0; at < 300; at += 1) budget.charge("a", 1);
-  assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET", kind: "exhausted" });
+  assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET_EXCEEDED", kind: "exhausted" });
   budget.charge("b", 1);
   nowMs = 2000;
   const credit = budget.charge("a", 1);
   credit();
   budget.charge("a", 1);
   budget.charge("a", 1);
-  assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET" });
+  assert.throws(() => budget.charge("a", 1), { reason: "AUDIT_BUDGET_EXCEEDED" });
 });
 
 test("repeated console sessions are audited up to the budget", async (t) => {

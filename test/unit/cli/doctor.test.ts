@@ -105,7 +105,7 @@ test("doctor advises no uncordon that the agent refuses, and gives a remedy for 
   assert.doesNotMatch(unreadable, /It is cordoned: socle uncordon/);
   const others = await examined(
     condition("StateUnwritable", "JournalFull"),
-    condition("HypervisorInUse", "HeldByAnother"),
+    condition("HypervisorInUse", "LeaseHeldByAnotherAgent"),
     condition("AuditLog", "Damaged"),
   );
   assert.match(others, /Free space on the disk[^]*virsh secret-undefine[^]*socle health ack AuditLog/);

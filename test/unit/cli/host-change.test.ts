@@ -106,7 +106,7 @@ test("cordon keeps its reason and uncordon removes it", async (context) => {
   assert.equal((await socle(["cordon"], { socket })).exitCode, 2);
   assert.match((await socle(["cordon", "--reason", "repair"], { socket })).stdout, /^cordoned/);
   assert.equal((await socle(["uncordon"], { socket })).stdout, "active: new VMs are accepted\n");
-  health = { schedulable: "TRUTH_FALSE", notSchedulableBy: ["Thermal"] };
+  health = { schedulable: "TRUTH_FALSE", blockingConditions: ["Thermal"] };
   assert.match(
     (await socle(["uncordon"], { socket })).stdout,
     /^active, but schedulable is false \(by Thermal\): no new VMs$/m,

@@ -305,7 +305,7 @@ test("doctor lists the hardware that the agent cannot read, and why", async (con
   const health = {
     ...seen.health,
     schedulable: "TRUTH_UNKNOWN" as const,
-    notSchedulableBy: ["ClockUnsynced"],
+    blockingConditions: ["ClockUnsynced"],
     conditions: [diskWear, clock, psu],
   };
   const answer = { ...seen, health };

@@ -24,7 +24,7 @@ test("enroll sends an administrator's fingerprint; trust shows those in use", as
     identity: "spiffe://cloud.example/agent/host-1",
     authorityFingerprints: [fingerprint],
     revoked: 3,
-    revocationsUntil: { seconds: 1_800_000_000, nanos: 0 },
+    revocationsExpireAt: { seconds: 1_800_000_000, nanos: 0 },
   };
   const socket = await fakeAgent(context, {
     trust: {

@@ -137,18 +137,18 @@ test("top shows the worst conditions, and the number of the others", async (cont
 });
 
 test("a partly coloured value continues below itself, each word once", async (context) => {
-  const notSchedulableBy = ["ClockUnsynced", "KvmUnavailable", "MemoryUncorrected", "StoragePoolDown"];
+  const blockingConditions = ["ClockUnsynced", "KvmUnavailable", "MemoryUncorrected", "StoragePoolDown"];
   const socket = await fakeAgent(context, {
     host: {
       GetHost: (_, done) =>
         done(
           null,
-          host({ health: { state: "EFFECT_NO_SCHEDULE", schedulable: "TRUTH_FALSE", notSchedulableBy } }),
+          host({ health: { state: "EFFECT_NO_SCHEDULE", schedulable: "TRUTH_FALSE", blockingConditions } }),
         ),
     },
   });
   const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 60, env: {} });
-  for (const name of notSchedulableBy) assert.equal(stdout.split(name).length, 2, stdout);
+  for (const name of blockingConditions) assert.equal(stdout.split(name).length, 2, stdout);
   for (const text of stdout.split("\n"))
     // eslint-disable-next-line no-control-regex -- colours are not shown
     assert.ok(text.replace(/\u001b\[\d+m/g, "").length <= 60, text);

@@ -172,7 +172,7 @@ test("sensors find the fixture's stalled memory and missing /dev/kvm", async (co
   await until("memory", () => condition("MemoryPressure")?.status !== "unknown");
   assert.deepEqual(
     [condition("MemoryPressure")?.effect, condition("MemoryPressure")?.reason],
-    ["degraded", "TasksStallOnMemory"],
+    ["degraded", "MemoryStalls"],
   );
   await until("kvm", () => condition("KvmUnavailable")?.status !== "unknown");
   assert.equal(condition("KvmUnavailable")?.status, "false");

@@ -61,6 +61,6 @@ const healthOf = (condition: ReturnType<typeof well>) =>
     conditions: [condition],
     alive: "true",
     schedulable: "true",
-    notSchedulableBy: [],
+    blockingConditions: [],
     safeToFence: "unknown",
   }) as const;

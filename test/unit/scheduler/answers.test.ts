@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
-import { ackOf, comeBackOf, reportDigestOf } from "../../../agent/scheduler/answers.ts";
+import { ackOf, reconnectOf, reportDigestOf } from "../../../agent/scheduler/answers.ts";
 import { maxControlEpochStep } from "../../../agent/state/records/control-epochs.ts";
 import { HostRecord } from "../../../agent/state/records/host-record.ts";
 import { eventually } from "../../support/wait.ts";
@@ -56,15 +56,15 @@ test("other out-of-bounds replies are refused; redirect delays are limited to be
   assert.throws(() => ackOf({ generation: 1, eventSequence: 2 ** 60 }), invalid);
   assert.throws(() => reportDigestOf({ digest: "x".repeat(64), generation: 1 }), invalid);
   for (const address of ["no port", "host:99999999", `${"a".repeat(300)}:1`, "-u root\nx:1", "unix:/run/x"])
-    assert.throws(() => comeBackOf({ delay: null, address }), invalid, address);
+    assert.throws(() => reconnectOf({ delay: null, address }), invalid, address);
   const delayOf = (seconds: number, nanos = 0) =>
-    comeBackOf({ delay: { seconds, nanos }, address: "[::1]:7450" }).delayMs;
+    reconnectOf({ delay: { seconds, nanos }, address: "[::1]:7450" }).delayMs;
   assert.deepEqual(
     [0, -5, -(2 ** 62), 2, 9e18].map((seconds) => delayOf(seconds)),
     [1000, 1000, 1000, 2000, 3_600_000],
   );
   assert.equal(delayOf(0, -1_000_000_000), 1000);
-  assert.equal(comeBackOf({ delay: null, address: "" }).delayMs, 1000);
+  assert.equal(reconnectOf({ delay: null, address: "" }).delayMs, 1000);
 });
 
 test("a scheduler that redirects the agent at once, without a delay, is not dialled in a loop", async (t) => {
@@ -72,7 +72,7 @@ test("a scheduler that redirects the agent at once, without a delay, is not dial
   const { clock, waitedMs } = skipping();
   for (const seconds of [0, -10]) {
     const scheduler = await startScheduler(t, { reconnectSpreadMs: 0 });
-    scheduler.faults.afterWelcome = { comeBack: { delay: { seconds, nanos: 0 } } };
+    scheduler.faults.afterWelcome = { reconnect: { delay: { seconds, nanos: 0 } } };
     const since = waitedMs();
     const agent = await startAgent(t, { address: scheduler.address, clock });
     const known = await eventually(() => scheduler.hosts.get(hostId));

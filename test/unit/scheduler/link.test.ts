@@ -212,12 +212,12 @@ test("a scheduler redirects a host, to another address and for a time", async (t
   const other = await startScheduler(t);
   const agent = await startAgent(t, { address: one.address });
   await eventually(() => agent.link.status.state === "connected");
-  one.comeBack(hostId, 10, other.address);
+  one.reconnect(hostId, 10, other.address);
   const known = await eventually(() => other.hosts.get(hostId));
   await eventually(() => inStep(agent, known));
   assert.equal(one.hosts.get(hostId)?.connected, false);
   // An address that needs certificates is not used.
-  other.comeBack(hostId, 10, "192.0.2.1:7450");
+  other.reconnect(hostId, 10, "192.0.2.1:7450");
   await eventually(() => one.hosts.get(hostId)?.connected === true);
 });
 

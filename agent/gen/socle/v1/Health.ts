@@ -10,7 +10,7 @@ export interface Health {
   'alive'?: (_socle_v1_Truth);
   'schedulable'?: (_socle_v1_Truth);
   'safeToFence'?: (_socle_v1_Truth);
-  'notSchedulableBy'?: (string)[];
+  'blockingConditions'?: (string)[];
 }
 
 export interface Health__Output {
@@ -19,5 +19,5 @@ export interface Health__Output {
   'alive': (_socle_v1_Truth__Output);
   'schedulable': (_socle_v1_Truth__Output);
   'safeToFence': (_socle_v1_Truth__Output);
-  'notSchedulableBy': (string)[];
+  'blockingConditions': (string)[];
 }

@@ -12,7 +12,7 @@ export interface TrustState {
   'revoked'?: (number);
   'problem'?: (string);
   'authorityFingerprints'?: (string)[];
-  'revocationsUntil'?: (_google_protobuf_Timestamp | null);
+  'revocationsExpireAt'?: (_google_protobuf_Timestamp | null);
   'insecureListen'?: (string);
 }
 
@@ -26,6 +26,6 @@ export interface TrustState__Output {
   'revoked': (number);
   'problem': (string);
   'authorityFingerprints': (string)[];
-  'revocationsUntil': (_google_protobuf_Timestamp__Output | null);
+  'revocationsExpireAt': (_google_protobuf_Timestamp__Output | null);
   'insecureListen': (string);
 }

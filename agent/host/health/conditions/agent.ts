@@ -8,7 +8,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
       lag: watching(
         "eventLoopLag",
         {
-          reason: "EventLoopLags",
+          reason: "EventLoopLagHigh",
           effect: "degraded",
           enter: streak(2, health.eventLoopLagSeconds),
           leave: streak(2, health.eventLoopGoodSeconds),
@@ -47,7 +47,7 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
     HypervisorInUse: {
       held: watching(
         "journals",
-        { reason: "HeldByAnother", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        { reason: "LeaseHeldByAnotherAgent", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (failures) => leaseVerdict(failures.filter(isInUse)),
       ),
       /** The lease in libvirt cannot be read or written. */

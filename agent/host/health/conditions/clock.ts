@@ -18,7 +18,7 @@ export const clockConditions = ({ config }: ConditionContext) => {
     ClockUnsynced: {
       offset: watchingReading(
         "clock",
-        { reason: "ClockOffsetGrows", effect: "degraded", enter, leave },
+        { reason: "ClockOffsetHigh", effect: "degraded", enter, leave },
         offsetJudge({
           maxSeconds: clockMaxOffsetSeconds,
           windowMs: clockUnsyncedSeconds * SECOND,

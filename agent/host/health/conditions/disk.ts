@@ -35,7 +35,7 @@ export const diskConditions = ({ config }: ConditionContext) => {
     DiskFailing: {
       health: watching(
         "diskHealth",
-        { reason: "DiskSaysItFails", effect: "no_schedule", ...untilReplaced },
+        { reason: "DiskPredictsFailure", effect: "no_schedule", ...untilReplaced },
         failingVerdicts,
       ),
       controller: watching(
@@ -47,7 +47,7 @@ export const diskConditions = ({ config }: ConditionContext) => {
     RaidDegraded: {
       missing: watching(
         "raid",
-        { reason: "RaidMissesDisk", effect: "degraded", enter: atOnce, leave: inSync },
+        { reason: "RaidDiskMissing", effect: "degraded", enter: atOnce, leave: inSync },
         missingVerdicts,
       ),
       inactive: watching(

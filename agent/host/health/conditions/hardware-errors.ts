@@ -52,7 +52,7 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
       perHour: watching(
         "memoryErrors",
         {
-          reason: "StormOfCorrectedMemoryErrors",
+          reason: "CorrectedMemoryErrorStorm",
           effect: "evacuate",
           enter: atOnce,
           leave,

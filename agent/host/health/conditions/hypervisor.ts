@@ -64,7 +64,7 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
     },
     VmStartFailures: {
       starts: {
-        reason: "StartsFail",
+        reason: "VmStartsFail",
         effect: "no_schedule",
         enter: atOnce,
         leave: atOnce,
@@ -74,7 +74,7 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
     /** Degraded only: the host can run other VMs. */
     VmUnreadable: {
       metadata: {
-        reason: "CannotBeRead",
+        reason: "DomainUnreadable",
         effect: "degraded",
         enter: atOnce,
         leave: atOnce,
@@ -83,7 +83,7 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
     },
     StoragePool: {
       pool: {
-        reason: "PoolFails",
+        reason: "PoolUnavailable",
         effect: "no_schedule",
         // Pool changes cause bursts of readings, which count as one.
         enter: streak(config.health.poolFailures, config.health.poolFailures > 1 ? 20 : 0),

@@ -19,7 +19,7 @@ export const kernelFaultConditions = ({ config }: ConditionContext) => {
       ),
       hypervisor: watching(
         "kernelLog",
-        { reason: "KernelFaultOfHypervisor", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        { reason: "HypervisorKernelFault", effect: "no_schedule", enter: atOnce, leave: atOnce },
         (log) => faultVerdict(log, withinMs, (task) => HYPERVISOR_TASK.test(task)),
       ),
     },

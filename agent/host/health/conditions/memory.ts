@@ -27,7 +27,7 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
       available: watching(
         "memory",
         {
-          reason: "LittleMemoryAvailable",
+          reason: "LowAvailableMemory",
           effect: "degraded",
           enter: streak(2, health.memorySeconds),
           leave,
@@ -39,8 +39,8 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
             headroom: health.headroom,
           }),
       ),
-      stalled: stalls("TasksStallOnMemory", "degraded"),
-      stalledBadly: stalls("TasksStallBadlyOnMemory", "no_schedule"),
+      stalled: stalls("MemoryStalls", "degraded"),
+      stalledBadly: stalls("MemoryStallsSevere", "no_schedule"),
     },
   } satisfies ConditionTable;
 };

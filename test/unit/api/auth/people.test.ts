@@ -119,9 +119,9 @@ test("a token that is forged, repeated or contradicted is refused even where non
   const tries: [Record<string, string | string[]>, string][] = [
     [{ "socle-person": "eve" }, "PERSON_TOKEN_INVALID"],
     [{ "socle-person": ["ann", "ann"] }, "PERSON_TOKEN_INVALID"],
-    [{ "socle-person": "ann CHG-7", "socle-ticket": "CHG-8" }, "PEOPLE_METADATA_INVALID"],
-    [{ "socle-ticket": "x".repeat(129) }, "PEOPLE_METADATA_INVALID"],
-    [{ "socle-ticket": "" }, "PEOPLE_METADATA_INVALID"],
+    [{ "socle-person": "ann CHG-7", "socle-ticket": "CHG-8" }, "PERSON_METADATA_INVALID"],
+    [{ "socle-ticket": "x".repeat(129) }, "PERSON_METADATA_INVALID"],
+    [{ "socle-ticket": "" }, "PERSON_METADATA_INVALID"],
   ];
   for (const [metadata, reason] of tries) {
     assert.equal((await errorOf(start(operator, metadata))).info.reason, reason);
@@ -164,7 +164,7 @@ test("break-glass works only on the socket, and is audited, counted and logged",
 
   const acknowledge = { type: "BreakGlass", requestId: "r" };
   const unseen = local.call(protos.host.AcknowledgeCondition, acknowledge, 60_000, glass);
-  assert.equal((await errorOf(unseen)).info.reason, "BREAK_GLASS_UNSEEN");
+  assert.equal((await errorOf(unseen)).info.reason, "BREAK_GLASS_CANNOT_ACKNOWLEDGE");
 
   const admin = await as("admin/root");
   for (const metadata of [glass, { ...glass, "socle-person": "ann" }]) {
@@ -174,7 +174,7 @@ test("break-glass works only on the socket, and is audited, counted and logged",
   }
   assert.equal(
     (await errorOf(start(local, { "socle-break-glass": "" }))).info.reason,
-    "PEOPLE_METADATA_INVALID",
+    "PERSON_METADATA_INVALID",
   );
   assert.equal(api.brokenGlass, 2, "the refused acknowledgement of break-glass counts too");
 });

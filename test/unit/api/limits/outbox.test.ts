@@ -59,7 +59,7 @@ test("a caller that does not read is refused beyond its budget; stops still pass
   await eventually(() => api.api.answerCounts.bytes >= bytesOfOne);
   const client = new ApiClient(t, `unix:${api.socket}`);
   const refused = await errorOf(client.call(GetVm, { vm: "vm-1" }));
-  assert.deepEqual([refused.code, refused.info.reason], [status.RESOURCE_EXHAUSTED, "ANSWERS_NOT_TAKEN"]);
+  assert.deepEqual([refused.code, refused.info.reason], [status.RESOURCE_EXHAUSTED, "REPLIES_NOT_READ"]);
   assert.ok((refused.retryMs ?? 0) > 0);
   assert.ok(api.api.answerCounts.bytes < bytesOfOne + 64 * KIB, "at most one reply beyond the budget");
   assert.equal((await client.call(protos.vms.StopVm, { requestId: "r", vm: "vm-1" })).kind, "STOP_VM");
@@ -123,7 +123,7 @@ test("beyond the bytes of all callers the oldest replies are dropped to free spa
   const hold = (caller: string): (() => void) => outbox.hold(caller, 100, () => abandoned.push(caller));
   hold("a");
   const taken = hold("b");
-  assert.throws(() => outbox.requireRoom("a"), { reason: "ANSWERS_NOT_TAKEN" });
+  assert.throws(() => outbox.requireRoom("a"), { reason: "REPLIES_NOT_READ" });
   hold("c");
   assert.deepEqual(abandoned, ["a"]);
   outbox.requireRoom("a");

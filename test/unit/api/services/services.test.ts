@@ -335,7 +335,7 @@ test("a person may settle an operation with an unknown outcome, and no other ope
   const again = await errorOf(settle(first, "OUTCOME_NOT_DONE"));
   assert.deepEqual(
     [again.code, again.info.reason],
-    [status.FAILED_PRECONDITION, "OPERATION_NOT_OPEN"],
+    [status.FAILED_PRECONDITION, "OPERATION_ENDED"],
     "a final outcome does not change",
   );
   const notDone = await settle(await lost("2"), "OUTCOME_NOT_DONE");
@@ -366,7 +366,7 @@ test("each settlement is audited with its outcome, also a refused one", async (t
       ["call_admitted", "allowed", undefined, "unix:operator", settlement],
       ["call_ended", "done", undefined, "unix:operator", undefined],
       ["call_admitted", "allowed", undefined, "unix:operator", settlement],
-      ["call_ended", "refused", "OPERATION_NOT_OPEN", "unix:operator", undefined],
+      ["call_ended", "refused", "OPERATION_ENDED", "unix:operator", undefined],
     ],
   );
 });

@@ -128,17 +128,17 @@ test("a /dev/kvm that opens while its guests die is unavailable until two guests
 test("the conditions that forbid scheduling are listed, the strictest first", () => {
   const { at, health, bad, allGood, answer } = setUp();
   allGood();
-  assert.deepEqual(answer().notSchedulableBy, []);
+  assert.deepEqual(answer().blockingConditions, []);
   const silent = { kind: "unknown", evidence: "no source" } as const;
   for (let look = 0; look < 3; look += 1) {
     health.observe("ClockUnsynced", "unsynced", silent, at());
     health.observe("ClockUnsynced", "offset", silent, at());
     health.observe("CertificateExpiring", "soon", silent, at());
   }
-  assert.deepEqual([answer().schedulable, answer().notSchedulableBy], ["unknown", ["ClockUnsynced"]]);
+  assert.deepEqual([answer().schedulable, answer().blockingConditions], ["unknown", ["ClockUnsynced"]]);
   health.observe("DiskSpace", "space", bad, at());
   assert.deepEqual(
-    [answer().schedulable, answer().notSchedulableBy],
+    [answer().schedulable, answer().blockingConditions],
     ["false", ["DiskSpace", "ClockUnsynced"]],
   );
 });
@@ -162,7 +162,7 @@ test("the worse of two memory triggers decides the effect", () => {
   assert.equal(condition("MemoryPressure").effect, "degraded");
   health.observe("MemoryPressure", "stalledBadly", bad, at());
   assert.equal(condition("MemoryPressure").effect, "no_schedule");
-  assert.equal(condition("MemoryPressure").reason, "TasksStallBadlyOnMemory");
+  assert.equal(condition("MemoryPressure").reason, "MemoryStallsSevere");
 });
 
 test("a cordon forbids scheduling and is no condition", () => {

@@ -78,7 +78,7 @@ test("an operation without an end is interrupted at the next start and can be se
   assert.deepEqual(again.operation.result, { found: "running" });
   await assert.rejects(
     after.settle(operation.id, { state: "succeeded" }),
-    refusedAs("conflict", "OPERATION_NOT_OPEN"),
+    refusedAs("conflict", "OPERATION_ENDED"),
   );
   await after.drain(0);
   const last = await open(directory);

@@ -148,10 +148,10 @@ test("an operation whose end is being written is neither run nor settled meanwhi
   const operations = await open(await folder(t));
   const operation = await lost(operations, "a");
   const settling = operations.settle(operation.id, { state: "succeeded" });
-  assert.throws(() => operations.run(operation, nothing), refusedAs("conflict", "OPERATION_NOT_OPEN"));
+  assert.throws(() => operations.run(operation, nothing), refusedAs("conflict", "OPERATION_ENDED"));
   await assert.rejects(
     operations.settle(operation.id, { state: "failed", error: new Error("no") }),
-    refusedAs("conflict", "OPERATION_NOT_OPEN"),
+    refusedAs("conflict", "OPERATION_ENDED"),
   );
   assert.equal((await settling).state, "succeeded");
   await operations.drain(0);

@@ -211,7 +211,7 @@ test("an operation runs once at a time, and never after its end", async (t) => {
   const { operation } = await operations.begin(request("a"));
   let end: (result: Record<string, string>) => void = () => undefined;
   operations.run(operation, () => new Promise((resolve) => (end = resolve)));
-  const twice = refusedAs("conflict", "OPERATION_NOT_OPEN");
+  const twice = refusedAs("conflict", "OPERATION_ENDED");
   assert.throws(() => operations.run(operation, nothing), twice);
   await assert.rejects(operations.settle(operation.id, { state: "succeeded" }), twice);
   end({});

@@ -36,19 +36,19 @@ suite("sealing under the volume key", () => {
 
   test("a sealed secret does not open for another purpose or after any change", async () => {
     const sealed = await wrap.wrap("open sesame", "vm 1 disk/a");
-    await refused(() => wrap.unwrap(sealed, "vm 2 disk/a"), "WRAPPED_KEY_DAMAGED", /vm 2 disk\/a/);
+    await refused(() => wrap.unwrap(sealed, "vm 2 disk/a"), "SEALED_KEY_DAMAGED", /vm 2 disk\/a/);
     const at = sealed.lastIndexOf(".") + 1;
     for (const index of [at, at + 20, sealed.length - 2]) {
       const other = sealed[index] === "A" ? "B" : "A";
       const changed = sealed.slice(0, index) + other + sealed.slice(index + 1);
       await refused(
         () => wrap.unwrap(changed, "vm 1 disk/a"),
-        "WRAPPED_KEY_DAMAGED",
+        "SEALED_KEY_DAMAGED",
         /changed, or sealed for another purpose/,
       );
     }
     for (const text of ["", "v1", "v1..", sealed.slice(0, at + 10), `${sealed}.`, sealed.replace("v1", "v2")])
-      await refused(() => wrap.unwrap(text, "vm 1 disk/a"), "WRAPPED_KEY_DAMAGED", /./);
+      await refused(() => wrap.unwrap(text, "vm 1 disk/a"), "SEALED_KEY_DAMAGED", /./);
   });
 
   test("a wrong key and damaged data give different errors, with both key ids", async () => {
@@ -57,7 +57,7 @@ suite("sealing under the volume key", () => {
     await writeFile(path, randomBytes(32), { mode: 0o600 });
     const other = new KeyWrap({ file: path, environment: {} });
     const id = sealed.split(".")[1] ?? "?";
-    await refused(() => other.unwrap(sealed, "a door"), "VOLUME_KEY_OTHER", new RegExp(id));
+    await refused(() => other.unwrap(sealed, "a door"), "VOLUME_KEY_MISMATCH", new RegExp(id));
   });
 
   test("a key that is missing, readable by others or of wrong length is refused with a remedy", async () => {

@@ -239,7 +239,7 @@ test("a deletion fails and keeps the keys when another client removed the domain
   const gone = { ...run, resumed: true, done: new Set(["delete volume a.qcow2"]) };
   const deletion = { ...intent, volumes: disks, keyedParts: ["b"] };
   await assert.rejects(deleteVm.run(context, deletion, gone), ({ kind, reason, message }: SocleError) => {
-    assert.deepEqual([kind, reason], ["conflict", "DISKS_LEFT"]);
+    assert.deepEqual([kind, reason], ["conflict", "DISKS_NOT_DELETED"]);
     assert.match(message, /still exist: images\/b\.qcow2\./);
     return true;
   });

@@ -109,7 +109,7 @@ test("a volume replaced while its VM was off prevents the start", async () => {
 });
 
 test("storage that does not answer prevents the start, with a deadline and a reason", async () => {
-  const unseen = { kind: "unavailable", reason: "LIBVIRT_STORAGE_SILENT" };
+  const unseen = { kind: "unavailable", reason: "STORAGE_UNRESPONSIVE" };
   const hung = await start(() => new Promise(() => undefined), { isLate: true });
   const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
   const silent = await start(() => Promise.reject(silence));

@@ -33,7 +33,7 @@ test("a worn disk degrades the host, a failing one forbids new VMs, and both are
     why("DiskWear"),
     /^nvme1 \(SAMSUNG MZQL23T8HCLS-00A07, serial S64HNE0R100002\) is worn to 93\.0%/,
   );
-  assert.equal(is("DiskFailing"), "true no_schedule DiskSaysItFails");
+  assert.equal(is("DiskFailing"), "true no_schedule DiskPredictsFailure");
   assert.match(why("DiskFailing"), /^nvme2 .*spare blocks are used up, it takes no more writes, 4\.0% of/);
   // Both are replaced.
   const [healthy] = reading.value;
@@ -75,13 +75,13 @@ test("a failed disk that disappears from the bus stays latched until it is ackno
 test("a RAID without a disk is degraded until in sync for 5 minutes; one that does not run forbids VMs", async (context) => {
   const { report, is, why } = driven();
   report("raid", await readRaid(await unpackHost(context, "worn-compute-node")));
-  assert.equal(is("RaidDegraded"), "true degraded RaidMissesDisk");
+  assert.equal(is("RaidDegraded"), "true degraded RaidDiskMissing");
   assert.equal(why("RaidDegraded"), "md0 (raid1) lacks 1 of 2 disks");
   report("raid", await readRaid(await unpackHost(context, "qemu-storage-guest")));
   assert.match(why("RaidDegraded"), /lacks 1 of 2 disks and is rebuilding/);
   const whole = read([{ name: "md0", level: "raid1", state: "active", disks: 2, degradedDisks: 0 } as const]);
   report("raid", whole, 10 * SECOND, 4 * MINUTE);
-  assert.equal(is("RaidDegraded"), "true degraded RaidMissesDisk");
+  assert.equal(is("RaidDegraded"), "true degraded RaidDiskMissing");
   report("raid", whole, 10 * SECOND, MINUTE);
   assert.equal(is("RaidDegraded"), "false none Healthy");
   report("raid", read([{ name: "md0", level: "raid1", state: "inactive" }]));
@@ -202,7 +202,7 @@ test("a drifting clock degrades the host however noisy it is; a single good valu
       report("clock", off(60 + perMinute * minute - dip), MINUTE, MINUTE);
       if (minute === 8) assert.equal(is("ClockUnsynced"), "false none Healthy");
     }
-    assert.equal(is("ClockUnsynced"), "true degraded ClockOffsetGrows");
+    assert.equal(is("ClockUnsynced"), "true degraded ClockOffsetHigh");
   }
 });
 
@@ -213,10 +213,10 @@ test("a clock beyond 50 ms that drifts on degrades; one being corrected does not
   for (let minute = 0; minute <= 20; minute += 1) report("clock", off(400 - 15 * minute), MINUTE, MINUTE);
   assert.equal(is("ClockUnsynced"), "false none Healthy");
   report("clock", off(-60), MINUTE, 11 * MINUTE);
-  assert.equal(is("ClockUnsynced"), "true degraded ClockOffsetGrows");
+  assert.equal(is("ClockUnsynced"), "true degraded ClockOffsetHigh");
   assert.equal(why("ClockUnsynced"), "by chrony the clock is 60.000 ms ahead, 50 ms is the limit");
   report("clock", off(40), MINUTE, 20 * MINUTE);
-  assert.equal(is("ClockUnsynced"), "true degraded ClockOffsetGrows");
+  assert.equal(is("ClockUnsynced"), "true degraded ClockOffsetHigh");
   report("clock", off(2), MINUTE, 11 * MINUTE);
   assert.equal(is("ClockUnsynced"), "false none Healthy");
   report("clock", { kind: "unsupported", reason: "no source" }, MINUTE, 3 * MINUTE);

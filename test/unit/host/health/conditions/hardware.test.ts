@@ -129,7 +129,7 @@ test("new corrected memory errors degrade at 51 a day and evacuate at 1001 an ho
   );
   await count(1204 + 1001);
   await host.lookAgain("memoryErrors");
-  assert.match(host.condition("MemoryCorrected"), /^true evacuate StormOfCorrectedMemoryErrors/);
+  assert.match(host.condition("MemoryCorrected"), /^true evacuate CorrectedMemoryErrorStorm/);
 });
 
 test("errors counted over hours survive the agent that counted them", () => {
@@ -340,7 +340,7 @@ test("a hung QEMU in the kernel's log forbids new VMs", async (context) => {
   assert.match(other.host.condition("KernelFault"), /^true degraded KernelFault/);
   for (const task of ["CPU 0/KVM", "rpc-libvirtd", "prio-rpc-libvir", "prio-rpc-virtqe"]) {
     const { host } = await start(context, { ...healthy, "dev/kmsg": line(task) });
-    assert.match(host.condition("KernelFault"), /^true no_schedule KernelFaultOfHypervisor/, task);
+    assert.match(host.condition("KernelFault"), /^true no_schedule HypervisorKernelFault/, task);
   }
 });
 

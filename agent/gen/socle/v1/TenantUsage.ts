@@ -2,26 +2,26 @@
 
 import type { Long } from '@grpc/proto-loader';
 
-export interface _socle_v1_TenantUse_Dimension {
+export interface _socle_v1_TenantUsage_Dimension {
   'name'?: (string);
   'used'?: (number | string | Long);
   'limited'?: (boolean);
   'limit'?: (number | string | Long);
 }
 
-export interface _socle_v1_TenantUse_Dimension__Output {
+export interface _socle_v1_TenantUsage_Dimension__Output {
   'name': (string);
   'used': (number);
   'limited': (boolean);
   'limit': (number);
 }
 
-export interface TenantUse {
+export interface TenantUsage {
   'tenant'?: (string);
-  'dimensions'?: (_socle_v1_TenantUse_Dimension)[];
+  'dimensions'?: (_socle_v1_TenantUsage_Dimension)[];
 }
 
-export interface TenantUse__Output {
+export interface TenantUsage__Output {
   'tenant': (string);
-  'dimensions': (_socle_v1_TenantUse_Dimension__Output)[];
+  'dimensions': (_socle_v1_TenantUsage_Dimension__Output)[];
 }

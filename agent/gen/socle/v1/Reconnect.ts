@@ -2,12 +2,12 @@
 
 import type { Duration as _google_protobuf_Duration, Duration__Output as _google_protobuf_Duration__Output } from '../../google/protobuf/Duration.ts';
 
-export interface ComeBack {
+export interface Reconnect {
   'delay'?: (_google_protobuf_Duration | null);
   'address'?: (string);
 }
 
-export interface ComeBack__Output {
+export interface Reconnect__Output {
   'delay': (_google_protobuf_Duration__Output | null);
   'address': (string);
 }
