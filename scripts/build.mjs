@@ -1,8 +1,8 @@
-// Bundles the agent into dist/: socle.js (one file, runs with Node alone, from any directory), inventory-probe.js
-// (the child process that it starts), hardware-helper.js (its privileged helper), with source maps, proto/, read at start,
-// and page/, the status page.
+// Bundles the agent into dist/: socle.js (one file, needs only Node, runs from any directory), inventory-probe.js (its
+// child process), hardware-helper.js (its privileged helper), with source maps, proto/ (read at start) and page/ (the
+// status page).
 //
-//   node scripts/build.mjs [DIRECTORY]   into DIRECTORY instead; dist/ alone is emptied first
+//   node scripts/build.mjs [DIRECTORY]   into DIRECTORY instead, which is not emptied first, unlike dist/
 import { chmod, cp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { extname, join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
@@ -26,9 +26,9 @@ const result = await build({
   platform: "node",
   target: "node20.19",
   format: "esm",
-  // Stack traces and core dumps of a daemon are worth more than its size: identifiers stay, and the maps stay beside.
-  // Not keepNames: it defines a name at each creation of a closure, which took a quarter of a call's CPU time.
-  // V8 keeps the text, though: without its blanks, in lines of which a trace's number still says something.
+  // Identifiers and source maps stay, since a daemon's stack traces matter more than its size. Not keepNames: it defines a
+  // name at each creation of a closure, which took a quarter of a call's CPU time. V8 keeps the text of a script in memory,
+  // so blanks go, and lines stay short enough for a trace's line number to be useful.
   minify: false,
   minifyWhitespace: true,
   lineLimit: 160,
@@ -50,14 +50,14 @@ await cp(join(root, "agent/page/browser"), join(dist, "page"), {
   recursive: true,
   filter: (path) => !path.endsWith(".json"),
 });
-// V8 keeps the text of a script, at two bytes a character if a single one of them is not ASCII. esbuild escapes those
-// that are code, so these are in comments; one for one, since the source maps count characters.
+// V8 keeps the text of a script with two bytes per character if any character is not ASCII. esbuild escapes those in code,
+// so the rest is in comments. They are replaced one for one, since source maps count characters.
 for (const name of ["socle.js", "inventory-probe.js", "hardware-helper.js"]) {
   const text = await readFile(join(dist, name), "utf8");
   await writeFile(join(dist, name), text.replace(/[^\0-\x7f]/g, "?"));
 }
 await chmod(join(dist, "socle.js"), 0o755);
-// Which libraries are in it: scripts/package tells.
+// scripts/package lists the bundled libraries from it.
 await writeFile(join(dist, "metafile.json"), JSON.stringify(result.metafile));
 
 for (const [path, { bytes }] of Object.entries(result.metafile.outputs)) {

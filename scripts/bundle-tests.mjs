@@ -1,6 +1,6 @@
 // Bundles test files for scripts/test: bundle-tests.mjs DIRECTORY FILE... writes each as an ES module of the same path below
-// DIRECTORY, and what they share as chunks. tsx would resolve and compile some 200 modules anew in the process of each
-// file, which takes about half of its CPU time.
+// DIRECTORY, and shared modules as chunks. Otherwise tsx resolves and compiles about 200 modules again in each file's
+// process, which takes about half of its CPU time.
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { build } from "esbuild";
 const repository = join(import.meta.dirname, "..");
 const [directory, ...files] = process.argv.slice(2);
 
-/** A module finds fixtures and programs beside its source, so it keeps the source's place. */
+/** Modules find fixtures and programs relative to their source, so they keep the source's path. */
 const places = {
   name: "places",
   setup({ onLoad }) {

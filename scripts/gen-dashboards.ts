@@ -1,5 +1,5 @@
-// Writes the Grafana dashboards into systemd/prometheus/dashboards/ from scripts/dashboards/. A unit test fails while
-// they are not what this writes.
+// Writes the Grafana dashboards into systemd/prometheus/dashboards/ from scripts/dashboards/. A unit test fails if the
+// committed files differ.
 //
 //   node --import tsx scripts/gen-dashboards.ts
 import { mkdir, writeFile } from "node:fs/promises";

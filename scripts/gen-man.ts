@@ -31,7 +31,7 @@ type Roff = readonly string[];
 const page = (name: string, section: number, summary: string, body: Roff): string =>
   [
     `.TH ${name.toUpperCase().replaceAll("-", "\\-")} ${section} "" "Socle" "Socle manual"`,
-    // Names of metrics and keys are not to be broken.
+    // Do not hyphenate names of metrics and keys.
     ".nh",
     ".SH NAME",
     `${text(name)} \\- ${text(summary)}`,
@@ -55,11 +55,9 @@ function socle(program: Command): string {
     ...section("SYNOPSIS", `${bold("socle")} [options] command`),
     ...section(
       "DESCRIPTION",
-      text(
-        "Speaks to the agent of this host over its unix socket. Whoever may use the socket may do everything.",
-      ),
+      text("Calls the agent of this host over its unix socket. Access to the socket gives all rights."),
       ...paragraph(
-        "A change (vm create, start, stop ...) is an operation: the command shows its steps on standard error while it waits, and its outcome on standard output. Interrupting the command leaves the operation to go on.",
+        "A change (vm create, start, stop ...) is an operation: the command shows its steps on standard error while it waits, and its outcome on standard output. Interrupting the command does not interrupt the operation.",
       ),
     ),
     ...section("OPTIONS", ...options(program)),
@@ -67,7 +65,7 @@ function socle(program: Command): string {
     ...section(
       "OUTPUT FOR PROGRAMS",
       text(
-        "With --json a command prints one JSON document, or a line each where something is followed. Fields and enums are named as in the contract (proto/socle/v1) in camel case; a Timestamp is RFC 3339, a Duration like 1.5s; numbers are numbers; absent messages are null. An error is a line of JSON on standard error: error.kind, reason, message, fields, metadata, retryAfterMs, exitCode.",
+        "With --json a command prints one JSON document, or one line per item when it follows changes. Fields and enums are named as in the contract (proto/socle/v1) in camel case; a Timestamp is RFC 3339, a Duration like 1.5s; numbers are numbers; absent messages are null. An error is a line of JSON on standard error: error.kind, reason, message, fields, metadata, retryAfterMs, exitCode.",
       ),
     ),
     ...section(
@@ -78,10 +76,10 @@ function socle(program: Command): string {
     ),
     ...section(
       "ENVIRONMENT",
-      ...item(bold("SOCLE_SOCKET"), "The agent's socket, where --socket does not say it."),
+      ...item(bold("SOCLE_SOCKET"), "The agent's socket, unless --socket is given."),
       ...item(
         bold("NO_COLOR"),
-        "No colours, where it is not empty. There are none either where the output is no terminal.",
+        "Switches colours off if it is not empty. Output to a file or pipe has no colours either.",
       ),
     ),
     ...section(
@@ -136,22 +134,19 @@ function agent(): string {
         "Drives VMs through libvirt, reports the host to a scheduler over gRPC, and shows it to Prometheus. It runs as socle-agent.service, as the user socle in the group libvirt.",
       ),
       ...paragraph(
-        "VMs belong to libvirt. Stopping, crashing or upgrading the agent touches no guest; VMs that Socle did not make are seen and counted, never changed. When it starts again it asks libvirt what became of the operations that were under way.",
+        "VMs belong to libvirt. Stopping, crashing or upgrading the agent touches no guest; VMs that Socle did not create are listed and counted, never changed. After a restart the agent asks libvirt for the outcome of interrupted operations.",
       ),
     ),
     ...section(
       "SIGNALS",
-      ...item(
-        bold("SIGTERM, SIGINT"),
-        "Stop in good order: operations under way get their time, guests run on.",
-      ),
-      ...item(bold("SIGHUP"), "Read the configuration again; what needs a restart is named in the log."),
+      ...item(bold("SIGTERM, SIGINT"), "Stop in order: running operations get time to end, guests run on."),
+      ...item(bold("SIGHUP"), "Read the configuration again; the log names the keys that need a restart."),
       ...item(bold("SIGUSR1"), "Ignored: Node's debugger is not opened."),
     ),
     ...section(
       "CREDENTIALS",
       text(
-        "The unit imports credentials named socle-* from the host's stores (systemd-creds(1)); a restart takes a new one into use. One that cannot be decrypted keeps systemd from starting the agent at all (exit status 243, of which socle doctor tells): try each with systemd-creds decrypt FILE - >/dev/null, encrypt the one that fails anew or move it away, and systemd starts the agent.",
+        "The unit imports credentials named socle-* from the host's stores (systemd-creds(1)); a new one takes effect at a restart. If one cannot be decrypted, systemd does not start the agent (exit status 243; socle doctor reports it). Test each with systemd-creds decrypt FILE - >/dev/null, then encrypt the failing one again or move it away.",
       ),
       ...item(bold("socle-bmc-password"), "The password of bmc.user, where bmc.passwordFile is not set."),
       ...item(
@@ -160,7 +155,7 @@ function agent(): string {
       ),
       ...item(
         bold("socle-enrollment-token"),
-        "The token by which a host without a certificate enrolls by itself at trust.enrollAt.",
+        "The token with which a host without a certificate enrolls at trust.enrollAt.",
       ),
       ...item(
         bold("socle-volume-key"),
@@ -174,48 +169,45 @@ function agent(): string {
     ...section(
       "HARDWARE HELPER",
       text(
-        "The kernel's log, the CPUs' energy, /dev/ipmi0 and smartctl are asked by socle-hardware.service, which is started by its socket when the agent asks. It has the capabilities for that and no network, no file of the host's and no other user. systemctl disable --now socle-hardware.socket switches it off: what rests on it is NotWatched. One that is enabled and fails is started again by the next question; what rests on it is Unknown until it answers.",
+        "socle-hardware.service reads the kernel's log, the CPUs' energy, /dev/ipmi0 and smartctl. Its socket starts it when the agent sends a request. It has the capabilities for these, a user of its own, no network and no access to other files of the host. systemctl disable --now socle-hardware.socket switches it off: conditions that depend on it are NotWatched. If it fails, the next request starts it again; the conditions are Unknown until it answers.",
       ),
     ),
     ...section(
       "NETWORKS",
       text(
-        "The unit lets the agent speak to this host and to private networks alone (IPAddressDeny=any). A scheduler, Prometheus, BMC, collector or name server elsewhere needs a drop-in with its IPAddressAllow=: systemctl edit socle-agent. What is not allowed times out.",
+        "The unit allows the agent only this host and private networks (IPAddressDeny=any). A scheduler, Prometheus, BMC, collector or name server elsewhere needs a drop-in with its IPAddressAllow=: systemctl edit socle-agent. Other connections time out.",
       ),
     ),
     ...section(
       "FILES",
       ...item(
         bold("/etc/socle/agent.yaml"),
-        "The configuration. socle config show --example prints one to begin with.",
+        "The configuration. socle config show --example prints an example.",
       ),
+      ...item(bold("/run/socle/agent.sock"), "The API for this host's operators, open to the group socle."),
       ...item(
-        bold("/run/socle/agent.sock"),
-        "The API for this host's own operators: the group socle may use it.",
+        bold("/run/socle-hardware.sock"),
+        "The hardware helper's socket, open to the agent's user only.",
       ),
-      ...item(bold("/run/socle-hardware.sock"), "The hardware helper's: the agent's user alone may use it."),
       ...item(bold("/var/lib/socle"), "The journal of operations, the events, the counters. Mode 0700."),
     ),
     ...section(
       "HTTP",
-      text("On metrics.listen, to be read only:"),
+      text("On metrics.listen, read-only:"),
       ...item(bold("/metrics"), "For Prometheus; see socle-metrics(7)."),
-      ...item(bold("/healthz"), "200 while the process lives and its event loop turns."),
+      ...item(bold("/healthz"), "200 while the process lives and its event loop runs."),
       ...item(
         bold("/readyz"),
-        "200 when the agent is ready: it serves, and libvirt lists its VMs; 503 and the reasons, a line of JSON each, while it is not. Whether the host takes new VMs is not part of it: see socle_host_schedulable and socle health.",
+        "200 when the agent is ready: it serves, and libvirt lists its VMs. Otherwise 503 and the reasons, one line of JSON each. It does not depend on whether the host takes new VMs: see socle_host_schedulable and socle health.",
       ),
     ),
     ...section(
       "EXIT STATUS",
-      ...item(bold("0"), "It was told to stop and did."),
-      ...item(
-        bold("2"),
-        "The command line or the configuration is not valid; starting it again will not help.",
-      ),
+      ...item(bold("0"), "The agent stopped on request."),
+      ...item(bold("2"), "The command line or the configuration is not valid; a restart does not help."),
       ...item(
         bold("other"),
-        "It failed; standard error and the log (JSON lines on standard output) say why.",
+        "The agent failed; standard error and the log (JSON lines on standard output) have the cause.",
       ),
     ),
     ...section(
@@ -244,7 +236,7 @@ function configuration(): string {
     ...section(
       "DESCRIPTION",
       text(
-        "/etc/socle/agent.yaml is YAML: sections of keys. Every key may be left out. Unknown keys and values that cannot be are refused when the agent starts; socle config check tells beforehand.",
+        "/etc/socle/agent.yaml is YAML: sections of keys. Every key is optional. The agent refuses unknown keys and invalid values at its start; socle config check finds them earlier.",
       ),
     ),
     ...section("KEYS", ...body),
@@ -254,17 +246,17 @@ function configuration(): string {
 
 function metrics(): string {
   const collectors = allCollectors();
-  return page("socle-metrics", 7, "what the Socle agent shows to Prometheus", [
+  return page("socle-metrics", 7, "metrics of the Socle agent for Prometheus", [
     ...section(
       "DESCRIPTION",
       text(
-        "/metrics is served in the text format 0.0.4 and in OpenMetrics 1.0.0, whichever the scraper prefers. A scrape waits for nothing: it shows the latest observation. A value that could not be read, or is older than three sampling intervals, is left out and never zero.",
+        "/metrics is served in the text format 0.0.4 and in OpenMetrics 1.0.0, as the scraper prefers. A scrape never waits: it shows the latest observation. A value that could not be read, or is older than three sampling intervals, is left out and never zero.",
       ),
       ...paragraph(
-        "Metrics come from collectors. One that fails costs its own metrics alone: socle_collector_success says which, socle_collector_duration_seconds how long each took, socle_collector_last_success_timestamp_seconds when what it last showed was read.",
+        "Metrics come from collectors. A failing collector loses only its own metrics: see socle_collector_success, socle_collector_duration_seconds, and socle_collector_last_success_timestamp_seconds for the time of its last reading.",
       ),
       ...paragraph(
-        "collect[]=NAME in the query asks for some collectors, exclude[]=NAME leaves some out, metrics.disabledCollectors in the configuration switches some off. VMs are labelled by uuid; socle_vm_info gives the rest: socle_vm_cpu_seconds_total * on (vm) group_left (name) socle_vm_info.",
+        "collect[]=NAME in the query selects collectors, exclude[]=NAME leaves some out, metrics.disabledCollectors in the configuration switches some off. VMs are labelled by uuid; socle_vm_info has the other labels: socle_vm_cpu_seconds_total * on (vm) group_left (name) socle_vm_info.",
       ),
     ),
     ...section(

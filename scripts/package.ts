@@ -28,11 +28,11 @@ interface Manifest {
   readonly license?: string;
 }
 
-/** A library that is part of the bundles, with the text under which it may be. */
+/** A library in the bundles, with its licence text. */
 interface Library extends Pick<Manifest, "name" | "version"> {
   readonly license: string;
   readonly words: string;
-  /** Of the package as the registry gave it. */
+  /** The hash of the registry's package. */
   readonly sha512: string;
 }
 
@@ -42,7 +42,7 @@ const { values: options } = parseArgs({
 const output = options.output ?? join(root, "dist");
 const manifest = await json<Manifest>(join(root, "package.json"));
 const version = `${manifest.version}-${options.revision}`;
-// What every file is dated: a package that is built again is the same package.
+// The date of every file, so that the build is reproducible.
 const dateSeconds = Number(process.env["SOURCE_DATE_EPOCH"] ?? (await lastCommitSeconds()));
 
 const work = await mkdtemp(join(tmpdir(), "socle-package-"));
@@ -69,7 +69,7 @@ try {
   await rm(work, { recursive: true, force: true });
 }
 
-/** The package's files as they will lie on the host, and what dpkg is to know and do, in DEBIAN/. */
+/** Writes the package's files with their paths on the host, and dpkg's metadata and scripts in DEBIAN/. */
 async function lay(tree: string, built: string, libraries: readonly Library[]): Promise<void> {
   const put = async (path: string, contents: string | Buffer): Promise<void> => {
     await mkdir(dirname(join(tree, path)), { recursive: true });
@@ -84,7 +84,7 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   await symlink("../lib/socle/socle.js", join(tree, "usr/bin/socle"));
   for (const unit of ["socle-agent.service", "socle-hardware.service", "socle-hardware.socket"])
     await take(`systemd/${unit}`, `usr/lib/systemd/system/${unit}`);
-  // What the helper's own root is: places to mount on, and the names of a merged /usr.
+  // The helper's root directory: mount points, and the links of a merged /usr.
   const helperRoot = join(tree, "usr/lib/socle/helper-root");
   for (const place of [
     "usr",
@@ -115,7 +115,7 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
     );
 
   const doc = "usr/share/doc/socle";
-  // They keep their places, so that links between them lead somewhere.
+  // The pages keep their relative paths, so that their links work.
   const pages = (await readdir(root)).filter((name) => name.endsWith(".md"));
   for (const page of [...pages, "systemd/README.md", "systemd/runbooks.md", "agent/page/page.png"])
     await take(page, `${doc}/${page}`);
@@ -126,7 +126,7 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   await run("find", [tree, "-type", "d", "-exec", "chmod", "755", "{}", "+"]);
   await run("find", [tree, "-type", "f", "-exec", "chmod", "644", "{}", "+"]);
   await chmod(join(tree, "usr/lib/socle/socle.js"), 0o755);
-  // Counted before dpkg's own part is there, in KiB of whole files, whatever file system this is.
+  // Counted without DEBIAN/, in KiB of file content, so that it does not depend on the filesystem.
   const installedKib = Math.ceil((await sizeOf(join(tree, "usr"))) / 1024);
   await put("DEBIAN/control", control(installedKib));
   await put("DEBIAN/conffiles", "/etc/socle/agent.yaml\n");
@@ -158,12 +158,12 @@ Description: hypervisor host agent
 
 function changelog(): string {
   return (
-    `socle (${version}) stable; urgency=medium\n\n  * Version ${manifest.version}; the README says what it does.\n\n` +
+    `socle (${version}) stable; urgency=medium\n\n  * Version ${manifest.version}; see README.md.\n\n` +
     ` -- Socle's developers <socle@localhost>  ${new Date(dateSeconds * 1000).toUTCString().replace("GMT", "+0000")}\n`
   );
 }
 
-/** Every library of which code went into a bundle, by esbuild's own account. */
+/** Every library with code in a bundle, from esbuild's metafile. */
 async function librariesIn(metafile: string): Promise<Library[]> {
   const { outputs } = await json<{ outputs: Record<string, { inputs: Record<string, unknown> }> }>(metafile);
   const lock = await json<{ packages: Record<string, { integrity?: string }> }>(
@@ -182,7 +182,7 @@ async function librariesIn(metafile: string): Promise<Library[]> {
         /^(licen[cs]e|copying|notice)/i.test(file),
       );
       const words = await Promise.all(files.sort().map((file) => readFile(join(root, folder, file), "utf8")));
-      if (license === undefined) throw new Error(`${folder} does not say its licence`);
+      if (license === undefined) throw new Error(`${folder} has no license field in its package.json`);
       const sha512 = lock.packages[folder]?.integrity?.replace("sha512-", "") ?? "";
       return { name, version, license, words: words.join("\n"), sha512 };
     }),
@@ -193,14 +193,14 @@ async function copyright(libraries: readonly Library[]): Promise<string> {
   const own = await readFile(join(root, "LICENSE"), "utf8");
   const parts = libraries.map(
     ({ name, version, license, words }) =>
-      `${name} ${version}: ${license}\n\n${words === "" ? "(It comes without a text of its own.)\n" : words}`,
+      `${name} ${version}: ${license}\n\n${words === "" ? "(Without a licence text of its own.)\n" : words}`,
   );
   return [`Socle ${manifest.version}: ${manifest.license ?? ""}\n\n${own}`, ...parts].join(
     `\n${"-".repeat(80)}\n\n`,
   );
 }
 
-/** CycloneDX 1.5, without a serial number and a time of its own, which would differ from build to build. */
+/** CycloneDX 1.5, without a serial number and a build time, which would differ between builds. */
 function sbom(libraries: readonly Library[]): object {
   const purl = (name: string, version: string): string =>
     `pkg:npm/${name.replace(/^@/, "%40")}@${encodeURIComponent(version)}`;
@@ -232,7 +232,7 @@ function sbom(libraries: readonly Library[]): object {
   };
 }
 
-/** Paths below `tree` of its plain files, in order. */
+/** The paths of the regular files below `tree`, sorted. */
 async function filesIn(tree: string): Promise<string[]> {
   const entries = await readdir(tree, { recursive: true, withFileTypes: true });
   return entries

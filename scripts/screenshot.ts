@@ -1,5 +1,5 @@
-// Draws agent/page/page.png, the picture of the status page in README.md: the real page of a made host with two NUMA
-// cells, twenty VMs and one condition, in the Chromium of Debian (scripts/setup --tests installs it).
+// Writes agent/page/page.png, the screenshot of the status page in README.md: the real page of a simulated host with two
+// NUMA cells, twenty VMs and one condition, in Debian's Chromium (scripts/setup --tests installs it).
 //
 //   node --import tsx scripts/screenshot.ts [FILE]
 import { join } from "node:path";
@@ -36,7 +36,7 @@ try {
 }
 process.stdout.write(`${file}\n`);
 
-/** A host that is well but for a worn disk, with work under way. */
+/** A healthy host except for a worn disk, with a running operation. */
 function furnish(stage: PageStage): void {
   const host = hostOf({ cells: 2, cpus: 32, used: 0.45, name: "node-17" });
   const worn = {
@@ -103,7 +103,7 @@ function furnish(stage: PageStage): void {
   change("lab-1", "stopped", "SHUTDOWN", 2);
 }
 
-/** Sampling rounds until now, ten seconds apart; each reading wanders, the same way each time the script runs. */
+/** Sampling rounds until now, ten seconds apart. Each reading is a random walk with a fixed seed. */
 async function sample(stage: PageStage, rounds: number): Promise<void> {
   let seed = 17;
   const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;

@@ -18,7 +18,7 @@ export const agent = dashboard(
         stat("libvirt", "short", [`socle_libvirt_connected{${at}}`]),
         stat("Scheduler", "short", [`socle_scheduler_connected{${at}}`]),
         stat(
-          "Since the scheduler's last word",
+          "Time since the scheduler's last ack",
           "s",
           [`time() - socle_scheduler_ack_timestamp_seconds{${at}}`],
           {
@@ -36,7 +36,7 @@ export const agent = dashboard(
           [quantile(0.5, "socle_libvirt_call_duration_seconds"), "median"],
           [quantile(0.99, "socle_libvirt_call_duration_seconds"), "p99"],
         ]),
-        graph("Calls without an answer yet", "short", [[`socle_libvirt_pending_calls{${at}}`, "pending"]]),
+        graph("Pending calls", "short", [[`socle_libvirt_pending_calls{${at}}`, "pending"]]),
         graph("Sampling", "s", [
           [`socle_vm_sample_duration_seconds{${at}}`, "a round"],
           [`time() - socle_vm_sample_timestamp_seconds{${at}}`, "since the last one"],
@@ -47,14 +47,14 @@ export const agent = dashboard(
       title: "Operations",
       panels: [
         graph("Ended", "ops", [[rate("socle_operations_total"), "{{kind}} {{outcome}}"]]),
-        graph("How long they took (p95)", "s", [
+        graph("Duration of operations (p95)", "s", [
           [quantile(0.95, "socle_operation_duration_seconds", "kind, le"), "{{kind}}"],
         ]),
         graph("Under way and kept", "short", [
           [`socle_agent_operations_running{${at}}`, "under way"],
           [`socle_agent_operations_retained{${at}}`, "kept"],
         ]),
-        graph("Events and changes told", "ops", [
+        graph("Published events and changes", "ops", [
           [`rate(socle_agent_event_sequence{${at}}[5m])`, "events"],
           [`rate(socle_agent_generation{${at}}[5m])`, "changes"],
         ]),

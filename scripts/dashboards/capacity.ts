@@ -3,7 +3,7 @@ import { bars, dashboard, graph, stat, table, variable, type PanelPlan } from ".
 const at = 'instance=~"$instance"';
 
 const parts = (resource: string, unit: "short" | "bytes"): PanelPlan =>
-  graph(`${resource}: what became of it`, unit, [
+  graph(`${resource}: use`, unit, [
     [`sum(socle_host_capacity{${at},resource="${resource}"})`, "total"],
     [`sum(socle_host_capacity_reserved{${at},resource="${resource}"})`, "kept for the host"],
     [`sum(socle_host_capacity_unhealthy{${at},resource="${resource}"})`, "broken"],
@@ -19,19 +19,19 @@ export const capacity = dashboard(
   [variable("instance", "label_values(socle_host_capacity, instance)", true)],
   [
     {
-      title: "Sold",
+      title: "Allocated",
       panels: [
         parts("cpu", "short"),
         parts("memory", "bytes"),
         bars(
-          "Share sold, by host and resource",
+          "Allocated share, by host and resource",
           "percentunit",
           [`socle:host_capacity:used_ratio{${at}}`, "{{instance}} {{resource}}"],
           { steps: [0.8, 0.95] },
         ),
         table("Overcommitted", "short", [`socle_host_capacity_available{${at}} < 0`]),
         stat(
-          "Hosts whose inventory is incomplete",
+          "Hosts with an incomplete inventory",
           "short",
           [`count(socle_host_inventory_complete{${at}} == 0) or vector(0)`],
           {
@@ -40,7 +40,7 @@ export const capacity = dashboard(
           },
         ),
         stat(
-          "Hosts whose VMs are not known, or as seen last",
+          "Hosts with unknown or outdated VMs",
           "short",
           [`count(socle_host_capacity_complete{${at}} == 0) or vector(0)`],
           {
@@ -66,7 +66,7 @@ export const capacity = dashboard(
     {
       title: "Devices",
       panels: [
-        graph("Devices for VMs: what became of them", "short", [
+        graph("Devices for VMs: use", "short", [
           [
             `sum by (kind, alias, state) (socle_host_capacity_devices{${at}}) > 0`,
             "{{kind}} {{alias}} {{state}}",

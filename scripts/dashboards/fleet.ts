@@ -16,20 +16,20 @@ export const fleet = dashboard(
           steps: [1, 2],
         }),
         stat(
-          "Hosts that take no VMs (false), or may not (unknown)",
+          "Hosts that take no VMs (false) or may take none (unknown)",
           "short",
           ['sum by (status) (socle_host_schedulable{status!="true"})', "{{status}}"],
           { steps: [1, 3] },
         ),
         stat("VMs running", "short", ['sum(socle_vm_state{state="running"})']),
         stat("VMs that do not answer", "short", ["sum(socle_vm_unresponsive)"], { steps: [1, 2] }),
-        stat("Operations under way", "short", ["sum(socle_agent_operations_running)"]),
+        stat("Running operations", "short", ["sum(socle_agent_operations_running)"]),
       ],
     },
     {
       title: "What is wrong",
       panels: [
-        table("Conditions that hold", "short", ['socle_host_health_condition{status="true"} == 1']),
+        table("True conditions", "short", ['socle_host_health_condition{status="true"} == 1']),
         table("Alerts", "short", ['ALERTS{alertname=~"Socle.*",alertstate="firing"}']),
       ],
     },

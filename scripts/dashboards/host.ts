@@ -25,7 +25,7 @@ export const host = dashboard(
         stat("Safe to fence", "short", [`socle_host_safe_to_fence{${at}} == 1`, "{{status}}"]),
         stat("Cordoned", "short", [`socle_host_cordoned{${at}}`], { steps: [1, 1] }),
         stat("Up for", "s", [`time() - socle_host_boot_timestamp_seconds{${at}}`]),
-        table("Conditions that hold or are unknown", "short", [
+        table("True or unknown conditions", "short", [
           `socle_host_health_condition{${at},status=~"true|unknown"} == 1`,
         ]),
         table("Firmware", "short", [`socle_host_firmware_info{${at}}`]),
@@ -59,7 +59,7 @@ export const host = dashboard(
         graph("Memory", "bytes", [
           [`socle_host_memory_bytes{${at},kind=~"total|available|anonymous|cached|hugetlb"}`, "{{kind}}"],
         ]),
-        graph("Memory left, by cell", "bytes", [
+        graph("Available memory, by cell", "bytes", [
           [`socle_host_numa_memory_bytes{${at},kind="free"}`, "cell {{cell}}"],
         ]),
         graph("Saved by KSM", "bytes", [[`socle_host_ksm_saved_bytes{${at}}`, "saved"]]),
@@ -136,7 +136,7 @@ export const host = dashboard(
         table("Warnings", "short", [`socle_host_disk_critical_warning{${at}} == 1`]),
         table("Arrays", "short", [`socle_host_raid_state{${at}} == 1`]),
         graph("Bad sectors", "short", [[`socle_host_disk_bad_sectors{${at}}`, "{{device}} {{state}}"]]),
-        graph("Written in its life", "bytes", [
+        graph("Bytes written over its lifetime", "bytes", [
           [`socle_host_disk_lifetime_written_bytes_total{${at}}`, "{{device}}"],
         ]),
         graph("Media errors a day", "short", [

@@ -41,12 +41,12 @@ export const vm = dashboard(
     {
       title: "Memory",
       panels: [
-        graph("As the host sees it", "bytes", [
+        graph("Seen from the host", "bytes", [
           [`socle_vm_memory_maximum_bytes{${it}}`, "maximum"],
           [`socle_vm_memory_balloon_bytes{${it}}`, "balloon"],
           [`socle_vm_memory_rss_bytes{${it}}`, "resident"],
         ]),
-        graph("As the guest says", "bytes", [
+        graph("Reported by the guest", "bytes", [
           [`socle_vm_guest_memory_available_bytes{${it}}`, "has"],
           [`socle_vm_guest_memory_usable_bytes{${it}}`, "usable"],
           [`socle_vm_guest_memory_unused_bytes{${it}}`, "unused"],
@@ -74,7 +74,7 @@ export const vm = dashboard(
           [rate("socle_vm_disk_write_ops_total"), "write {{device}}"],
           [rate("socle_vm_disk_flush_ops_total"), "flush {{device}}"],
         ]),
-        graph("Time a request took", "s", [
+        graph("Duration of a request", "s", [
           [
             `${rate("socle_vm_disk_read_seconds_total")} / ${rate("socle_vm_disk_read_ops_total")}`,
             "read {{device}}",
