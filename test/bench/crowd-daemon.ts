@@ -28,7 +28,7 @@ export interface CrowdDaemon {
    */
   prepare(): void;
   /** Resolves once it has sent the next answer of all guests' statistics. */
-  told(): Promise<void>;
+  delivered(): Promise<void>;
 }
 
 /**
@@ -86,7 +86,7 @@ export async function startCrowdDaemon(
       prepared ??= reply(-1);
       collectGarbage();
     },
-    told: () =>
+    delivered: () =>
       new Promise((resolve) => {
         waiting.push(resolve);
       }),

@@ -33,10 +33,10 @@ await bench("events", async (run) => {
   const end = new AbortController();
   run.cleanUp(() => end.abort());
   const seen = new Arrivals();
-  const told = new Arrivals();
+  const forwarded = new Arrivals();
   // The end of the run ends them; a failure shows as an event that is waited for in vain.
   void followLibvirt(libvirt, seen, end.signal).catch(() => undefined);
-  void followAgent(client, told).catch(() => undefined);
+  void followAgent(client, forwarded).catch(() => undefined);
 
   const callMs: number[] = [];
   const lateMs = { resumed: [] as number[], paused: [] as number[] };
@@ -46,7 +46,7 @@ await bench("events", async (run) => {
       ["resumed", domainResume],
       ["paused", domainSuspend],
     ] as const) {
-      const both = Promise.all([seen.next(uuid, became), told.next(uuid, became)]);
+      const both = Promise.all([seen.next(uuid, became), forwarded.next(uuid, became)]);
       await libvirt.call(procedure, { dom: { name: "", uuid, id: -1 } });
       const [seenMs, reportedMs] = await within(both, 60_000, `${uuid} to be reported as ${became}`);
       lateMs[became].push(reportedMs - seenMs);
@@ -82,10 +82,10 @@ async function followLibvirt(libvirt: Libvirt, seen: Arrivals, signal: AbortSign
   }
 }
 
-async function followAgent(client: Agent, told: Arrivals): Promise<void> {
+async function followAgent(client: Agent, forwarded: Arrivals): Promise<void> {
   for await (const event of client.watch(client.contract.events.Subscribe, { afterSequence: 0 })) {
     if (event.kind !== "EVENT_KIND_VM_STATE_CHANGED") continue;
-    if (event.vmState === "VM_STATE_RUNNING") told.arrived(event.vmId, "resumed");
-    if (event.vmState === "VM_STATE_PAUSED") told.arrived(event.vmId, "paused");
+    if (event.vmState === "VM_STATE_RUNNING") forwarded.arrived(event.vmId, "resumed");
+    if (event.vmState === "VM_STATE_PAUSED") forwarded.arrived(event.vmId, "paused");
   }
 }

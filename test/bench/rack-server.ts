@@ -27,7 +27,7 @@ export async function startRackServer(run: Run): Promise<number> {
     await writeFile(join(root, "bin", name), script);
     await chmod(join(root, "bin", name), 0o755);
   }
-  for (const [name, text] of Object.entries(bmcSays)) await writeFile(join(root, `ipmitool-${name}`), text);
+  for (const [name, text] of Object.entries(bmcReading)) await writeFile(join(root, `ipmitool-${name}`), text);
   const namespace = spawnBound("unshare", [
     ...["--mount", "--propagation", "private"],
     ...["bash", "-euc", inside, "rack-server", root],
@@ -38,9 +38,12 @@ export async function startRackServer(run: Run): Promise<number> {
     const gone = once(namespace, "exit");
     if (namespace.exitCode === null && namespace.kill("SIGKILL")) await gone;
   });
-  const [said] = (await Promise.race([once(namespace.stdout, "data"), once(namespace, "exit")])) as unknown[];
+  const [printed] = (await Promise.race([
+    once(namespace.stdout, "data"),
+    once(namespace, "exit"),
+  ])) as unknown[];
   const { pid } = namespace;
-  if (String(said) !== "ready\n" || pid === undefined) throw new Error(`no mount namespace: ${words}`);
+  if (String(printed) !== "ready\n" || pid === undefined) throw new Error(`no mount namespace: ${words}`);
   return pid;
 }
 
@@ -119,7 +122,7 @@ const lines = (count: number, line: (number: number) => string): string =>
   Array.from({ length: count }, (_, index) => `${line(index + 1)}\n`).join("");
 
 /** By question: as ipmitool 1.8.19 wrote it, with as many sensors as a server of this size has. */
-const bmcSays = {
+const bmcReading = {
   sensors:
     lines(
       72,

@@ -74,11 +74,11 @@ try {
       })),
     );
   };
-  const tellAll = async (): Promise<RecordedGuest[] | false> => {
+  const enableAll = async (): Promise<RecordedGuest[] | false> => {
     const guests = await ask();
     return guests.every(({ params }) => params.some(({ field }) => field === "balloon.usable")) && guests;
   };
-  const guests = await eventually(tellAll, {
+  const guests = await eventually(enableAll, {
     what: "the guests' own words",
     timeoutMs: 60_000,
     intervalMs: 500,

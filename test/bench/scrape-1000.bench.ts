@@ -62,7 +62,7 @@ await bench("scrape-1000", async (run) => {
     daemon.prepare();
     await heldUp(probeSocket);
     const sampledAt = sampleTime(last.text);
-    await daemon.told();
+    await daemon.delivered();
     await eventually(async () => sampleTime((await scraper.scrape(oneCollector)).text) > sampledAt, {
       what: "the end of the sampling",
       timeoutMs: intervalSeconds * 1000,

@@ -112,7 +112,7 @@ async function startExporter(run: Run, uri: string): Promise<{ scraper: Scraper;
       timeoutMs: 60_000,
     });
   } catch (cause) {
-    throw new Error(`the exporter said: ${words}`, { cause });
+    throw new Error(`the exporter printed: ${words}`, { cause });
   }
   if (exporter.pid === undefined) throw new Error("the exporter did not start");
   return { scraper, pid: exporter.pid };

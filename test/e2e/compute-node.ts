@@ -69,7 +69,7 @@ export class ComputeNode {
       return node;
     } catch (cause) {
       container.kill("SIGKILL");
-      throw new Error(`the node did not boot; it said:\n${words}`, { cause });
+      throw new Error(`the node did not boot; it printed:\n${words}`, { cause });
     }
   }
 

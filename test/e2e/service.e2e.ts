@@ -57,7 +57,7 @@ const helperIsMissed = (health: string): boolean =>
   /^KernelFault +unknown +degraded .*the hardware helper/m.test(health);
 const [privateAddress, publicAddress] = ["10.99.0.1", "203.0.113.9"];
 
-test("apt installs it: the service is READY, as a user of its own, in its sandbox", async () => {
+test("apt installs the package: the service is READY, as its own user, in its sandbox", async () => {
   await node.run("apt-get", "install", "-y", "-q", `/mnt/${first}`);
   await agent.ready();
   assert.equal(await agent.property("Type"), "notify-reload");
@@ -72,7 +72,7 @@ test("apt installs it: the service is READY, as a user of its own, in its sandbo
     await node.run("test", "-s", `/usr/share/man/man${page}.gz`);
 });
 
-test("what the agent may not read its helper reads, which has four capabilities and sees no files", async () => {
+test("the hardware helper reads what the agent may not, with four capabilities and without the host's files", async () => {
   await eventually(async () => (await readerState("kernelLog")) === "read", {
     what: "the kernel's log to be read through the helper",
     timeoutMs: 60_000,
@@ -123,7 +123,7 @@ test("what the agent may not read its helper reads, which has four capabilities 
   });
 });
 
-test("a helper that dies whenever it is asked is told of, and is asked on until it answers", async () => {
+test("a helper that dies at each request is reported, and the agent retries until it answers", async () => {
   const dropIn = "/run/systemd/system/socle-hardware.service.d/broken.conf";
   await node.run("mkdir", "-p", dirname(dropIn));
   await node.run("sh", "-c", `printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >${dropIn}`);
@@ -146,7 +146,7 @@ test("a helper that dies whenever it is asked is told of, and is asked on until 
   });
 });
 
-test("it speaks to this host and to private networks, and to others once a drop-in allows them", async () => {
+test("the agent reaches this host and private networks, and others once a drop-in allows them", async () => {
   for (const address of [privateAddress, publicAddress])
     await node.run("ip", "address", "add", `${address}/32`, "dev", "lo");
   await node.run(
@@ -197,7 +197,7 @@ test("secrets come from systemd's credential store; a crash leaves no core, and 
   );
 });
 
-test("a credential that cannot be decrypted keeps it from starting, as doctor tells, and as long as it is there", async () => {
+test("a credential that cannot be decrypted prevents the start as long as it exists, and doctor reports it", async () => {
   const broken = "/etc/credstore.encrypted/socle-enrollment-token";
   await node.run("sh", "-c", `head -c 200 /dev/urandom | base64 >${broken}`);
   assert.notEqual((await node.try("systemctl", "restart", "socle-agent")).code, 0);
@@ -210,7 +210,7 @@ test("a credential that cannot be decrypted keeps it from starting, as doctor te
   await agent.ready("the agent to be started");
 });
 
-test("a drop-in that gives the agent capabilities is told by doctor, and taken back by the upgrade", async () => {
+test("doctor reports a drop-in that gives the agent capabilities, and the upgrade renames it", async () => {
   const dropIn = "/etc/systemd/system/socle-agent.service.d/hardware.conf";
   const four = "CAP_SYSLOG CAP_DAC_OVERRIDE CAP_SYS_ADMIN CAP_SYS_RAWIO";
   const lines = [
@@ -225,7 +225,7 @@ test("a drop-in that gives the agent capabilities is told by doctor, and taken b
   assert.match(await node.run("socle", "doctor"), /^warn +unit .*CapEff 0*400220002\b/m);
 });
 
-test("a guest boots through it, as libvirt and its own console tell", async () => {
+test("a guest boots through the agent, as libvirt and the guest's console confirm", async () => {
   await node.run("virsh", "pool-define-as", "default", "dir", "--target", "/var/lib/libvirt/images");
   await node.run("virsh", "pool-start", "default");
   for (const file of ["vmlinuz", "initrd", "bootsector.img"])
@@ -277,7 +277,7 @@ test("a guest boots through it, as libvirt and its own console tell", async () =
   assert.equal((await node.run("virsh", "domstate", "deaf")).trim(), "running");
 });
 
-test("an agent whose event loop is stuck is killed by the watchdog and started again; nothing is lost", async () => {
+test("the watchdog restarts an agent whose event loop hangs; no operation is lost", async () => {
   const guests = await qemuOf(node, "linux");
   const before = { pid: await agent.mainPid(), operations: await operations() };
   await node.run("kill", "-STOP", String(before.pid));
@@ -290,7 +290,7 @@ test("an agent whose event loop is stuck is killed by the watchdog and started a
   for (const { operationId, state } of before.operations) assert.equal(ended.get(operationId), state);
 });
 
-test("an upgrade in the middle of an operation: the guests run on, and the operation comes to its end", async () => {
+test("during an upgrade guests run on and a running operation ends", async () => {
   const guests = await qemuOf(node, "linux");
   const old = await agent.mainPid();
   // This guest does not hear the power button, so that its stop takes its whole grace.
@@ -314,7 +314,7 @@ test("an upgrade in the middle of an operation: the guests run on, and the opera
   });
 });
 
-test("journald holds its logs, a JSON document a line", async () => {
+test("journald holds the agent's log as one JSON document per line", async () => {
   const lines = (await node.run("journalctl", "-u", "socle-agent", "-o", "cat", "--no-pager")).split("\n");
   const records = lines
     .filter((line) => line.startsWith("{"))
@@ -322,16 +322,16 @@ test("journald holds its logs, a JSON document a line", async () => {
   assert.ok(records.filter(({ msg }) => msg === "ready").length >= 3);
 });
 
-test("it is removed and purged: the guests run on, and whoever does it is told so", async () => {
+test("removal and purge leave the guests running and print so", async () => {
   const guests = await qemuOf(node, "linux");
   const removed = await node.run("apt-get", "remove", "-y", "-q", "socle");
   assert.match(removed, /guests of this host run on/);
   assert.equal((await node.try("systemctl", "is-active", "socle-agent")).stdout.trim(), "inactive");
   await node.run("sh", "-c", "head -c 32 /dev/urandom >/etc/socle/volume.key");
   const purged = await node.run("apt-get", "purge", "-y", "-q", "socle");
-  assert.match(purged, /left as they are/);
-  assert.match(purged, /audit log stays/);
-  assert.match(purged, /encrypted disks open by the volume key alone/);
+  assert.match(purged, /remain unchanged in libvirt/);
+  assert.match(purged, /audit log remains/);
+  assert.match(purged, /encrypted disks need the volume key/);
   assert.equal((await node.run("ls", "/etc/socle")).trim(), "volume.key");
   assert.deepEqual((await node.run("ls", "/var/lib/socle")).trim(), "audit");
   assert.equal(await qemuOf(node, "linux"), guests);

@@ -8,12 +8,12 @@ import type { TLSSocket } from "node:tls";
 import { setTimeout as pause } from "node:timers/promises";
 
 const LIST_VMS = "/socle.v1.VmService/ListVms";
-/** What one caller may leave untaken, and one answer beyond. */
+/** The bytes that one caller may leave unread, plus one reply. */
 export const MOST_HELD_BYTES = 9 * 2 ** 20;
-/** SETTINGS_INITIAL_WINDOW_SIZE of 0: nothing of an answer may be sent. */
+/** SETTINGS_INITIAL_WINDOW_SIZE of 0: the agent may send no byte of a reply. */
 const noWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
 
-/** Callers that do not take their answers, and requests that are no messages of the contract. */
+/** Callers that do not read their replies, and requests that are not messages of the contract. */
 export function unread(stage: Stage, by: Issued): Try[] {
   return [
     { what: "answers into a window of nothing", attack: () => holdsAnswers(stage, by) },
@@ -36,7 +36,7 @@ async function isInvalid(stage: Stage, by: Issued, bytes: Buffer): Promise<Outco
   }
 }
 
-/** Fills every call place on several connections, and reads none of the answers. */
+/** Fills every call permit on several connections and reads no reply. */
 async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
   const sockets = await Promise.all(Array.from({ length: 8 }, () => silent(stage, by)));
   try {
@@ -54,7 +54,7 @@ async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
   }
 }
 
-/** A connection that grants no window for answers. */
+/** A connection that grants no flow-control window for replies. */
 async function silent(stage: Stage, by: Issued): Promise<TLSSocket> {
   const socket = await connected(stage, by);
   socket.resume();

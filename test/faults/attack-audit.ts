@@ -7,7 +7,7 @@ import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
-/** Of every entry's line, the hash and a blank; the JSON behind it. */
+/** The length of the hash and the blank before each entry's JSON. */
 const HASH_CHARS = 64;
 const DAMAGES_OF_A_KIND = 5;
 
@@ -18,16 +18,16 @@ interface Verdict {
   readonly words: string;
 }
 
-/** A copy of the agent's own audit log, to be changed: its only segment, line by line. */
+/** An editable copy of the agent's audit log: its only segment, line by line. */
 interface Copy {
   readonly directory: string;
   readonly segment: string;
-  /** The header, then an entry each. */
+  /** The header, then one line per entry. */
   readonly lines: readonly string[];
   readonly write: (lines: readonly string[]) => Promise<void>;
 }
 
-/** What somebody who became root does to the log of what he did: the command names the first entry that is not as it was. */
+/** Edits of the audit log by an intruder with root's rights: the command names the first changed entry. */
 export async function audit(stage: Stage): Promise<Theme> {
   const { host, run } = stage;
   const { bundle } = host;
@@ -43,7 +43,7 @@ export async function audit(stage: Stage): Promise<Theme> {
   const { reservations } = host.client.contract;
   await host.client.ask(reservations.ReleaseReservation, { requestId: randomUUID(), reservationId });
   const before = await headOf(early);
-  // What the attacks left in it so far is as it should be, and signed to its end.
+  // The entries of the attacks so far are valid and signed to the end.
   await eventually(
     async () => {
       await rm(join(kept, "log"), { recursive: true, force: true });
@@ -77,7 +77,7 @@ export async function audit(stage: Stage): Promise<Theme> {
       writeFile(path, all.map((line) => `${line}\n`).join(""));
     return { directory, segment, lines, write };
   };
-  /** Seen, and no later than at `first`; exactly there when `exact`. */
+  /** Detected at `first` or earlier; with `exact`, exactly there. */
   const seen = async (
     change: (copy: Copy) => Promise<{ first?: number; exact?: boolean }>,
     ...options: readonly string[]
@@ -94,7 +94,7 @@ export async function audit(stage: Stage): Promise<Theme> {
   };
   const tries: Try[] = [];
   const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
-  /** An entry somewhere, with a signed checkpoint behind it. */
+  /** An entry before a signed checkpoint. */
   const somewhere = (lines: readonly string[]): number => randomInt(2, lines.findLastIndex(isCheckpoint) - 1);
   const signed = (at: number, lines: readonly string[]): number => sequenceOf(lines[at]);
 
@@ -134,7 +134,7 @@ export async function audit(stage: Stage): Promise<Theme> {
         return { first: signed(at, lines) };
       }),
     );
-    add(`an entry said twice (${each})`, () =>
+    add(`an entry stored twice (${each})`, () =>
       seen(async ({ lines, write }) => {
         const at = somewhere(lines);
         await write(lines.toSpliced(at, 0, lines[at - 1] ?? ""));
@@ -185,8 +185,8 @@ export async function audit(stage: Stage): Promise<Theme> {
   add("its head of an earlier time", () =>
     seen(async ({ directory }) => {
       const path = join(directory, "head.json");
-      const said = JSON.parse(await readFile(path, "utf8")) as { sequence: number };
-      await writeFile(path, JSON.stringify({ ...said, sequence: said.sequence - 1 }));
+      const stored = JSON.parse(await readFile(path, "utf8")) as { sequence: number };
+      await writeFile(path, JSON.stringify({ ...stored, sequence: stored.sequence - 1 }));
       return {};
     }),
   );
@@ -208,7 +208,7 @@ export async function audit(stage: Stage): Promise<Theme> {
     }),
   );
   const check = async (): Promise<void> => {
-    // Behind all attacks the log itself is good, but for entries that are not signed yet.
+    // After all attacks the log itself is valid, except for entries that are not signed yet.
     await eventually(async () => (await verify(original)).code === 0, {
       what: "the agent's own audit log to be good",
       timeoutMs: 60_000,
@@ -218,7 +218,7 @@ export async function audit(stage: Stage): Promise<Theme> {
   return { name: "audit", tries, check };
 }
 
-/** The newest entry that is signed for. */
+/** The newest entry with a signature. */
 async function headOf(directory: string): Promise<number> {
   return (JSON.parse(await readFile(join(directory, "head.json"), "utf8")) as { sequence: number }).sequence;
 }
@@ -228,7 +228,7 @@ const isCheckpoint = (line: string): boolean => line.includes('"act":"checkpoint
 const sequenceOf = (line = ""): number =>
   (JSON.parse(line.slice(HASH_CHARS + 1)) as { sequence: number }).sequence;
 
-/** Somebody else did it. */
+/** Names another caller. */
 function edited(line = ""): string {
   const changed = line.replace(/("act":")([a-z_]+)"/, '$1$2x"');
   return changed === line ? `${line} ` : changed;
@@ -241,7 +241,7 @@ function otherSignature(line: string): string {
   );
 }
 
-/** Hashes from `from` on that fit what is there now, as who knows the format makes them. */
+/** Recomputes the hashes from `from` on, as an attacker who knows the format does. */
 function chained(lines: readonly string[], from: number): string[] {
   const out = lines.slice(0, from);
   for (const line of lines.slice(from)) {
@@ -259,7 +259,7 @@ function chained(lines: readonly string[], from: number): string[] {
   return out;
 }
 
-/** What root can do on the host itself: a key of his own, and everything signed by it. */
+/** An attack with root's rights: a new key, and every checkpoint signed with it. */
 async function resigned({ directory, lines, write }: Copy): Promise<void> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   await writeFile(join(directory, "key.pub"), publicKey.export({ type: "spki", format: "pem" }));

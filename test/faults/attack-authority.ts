@@ -12,8 +12,8 @@ const HOUR_MS = 3_600_000;
 const epochKey = "socle-control-epoch";
 
 /**
- * Callers that would redefine whom the host obeys: control epochs that are raised by those who may not, or too far; another
- * authority by the network, by a token or by edited files.
+ * Callers that try to change the host's authorities: control epochs raised without the right or too far; another authority
+ * over the network, by a token or by edited files.
  */
 export async function authority(stage: Stage): Promise<Theme> {
   const callers: Caller[] = [];
@@ -66,7 +66,7 @@ async function epochTries(stage: Stage, callerOf: CallerOf): Promise<Try[]> {
   ): Promise<Outcome> => {
     const before = await epoch();
     const answer = await by.call(path, request, { metadata: { ...person, [epochKey]: value } });
-    // An admitted command of the scheduler in charge comes behind what the one before may still be writing.
+    // An admitted command of the current scheduler waits for the previous command's writes.
     const now = await inCharge.call(...pause, { metadata: { ...person, [epochKey]: String(before) } });
     const after = await epoch();
     if (after !== before || now.reason === "CONTROL_EPOCH_STALE")
@@ -75,7 +75,7 @@ async function epochTries(stage: Stage, callerOf: CallerOf): Promise<Try[]> {
   };
   const tries: Try[] = [];
   const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
-  // The epoch of all these attacks, which the refused ones are compared with.
+  // The reference epoch for the refused ones.
   await inCharge.call(...pause, { metadata: person });
   for (const [who, by] of [
     ["a tenant's scheduler", ofTenant],
@@ -149,7 +149,7 @@ async function enrolTries(stage: Stage, callerOf: CallerOf): Promise<Try[]> {
   return tries;
 }
 
-/** Files that do not fit: those who were let in still are, and those who were not are not. */
+/** Files that do not match each other: admitted callers stay admitted, refused ones stay refused. */
 async function fileTries(stage: Stage): Promise<Try[]> {
   const { authority: own, impostor, host, trustDirectory, revoked } = stage;
   const good = await own.issue("viewer/watcher");

@@ -8,17 +8,17 @@ import type { Stage } from "./attack-stage.ts";
 import { isSame } from "./witness.ts";
 
 const LOOK_EVERY_MS = 250;
-/** On a busy machine; a read is answered from memory. */
+/** A generous bound for a busy machine; reads are answered from memory. */
 const ANSWER_WITHIN_MS = 20_000;
-/** A new connection among thousands of others may have to come again. */
+/** A new connection among thousands of others may need a retry. */
 const CONNECTED_WITHIN_MS = 60_000;
-/** All places of all listeners, handshakes, and the agent's own: api/connection-places.ts, tls-listener.ts, metrics/server.ts. */
+/** All connections of all listeners, handshakes, and the agent's own: api/connection-places.ts, tls-listener.ts, metrics/server.ts. */
 const MOST_DESCRIPTORS = 1000;
 const MOST_RSS_MIB = 600;
 
 /**
- * Everybody else, while the host is attacked: a proper client whose reads and scrapes are answered all the time, over the
- * connection that it has and over new ones; guests that run on; an agent that neither starts again nor grows.
+ * The other users of an attacked host: a legitimate client whose reads and scrapes are always answered, over its connection and
+ * over new ones; guests that run on; an agent that neither restarts nor grows.
  */
 export class Bystander {
   readonly #stage: Stage;
@@ -53,7 +53,7 @@ export class Bystander {
     this.#pid = stage.host.agent.pid;
   }
 
-  /** They run on in the processes that they began in. */
+  /** Checks that the guests run on in their first processes. */
   async checkGuests(): Promise<void> {
     const { run, bystanders, host } = this.#stage;
     for (const [vmId, process] of bystanders)

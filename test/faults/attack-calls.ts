@@ -21,7 +21,7 @@ import type { Issued } from "../scheduler/authority.ts";
 
 const REFLECTION = "grpc.reflection.v1.ServerReflection";
 
-/** A method that the agent serves, by its own word. */
+/** A served method, from the agent's reflection. */
 export interface Served {
   readonly path: string;
   readonly isStream: boolean;
@@ -29,18 +29,18 @@ export interface Served {
   readonly serialize: (request: object) => Buffer;
 }
 
-/** What a call came to: the code, and the reason where the agent gave one. */
+/** The result of a call: the code, and the agent's reason if there is one. */
 export interface Answer {
   readonly code: status;
   readonly reason: string;
   readonly message: string;
-  /** What the agent says about the reason, for programs. */
+  /** The metadata of the agent's reason. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** The first message of the answer. */
+  /** The first message of the reply. */
   readonly bytes: Buffer | undefined;
 }
 
-/** Calls of any bytes to any path, as somebody. */
+/** Calls with any bytes to any path, as a given caller. */
 export class Caller {
   readonly #client: Client;
   readonly #contract: Contract;
@@ -58,7 +58,7 @@ export class Caller {
     });
   }
 
-  /** Until the first message of an answer, its end or its error. */
+  /** Resolves at the first message of a reply, its end or its error. */
   call(
     path: string,
     request: Buffer,
@@ -68,22 +68,22 @@ export class Caller {
     }: { metadata?: Readonly<Record<string, string>>; timeoutMs?: number } = {},
   ): Promise<Answer> {
     return new Promise((resolve) => {
-      const said = new Metadata();
-      said.set("socle-control-epoch", "1");
-      for (const [name, value] of Object.entries(metadata)) said.set(name, value);
+      const sent = new Metadata();
+      sent.set("socle-control-epoch", "1");
+      for (const [name, value] of Object.entries(metadata)) sent.set(name, value);
       const call = this.#client.makeServerStreamRequest(
         path,
         (bytes: Buffer) => bytes,
         (bytes) => bytes,
         request,
-        said,
+        sent,
         { deadline: Date.now() + timeoutMs },
       );
       const ok = (bytes: Buffer | undefined): void =>
         resolve({ code: status.OK, reason: "", message: "", metadata: {}, bytes });
       call.on("data", (bytes: Buffer) => {
         ok(bytes);
-        // A unary answer ends by itself. HTTP/2 servers close connections that reset many streams (CVE-2023-44487).
+        // A unary reply ends by itself. HTTP/2 servers close connections that reset many streams (CVE-2023-44487).
         if (!this.#unaryPaths.has(path)) call.cancel();
       });
       call.on("end", () => ok(undefined));
@@ -107,7 +107,7 @@ function unaryPathsOf({ vms, host, operations, events, trust, reservations }: Co
   return new Set(methods.filter(({ responseStream }) => !responseStream).map(({ path }) => path));
 }
 
-/** By this certificate, whoever the other side says to be. */
+/** Connects with this certificate and does not verify the server. */
 export const credentialsOf = (options: SecureContextOptions): ChannelCredentials =>
   credentials.createFromSecureContext(createSecureContext(options), { checkServerIdentity: () => undefined });
 
@@ -117,7 +117,7 @@ export const secureOptions = (ca: string, { certificatePem, keyPem }: Issued): S
   key: keyPem,
 });
 
-/** What the agent at this socket serves, as its reflection tells it: a method that comes to it comes to the attacks by itself. */
+/** The methods that the agent at this socket serves, from its reflection, so that new methods are attacked without an edit. */
 export class ServedContract {
   readonly methods: readonly Served[];
   readonly #all: PackageDefinition;
@@ -171,7 +171,7 @@ export class ServedContract {
     return this.#message(requestName);
   }
 
-  /** The message that a field of another one names: nested in it, of its package, or by its full name. */
+  /** The message type of a field: nested, of the same package, or by its full name. */
   described(typeName: string, inside: Described): Described {
     const nested = inside.message.nestedType.find(({ name }) => name === typeName);
     if (nested !== undefined) return { fullName: `${inside.fullName}.${typeName}`, message: nested };
@@ -191,7 +191,7 @@ export interface Described {
   readonly message: Message;
 }
 
-/** As much of google.protobuf.DescriptorProto as is asked for here. */
+/** The used part of google.protobuf.DescriptorProto. */
 export interface Message {
   readonly name: string;
   readonly field: readonly {
@@ -203,14 +203,14 @@ export interface Message {
   readonly nestedType: readonly Message[];
 }
 
-/** proto-loader leaves descriptors untyped; they are of descriptor.proto. */
+/** proto-loader leaves descriptors untyped; their types are in descriptor.proto. */
 const isMessage = (definition: AnyDefinition): definition is MessageTypeDefinition<object, object> =>
   typeof definition.format === "string";
 
 const messageOf = (definition: Pick<MessageTypeDefinition<object, object>, "type">): Message =>
   definition.type as Message;
 
-/** What is loaded from descriptors has its fields by the names that they have there. */
+/** Messages that are loaded from descriptors have the descriptors' field names. */
 function asDescribed(value: object): object {
   if (Array.isArray(value)) return value.map((each: unknown) => (isPlain(each) ? asDescribed(each) : each));
   const entries = Object.entries(value).map(([name, each]: [string, unknown]) => [
@@ -223,7 +223,7 @@ function asDescribed(value: object): object {
 const isPlain = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Buffer.isBuffer(value);
 
-/** google.protobuf.FileDescriptorSet: each file as field 1. */
+/** google.protobuf.FileDescriptorSet: each file is field 1. */
 function descriptorSet(files: readonly Buffer[]): Buffer {
   return Buffer.concat(files.flatMap((file) => [Buffer.from([0x0a, ...varint(file.length)]), file]));
 }

@@ -16,8 +16,8 @@ interface Ran {
 }
 
 /**
- * Power that is cut and disks that are deleted without the option that allows it, by the command and over gRPC; and names
- * of domains that would move a terminal's cursor.
+ * Forced stops and disk deletions without the required option, with the command and over gRPC; and domain names that move a
+ * terminal's cursor.
  */
 export async function commandLine(stage: Stage): Promise<Theme> {
   const { host } = stage;
@@ -98,7 +98,7 @@ async function shownEscaped(
   try {
     await host.witness.virsh("define", path);
   } catch {
-    return "refused"; // By libvirt itself.
+    return "refused"; // libvirt refuses it.
   } finally {
     await rm(path);
   }

@@ -3,7 +3,7 @@ import type { Issued } from "../scheduler/authority.ts";
 import { secureOptions } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 
-/** A TLS connection that negotiated HTTP/2, by a certificate that the agent accepts. Nothing is sent on it yet. */
+/** A TLS connection that negotiated HTTP/2 with an accepted certificate. Nothing is sent on it yet. */
 export async function connected(stage: Stage, by: Issued, port = stage.port): Promise<TLSSocket> {
   const socket = connect({
     ...secureOptions(stage.authority.certificatePem, by),

@@ -13,29 +13,29 @@ import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-tries.ts";
 import { wish } from "./host.ts";
 
-/** Tenants with as many kept operations as their own callers may have; the provider may have more. */
+/** Tenants whose own callers have their maximum of kept operations; the provider may have more. */
 const GREEDY = ["greedy", "greedy-2", "greedy-3", "greedy-4", "greedy-5"];
 const KEPT_EACH = 4000;
 const MODEST = "modest";
 const WATCHED = "watched";
-/** Of so many tenants each: one more than it may have, and together more than all tenants may have. */
+/** The number of tenants; each requests one above its limit, and all together more than the total. */
 const CONNECTIONS = 33;
 const CONNECTING = 5;
 const LISTS = 100;
-/** How much more a list of one operation may cost than a read of that operation. A scan of all is above 10 times. */
+/** The maximum cost of a list of one operation, relative to a read of it. A scan of all costs over 10 times as much. */
 const MOST_TIMES_A_READ = 5;
 const FLOOD = 600;
 const AT_ONCE = 20;
-/** Of an entry of the audit log and of a line of the agent's log. */
+/** The bytes of an audit entry and of a line of the agent's log. */
 const LONGEST_LINE = 8192;
-/** Beside those of failing changes: refusals of each kind, their sums, and checkpoints. */
+/** Entries besides those of failing changes: refusals of each kind, their sums, and checkpoints. */
 const OTHER_ENTRIES = 300;
-/** A caller that may change nothing is refused before the audit log records an admission. */
+/** A caller without mutation rights is refused before the audit log records an admission. */
 const NONE = { perSecond: 0, savedUp: 0 };
-/** A call's admission and its end. */
+/** Two entries for each call: its admission and its end. */
 const ENTRIES_OF_CALL = 2;
 
-/** One caller or one guest that takes what all share: kept operations, loop time, the audit log, the event log. */
+/** One caller or one guest that exhausts shared resources: kept operations, loop time, the audit log, the event log. */
 export async function crowding(stage: Stage): Promise<Theme> {
   const spare = await stage.spare();
   let filling: Promise<void> | undefined;
@@ -92,7 +92,7 @@ async function withCaller<T>(
   }
 }
 
-/** The tenant with a full account is refused; another tenant and the provider are not. */
+/** The tenant at its limit is refused; another tenant and the provider are not. */
 async function admitsOthers(spare: SpareHost): Promise<Outcome> {
   const { host, contract } = spare;
   const [tenant = ""] = GREEDY;
@@ -117,7 +117,7 @@ async function admitsOthers(spare: SpareHost): Promise<Outcome> {
     : { letThrough: "nothing is paused" };
 }
 
-/** A tenant that has no connection gets one while others hold all that tenants may have. */
+/** A tenant without a connection gets one while others hold all connections of tenants. */
 async function admitsAnotherTenant(spare: SpareHost): Promise<Outcome> {
   const { path, requestSerialize } = spare.contract.vms.ListVms;
   const ask = (by: Caller): Promise<Answer> => by.call(path, requestSerialize({ pageSize: 1 }));
@@ -128,7 +128,7 @@ async function admitsAnotherTenant(spare: SpareHost): Promise<Outcome> {
         { length: CONNECTIONS },
         (_, at) => `viewer/v-${at}/tenant/holder-${tenant}`,
       );
-      // More handshakes at once from one address are cut short.
+      // More concurrent handshakes from one address are dropped.
       const own = await Promise.all(holders.map((holder) => spare.callerAs(holder)));
       held.push(...own);
       await Promise.all(own.map(ask));
@@ -140,7 +140,7 @@ async function admitsAnotherTenant(spare: SpareHost): Promise<Outcome> {
   }
 }
 
-/** By the processor time of the agent's main thread, which answers all calls. */
+/** Measured as processor time of the agent's main thread, which answers all calls. */
 async function listsOwn(spare: SpareHost): Promise<Outcome> {
   const { contract } = spare;
   const { GetOperation: get, ListOperations: list } = contract.operations;
@@ -170,7 +170,7 @@ async function listsOwn(spare: SpareHost): Promise<Outcome> {
   });
 }
 
-/** Time on a processor: schedstat of proc(5), first field. */
+/** Processor time: schedstat of proc(5), first field. */
 async function loopMs(pid: number): Promise<number> {
   const [ns] = (await readFile(`/proc/${pid}/task/${pid}/schedstat`, "utf8")).split(" ");
   return Number(ns) / 1e6;
@@ -183,7 +183,7 @@ async function auditLines({ state }: SpareHost): Promise<string[]> {
   return texts.flatMap((text) => text.trimEnd().split("\n"));
 }
 
-/** Each with a text of its own, so that none is like another. */
+/** Each has a distinct text, so that none can be coalesced. */
 async function floodsAudit(spare: SpareHost, holder: string, budget: typeof FAILURES): Promise<Outcome> {
   const { StartVm: start } = spare.contract.vms;
   const before = await auditLines(spare);
@@ -250,7 +250,7 @@ async function longFields(spare: SpareHost): Promise<Outcome> {
   return longest <= LONGEST_LINE ? "refused" : { letThrough: `a line of the logs has ${longest} bytes` };
 }
 
-/** The events of another VM are still there afterwards, and those of the guest are few and summed up. */
+/** Another VM's events are still held afterwards, and the guest's are few and summed up. */
 async function floodsEvents(spare: SpareHost): Promise<Outcome> {
   const { host } = spare;
   const quiet = await spare.create("quiet");
@@ -268,7 +268,7 @@ async function floodsEvents(spare: SpareHost): Promise<Outcome> {
   return flood.length <= EVENTS_KEPT / 2 ? "refused" : { letThrough: `${flood.length} events of one guest` };
 }
 
-/** All that are held, until a VM appeared. */
+/** Reads the held events until a VM appears. */
 async function eventsUntil({ host, contract }: SpareHost, vmId: string): Promise<Event__Output[]> {
   const found: Event__Output[] = [];
   for await (const event of host.client.watch(contract.events.Subscribe, {}, { timeoutMs: 30_000 })) {

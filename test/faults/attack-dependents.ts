@@ -12,7 +12,7 @@ import type { SpareHost } from "./attack-spare-host.ts";
 const END_WITHIN_MS = 60_000;
 const execute = promisify(execFile);
 
-/** Deletions of a VM whose disk somebody beside the agent has put under other data. */
+/** Deletions of a VM whose disk another client has made a backing file of other data. */
 export async function dependents(stage: Stage): Promise<Try[]> {
   const spare = await stage.spare();
   return [
@@ -40,7 +40,7 @@ async function deletesBase(spare: SpareHost): Promise<Outcome> {
     await execute("qemu-img", ["create", ...overlay]);
     return await isRefused(spare, { vm: vmId, force: true }, "VOLUME_IN_USE", disk);
   } finally {
-    // Else the agent refuses to remove what the try has left.
+    // Otherwise the agent refuses to remove the try's remains.
     await rm(directory, { recursive: true, force: true });
     await witness.virsh("pool-destroy", pool).catch(() => undefined);
   }
@@ -65,7 +65,7 @@ async function erasesReplaced(spare: SpareHost): Promise<Outcome> {
 const diskOf = ({ host }: SpareHost, vmId: string): string =>
   join(host.libvirtd.imagesDirectory, `socle-${vmId}-data.qcow2`);
 
-/** The name that the guest's bus has for the disk: vdb. */
+/** The disk's name on the guest's bus: vdb. */
 async function targetOf({ host }: SpareHost, vmId: string, disk: string): Promise<string> {
   const lines = (await host.witness.virsh("domblklist", vmId)).split("\n");
   const [target] =
@@ -77,7 +77,7 @@ async function targetOf({ host }: SpareHost, vmId: string, disk: string): Promis
   return target;
 }
 
-/** The deletion is refused for this reason, the guest runs on in its process, and the disk is there. */
+/** The deletion is refused for this reason, the guest runs on in its process, and the disk exists. */
 async function isRefused(
   spare: SpareHost,
   request: DeleteVmRequest & { readonly vm: string },

@@ -65,7 +65,7 @@ const hostile: readonly (readonly [what: string, metadata: Metadata])[] = [
   ["elements 250 deep", foreign(nested(250))],
 ];
 
-/** Hostile domains defined with virsh: none hides itself or others, blocks creations, or is counted below its size. */
+/** Hostile domains that virsh defines: none hides itself or others, blocks creations, or counts below its size. */
 export async function domains(stage: Stage): Promise<Theme> {
   const { host } = stage;
   const spare = await stage.spare();
@@ -77,7 +77,7 @@ export async function domains(stage: Stage): Promise<Theme> {
   };
   const defined = async (metadata: Metadata, work: (id: string) => Promise<Outcome>): Promise<Outcome> => {
     const id = await define(host, metadata);
-    if (id === undefined) return "refused"; // By libvirt itself.
+    if (id === undefined) return "refused"; // libvirt refuses it.
     try {
       return await work(id);
     } finally {

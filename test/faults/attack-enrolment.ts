@@ -13,7 +13,7 @@ import type { Outcome, Theme, Try } from "./attack-tries.ts";
 const HOUR_MS = 3_600_000;
 const LONG_MS = 60_000;
 
-/** Tokens that are used up, late, for somebody else or made up; two at once with one; an authority that is another. */
+/** Tokens that are used, expired, for another host or forged; two concurrent enrolments with one token; another authority. */
 export async function enrolment(stage: Stage): Promise<Theme> {
   const { authority, impostor, host, trustDirectory } = stage;
   const [enroller, false1, foreign] = await Promise.all([
@@ -27,7 +27,7 @@ export async function enrolment(stage: Stage): Promise<Theme> {
   const { trust, host: hostService } = host.client.contract;
   const { identity } = await host.client.ask(hostService.GetHost, {});
   const hostId = identity?.hostId ?? "";
-  // The host is enrolled already: an administrator names the authority of each token, so that it is the rest that is judged.
+  // The host is enrolled already: an administrator names the authority of each token, so that only the rest is tested.
   const enroll = (token: string, address = enroller.address): Promise<Answer> => {
     const authorityFingerprint = /^socle1\.([0-9a-f]{64})\./.exec(token)?.[1] ?? "0".repeat(64);
     const request = { address, token, authorityFingerprint };
@@ -39,7 +39,7 @@ export async function enrolment(stage: Stage): Promise<Theme> {
   const fake = (secret: string, of = authority): string =>
     `socle1.${createHash("sha256").update(new X509Certificate(of.certificatePem).raw).digest("hex")}.${secret}`;
 
-  /** Refused, and the host proves itself with what it had before. */
+  /** Refused, and the host keeps its previous certificate. */
   const fails = async (act: () => Promise<Answer>): Promise<Outcome> => {
     const before = await holdings(trustDirectory);
     const { code, reason, message } = await act();
@@ -123,7 +123,7 @@ export async function enrolment(stage: Stage): Promise<Theme> {
   ] as const)
     add(`a host's id ${what}, with a token for it`, async () => {
       const answer = await asks(stage, enroller, enroller.token([name], HOUR_MS), name);
-      // What it got is refused by every agent unless it is a host's, and no host's may call one.
+      // Every agent refuses the issued certificate: it is not a host's, or it is a host's, which may not call an agent.
       if (answer.code !== status.OK || answer.bytes === undefined) return "refused";
       const { certification } = enrollmentService.Enroll.responseDeserialize(answer.bytes);
       const uri = new X509Certificate(certification?.certificateChain ?? "").subjectAltName ?? "";
@@ -142,7 +142,7 @@ export async function enrolment(stage: Stage): Promise<Theme> {
   return { name: "enrolment", tries };
 }
 
-/** What lies in the trust directory, by its bytes. */
+/** The content of the trust directory. */
 async function holdings(directory: string): Promise<string> {
   const names = (await readdir(directory)).sort();
   const hash = createHash("sha256");
@@ -150,7 +150,7 @@ async function holdings(directory: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Whoever asks the authority itself, as any host could. */
+/** Calls the authority itself, as any host can. */
 async function asks(
   stage: Stage,
   enroller: Enroller,

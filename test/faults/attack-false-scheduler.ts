@@ -10,13 +10,13 @@ import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const LASTS_MS = 8000;
-/** In that time, by the contract: a second between sessions, then a backoff. */
+/** The contract's bound for that time: a second between sessions, then a backoff. */
 const MOST_SESSIONS = 12;
 const FURTHEST_EPOCH = 1_000_001;
 
 /**
- * A scheduler that answers with numbers outside the contract: they neither keep the agent from starting again nor make it
- * reconnect without end, and its host record holds only epochs that it can read.
+ * A scheduler that sends numbers outside the contract: they neither prevent a restart of the agent nor cause endless
+ * reconnects, and the host record holds only readable epochs.
  */
 export async function falseScheduler(stage: Stage): Promise<Theme> {
   const { host, run } = stage;
@@ -61,7 +61,7 @@ export async function falseScheduler(stage: Stage): Promise<Theme> {
     }
     return "refused";
   };
-  /** The agent connects again, gets this, and has time to react. */
+  /** The agent reconnects, receives this, and has time to react. */
   const answers = async (welcome: Welcome, afterWelcome?: SchedulerMessage): Promise<Outcome> => {
     scheduler.faults.welcome = welcome;
     scheduler.faults.afterWelcome = afterWelcome;

@@ -1,4 +1,4 @@
-// HTTP/2 by hand (RFC 9113), for what no client library sends.
+// HTTP/2 frames by hand (RFC 9113), which no client library sends.
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 export const frames = {
@@ -43,7 +43,7 @@ export const callTo = (path: string): Readonly<Record<string, string>> => ({
   "socle-control-epoch": "1",
 });
 
-/** A length of so many bits of a first byte whose others are 0. */
+/** A length in the low bits of a first byte whose other bits are 0. */
 function integer(value: number, bits: number): Buffer {
   const most = 2 ** bits - 1;
   if (value < most) return Buffer.from([value]);
@@ -54,7 +54,7 @@ function integer(value: number, bits: number): Buffer {
   }
 }
 
-/** A field that goes into the table, and then is named again and again by one byte each. */
+/** A field that enters the table and is then referenced many times with one byte each. */
 export function indexedBomb(size: number, times: number): Buffer {
   const value = Buffer.alloc(size, 0x61);
   const literal = Buffer.concat([Buffer.from([0x40, 1, 0x78]), integer(size, 7), value]);
@@ -62,7 +62,7 @@ export function indexedBomb(size: number, times: number): Buffer {
   return Buffer.concat([literal, Buffer.alloc(times, 0x80 | 62)]);
 }
 
-/** A message as gRPC frames it, or the beginning of one that is said to be of `length` bytes. */
+/** A gRPC message frame, or the beginning of one that declares `length` bytes. */
 export function message(bytes: Buffer, { length = bytes.length, compressed = false } = {}): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(compressed ? 1 : 0, 0);

@@ -5,10 +5,10 @@ import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-tries.ts";
 
-/** How long an attack goes on while others are answered; the agent's own deadlines for the silent are 10 s. */
+/** The duration of an attack while others are answered; the agent's deadline for silent connections is 10 s. */
 export const LASTS_MS = 25_000;
 const CONNECTIONS = 5000;
-/** Of this process; each connection takes one, and what else it does some. */
+/** This process's descriptors; each connection takes one, and other work takes some. */
 const MOST_SOCKETS = 15_000;
 const AGAIN_MS = 200;
 const ANSWER_WITHIN_MS = 20_000;
@@ -18,11 +18,11 @@ export interface Held {
   readonly lastsMs: number;
   readonly open: () => Socket;
   readonly drip: (socket: Socket, at: number) => void;
-  /** Again and again while they are open: what it lets through ends the attack. */
+  /** Runs repeatedly while the connections are open; a success of the attacker ends it. */
   readonly meanwhile?: () => Promise<Outcome>;
 }
 
-/** Connections that say nothing, at every door: the operator gets in over the socket, and the log stays short. */
+/** Silent connections on every listener: the operator still connects over the socket, and the log stays short. */
 export function halfOpen(stage: Stage, scale: number): Promise<Theme> {
   const count = Math.round(CONNECTIONS * scale);
   const lastsMs = Math.max(1000, LASTS_MS * scale);
@@ -57,7 +57,7 @@ async function letsOperatorIn(stage: Stage, held: Held): Promise<Outcome> {
   return outcome;
 }
 
-/** Over a new connection, which may have to be made again among so many others. */
+/** Over a new connection, which may need a retry among so many others. */
 async function operatorIsAnswered(stage: Stage): Promise<Outcome> {
   const answered = async (): Promise<boolean> => {
     const operator = stage.onSocket();
@@ -77,7 +77,7 @@ async function operatorIsAnswered(stage: Stage): Promise<Outcome> {
   );
 }
 
-/** Opens so many connections, and keeps them open for a while, with a little said on each now and then. */
+/** Opens many connections and keeps them open for a while, with a few bytes on each now and then. */
 export async function holds(
   stage: Stage,
   { count, lastsMs, open, drip, meanwhile = () => Promise.resolve("refused") }: Held,
@@ -91,7 +91,7 @@ export async function holds(
     socket.once("close", () => {
       closed += 1;
       sockets.delete(socket);
-      // Whoever was let go comes again.
+      // Closed connections are opened again.
       if (performance.now() < endMs) setTimeout(() => performance.now() < endMs && add(), AGAIN_MS);
     });
     socket.resume();
@@ -100,7 +100,7 @@ export async function holds(
   const most = Math.min(count, MOST_SOCKETS);
   for (let made = 0; made < most; made += 1) {
     add();
-    // As fast as this process can without keeping its own proper client from asking.
+    // As fast as this process can without delaying its own legitimate client.
     if (made % 100 === 99) await pause(5);
   }
   let found = await meanwhile();

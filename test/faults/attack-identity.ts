@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000;
 const HELLO_WITHIN_MS = 20_000;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
-/** Who comes without being somebody: each is refused at the door, whatever he asks for. */
+/** Callers without a valid identity: each is refused before any work, for every method. */
 export async function identity(stage: Stage): Promise<Theme> {
   const { authority, impostor, revoked } = stage;
   const past = { notBefore: new Date(Date.now() - 2 * HOUR_MS), notAfter: new Date(Date.now() - HOUR_MS) };
@@ -104,7 +104,7 @@ export async function identity(stage: Stage): Promise<Theme> {
   return { name: "identity", tries };
 }
 
-/** What answers at all has let somebody in. */
+/** Any answer means that the caller was admitted. */
 async function calls(stage: Stage, path: string, by: Parameters<typeof newCaller>[1]): Promise<Outcome> {
   const caller = newCaller(stage, by);
   try {
@@ -118,7 +118,7 @@ async function calls(stage: Stage, path: string, by: Parameters<typeof newCaller
 const newCaller = (stage: Stage, by: ConstructorParameters<typeof Caller>[1]): Caller =>
   new Caller(stage.address, by, stage.contract);
 
-/** What the other side says first, in HTTP/2: its settings. Undefined: it ended the connection. */
+/** The peer's first HTTP/2 frame: its settings. Undefined: it closed the connection. */
 async function hello(stage: Stage, options: ConnectionOptions): Promise<string | undefined> {
   const socket = connect({
     ALPNProtocols: ["h2"],
@@ -144,7 +144,7 @@ async function shakesHands(stage: Stage, options: ConnectionOptions): Promise<Ou
   return agreed === undefined ? "refused" : { letThrough: `the agent talked ${agreed}` };
 }
 
-/** TLS takes a session up again without asking for the certificate. */
+/** TLS resumes a session without requesting the certificate. */
 async function resumes(stage: Stage): Promise<Outcome> {
   const { authority, host, trustDirectory } = stage;
   const issued = await authority.issue("scheduler/to-be-dismissed");

@@ -5,12 +5,12 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { Outside } from "./attack-outside.ts";
 
-/** What somebody puts into a pool: what it is, under which name it is asked for, and how it comes there. */
+/** A hostile file in a pool: its description, its requested name, and its creation. */
 export type HostileImage = readonly [what: string, name: string, make: () => Promise<unknown>];
 
 const run = promisify(execFile);
 
-/** An overlay in a folder, as its header says it: qemu-img would look for what it names. */
+/** An overlay whose header is written by hand, since qemu-img would open the named file. */
 export async function makeOverlay(
   directory: string,
   name: string,
@@ -24,7 +24,7 @@ async function makeImage(directory: string, name: string, ...args: readonly stri
   await run("qemu-img", ["create", "-q", "-f", "qcow2", ...args, join(directory, name), "1M"]);
 }
 
-/** Images of every kind that lead out of the pool, or to another VM's disk, or that are broken in a way that might. */
+/** Images that lead out of the pool or to another VM's disk, or are malformed in a way that might. */
 export function hostileImages(pool: string, outside: Outside): readonly HostileImage[] {
   const { secret } = outside;
   const at = (name: string): string => join(pool, name);
@@ -323,7 +323,7 @@ async function patch(path: string, offset: number, bytes: Buffer): Promise<void>
   }
 }
 
-/** A qcow2 whose data is in another file, by its header: qemu-img would make that file, so it is told of one as long. */
+/** A qcow2 whose header names an external data file. qemu-img would create that file, so it gets a name of equal length. */
 async function dataFile(path: string, target: string, raw = false): Promise<void> {
   const [directory, placeholder] = [dirname(path), "p".repeat(target.length)];
   const options = `data_file=${placeholder}${raw ? ",data_file_raw=on" : ""}`;
@@ -332,7 +332,7 @@ async function dataFile(path: string, target: string, raw = false): Promise<void
   await patch(path, await offsetOf(path, placeholder), Buffer.from(target));
 }
 
-/** An extension of the header that nobody knows in the place of the one that says the backing file's format. */
+/** Replaces the header extension with the backing file's format by an unknown one. */
 async function withoutBackingFormat(path: string): Promise<void> {
   await patch(path, await offsetOf(path, Buffer.from("e2792aca", "hex")), Buffer.from("01020304", "hex"));
 }

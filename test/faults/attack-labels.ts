@@ -13,12 +13,12 @@ import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const MIB = 2 ** 20;
-/** Together more than gRPC's default of 4 MiB a message. */
+/** Together above gRPC's default of 4 MiB per message. */
 const VMS = 50;
 /** More than 1 MiB. */
 const FEWEST_VMS = 14;
 const END_WITHIN_MS = 120_000;
-/** The largest that the contract takes: three bytes a character on the wire. */
+/** The largest value that the contract accepts: three bytes per character on the wire. */
 const labels = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`label-${at}`, "漢".repeat(255)]));
 
 /** One tenant's VMs with the largest legal labels: every list and report is cut, and the scheduler stays connected. */
@@ -70,13 +70,13 @@ async function create({ host, contract }: Stage, by: Caller, count: number): Pro
       const { bytes, message } = await by.call(CreateVm.path, request);
       if (bytes === undefined) throw new Error(`legal labels are refused: ${message}`);
       const end = await host.ended(CreateVm.responseDeserialize(bytes), END_WITHIN_MS);
-      if (end.state !== "STATE_SUCCEEDED") throw new Error(host.tell(end));
+      if (end.state !== "STATE_SUCCEEDED") throw new Error(host.describe(end));
       return end.vmId;
     }),
   );
 }
 
-/** In pages of at most 1 MiB, with none left out. */
+/** In pages of at most 1 MiB, without omissions. */
 async function isListed({ contract }: Stage, by: Caller, ids: readonly string[]): Promise<Outcome> {
   const { ListVms } = contract.vms;
   const missing = new Set(ids);
@@ -96,7 +96,7 @@ async function isListed({ contract }: Stage, by: Caller, ids: readonly string[])
 
 const isWhole = (vm: Vm__Output): boolean => Object.keys(vm.labels).length === Object.keys(labels).length;
 
-/** Another agent on the same libvirt, which reports to a scheduler that takes no message above 1 MiB. */
+/** Another agent on the same libvirt, which reports to a scheduler with a message limit of 1 MiB. */
 class Reported {
   readonly #stage: Stage;
   readonly #ids: readonly string[];
@@ -152,7 +152,7 @@ class Reported {
     return await this.#staysConnected(sessions);
   }
 
-  /** More than fits into one delta: it comes by a report. */
+  /** Too large for one delta: sent as a report. */
   async changes(): Promise<Outcome> {
     const { host } = this.#stage;
     await this.#inStep("the first report", isWhole);
@@ -189,7 +189,7 @@ class Reported {
   }
 }
 
-/** It holds little memory while it does not read, and knows what is there as soon as it reads again. */
+/** The agent holds little memory for a watcher that does not read, which is current as soon as it reads again. */
 async function followsLate(
   stage: Stage,
   watch: AsyncGenerator<{ readonly kind: string; readonly vm: Vm__Output | null }, unknown>,

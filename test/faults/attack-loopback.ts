@@ -19,12 +19,12 @@ interface Doors {
   readonly trust?: Readonly<Record<string, unknown>>;
 }
 
-/** A local process that asks for the scheduler's role over TCP, at agents that no key allows to give it. */
+/** A local process that requests the scheduler's role over TCP, from agents whose configuration does not allow it. */
 export async function loopback(stage: Stage): Promise<Theme> {
   const directory = await stage.temporary();
   const port = await freePort();
   const listen = `127.0.0.1:${port}`;
-  // Where the key is given there is an answer, so that it is the key that is judged below.
+  // With the key set the agent answers, so that the next checks test the key.
   const open = await AgentProcess.start({
     bundle: stage.host.bundle,
     config: { libvirt: { uri: stage.host.libvirtd.uri }, api: { listen } },
@@ -75,7 +75,7 @@ async function asksOverTcp(stage: Stage, port: number): Promise<Answer> {
   }
 }
 
-/** Ends by itself, names the key or the address, and answers at no time. */
+/** The agent exits, names the key or the address, and never answers. */
 async function doesNotStart(stage: Stage, directory: string, port: number, doors: Doors): Promise<Outcome> {
   const path = join(directory, "agent.yaml");
   const config = {
@@ -99,8 +99,10 @@ async function doesNotStart(stage: Stage, directory: string, port: number, doors
       { what: "the agent to end", timeoutMs: STARTS_WITHIN_MS },
     );
     if (answer === "answered") return { letThrough: "a process without a certificate is answered" };
-    const said = await words;
-    return /insecureLoopback|trust\.domain/.test(said) ? "refused" : { letThrough: `it ends with: ${said}` };
+    const printed = await words;
+    return /insecureLoopback|trust\.domain/.test(printed)
+      ? "refused"
+      : { letThrough: `it ends with: ${printed}` };
   } finally {
     agent.kill("SIGKILL");
     await ended;

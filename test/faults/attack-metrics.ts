@@ -20,7 +20,7 @@ const methods = [
 ];
 const paths = ["/", "/metrics", "/healthz", "/readyz", "/page/stream", "/socle.v1.VmService/DeleteVm", "*"];
 
-/** The one door that asks nobody who they are: nothing can be changed through it, nor read but what it is there to show. */
+/** The only listener without authentication: it changes nothing and shows only its own pages. */
 export async function metrics(stage: Stage): Promise<Theme> {
   const { host, run } = stage;
   const [address = "", port = ""] = host.agent.metricsAddress.split(":");
@@ -124,28 +124,28 @@ export async function metrics(stage: Stage): Promise<Theme> {
   return { name: "metrics", tries, check };
 }
 
-/** What is refused says so by its status, or nothing at all; what is shown is what the address is there to show. */
+/** A refusal has an error status or no reply; a success shows only the listener's own pages. */
 function judge(answer: string): Outcome {
   const statuses = [...answer.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].map(([, code]) => Number(code));
   if (answer.includes("socle-attack: the secret") || answer.includes("root:x:0:0"))
     return { letThrough: "it was shown a file" };
-  // Whoever waits for leave to send a body gets it, and is refused by what it is for.
+  // A client that waits for "100 Continue" gets it; the request is then refused.
   if (statuses.some((code) => code < 400 && code !== 100))
     return { letThrough: `answered ${statuses.join(", ")}` };
   if (statuses.some((code) => code >= 500)) throw new Error(`it ends in ${statuses.join(", ")}`);
   return "refused";
 }
 
-/** All that comes back until the other side ends the connection. */
+/** All bytes until the peer closes the connection. */
 function exchange(host: string, port: number, words: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    let heard = "";
+    let received = "";
     const socket = connect({ host, port });
     socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy(new Error("there is no answer")));
-    socket.on("data", (bytes: Buffer) => (heard += bytes.toString("latin1")));
-    socket.once("close", () => resolve(heard));
+    socket.on("data", (bytes: Buffer) => (received += bytes.toString("latin1")));
+    socket.once("close", () => resolve(received));
     socket.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "ECONNRESET" || error.code === "EPIPE") resolve(heard);
+      if (error.code === "ECONNRESET" || error.code === "EPIPE") resolve(received);
       else reject(error);
     });
     socket.write(Buffer.from(words, "latin1"));

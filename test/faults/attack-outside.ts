@@ -2,7 +2,7 @@ import { chmod, lstat, mkdir, readdir, readFile, writeFile } from "node:fs/promi
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 
-/** Of the machine, what an attack would be after. */
+/** Files of the machine that an attack would target. */
 const ofTheMachine = [
   "/etc/passwd",
   "/etc/shadow",
@@ -12,10 +12,10 @@ const ofTheMachine = [
   "/etc/crontab",
 ];
 
-/** What lies beside a pool, and is nobody's business: a secret, and a socket that nobody is to call. */
+/** Private files beside a pool: a secret, and a socket that must get no connection. */
 export class Outside {
   readonly directory: string;
-  /** A file of root's, that nobody else may read. */
+  /** A file that only root may read. */
   readonly secret: string;
   readonly socket: string;
   calls = 0;
@@ -43,7 +43,7 @@ export class Outside {
     this.#server.unref();
   }
 
-  /** What of it was touched since the last look; undefined: nothing. */
+  /** The file that was opened since the last call; undefined: none. */
   async touched(): Promise<string | undefined> {
     const now = await this.#look();
     if (now === this.#before) return undefined;
@@ -55,7 +55,7 @@ export class Outside {
       .join("; ")}`;
   }
 
-  /** Which of these a process has open, by device and inode. */
+  /** The files of this list that a process has open, by device and inode. */
   async openIn(pid: number): Promise<boolean> {
     const { dev, ino } = await lstat(this.secret);
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {

@@ -10,13 +10,13 @@ import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 import type { Rule } from "./fault.ts";
 
-/** virErrorNumber of an error of the operating system. */
+/** The virErrorNumber of an operating system error. */
 const SYSTEM_ERROR = 38;
-/** Of the fault proxy, in libvirt's place. */
+/** The fault proxy's socket, in place of libvirt's. */
 const REFUSAL = "the fault proxy refuses";
 const SHOWN_WITHIN_MS = 60_000;
 
-/** A visitor of the page, which has no login, while libvirt refuses: its words and the host's paths are not shown. */
+/** A visitor of the page, without a login, while libvirt fails: its error texts and the host's paths are not shown. */
 export async function page(stage: Stage): Promise<Theme> {
   const spare = await stage.spare();
   const tries: Try[] = [
@@ -27,7 +27,7 @@ export async function page(stage: Stage): Promise<Theme> {
   return { name: "page", tries, check: () => spare.clear() };
 }
 
-/** What the page's stream sent to one visitor. */
+/** The events of the page's stream for one visitor. */
 class Visitor {
   text = "";
   readonly #end = new AbortController();
@@ -62,7 +62,7 @@ class Visitor {
   }
 }
 
-/** What a visitor of before and one of after the refusal are shown, and all that else asks for no login. */
+/** The content for a visitor before and one after the failure, and of every other page without a login. */
 async function shows(spare: SpareHost, refuse: (visitor: Visitor) => Promise<void>): Promise<Outcome> {
   const { metricsAddress } = spare.host.agent;
   const visitors = [new Visitor(metricsAddress)];
@@ -117,7 +117,7 @@ async function refusedStart(spare: SpareHost): Promise<Outcome> {
   );
 }
 
-/** In libvirt's own words, which name the file. */
+/** libvirt's own error text, which names the file. */
 async function unfitKernel(spare: SpareHost): Promise<Outcome> {
   const directory = spare.host.libvirtd.imagesDirectory;
   const kernel = { pool: "images", volume: "unfit-kernel" };
@@ -153,16 +153,16 @@ async function refusedCalls(spare: SpareHost): Promise<Outcome> {
   }
 }
 
-/** On the page: an operation of this VM that failed. */
+/** Until the page shows a failed operation of this VM. */
 const failureOf = (name: string): RegExp => new RegExp(`"vm":"${name}"[^}]*"state":"failed"`);
 
-/** The creation fails in these words, which the operator may read. */
+/** The creation fails with this text, which the operator may read. */
 async function fails(spare: SpareHost, spec: ReturnType<SpareHost["spec"]>, words: string): Promise<void> {
   const { host } = spare;
   const { contract } = host.client;
   const request = { requestId: randomUUID(), spec };
   const end = await spare.endOf(await host.client.ask(contract.vms.CreateVm, request));
-  if (end.error === null) throw new Error(`it is to fail: ${host.tell(end)}`);
+  if (end.error === null) throw new Error(`it is to fail: ${host.describe(end)}`);
   const { message } = fromStatus(contract, end.error);
   if (!message.includes(words)) throw new Error(`it fails in other words: ${message}`);
 }

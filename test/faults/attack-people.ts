@@ -5,7 +5,7 @@ import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
-/** Operators and admins who are nobody: whose token is missing, of another, over, or made up; and break-glass from afar. */
+/** Operators and admins without a valid person: a missing, foreign, expired or forged token; and remote break-glass. */
 export async function people(stage: Stage): Promise<Theme> {
   const { authority, provider, served } = stage;
   const callers: Caller[] = [];

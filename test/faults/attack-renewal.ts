@@ -23,7 +23,7 @@ const UNFIT = ["CERTIFICATE_UNFIT", "AUTHORITY_CHANGED", "IDENTITY_CHANGED"] as 
 
 type Tamper = Enroller["tamper"];
 
-/** A host of its own whose certificate is renewed by authorities that may not, or with answers that do not fit. */
+/** A separate host whose certificate is renewed by untrusted authorities or with wrong replies. */
 export async function renewal(stage: Stage): Promise<Theme> {
   const { authority, impostor } = stage;
   const host = await RenewedHost.start(stage);
@@ -108,7 +108,7 @@ export async function renewal(stage: Stage): Promise<Theme> {
 }
 
 class RenewedHost {
-  /** In its certificates. */
+  /** The host's id in its certificates. */
   readonly holder: string;
   readonly #stage: Stage;
   readonly #directory: string;
@@ -117,7 +117,7 @@ class RenewedHost {
   readonly #port: number;
   readonly #viewer: Issued;
 
-  /** Enrolled, and renewed once by a right answer: what the attacks change is all that is wrong with theirs. */
+  /** Enrolled, and renewed once by a valid reply, so that the attack's change is the only fault. */
   static async start(stage: Stage): Promise<RenewedHost> {
     const { run, authority, host } = stage;
     const directory = await mkdtemp(join(tmpdir(), "socle-renewal-trust-"));
@@ -184,7 +184,7 @@ class RenewedHost {
     await this.#restart();
   }
 
-  /** The last good set stays on the disk and serves, also after a crash. */
+  /** The last valid set stays on the disk and in use, also after a crash. */
   async keepsItsSet(tamper: Tamper, reasons: readonly string[]): Promise<Outcome> {
     await this.#renewsAt(this.#enroller);
     const before = await this.#files();
@@ -202,7 +202,7 @@ class RenewedHost {
     }
   }
 
-  /** Nothing is asked of whoever may not renew. */
+  /** An untrusted authority receives no request. */
   async refusesSender(by: Authority, own: Issued, expected: string): Promise<Outcome> {
     let asked = 0;
     return await this.#withSender(by, own, async (sender) => {
@@ -254,10 +254,10 @@ class RenewedHost {
     }
   }
 
-  /** The reason of the renewal that the next start has refused; undefined: another certificate is in use. */
+  /** The reason of the renewal that the next start refuses; undefined: another certificate is in use. */
   async #refusalAfterRestart(): Promise<string | undefined> {
     const before = await this.#pair();
-    // A refusal that the agent before logs as it ends does not count.
+    // A refusal that the previous agent logs while it stops does not count.
     await this.#agent.terminate();
     const seen = this.#agent.log.length;
     await this.#agent.startAgain();
@@ -271,7 +271,7 @@ class RenewedHost {
     return (await eventually(end, { what: "the end of the renewal", timeoutMs: RENEWED_WITHIN_MS })).reason;
   }
 
-  /** As seen from outside: the certificate on the wire is the one on the disk, and a caller is answered. */
+  /** Seen by a client: the certificate on the wire equals the one on the disk, and a call is answered. */
   async #serves(files: string): Promise<Outcome> {
     if ((await this.#files()) !== files) return { letThrough: "files changed" };
     const socket = await connected(this.#stage, this.#viewer, this.#port);
@@ -301,7 +301,7 @@ class RenewedHost {
     await this.#agent.startAgain();
   }
 
-  /** Between the attacks nothing is renewed. */
+  /** No renewal runs between the attacks. */
   #closeAuthority(): void {
     this.#enroller.tamper = () => {
       throw new Error("closed");

@@ -12,7 +12,7 @@ import { wish, type Kind } from "./host.ts";
 
 const VM = "target";
 
-/** The call of libvirt that is the effect of a change. */
+/** The libvirt call that has the effect of a change. */
 const effects = {
   CREATE: protocol.domainDefineXmlFlags,
   START: protocol.domainCreateWithFlags,
@@ -24,7 +24,7 @@ const effects = {
 
 type PowerKind = "START" | "STOP" | "PAUSE" | "RESUME";
 
-/** A change, the state of the VM before it, and the later change that it must not undo. */
+/** A change, the VM's state before it, and the later change that it must not revert. */
 const reversed: readonly {
   readonly old: PowerKind;
   readonly before: readonly PowerKind[];
@@ -37,12 +37,12 @@ const reversed: readonly {
   { old: "RESUME", before: ["PAUSE"], later: "PAUSE", state: "paused" },
 ];
 
-/** What is on the disk before a change is acknowledged, below the state directory. */
+/** The files below the state directory that are durable before a change is acknowledged. */
 const syncedFirst = ["operations.journal", "audit/"] as const;
 
 /**
- * Operations that act again on what is there later: after a crash that lost their end, from an older copy of the state
- * directory, or although the caller was refused. Effects are read over virsh and from /proc.
+ * Operations that repeat their effect on a later VM: after a crash that lost their end, from an older copy of the state
+ * directory, or although the caller was refused. Effects are read with virsh and from /proc.
  */
 export async function replays(stage: Stage): Promise<Theme> {
   const spare = await stage.spare();
@@ -91,7 +91,7 @@ export async function replays(stage: Stage): Promise<Theme> {
   return { name: "replays", tries };
 }
 
-/** The effect takes place; the agent is killed before it can write the end. */
+/** The effect happens; the agent is killed before it writes the end. */
 async function interrupted(spare: SpareHost, kind: Kind, vm: string): Promise<Operation__Output> {
   const { agent } = spare.host;
   return await spare.atNext(
@@ -102,7 +102,7 @@ async function interrupted(spare: SpareHost, kind: Kind, vm: string): Promise<Op
   );
 }
 
-/** A copy of the state in which the operation has begun and its effect has not; then it ends. */
+/** Copies the state while the operation runs and before its effect; then the operation ends. */
 async function copiedDuring(
   spare: SpareHost,
   kind: Kind,
@@ -127,7 +127,7 @@ async function rolledBack(spare: SpareHost, copy: string): Promise<void> {
   await spare.startAgain();
 }
 
-/** Proves that the others could fail: the agent does resume what was interrupted. */
+/** Proves that the other tries can fail: the agent does resume interrupted operations. */
 async function resumesAlone(spare: SpareHost): Promise<Outcome> {
   const { vmId } = await spare.create(VM);
   const { agent } = spare.host;
@@ -139,7 +139,7 @@ async function resumesAlone(spare: SpareHost): Promise<Outcome> {
   );
   await spare.startAgain();
   const end = await spare.endOf(stop);
-  if ((await spare.host.witness.state(VM)) !== "shut off") throw new Error(spare.host.tell(end));
+  if ((await spare.host.witness.state(VM)) !== "shut off") throw new Error(spare.host.describe(end));
   return "inert";
 }
 
@@ -152,10 +152,10 @@ async function stopAfterManualStart(spare: SpareHost): Promise<Outcome> {
   const process = await witness.process(vmId);
   await spare.startAgain();
   const end = await spare.endOf(stop);
-  return (await spare.runs(vmId, process)) ? "refused" : { letThrough: spare.host.tell(end) };
+  return (await spare.runs(vmId, process)) ? "refused" : { letThrough: spare.host.describe(end) };
 }
 
-/** The new VM has the same id, name and disk, and an instance of its own, as one that was created again has. */
+/** The new VM has the same id, name and disk and another instance, as a VM that is created again. */
 async function deletionAfterNewVm(spare: SpareHost): Promise<Outcome> {
   const { witness, libvirtd } = spare.host;
   const { vmId } = await spare.create(VM);
@@ -175,7 +175,7 @@ async function deletionAfterNewVm(spare: SpareHost): Promise<Outcome> {
   const process = await witness.process(vmId);
   await spare.startAgain();
   const end = await spare.endOf(deletion);
-  if (!(await spare.runs(vmId, process))) return { letThrough: spare.host.tell(end) };
+  if (!(await spare.runs(vmId, process))) return { letThrough: spare.host.describe(end) };
   const kept = await witness.volumes();
   return disks.every((disk) => kept.includes(disk)) ? "refused" : { letThrough: "its disk was deleted" };
 }
@@ -204,7 +204,7 @@ async function creationWhileUnsettled(spare: SpareHost): Promise<Outcome> {
   return (await spare.runs(vmId, process)) ? "refused" : { letThrough: "the new VM is gone" };
 }
 
-/** What was written to the file before its sync failed must not be found there again. */
+/** Bytes that were written before a failed sync must not be read back. */
 async function refusedThenRestarted(
   spare: SpareHost,
   kind: "STOP" | "DELETE" | "CREATE",
@@ -243,9 +243,9 @@ async function powerFromOlderState(
   await rolledBack(spare, copy);
   const end = await spare.endOf(operation);
   const now = await host.witness.state(VM);
-  if (now !== state) return { letThrough: `the VM is ${now}: ${host.tell(end)}` };
+  if (now !== state) return { letThrough: `the VM is ${now}: ${host.describe(end)}` };
   if (process !== undefined && !(await spare.runs(vmId, process)))
-    return { letThrough: `the guest was started again: ${host.tell(end)}` };
+    return { letThrough: `the guest was started again: ${host.describe(end)}` };
   return "refused";
 }
 
@@ -259,7 +259,7 @@ async function deletionFromOlderState(spare: SpareHost): Promise<Outcome> {
   const disks = await host.witness.volumes();
   await rolledBack(spare, copy);
   const end = await spare.endOf(operation);
-  if (!(await spare.runs(vmId, process))) return { letThrough: host.tell(end) };
+  if (!(await spare.runs(vmId, process))) return { letThrough: host.describe(end) };
   if ((await host.witness.volumes()).join() !== disks.join())
     return { letThrough: "the new VM's disk was deleted" };
   return "refused";
@@ -275,7 +275,7 @@ async function creationFromOlderState(spare: SpareHost): Promise<Outcome> {
   const end = await spare.endOf(operation);
   return (await host.witness.starts(VM)) === starts && (await host.witness.state(VM)) === "shut off"
     ? "refused"
-    : { letThrough: host.tell(end) };
+    : { letThrough: host.describe(end) };
 }
 
 const byDelete = async ({ host }: SpareHost, vmId: string): Promise<void> => {
@@ -284,7 +284,7 @@ const byDelete = async ({ host }: SpareHost, vmId: string): Promise<void> => {
 
 const byHand = (spare: SpareHost): Promise<void> => spare.removeByHand();
 
-/** Neither domain metadata nor the agent epoch shows that the copy is older: the VM is gone, and no agent started since. */
+/** Neither domain metadata nor the agent epoch shows that the copy is older: the VM was deleted, and no agent started since. */
 async function creationAfterRemoval(
   spare: SpareHost,
   remove: (spare: SpareHost, vmId: string) => Promise<void>,
@@ -297,13 +297,14 @@ async function creationAfterRemoval(
   await rolledBack(spare, copy);
   const end = await spare.endOf(operation);
   const left = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
-  if (left.length > 0) return { letThrough: `${left.join(" and ")} were created again: ${host.tell(end)}` };
+  if (left.length > 0)
+    return { letThrough: `${left.join(" and ")} were created again: ${host.describe(end)}` };
   if ((await host.witness.starts(VM)) !== starts) return { letThrough: "the deleted VM was started again" };
   const { reason = "" } = spare.failureOf(end) ?? {};
-  return reason === "OPERATION_SUPERSEDED" ? "refused" : { letThrough: `its end is ${host.tell(end)}` };
+  return reason === "OPERATION_SUPERSEDED" ? "refused" : { letThrough: `its end is ${host.describe(end)}` };
 }
 
-/** Without the log's identity the subscriber would miss the events between its cursor and the new numbers. */
+/** Without the log's identity, the subscriber would miss the events between its cursor and the new numbers. */
 async function cursorFromOlderState(
   spare: SpareHost,
   pass: (vmId: string) => Promise<void>,

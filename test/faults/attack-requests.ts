@@ -7,13 +7,13 @@ import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const MIB = 2 ** 20;
-/** The agent takes 256 KiB a message. */
+/** The agent accepts 256 KiB per message. */
 const FITTING_BYTES = 250_000;
 const ASKED_TIMES = 9;
-/** Of the time that one long field of the same size takes. Decoding as many elements takes a hundred times as long. */
+/** Relative to one long field of the same size. Decoding as many elements takes a hundred times as long. */
 const MOST_TIMES_AS_LONG = 8;
 
-/** Requests whose numbers or number of elements no valid request has: nothing is begun for them, nor are they decoded. */
+/** Requests with values or element counts that no valid request has: they start nothing and are not decoded. */
 export async function requests(stage: Stage): Promise<Theme> {
   const { host, authority, contract } = stage;
   const { CreateVm, StartVm } = contract.vms;
@@ -89,7 +89,7 @@ function isInvalid({ code, reason }: Pick<Answer, "code" | "reason">, expected: 
   return { letThrough: `it is not refused as ${expected}: ${status[code]} ${reason}` };
 }
 
-/** By the count of elements, before they are decoded: as fast as a request of one long field, which is refused too. */
+/** Refused by the element count, before decoding: as fast as a request with one long field, which is refused too. */
 async function isRefusedQuickly({ host, contract }: Stage, by: Caller, spec: VmSpec): Promise<Outcome> {
   const { path, requestSerialize } = contract.vms.CreateVm;
   const medianMs = async (

@@ -4,7 +4,7 @@ import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
-/** Paths that nobody serves, or that look like one that somebody does. */
+/** Paths that are not served, or that resemble a served one. */
 const strangePaths = [
   "/socle.v1.SchedulerService/Session",
   "/socle.v1.EnrollmentService/Enroll",
@@ -21,13 +21,13 @@ const strangePaths = [
   "/",
 ] as const;
 
-/** A stream that is allowed may have nothing to say; a denial comes at once. */
+/** An allowed stream may stay silent; a denial arrives at once. */
 const LET_IN_MS = 250;
 
-/** Each role at each method that is served: what the table does not allow is denied, and what it allows is not. */
+/** Each role on each served method: exactly what the table allows is allowed. */
 export async function roles(stage: Stage): Promise<Theme> {
   const { authority, provider, run, served } = stage;
-  // Behind each stands a person, so that it is the role that is judged.
+  // Each call names a person, so that only the role is tested.
   const metadata = { "socle-person": provider.token() };
   const all = [...new Set(Object.values(methods).flatMap(({ roles }) => roles))].sort();
   const tries: Try[] = [];
@@ -44,7 +44,7 @@ export async function roles(stage: Stage): Promise<Theme> {
       const { path } = method;
       const { roles: allowedRoles = [], tenancy, socketOnly } = methods[path] ?? {};
       const allowed = allowedRoles.includes(role);
-      // What the contract itself says of who may change something: those who only look may not.
+      // By the contract, read-only roles may change nothing.
       const changes = served.request(method).message.field.some(({ name }) => name === "request_id");
       if (changes && allowed && ["viewer", "metrics", "auditor"].includes(role))
         run.violation(`roles: the table lets ${role} change something by ${path}`);
@@ -81,7 +81,7 @@ export async function roles(stage: Stage): Promise<Theme> {
 
 const isOperatorsOwn = (path: string): boolean => path.endsWith("/SetSchedulingState");
 
-/** Denied by the role, the tenant or for not being on the host, or not there for anybody. */
+/** Denied by the role, the tenant or as remote, or not found for all callers. */
 function judge({ code, reason, message }: Answer): Outcome {
   const isDenied =
     code === status.PERMISSION_DENIED && ["ROLE_DENIED", "TENANT_DENIED", "SOCKET_ONLY"].includes(reason);
@@ -89,7 +89,7 @@ function judge({ code, reason, message }: Answer): Outcome {
   return { letThrough: `answered ${status[code]} ${reason} ${message}` };
 }
 
-/** An empty request of somebody who may: whatever it comes to, it is not denied for the role. */
+/** An empty request of an allowed caller: it may fail, but not because of the role. */
 function isAllowed({ code, reason }: Answer): Outcome {
   if (code === status.PERMISSION_DENIED && reason !== "VM_DENIED")
     throw new Error(`it is denied (${reason}), and the table allows it`);

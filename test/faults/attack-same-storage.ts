@@ -14,7 +14,7 @@ const END_WITHIN_MS = 60_000;
 const SHARED = "shared.qcow2";
 const execute = promisify(execFile);
 
-/** A second name of the pool's directory; undefined: this machine does not allow it. */
+/** A second path of the pool's directory; undefined: this machine does not allow it. */
 type SecondName = (spare: SpareHost) => Promise<{ path: string; remove: () => Promise<void> } | undefined>;
 
 /** libvirt itself refuses a second pool over the same path. */
@@ -24,7 +24,7 @@ const link: SecondName = async ({ host: { libvirtd } }) => {
   return { path, remove: () => rm(path) };
 };
 
-/** libvirtd has a mount namespace of its own: it gets the same mount as the agent. */
+/** libvirtd has its own mount namespace, which gets the same mount as the agent's. */
 function bindMount(stage: Stage): SecondName {
   return async ({ host: { libvirtd } }) => {
     const path = join(libvirtd.directory, `bound-${randomUUID().slice(0, 8)}`);
@@ -50,7 +50,7 @@ function bindMount(stage: Stage): SecondName {
   };
 }
 
-/** One disk that two VMs write to, or that goes with another VM, by a second name of its directory. */
+/** One disk that two VMs write to, or that is deleted with another VM, through a second path of its directory. */
 export async function sameStorage(stage: Stage): Promise<Try[]> {
   const spare = await stage.spare();
   return (
@@ -78,7 +78,7 @@ async function takesTwice(spare: SpareHost, name: SecondName): Promise<Outcome> 
       return await host.ended(await host.client.ask(spare.contract.vms.CreateVm, request), END_WITHIN_MS);
     };
     const first = await create("first", "images");
-    if (first.state !== "STATE_SUCCEEDED") throw new Error(host.tell(first));
+    if (first.state !== "STATE_SUCCEEDED") throw new Error(host.describe(first));
     const reason = await create("second", pool).then(
       (end) => (end.state === "STATE_SUCCEEDED" ? undefined : spare.failureOf(end)?.reason),
       (thrown: unknown) => toSocleError(thrown).reason,

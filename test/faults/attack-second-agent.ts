@@ -18,8 +18,8 @@ interface Second {
 }
 
 /**
- * A second agent with a state directory of its own on the same libvirt. It changes no VM, and no dedicated CPU is pinned
- * twice, by virsh.
+ * A second agent with its own state directory on the same libvirt. It changes no VM, and virsh shows no dedicated CPU that is
+ * pinned twice.
  */
 export async function secondAgent(stage: Stage): Promise<Theme> {
   const spare = await stage.spare();
@@ -108,7 +108,7 @@ async function seen({ host: { witness } }: SpareHost): Promise<string> {
   return JSON.stringify([[...(await witness.states())], await witness.volumes()]);
 }
 
-/** How many domains have the dedicated CPU to themselves, by their pins. */
+/** The number of domains that are pinned to the dedicated CPU. */
 async function dedicatedOnce({ host: { witness } }: SpareHost): Promise<Outcome> {
   const names = [...(await witness.states()).keys()];
   const pinned: string[] = [];

@@ -23,9 +23,9 @@ import { isSame, type GuestProcess } from "./witness.ts";
 const MIB = 2 ** 20;
 const END_WITHIN_MS = 60_000;
 const DEDICATED_CPU = "1";
-/** Failing changes of one caller that the audit log records: a second, and saved up. */
+/** One caller's budget of recorded failures: per second, and as a burst. */
 export const FAILURES = { perSecond: 0.5, savedUp: 150 };
-/** The fewest that an agent keeps, so that a flood could push them out. */
+/** The minimum that an agent keeps, so that a flood could displace them. */
 export const EVENTS_KEPT = 1000;
 const execute = promisify(execFile);
 
@@ -36,7 +36,7 @@ const hostConfig = {
   dedicatedCpus: DEDICATED_CPU,
 } as const;
 
-/** A second host, whose agent the attacks kill, whose state they replace, and which no bystander uses. */
+/** A second host without other users: the attacks kill its agent and replace its state. */
 export class SpareHost {
   readonly host: SufferingHost;
   readonly disk: StateDisk;
@@ -63,7 +63,7 @@ export class SpareHost {
         trust: { domain: authority.domain, directory: trust },
         api: {
           listen: address,
-          // How fast one caller may ask is not what bounds these attacks.
+          // The rate limit must not stop these attacks.
           limits: { mutationsPerSecond: 1e6, failuresPerSecond: FAILURES.perSecond },
         },
       },
@@ -88,7 +88,7 @@ export class SpareHost {
     this.#copiesDirectory = parts.copies;
   }
 
-  /** A caller over TLS, by a new certificate. */
+  /** A caller over TLS with a new certificate. */
   async callerAs(holder: string): Promise<Caller> {
     const by: Issued = await this.#authority.issue(holder);
     const options = secureOptions(this.#authority.certificatePem, by);
@@ -99,7 +99,7 @@ export class SpareHost {
     return this.disk.stateDirectory;
   }
 
-  /** Another agent, with a state directory of its own, on the same libvirt. */
+  /** Another agent, with its own state directory, on the same libvirt. */
   secondAgent(): Promise<AgentProcess> {
     return AgentProcess.start({
       bundle: this.host.bundle,
@@ -118,20 +118,20 @@ export class SpareHost {
     await this.host.seesPools();
   }
 
-  /** A copy of the state directory, as a backup of the running host is made. */
+  /** A copy of the state directory, like a backup of the running host. */
   async copyState(): Promise<string> {
     const copy = join(this.#copiesDirectory, `state-${(this.#copies += 1)}`);
     await execute("cp", ["-a", this.state, copy]);
     return copy;
   }
 
-  /** In place of what is there now. */
+  /** Replaces the current state directory. */
   async putBack(copy: string): Promise<void> {
     await rm(this.state, { recursive: true, force: true });
     await execute("cp", ["-a", copy, this.state]);
   }
 
-  /** A VM with a disk of its own. */
+  /** Creates a VM with its own disk. */
   spec(name: string, changes: VmSpec = {}): VmSpec {
     const { disks = [] } = bootSector(name);
     const newVolume = { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } as const;
@@ -149,14 +149,14 @@ export class SpareHost {
 
   async succeeds(begun: Operation__Output): Promise<Operation__Output> {
     const end = await this.host.ended(begun, END_WITHIN_MS);
-    if (end.state !== "STATE_SUCCEEDED") throw new Error(this.host.tell(end));
+    if (end.state !== "STATE_SUCCEEDED") throw new Error(this.host.describe(end));
     return end;
   }
 
-  /** The end of an operation that the agent resumes. */
+  /** Waits for the end of a resumed operation. */
   async endOf(operation: Operation__Output): Promise<Operation__Output> {
     const end = await this.host.ended(operation, END_WITHIN_MS);
-    if (!end.done) throw new Error(`it does not end: ${this.host.tell(end)}`);
+    if (!end.done) throw new Error(`it does not end: ${this.host.describe(end)}`);
     return end;
   }
 
@@ -165,7 +165,7 @@ export class SpareHost {
     return error === null ? undefined : fromStatus(this.contract, error);
   }
 
-  /** Why a change is refused; undefined: it was accepted. */
+  /** The reason of a refused change; undefined: it was accepted. */
   async refusalOf(ask: () => Promise<unknown>): Promise<SocleError | undefined> {
     return await ask().then(
       () => undefined,
@@ -173,7 +173,7 @@ export class SpareHost {
     );
   }
 
-  /** Runs `act` while libvirt's answer to the next call of a procedure, or the call itself, is held back. */
+  /** Runs `act` while the next call of a procedure, or its reply, is held back. */
   async atNext(
     { name, number }: { readonly name: string; readonly number: number },
     at: "call" | "reply",
@@ -183,7 +183,7 @@ export class SpareHost {
     const { proxy } = this.host;
     let rule: ReturnType<typeof proxy.add> | undefined;
     const acted = new Promise<void>((resolve, reject) => {
-      const fault = { kind: "tell", at, act: () => act().then(resolve, reject) } as const;
+      const fault = { kind: "notify", at, act: () => act().then(resolve, reject) } as const;
       rule = proxy.add({ among: new Set([number]), times: 1, fault });
     });
     try {
@@ -199,7 +199,7 @@ export class SpareHost {
     return isSame(process, await this.host.witness.process(vmId));
   }
 
-  /** Runs an attack; afterwards its disk is well and it has no VMs. */
+  /** Runs an attack, then restores the disk and removes all VMs. */
   async during<T>(attack: () => Promise<T>): Promise<T> {
     try {
       return await attack();
@@ -209,7 +209,7 @@ export class SpareHost {
     }
   }
 
-  /** Removes all VMs and the volumes that Socle made, so that the next try finds nothing. */
+  /** Removes all VMs and Socle's volumes before the next try. */
   async clear(): Promise<void> {
     const { client } = this.host;
     for (const { vmId, managed } of (await this.host.list()).vms)
@@ -222,7 +222,7 @@ export class SpareHost {
     await this.host.sees((vms) => vms.length === 0, "no VM");
   }
 
-  /** Removes all VMs and the volumes that Socle made with virsh. Keeps the boot sector, a volume that all guests share. */
+  /** Removes all VMs and Socle's volumes with virsh. Keeps the boot sector, a volume that all guests share. */
   async removeByHand(): Promise<void> {
     const { witness } = this.host;
     for (const name of (await witness.states()).keys()) {

@@ -18,24 +18,24 @@ import type { GuestProcess } from "./witness.ts";
 export const DOMAIN = "cloud.example";
 const BYSTANDERS = ["bystander-1", "bystander-2"];
 
-/** What is attacked: a host with guests of two tenants, its agent with every door open that it has, and certificates. */
+/** The target: a host with guests of two tenants, an agent with every listener enabled, and certificates. */
 export class Stage {
   readonly run: CampaignRun;
   readonly host: SufferingHost;
   readonly authority: Authority;
-  /** Of an authority that calls itself the same, and is another. */
+  /** A certificate of another authority with the same name. */
   readonly impostor: Authority;
-  /** Where the agent's own certificate is. */
+  /** The path of the agent's own certificate. */
   readonly trustDirectory: string;
-  /** Of the gRPC API over TLS. */
+  /** The port of the gRPC API over TLS. */
   readonly port: number;
   readonly contract: Contract;
   readonly served: ServedContract;
-  /** A caller that was believed, until its certificate was revoked. */
+  /** A caller whose certificate was accepted, then revoked. */
   readonly revoked: Issued;
-  /** By whose word people act. */
+  /** The identity provider of all persons. */
   readonly provider: IdentityProvider;
-  /** The guests that must not notice, by their ids. */
+  /** The ids of the guests that must not be affected. */
   readonly bystanders: ReadonlyMap<string, GuestProcess>;
   #spare: Promise<SpareHost> | undefined;
 
@@ -76,7 +76,7 @@ export class Stage {
         trust: { domain: DOMAIN, directory: trustDirectory },
         tenants: { byName: { evil: attackersRules } },
         people: { keys, issuer, audience, required: "network" },
-        // How fast one caller may ask is not what keeps these attacks out.
+        // The rate limit must not be what stops these attacks.
         api: {
           listen: `127.0.0.1:${port}`,
           reflection: true,
@@ -118,7 +118,7 @@ export class Stage {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** A connection of its own over TLS, by this certificate. */
+  /** A separate connection over TLS with this certificate. */
   callerOf(issued: Issued): Caller {
     return new Caller(
       this.address,
@@ -127,12 +127,12 @@ export class Stage {
     );
   }
 
-  /** Of the operator, who may do nearly everything. */
+  /** The operator's client, which may do nearly everything. */
   onSocket(): Caller {
     return new Caller(`unix:${this.host.agent.socketPath}`, credentials.createInsecure(), this.contract);
   }
 
-  /** The host whose agent may be killed, made at first use. */
+  /** The host whose agent may be killed, created at first use. */
   spare(): Promise<SpareHost> {
     this.#spare ??= SpareHost.start(this.run, this.authority);
     return this.#spare;

@@ -13,8 +13,8 @@ import { wish } from "./host.ts";
 const execute = promisify(execFile);
 
 /**
- * A state directory that is deleted, replaced or spoiled. No change is acknowledged that is not kept; where the record of
- * this host cannot be read, the agent starts and shows everything.
+ * A state directory that is deleted, replaced or damaged. Every acknowledged change is durable; with an unreadable host
+ * record, the agent starts and shows everything.
  */
 export async function state(stage: Stage): Promise<Theme> {
   const spare = await stage.spare();
@@ -37,7 +37,7 @@ export async function state(stage: Stage): Promise<Theme> {
     what: "a second agent on the path of a deleted state directory",
     attack: () => restoring(spare, () => secondOnSamePath(spare)),
   });
-  // Version 0.1.0 wrote records without a checksum: one that was changed by hand is judged by its values.
+  // Version 0.1.0 wrote records without a checksum: an edited one is validated by its values.
   const unsigned = (text: string): string => text.replace(/,\s*"crc32": "[^"]*"/, "");
   const withEpoch = (epoch: string) => (text: string) =>
     unsigned(text.replace(/("controlEpoch": )\d+/, (_all, key: string) => key + epoch));
@@ -72,7 +72,7 @@ async function replacedFile(spare: SpareHost, name: string): Promise<void> {
   await rename(`${path}.copy`, path);
 }
 
-/** Whatever the attack left, the next one finds the state of before, and an agent that takes changes. */
+/** Restores the previous state for the next attack, with an agent that accepts changes. */
 async function restoring(spare: SpareHost, attack: () => Promise<Outcome>): Promise<Outcome> {
   const copy = await spare.copyState();
   try {
@@ -88,7 +88,7 @@ async function restoring(spare: SpareHost, attack: () => Promise<Outcome>): Prom
   }
 }
 
-/** The first change after the damage is refused, or is still known to an agent that starts on what is there. */
+/** The first change after the damage is refused, or a restarted agent still knows it. */
 async function noticesLoss(spare: SpareHost, damage: () => Promise<void>): Promise<Outcome> {
   const { host } = spare;
   await damage();
@@ -105,10 +105,10 @@ async function noticesLoss(spare: SpareHost, damage: () => Promise<void>): Promi
   const end = await spare.endOf(again);
   return end.state === "STATE_SUCCEEDED"
     ? "inert"
-    : { letThrough: `acknowledged and lost: ${host.tell(end)}` };
+    : { letThrough: `acknowledged and lost: ${host.describe(end)}` };
 }
 
-/** The first one still holds the name of the path. */
+/** The first one still holds the path. */
 async function secondOnSamePath(spare: SpareHost): Promise<Outcome> {
   await rm(spare.state, { recursive: true });
   try {
@@ -145,7 +145,7 @@ async function startsWithRecord(spare: SpareHost, spoil: (text: string) => strin
   return named === true ? "refused" : { letThrough: "no condition names the file" };
 }
 
-/** No alarm, neither by the command nor by the agent that starts next. */
+/** No alarm, neither from the command nor from the next agent. */
 async function killedBeforeCheckpoint(spare: SpareHost): Promise<Outcome> {
   const { host } = spare;
   await host.agent.kill();

@@ -14,7 +14,7 @@ import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const END_WITHIN_MS = 120_000;
 
-/** What a tenant who may bring images brings: none of it makes the host open, change or call anything beside the pool. */
+/** Images of a hostile tenant: none makes the host open, change or call anything outside the pool. */
 export async function storage(stage: Stage): Promise<Theme> {
   const { host } = stage;
   const pool = host.libvirtd.imagesDirectory;
@@ -25,7 +25,7 @@ export async function storage(stage: Stage): Promise<Theme> {
       const before = new Set(await filesIn(pool));
       try {
         await make();
-        await outside.touched(); // By a second name that was just made for it.
+        await outside.touched(); // Resets the access by the new second name.
         return await creates(stage, outside, spec);
       } finally {
         for (const file of await filesIn(pool)) if (!before.has(file)) await rm(at(file), { force: true });
@@ -53,7 +53,7 @@ export async function storage(stage: Stage): Promise<Theme> {
         : []),
     ];
   });
-  /** What is as it should be is taken: the others are refused for what they are. */
+  /** Valid images are accepted, so the others are refused for their defects. */
   const proper = async (): Promise<Outcome> => {
     await makeOverlay(pool, "proper-1.qcow2", "bootsector.img");
     await makeOverlay(pool, "proper.qcow2", at("proper-1.qcow2"), "qcow2");
@@ -86,7 +86,7 @@ export async function storage(stage: Stage): Promise<Theme> {
   return { name: "storage", tries };
 }
 
-/** What became of a VM by this spec. It is gone afterwards. */
+/** The outcome of a creation with this spec. The VM is deleted afterwards. */
 async function creates(stage: Stage, outside: Outside, spec: VmSpec): Promise<Outcome> {
   const { host } = stage;
   const { vms } = host.client.contract;
@@ -100,10 +100,10 @@ async function creates(stage: Stage, outside: Outside, spec: VmSpec): Promise<Ou
     if (!(thrown instanceof SocleError) || thrown.kind === "internal") throw thrown;
     return (await isUntouched(outside)) ?? "refused";
   }
-  if (!end.done) throw new Error(`it has no end: ${host.tell(end)}`);
+  if (!end.done) throw new Error(`it has no end: ${host.describe(end)}`);
   if (end.state !== "STATE_SUCCEEDED") {
     if ((await host.witness.states()).has(spec.name ?? ""))
-      throw new Error(`a VM is left: ${host.tell(end)}`);
+      throw new Error(`a VM is left: ${host.describe(end)}`);
     return (await isUntouched(outside)) ?? "refused";
   }
   try {
@@ -119,7 +119,7 @@ async function creates(stage: Stage, outside: Outside, spec: VmSpec): Promise<Ou
   }
 }
 
-/** An image of the running guest that is not in the pool, or another VM's; by QEMU's own list of what it has open. */
+/** An image of the running guest that is outside the pool or another VM's, from QEMU's own list of open images. */
 async function foreignImages(stage: Stage, name: string, vmId: string): Promise<string | undefined> {
   const { witness, libvirtd } = stage.host;
   const list = await witness.virsh("qemu-monitor-command", name, '{"execute":"query-named-block-nodes"}');

@@ -16,7 +16,7 @@ const VICTIMS_MAC = "52:54:00:aa:00:01";
 const VICTIMS_ADDRESS = "10.77.0.1";
 const END_WITHIN_MS = 60_000;
 
-/** What the stage's agent allows the tenant who attacks. */
+/** The attacking tenant's rights on the stage's agent. */
 export const attackersRules = {
   networks: ["shared"],
   macAddresses: ["52:54:00"],
@@ -24,7 +24,7 @@ export const attackersRules = {
   quotas: { vms: VMS, vcpus: 8, memoryMiB: 1024, diskMiB: 64 },
 };
 
-/** A tenant's own scheduler that reaches for networks, addresses, devices, room and operations that are not the tenant's. */
+/** A tenant's own scheduler that requests networks, addresses, devices, capacity and operations of others. */
 export async function tenancy(stage: Stage): Promise<Theme> {
   const { host, contract, authority } = stage;
   const evil = stage.callerOf(await authority.issue(`scheduler/e/tenant/${TENANT}`));
@@ -140,7 +140,7 @@ function isRefused({ code, reason, message }: Answer, as: status, why: string): 
 async function provides({ host, contract }: Stage, spec: VmSpec, leaveStopped: boolean): Promise<string> {
   const request = { requestId: randomUUID(), spec, leaveStopped };
   const end = await host.ended(await host.client.ask(contract.vms.CreateVm, request), END_WITHIN_MS);
-  if (end.state !== "STATE_SUCCEEDED") throw new Error(host.tell(end));
+  if (end.state !== "STATE_SUCCEEDED") throw new Error(host.describe(end));
   return end.vmId;
 }
 
@@ -152,7 +152,7 @@ async function failingStarts({ host, contract }: Stage): Promise<Outcome> {
     const spec = linux(`evil-fails-${index}`, { tenant: "fails", kernelBoot });
     const begun = await host.client.ask(contract.vms.CreateVm, { requestId: randomUUID(), spec });
     const end = await host.ended(begun, END_WITHIN_MS);
-    if (end.state !== "STATE_FAILED") throw new Error(`it is to fail: ${host.tell(end)}`);
+    if (end.state !== "STATE_FAILED") throw new Error(`it is to fail: ${host.describe(end)}`);
   }
   const { health } = await host.client.ask(contract.host.GetHost, {});
   const failures = health?.conditions.find(({ type }) => type === "VmStartFailures");
@@ -180,8 +180,8 @@ async function overruling({ host, contract }: Stage, evil: Caller, vm: string): 
     operationId: theirs.operationId,
     timeout: { seconds: 2, nanos: 0 },
   });
-  // However much the tenant has queued, the provider comes to its end.
+  // The provider's operation ends, however many the tenant has queued.
   const last = await host.ended(await host.client.ask(vms.StopVm, stop(true, 0)), END_WITHIN_MS);
-  if (last.state !== "STATE_SUCCEEDED") throw new Error(host.tell(last));
-  return now.done ? { letThrough: `the provider's stop was cut short: ${host.tell(now)}` } : refused;
+  if (last.state !== "STATE_SUCCEEDED") throw new Error(host.describe(last));
+  return now.done ? { letThrough: `the provider's stop was cut short: ${host.describe(now)}` } : refused;
 }

@@ -14,10 +14,10 @@ import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const MIB = 2 ** 20;
 const GET_HOST = "/socle.v1.HostService/GetHost";
-/** Another address of this machine than everybody else's. */
+/** Another address of this machine than other clients use. */
 const ATTACKER = "127.0.0.2";
 
-/** More than there is room for: too large, too many, too slow, without an end. Everybody else is answered meanwhile. */
+/** Requests beyond the limits: too large, too many, too slow, endless. Other callers are answered meanwhile. */
 export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
   const { authority, host } = stage;
   const insider = await authority.issue("viewer/insider");
@@ -218,7 +218,7 @@ const data = (bytes: Buffer, isEnd: boolean): Buffer =>
 
 const hello2 = (): Buffer => Buffer.concat([preface, frame(frames.settings, 0, 0)]);
 
-/** Pieces that each fit a frame as it is agreed on by default. */
+/** Chunks that each fit HTTP/2's default frame size. */
 function pieces(bytes: Buffer): Buffer[] {
   return Array.from({ length: Math.ceil(bytes.length / 16_384) }, (_, at) =>
     bytes.subarray(at * 16_384, (at + 1) * 16_384),
@@ -252,26 +252,26 @@ async function isRefused(stage: Stage, by: Issued, bytes: Buffer): Promise<Outco
   }
 }
 
-/** Says it, and sees whether the agent ends the call or the connection, or goes on as if nothing was: never with an answer. */
-async function talks(stage: Stage, by: Issued, said: readonly Buffer[], isHttp2 = true): Promise<Outcome> {
+/** Sends bytes; the agent must end the call or the connection, or ignore them, and never send a reply message. */
+async function talks(stage: Stage, by: Issued, sent: readonly Buffer[], isHttp2 = true): Promise<Outcome> {
   const socket = await connected(stage, by);
-  const heard: Buffer[] = [];
-  socket.on("data", (bytes: Buffer) => heard.push(bytes));
+  const received: Buffer[] = [];
+  socket.on("data", (bytes: Buffer) => received.push(bytes));
   const over = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   if (isHttp2) socket.write(hello2());
-  for (const bytes of said) {
+  for (const bytes of sent) {
     if (socket.destroyed) break;
     if (!socket.write(bytes))
       await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), over, pause(10_000)]);
   }
   await Promise.race([over, pause(1000)]);
   socket.destroy();
-  // An answer is a message, whose data a host's name would be in.
-  const text = Buffer.concat(heard).toString("latin1");
+  // A reply message would hold the host's name.
+  const text = Buffer.concat(received).toString("latin1");
   return text.includes("agentVersion") ? { letThrough: "it was answered" } : "refused";
 }
 
-/** As many frames as the other side takes, as fast as it takes them. */
+/** As many frames as the peer accepts, as fast as it accepts them. */
 async function floods(
   stage: Stage,
   by: Issued,
@@ -298,6 +298,6 @@ async function floods(
   return isEnded ? "refused" : "inert";
 }
 
-/** The record that a handshake begins with, and nothing behind its first bytes. */
+/** The first bytes of a handshake's first record, and nothing more. */
 const clientHello = (): Buffer =>
   Buffer.concat([Buffer.from("16030102000100" + "01fc0303", "hex"), Buffer.alloc(600, 1)]);

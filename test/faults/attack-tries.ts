@@ -1,10 +1,10 @@
 import type { CampaignRun } from "./campaign.ts";
 import { spread } from "./wire-plan.ts";
 
-/** What became of an attack: refused; taken for the mere words that it is; or it got somewhere. */
+/** The outcome of an attack: refused; accepted as harmless text; or let through. */
 export type Outcome = "refused" | "inert" | { readonly letThrough: string };
 
-/** One thing that an attacker does. */
+/** One action of an attacker. */
 export interface Try {
   readonly what: string;
   readonly attack: () => Promise<Outcome>;
@@ -12,13 +12,13 @@ export interface Try {
 
 export interface Theme {
   readonly name: string;
-  /** All of its tries, in the order in which they are made. */
+  /** All tries of the attack, in order. */
   readonly tries: readonly Try[];
-  /** What is to be looked at behind them. */
+  /** Checks after the tries. */
   readonly check?: () => Promise<void>;
 }
 
-/** Makes tries and counts what became of them. */
+/** Runs tries and counts their outcomes. */
 export class Tally {
   refused = 0;
   inert = 0;
@@ -30,7 +30,7 @@ export class Tally {
     this.#run = run;
   }
 
-  /** At most `count` of them, spread over all. */
+  /** At most `count` tries, spread over all. */
   async make({ name, tries, check }: Theme, count: number): Promise<void> {
     const run = this.#run;
     const chosen = spread(tries, count);

@@ -12,14 +12,14 @@ import type { Outcome, Theme, Try } from "./attack-tries.ts";
 
 const MIB = 2 ** 20;
 const END_WITHIN_MS = 120_000;
-/** A stream that takes its request may have nothing to say. */
+/** A stream that accepts its request may stay silent. */
 const STREAM_MS = 250;
 
 type Fields = Record<string, unknown>;
-/** Where in a request a text stands: names, and the numbers of lists. */
+/** The path of a text in a request: field names, and indexes of lists. */
 type Place = readonly (string | number)[];
 
-/** Texts that are XML, a path, a command or a line of something else, wherever a text may stand in any request. */
+/** Texts with XML, paths, commands or line breaks, in every text field of every request. */
 export async function words(stage: Stage): Promise<Theme> {
   const { host, served, run } = stage;
   const outside = run.keep(await Outside.make(join(host.libvirtd.directory, "beside")));
@@ -60,7 +60,7 @@ export async function words(stage: Stage): Promise<Theme> {
   return { name: "words", tries, check };
 }
 
-/** What became of one request. What was taken must be as harmless as the same request with a plain word. */
+/** The outcome of one request. An accepted one must be as harmless as the same request with a plain word. */
 async function says(
   stage: Stage,
   caller: Caller,
@@ -77,10 +77,10 @@ async function says(
   return await harmless(stage, begun, reference);
 }
 
-/** A VM that was made of such words is of the same XML as any other, and gone afterwards. */
+/** A VM with such texts has the same XML structure as any other, and is deleted afterwards. */
 async function harmless({ host }: Stage, begun: Operation__Output, reference: Shape): Promise<Outcome> {
   const end = await host.ended(begun, END_WITHIN_MS);
-  if (!end.done) throw new Error(`it has no end: ${host.tell(end)}`);
+  if (!end.done) throw new Error(`it has no end: ${host.describe(end)}`);
   if (end.state !== "STATE_SUCCEEDED") return "refused";
   try {
     const xml = await host.witness.virsh("dumpxml", "--inactive", end.vmId);
@@ -91,10 +91,10 @@ async function harmless({ host }: Stage, begun: Operation__Output, reference: Sh
   }
 }
 
-/** Elements and attributes in their order; the values of those that are nobody's words. */
+/** Elements and attributes in order, with the values that do not come from the request. */
 type Shape = readonly string[];
 
-/** Of VMs of plain words alone: as most requests have it, with a NIC, and with a disk that is made for it. */
+/** The XML structures of VMs with plain words: minimal, with a NIC, and with a new disk. */
 async function plainShape({ host }: Stage): Promise<Shape> {
   const { vms } = host.client.contract;
   const spec = specOf("reference");
@@ -108,14 +108,14 @@ async function plainShape({ host }: Stage): Promise<Shape> {
   for (const each of specs) {
     const request = { requestId: randomUUID(), spec: each, leaveStopped: true };
     const end = await host.ended(await host.client.ask(vms.CreateVm, request), END_WITHIN_MS);
-    if (end.state !== "STATE_SUCCEEDED") throw new Error(`a reference cannot be made: ${host.tell(end)}`);
+    if (end.state !== "STATE_SUCCEEDED") throw new Error(`a reference cannot be made: ${host.describe(end)}`);
     shapes.push(...shape(await host.witness.virsh("dumpxml", "--inactive", end.vmId), end.vmId));
     await host.succeeds({ kind: "DELETE", vm: end.vmId, requestId: randomUUID() });
   }
   return shapes;
 }
 
-/** Where a text of the request belongs, its value may be anything. */
+/** In positions of a request's text, any value is allowed. */
 const free =
   /^domain\/(name|uuid|os\/cmdline|metadata\/.*|devices\/(disk|interface)\/(alias|serial)|devices\/interface\/source)$/;
 
@@ -136,10 +136,10 @@ function shape(xml: string, vmId: string): Shape {
   return lines;
 }
 
-/** What differs from VM to VM: its MAC address, made of its id. */
+/** The MAC address differs from VM to VM, since it is derived from the id. */
 const isOwn = (value: string): boolean => /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(value);
 
-/** Labels are as many as the request has, and one without its text is none. */
+/** Labels are as many as in the request; one without a text is dropped. */
 function differenceOf(found: Shape, reference: Shape): string | undefined {
   const known = new Set(reference);
   const foreign = found.filter((line) => !known.has(line));
@@ -149,7 +149,7 @@ function differenceOf(found: Shape, reference: Shape): string | undefined {
 const volume = { pool: "images", volume: "bootsector.img" };
 const newVolume = { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } as const;
 
-/** A VM with all that a spec can say in words and that this host has. */
+/** A VM with every text field of a spec that this host supports. */
 const specOf = (name: string): VmSpec => ({
   name,
   vcpus: 1,
@@ -170,14 +170,14 @@ const asSent = ({ labels = {}, ...spec }: VmSpec): Fields => ({
   labels: Object.entries(labels).map(([key, value]) => ({ key, value })),
 });
 
-/** A request that is taken but for the word that is put into it. Of a method that is not known here: as its fields say. */
+/** A request that is valid except for the inserted text. For a method that is unknown here: built from its fields. */
 function requestTo(served: ServedContract, method: Served, vmId: string): () => Fields {
   const { path } = method;
   const has = new Set(served.request(method).message.field.map(({ name }) => camel(name)));
   return () => ({
     ...(has.has("requestId") ? { requestId: randomUUID() } : {}),
     ...(has.has("vm") ? { vm: vmId } : {}),
-    // What is not refused for its words is not to be done to a guest that must live.
+    // An accepted request must not affect a guest that must survive.
     ...(path.endsWith("Vm") && has.has("placementEpoch") ? { placementEpoch: 1 } : {}),
     ...(path.endsWith("/CreateVm")
       ? { spec: asSent(specOf(`w-${randomUUID().slice(0, 13)}`)), leaveStopped: true }
@@ -191,13 +191,13 @@ function requestTo(served: ServedContract, method: Served, vmId: string): () => 
   });
 }
 
-/** A place of a request where a string or bytes may stand. */
+/** A string or bytes field of a request. */
 interface TextPlace {
   readonly place: Place;
   readonly isBytes: boolean;
 }
 
-/** All of them, by the contract: what comes to it is attacked as well. A map is a list of entries, as it is on the wire. */
+/** All text fields of the contract, so that new ones are attacked too. A map is a list of entries, as on the wire. */
 function* textsIn(
   served: ServedContract,
   { fullName, message }: Described,
@@ -216,7 +216,7 @@ function* textsIn(
   }
 }
 
-/** The request with the text there, and with what it takes to get there. */
+/** The request with the text at the path, and with the messages on the way to it. */
 function withText(request: Fields, [step = "", ...rest]: Place, text: string | Buffer): Fields {
   const [next] = rest;
   const value = request[step];
@@ -230,7 +230,7 @@ function withText(request: Fields, [step = "", ...rest]: Place, text: string | B
   return { ...request, [step]: withText(inner, rest, text) };
 }
 
-/** A disk, a NIC or a label that is as it should be but for the text that is put into it; of a oneof, the one with it. */
+/** A disk, NIC or label that is valid except for the inserted text; of a oneof, the field with it. */
 function named(list: string | number, item: Fields | undefined, into: string | number | undefined): Fields {
   if (list === "disks" && into === "newVolume") return { name: "root", newVolume };
   if (list === "nics") return into === "bridge" ? { name: "net" } : { name: "net", network: "default" };

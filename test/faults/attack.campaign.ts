@@ -1,4 +1,4 @@
-// an attacker at every door: strangers, wrong roles, too much, hostile words and disks, stolen tokens, an edited audit log
+// attacks on every listener: strangers, wrong roles, floods, hostile texts and disks, stolen tokens, an edited audit log
 import { parseArgs } from "node:util";
 import { audit } from "./attack-audit.ts";
 import { authority } from "./attack-authority.ts";
@@ -29,14 +29,14 @@ import { Tally, type Theme } from "./attack-tries.ts";
 import { words } from "./attack-words.ts";
 import { campaign } from "./campaign.ts";
 
-/** As many as there are. */
+/** All tries. */
 const ALL = Number.MAX_SAFE_INTEGER;
-/** A short run opens fewer connections, for a shorter time. */
+/** A short run opens fewer connections for a shorter time. */
 const SHORT = 0.03;
 
 /**
- * With how large a part each has in a short run: some take a second a try. The audit log comes last: the attacks before are
- * in it.
+ * With each theme's share of a short run: some take a second per try. The audit log is last, since it records the attacks
+ * before it.
  */
 const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, share: number][] = [
   [identity, 4],

@@ -2,11 +2,11 @@ import { Run } from "../bench/bench.ts";
 
 export interface CampaignOptions {
   readonly name: string;
-  /** Tries of a full run. */
+  /** The number of tries of a full run. */
   readonly count: number;
 }
 
-/** One run of a campaign: what it tried, and every promise it saw broken. */
+/** One run of a campaign: its tries and the violations that it found. */
 export class CampaignRun extends Run {
   readonly count: number;
   readonly violations: string[] = [];
@@ -17,7 +17,7 @@ export class CampaignRun extends Run {
     this.count = count;
   }
 
-  /** A promise was broken: the campaign goes on, and fails in the end. */
+  /** Records a violation: the campaign continues and fails at its end. */
   violation(what: string): void {
     this.violations.push(what);
     this.say(`VIOLATION in try ${this.tries}: ${what}`);
@@ -29,9 +29,9 @@ export class CampaignRun extends Run {
 }
 
 /**
- * Conducts a campaign and prints its result as the last line on stdout: {"campaign", "tries", "violations", ...figures}.
- * Exits 1 on a violation, 2 when it could not be conducted. Whatever happens, a signal too, what it made is gone when
- * the process ends. `--count N` on the command line: how many tries.
+ * Runs a campaign and prints its result as the last line on stdout: {"campaign", "tries", "violations", ...figures}.
+ * Exits 1 on a violation, 2 if it could not run. Cleans up before the process ends, also after a signal. `--count N` on the
+ * command line: the number of tries.
  */
 export async function campaign(
   { name, count }: CampaignOptions,

@@ -4,16 +4,16 @@ import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { SufferingHost } from "./host.ts";
 
-/** Longer than the campaign lasts; less than its steps. */
+/** Longer than the campaign, shorter than its clock steps. */
 const LONG_SECONDS = 3600;
-/** Renewed before each step, and less than the step by far. */
+/** Renewed before each step, and far shorter than the step. */
 const LEASE_SECONDS = 600;
-/** Over before the next look. */
+/** Expires before the next check. */
 const SHORT_SECONDS = 2;
-/** The contract's durations are told in milliseconds, here and there cut to whole ones. */
+/** The tolerance for durations that are rounded to whole milliseconds. */
 const ROUNDING_MS = 5;
 
-/** Between these the agent answered, on the monotonic clock, which is the agent's too. */
+/** The bounds of the agent's reply, on the monotonic clock, which the agent uses too. */
 interface Span {
   readonly fromMs: number;
   readonly toMs: number;
@@ -22,20 +22,20 @@ interface Span {
 interface Claim {
   readonly id: string;
   readonly seconds: number;
-  /** When its time began. */
+  /** The start of its time to live. */
   readonly begun: Span;
 }
 
 /**
- * Reservations over steps of the wall clock: one held from the first step to the last, a lease that is renewed before
- * each, and short ones that must not outlast their time either. What is left of them is known to the millisecond.
+ * Reservations over steps of the wall clock: one that is held from the first step to the last, one that is renewed before each,
+ * and short ones that must expire in time. The remaining time is checked to the millisecond.
  */
 export class ClockReservations {
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
   readonly #long: Claim;
   #lease: Claim;
-  /** The last renewal's request id. */
+  /** The request id of the last renewal. */
   #renewal: string | undefined;
   #short: Claim;
 
@@ -58,7 +58,7 @@ export class ClockReservations {
     this.#short = short;
   }
 
-  /** After a step: all is as if there had been none. Then the lease is renewed for the next one. */
+  /** After a step: nothing changed. Then renews the reservation for the next step. */
   async check(): Promise<void> {
     await this.#isHeld(this.#long);
     await this.#isHeld(this.#lease);
@@ -97,7 +97,7 @@ export class ClockReservations {
     });
   }
 
-  /** The renewal before it, asked again, does not begin its time anew; the next one does. */
+  /** A repeated earlier renewal does not restart the time to live; the next renewal does. */
   async #renew(): Promise<void> {
     if (this.#renewal !== undefined) {
       await this.#ask("RenewReservation", this.#lease, this.#renewal);

@@ -7,26 +7,26 @@ import { ClockReservations } from "./clock-reservations.ts";
 import type { Crowd, Guest } from "./crowd.ts";
 import { wish, type SufferingHost, type Wish } from "./host.ts";
 
-/** Some rounds of everything that is measured once a second here. */
+/** Some rounds of the readings that run once a second here. */
 const LOOK_FOR_MS = 4000;
 const LOOK_EVERY_MS = 250;
-/** An agent's wait for an operation, and what may be added on a busy machine. */
+/** The agent's wait for an operation, and the tolerance for a busy machine. */
 const WAIT_MS = 2000;
 const LATE_MS = 60_000;
-/** Far behind the end of the campaign. */
+/** Far beyond the end of the campaign. */
 const STOP_SECONDS = 7200;
 
-/** What lasts while the clock is stepped: a stop that waits, a session, readings, conditions, a request id, reservations. */
+/** State that must survive clock steps: a waiting stop, a session, readings, conditions, a request id, reservations. */
 export class ClockWatch {
   looks = 0;
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
   readonly #scheduler: Scheduler;
   readonly #guest: Guest;
-  /** Ended long before. */
+  /** Ended long before the first step. */
   #done: Operation__Output;
   readonly #doneWish: Wish;
-  /** Waits for a guest that hears nothing. */
+  /** A stop that waits for a guest that ignores ACPI. */
   #stopping: Operation__Output;
   readonly #reservations: ClockReservations;
 
@@ -74,7 +74,7 @@ export class ClockWatch {
     this.#reservations = lasting.reservations;
   }
 
-  /** Steps the clock while a wait is under way, then looks for a while. */
+  /** Steps the clock during a wait, then checks for a while. */
   async during(step: () => Promise<void>): Promise<void> {
     const sessions = this.#known()?.sessions;
     const startMs = performance.now();
@@ -87,11 +87,11 @@ export class ClockWatch {
     const waiting = client.ask(client.contract.operations.WaitOperation, request).finally(() => {
       tookMs = performance.now() - startMs;
     });
-    waiting.catch(() => undefined); // It is awaited below.
+    waiting.catch(() => undefined); // Awaited below.
     await step();
     await this.#look();
     const waited = await waiting;
-    this.#run.demand(!waited.done, `a stop that waits ended: ${this.#host.tell(waited)}`);
+    this.#run.demand(!waited.done, `a stop that waits ended: ${this.#host.describe(waited)}`);
     this.#run.demand(tookMs >= WAIT_MS - 50, `a wait of ${WAIT_MS} ms took ${Math.round(tookMs)} ms`);
     this.#run.demand(tookMs < WAIT_MS + LATE_MS, `a wait of ${WAIT_MS} ms took ${Math.round(tookMs)} ms`);
     this.#run.demand(this.#known()?.sessions === sessions, "the scheduler's session ended");
@@ -110,7 +110,7 @@ export class ClockWatch {
     await this.#reservations.check();
   }
 
-  /** The stop that waits is cut short, by force. */
+  /** Ends the waiting stop with force. */
   async end(): Promise<void> {
     const { client } = this.#host;
     await client
@@ -119,32 +119,32 @@ export class ClockWatch {
       })
       .catch(() => undefined);
     const ended = await this.#host.ended(this.#stopping, 30_000);
-    this.#run.demand(ended.state === "STATE_CANCELLED", `the stop, given up: ${this.#host.tell(ended)}`);
+    this.#run.demand(ended.state === "STATE_CANCELLED", `the stop, given up: ${this.#host.describe(ended)}`);
     await this.#reservations.end();
   }
 
   async #look(): Promise<void> {
     const deadline = performance.now() + LOOK_FOR_MS;
-    const said = new Set<string>();
+    const reported = new Set<string>();
     while (performance.now() < deadline) {
       this.looks += 1;
-      for (const what of await this.#bad()) if (!said.has(what)) this.#run.violation(what);
+      for (const what of await this.#bad()) if (!reported.has(what)) this.#run.violation(what);
       await pause(LOOK_EVERY_MS);
     }
   }
 
-  /** The same request has the same answer, whatever the clock says of how long ago it was. */
+  /** A repeated request has the same reply, whatever its age on the wall clock. */
   async #sameAnswer(): Promise<void> {
     const again = await this.#host.begin(this.#doneWish);
     const isSame = again.operationId === this.#done.operationId && again.state === this.#done.state;
-    this.#run.demand(isSame, `a request id was forgotten: ${this.#host.tell(again)}`);
+    this.#run.demand(isSame, `a request id was forgotten: ${this.#host.describe(again)}`);
     const { client } = this.#host;
     const operationId = this.#stopping.operationId;
     const now = await client.ask(client.contract.operations.GetOperation, { operationId });
-    this.#run.demand(!now.done, `a stop that waits ended: ${this.#host.tell(now)}`);
+    this.#run.demand(!now.done, `a stop that waits ended: ${this.#host.describe(now)}`);
   }
 
-  /** What is not as it should be. */
+  /** The deviations from the expected state. */
   async #bad(): Promise<string[]> {
     const { client, agent } = this.#host;
     const bad: string[] = [];
@@ -167,7 +167,7 @@ export class ClockWatch {
     return bad;
   }
 
-  /** Of readers that this machine does not have. */
+  /** Conditions of readers that this machine lacks. */
   readonly #failedBefore = new Set(["host_pressure", "host_numa"]);
 
   #known() {
@@ -175,7 +175,7 @@ export class ClockWatch {
   }
 }
 
-/** Those that every machine can tell of. */
+/** Conditions that every machine can read. */
 const conditionsHere = new Set(["LibvirtUnresponsive", "MemoryPressure", "DiskSpace", "AgentImpaired"]);
 const metricsHere: readonly (readonly [string, number, number])[] = [
   ["socle_vm_stats_age_seconds", 0, 60],

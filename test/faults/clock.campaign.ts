@@ -1,4 +1,4 @@
-// the wall clock stepped by an hour and by a day, both ways: nothing that lasts ends by it, nothing fresh turns stale
+// the wall clock is stepped by an hour and by a day, both ways: no duration ends early, no fresh data turns stale
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { SufferingHost } from "./host.ts";
@@ -9,10 +9,10 @@ import { Scheduler } from "../scheduler/scheduler.ts";
 
 const HOUR_MS = 3_600_000;
 const steps = [HOUR_MS, -2 * HOUR_MS, HOUR_MS, 24 * HOUR_MS, -48 * HOUR_MS, 25 * HOUR_MS];
-/** Every so often the step comes while the agent is down. */
+/** Some steps happen while the agent is down. */
 const RESTART_EVERY = 4;
 const GUESTS = 2;
-/** What is older than three of these is left out: that must be by a step of the clock, not by a busy machine. */
+/** Values older than three intervals are left out: only a clock step may cause that here, not a busy machine. */
 const SAMPLE_SECONDS = 5;
 
 await campaign({ name: "clock", count: 24 }, async (run) => {

@@ -13,18 +13,18 @@ interface Written {
 const hook = new URL("die-at-call.mjs", import.meta.url).href;
 const script = join(import.meta.dirname, "journal-writer.ts");
 
-/** Processes that die while they write and compact a journal, each a bit further into it. */
+/** Processes that die while they write and compact a journal, each a little later. */
 export class Compaction {
   deaths = 0;
   #place = 0;
 
-  /** One death, and what is found of the journal then. */
+  /** One crash, and the journal's content afterwards. */
   async die(run: CampaignRun, onDisk: string): Promise<void> {
     const directory = await mkdtemp(join(onDisk, "compaction-"));
     const path = join(directory, "operations.journal");
     const place = this.#place;
     const { stdout, isKilled } = await write(path, place);
-    // Most places are alike; every one near a compaction comes with time.
+    // Most positions are equivalent; over time each position near a compaction is tested.
     this.#place = isKilled ? place + 1 + Math.floor(Math.random() * 7) : 0;
     this.deaths += isKilled ? 1 : 0;
     const found = new Map<number, number>();

@@ -4,7 +4,7 @@ import { wish, type SufferingHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
-/** QEMU starts on few cores: more at once take longer in all. */
+/** Few cores: more concurrent starts of QEMU take longer in total. */
 const STARTS_AT_ONCE = 2;
 
 export interface Guest {
@@ -12,7 +12,7 @@ export interface Guest {
   readonly vmId: string;
 }
 
-/** Guests that must live through everything, by their processes. */
+/** Guests that must survive everything, checked by their processes. */
 export class Crowd {
   readonly guests: readonly Guest[];
   readonly #run: CampaignRun;
@@ -48,12 +48,12 @@ export class Crowd {
     return process;
   }
 
-  /** Of the guests that must live. */
+  /** The ids of the guests that must survive. */
   get pids(): readonly number[] {
     return [...this.#processes.values()].map(({ pid }) => pid);
   }
 
-  /** Every guest runs on in the process that it began in. */
+  /** Checks that every guest runs on in its first process. */
   async check(): Promise<void> {
     for (const [vmId, process] of this.#processes) {
       const now = await this.#host.witness.process(vmId);
@@ -61,13 +61,13 @@ export class Crowd {
     }
   }
 
-  /** One of them that may end now, by another's hand than the agent's. */
+  /** Exempts a guest that another client may end now. */
   mayEnd({ vmId }: Guest): void {
     this.#processes.delete(vmId);
     this.#watch.mayEnd(vmId);
   }
 
-  /** It lives from now on, started again where it ended. */
+  /** The guest must survive again from now on; starts it if it ended. */
   async mustLive({ name, vmId }: Guest): Promise<void> {
     if ((await this.#host.witness.state(name)) !== "running") await this.#host.succeeds(wish("START", vmId));
     this.#processes.set(vmId, await this.processOf(vmId));

@@ -5,7 +5,7 @@ import { wish, type SufferingHost } from "./host.ts";
 type Trouble =
   "killed" | "frozen 2 s" | "stopped" | "killed with a guest" | "frozen 8 s" | "killed twice" | "frozen 40 s";
 
-/** The last is longer than keepalive waits. */
+/** The last one exceeds the keepalive time. */
 const order: readonly Trouble[] = [
   "killed",
   "frozen 2 s",
@@ -18,10 +18,10 @@ const order: readonly Trouble[] = [
   "frozen 40 s",
 ];
 
-/** What happens to a libvirtd in production, one after the other. */
+/** Faults of a libvirtd in production, one after another. */
 export class DaemonTrouble {
   readonly counts: Partial<Record<Trouble, number>> = {};
-  /** From libvirt's return to the agent's whole list. */
+  /** The time from libvirt's return to the agent's complete list. */
   slowestSightMs = 0;
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
@@ -38,7 +38,7 @@ export class DaemonTrouble {
     this.#sacrifice = sacrifice;
   }
 
-  /** The next one, until libvirt is back and the agent sees all; says which it was. */
+  /** Runs the next fault, waits until libvirt is back and the agent's list is complete, and returns the fault. */
   async make(): Promise<Trouble> {
     const run = this.#run;
     const trouble = order[(run.tries - 1) % order.length] as Trouble;
@@ -86,7 +86,7 @@ export class DaemonTrouble {
     await this.#host.libvirtd.startAgain();
   }
 
-  /** What happens while libvirt is away is in no event: the agent has to find it. */
+  /** Changes during the outage have no event, so the agent has to find them. */
   async #killSacrifice(): Promise<void> {
     const guest = await this.#host.witness.process(this.#sacrifice);
     if (guest === undefined) throw new Error("the guest to be killed does not run");

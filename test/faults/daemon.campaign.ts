@@ -1,4 +1,4 @@
-// libvirtd stopped, killed and frozen under load: guests live on, and nobody is told otherwise
+// libvirtd is stopped, killed and frozen under load: guests run on, and no client sees a false state
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { DaemonTrouble } from "./daemon-trouble.ts";

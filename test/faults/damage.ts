@@ -13,16 +13,16 @@ import type { CampaignRun } from "./campaign.ts";
 const log = silentLog;
 const clock = systemClock;
 
-/** What a state directory holds. */
+/** The content of a state directory. */
 interface Held {
-  /** By id: how each ended. */
+  /** The end of each operation, by id. */
   readonly operations: ReadonlyMap<string, string>;
   readonly events: readonly HostEvent[];
   readonly nextSequence: number;
   readonly agentEpoch: number;
 }
 
-/** A copy of an agent's state, to be damaged and read again, as often as one likes. */
+/** A copy of an agent's state that is damaged and read again. */
 export class Damage {
   readonly #run: CampaignRun;
   readonly #state: string;
@@ -51,7 +51,7 @@ export class Damage {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  /** The journal ends at every byte of its last `bytes`: what is whole before is there. */
+  /** Cuts the journal at every byte of its last `bytes`: all complete records before are read. */
   async cutJournal(bytes: number): Promise<number> {
     const journal = await readFile(join(this.#state, "operations.journal"));
     let cuts = 0;
@@ -73,7 +73,7 @@ export class Damage {
     return cuts;
   }
 
-  /** One bit of the journal: every operation is as before, or the start is refused and names the record. */
+  /** Flips one bit of the journal: every operation is unchanged, or the record is named as damaged. */
   async flipJournal(at: number): Promise<void> {
     const journal = await readFile(join(this.#state, "operations.journal"));
     const bit = at % (journal.length * 8);
@@ -92,7 +92,7 @@ export class Damage {
       );
   }
 
-  /** One bit of an event file: what is still told is as it was, and no number comes again. */
+  /** Flips one bit of an event file: the remaining events are unchanged, and no number is reused. */
   async flipEvents(at: number): Promise<void> {
     const target = await this.#fresh();
     const events = join(target, "events");
@@ -116,7 +116,7 @@ export class Damage {
     this.#run.demand(found.nextSequence >= this.#whole.nextSequence, `${what}: the numbers went back`);
   }
 
-  /** One bit of the host record: the same facts, or a refusal that says so. */
+  /** Flips one bit of the host record: the same facts, or a named error. */
   async flipRecord(at: number): Promise<void> {
     const target = await this.#fresh();
     const path = join(target, "host.json");
@@ -154,7 +154,7 @@ async function copy(from: string, directory: string): Promise<string> {
   await rm(to, { recursive: true, force: true });
   await mkdir(join(to, "events"), { recursive: true });
   for (const name of ["operations.journal", "host.json"]) await copyFile(join(from, name), join(to, name));
-  // Links stay links: short records are kept in what they say.
+  // Symbolic links stay links, since short records are stored in their targets.
   await cp(join(from, "events"), join(to, "events"), { recursive: true, verbatimSymlinks: true });
   return to;
 }

@@ -1,6 +1,6 @@
-// Loaded into an agent before everything else (node --import): ends it by SIGKILL at a boundary of its journals, that of
-// operations and that of reservations. SOCLE_DIE_AT_BOUNDARY=N says at which, counted from the first operation that begins
-// or reservation that is made: each write has one before it and one behind it, each sync one behind it.
+// Loaded into an agent first (node --import): kills it with SIGKILL at a boundary of its journals of operations and
+// reservations. SOCLE_DIE_AT_BOUNDARY=N selects the boundary, counted from the first new operation or reservation: each write
+// has one boundary before and one after it, each sync one after it.
 import { readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 

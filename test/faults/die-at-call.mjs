@@ -1,5 +1,5 @@
-// Loaded before everything else (node --import): ends the process by SIGKILL before or behind the Nth call that changes
-// a file, SOCLE_DIE_AT_CALL=N: each call has one place before it and one behind it.
+// Loaded first (node --import): kills the process with SIGKILL at position N of its file changes, SOCLE_DIE_AT_CALL=N: each
+// call has one position before and one after it.
 import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 

@@ -16,16 +16,16 @@ const CUT_BYTES = 400;
 const FLIPS = 60;
 const DEATHS = 3;
 const END_WITHIN_MS = 60_000;
-/** Above all that an agent waits for before it tries a disk again. */
+/** Longer than the agent's delay before it retries a disk. */
 const WELL_WITHIN_MS = 30_000;
 
-/** Which of the two files is found full or broken first is chance. */
+/** Either of the two files may fail first. */
 const isOfTheDisk = (reason: string): boolean => reason === "JOURNAL_FAILED" || reason === "AUDIT_FAILED";
 
 const kinds = ["full", "slow", "broken", "read-only", "cut", "flip", "corrupt", "compaction"] as const;
 type Kind = (typeof kinds)[number];
 
-/** One trouble with the state disk after the other, and what must hold in each. */
+/** Faults of the state disk, one after another, with their invariants. */
 export class DiskTrouble {
   readonly counts: Partial<Record<Kind, number>> = {};
   cuts = 0;
@@ -35,9 +35,9 @@ export class DiskTrouble {
   readonly #host: SufferingHost;
   readonly #disk: StateDisk;
   readonly #watch: Watch;
-  /** What was acknowledged, and how it ended. */
+  /** Acknowledged operations and their ends. */
   readonly #acknowledged: { readonly asked: Wish; readonly end: Operation__Output }[] = [];
-  /** Begun, and without an end when last looked at. */
+  /** Started operations without an end at the last check. */
   readonly #open: { readonly asked: Wish; readonly end: Operation__Output }[] = [];
 
   static async make(
@@ -93,13 +93,13 @@ export class DiskTrouble {
     return kind;
   }
 
-  /** Changes are refused with a clear word, reads go on, and with room all goes on by itself. */
+  /** Changes are refused with a clear reason, reads continue, and the agent recovers once space is free. */
   async #full(): Promise<void> {
     await this.#disk.fill();
     const refused = await this.#refused();
     const { kind, reason, message } = refused;
     const isFull = kind === "exhausted" && isOfTheDisk(reason) && message.includes("free space");
-    // The last bytes took the begin of a change, and not its end.
+    // The last bytes held the start of a change, but not its end.
     const isBehindOne = reason === "OPERATION_UNSETTLED" && this.#open.length > 0;
     this.#run.demand(isFull || isBehindOne, `refused with ${kind} ${reason}: ${message}`);
     await this.#host.list();
@@ -112,7 +112,7 @@ export class DiskTrouble {
     if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
   }
 
-  /** The last bytes of the files' blocks may hold some changes more. */
+  /** The rest of the files' last blocks may hold a few more changes. */
   #refused(): Promise<SocleError> {
     return eventually(() => this.#refusal(), {
       what: "a change to be refused on a full disk",
@@ -120,7 +120,7 @@ export class DiskTrouble {
     });
   }
 
-  /** Whether the host tells schedulers that nothing can be changed on it; they ask no more then. */
+  /** Whether the host reports StateUnwritable, so that schedulers stop. */
   async #keepsVmsAway(status: "TRUTH_TRUE" | "TRUTH_FALSE"): Promise<void> {
     const { client } = this.#host;
     const isSo = async (): Promise<boolean> => {
@@ -141,7 +141,7 @@ export class DiskTrouble {
     await this.#disk.fallSick("well");
   }
 
-  /** A write that fails otherwise is for good, until the agent is started again. */
+  /** Any other failed write is final until the agent restarts. */
   async #broken(): Promise<void> {
     await this.#disk.fallSick("EROFS");
     const refused = await eventually(async () => await this.#refusal(), {
@@ -158,7 +158,7 @@ export class DiskTrouble {
     if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
   }
 
-  /** An agent that cannot write does not start, says why and what to do, and does when it can. */
+  /** An agent that cannot write does not start, prints the cause and the remedy, and starts once it can. */
   async #readOnly(): Promise<void> {
     await this.#kill();
     await this.#disk.remount("ro");
@@ -167,7 +167,7 @@ export class DiskTrouble {
     await this.#start();
   }
 
-  /** A record in the middle that is not what it was: named, nothing guessed, and nothing changed. */
+  /** A damaged record in the middle is named, and nothing is guessed or changed. */
   async #corrupt(): Promise<void> {
     await this.#kill();
     const path = join(this.#disk.stateDirectory, "operations.journal");
@@ -198,7 +198,7 @@ export class DiskTrouble {
     await this.#start();
   }
 
-  /** Until the seal is behind the last record, damage to that passes for a torn write. */
+  /** Until the seal follows the last record, damage to that record looks like a torn write. */
   async #isAtRest(): Promise<void> {
     const path = join(this.#disk.stateDirectory, "operations.journal");
     const hasSeal = async (): Promise<boolean> => {
@@ -230,7 +230,7 @@ export class DiskTrouble {
     this.#run.demand(performance.now() - startMs < WELL_WITHIN_MS, "the agent took its time to say so");
   }
 
-  /** The refusal of a change; undefined where it was taken. What then has no end yet must have one when the disk is well. */
+  /** The refusal of a change; undefined: accepted. An accepted one must end once the disk is well. */
   async #refusal(): Promise<SocleError | undefined> {
     const asked = await this.#next();
     let begun: Operation__Output;
@@ -245,7 +245,7 @@ export class DiskTrouble {
     return undefined;
   }
 
-  /** A change goes through, by itself, once the disk is well. */
+  /** A change succeeds without help once the disk is well. */
   async #succeeds(): Promise<void> {
     const asked = await this.#next();
     const begun = await eventually(() => this.#host.begin(asked), {
@@ -256,7 +256,7 @@ export class DiskTrouble {
     this.#open.push({ asked, end: begun });
     for (const open of this.#open.splice(0)) {
       const end = await this.#host.ended(open.end, END_WITHIN_MS);
-      this.#run.demand(end.done, `no end: ${this.#host.tell(end)}`);
+      this.#run.demand(end.done, `no end: ${this.#host.describe(end)}`);
       this.#acknowledged.push({ asked: open.asked, end });
     }
   }
@@ -266,12 +266,15 @@ export class DiskTrouble {
     return wish(isPaused ? "RESUME" : "PAUSE", NAME);
   }
 
-  /** All that was acknowledged has the answer that it had. */
+  /** Every acknowledged request has the same reply as before. */
   async #remembers(): Promise<void> {
     for (const { asked, end } of this.#acknowledged.slice(-50)) {
       const now = await this.#host.begin(asked);
       const isSame = now.operationId === end.operationId && now.state === end.state;
-      this.#run.demand(isSame, `acknowledged was ${this.#host.tell(end)}, now it is ${this.#host.tell(now)}`);
+      this.#run.demand(
+        isSame,
+        `acknowledged was ${this.#host.describe(end)}, now it is ${this.#host.describe(now)}`,
+      );
     }
   }
 

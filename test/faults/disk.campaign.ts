@@ -1,4 +1,4 @@
-// the state disk full, read-only, slow; its files cut at every byte and with bits flipped: no acknowledged operation is lost
+// the state disk is full, read-only or slow, its files are cut or have flipped bits: no acknowledged operation is lost
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { DiskTrouble } from "./disk-trouble.ts";

@@ -1,55 +1,55 @@
 import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 
-/** What happens to one call on its way to libvirt or back. */
+/** A fault of one call on its way to libvirt or back. */
 export type Fault =
   /**
-   * libvirt gets it so much later, and not before `until`, even if the caller has left by then: a daemon whose workers are
-   * all busy.
+   * libvirt gets the call later, and not before `until`, even if the caller disconnected: a daemon whose workers are all
+   * busy.
    */
   | { readonly kind: "delay"; readonly ms: number; readonly until?: Promise<void> }
-  /** libvirt never gets it, and nobody answers. */
+  /** libvirt never gets the call, and there is no reply. */
   | { readonly kind: "hang" }
-  /** libvirt never gets it, and an error with this virErrorNumber comes back. */
+  /** libvirt never gets the call; the client gets an error with this virErrorNumber. */
   | { readonly kind: "refuse"; readonly code: number }
-  /** libvirt gets half of it; then both sides lose the connection. */
+  /** libvirt gets half of the call; then both sides lose the connection. */
   | { readonly kind: "cut_call" }
-  /** libvirt does it; nobody answers. */
+  /** libvirt executes the call; the reply is dropped. */
   | { readonly kind: "drop_reply" }
-  /** libvirt does it; the answer comes so much later. */
+  /** libvirt executes the call; the reply is delayed. */
   | { readonly kind: "delay_reply"; readonly ms: number }
-  /** libvirt does it; half of the answer comes, then both sides lose the connection. */
+  /** libvirt executes the call; half of the reply arrives, then both sides lose the connection. */
   | { readonly kind: "cut_reply" }
-  /** libvirt does it; the answer's body is not what the procedure's result looks like. */
+  /** libvirt executes the call; the reply's body does not fit the procedure's result. */
   | { readonly kind: "garble_reply" }
   /**
-   * libvirt's lists come back shorter, as well-formed as ever. No client can tell such an answer from a true one: it
-   * is for showing that the agent calls nothing absent on the word of a list alone.
+   * libvirt's lists come back shorter and well-formed. No client can detect that: it shows that the agent reports no VM as
+   * absent because of one list.
    */
   | { readonly kind: "truncate"; readonly keep: number }
-  /** Nothing, but the campaign is told when the call comes by or its answer does, and holds it up until it is done. */
-  | { readonly kind: "tell"; readonly at: "call" | "reply"; readonly act: () => void | Promise<void> };
+  /** No fault: runs `act` when the call or its reply passes, and holds it back meanwhile. */
+  | { readonly kind: "notify"; readonly at: "call" | "reply"; readonly act: () => void | Promise<void> };
 
 /**
- * The agent's three connections, told apart by what is asked on them: `command` until libvirt's events are registered
- * for on it, or all domains' statistics are asked for.
+ * The agent's three connections, distinguished by their calls: `command` until the client registers for events on it, or
+ * requests all domains' statistics.
  */
 export type ProxyLane = "command" | "observation" | "events";
 
 export interface Rule {
   readonly fault: Fault;
-  /** Every procedure when absent. */
+  /** Absent: every procedure. */
   readonly procedure?: Procedure<unknown, unknown>;
-  /** Only calls of these procedures, by their numbers. */
+  /** Applies only to calls of these procedure numbers. */
   readonly among?: ReadonlySet<number>;
-  /** Any lane when absent. */
+  /** Absent: every lane. */
   readonly lane?: ProxyLane;
-  /** So many calls that fit come through first. */
+  /** The number of matching calls that pass first. */
   readonly skip?: number;
-  /** How many calls it strikes; without, all until it is removed. */
+  /** The number of affected calls; absent: all until the rule is removed. */
   readonly times?: number;
 }
 
-/** A rule in force, and how often it has struck. */
+/** An active rule and its number of affected calls. */
 export class ActiveRule {
   readonly rule: Rule;
   struck = 0;
@@ -59,7 +59,7 @@ export class ActiveRule {
     this.rule = rule;
   }
 
-  /** Whether this call is to be struck; counts it. */
+  /** Whether the rule affects this call; counts it. */
   strikes(procedure: number, lane: ProxyLane): boolean {
     const { rule } = this;
     if (rule.procedure !== undefined && rule.procedure.number !== procedure) return false;

@@ -10,8 +10,8 @@ import { stateWord } from "./truth.ts";
 const KNOWN_WITHIN_MS = 30_000;
 
 /**
- * Keeps a picture of all VMs as a good client does: made of events, and listed again when it is told that events were
- * lost. If the picture is wrong in the end, an event was lost and nobody said so.
+ * Tracks all VMs like a correct client: from events, with a new list after a reported loss. If the result is wrong in the
+ * end, an event was lost without a report.
  */
 export class Follower {
   readonly #run: CampaignRun;

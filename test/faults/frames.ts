@@ -2,7 +2,7 @@ import { remoteError } from "../../agent/libvirt/rpc/errors.ts";
 import type { EventProcedure, Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import { XdrReader, XdrWriter, type Codec } from "../../agent/libvirt/rpc/xdr.ts";
 
-// Whole frames as the proxy handles them, both ways; the agent's own parser takes only what a daemon may send.
+// Whole frames in both directions; the agent's own parser accepts only a daemon's frames.
 
 export const REMOTE_PROGRAM = 0x20008086;
 export const KEEPALIVE_PROGRAM = 0x6b656570;
@@ -14,7 +14,7 @@ const HEADER_BYTES = 28;
 const OK = 0;
 const ERROR = 1;
 
-/** One message on its way, its length word included. */
+/** One message, with its length word. */
 export class RawFrame {
   readonly bytes: Buffer;
 
@@ -46,7 +46,7 @@ export class RawFrame {
     return this.bytes.subarray(HEADER_BYTES);
   }
 
-  /** The same header, another body. */
+  /** The same header with another body. */
   withBody(body: Buffer): RawFrame {
     const bytes = Buffer.concat([this.bytes.subarray(0, HEADER_BYTES), body]);
     bytes.writeUInt32BE(bytes.length, 0);
@@ -54,7 +54,7 @@ export class RawFrame {
   }
 }
 
-/** Cuts a byte stream into frames, wherever its chunks happen to end. */
+/** Splits a byte stream into frames, independently of its chunks. */
 export class FrameCutter {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -71,7 +71,7 @@ export class FrameCutter {
   }
 }
 
-/** libvirt's refusal of a call: a virErrorNumber of virterror.h. */
+/** libvirt's error reply: a virErrorNumber of virterror.h. */
 export function refusal(call: RawFrame, code: number, message: string): RawFrame {
   const absent = { dom: null, str1: null, str2: null, str3: null, net: null };
   const error = { code, domain: 10, message, level: 2, int1: 0, int2: 0, ...absent };
@@ -82,7 +82,7 @@ export function eventFrame<T>(event: EventProcedure<T>, body: T): RawFrame {
   return frame(REMOTE_PROGRAM, event.number, EVENT, 0, OK, encode(event.body, body));
 }
 
-/** The reply with each of its lists cut to `keep` entries, and so well-formed that no client can tell. */
+/** The reply with each of its lists cut to `keep` entries; it stays well-formed. */
 export function truncated(reply: RawFrame, { result }: Procedure<unknown, unknown>, keep: number): RawFrame {
   const whole = result.decode(new XdrReader(reply.body)) as Record<string, unknown>;
   const cut = Object.entries(whole).map(([name, value]) => [

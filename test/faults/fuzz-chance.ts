@@ -1,4 +1,4 @@
-/** Sizes, counts and lengths that programs get wrong. */
+/** Edge-case sizes, counts and lengths. */
 const edgeNumbers = [
   0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x10000, 0x1000000, 0x7fffffff, 0x80000000, 0xfffffffe,
   0xffffffff,
@@ -45,7 +45,7 @@ const edgeStrings = [
   "/x".repeat(3000),
 ] as const;
 
-/** A generator whose every input can be made again from a seed and the input's number. */
+/** A random generator; a seed and the input's number reproduce each input. */
 export class Chance {
   #state: number;
 
@@ -82,7 +82,7 @@ export class Chance {
     return this.is(70) ? this.of(edgeStrings) : this.bytes(this.below(40)).toString("latin1");
   }
 
-  /** One to five changes: bits, bytes and words overwritten, pieces cut out, doubled, moved, put in. */
+  /** One to five changes: overwritten bits, bytes and words, and removed, doubled, moved or inserted pieces. */
   mutated(source: Uint8Array): Buffer {
     let bytes = Buffer.from(source);
     for (let left = 1 + this.below(5); left > 0; left -= 1) {
@@ -117,7 +117,7 @@ export class Chance {
     return bytes;
   }
 
-  /** A text cut at what looks like its tokens, of which some are changed for others of it or for edge cases. */
+  /** Splits a text into tokens and replaces some by others of the text or by edge cases. */
   mutatedText(source: string, tokens: RegExp): string {
     const parts = source.split(tokens);
     for (let left = 1 + this.below(4); left > 0; left -= 1) {
@@ -144,7 +144,7 @@ export class Chance {
     return parts.join("");
   }
 
-  /** A value of JSON of which one to three places are others: of another type, at the edge, gone, or more of them. */
+  /** A JSON value with one to three changes: another type, an edge case, removed, or repeated. */
   mutatedValue(source: unknown): unknown {
     const value: unknown = structuredClone(source);
     for (let left = this.is(70) ? 1 : 1 + this.below(3); left > 0; left -= 1) this.#mutatePlace(value);
@@ -162,7 +162,7 @@ export class Chance {
     else if (this.is(10) && Array.isArray(holder))
       for (let more = this.below(30); more > 0; more -= 1) holder.push(member);
     else {
-      // An assignment to "__proto__" would be no key.
+      // An assignment to "__proto__" would not create a key.
       const other = { value: this.#other(member), writable: true, enumerable: true, configurable: true };
       Object.defineProperty(holder, key, other);
     }

@@ -1,7 +1,7 @@
-// Makes test/fixtures/corpus/fuzz.jsonl anew: of the campaign's inputs by one seed, those that reach code of the agent that
-// no input before them reached. Replayed by test/unit/faults/fuzz-corpus.test.ts.
+// Writes test/fixtures/corpus/fuzz.jsonl: of one seed's inputs, those that reach code of the agent that no earlier input
+// reached. test/unit/faults/fuzz-corpus.test.ts replays them.
 //
-//   node --import tsx test/faults/fuzz-corpus.ts [INPUTS]   so many of each target; 1500 by default
+//   node --import tsx test/faults/fuzz-corpus.ts [INPUTS]   INPUTS of each target; 1500 by default
 import { writeFileSync } from "node:fs";
 import { Session, type Profiler } from "node:inspector/promises";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { Chance } from "./fuzz-chance.ts";
 import { allTargets } from "./fuzz-targets.ts";
 
 const SEED = 12;
-/** Small ones first: large ones reach little more. */
+/** Small inputs first, since large ones reach little more code. */
 const LARGEST_BYTES = [4000, 14_000];
 const MOST_OF_A_TARGET = 60;
 const TARGET_BYTES = 25_000;
@@ -19,10 +19,10 @@ const session = new Session();
 session.connect();
 await session.post("Profiler.enable");
 await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
-/** By script, what ran of it so far. */
+/** The executed ranges so far, by script. */
 const reached = new Map<string, Uint8Array>();
 
-/** The agent's code that ran since the last look and never before, in characters. */
+/** The agent's newly executed code since the last call, in characters. */
 async function news(): Promise<number> {
   const { result } = await session.post("Profiler.takePreciseCoverage");
   let count = 0;
@@ -35,7 +35,7 @@ function newsOf(url: string, functions: readonly Profiler.FunctionCoverage[]): n
   if (!ranges.some((range) => range.count > 0)) return 0;
   const end = Math.max(...ranges.map(({ endOffset }) => endOffset));
   const ran = new Uint8Array(end);
-  // Outer ranges come before those within them.
+  // Outer ranges precede inner ones.
   for (const { ranges: nested } of functions.toSorted((a, b) => sizeOf(b) - sizeOf(a)))
     for (const { startOffset, endOffset, count } of nested)
       ran.fill(count > 0 ? 1 : 0, startOffset, endOffset);

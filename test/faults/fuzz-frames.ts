@@ -90,7 +90,7 @@ const replies: readonly Buffer[] = [
   ),
 ];
 
-/** XDR that any layout may find something in: small numbers, lengths, strings, pointers. */
+/** XDR with values for any layout: small numbers, lengths, strings, pointers. */
 function plausible(chance: Chance): Buffer {
   return Buffer.concat(
     Array.from({ length: chance.below(24) }, () => {
@@ -117,7 +117,7 @@ function input(chance: Chance): Buffer {
   return frame(number, type, chance.is(75) ? 0 : chance.below(3), plausible(chance));
 }
 
-/** What the client does with a frame, without its connection. */
+/** The client's handling of a frame, without its connection. */
 function read(received: Frame): void {
   const { type, status } = received;
   const procedure = byNumber.get(received.procedure);
@@ -136,7 +136,7 @@ export const frames: FuzzTarget = {
   make: (chance) => Buffer.concat(Array.from({ length: 1 + chance.below(2) }, () => input(chance))),
   feed: (bytes) => {
     const parser = new FrameParser(read);
-    // Into which pieces a socket cuts it follows from the input, so that the same input is read the same way again.
+    // The chunk sizes follow from the input, so that a repeated input is read the same way.
     const chance = new Chance(bytes.length, bytes.at(-1) ?? 0);
     try {
       for (let at = 0; at < bytes.length;) {
@@ -150,7 +150,7 @@ export const frames: FuzzTarget = {
   },
 };
 
-/** A whole connection whose daemon answers with that: the call has an end, and it is one that a caller can read. */
+/** A whole connection whose daemon replies with the input: the call ends with a result or a SocleError. */
 export async function connections(cleanUp: CleanUp): Promise<FuzzTarget> {
   const directory = await mkdtemp(join(tmpdir(), "socle-fuzz-"));
   cleanUp(() => rm(directory, { recursive: true, force: true }));

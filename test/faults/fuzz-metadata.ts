@@ -19,8 +19,8 @@ const escaped = (text: string): string =>
 const words = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value ?? null));
 
 /**
- * What stands in a domain's metadata, by whoever may write there: it becomes a VM that every reader can be sent, with the
- * tenant of a valid spec or with none.
+ * A domain's metadata as any writer may leave it: it becomes a VM that can be sent to every reader, with the tenant of a valid
+ * spec or with none.
  */
 export const metadata = (spec: object): FuzzTarget => {
   const stored = checkSpec(spec, policy);

@@ -26,7 +26,7 @@ interface Method {
   readonly seeds: readonly Buffer[];
 }
 
-/** Something of what any request holds; each method takes of it what it knows. */
+/** Fields of any request; each method uses those that it knows. */
 const seed = {
   requestId: "r-1",
   vm: "name-a",
@@ -80,7 +80,7 @@ interface Asked {
 /** What a scheduler sends in a session. */
 interface Talk {
   readonly messages: readonly Uint8Array[];
-  /** Of a report; absent: the right one. */
+  /** The digest of a report; absent: the right one. */
   readonly digest: string | undefined;
   readonly controlEpoch: number;
 }
@@ -100,7 +100,7 @@ const ended = (requestId: string): Operation => ({
   intent: {},
 });
 
-/** What floods it is meant to get in. */
+/** The rate limits must not stop the inputs. */
 const noLimits = {
   readsPerSecond: 1_000_000,
   mutationsPerSecond: 1_000_000,
@@ -111,9 +111,9 @@ const noLimits = {
   waits: 100_000,
 };
 
-/** Any bytes to any method of the real server: the answer is a word of the contract's, and it comes. */
+/** Any bytes to any method of the real server: it replies, with a status of the contract. */
 export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api: Harness }> {
-  // startApi uses nothing of the test context but after().
+  // startApi uses only after() of the test context.
   const api = await startApi({ after: cleanUp } as unknown as TestContext, { limits: noLimits });
   api.table.put(vm("a"));
   const answer = ({ requestId }: { requestId: string }) => Promise.resolve(ended(requestId));
@@ -137,7 +137,7 @@ export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api:
     return serialize({ path, request } satisfies Asked);
   };
   const feed = async (input: Buffer): Promise<void> => {
-    // The log of it all is kept by the harness.
+    // The harness keeps the log.
     api.logged.length = 0;
     const asked = deserialize(input) as Asked;
     const request = Buffer.from(asked.request);
@@ -155,7 +155,7 @@ export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api:
   return { target: { name: "grpc", share: 50, make, feed }, api };
 }
 
-/** How it ended; a stream that has begun to talk is left. */
+/** The end of the call; a stream that sends messages is closed. */
 function ask(
   client: Client,
   { path, requestStream, responseStream }: Method,
@@ -184,7 +184,7 @@ function ask(
   });
 }
 
-/** What a scheduler says, to a session that believes nothing. */
+/** A scheduler's messages to a session that validates all of them. */
 export function scheduler(api: Harness): FuzzTarget {
   const { table: vms, host, position, events } = api;
   const state = new ReportedState({
@@ -212,9 +212,9 @@ export function scheduler(api: Harness): FuzzTarget {
   ].map((word) => responseSerialize(word));
   const make = (chance: Chance): Buffer => {
     const first = words[0] as Buffer;
-    const said = [first, ...Array.from({ length: chance.below(4) }, () => chance.of(words))];
+    const script = [first, ...Array.from({ length: chance.below(4) }, () => chance.of(words))];
     return serialize({
-      messages: said.map((bytes) => (chance.is(60) ? chance.mutated(bytes) : bytes)),
+      messages: script.map((bytes) => (chance.is(60) ? chance.mutated(bytes) : bytes)),
       digest: chance.is(50) ? undefined : chance.text(),
       controlEpoch: chance.below(3),
     } satisfies Talk);

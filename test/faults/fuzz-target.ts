@@ -1,14 +1,14 @@
 import type { Chance } from "./fuzz-chance.ts";
 
-/** A part of the agent that reads what others wrote. */
+/** A part of the agent that reads untrusted input. */
 export interface FuzzTarget {
   readonly name: string;
-  /** Of a thousand inputs. */
+  /** The share in a thousand inputs. */
   readonly share: number;
   readonly make: (chance: Chance) => Buffer;
-  /** Feeds one input. Whatever it throws is a violation: a refusal that the contract allows is caught in it. */
+  /** Feeds one input. Every exception is a violation: refusals that the contract allows are caught inside. */
   readonly feed: (input: Buffer) => void | Promise<void>;
 }
 
-/** Takes what undoes something, for the end. */
+/** Registers a cleanup for the end. */
 export type CleanUp = (undo: () => unknown) => void;

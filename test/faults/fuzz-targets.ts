@@ -4,7 +4,7 @@ import { grpc, scheduler } from "./fuzz-services.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
 import { configuration, journals, libvirtXml, specs, wholeSpec, type Built } from "./fuzz-texts.ts";
 
-/** Every parser and every door; `built` takes the XML that they write. */
+/** Every parser and every service; `built` receives the XML that they write. */
 export async function allTargets(built: Built, cleanUp: CleanUp): Promise<readonly FuzzTarget[]> {
   const { target, api } = await grpc(cleanUp);
   return [

@@ -12,12 +12,12 @@ import { fixture } from "../support/libvirt/xml/oracles.ts";
 import { fullDomain } from "../support/libvirt/xml/samples.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
 
-/** Refused as it should be: by a reason of its own, not for want of one. */
+/** A proper refusal, with a specific reason. */
 function refusal(thrown: unknown): void {
   if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
 }
 
-/** Takes XML that was built, for another parser to look at. */
+/** Receives built XML for a check with another parser. */
 export type Built = (text: string) => void;
 
 const readers: readonly (readonly [fixture: string, parse: (text: string) => unknown])[] = [
@@ -40,18 +40,18 @@ interface Source {
   readonly text: string;
   readonly parse: (text: string) => unknown;
 }
-// The fixtures hold what Socle reads and does not write; its own domain shows that a changed one is still written right.
+// The fixtures hold XML that Socle only reads; its own domain shows that a changed one is still written correctly.
 const documents: readonly Source[] = [
   ...readers.map(([name, parse]) => ({ name, text: fixture(name), parse })),
   { name: "own", text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
   { name: "own", text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
 ];
 
-/** libvirt's XML: read, and where it is a domain's still, written again. */
+/** libvirt's XML: read, and written again if it is still a domain. */
 export const libvirtXml = (built: Built): FuzzTarget => ({
   name: "xml",
   share: 100,
-  // Its first line names what it is meant for.
+  // Its first line names its kind.
   make: (chance) => {
     const { name, text } = chance.of(documents);
     const changed = chance.is(80)
@@ -71,7 +71,7 @@ export const libvirtXml = (built: Built): FuzzTarget => ({
   },
 });
 
-/** All that a spec can hold. */
+/** A spec with every field. */
 export const wholeSpec = {
   name: "web-1",
   id: "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01",
@@ -120,7 +120,7 @@ export const wholeSpec = {
   },
 };
 
-/** As the ledger decides it. */
+/** As the ledger places it. */
 const bound: Placement = {
   cells: [1],
   strict: true,
@@ -139,7 +139,7 @@ interface Wish {
   readonly placementEpoch: number;
 }
 
-/** What a tenant asks for, through the check to the domain that libvirt would get. */
+/** A tenant's spec, through validation to the domain XML for libvirt. */
 export const specs = (built: Built): FuzzTarget => ({
   name: "spec",
   share: 110,
@@ -204,7 +204,7 @@ const journal = (() => {
   return Buffer.concat(lines);
 })();
 
-/** A journal's file: what is read from it was written, or it is refused. */
+/** A journal file: every record that is read was written, or the file is refused. */
 export const journals: FuzzTarget = {
   name: "journal",
   share: 60,

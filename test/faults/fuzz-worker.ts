@@ -1,8 +1,8 @@
-// Feeds its part of a fuzz campaign's inputs: SEED FROM TO STEP [MARK]. By hand it makes one input again:
+// Feeds its part of a fuzz campaign's inputs: SEED FROM TO STEP [MARK]. To reproduce one input:
 //
 //   node --expose-gc --import tsx test/faults/fuzz-worker.ts SEED INPUT INPUT+1 1
 //
-// Tells what it does as lines of JSON; the number of the input under way stands in the file MARK, where there is one.
+// Prints its progress as lines of JSON; the file MARK, if given, holds the number of the current input.
 import { openSync, writeSync } from "node:fs";
 import { within } from "../support/wait.ts";
 import { Chance } from "./fuzz-chance.ts";
@@ -10,13 +10,13 @@ import type { FuzzTarget } from "./fuzz-target.ts";
 import { allTargets } from "./fuzz-targets.ts";
 import { foreignElements } from "./fuzz-xml.ts";
 
-/** Of processor time, for one input: whoever takes longer hangs, by any measure. */
+/** The processor time for one input; a longer one counts as a hang. */
 const HANGS_AFTER_MS = 2000;
-/** For a promise that is never settled. */
+/** For a promise that never settles. */
 const SETTLES_WITHIN_MS = 240_000;
 const HEAP_GROWTH_BYTES = 32 * 2 ** 20;
 const BATCH = 400;
-/** One document of so many that are built is looked at by another parser. */
+/** One of so many built documents is checked with another parser. */
 const LOOK_AT_ONE_OF = 10;
 
 const [seed = 1, from = 0, to = 1, step = 1] = process.argv.slice(2, 6).map(Number);
@@ -30,9 +30,9 @@ let input = from;
 let built = 0;
 let target = "";
 
-const tell = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+const print = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 const violation = (what: string, at = input): void =>
-  tell({ violation: `input ${at} of seed ${seed} (${target}): ${what}` });
+  print({ violation: `input ${at} of seed ${seed} (${target}): ${what}` });
 const text = (thrown: unknown): string =>
   thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 process.on("uncaughtException", (thrown) => violation(`nobody caught: ${text(thrown)}`));
@@ -79,12 +79,12 @@ for (; input < to; input += step) {
   if (warmBytes === 0 && input >= warm) warmBytes = heapBytes();
   await feed(targets);
   if (documents.length >= BATCH) look();
-  if (((input - from) / step) % 5000 === 4999) tell({ at: input });
+  if (((input - from) / step) % 5000 === 4999) print({ at: input });
 }
 look();
 const grownBytes = heapBytes() - warmBytes;
 if (!isAlone && grownBytes > HEAP_GROWTH_BYTES)
   violation(`the heap grew by ${Math.round(grownBytes / 2 ** 20)} MiB over three quarters of the inputs`);
-tell({ done: true, fed, built, grownBytes });
+print({ done: true, fed, built, grownBytes });
 for (const each of undo.reverse()) await each();
 process.exit(0);

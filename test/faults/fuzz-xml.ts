@@ -1,8 +1,8 @@
 import { pythonTrees, type Tree } from "../support/libvirt/xml/oracles.ts";
 
 /**
- * What may stand in what, in domain XML that Socle writes. Written down once more on purpose: it is no use to ask the
- * rules of the builder whether the builder keeps them.
+ * The allowed nesting of elements in Socle's domain XML. Duplicated on purpose: the builder's own rules cannot show that the
+ * builder follows them.
  */
 const allowed: Readonly<Record<string, string>> = {
   domain:
@@ -51,7 +51,7 @@ const allowed: Readonly<Record<string, string>> = {
 };
 const children = new Map(Object.entries(allowed).map(([name, names]) => [name, new Set(names.split(" "))]));
 
-/** Documents in which Python's parser finds an element that has no place there, or which it does not take at all. */
+/** Documents that Python's parser rejects, or in which it finds a misplaced element. */
 export function foreignElements(
   documents: readonly { readonly input: number; readonly text: string }[],
 ): { input: number; problem: string }[] {

@@ -1,4 +1,4 @@
-// inputs made of anything, fed to every parser and every door: frames, gRPC, XML, specs, configuration, journal, scheduler
+// random inputs for every parser and service: frames, gRPC, XML, specs, configuration, journal, scheduler
 import { randomInt } from "node:crypto";
 import { readFile, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { spawnBound } from "../support/bound-child.ts";
 import { asked, campaign, type CampaignRun } from "./campaign.ts";
 
 const HEAP_MIB = 512;
-/** Of processor time without an end of the input under way. */
+/** The processor time without an end of the current input. */
 const HANGS_AFTER_MS = 60_000;
 const LOOK_EVERY_MS = 5000;
 const TICKS_PER_SECOND = 100;
@@ -42,7 +42,7 @@ await campaign({ name: "fuzz", count: 1_000_000 }, async (run) => {
   return { seed, fed, built, heapGrownMiB: Math.round(grownMiB * 10) / 10 };
 });
 
-/** Every `step`th input in one process, and in another one behind the input at which that dies. */
+/** Every `step`th input in one process; after its death a new process continues behind the input. */
 async function feedAll(
   run: CampaignRun,
   { seed, first, step, directory }: { seed: number; first: number; step: number; directory: string },
@@ -82,7 +82,7 @@ async function feed(run: CampaignRun, numbers: readonly number[], mark: string):
   return last;
 }
 
-/** Calls `hung` when one input has had its processor time. */
+/** Calls `hung` when one input has used up its processor time. */
 function watch(pid: number, mark: string, hung: () => void): NodeJS.Timeout {
   let at = "";
   let sinceMs = 0;

@@ -1,4 +1,4 @@
-// one of many guests hangs (its QEMU stopped), --count guests in all: the others must not notice
+// one of --count guests hangs (its QEMU is stopped): the others must not be affected
 import { quantile } from "../bench/statistics.ts";
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";

@@ -9,21 +9,21 @@ import { wish, type SufferingHost } from "./host.ts";
 import { stateWord } from "./truth.ts";
 import type { Watch } from "./watch.ts";
 
-/** How long one hangs, at least; with few guests it is a short look. */
+/** The minimum duration of a hang; short with few guests. */
 const HANG_MS = { few: 6000, many: 20_000 } as const;
 const MANY = 50;
 const FOUND_WITHIN_MS = 30_000;
-/** What waits for the hung guest waits as long as that hangs, which is longer than this. */
+/** A call that waits for the hung guest takes longer than this. */
 const OTHERS_WITHIN_MS = 20_000;
-/** libvirt ends a QEMU that does not hear SIGTERM after 10 s. */
+/** libvirt kills a QEMU that ignores SIGTERM after 10 s. */
 const DESTROYED_WITHIN_MS = 40_000;
 
-/** Guests that are stopped by SIGSTOP, in the ways that matter, and what the agent says meanwhile. */
+/** Guests that are stopped with SIGSTOP, and the agent's reports meanwhile. */
 export class Hanging {
   readonly timings: Timings = new Map();
-  /** The oldest data of a VM that answers. */
+  /** The greatest age of a responsive VM's data. */
   oldestMs = 0;
-  /** How long it took until a hung guest was shown as one. */
+  /** The time until a hung guest was reported as unresponsive. */
   readonly foundMs: number[] = [];
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
@@ -39,7 +39,7 @@ export class Hanging {
     this.#hangMs = crowd.guests.length < MANY ? HANG_MS.few : HANG_MS.many;
   }
 
-  /** The median of each answer while none hangs. */
+  /** The median latency of each call while no guest hangs. */
   async usualMs(): Promise<Map<string, number>> {
     this.#run.say("none hangs");
     const timings: Timings = new Map();
@@ -54,7 +54,7 @@ export class Hanging {
     const [hung, other] = this.#begin("one hangs");
     await this.#hang([hung], async () => {
       await pause(this.#hangMs);
-      // What concerns another is done as fast as ever.
+      // Operations of other VMs are as fast as before.
       await within(
         this.#host.succeeds(wish("PAUSE", other.vmId)),
         OTHERS_WITHIN_MS,
@@ -85,8 +85,8 @@ export class Hanging {
   }
 
   /**
-   * libvirt 11.3 itself may end such a guest: what its QEMU answers late to the libvirt before is no answer that the new
-   * one expects, and libvirt gives up the guest for that. Then the agent has to say so, and nothing of the others.
+   * libvirt 11.3 itself may end such a guest: QEMU's late reply to the previous libvirtd is unexpected for the new one, which
+   * then drops the guest. The agent has to report that, and nothing about the others.
    */
   async thenLibvirtDies(): Promise<void> {
     const [hung] = this.#begin("one hangs, and libvirt is started again");
@@ -119,7 +119,7 @@ export class Hanging {
     await this.#hang([one, other], () => pause(this.#hangMs));
   }
 
-  /** A hung guest can be stopped, and its disk and all be removed. */
+  /** A hung guest can be stopped and deleted with its disk. */
   async isStopped(watch: Watch): Promise<void> {
     const name = "hopeless";
     this.#begin("a hung one is stopped by force");
@@ -131,7 +131,7 @@ export class Hanging {
     const end = await this.#host.ended(stop, DESTROYED_WITHIN_MS);
     this.#run.demand(
       end.state === "STATE_SUCCEEDED",
-      `a hung guest could not be stopped: ${this.#host.tell(end)}`,
+      `a hung guest could not be stopped: ${this.#host.describe(end)}`,
     );
     this.#run.demand((await this.#host.witness.state(name)) === "shut off", "a hung guest was not stopped");
     await this.#host.succeeds(wish("DELETE", vmId));
@@ -145,7 +145,7 @@ export class Hanging {
     return guests as [Guest, Guest];
   }
 
-  /** As `#stopped`, and shows that they are back, and that their age went on meanwhile. */
+  /** As `#stopped`; then checks that they answer again, and that their age grew meanwhile. */
   async #hang(hung: readonly Guest[], meanwhile: (measuring: Measuring) => Promise<unknown>): Promise<void> {
     const ids = hung.map(({ vmId }) => vmId);
     await this.#stopped(hung, async (measuring) => {
@@ -161,7 +161,7 @@ export class Hanging {
     await this.#answer(ids);
   }
 
-  /** Until they do again, and their data is fresh. */
+  /** Waits until they answer again with fresh data. */
   async #answer(ids: readonly string[]): Promise<void> {
     const answers = (vms: readonly Vm__Output[]): boolean =>
       ids.every((id) => {
@@ -171,7 +171,7 @@ export class Hanging {
     await this.#host.sees(answers, "the hung guests answer again", FOUND_WITHIN_MS);
   }
 
-  /** Stops the guests' QEMUs, shows that they are found, does `meanwhile`, and lets them go on. */
+  /** Stops the guests' QEMUs, checks that they are detected, runs `meanwhile`, and continues them. */
   async #stopped(
     hung: readonly Guest[],
     meanwhile: (measuring: Measuring) => Promise<unknown>,

@@ -2,9 +2,8 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 
 /**
- * How long the main threads of these processes have been ready to run and had no processor, in ms since they began
- * (schedstat of proc(5), second field). What an answer took less what of this passed meanwhile is the program's own
- * doing, however busy the machine is. One that has ended counts nothing.
+ * The time that the main threads of these processes waited for a processor, in ms since their start (schedstat of proc(5),
+ * second field). A latency without this time is the program's own, however busy the machine is. An ended process counts 0.
  */
 export function hinderedMs(...pids: readonly number[]): number {
   let ms = 0;
@@ -12,13 +11,13 @@ export function hinderedMs(...pids: readonly number[]): number {
     try {
       ms += waitedMs(readFileSync(`/proc/${pid}/schedstat`, "latin1"));
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
   return ms;
 }
 
-/** The same of all their threads. */
+/** The same for all their threads. */
 export async function allHinderedMs(pids: readonly number[]): Promise<number> {
   const each = await Promise.all(
     pids.map(async (pid) => {

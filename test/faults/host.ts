@@ -25,12 +25,12 @@ export type Kind = "CREATE" | "START" | "STOP" | "PAUSE" | "RESUME" | "DELETE";
 
 export interface Wish {
   readonly kind: Kind;
-  /** A name or an id; the name of the VM to be for CREATE. */
+  /** A name or an id; for CREATE the new VM's name. */
   readonly vm: string;
   readonly requestId: string;
-  /** STOP: how long the guest may take by itself, in seconds; its plug is pulled then. */
+  /** STOP: the guest's time to stop by itself, in seconds, before a forced stop. */
   readonly gracefulSeconds?: number;
-  /** CREATE: whose room it takes. */
+  /** CREATE: the reservation to consume. */
   readonly reservationId?: string;
 }
 
@@ -47,13 +47,13 @@ export interface Timed<T> {
   readonly tookMs: number;
 }
 
-/** A host that is to suffer: a libvirtd of its own, the fault proxy before it, an agent behind that, and a witness. */
+/** A host for fault injection: a libvirtd, the fault proxy before it, an agent behind the proxy, and a witness. */
 export class SufferingHost {
   readonly libvirtd: Libvirtd;
   readonly proxy: FaultProxy;
   readonly agent: AgentProcess;
   readonly witness: Witness;
-  /** The agent as it is shipped, which is the command as well. */
+  /** The shipped bundle, which is the command too. */
   readonly bundle: string;
   #client: Agent;
 
@@ -72,7 +72,7 @@ export class SufferingHost {
     this.#client = client;
   }
 
-  /** Its libvirtd has a pool "images" that holds the boot sector. It goes with the run. */
+  /** Its libvirtd has a pool "images" with the boot sector. Removed at the end of the run. */
   static async start(run: CampaignRun, options: AgentProcessOptions = {}): Promise<SufferingHost> {
     const bundle = await run.bundle();
     const libvirtd = run.keep(await Libvirtd.start());
@@ -86,7 +86,7 @@ export class SufferingHost {
       ...options.config,
       libvirt: { ...options.config?.libvirt, uri: proxy.uri },
       vm: { accelerator: "tcg" as const, sampleIntervalSeconds: 1, ...options.config?.vm },
-      // What the machine has left is not what is tried here.
+      // The machine's free memory is not tested here.
       host: {
         reservedMemoryMiB: 0,
         cpuOvercommitRatio: 64,
@@ -106,7 +106,7 @@ export class SufferingHost {
     return this.#client;
   }
 
-  /** Starts the agent again after it was killed, over the same state. */
+  /** Starts a killed agent again on the same state. */
   async startAgain(): Promise<void> {
     this.#client.close();
     await this.agent.startAgain();
@@ -118,8 +118,8 @@ export class SufferingHost {
   }
 
   /**
-   * The agent's answer, and how long it took: in all, and less the time in which the machine kept the agent or this
-   * process from running, which on a busy machine may be all of it.
+   * The agent's reply and its latency: in total, and without the time in which the agent or this process waited for a
+   * processor, which on a busy machine may be all of it.
    */
   async timed<T>(ask: () => Promise<T>): Promise<Timed<T>> {
     const { pid } = this.agent;
@@ -127,7 +127,7 @@ export class SufferingHost {
     const startMs = performance.now();
     const answer = await ask();
     const tookMs = performance.now() - startMs;
-    // An agent that has ended meanwhile counts nothing.
+    // An agent that ended meanwhile counts 0.
     const ownMs = tookMs - Math.min(tookMs, Math.max(0, hinderedMs(pid, process.pid) - hindered));
     return { answer, ownMs, tookMs };
   }
@@ -136,7 +136,7 @@ export class SufferingHost {
     return this.#client.ask(this.#client.contract.vms.GetVm, { vm });
   }
 
-  /** Until the agent's list is whole, and `holds` of it. */
+  /** Waits until the agent's list is complete and `holds`. */
   async sees(
     holds: (vms: readonly Vm__Output[]) => boolean = () => true,
     what = "all VMs",
@@ -151,7 +151,7 @@ export class SufferingHost {
     );
   }
 
-  /** Until the agent knows what its pools hold: before that no volume is made. */
+  /** Waits until the agent knows its pools, since it creates no volume before. */
   async seesPools(): Promise<void> {
     const { contract } = this.#client;
     await eventually(
@@ -164,7 +164,7 @@ export class SufferingHost {
     );
   }
 
-  /** The operation as it was begun, or found. */
+  /** Starts the operation, or finds it by its request id. */
   begin({ kind, vm, requestId, gracefulSeconds = 0, reservationId = "" }: Wish): Promise<Operation__Output> {
     const { vms } = this.#client.contract;
     switch (kind) {
@@ -185,7 +185,7 @@ export class SufferingHost {
     }
   }
 
-  /** Room for a guest, claimed for longer than any trouble lasts. */
+  /** A reservation for a guest, longer than any fault. */
   reserve(requestId: string, seconds = 600): Promise<Reservation__Output> {
     const { reservations } = this.#client.contract;
     const room = { vcpus: 1, memoryBytes: 32 * MIB, ttl: { seconds, nanos: 0 } };
@@ -197,7 +197,7 @@ export class SufferingHost {
     return this.#client.ask(reservations.ListReservations, { pageSize: 1000, includeEnded: true });
   }
 
-  /** As it is at its end, or when the time is over. */
+  /** The operation at its end, or at the timeout. */
   async ended(operation: Operation__Output, timeoutMs: number): Promise<Operation__Output> {
     const { operations } = this.#client.contract;
     const deadline = performance.now() + timeoutMs;
@@ -208,15 +208,15 @@ export class SufferingHost {
     }
   }
 
-  /** Without any fault: throws when it does not succeed. */
+  /** For use without a fault: throws if the operation does not succeed. */
   async succeeds(asked: Wish): Promise<Operation__Output> {
     const end = await this.ended(await this.begin(asked), 60_000);
-    if (end.state !== "STATE_SUCCEEDED") throw new Error(`${asked.kind} ${asked.vm}: ${this.tell(end)}`);
+    if (end.state !== "STATE_SUCCEEDED") throw new Error(`${asked.kind} ${asked.vm}: ${this.describe(end)}`);
     return end;
   }
 
   /** An operation in a line. */
-  tell(operation: Operation__Output): string {
+  describe(operation: Operation__Output): string {
     const { kind, state, error, steps } = operation;
     const why = error === null ? "" : ` ${fromStatus(this.#client.contract, error).reason}: ${error.message}`;
     const done = steps.map(({ name, outcome }) => `${name} ${outcome || "under way"}`).join(", ");
@@ -224,7 +224,7 @@ export class SufferingHost {
   }
 }
 
-/** A guest that prints and halts, with a disk of its own that is made for it. */
+/** A guest that prints and halts, with a new disk. */
 const guest = (name: string): VmSpec => ({
   name,
   vcpus: 1,

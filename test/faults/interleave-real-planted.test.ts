@@ -9,14 +9,14 @@ import { copyWith } from "./history/plant.ts";
 import { plantedBugs } from "./history/planted.ts";
 import { realScheduleOf, RealStage } from "./history/real/real-stage.ts";
 
-/** Looks from seed 1 on instead of from a seed that shows the bug. */
+/** Starts at seed 1 instead of at a seed that shows the bug. */
 const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
 const HISTORIES_AT_MOST = isFromTheFirst ? 100 : 40;
 const STAGES = 2;
 
 /**
- * A seed gives the requests and faults, not the moments at which a real libvirt and machine come to them: one that shows
- * the bug mostly is played again after each other seed.
+ * A seed fixes the requests and faults, not the timing of a real libvirt and machine: the seed that mostly shows the bug is
+ * repeated after each other seed.
  */
 const seedOf = (firstSeed: number, turn: number): number =>
   isFromTheFirst ? firstSeed + turn : firstSeed + (turn % 2 === 0 ? 0 : (turn + 1) / 2);

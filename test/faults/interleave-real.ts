@@ -9,13 +9,13 @@ import { realScheduleOf, RealStage } from "./history/real/real-stage.ts";
 import type { Schedule } from "./history/simulated/schedule.ts";
 import { shrink, type Played, type Shrinking } from "./history/simulated/shrink.ts";
 
-/** Each has a libvirtd of its own: an agent wants one to itself. More than cores: a history waits most of its time. */
+/** Each has its own libvirtd, since one agent leases one. More than cores, since a history mostly waits. */
 const STAGES = 3 * availableParallelism();
-/** Lines that are printed before a violation's event and behind it: the file has them all. */
+/** The number of printed lines before and after a violation's event; the file has all lines. */
 const AROUND = 60;
-/** Of a history that breaks a rule, to make it shorter. */
+/** The number of attempts to shorten a history with a violation. */
 const SHRINKING_PLAYS = 24;
-/** Of a history that breaks a rule, whole, for people. Not in the repository. */
+/** The directory for complete histories with a violation. Not in the repository. */
 const histories = join(import.meta.dirname, "../../.cache/histories");
 
 export interface RealFigures extends ReturnType<typeof previousFigures> {
@@ -74,7 +74,7 @@ async function report(
   await mkdir(histories, { recursive: true });
   await writeFile(file, toLines(history));
   for (const rule of new Set(violations.map((violation) => violation.rule))) {
-    // Moments differ from one play to the next: what does not show itself again is printed as it was first seen.
+    // Timing differs between runs: a violation that does not recur is printed as first seen.
     const shrunk = await shrink(schedule, rule, { play, mostPlays: SHRINKING_PLAYS });
     const shown =
       shrunk === undefined

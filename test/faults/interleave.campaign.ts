@@ -1,9 +1,9 @@
-// random requests, crashes, full disks, lost answers and acts of others, interleaved: every history is checked
+// random interleavings of requests, crashes, full disks, lost replies and other clients' acts: each history is checked
 import { asked, campaign } from "./campaign.ts";
 import { playSimulated } from "./history/simulated/players.ts";
 import { playReal } from "./interleave-real.ts";
 
-/** Histories against a real libvirtd are so many times fewer than simulated ones. */
+/** Simulated histories per history against a real libvirtd. */
 const SIMULATED_PER_REAL = 100;
 
 await campaign({ name: "interleave", count: 100_000 }, async (run) => {

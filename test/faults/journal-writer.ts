@@ -1,4 +1,4 @@
-// Writes a journal that is compacted again and again, and says of each record that it is on the disk: `KEY NUMBER`.
+// Writes a journal that is compacted repeatedly, and prints each durable record: `KEY NUMBER`.
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Journal } from "../../agent/state/journal/journal.ts";
 

@@ -1,4 +1,4 @@
-// SIGKILL of the agent at every boundary of its journal, at every call, at any moment, and its stop in good order
+// the agent is killed at every boundary of its journal, at every call, at random moments, and is stopped in order
 import { campaign } from "./campaign.ts";
 import { SufferingHost } from "./host.ts";
 import { Killer } from "./killer.ts";

@@ -3,32 +3,32 @@ import { eventually } from "../support/wait.ts";
 import type { Kind, SufferingHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 
-/** What the agent is killed in. */
+/** The phases in which the agent is killed. */
 export type Act = Kind | "RESERVE";
 
 const ways = ["journal", "call", "moment", "stop"] as const;
 type Way = (typeof ways)[number];
 
-/** Longer than any operation here takes. */
+/** Longer than any operation here. */
 const MOMENT_MS = 600;
 
-/** A death that waits for the agent. */
+/** A prepared kill of the agent. */
 export interface Trap {
   readonly what: string;
-  /** Resolves once the agent is dead; one that is past the trap when `over` resolves is killed then. */
+  /** Resolves once the agent is dead; an agent that passed the trap is killed when `over` resolves. */
   spring(over: Promise<unknown>): Promise<void>;
 }
 
-/** Ends the agent in one way after the other, each time a bit further into the work. */
+/** Kills the agent in different ways, each time a little later in the operation. */
 export class Killer {
   readonly deaths: Record<Way, number> = { journal: 0, call: 0, moment: 0, stop: 0 };
-  /** How many boundaries of the journal each kind of operation has, once one got past the last. */
+  /** The number of journal boundaries of each kind of operation, once known. */
   readonly boundaries: Partial<Record<Act, number>> = {};
   readonly #host: SufferingHost;
   readonly #watch: Watch;
   readonly #environment: Record<string, string>;
   readonly #tries = new Map<Act, number>();
-  /** By way and kind: how far into the work the next one is. */
+  /** The next position, by way of killing and kind of operation. */
   readonly #depth = new Map<string, number>();
 
   /** `environment` is the agent's, for its next start. */
@@ -38,7 +38,7 @@ export class Killer {
     this.#environment = environment;
   }
 
-  /** To be called before the operation is asked for; may start the agent again. */
+  /** Call it before the operation starts; may restart the agent. */
   async set(kind: Act): Promise<Trap> {
     const tries = this.#tries.get(kind) ?? 0;
     this.#tries.set(kind, tries + 1);
@@ -89,7 +89,7 @@ export class Killer {
       lane: "command",
       skip,
       times: 1,
-      fault: { kind: "tell", at, act: () => this.#kill("SIGKILL") },
+      fault: { kind: "notify", at, act: () => this.#kill("SIGKILL") },
     });
     return {
       what: `${at === "call" ? "before" : "after"} its call ${skip + 1}`,
@@ -114,7 +114,7 @@ export class Killer {
     };
   }
 
-  /** Whether the work was over before the agent died; then it is killed. */
+  /** Whether the operation ended before the agent died; the agent is then killed. */
   async #isPast(over: Promise<unknown>): Promise<boolean> {
     let isOver = false;
     void over.then(() => (isOver = true));

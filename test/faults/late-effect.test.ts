@@ -13,8 +13,8 @@ import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
 import { Witness, type GuestProcess } from "./witness.ts";
 
-// libvirt's ordinary workers take one call after the other, and a hung guest can hold them all; states are told by
-// other workers, at once. A start that waits in that queue looks exactly as one that never was.
+// libvirt's ordinary workers take one call after another, and a hung guest can block them all; priority workers report
+// states at once. A start that waits in that queue looks exactly like one that was never sent.
 suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_000 }, () => {
   let libvirtd: Libvirtd;
   let witness: Witness;
@@ -41,11 +41,11 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
   });
   after(() => libvirtd.stop());
 
-  /** Takes libvirt's only worker, until the function that it gives is called, or the test ends. */
+  /** Occupies libvirt's only worker until the returned function is called or the test ends. */
   async function holdWorker(t: TestContext): Promise<() => Promise<void>> {
     process.kill(hung.pid, "SIGSTOP");
     const held = witness.virsh("qemu-monitor-command", "holder", "--hmp", "info status");
-    // An ordinary call that is not answered shows that the worker is taken.
+    // An ordinary call without a reply shows that the worker is occupied.
     await eventually(
       () =>
         virsh(libvirtd.uri, ["metadata", "waiting", "urn:nobody"], { timeoutMs: 500 }).then(
@@ -62,11 +62,11 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
     return letGo;
   }
 
-  test("is waited for: its late answer is its outcome", async (t) => {
+  test("its late reply decides the outcome", async (t) => {
     await using libvirt = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 500 });
     const letGo = await holdWorker(t);
     const starting = new Domains(libvirt, systemClock).start(waiting);
-    // It looks four times a second, and takes what does not show in two for what never was, did it not know better.
+    // The agent observes four times a second, and would take a missing effect after two seconds for none.
     await eventually(() => libvirt.calls.byOutcome.ok > 16, { what: "it to look for longer than that" });
     assert.equal(await witness.state("waiting"), "shut off");
     await letGo();
@@ -76,7 +76,7 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
     await witness.virsh("destroy", "waiting");
   });
 
-  test("of an agent that died is waited for by the next one", async (t) => {
+  test("the next agent waits for the effect of an agent that died", async (t) => {
     const dying = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 500 });
     await using next = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 20_000 });
     const letGo = await holdWorker(t);
@@ -92,6 +92,6 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
   });
 });
 
-/** virsh was killed because its time was over. */
+/** virsh was killed at its timeout. */
 const isSilence = (thrown: unknown): boolean =>
   thrown instanceof Error && "killed" in thrown && thrown.killed === true;

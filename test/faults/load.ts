@@ -4,10 +4,10 @@ import type { CampaignRun } from "./campaign.ts";
 import { wish, type Kind, type SufferingHost } from "./host.ts";
 
 const NAME = "worker";
-/** The agent looks for a lost effect for a minute, and again after that. */
+/** The agent looks for a lost effect for a minute, and again later. */
 const END_WITHIN_MS = 150_000;
 
-/** Operations on one VM, one after the other, whatever happens; each must end with the truth. */
+/** Operations on one VM, one after another, under any fault; each outcome must be true. */
 export class Load {
   operations = 0;
   readonly #run: CampaignRun;
@@ -29,7 +29,7 @@ export class Load {
     this.#done = this.#work();
   }
 
-  /** Until the operation under way has ended; no other begins before `goOn`. */
+  /** Waits until the running operation has ended; no other starts before `goOn`. */
   async settle(): Promise<void> {
     this.#isHeld = true;
     await eventually(() => this.#isIdle, { what: "the load to settle", timeoutMs: 2 * END_WITHIN_MS });
@@ -74,7 +74,10 @@ export class Load {
     const state = await this.#state();
     const after = stateAfter[kind];
     const isRight = end.state === "STATE_SUCCEEDED" ? state === after : end.done && state === stateBefore;
-    this.#run.demand(isRight, `${this.#host.tell(end)}, but virsh says ${state}, and ${stateBefore} before`);
+    this.#run.demand(
+      isRight,
+      `${this.#host.describe(end)}, but virsh says ${state}, and ${stateBefore} before`,
+    );
   }
 
   #next(state: string): Kind {
@@ -84,7 +87,7 @@ export class Load {
     return this.#count % 4 === 0 ? "STOP" : "PAUSE";
   }
 
-  /** virsh's word, once it can be had. */
+  /** virsh's state, once virsh answers. */
   #state(): Promise<string> {
     const what = "virsh to tell the state";
     return eventually(() => this.#host.witness.state(NAME), { what, timeoutMs: 120_000, intervalMs: 200 });

@@ -4,21 +4,21 @@ import type { CampaignRun } from "./campaign.ts";
 import { allHinderedMs } from "./hindrance.ts";
 import type { SufferingHost, Timed } from "./host.ts";
 
-/** Between the agent's rounds. */
+/** The interval of the agent's rounds. */
 export const INTERVAL_MS = 2000;
 /**
- * How old the data of a VM that answers may be, less what the machine kept the agent, libvirt and the guests from
- * running; each further guest that hangs is found by another try of the round.
+ * The maximum age of a responsive VM's data, without the time in which the agent, libvirt and the guests waited for a
+ * processor; each further hung guest takes another attempt of the round.
  */
 export const OLD_MS = 2 * INTERVAL_MS;
 const OLD_MS_BY_GUEST = 1500;
-/** As far back as ages are looked at. */
+/** The window of the checked ages. */
 const REMEMBER_MS = 120_000;
 
-/** By what was asked. */
+/** Latencies by call. */
 export type Timings = Map<string, Omit<Timed<unknown>, "answer">[]>;
 
-/** Asks for everything all the time, and looks how old the answers are. */
+/** Reads everything continuously and checks the age of the data. */
 export class Measuring {
   oldestMs = 0;
   wasPaused = false;
@@ -30,7 +30,7 @@ export class Measuring {
   readonly #timings: Timings;
   readonly #old = new Set<string>();
   readonly #guestPids: readonly number[];
-  /** How long they were kept from running in all, and when that was read. */
+  /** The total wait for a processor, and the time of its reading. */
   readonly #hindrance: { readonly atMs: number; readonly ms: number }[] = [];
   readonly #done: Promise<void>;
 
@@ -49,7 +49,7 @@ export class Measuring {
     this.#done = this.#measure();
   }
 
-  /** While the agent or libvirt is down: nothing is measured, no data is fresh. */
+  /** While the agent or libvirt is down: measures nothing, since no data is fresh. */
   pause(): void {
     this.#isPaused = this.wasPaused = true;
   }
@@ -97,7 +97,7 @@ export class Measuring {
     }
   }
 
-  /** What keeps anybody from running who has a part in a sample. */
+  /** The wait for a processor of every process that takes part in a sample. */
   async #remember(): Promise<void> {
     const pids = [this.#host.agent.pid, await this.#host.libvirtd.pid(), ...this.#guestPids];
     const atMs = Date.now();

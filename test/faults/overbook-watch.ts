@@ -14,8 +14,8 @@ interface Capacity {
 }
 
 /**
- * Looks all the time whether more is given away than there is: by the agent's own word, and by adding up what libvirt's
- * domains have and what the schedulers were promised, without the agent.
+ * Checks continuously for overcommitted capacity: by the agent's own report, and independently by adding up libvirt's
+ * domains and the schedulers' reservations.
  */
 export class OverbookWatch {
   looks = 0;
@@ -24,7 +24,7 @@ export class OverbookWatch {
   readonly #promises: Promises;
   readonly #end = new AbortController();
   readonly #done: Promise<unknown>;
-  /** What can be sold in all. */
+  /** The total capacity. */
   #sold: Capacity | undefined;
 
   constructor(run: CampaignRun, host: SufferingHost, promises: Promises) {
@@ -39,24 +39,24 @@ export class OverbookWatch {
     await this.#done;
   }
 
-  /** What was promised before the agent died is held after it. */
+  /** Reservations from before the agent's death are held after it. */
   async checkAfterDeath(): Promise<void> {
     const before = this.#promises.current();
     const { reservations } = await this.#host.client.ask(
       this.#host.client.contract.reservations.ListReservations,
       { pageSize: 1000 },
     );
-    // One that was given back or taken while the list was made is not among both.
+    // A reservation that ended or was consumed during the list is not in both.
     const now = new Set(this.#promises.current());
     const lost = before.filter((promised) => now.has(promised) && !isIn(promised, reservations));
     for (const { id } of lost) this.#run.violation(`reservation ${id} was lost with the agent`);
   }
 
-  /** In the end everything is free again. */
+  /** Checks that all capacity is free at the end. */
   async checkEmpty(): Promise<void> {
     const left = async (): Promise<string[]> => {
       const rows = rowsOf(await this.#hostNow());
-      // Not known is not free.
+      // Unknown is not free.
       return rows
         .filter(({ allocated = 1, claimed }) => allocated + claimed > 0)
         .map(({ resource }) => resource);
@@ -74,7 +74,7 @@ export class OverbookWatch {
   async #forEver(look: () => Promise<void>): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
-      // The agent is dead, or a domain went while it was looked at: the next look tells.
+      // The agent is dead, or a domain was removed during the check: the next check decides.
       await look().then(
         () => (this.looks += 1),
         () => undefined,

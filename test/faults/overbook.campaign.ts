@@ -1,4 +1,4 @@
-// 8 schedulers reserve, renew, release and create at once, while the agent is killed: nothing is ever promised twice
+// 8 concurrent schedulers reserve, renew, release and create while the agent is killed: no capacity is given twice
 import { totalmem } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { campaign } from "./campaign.ts";
@@ -11,7 +11,7 @@ import { isSame } from "./witness.ts";
 const SCHEDULERS = 8;
 const TRIES_PER_LIFE = 80;
 const MIB = 2 ** 20;
-/** So little is for sale that the schedulers are in each other's way. */
+/** Little capacity, so that the schedulers compete. */
 const FOR_SALE_MIB = 1280;
 
 await campaign({ name: "overbook", count: 10_000 }, async (run) => {

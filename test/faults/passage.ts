@@ -10,7 +10,7 @@ import type { Fault, ProxyLane } from "./fault.ts";
 import { CALL, FrameCutter, refusal, REMOTE_PROGRAM, REPLY, truncated, type RawFrame } from "./frames.ts";
 
 interface Door {
-  /** Asked once for each call that comes by. */
+  /** Called once for each passing call. */
   faultFor(procedure: number, lane: ProxyLane): Fault | undefined;
   inFlight(calls: number): void;
   closed(): void;
@@ -19,13 +19,13 @@ interface Door {
 
 /** Follows the calls of one connection. */
 export interface Tap {
-  /** Calls that it waits for the answers of: until there are none, the daemon does not lose its client. */
+  /** Pending calls: the daemon does not lose its client before they are answered. */
   readonly waiting: number;
-  /** Called before the daemon gets it. */
+  /** Called before the daemon gets the call. */
   called(call: RawFrame): void;
-  /** The daemon has answered; called before the client gets that, which it does not where `isLost`. */
+  /** Called after the daemon's reply and before the client gets it; with `isLost`, the client does not get it. */
   answered(reply: RawFrame, isLost: boolean): void;
-  /** Nothing is answered any more. */
+  /** Drops all further replies. */
   ended(): void;
 }
 
@@ -41,18 +41,18 @@ const lists = new Map<number, Procedure<unknown, unknown>>(
   ]),
 );
 
-/** One client's connection and its own to the daemon. */
+/** One client's connection, and the matching connection to the daemon. */
 export class Passage {
   lane: ProxyLane = "command";
-  /** Frames that are being held back. */
+  /** Frames that are held back. */
   held = 0;
   readonly #client: Socket;
   readonly #daemon: Socket;
   readonly #maxRequests: number;
   readonly #door: Door;
-  /** What is to become of the answers to the calls that wait for one, by serial. */
+  /** The faults of pending replies, by serial. */
   readonly #inFlight = new Map<number, Fault | undefined>();
-  /** Read from the client, and waiting until it has fewer calls in flight. */
+  /** Frames from the client that wait until it has fewer calls in flight. */
   readonly #waiting: RawFrame[] = [];
   #isLeft = false;
   #isEnded = false;
@@ -77,7 +77,7 @@ export class Passage {
     this.#daemon.on("close", () => this.destroy());
   }
 
-  /** It has calls that no answer will come to. */
+  /** It has calls that never get a reply. */
   get hasUnanswered(): boolean {
     return [...this.#inFlight.values()].some(
       (fault) => fault?.kind === "hang" || fault?.kind === "drop_reply",
@@ -88,7 +88,7 @@ export class Passage {
     if (!this.#client.destroyed) this.#client.write(bytes);
   }
 
-  /** The client is gone; what it asked for and is held back still reaches the daemon. */
+  /** The client disconnected; its held-back calls still reach the daemon. */
   drop(): void {
     this.#client.destroy();
     this.#isLeft = true;
@@ -141,11 +141,11 @@ export class Passage {
         this.toClient(refusal(frame, fault.code, "the fault proxy refuses").bytes);
         break;
       case "cut_call":
-        // What else is on its way keeps a connection that is tapped.
+        // Other pending frames keep a tapped connection open.
         if (this.#door.tap === undefined) this.#daemon.end(frame.bytes.subarray(0, frame.bytes.length / 2));
         this.#client.destroy();
         break;
-      case "tell":
+      case "notify":
         if (fault.at === "call") this.#later(act(fault), () => this.#toDaemon(frame));
         else this.#toDaemon(frame);
         break;
@@ -161,7 +161,7 @@ export class Passage {
     }
     const fault = this.#inFlight.get(frame.serial);
     this.#door.tap?.answered(frame, this.#client.destroyed || isKept(fault));
-    // A call that is never answered takes up its place for ever, as it does in the daemon.
+    // A call without a reply occupies its slot forever, as in the daemon.
     if (fault?.kind !== "drop_reply") this.#inFlight.delete(frame.serial);
     this.#strikeReply(frame, fault);
     this.#endWhenDone();
@@ -189,7 +189,7 @@ export class Passage {
         this.toClient(cut.bytes);
         break;
       }
-      case "tell":
+      case "notify":
         if (fault.at === "reply") this.#later(act(fault), () => this.toClient(frame.bytes));
         else this.toClient(frame.bytes);
         break;
@@ -213,7 +213,7 @@ export class Passage {
     });
   }
 
-  /** A call that was held back is written first, and answered: a daemon drops what a client that left had asked. */
+  /** Writes held-back calls first and waits for their replies, since a daemon drops the calls of a disconnected client. */
   #endWhenDone(): void {
     const isHolding =
       this.held > 0 ||
@@ -223,7 +223,7 @@ export class Passage {
   }
 }
 
-/** The answer does not get to the client. */
+/** The reply does not reach the client. */
 const isKept = (fault: Fault | undefined): boolean =>
   fault?.kind === "drop_reply" || fault?.kind === "cut_reply" || fault?.kind === "garble_reply";
 
@@ -232,11 +232,11 @@ const pause = (ms: number): Promise<void> =>
     setTimeout(resolve, ms);
   });
 
-/** A campaign's own act that fails is the campaign's to notice: the frame passes all the same. */
-async function act(fault: Extract<Fault, { kind: "tell" }>): Promise<void> {
+/** The campaign handles a failure of its own act: the frame passes in any case. */
+async function act(fault: Extract<Fault, { kind: "notify" }>): Promise<void> {
   try {
     await fault.act();
   } catch {
-    // Told by the campaign.
+    // Reported by the campaign.
   }
 }

@@ -1,22 +1,22 @@
 import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
 import type { CampaignRun } from "./campaign.ts";
 
-/** Something that a scheduler was told is its own. */
+/** A reservation that was granted to a scheduler. */
 export interface Promised {
   readonly id: string;
   readonly vcpus: number;
   readonly memoryBytes: number;
-  /** Host CPUs for it alone. */
+  /** Its dedicated host CPUs. */
   readonly cpus: readonly number[];
-  /** Until then it is the scheduler's for certain, on this process's clock; longer with every renewal. */
+  /** The guaranteed end on this process's clock; extended with every renewal. */
   untilMs: number;
-  /** It is a VM's now, or may be. */
+  /** A VM has or may have consumed it. */
   isTaken: boolean;
 }
 
 /**
- * What all schedulers together were promised and may rely on at this moment: from the answer until they give it back
- * themselves, or until the time that they asked for is over, counted from when they asked.
+ * All reservations that schedulers may rely on now: from the reply until their release, or until the requested time to live
+ * has passed since the request.
  */
 export class Promises {
   readonly counts = { reserved: 0, refused: 0, renewed: 0, released: 0, expired: 0, created: 0 };
@@ -27,7 +27,7 @@ export class Promises {
     this.#run = run;
   }
 
-  /** The answer to a Reserve that was sent first at `askedMs`. */
+  /** The reply to a Reserve that was first sent at `askedMs`. */
   made({ reservationId, vcpus, memoryBytes, placement }: Reservation__Output, untilMs: number): Promised {
     const promised: Promised = {
       id: reservationId,
@@ -47,12 +47,12 @@ export class Promises {
     return promised;
   }
 
-  /** From now on it may be another's. */
+  /** From now on another caller may have it. */
   givenBack({ id }: Promised): void {
     this.#held.delete(id);
   }
 
-  /** Those that are somebody's for certain, and no VM's yet. */
+  /** Reservations that are certainly held and not consumed. */
   current(): Promised[] {
     const nowMs = performance.now();
     return [...this.#held.values()].filter(({ untilMs, isTaken }) => untilMs > nowMs && !isTaken);

@@ -51,7 +51,7 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     if (there !== "") await virsh(libvirtd.uri, ["undefine", there]);
   });
 
-  test("without rules it is not noticed, by virsh either", async () => {
+  test("a proxy without rules is transparent, for virsh too", async () => {
     await define();
     assert.equal(await virsh(proxy.uri, ["list", "--all", "--name"]), "proxied");
   });
@@ -72,14 +72,14 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
   });
 
   for (const kind of ["drop_reply", "cut_reply", "garble_reply"] as const) {
-    test(`${kind}: the effect is there, the answer is not`, async () => {
+    test(`${kind}: the effect happened, the reply is lost`, async () => {
       proxy.add({ procedure: domainDefineXmlFlags, fault: { kind }, times: 1 });
       await assert.rejects(define(), { kind: "outcome_unknown" });
       assert.equal(await names(), "proxied");
     });
   }
 
-  test("a delayed call takes effect after its caller has given up and left", async () => {
+  test("a delayed call takes effect after its caller disconnected", async () => {
     const short = await Libvirt.connect({ uri: proxy.uri, log: silentLog });
     let letThrough = (): void => undefined;
     const until = new Promise<void>((resolve) => {
@@ -95,13 +95,13 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     await eventually(async () => (await names()) === "proxied", { what: "the late effect" });
   });
 
-  test("a delayed reply comes late, and only on its lane", async () => {
+  test("a delayed reply delays only its own lane", async () => {
     proxy.add({
       procedure: connectGetLibVersion,
       lane: "observation",
       fault: { kind: "delay_reply", ms: 300 },
     });
-    // What tells the observation's connection apart.
+    // This call distinguishes the observation's connection.
     await libvirt.call(connectGetAllDomainStats, { doms: [], stats: 0, flags: 0 }, { lane: "observation" });
     const answered: string[] = [];
     const ask = async (lane: "observation" | "command"): Promise<void> => {
@@ -112,7 +112,7 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     assert.deepEqual(answered, ["command", "observation"]);
   });
 
-  test("a truncated list looks like a whole one", async () => {
+  test("a truncated list looks complete", async () => {
     await define();
     const list = async (): Promise<number> =>
       (await libvirt.call(connectGetAllDomainStats, { doms: [], stats: 1, flags: 0 })).retStats.length;
@@ -121,18 +121,18 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     assert.equal(await list(), 1);
   });
 
-  test("rules skip, count, and tell before the effect and after it", async () => {
+  test("rules skip, count, and notify before and after the effect", async () => {
     const seen: string[] = [];
     proxy.add({
       procedure: domainUndefineFlags,
-      fault: { kind: "tell", at: "call", act: async () => void seen.push(`before: ${await names()}`) },
+      fault: { kind: "notify", at: "call", act: async () => void seen.push(`before: ${await names()}`) },
       times: 1,
     });
     const { dom } = await libvirt.call(domainDefineXmlFlags, { xml, flags: 0 });
     await libvirt.call(domainUndefineFlags, { dom, flags: 0 });
     proxy.add({
       procedure: domainUndefineFlags,
-      fault: { kind: "tell", at: "reply", act: async () => void seen.push(`after: ${await names()}`) },
+      fault: { kind: "notify", at: "reply", act: async () => void seen.push(`after: ${await names()}`) },
       times: 1,
       skip: 1,
     });
@@ -143,7 +143,7 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     assert.deepEqual(seen, ["before: proxied", "after: "]);
   });
 
-  test("no more calls than the daemon takes are let through, and the client keeps below them", async () => {
+  test("the proxy enforces the daemon's limit of calls, and the client stays below it", async () => {
     proxy.add({ procedure: connectGetHostname, fault: { kind: "delay_reply", ms: 20 } });
     const ask = (urgent: boolean) => libvirt.call(connectGetHostname, {}, { urgent });
     const many = () => Array.from({ length: 40 }, () => ask(false));
@@ -154,7 +154,7 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     assert.equal(proxy.statistics.mostInFlight, 4);
   });
 
-  test("a flood of events is taken or said to be lost, and the connections live on", async () => {
+  test("a flood of events is delivered or reported as lost, and the connections survive", async () => {
     const end = new AbortController();
     let events = 0;
     const following = (async () => {
@@ -172,7 +172,7 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     assert.equal(proxy.statistics.connections, connections);
   });
 
-  test("dropped connections are made anew", async () => {
+  test("dropped connections are opened again", async () => {
     const before = proxy.statistics.connections;
     proxy.drop();
     await eventually(() => proxy.statistics.connections === before + 3, { what: "three new connections" });

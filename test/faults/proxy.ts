@@ -7,30 +7,30 @@ import { eventFrame } from "./frames.ts";
 import { Passage, type Tap } from "./passage.ts";
 
 export interface ProxyOptions {
-  /** Where clients connect. */
+  /** The socket for clients. */
   readonly socketPath: string;
   /** The real daemon's socket. */
   readonly daemonPath: string;
-  /** As the daemon's max_client_requests: nothing more is read from a client that waits for so many answers. */
+  /** As the daemon's max_client_requests: no more is read from a client with so many pending calls. */
   readonly maxRequests?: number;
-  /** Made for each connection. */
+  /** Created for each connection. */
   readonly tap?: () => Tap;
 }
 
 export interface ProxyStatistics {
   connections: number;
   calls: number;
-  /** Most calls of one connection that waited for their answer at the same time. */
+  /** The maximum of pending calls on one connection. */
   mostInFlight: number;
   readonly faults: Partial<Record<Fault["kind"] | "flood", number>>;
 }
 
 /**
- * Stands between a client and a real libvirt daemon, understands the frames that pass, and does to them what its rules
- * say. Without rules nobody notices it.
+ * A proxy between a client and a real libvirt daemon that parses the passing frames and applies its rules. Without rules it is
+ * transparent.
  */
 export class FaultProxy {
-  /** For the agent's configuration and virsh alike. */
+  /** For the agent's configuration and virsh. */
   readonly uri: string;
   readonly statistics: ProxyStatistics = { connections: 0, calls: 0, mostInFlight: 0, faults: {} };
   readonly #options: ProxyOptions;
@@ -64,7 +64,7 @@ export class FaultProxy {
     });
   }
 
-  /** Puts a rule in force; the first that fits a call strikes it. */
+  /** Activates a rule; the first matching rule affects a call. */
   add(rule: Rule): ActiveRule {
     const active = new ActiveRule(rule);
     this.#rules.add(active);
@@ -79,22 +79,22 @@ export class FaultProxy {
     this.#rules.clear();
   }
 
-  /** Calls and answers that it still holds back. */
+  /** The number of held-back calls and replies. */
   get held(): number {
     return [...this.#passages].reduce((sum, { held }) => sum + held, 0);
   }
 
-  /** Ends the connections of a lane, or all: what is held back on them still reaches libvirt. */
+  /** Closes the connections of a lane, or all; held-back calls still reach libvirt. */
   drop(lane?: ProxyLane): void {
     for (const passage of this.#passages) if (lane === undefined || passage.lane === lane) passage.drop();
   }
 
-  /** Ends the connections on which a client waits for an answer that will not come. */
+  /** Closes the connections on which a client waits for a lost reply. */
   dropUnanswered(): void {
     for (const passage of this.#passages) if (passage.hasUnanswered) passage.drop();
   }
 
-  /** Sends the same event `count` times to whoever registered for events, as fast as it is taken. */
+  /** Sends the same event `count` times to every registered client, as fast as they read. */
   flood<T>(event: EventProcedure<T>, body: T, count: number): void {
     const { bytes } = eventFrame(event, body);
     this.#count("flood", count);

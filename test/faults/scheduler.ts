@@ -13,11 +13,11 @@ import type { Promised, Promises } from "./promises.ts";
 const MIB = 2 ** 20;
 const ANSWER_WITHIN_MS = 60_000;
 const AGAIN_MS = 50;
-/** A scheduler that is refused looks at another host first. */
+/** A refused scheduler tries another host first. */
 const REFUSED_FOR_MS = 200;
 const passing = new Set(["unavailable", "timeout", "cancelled", "outcome_unknown"]);
 
-/** One of several schedulers that know nothing of each other; whatever is not answered it asks again, as it was. */
+/** One of several independent schedulers; it repeats each unanswered request unchanged. */
 export class Scheduler {
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
@@ -54,7 +54,7 @@ export class Scheduler {
       await pause(Math.random() * REFUSED_FOR_MS);
       return;
     }
-    // Asked again after a death, it may have come to its end meanwhile.
+    // Repeated after a crash, it may have ended meanwhile.
     if (made.state !== "STATE_HELD") return;
     const promised = this.#promises.made(made, askedMs + seconds * 1000);
     if (isShort) await this.#letExpire(promised);
@@ -65,7 +65,7 @@ export class Scheduler {
     }
   }
 
-  /** No room is an answer; that it is short of nothing is none. */
+  /** "No capacity" is a valid reply only if it names a dimension. */
   #refused(error: SocleError): void {
     const { dimension = "", wanted, ...rest } = error.details.metadata ?? {};
     if (error.reason !== "NO_CAPACITY") throw error;
@@ -102,12 +102,12 @@ export class Scheduler {
     this.#promises.counts.expired += 1;
   }
 
-  /** Defined only: its VM has exactly the CPUs that were reserved, and nobody gets them by the same reservation again. */
+  /** Defined only: its VM has exactly the reserved CPUs, and the same reservation gives them to no other VM. */
   async #create(promised: Promised, dedicatedCpus: boolean): Promise<void> {
     const name = `${this.#name}-${promised.id.slice(-12)}`;
     const { vcpus, memoryBytes, id: reservationId } = promised;
     const spec = bootSector(name, { vcpus, memoryBytes, placement: { dedicatedCpus } });
-    // From now on, also where the agent dies before it has answered.
+    // From now on, also if the agent dies before its reply.
     promised.isTaken = true;
     const begun = await this.#begin(spec, reservationId);
     if (begun instanceof Error) {
@@ -118,7 +118,7 @@ export class Scheduler {
     const end = await this.#ended(begun);
     this.#run.demand(
       end.state === "STATE_SUCCEEDED",
-      `a reservation's VM was not made: ${this.#host.tell(end)}`,
+      `a reservation's VM was not made: ${this.#host.describe(end)}`,
     );
     this.#promises.counts.created += 1;
     if (dedicatedCpus) {
@@ -139,7 +139,7 @@ export class Scheduler {
     const removal = await this.#ask(({ vms }) => vms.DeleteVm, request);
     if (removal instanceof Error) throw removal;
     const gone = await this.#ended(removal);
-    this.#run.demand(gone.state === "STATE_SUCCEEDED", this.#host.tell(gone));
+    this.#run.demand(gone.state === "STATE_SUCCEEDED", this.#host.describe(gone));
   }
 
   #begin(spec: VmSpec, reservationId: string): Promise<Operation__Output | SocleError> {
@@ -156,13 +156,13 @@ export class Scheduler {
     }
   }
 
-  /** What was promised is gone before its time was over. */
+  /** A reservation ended before its time. */
   #lost({ id, untilMs }: Promised, what: string, error: SocleError): void {
     if (performance.now() >= untilMs) return;
     this.#run.violation(`reservation ${id} could not be ${what}: ${error.reason} ${error.message}`);
   }
 
-  /** The answer, or the refusal. While the agent is dead, or blind, the same is asked again. */
+  /** The reply or the refusal. While the agent is down or without libvirt, the same request is repeated. */
   async #ask<Request, Response>(
     method: (contract: Contract) => Method<Request, Response>,
     request: Request,

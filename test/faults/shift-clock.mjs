@@ -1,5 +1,5 @@
-// Loaded into an agent before everything else (node --import): moves its wall clock by as many milliseconds as the file
-// SOCLE_CLOCK_OFFSET says, from its start on and again after every SIGUSR2; FILE.applied confirms both.
+// Loaded into an agent first (node --import): moves its wall clock by the milliseconds in the file SOCLE_CLOCK_OFFSET, at its
+// start and again after every SIGUSR2; FILE.applied confirms both.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const file = process.env.SOCLE_CLOCK_OFFSET;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 
-/** A campaign of a few tries as a test: it must keep every promise. */
+/** A short run of a campaign as a test: no violation. */
 export function shortRun(name: string, count: number, { timeoutMs = 280_000 } = {}): void {
   const title = `the ${name} campaign, ${count} tries`;
   test(title, { skip: libvirtdUnavailable(), timeout: timeoutMs }, async (context) => {

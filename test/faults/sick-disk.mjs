@@ -1,8 +1,7 @@
-// Loaded into an agent before everything else (node --import): what it writes to its state directory is delayed or
-// refused as the file SOCLE_DISK_SICKNESS says now: "well", "slow MILLISECONDS" (each write and each sync) or an error's
-// name ("EROFS", "EIO": each write). Once only for each NUMBER: "write_failed NUMBER FILE" and "sync_failed NUMBER FILE"
-// fail with EIO where the file's path holds FILE (none given: any), the sync behind what was written; "dies NUMBER" kills
-// the agent behind its next sync.
+// Loaded into an agent first (node --import): delays or refuses writes to its state directory as the file
+// SOCLE_DISK_SICKNESS demands: "well", "slow MILLISECONDS" (each write and each sync) or an error's name ("EROFS", "EIO":
+// each write). Once for each NUMBER: "write_failed NUMBER FILE" and "sync_failed NUMBER FILE" fail with EIO if the path
+// contains FILE (none given: any), a sync after its write; "dies NUMBER" kills the agent after its next sync.
 import { readFileSync, readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";

@@ -12,7 +12,7 @@ import { isRight } from "./truth.ts";
 
 const END_WITHIN_MS = 150_000;
 
-/** Faults of the wire that the agent lives with every day. None on a console's connection, which is its libvirt's bug. */
+/** Common faults of the wire. None on a console's connection, because of a bug in libvirt. */
 const faults: readonly Rule[] = [
   { fault: { kind: "delay", ms: 300 }, lane: "observation", times: 3 },
   { fault: { kind: "delay_reply", ms: 2000 }, procedure: libvirt.domainSuspend, times: 1 },
@@ -25,7 +25,7 @@ const faults: readonly Rule[] = [
   { fault: { kind: "hang" }, procedure: libvirt.connectGetAllDomainStats, times: 1 },
 ];
 
-/** Everything that users, Prometheus, libvirt and fate do with a host, all at once, again and again. */
+/** All kinds of load and faults on a host, concurrently and repeatedly. */
 export class SoakWork {
   readonly counts: Record<string, number> = {};
   readonly #run: CampaignRun;
@@ -34,7 +34,7 @@ export class SoakWork {
   readonly #done: Promise<unknown>;
   #isOver = false;
 
-  /** Works until `stop`; the guests of `guests` are looked at and talked to, never ended. */
+  /** Works until `stop`; the guests of `guests` are only read and used over their consoles, never ended. */
   constructor(run: CampaignRun, host: SufferingHost, guests: readonly Guest[]) {
     this.#run = run;
     this.#host = host;
@@ -52,7 +52,7 @@ export class SoakWork {
     ]);
   }
 
-  /** Ends all that is under way, the faults too. */
+  /** Ends all running work and faults. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#done;
@@ -73,19 +73,19 @@ export class SoakWork {
     }
   }
 
-  /** Half the time to one and a half of it; false when it is over. */
+  /** Waits 0.5 to 1.5 times the given time; false: the run is over. */
   async #wait(ms: number): Promise<boolean> {
     const endMs = performance.now() + ms * (0.5 + Math.random());
     while (!this.#isOver && performance.now() < endMs) await pause(50);
     return !this.#isOver;
   }
 
-  /** A VM from its creation to its deletion, each operation with the truth for its end. */
+  /** A VM from its creation to its deletion; each operation's outcome must be true. */
   async #live(name: string): Promise<void> {
     for (const kind of ["CREATE", "PAUSE", "RESUME", "STOP", "START", "DELETE"] as const) {
       const stateBefore = await this.#state(name);
       if (kind !== "CREATE" && stateBefore === undefined) return;
-      // One that could not be deleted lives on.
+      // A VM that could not be deleted stays.
       if (kind === "CREATE" && stateBefore !== undefined) continue;
       if (kind === "PAUSE" && stateBefore !== "running") continue;
       if (kind === "RESUME" && stateBefore !== "paused") continue;
@@ -98,14 +98,14 @@ export class SoakWork {
     const { witness } = this.#host;
     const startsBefore = await witness.starts(name);
     const asked = wish(kind, name);
-    // It is refused while libvirt is away, and a second time with the same id is one.
+    // It is refused without libvirt, and a repetition with the same id is the same operation.
     const begun = await eventually(() => this.#host.begin(asked), {
       what: `${kind} of ${name} to be taken`,
       timeoutMs: END_WITHIN_MS,
       intervalMs: 200,
     });
     const end = await this.#host.ended(begun, END_WITHIN_MS);
-    this.#run.demand(end.done, `no end: ${this.#host.tell(end)}`);
+    this.#run.demand(end.done, `no end: ${this.#host.describe(end)}`);
     const state = await this.#state(name);
     const starts = (await witness.starts(name)) - startsBefore;
     const volumes = (await this.#patiently(() => witness.volumes())).filter((volume) =>
@@ -113,7 +113,7 @@ export class SoakWork {
     ).length;
     this.#run.demand(
       isRight(kind, end, { state, stateBefore, starts, volumes }),
-      `${this.#host.tell(end)}, but virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`,
+      `${this.#host.describe(end)}, but virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`,
     );
   }
 
@@ -121,7 +121,7 @@ export class SoakWork {
     return await this.#patiently(() => this.#host.witness.state(name));
   }
 
-  /** Until virsh can ask a libvirtd that may be down. */
+  /** Waits until libvirtd, which may be down, answers virsh. */
   async #patiently<T>(ask: () => Promise<T>): Promise<T> {
     const options = { what: "virsh to answer", timeoutMs: END_WITHIN_MS, intervalMs: 200 };
     return (await eventually(async () => ({ answer: await ask() }), options)).answer;
@@ -139,7 +139,7 @@ export class SoakWork {
     this.#run.demand(response.ok && text.includes("socle_"), `a scrape gave ${response.status}`);
   }
 
-  /** A client that follows something for a while, and leaves in one way or another. */
+  /** A client that follows a stream for a while and ends it in different ways. */
   async #watch(): Promise<void> {
     await this.#visit(async (client) => {
       const { vms, host, events, operations } = client.contract;
@@ -162,7 +162,7 @@ export class SoakWork {
       const call = client.open(client.contract.vms.Console);
       const ended = new Promise<void>((resolve) => {
         call.on("end", resolve);
-        // libvirt is away, or the guest's console is another's.
+        // There is no libvirt, or another client has the guest's console.
         call.on("error", () => resolve());
       });
       call.on("data", () => undefined);
@@ -177,7 +177,7 @@ export class SoakWork {
   async #visit(act: (client: Agent) => Promise<unknown>): Promise<void> {
     const leave = new AbortController();
     const path = this.#host.agent.socketPath;
-    // An agent that is kept from running for some seconds is busy, not broken.
+    // An agent without a processor for some seconds is busy, not broken.
     const client = await eventually(() => connect({ kind: "socket", path }, protoDirectory, leave.signal), {
       what: "the agent to be there",
     });

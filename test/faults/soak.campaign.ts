@@ -1,4 +1,4 @@
-// all sorts of work and faults on 30 guests for --count seconds (1800): memory, descriptors and timers must not grow
+// mixed load and faults on 30 guests for --count seconds (1800): memory, descriptors and timers must not grow
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,7 +43,7 @@ await campaign({ name: "soak", count: 1800 }, async (run) => {
   };
   const startMs = performance.now();
   run.say(`${guests} guests run`);
-  // What is made once, at its first use, is no leak.
+  // One-time allocations at first use are not leaks.
   await work(run.count * 100, () => Promise.resolve());
   const before = await vitals.atRest();
   const counts = await work(run.count * 900, () => vitals.mark());

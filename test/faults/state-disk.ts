@@ -7,11 +7,11 @@ import type { AgentProcessOptions } from "../support/agent-process.ts";
 import { fill } from "../support/small-disk.ts";
 import type { CampaignRun } from "./campaign.ts";
 
-/** Holds what a full run leaves in the audit log, of which nothing is thrown away. */
+/** Large enough for a full run's audit log, which is never pruned. */
 const SIZE_MIB = 64;
 const execute = promisify(execFile);
 
-/** A small disk of an agent's own for its state, in memory, which can be filled, made read-only and made sick. */
+/** A small in-memory disk for an agent's state, which can be filled, made read-only and made to fail. */
 export class StateDisk {
   readonly stateDirectory: string;
   readonly #mountPoint: string;
@@ -54,20 +54,20 @@ export class StateDisk {
     };
   }
 
-  /** "well", "slow MILLISECONDS" or the name of an error: what becomes of all that the agent writes from now on. */
+  /** "well", "slow MILLISECONDS" or the name of an error, for all further writes of the agent. */
   async fallSick(how: string): Promise<void> {
-    // Whole or not at all: the agent may read it while it is written.
+    // Atomic, since the agent may read it at any time.
     const next = `${this.#sickness}.${(this.#changes += 1)}`;
     await writeFile(next, how);
     await rename(next, this.#sickness);
   }
 
-  /** Once: a write or a sync of a file whose path holds `file` fails, or the agent dies behind its next sync. */
+  /** Once: a write or a sync of a file whose path contains `file` fails, or the agent dies after its next sync. */
   async failNext(how: "write_failed" | "sync_failed" | "dies", file = ""): Promise<void> {
     await this.fallSick(`${how} ${this.#changes + 1} ${file}`);
   }
 
-  /** Until nothing more fits. */
+  /** Fills the disk. */
   async fill(): Promise<void> {
     this.#filler = await fill(this.#mountPoint);
   }
@@ -76,7 +76,7 @@ export class StateDisk {
     await rm(this.#filler, { force: true });
   }
 
-  /** While nobody has a file on it open for writing. */
+  /** Requires that no process has a file on it open for writing. */
   async remount(how: "ro" | "rw"): Promise<void> {
     await execute("mount", ["-o", `remount,${how}`, this.#mountPoint]);
   }

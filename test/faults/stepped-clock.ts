@@ -5,7 +5,7 @@ import type { AgentProcess, AgentProcessOptions } from "../support/agent-process
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 
-/** The wall clock as an agent sees it: the real one of this machine, which is everybody's, is left alone. */
+/** An agent's view of the wall clock; the machine's real clock does not change. */
 export class SteppedClock {
   readonly #file: string;
   #offsetMs = 0;
@@ -27,7 +27,7 @@ export class SteppedClock {
     return { nodeOptions: ["--import", hook], environment: { SOCLE_CLOCK_OFFSET: this.#file } };
   }
 
-  /** Resolves when the agent sees it; one that has ended sees it at its next start. */
+  /** Resolves once the agent uses it; a stopped agent uses it at its next start. */
   async step(agent: AgentProcess, ms: number): Promise<void> {
     await this.stepWhileDown(ms);
     try {

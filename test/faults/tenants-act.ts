@@ -4,34 +4,34 @@ import type { Answer } from "./attack-calls.ts";
 import type { Outcome } from "./attack-tries.ts";
 import type { Tenant, TenantsStage } from "./tenants-stage.ts";
 
-/** What a refusal says to programs: its metadata holds at least these facts. */
+/** The expected metadata of a refusal: at least these facts. */
 export interface Cause {
   readonly code: status;
   readonly reason: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** One way in which a tenant harms another or takes what is not its own. */
+/** One way in which a tenant harms another or takes others' resources. */
 export interface Act {
   readonly dimension: string;
   readonly what: string;
   readonly creation?: RefusedCreation;
-  /** Those that fill their kept operations, or those that keep room for operations; any of them otherwise. */
+  /** Only tenants that fill their kept operations, or only those that leave room; undefined: any. */
   readonly by?: "hoarders" | "others";
-  /** Nothing of it is refused: what it does to others is for the checks to see. */
+  /** The act is not refused; the checks show its effect on others. */
   readonly isAdmitted?: true;
   readonly attack: (stage: TenantsStage, tenant: Tenant) => Promise<Outcome>;
 }
 
-/** A creation that is refused to a hostile tenant for its cause alone: somebody else gets past it with the same request. */
+/** A creation that is refused to a hostile tenant only for its cause: another caller passes that check with the same request. */
 export interface RefusedCreation {
   readonly spec: (stage: TenantsStage, tenant: Tenant) => VmSpec;
   readonly allowedTo: "operator" | "permitted tenant";
-  /** Where that one may be refused all the same, further on: what a host may lack, or who uses it. */
+  /** Later refusals of that caller that are allowed: a missing feature of the host, or a resource in use. */
   readonly butFor?: Cause;
 }
 
-/** How much a caller asks for, whatever that is: a refusal by these shows nothing of an act's own cause. */
+/** Rate and load limits of any caller: a refusal by these does not show the act's own cause. */
 const BOUNDS_OF_CALLERS: ReadonlySet<string> = new Set([
   "RATE_LIMITED",
   "TOO_MANY_CALLS",
@@ -55,8 +55,8 @@ export const isByBoundsOfCallers = ({ code, reason }: Pick<Answer, "code" | "rea
 export function judge(answer: Answer, cause: Cause): Outcome {
   if (isCausedBy(answer, cause)) return "refused";
   if (isByBoundsOfCallers(answer)) return "inert";
-  return { letThrough: `answered ${told(answer)}, not ${cause.reason}` };
+  return { letThrough: `answered ${describeAnswer(answer)}, not ${cause.reason}` };
 }
 
-export const told = ({ code, reason, message, metadata }: Answer): string =>
+export const describeAnswer = ({ code, reason, message, metadata }: Answer): string =>
   `${status[code]} ${reason} ${message} ${JSON.stringify(metadata)}`;

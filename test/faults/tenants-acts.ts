@@ -8,13 +8,13 @@ import { hoarding } from "./tenants-operations.ts";
 import { BOOT_DISK, BROKEN_KERNEL, QUOTA } from "./tenants-stage.ts";
 import { unreading } from "./tenants-unread.ts";
 
-/** Requests at once of one tenant, within what a scheduler may have in flight. */
+/** The concurrent requests of one tenant, within a scheduler's limit. */
 const BURST = 40;
 const LONG_FIELD = "x".repeat(100_000);
 
 const noVm: Cause = { code: status.NOT_FOUND, reason: "VM_NOT_FOUND" };
 
-/** Let through where one of them is, and refused for its own cause where at least one is. */
+/** Let through if one of the answers is; refused for its own cause if at least one is. */
 const worst = (outcomes: readonly Outcome[]): Outcome =>
   outcomes.find((outcome) => typeof outcome !== "string") ??
   (outcomes.includes("refused") ? "refused" : "inert");
@@ -37,7 +37,7 @@ export const acts: readonly Act[] = [
         const gone = { requestId: randomUUID(), vm: vmId, force: true };
         await stage.ended((await stage.operator.get(stage.contract.vms.DeleteVm, gone)).operationId);
       }
-      // One of its VMs runs since the beginning.
+      // One of its VMs has run from the beginning.
       if (made.length > QUOTA.vms - 1) return { letThrough: `${made.length + 1} VMs of ${QUOTA.vms}` };
       const refusals = answers.filter(({ response }) => response === undefined);
       return worst(refusals.map((refusal) => judge(refusal, overQuota("vms"))));
@@ -75,7 +75,7 @@ export const acts: readonly Act[] = [
       const { vms, operations } = stage.contract;
       const stop = { requestId: randomUUID(), vm: vm.vmId, gracefulTimeout: { seconds: 60 } };
       const begun = await stage.operator.ask(vms.StopVm, stop);
-      // Another of this tenant's tries may have left the VM with as many operations as it may have.
+      // An earlier try of this tenant may have left the VM at its limit of operations.
       if (begun.response === undefined) return "inert";
       const { operationId } = begun.response;
       const answer = await caller.ask(operations.CancelOperation, { operationId });

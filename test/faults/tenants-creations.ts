@@ -4,7 +4,14 @@ import type { CreateVmRequest } from "../../agent/gen/socle/v1/CreateVmRequest.t
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Answer } from "./attack-calls.ts";
-import { isCausedBy, judge, told, type Act, type Cause, type RefusedCreation } from "./tenants-act.ts";
+import {
+  isCausedBy,
+  judge,
+  describeAnswer,
+  type Act,
+  type Cause,
+  type RefusedCreation,
+} from "./tenants-act.ts";
 import { exclusiveHoldings } from "./tenants-domains.ts";
 import {
   COMMON_NETWORK,
@@ -184,8 +191,8 @@ export const creations: readonly Act[] = [
 ];
 
 /**
- * What is refused to a tenant is otherwise sound: who may have it gets past that refusal with the same request. Without that
- * the refusals would show nothing.
+ * A refused request is valid otherwise: a permitted caller passes that check with the same request. Without this check the
+ * refusals would prove nothing.
  */
 export async function proveCreations(stage: TenantsStage): Promise<void> {
   const { operator, permitted, run } = stage;
@@ -200,18 +207,18 @@ export async function proveCreations(stage: TenantsStage): Promise<void> {
     const answer = await create(stage, caller, spec, { validateOnly: true });
     run.demand(
       answer.code === status.OK || (butFor !== undefined && isCausedBy(answer, butFor)),
-      `${dimension}: ${what}: is refused to the ${allowedTo} too, so it proves nothing: ${told(answer)}`,
+      `${dimension}: ${what}: is refused to the ${allowedTo} too, so it proves nothing: ${describeAnswer(answer)}`,
     );
   }
   await proveSight(stage);
 }
 
-/** A VM that has dedicated CPUs by right is seen to have them. Without that a look at others' would show nothing. */
+/** A VM with permitted dedicated CPUs is seen to have them. Without this check the check of other VMs would prove nothing. */
 async function proveSight(stage: TenantsStage): Promise<void> {
   const { permitted, contract, host, operator, run } = stage;
   const spec = { ...guest("permitted-1"), placement: { dedicatedCpus: true } };
   const { response, ...answer } = await create(stage, permitted, spec);
-  if (response === undefined) throw new Error(`the permitted tenant is refused: ${told(answer)}`);
+  if (response === undefined) throw new Error(`the permitted tenant is refused: ${describeAnswer(answer)}`);
   const { operationId, vmId } = response;
   await stage.ended(operationId);
   const seen = exclusiveHoldings(await host.witness.virsh("dumpxml", "--inactive", vmId));

@@ -1,6 +1,6 @@
 import { COMMON_NETWORK, DEDICATED_CPU, QUOTA, type TenantsStage } from "./tenants-stage.ts";
 
-/** What a domain has to itself, by its XML. */
+/** A domain's exclusive resources, from its XML. */
 export function exclusiveHoldings(xml: string): readonly string[] {
   const cpuSets = [...xml.matchAll(/ cpuset=['"]([^'"]*)/g)].map(([, set = ""]) => set);
   return [
@@ -11,7 +11,7 @@ export function exclusiveHoldings(xml: string): readonly string[] {
   ];
 }
 
-/** A list as libvirt writes it: 0,2-5,^3. */
+/** Parses libvirt's list format: 0,2-5,^3. */
 function holdsDedicated(set: string): boolean {
   const parts = set.split(",");
   if (parts.includes(`^${DEDICATED_CPU}`)) return false;
@@ -21,7 +21,7 @@ function holdsDedicated(set: string): boolean {
   });
 }
 
-/** What virsh shows: no tenant has more than its quota, what is the host's or another's, or a MAC that is on the host twice. */
+/** Checks with virsh that no tenant exceeds its quota, has resources of the host or of others, or a duplicate MAC address. */
 export async function checkDomains({ run, host, hostile, victim }: TenantsStage): Promise<void> {
   const names = (await host.witness.virsh("list", "--all", "--name"))
     .split("\n")
@@ -35,7 +35,7 @@ export async function checkDomains({ run, host, hostile, victim }: TenantsStage)
     if (tenant === victim.name) continue;
     const networks = [...xml.matchAll(/<source network=['"]([^'"]+)/g)].map(([, network = ""]) => network);
     const foreign = networks.filter((network) => network !== COMMON_NETWORK);
-    // As it is defined, and as it runs.
+    // The persistent and the live definition.
     const now = await host.witness.virsh("dumpxml", name);
     const taken = new Set([...foreign, ...exclusiveHoldings(xml), ...exclusiveHoldings(now)]);
     run.demand(taken.size === 0, `domain ${name} of ${tenant} has ${[...taken].join()}`);

@@ -6,11 +6,11 @@ import { eventually } from "../support/wait.ts";
 import type { Act } from "./tenants-act.ts";
 import type { TenantsStage } from "./tenants-stage.ts";
 
-/** Each is an event. Those of a long run are more than its log holds (EVENTS of the stage). */
+/** Each is an event. A long run has more events than the log holds (EVENTS of the stage). */
 const RESETS = 150;
-/** What one VM may cause: a burst, and one more in each such time. */
+/** One VM's budget of events: a burst, and one more per interval. */
 const BUDGET = { burst: 60, refillMs: 10_000 };
-/** A guest does not cause these, and the quota of operations bounds them. */
+/** Not caused by a guest, and limited by the quota of operations. */
 const UNBUDGETED: ReadonlySet<Event__Output["kind"]> = new Set<Event__Output["kind"]>([
   "EVENT_KIND_VM_DEFINED",
   "EVENT_KIND_VM_REMOVED",
@@ -22,7 +22,7 @@ export const flooding: Act = {
   what: "more resets of its VM than its budget of events",
   isAdmitted: true,
   async attack({ host }, { vm }) {
-    // A guest that is paused is reset faster.
+    // A paused guest resets faster.
     const resets = Array.from({ length: RESETS }, () => `reset ${vm.vmId}`);
     await host.witness.virsh([`suspend ${vm.vmId}`, ...resets, `resume ${vm.vmId}`].join("; "));
     return "inert";
@@ -65,13 +65,13 @@ export class EventWitness {
     }
   }
 
-  /** Everything of the victim's is still held, nothing is left out, and no VM of others has more than its budget. */
+  /** The victim's events are all held, none is omitted, and no other VM exceeds its budget. */
   async check(operations: readonly string[], isFlooded: boolean): Promise<void> {
     const { run, victim } = this.#stage;
     const marker = await this.#marker();
     const followed = this.#followed;
-    const isTold = (): boolean => this.#ended !== undefined || followed.some(endsOperation(marker));
-    await eventually(isTold, { what: "the events to come to their follower" });
+    const isReported = (): boolean => this.#ended !== undefined || followed.some(endsOperation(marker));
+    await eventually(isReported, { what: "the events to come to their follower" });
     if (this.#ended !== undefined) run.violation(`the events end for who follows them: ${this.#ended}`);
     const held = await this.#heldUntil(marker);
     for (const [events, whose] of [
@@ -83,10 +83,10 @@ export class EventWitness {
     const sequences = new Set(held.map(({ sequence }) => sequence));
     const lost = followed.filter((event) => isVictims(event) && !sequences.has(event.sequence));
     run.demand(lost.length === 0, `${lost.length} events of the victim are pushed out`);
-    const untold = operations.filter((id) => !held.some(endsOperation(id)));
-    run.demand(untold.length === 0, `the events do not tell ${untold.length} of the victim's operations`);
+    const unreported = operations.filter((id) => !held.some(endsOperation(id)));
+    run.demand(unreported.length === 0, `the events do not tell ${unreported.length} of the victim's operations`);
     const changes = held.filter((event) => isVictims(event) && event.kind === "EVENT_KIND_VM_STATE_CHANGED");
-    // Each of its operations pauses or resumes its VM, which is within its own budget as far as the burst goes.
+    // Each of its operations pauses or resumes its VM, which is within the burst of its own budget.
     const expected = Math.min(operations.length, BUDGET.burst);
     run.demand(
       changes.length >= expected,
@@ -112,7 +112,7 @@ export class EventWitness {
     run.demand(!isFlooded || highest >= BUDGET.burst, `at most ${highest} events of a VM: nothing was tried`);
   }
 
-  /** An operation of the victim's whose end is behind all events that came before. */
+  /** A victim's operation whose end follows all earlier events. */
   async #marker(): Promise<string> {
     const { operator, contract, victim } = this.#stage;
     const resume = { requestId: randomUUID(), vm: victim.vm.vmId };

@@ -2,10 +2,17 @@ import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { Outcome } from "./attack-tries.ts";
-import { isByBoundsOfCallers, isCausedBy, judge, told, type Act, type Cause } from "./tenants-act.ts";
+import {
+  isByBoundsOfCallers,
+  isCausedBy,
+  judge,
+  describeAnswer,
+  type Act,
+  type Cause,
+} from "./tenants-act.ts";
 import { KEPT_BY_HOARDERS, QUOTA, type Tenant, type TenantsStage } from "./tenants-stage.ts";
 
-/** Of a quota of operations, what the tenant's own callers get: the rest is the provider's. */
+/** The share of a quota of operations for the tenant's own callers; the rest is the provider's. */
 const ownPart = (quota: number): number => Math.ceil((quota * 3) / 4);
 
 const tooMany = (tenant: Tenant, dimension: string, limit: number, used: number): Cause => ({
@@ -29,7 +36,7 @@ export const hoarding: readonly Act[] = [
   },
 ];
 
-/** Every operation of the host, as an unscoped caller lists them: newest first. */
+/** All operations of the host, as an unscoped caller lists them, newest first. */
 async function allOperations({ operator, contract }: TenantsStage): Promise<Operation__Output[]> {
   const found: Operation__Output[] = [];
   let pageToken = "";
@@ -41,7 +48,7 @@ async function allOperations({ operator, contract }: TenantsStage): Promise<Oper
   return found;
 }
 
-/** By the tenant of their VM, which is the one whose caller made it. */
+/** Counted by the tenant of the VM, which created it. */
 function byTenant(operations: readonly Operation__Output[]): Map<string, Operation__Output[]> {
   const tenantOf = (caller: string): string => /\/tenant\/(.+)$/.exec(caller)?.[1] ?? "";
   const created = operations.filter(({ kind }) => kind === "CREATE_VM");
@@ -64,7 +71,7 @@ const resume = ({ contract }: TenantsStage, { caller, vm }: Tenant) =>
 async function runsTooMany(stage: TenantsStage, tenant: Tenant): Promise<Outcome> {
   const { vms, operations } = stage.contract;
   const { caller, vm } = tenant;
-  // The guest does not heed the request to stop: what comes behind it waits.
+  // The guest ignores the stop request, so later operations wait.
   const stop = { requestId: randomUUID(), vm: vm.vmId, gracefulTimeout: { seconds: 60 } };
   const { response: first, ...answer } = await caller.ask(vms.StopVm, stop);
   const limit = ownPart(QUOTA.runningOperations);
@@ -96,11 +103,11 @@ async function keepsTooMany(stage: TenantsStage, tenant: Tenant): Promise<Outcom
     }
     const kept = (await operationsOf(stage, tenant)).length;
     const cause = tooMany(tenant, "kept_operations", limit, kept);
-    // The provider's own operations go beyond the part that is the tenant's.
+    // The provider's own operations may exceed the tenant's share.
     const isOther = isByBoundsOfCallers(answer) && answer.reason !== cause.reason;
     if (isOther) return "inert";
-    if (!isCausedBy(answer, cause)) return judgeKept(told(answer), kept, limit);
-    return kept >= limit ? "refused" : judgeKept(told(answer), kept, limit);
+    if (!isCausedBy(answer, cause)) return judgeKept(describeAnswer(answer), kept, limit);
+    return kept >= limit ? "refused" : judgeKept(describeAnswer(answer), kept, limit);
   }
   return { letThrough: `${KEPT_BY_HOARDERS + 1} more operations are kept` };
 }
@@ -109,7 +116,7 @@ const judgeKept = (answer: string, kept: number, limit: number): Outcome => ({
   letThrough: `${kept} operations are kept, the limit is ${limit}, and one more is answered ${answer}`,
 });
 
-/** Demands that no tenant's own callers have more operations kept, or running, than its quota, by an unscoped caller's list. */
+/** Checks with an unscoped caller's list that no tenant's own callers exceed the quota of kept or running operations. */
 export async function checkOperations(stage: TenantsStage): Promise<void> {
   const found = byTenant(await allOperations(stage));
   for (const { name, mostKept } of stage.hostile) {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { TenantsStage } from "./tenants-stage.ts";
 import type { FiguresWanted, VictimFigures, VictimOptions } from "./tenants-victim.ts";
 
-/** Reads of the victim before the attack, for its p99 at rest. */
+/** The victim's reads before the attack, for its p99 at rest. */
 export const READS_AT_REST = 400;
 
-/** The victim's reads, measured by a process that has nothing else to do. */
+/** The victim's reads, measured by a separate process. */
 export class Prober {
   readonly #child: ReturnType<typeof fork>;
 
@@ -27,7 +27,7 @@ export class Prober {
     };
     child.send(options);
     const prober = new Prober(child);
-    // Its first reads warm it and the agent up.
+    // The first reads warm up the process and the agent.
     await prober.after(READS_AT_REST);
     return prober;
   }
@@ -36,7 +36,7 @@ export class Prober {
     this.#child = child;
   }
 
-  /** The figures since the last ones, once there are at least so many reads. */
+  /** The figures since the last call, once there are at least so many reads. */
   async after(reads: number): Promise<VictimFigures> {
     const wanted: FiguresWanted = { reads };
     this.#child.send(wanted);

@@ -20,7 +20,7 @@ export const MIB = 2 ** 20;
 const HOSTILE = 8;
 const hostileNames = Array.from({ length: HOSTILE }, (_, at) => `hostile-${at + 1}`);
 const PERMITTED = "permitted";
-/** What each hostile tenant may have. */
+/** The quota of each hostile tenant. */
 export const QUOTA = {
   vms: 3,
   vcpus: 4,
@@ -29,33 +29,33 @@ export const QUOTA = {
   runningOperations: 8,
   keptOperations: 96,
 };
-/** Of the hostile tenants, so many may keep fewer operations, which they fill: the others keep room for what needs operations. */
+/** The number of hostile tenants with a low quota of operations, which they fill; the others leave room for operations. */
 const HOARDERS = 2;
 export const KEPT_BY_HOARDERS = 32;
 const DOMAIN = "cloud.example";
-/** The network of hostile tenants, and the one that is the victim's alone. */
+/** The hostile tenants' network, and the victim's own. */
 export const COMMON_NETWORK = "common";
 export const VICTIM_NETWORK = "victims";
 export const VICTIM_ADDRESS = "10.66.0.7";
-/** What only the permitted tenant may ask for, and what only the provider may. */
+/** Resources for the permitted tenant only, and for the provider only. */
 export const HOST_DEVICE = "0000:00:01.0";
 export const DEDICATED_CPU = 1;
 export const HOST_BRIDGE = "virbr0";
-/** Of a VM whose list takes many bytes. */
+/** Labels of a VM that makes a list large. */
 const LABELS = { count: 64, keyLength: 63, valueLength: 255, longCharacter: "\u4e00" };
-/** The fewest that an agent holds, and more than all but a flood of events comes to. */
+/** The minimum that an agent holds, and more than any events except a flood. */
 const EVENTS = { fewest: 1000, perTry: 3 };
 /** A kernel that QEMU refuses to load. */
 export const BROKEN_KERNEL = "broken-kernel";
 
-/** A method of the contract, as the generated definitions have it. */
+/** A method of the contract, from the generated definitions. */
 export interface Method<Request, Response> {
   readonly path: string;
   readonly requestSerialize: (request: Request) => Buffer;
   readonly responseDeserialize: (bytes: Buffer) => Response;
 }
 
-/** A caller with the certificate of one tenant, or the operator. */
+/** A caller with a tenant's certificate, or the operator. */
 export class TenantCaller {
   readonly tenant: string;
   readonly issued: Issued | undefined;
@@ -77,7 +77,7 @@ export class TenantCaller {
     return { ...answer, response: bytes === undefined ? undefined : method.responseDeserialize(bytes) };
   }
 
-  /** The answer; throws where it is an error. */
+  /** The reply; throws an error reply. */
   async get<Request, Response>(method: Method<Request, Response>, request: Request): Promise<Response> {
     const { response, code, reason, message } = await this.ask(method, request);
     if (response === undefined) throw new Error(`${method.path}: ${status[code]} ${reason} ${message}`);
@@ -92,7 +92,7 @@ export class TenantCaller {
 export interface Tenant {
   readonly name: string;
   readonly caller: TenantCaller;
-  /** Its VM that runs. */
+  /** Its running VM. */
   readonly vm: Vm__Output;
 }
 
@@ -100,7 +100,7 @@ export interface HostileTenant extends Tenant {
   readonly mostKept: number;
 }
 
-/** A host with a victim and its hostile neighbours, each with a certificate of its own and a VM that runs. */
+/** A host with a victim and hostile tenants, each with its own certificate and a running VM. */
 export class TenantsStage {
   readonly run: CampaignRun;
   readonly host: SufferingHost;
@@ -111,9 +111,9 @@ export class TenantsStage {
   readonly victim: Tenant;
   readonly victimProcess: GuestProcess;
   readonly hostile: readonly HostileTenant[];
-  /** A caller of a tenant that has no VM, and may have what hostile ones may not. */
+  /** A caller of a tenant without VMs that may use what hostile tenants may not. */
   readonly permitted: TenantCaller;
-  /** Before there was any VM; monotonic. */
+  /** Before the first VM; monotonic. */
   readonly startedMs: number;
 
   private constructor(
@@ -156,7 +156,7 @@ export class TenantsStage {
         api: { listen: `127.0.0.1:${port}` },
         state: { maxEvents: EVENTS.fewest + EVENTS.perTry * run.count },
         host: { dedicatedCpus: String(DEDICATED_CPU) },
-        // The provider may have both: what keeps a tenant from them is what is allowed to tenants.
+        // The provider may use both, so only the tenants' allow-lists keep tenants from them.
         vm: { bridges: [HOST_BRIDGE], allowSpoofing: true },
         tenants: {
           default: { networks: [COMMON_NETWORK], quotas: QUOTA },
@@ -164,7 +164,7 @@ export class TenantsStage {
             victim: {
               networks: [VICTIM_NETWORK],
               addresses: [VICTIM_ADDRESS],
-              // Room for all that the campaign asks for itself: the default is what hostile tenants have.
+              // Enough for the campaign itself; the default applies to hostile tenants.
               quotas: { vms: 8, keptOperations: 5000 },
             },
             [PERMITTED]: {
@@ -232,7 +232,7 @@ export class TenantsStage {
     });
   }
 
-  /** The end of an operation, as the operator sees it. */
+  /** The end of an operation, read by the operator. */
   ended(operationId: string): ReturnType<typeof finished> {
     return finished(this.operator, this.contract, operationId, false);
   }
@@ -268,7 +268,7 @@ const longLabels = Object.fromEntries(
   ]),
 );
 
-/** A guest that prints and halts, with a small disk of its own. */
+/** A guest that prints and halts, with its own small disk. */
 export const guest = (name: string): VmSpec => ({
   name,
   vcpus: 1,

@@ -6,13 +6,13 @@ import type { Outcome } from "./attack-tries.ts";
 import type { Act } from "./tenants-act.ts";
 import { MIB, type Tenant, type TenantsStage } from "./tenants-stage.ts";
 
-/** Of one caller's answers. */
+/** The limit of one caller's unread replies. */
 const MOST_UNTAKEN_BYTES = 8 * MIB;
-/** Of all that is asked for, so that a bound that is twice as high is seen. */
+/** The size of all requested replies, so that a limit of twice the size is detected. */
 const TIMES_THE_BOUND = 2;
-/** As many as the agent admits on one connection. */
+/** The agent's limit of calls on one connection. */
 const STREAMS_PER_CONNECTION = 64;
-/** What is tried here is the memory that they take, not how many come at once. */
+/** This tests the memory of replies, not the number of calls. */
 const AT_ONCE = 16;
 
 export const unreading: Act = {
@@ -21,7 +21,7 @@ export const unreading: Act = {
   attack: leavesUnread,
 };
 
-/** Asks for more than one caller may leave untaken, and takes not a byte of it. */
+/** Requests more than one caller may leave unread, and reads no byte of it. */
 async function leavesUnread(stage: TenantsStage, tenant: Tenant): Promise<Outcome> {
   const { vms } = stage.contract;
   const request = { pageSize: 1000 };
@@ -51,14 +51,14 @@ async function leavesUnread(stage: TenantsStage, tenant: Tenant): Promise<Outcom
   } finally {
     for (const session of sessions) session.destroy();
   }
-  // What it held is let go with its connections.
+  // Its memory is released with its connections.
   const isLetInAgain = async (): Promise<boolean> =>
     (await tenant.caller.ask(vms.ListVms, { pageSize: 1 })).code === status.OK;
   await eventually(isLetInAgain, { what: `${tenant.name} to be let in again` });
   return "refused";
 }
 
-/** A connection that lets nothing of an answer come but its headers. */
+/** A connection that lets only the headers of a reply arrive. */
 function silent({ address, authority }: TenantsStage, { caller }: Tenant): ClientHttp2Session {
   const { issued } = caller;
   if (issued === undefined) throw new Error("the operator reads what it asks for");
@@ -73,7 +73,7 @@ function silent({ address, authority }: TenantsStage, { caller }: Tenant): Clien
   return session;
 }
 
-/** They come although the answer is not taken: the agent has made it by then. */
+/** They arrive although the reply is not read: the agent has built it by then. */
 function headOf(
   session: ClientHttp2Session,
   path: string,
@@ -93,7 +93,7 @@ function headOf(
   });
 }
 
-/** Empty where an answer follows. */
+/** Empty if a reply follows. */
 function reasonOf({ contract }: TenantsStage, head: IncomingHttpHeaders): string {
   const code = head["grpc-status"];
   if (code === undefined) return "";

@@ -1,4 +1,4 @@
-// A process of its own: reads the victim's VM again and again, and measures how long each answer takes.
+// A separate process: reads the victim's VM repeatedly and measures each latency.
 import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../agent/contract/load.ts";
 import { protoDirectory } from "../support/socle-host.ts";
@@ -24,7 +24,7 @@ export interface VictimFigures {
 const PAUSE_MS = 4;
 
 export interface FiguresWanted {
-  /** Answered once so many reads were made since the last figures. */
+  /** Replies after so many reads since the last figures. */
   readonly reads: number;
 }
 
@@ -37,7 +37,7 @@ async function measure({ address, ca, issued, vmId, agentPid }: VictimOptions): 
   const by = credentialsOf(secureOptions(ca, issued));
   const caller = new TenantCaller("victim", new Caller(address, by, contract), issued);
   for (;;) {
-    // What the machine kept the two of them from running is not the agent's doing.
+    // The wait of the two processes for a processor is not the agent's fault.
     const hindered = hinderedMs(agentPid, process.pid);
     const startMs = performance.now();
     const { code, reason, message } = await caller.ask(contract.vms.GetVm, { vm: vmId });
@@ -49,17 +49,17 @@ async function measure({ address, ca, issued, vmId, agentPid }: VictimOptions): 
   }
 }
 
-/** The figures since the last question, once there are so many reads. */
+/** The figures since the last request, once there are so many reads. */
 function figures(): VictimFigures {
   const sorted = times.sort((a, b) => a - b);
-  const told = {
+  const reported = {
     reads: sorted.length,
     failures,
     p99Ms: sorted[Math.max(0, Math.ceil(sorted.length * 0.99) - 1)] ?? 0,
   };
   times = [];
   failures = [];
-  return told;
+  return reported;
 }
 
 function answer(): void {

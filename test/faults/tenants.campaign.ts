@@ -1,4 +1,4 @@
-// hostile tenants beside one victim: rates, memory, operations, audit, events, volumes, networks, addresses, devices
+// hostile tenants against one victim: rates, memory, operations, audit, events, volumes, networks, addresses, devices
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { status } from "@grpc/grpc-js";
@@ -15,13 +15,13 @@ import { checkOperations } from "./tenants-operations.ts";
 import { TenantsStage, type Tenant } from "./tenants-stage.ts";
 import { isSame } from "./witness.ts";
 
-/** Between looks at the victim. */
+/** The interval of the checks of the victim. */
 const TRIES_A_ROUND = 40;
 const MOST_TIMES_AT_REST = 3;
-/** A p99 of fewer reads, at rest too, is its few slowest ones: a short run prints it and does not judge it. */
+/** A p99 of fewer reads is only a few slow ones, also at rest: a short run prints it without a check. */
 const READS_TO_JUDGE = 2000;
 const MOST_RSS_MIB = 600;
-/** Of the audit log, for each try: an admitted change takes two entries, refusals are counted together. */
+/** Audit entries per try: an admitted change takes two, refusals are counted together. */
 const MOST_AUDIT_BYTES_PER_TRY = 64 * 1024;
 
 await campaign({ name: "tenants", count: 1000 }, async (run) => {
@@ -40,7 +40,7 @@ await campaign({ name: "tenants", count: 1000 }, async (run) => {
   while (run.tries < run.count) {
     const round = Math.min(TRIES_A_ROUND, run.count - run.tries);
     const plan = Array.from({ length: round }, (_, at) => {
-      // Each act comes in turn, so that a short run has them all.
+      // Acts alternate, so that a short run has all of them.
       const act = acts[(run.tries + at) % acts.length];
       const tenants = act?.by === undefined ? stage.hostile : stage[act.by];
       return { act, tenant: new Chance(seed, run.tries + at).of(tenants) };
@@ -128,7 +128,7 @@ async function checkVictim(stage: TenantsStage): Promise<string[]> {
   return done;
 }
 
-/** The audit log holds what the victim did, however much others did. */
+/** The audit log holds the victim's changes, however many others there are. */
 async function checkAudit(stage: TenantsStage, operations: readonly string[]): Promise<void> {
   const { run } = stage;
   const audit = await stage.auditText();

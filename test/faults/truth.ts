@@ -1,18 +1,18 @@
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { Kind } from "./host.ts";
 
-/** What the witness found after an operation. */
+/** The witness's findings after an operation. */
 interface Found {
-  /** In virsh's words; undefined where there is no such domain. */
+  /** virsh's state; undefined: there is no such domain. */
   readonly state: string | undefined;
   readonly stateBefore: string | undefined;
-  /** Of its QEMU, since the operation was asked for. */
+  /** Starts of its QEMU since the operation's request. */
   readonly starts: number;
-  /** That were made for it. */
+  /** Volumes that were created for it. */
   readonly volumes: number;
 }
 
-/** Whether the end of an operation is the truth. */
+/** Whether the outcome of an operation is true. */
 export function isRight(kind: Kind, { state: end }: Operation__Output, found: Found): boolean {
   const { state, stateBefore, starts, volumes } = found;
   const isDone = end === "STATE_SUCCEEDED";
@@ -22,7 +22,7 @@ export function isRight(kind: Kind, { state: end }: Operation__Output, found: Fo
         ? state === "running" && volumes === 1 && starts === 1
         : state === undefined && volumes === 0 && starts <= 1;
     case "START":
-      // libvirt notes a start before it makes one: a libvirtd that dies then takes the half-made QEMU along.
+      // libvirt logs a start before the process exists: a libvirtd that dies then ends the unfinished QEMU too.
       return isDone ? state === "running" && starts === 1 : state === "shut off" && starts <= 1;
     case "STOP":
       return isDone ? state === "shut off" : state === stateBefore;
@@ -31,11 +31,11 @@ export function isRight(kind: Kind, { state: end }: Operation__Output, found: Fo
     case "RESUME":
       return isDone ? state === "running" : state === stateBefore;
     case "DELETE":
-      // One that failed is there to be deleted again.
+      // After a failed deletion the VM remains and can be deleted again.
       return isDone ? state === undefined && volumes === 0 : state !== undefined;
   }
 }
 
-/** virsh's word for a state as the contract has it. */
+/** virsh's name of a state of the contract. */
 export const stateWord = (virsh: string): string =>
   virsh === "shut off" ? "VM_STATE_STOPPED" : `VM_STATE_${virsh.toUpperCase()}`;

@@ -9,10 +9,10 @@ import type { Watch } from "./watch.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
 const END_WITHIN_MS = 90_000;
-/** The life of a VM, from the room that is reserved for it: each step of it is interrupted. */
+/** A VM's lifecycle from its reservation on; each step is interrupted. */
 const life: readonly Act[] = ["RESERVE", "CREATE", "STOP", "START", "DELETE"];
 
-/** A VM whose every operation is interrupted by the agent's death, and one that must not notice. */
+/** A VM whose every operation is interrupted by the agent's death, and one that must not be affected. */
 export class Victim {
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
@@ -20,7 +20,7 @@ export class Victim {
   #bystander = "";
   #bystanderProcess: GuestProcess | undefined;
   #name = "";
-  /** Of what was reserved for it. */
+  /** The reservation for the VM. */
   #reservationId = "";
   #lives = 0;
   #step = 0;
@@ -40,7 +40,7 @@ export class Victim {
     this.#watch = watch;
   }
 
-  /** One operation, the agent's death in it, the agent's next life, and what became of the operation. */
+  /** One operation, the agent's death during it, the agent's restart, and the operation's outcome. */
   async suffer(killer: Killer): Promise<void> {
     const run = this.#run;
     const kind = life[this.#step] as Act;
@@ -70,16 +70,16 @@ export class Victim {
     const startsBefore = await witness.starts(this.#name);
     const stateBefore = await witness.state(this.#name);
     const asked = wish(kind, this.#name, kind === "CREATE" ? { reservationId: this.#reservationId } : {});
-    const heard = await this.#interrupt(asked, trap);
+    const received = await this.#interrupt(asked, trap);
     await revive();
     const again = await eventually(() => this.#host.begin(asked), {
       what: `${kind} to be taken again`,
       timeoutMs: 40_000,
       intervalMs: 100,
     });
-    this.#compare(heard, again);
+    this.#compare(received, again);
     const end = await this.#host.ended(again, END_WITHIN_MS);
-    if (!end.done) this.#run.violation(`no end: ${this.#host.tell(end)}`);
+    if (!end.done) this.#run.violation(`no end: ${this.#host.describe(end)}`);
     if (kind === "CREATE") await this.#checkConsumed(end);
     await this.#host.sees();
     const state = await witness.state(this.#name);
@@ -88,18 +88,18 @@ export class Victim {
     const found = `virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`;
     this.#run.demand(
       isRight(kind, end, { state, stateBefore, starts, volumes }),
-      `${this.#host.tell(end)}, but ${found}`,
+      `${this.#host.describe(end)}, but ${found}`,
     );
   }
 
-  /** The answer is the same in every life, there is one reservation of it, and it holds. */
+  /** The reply is the same after every restart, and there is one held reservation. */
   async #sufferReserve(trap: Trap, revive: () => Promise<void>): Promise<void> {
     const requestId = randomUUID();
-    let heard: string | undefined;
+    let received: string | undefined;
     const before = (await this.#host.reservations()).totalSize;
     const work = this.#host.reserve(requestId).then(
-      ({ reservationId }) => (heard = reservationId),
-      () => new Promise(() => undefined), // The agent died: that is the trap's to tell.
+      ({ reservationId }) => (received = reservationId),
+      () => new Promise(() => undefined), // The agent died, which the trap reports.
     );
     await trap.spring(work);
     await revive();
@@ -110,8 +110,8 @@ export class Victim {
     });
     const { reservations } = await this.#host.reservations();
     this.#run.demand(
-      heard === undefined || heard === reservationId,
-      `reservation ${heard} is ${reservationId} for the same request now`,
+      received === undefined || received === reservationId,
+      `reservation ${received} is ${reservationId} for the same request now`,
     );
     this.#run.demand(state === "STATE_HELD", `a new reservation is ${state}`);
     this.#run.demand(
@@ -121,7 +121,7 @@ export class Victim {
     this.#reservationId = reservationId;
   }
 
-  /** A VM that was made has its room, and nobody else can have it by the same reservation. */
+  /** A created VM has its capacity, and the same reservation gives it to no other VM. */
   async #checkConsumed({ state, vmId }: Operation__Output): Promise<void> {
     const { reservations } = await this.#host.reservations();
     const used = reservations.find(({ reservationId }) => reservationId === this.#reservationId);
@@ -131,7 +131,7 @@ export class Victim {
     );
   }
 
-  /** What the step before should have left, where it was told to have failed. */
+  /** Establishes the state that a failed previous step should have left. */
   async #prepare(kind: Kind): Promise<void> {
     if (kind === "CREATE") return;
     await this.#host.sees();
@@ -141,31 +141,31 @@ export class Victim {
     if (kind === "START" && state !== "shut off") await this.#host.succeeds(wish("STOP", this.#name));
   }
 
-  /** The last that was heard of the operation before the agent died. */
+  /** The last known state of the operation before the agent's death. */
   async #interrupt(asked: Wish, trap: Trap): Promise<Operation__Output | undefined> {
-    let heard: Operation__Output | undefined;
+    let received: Operation__Output | undefined;
     const work = (async () => {
       try {
-        heard = await this.#host.begin(asked);
-        heard = await this.#host.ended(heard, END_WITHIN_MS);
+        received = await this.#host.begin(asked);
+        received = await this.#host.ended(received, END_WITHIN_MS);
       } catch {
-        await new Promise(() => undefined); // The agent died: that is the trap's to tell.
+        await new Promise(() => undefined); // The agent died, which the trap reports.
       }
     })();
     await trap.spring(work);
-    return heard;
+    return received;
   }
 
-  /** The same request has the same answer in every life of the agent. */
-  #compare(heard: Operation__Output | undefined, again: Operation__Output): void {
-    if (heard === undefined) return;
+  /** A repeated request has the same reply after every restart of the agent. */
+  #compare(received: Operation__Output | undefined, again: Operation__Output): void {
+    if (received === undefined) return;
     this.#run.demand(
-      heard.operationId === again.operationId,
-      `operation ${heard.operationId} is ${again.operationId} for the same request now`,
+      received.operationId === again.operationId,
+      `operation ${received.operationId} is ${again.operationId} for the same request now`,
     );
     this.#run.demand(
-      !heard.done || heard.state === again.state,
-      `an operation that had ended: ${this.#host.tell(heard)}, then ${this.#host.tell(again)}`,
+      !received.done || received.state === again.state,
+      `an operation that had ended: ${this.#host.describe(received)}, then ${this.#host.describe(again)}`,
     );
   }
 }

@@ -14,27 +14,27 @@ interface Mark {
   readonly resources: Readonly<Record<string, number>>;
 }
 
-/** What an agent holds: memory as it goes on, descriptors and whatever keeps Node awake while it is at rest. */
+/** An agent's resources: memory over time; descriptors and active Node resources at rest. */
 export class Vitals {
-  /** For the agent's start. */
+  /** The environment for the agent's start. */
   static readonly nodeOptions: readonly string[] = [
     "--expose-gc",
     "--import",
-    new URL("tell-vitals.mjs", import.meta.url).href,
+    new URL("report-vitals.mjs", import.meta.url).href,
   ];
   readonly #rss: number[] = [];
   readonly #run: CampaignRun;
   readonly #agent: AgentProcess;
   readonly #path: string;
 
-  /** `path` is what SOCLE_VITALS is in the agent's environment. */
+  /** `path`: SOCLE_VITALS of the agent's environment. */
   constructor(run: CampaignRun, agent: AgentProcess, path: string) {
     this.#run = run;
     this.#agent = agent;
     this.#path = path;
   }
 
-  /** Collects garbage and notes what memory is left. */
+  /** Collects garbage and records the remaining memory. */
   async mark(): Promise<Mark> {
     await rm(this.#path, { force: true });
     this.#agent.signal("SIGUSR2");
@@ -47,7 +47,7 @@ export class Vitals {
     return mark;
   }
 
-  /** The median of the last third of the marks against that of the third behind the warm-up, which is the first. */
+  /** The median of the last third of the marks relative to the middle third's; the first third is the warm-up. */
   get growth(): { readonly fromMiB: number; readonly toMiB: number; readonly percent: number } {
     const third = Math.floor(this.#rss.length / 3);
     const from = median(this.#rss.slice(third, 2 * third));
@@ -56,7 +56,7 @@ export class Vitals {
     return { fromMiB: mib(from), toMiB: mib(to), percent: Math.round((to / from - 1) * 1000) / 10 };
   }
 
-  /** The most of each that is held at rest: descriptors, and Node's resources by kind. */
+  /** The maximum of each resource at rest: descriptors, and Node's resources by kind. */
   async atRest(): Promise<Map<string, number>> {
     const most = new Map<string, number>();
     for (let left = SAMPLES; left > 0; left -= 1) {
@@ -66,7 +66,7 @@ export class Vitals {
     return most;
   }
 
-  /** Nothing is to be held in the end that was not before; what is on its way out has a minute. */
+  /** No resource may remain that did not exist before; pending ones have a minute. */
   async mustNotExceed(before: ReadonlyMap<string, number>): Promise<void> {
     let more: string[] = [];
     const isBack = async (): Promise<boolean> => {

@@ -9,17 +9,17 @@ import type { SufferingHost } from "./host.ts";
 
 const LOOK_EVERY_MS = 100;
 /**
- * Reads are answered from memory: an answer that takes so many times the usual one has waited for something. Time in which the
- * agent or the client was ready to run and had no processor is not counted.
+ * Reads are answered from memory: a latency of so many times the usual one means that the read waited. The agent's and the
+ * client's wait for a processor is not counted.
  */
 export const LATE_TIMES = 100;
-/** Where the machine stood still for a moment an answer is late all the same: one in so many may be. */
+/** One in so many replies may be late, since the whole machine may stall for a moment. */
 const LATE_ONE_IN = 100;
 const AGAIN_MS = 200;
 
 const isEnd = (state: string): boolean => state === "VM_STATE_STOPPED" || state === "VM_STATE_CRASHED";
 
-/** Numbers have no gaps but those that a crash leaves, and that the event behind them names. */
+/** Numbers have gaps only after a crash, and the event after a gap names it. */
 function isNext({ sequence, reason, details }: Event__Output, after: number): boolean {
   if (sequence === after + 1) return true;
   const isNamed = reason === "EVENTS_LOST" && Number(details["lost_from"]) <= after + 1;
@@ -27,24 +27,24 @@ function isNext({ sequence, reason, details }: Event__Output, after: number): bo
 }
 
 /**
- * Looks at the agent all the time, as its users do: asks for the list, follows the events. Every wrong word about a VM
- * that lives is a violation, and so is an answer that does not come.
+ * Observes the agent continuously like a user: reads the list, follows the events. Every false statement about a VM that
+ * runs is a violation, and so is a missing reply.
  */
 export class Watch {
   readonly events: Event__Output[] = [];
-  /** How long answers took, less what the machine kept from running. */
+  /** Latencies without the wait for a processor. */
   readonly latenciesMs: number[] = [];
-  /** How long they took in all. */
+  /** Total latencies. */
   readonly #tookMs: number[] = [];
-  /** Ids of the VMs that live, whatever happens. */
+  /** The ids of the VMs that always run. */
   readonly #alive = new Set<string>();
-  /** Those that the last look found to be listed wrongly: said once, however long it lasts. */
+  /** VMs that the last check found in a wrong state; each is reported once. */
   readonly #wronged = new Set<string>();
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
   readonly #end = new AbortController();
   readonly #done: Promise<unknown>;
-  /** While the agent itself is down nobody expects an answer of it. */
+  /** While the agent is down, no reply is expected. */
   #isAgentUp = true;
 
   constructor(run: CampaignRun, host: SufferingHost) {
@@ -94,7 +94,7 @@ export class Watch {
     return this.#isAgentUp && !this.#end.signal.aborted;
   }
 
-  /** One that is not in a list is only said to be gone where the list is whole. */
+  /** A VM that is missing from a list counts as absent only if the list is complete. */
   #check(vms: readonly Vm__Output[], isWhole: boolean): void {
     for (const id of this.#alive) {
       const vm = vms.find(({ vmId }) => vmId === id);
@@ -134,7 +134,7 @@ export class Watch {
           this.#take(event);
         }
       } catch {
-        // The agent was killed; its next life has the events.
+        // The agent was killed; the restarted one has the events.
       } finally {
         client?.close();
       }
@@ -146,9 +146,9 @@ export class Watch {
     this.events.push(event);
     if (!this.#alive.has(event.vmId)) return;
     const { kind, vmId, vmState, reason } = event;
-    if (kind === "EVENT_KIND_VM_REMOVED") this.#run.violation(`VM ${vmId} lives and was told to be gone`);
+    if (kind === "EVENT_KIND_VM_REMOVED") this.#run.violation(`VM ${vmId} lives and was reported to be gone`);
     if (kind === "EVENT_KIND_VM_STATE_CHANGED" && isEnd(vmState))
-      this.#run.violation(`VM ${vmId} lives and was told to be ${vmState} ${reason}`);
+      this.#run.violation(`VM ${vmId} lives and was reported to be ${vmState} ${reason}`);
   }
 
   #rest(ms: number): Promise<void> {

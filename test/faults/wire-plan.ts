@@ -3,7 +3,7 @@ import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import type { Fault, ProxyLane } from "./fault.ts";
 import type { Kind } from "./host.ts";
 
-/** What is being done while the fault strikes: an operation, the reading of what changed, or the making of connections. */
+/** The activity during the fault: an operation, a read of changes, or new connections. */
 export type Act = Kind | "STOP_GRACEFULLY" | "OBSERVE" | "CONNECT";
 
 export interface WireTry {
@@ -11,7 +11,7 @@ export interface WireTry {
   readonly procedure: Procedure<unknown, unknown>;
   readonly lane?: ProxyLane;
   readonly fault: Fault;
-  /** Not one call, but all for a while. */
+  /** All calls for a while instead of one. */
   readonly lasting: boolean;
 }
 
@@ -21,7 +21,7 @@ interface Way {
   readonly procedures: readonly Procedure<unknown, unknown>[];
 }
 
-/** The procedures that each act of the main paths goes through. */
+/** The procedures of each activity of the main paths. */
 const ways: readonly Way[] = [
   {
     act: "CREATE",
@@ -81,7 +81,7 @@ const ways: readonly Way[] = [
   },
 ];
 
-/** VIR_ERR_OPERATION_FAILED: no reason for the agent to think anything special. */
+/** VIR_ERR_OPERATION_FAILED: an error without a special meaning. */
 const REFUSAL = 9;
 
 const faults: readonly Fault[] = [
@@ -92,7 +92,7 @@ const faults: readonly Fault[] = [
   { kind: "cut_reply" },
   { kind: "garble_reply" },
   { kind: "delay", ms: 300 },
-  // Later than the agent waits for an answer; and later than it looks for an effect.
+  // Longer than the agent waits for a reply, and longer than it looks for an effect.
   { kind: "delay", ms: 1500 },
   { kind: "delay", ms: 6000 },
   { kind: "delay_reply", ms: 1500 },
@@ -108,7 +108,7 @@ const listFaults: readonly Fault[] = [
   { kind: "truncate", keep: 1 },
 ];
 
-/** Every fault on every procedure of every way. */
+/** Every fault on every procedure of every activity. */
 export const wirePlan: readonly WireTry[] = ways.flatMap(({ act, lane, procedures }) =>
   procedures.flatMap((procedure) => {
     const isList = procedure.number === libvirt.connectGetAllDomainStats.number;
@@ -122,13 +122,13 @@ export const wirePlan: readonly WireTry[] = ways.flatMap(({ act, lane, procedure
   }),
 );
 
-/** `count` of them, spread over all. */
+/** `count` tries, spread over all. */
 export function spread<T>(all: readonly T[], count: number): T[] {
   if (count >= all.length) return [...all];
   return Array.from({ length: count }, (_, index) => all[Math.floor((index * all.length) / count)] as T);
 }
 
-export const tellTry = ({ act, procedure, fault, lasting }: WireTry): string => {
+export const describeTry = ({ act, procedure, fault, lasting }: WireTry): string => {
   const how = "ms" in fault ? ` ${fault.ms} ms` : "keep" in fault ? ` to ${fault.keep}` : "";
   return `${act} with ${fault.kind}${how} on ${procedure.name}${lasting ? " (lasting)" : ""}`;
 };

@@ -6,14 +6,14 @@ import type { Watch } from "./watch.ts";
 import type { WireTry } from "./wire-plan.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
-/** How long a lasting fault lasts. */
+/** The duration of a lasting fault. */
 const LASTING_MS = 8000;
-/** An operation has an end this long after the fault is over; the agent looks for a lost effect for a minute. */
+/** An operation ends this long after the fault at the latest; the agent looks for a lost effect for a minute. */
 const END_WITHIN_MS = 90_000;
-/** A connection may need none of the calls that the fault waits for: the round goes on without. */
+/** A connection may not use the calls of the fault; the round then continues without it. */
 const STRIKES_WITHIN_MS = 4000;
 
-/** The VMs that a try is played with: one that every operation falls on, and one that must not notice anything. */
+/** The VMs of a try: one for every operation, and one that must not be affected. */
 export class Stage {
   readonly #run: CampaignRun;
   readonly #host: SufferingHost;
@@ -40,7 +40,7 @@ export class Stage {
     this.#watch = watch;
   }
 
-  /** Plays one try; false when the fault found nothing to strike. */
+  /** Runs one try; false: no call matched the fault. */
   async play(each: WireTry): Promise<boolean> {
     const { proxy, witness } = this.#host;
     await this.#prepare(each);
@@ -72,7 +72,7 @@ export class Stage {
     return rule.struck > 0;
   }
 
-  /** A subject in good order, after one that is not. */
+  /** Replaces a broken subject by a good one. */
   async rebuild(): Promise<void> {
     await this.clear(false);
     this.#subject = await this.#create("subject");
@@ -115,7 +115,7 @@ export class Stage {
     const stateBefore = await witness.state(name);
     const begun = await this.#host.begin(wish(kind, name, { gracefulSeconds: gracefully ? 1 : 0 }));
     const end = await this.#host.ended(begun, END_WITHIN_MS);
-    if (!end.done) this.#run.violation(`no end: ${this.#host.tell(end)}`);
+    if (!end.done) this.#run.violation(`no end: ${this.#host.describe(end)}`);
     await eventually(() => this.#host.proxy.held === 0, { what: "late effects", timeoutMs: 60_000 });
     await pause(300);
     const state = await witness.state(name);
@@ -124,7 +124,7 @@ export class Stage {
     const found = `virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`;
     this.#run.demand(
       isRight(kind, end, { state, stateBefore, starts, volumes }),
-      `${this.#host.tell(end)}, but ${found}`,
+      `${this.#host.describe(end)}, but ${found}`,
     );
     if (isNew && state !== undefined) this.#toDelete.push(begun.vmId);
     if (kind !== "DELETE") return;
@@ -132,7 +132,7 @@ export class Stage {
     this.#isSubjectGone = true;
   }
 
-  /** Everything is to work again once the fault is over; nothing of a deleted VM is to be left. */
+  /** Everything works again after the fault, and nothing of a deleted VM remains. */
   async #restore(): Promise<void> {
     for (const vmId of this.#toDelete.splice(0)) await this.#host.succeeds(wish("DELETE", vmId));
     if (this.#isSubjectGone) {
@@ -145,7 +145,7 @@ export class Stage {
     }
   }
 
-  /** Changes behind the agent's back, which it has to see. */
+  /** Changes by another client, which the agent has to detect. */
   async #observe(): Promise<void> {
     const { name } = this.#subject;
     await this.#host.witness.virsh("suspend", name);
@@ -153,7 +153,7 @@ export class Stage {
     await this.#host.witness.virsh("resume", name);
   }
 
-  /** The agent sees what virsh sees. */
+  /** The agent's list equals virsh's. */
   async #settled(): Promise<void> {
     const states = await this.#host.witness.states();
     try {

@@ -2,7 +2,7 @@
 import { campaign } from "./campaign.ts";
 import { SufferingHost } from "./host.ts";
 import { Watch } from "./watch.ts";
-import { spread, tellTry, wirePlan } from "./wire-plan.ts";
+import { spread, describeTry, wirePlan } from "./wire-plan.ts";
 import { Stage } from "./wire-stage.ts";
 
 await campaign({ name: "wire", count: wirePlan.length }, async (run) => {
@@ -13,11 +13,11 @@ await campaign({ name: "wire", count: wirePlan.length }, async (run) => {
   let idle = 0;
   for (const each of spread(wirePlan, run.count)) {
     run.tries += 1;
-    run.say(`${run.tries}/${run.count} ${tellTry(each)}`);
+    run.say(`${run.tries}/${run.count} ${describeTry(each)}`);
     const violations = run.violations.length;
     if (!(await stage.play(each))) idle += 1;
     for (let at = violations; at < run.violations.length; at += 1)
-      run.violations[at] = `${tellTry(each)}: ${run.violations[at]}`;
+      run.violations[at] = `${describeTry(each)}: ${run.violations[at]}`;
     if (run.violations.length > violations) await stage.rebuild();
     if (host.agent.pid !== pid) throw new Error("the agent was started again");
   }

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import type { Libvirtd } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 
-/** A guest's process, told from any other that the kernel may give the same number. */
+/** A guest's process, distinguished from a later one with the same number. */
 export interface GuestProcess {
   readonly pid: number;
   /** Clock ticks since boot (proc(5), field 22 of stat). */
   readonly startTicks: number;
 }
 
-/** What really is, asked of virsh, QEMU's logs and the kernel: never of the agent, nor through the proxy. */
+/** The real state, from virsh, QEMU's logs and the kernel: never from the agent or through the proxy. */
 export class Witness {
   readonly #libvirtd: Libvirtd;
 
@@ -23,8 +23,8 @@ export class Witness {
   }
 
   /**
-   * By name, in virsh's words: "running", "paused", "shut off". virsh leaves out a domain whose state it could not get,
-   * for want of libvirtd for one, and says nothing: so the names, which come at once, are asked for as well.
+   * virsh's states by name: "running", "paused", "shut off". virsh silently omits a domain whose state it could not read, for
+   * example without libvirtd, so the names are read as well.
    */
   async states(): Promise<Map<string, string>> {
     const table = async (): Promise<Map<string, string> | undefined> => {
@@ -49,7 +49,7 @@ export class Witness {
     return (await this.states()).get(name);
   }
 
-  /** The volumes that Socle made, by name. */
+  /** The names of Socle's volumes. */
   async volumes(pool = "images"): Promise<string[]> {
     const lines = (await this.virsh(`pool-refresh ${pool}; vol-list ${pool}`)).split("\n");
     return lines
@@ -57,14 +57,14 @@ export class Witness {
       .filter((name) => name.startsWith("socle-"));
   }
 
-  /** How often QEMU was started for a domain of this name, ever: libvirt notes each start in the guest's log. */
+  /** The total number of QEMU starts for a domain of this name: libvirt logs each start in the guest's log. */
   async starts(name: string): Promise<number> {
     const log = join(this.#libvirtd.directory, "log/qemu", `${name}.log`);
     const text = await readFile(log, "utf8").catch(() => "");
     return text.match(/^\S+ \S+: starting up libvirt version/gm)?.length ?? 0;
   }
 
-  /** The QEMU of a guest by its UUID; undefined where none runs. */
+  /** The QEMU of a guest by its UUID; undefined: none runs. */
   async process(vmId: string): Promise<GuestProcess | undefined> {
     for (const entry of await readdir("/proc")) {
       if (!/^\d+$/.test(entry)) continue;

@@ -62,7 +62,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     return await host.libvirtd.run("sh", ["-c", command]);
   }
 
-  test("registration tells who the host is and what it has", async () => {
+  test("registration reports the host's identity and inventory", async () => {
     const seen = await host.host();
     assert.equal(known.hostId, seen.identity?.hostId);
     assert.equal(known.hello?.hostname, seen.identity?.hostname);
@@ -71,7 +71,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     assert.match(known.hello?.agentAddress ?? "", /^127\.0\.0\.1:[1-9]\d*$/);
   });
 
-  test("a guest is placed, runs, and is told of to the scheduler", async () => {
+  test("a guest is placed, runs, and is reported to the scheduler", async () => {
     const before = { cpu: known.available("cpu"), memory: known.available("memory") };
     const { operation } = await scheduler.place(linux("steady", { labels: { app: "main-job" } }));
     const vm = await eventually(
@@ -92,18 +92,18 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     assert.equal(known.mismatches, 0, "every delta left both sides with the same state");
   });
 
-  test("its console speaks", async () => {
+  test("its console prints the guest's output", async () => {
     const call = host.client.open(host.client.contract.vms.Console);
-    let said = "";
-    call.on("data", ({ output }: ConsoleResponse__Output) => (said += output.toString("latin1")));
+    let printed = "";
+    call.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
     call.on("error", () => undefined);
     call.write({ vm: "steady" });
-    await eventually(() => said.includes(bootedMarker), { what: "the guest's words", timeoutMs: 60_000 });
+    await eventually(() => printed.includes(bootedMarker), { what: "the guest's words", timeoutMs: 60_000 });
     call.cancel();
   });
 
   test(
-    "its metrics are what virsh says, and a real Prometheus takes them",
+    "its metrics equal virsh's output, and a real Prometheus accepts them",
     { skip: prometheusUnavailable() },
     async (t) => {
       const { vmId } = await host.client.ask(host.client.contract.vms.GetVm, { vm: "steady" });
@@ -131,7 +131,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     },
   );
 
-  test(`${CRASHES} crashes in the middle of a create: guests live, operations end, nothing is half-made`, async (t) => {
+  test(`${CRASHES} crashes during a create: guests run on, operations end, no partial VM remains`, async (t) => {
     const steady = await processOf("steady");
     const epoch = (await host.host()).position?.agentEpoch ?? 0;
     const images = await host.volumes();
@@ -154,13 +154,13 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       const atMs = Math.random() * createMs;
       await new Promise((resolve) => setTimeout(resolve, atMs));
       await host.agent.kill();
-      const told = await begun;
+      const reported = await begun;
       await startAgain();
       const again = await host.beginCreate(wanted, { requestId });
-      if (told !== undefined)
-        assert.equal(again.operationId, told.operationId, "the same request, the same operation");
+      if (reported !== undefined)
+        assert.equal(again.operationId, reported.operationId, "the same request, the same operation");
       const end = await host.end(again);
-      ends.push(`${Math.round(atMs)} ms: ${told === undefined ? "not told, " : ""}${end.state}`);
+      ends.push(`${Math.round(atMs)} ms: ${reported === undefined ? "not told, " : ""}${end.state}`);
       const isMade = end.state === "STATE_SUCCEEDED";
       assert.ok(isMade || end.state === "STATE_FAILED", `${end.state} after ${atMs} ms`);
       const words = `after ${atMs} ms, ${end.state}: ${JSON.stringify([end.steps, end.error])}`;
@@ -190,7 +190,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     });
   });
 
-  test("a stop in good order leaves guests alone, and the next start finds them", async () => {
+  test("an orderly stop leaves guests running, and the next start finds them", async () => {
     const steady = await processOf("steady");
     assert.equal(await host.agent.terminate(), 0, host.agent.words());
     assert.match(known.goodbye ?? "", /./, "the scheduler was told");
@@ -204,7 +204,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     );
   });
 
-  test("SIGHUP changes what is logged, and nothing else", async () => {
+  test("SIGHUP changes only the log level", async () => {
     const { agent } = host;
     const config = {
       libvirt: { uri: host.libvirtd.uri },
@@ -230,7 +230,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     assert.ok(!agent.log.some(({ msg }) => msg.includes("restart the agent")));
   });
 
-  test("a cordon outlives the agent; the scheduler goes elsewhere, and who does not ask is refused", async () => {
+  test("a cordon survives the agent; the scheduler places elsewhere, and other creates are refused", async () => {
     const { contract } = host.client;
     const cordon = {
       requestId: randomUUID(),
@@ -266,7 +266,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
   });
 
   // Last: where KVM does not work the host is not schedulable from here on.
-  test("a KVM that opens and cannot run guests is found out, told, and not used again", async (t) => {
+  test("a KVM that opens and cannot run guests is detected, reported and not used again", async (t) => {
     const hasKvm = async (): Promise<boolean> =>
       (await host.host()).inventory?.traits.includes("kvm") ?? false;
     if (!(await hasKvm())) {
@@ -293,10 +293,10 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       assert.deepEqual([error.kind, error.reason], ["conflict", "KVM_UNAVAILABLE"]);
       // Of words of QEMU's that are too long for a trailer both ends are told.
       const { evidence } = condition;
-      const told = error.details.metadata?.["evidence"] ?? "";
-      const [begin = "", end] = told.split("…");
+      const reported = error.details.metadata?.["evidence"] ?? "";
+      const [begin = "", end] = reported.split("…");
       const isBothEnds = end !== undefined && evidence.startsWith(begin) && evidence.endsWith(end);
-      assert.ok(told === evidence || isBothEnds, told);
+      assert.ok(reported === evidence || isBothEnds, reported);
       assert.match(error.message, /TCG/);
       return true;
     });

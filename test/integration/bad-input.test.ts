@@ -51,7 +51,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     return error;
   };
 
-  test("a VM that is not there is named by every method", async () => {
+  test("every method names a missing VM", async () => {
     const request = { requestId: randomUUID(), vm: "nobody" };
     const calls = [
       client.ask(vms.GetVm, { vm: "nobody" }),
@@ -68,7 +68,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await refused(operation, "not_found", "OPERATION_NOT_FOUND");
   });
 
-  test("names that would be XML, paths or commands are refused by their field", async () => {
+  test("names with XML, paths or commands are refused with their field", async () => {
     const bad = [
       "",
       "a/b",
@@ -124,7 +124,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     assert.equal(big.kind, "exhausted");
   });
 
-  test("a request id is good for one request", async () => {
+  test("a request id is valid for one request", async () => {
     const requestId = randomUUID();
     const first = await host.beginCreate(bootSector("once"), { requestId });
     assert.equal((await host.beginCreate(bootSector("once"), { requestId })).operationId, first.operationId);
@@ -135,7 +135,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await host.remove("once");
   });
 
-  test("a guest that never stops runs on, until somebody says force", async () => {
+  test("a guest that never stops runs on until a stop with force", async () => {
     assert.equal((await host.create(bootSector("deaf"))).state, "STATE_SUCCEEDED");
     const stop = { requestId: randomUUID(), vm: "deaf", gracefulTimeout: { seconds: 1 } };
     const failed = await host.end(await client.ask(vms.StopVm, stop));
@@ -158,7 +158,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await host.remove("deaf");
   });
 
-  test("a pool that is full is said to be, and what was made before it is taken back", async () => {
+  test("a full pool is reported, and earlier steps are rolled back", async () => {
     const { libvirtd } = host;
     const path = join(libvirtd.imagesDirectory, "small");
     await libvirtd.run("mkdir", [path]);
@@ -197,7 +197,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await host.virsh("pool-destroy", "small");
   });
 
-  test("300 creates at once, for which there is no room: the books are right at every moment", async () => {
+  test("300 concurrent creates without capacity: the ledger is right at every moment", async () => {
     const outcomes = { made: 0, refused: 0 };
     const over = new AbortController();
     const books = (async () => {
@@ -262,11 +262,11 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     );
   });
 
-  test("a console is taken over by who says so, and its holder is told", async (t) => {
+  test("a console is taken over with force, and its holder is notified", async (t) => {
     assert.equal((await host.create(linux("talker"))).state, "STATE_SUCCEEDED");
     t.after(() => host.remove("talker"));
     const first = openConsole(client, { vm: "talker" });
-    await eventually(() => first.said().includes(bootedMarker), {
+    await eventually(() => first.printed().includes(bootedMarker), {
       what: "the guest's words",
       timeoutMs: 60_000,
     });
@@ -280,7 +280,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await refused(openConsole(client, {}).ended, "invalid", "VM_MISSING");
   });
 
-  test("clients that are killed in the middle of everything leave nothing behind", async (t) => {
+  test("killed clients leave nothing behind", async (t) => {
     assert.equal((await host.create(linux("watched"))).state, "STATE_SUCCEEDED");
     t.after(() => host.remove("watched"));
     const pids = [host.agent.pid, await host.libvirtd.pid()];
@@ -314,7 +314,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       { what: `descriptors to be ${before.join(" and ")} again`, timeoutMs: 60_000 },
     );
     const again = openConsole(client, { vm: "watched", input: Buffer.from("\n") });
-    await eventually(() => again.said().length > 0, { what: "the console to be free" });
+    await eventually(() => again.printed().length > 0, { what: "the console to be free" });
     again.end();
     await again.ended;
   });
@@ -324,15 +324,15 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
 function openConsole(
   client: Agent,
   first: { vm?: string; force?: boolean; input?: Buffer },
-): { said: () => string; ended: Promise<void>; end: () => void } {
+): { printed: () => string; ended: Promise<void>; end: () => void } {
   const call = client.open(client.contract.vms.Console);
-  let said = "";
-  call.on("data", ({ output }: ConsoleResponse__Output) => (said += output.toString("latin1")));
+  let printed = "";
+  call.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
   const ended = new Promise<void>((resolve, reject) => {
     call.on("end", resolve);
     call.on("error", (error) => reject(client.failure(error)));
   });
   ended.catch(() => undefined);
   call.write(first);
-  return { said: () => said, ended, end: () => call.end() };
+  return { printed: () => printed, ended, end: () => call.end() };
 }

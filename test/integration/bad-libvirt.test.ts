@@ -31,8 +31,8 @@ const MOST_OF_GIVING_UP = 0.7;
 const WITHIN_PERIOD_MS = (INVENTORY_PERIOD_SECONDS * 1000 * 2) / 3;
 
 const condition = async (client: Agent, type: string) => {
-  const { health: told } = await client.ask(client.contract.host.GetHost, {});
-  return told?.conditions.find((each) => each.type === type);
+  const { health: reported } = await client.ask(client.contract.host.GetHost, {});
+  return reported?.conditions.find((each) => each.type === type);
 };
 const presence = async (client: Agent): Promise<string | undefined> =>
   (await client.ask(client.contract.vms.ListVms, {})).observation?.presence;
@@ -72,7 +72,7 @@ async function refusesWhatItCannotKnow(client: Agent): Promise<void> {
 }
 
 suite("libvirt in trouble", { concurrency: 2 }, () => {
-  test("away at the start: all of it comes well by itself once it is there", { skip }, async (t) => {
+  test("unavailable at the start: the agent recovers once libvirt runs", { skip }, async (t) => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     await libvirtd.kill("SIGKILL");
@@ -123,7 +123,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     assert.equal(host.identity?.hostId, hostId, "also after a start with libvirt there");
   });
 
-  test("too old: it is said where people look", async (t) => {
+  test("too old: health, status and the log report it", async (t) => {
     const directory = await mkdtemp(join(tmpdir(), "socle-old-"));
     t.after(() => rm(directory, { recursive: true }));
     const daemon = await FakeDaemon.start(t, { socketPath: join(directory, "libvirt-sock") });
@@ -138,8 +138,8 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     });
     const evidence = (await condition(client, "LibvirtUnresponsive"))?.evidence ?? "";
     assert.match(evidence, /libvirt 6\.0\.0 is too old; 7\.0\.0 or newer is needed/);
-    const said = agent.log.filter((line) => JSON.stringify(line).includes("too old"));
-    assert.ok(said.length > 0, "and in the log");
+    const printed = agent.log.filter((line) => JSON.stringify(line).includes("too old"));
+    assert.ok(printed.length > 0, "and in the log");
     // An upgrade needs no restart of the agent.
     daemon.libVersion(11_003_000);
     await eventually(
@@ -153,7 +153,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
   });
 
   test(
-    "hung: reads go on from memory, what is too old is unknown, and nothing is made up after it",
+    "hung: reads continue from memory, old data is unknown, and nothing is invented afterwards",
     { skip },
     async (t) => {
       const host = await SocleHost.start({ config: { health, vm } });

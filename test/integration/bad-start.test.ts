@@ -65,7 +65,7 @@ suite("an agent that cannot start", () => {
     };
   }
 
-  const malformed: readonly [what: string, text: string, says: RegExp][] = [
+  const malformed: readonly [what: string, text: string, expected: RegExp][] = [
     ["YAML that is none", "api:\n  socket: [unclosed\n", /agent\.yaml:3:1: .*\]/],
     [
       "an unknown key",
@@ -90,22 +90,22 @@ suite("an agent that cannot start", () => {
       /agent\.yaml:2:3: libvirt\.uri: must be libvirt on this host/,
     ],
   ];
-  for (const [what, text, says] of malformed) {
+  for (const [what, text, expected] of malformed) {
     test(`${what} is named with its place`, async () => {
       const { code, stdout, stderr } = await end(text);
-      assert.match(stderr, says);
+      assert.match(stderr, expected);
       assert.equal(code, 2);
       assert.equal(stdout, "", "nothing was begun");
     });
   }
 
-  test("a configuration that is not there is named", async () => {
+  test("a missing configuration file is named", async () => {
     const { code, stderr } = await end(undefined);
     assert.match(stderr, /agent\.yaml cannot be read: ENOENT.*socle config show --example/);
     assert.equal(code, 2);
   });
 
-  test("a busy port is named, of the API and of the metrics", async (t) => {
+  test("a port in use is named, for the API and for the metrics", async (t) => {
     const server = createServer().listen(0, "127.0.0.1");
     t.after(() => server.close());
     await once(server, "listening");
@@ -125,7 +125,7 @@ suite("an agent that cannot start", () => {
     }
   });
 
-  test("another agent keeps its socket and its state", async (t) => {
+  test("a running agent keeps its socket and its state", async (t) => {
     const first = await AgentProcess.start({ config: { libvirt } });
     t.after(() => first.stop());
     const socket = await end(config({ api: { socket: first.socketPath } }));
@@ -144,7 +144,7 @@ suite("an agent that cannot start", () => {
     assert.equal(await first.terminate(), 0);
   });
 
-  test("a socket and a state directory that a killed agent left are taken over", async (t) => {
+  test("the socket and the state directory of a killed agent are taken over", async (t) => {
     const agent = await AgentProcess.start({ config: { libvirt } });
     t.after(() => agent.stop());
     await agent.kill();
@@ -155,7 +155,7 @@ suite("an agent that cannot start", () => {
     assert.equal(position?.agentEpoch, 2);
   });
 
-  test("a socket's place that holds something else is left alone", async () => {
+  test("a file that is not a socket is left alone at the socket's path", async () => {
     const socket = join(folder, "precious");
     await writeFile(socket, "do not delete");
     const { code, stderr } = await end(config({ api: { socket } }));
@@ -164,7 +164,7 @@ suite("an agent that cannot start", () => {
     assert.equal(await readFile(socket, "utf8"), "do not delete");
   });
 
-  test("a state directory that cannot be written is named, with what to do", async (t) => {
+  test("a state directory that is not writable is named, with the remedy", async (t) => {
     const directory = join(folder, "read-only");
     await mkdir(directory);
     const places: [directory: string, wrap: string[]][] = [
@@ -188,7 +188,7 @@ suite("an agent that cannot start", () => {
     }
   });
 
-  test("a journal that is damaged in the middle is not guessed at, stays as it is, and bars changes alone", async (t) => {
+  test("a journal that is damaged in the middle stays unchanged and blocks only changes", async (t) => {
     const directory = join(folder, "damaged");
     await mkdir(directory, { mode: 0o700 });
     await HostRecord.open(directory);
@@ -239,7 +239,7 @@ suite("an agent that cannot start", () => {
     }
   });
 
-  test("the port that failed is free again once it is asked for", async (t) => {
+  test("a port that failed is free for the next agent", async (t) => {
     const listen = `127.0.0.1:${await freePort()}`;
     const agent = await AgentProcess.start({ config: { libvirt, api: { listen } } });
     t.after(() => agent.stop());

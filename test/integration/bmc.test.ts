@@ -108,7 +108,7 @@ test(
 );
 
 test(
-  "an event log that somebody clears goes on being counted, and what was in it does not count again",
+  "a cleared event log keeps its count, and its old entries do not count again",
   { skip },
   async (context) => {
     const bmc = await simulate(context);
@@ -143,7 +143,7 @@ test(
 );
 
 test(
-  "a BMC that hangs is down at its deadline, leaves no process behind, and costs the other readers nothing",
+  "a BMC that hangs is down at its deadline, leaves no process behind, and delays no other reader",
   { skip },
   async (context) => {
     const bmc = await simulate(context);
@@ -163,7 +163,7 @@ test(
   },
 );
 
-test("the password is in no command line, and a wrong user is said", { skip }, async (context) => {
+test("the password is in no command line, and a wrong user is reported", { skip }, async (context) => {
   const bmc = await simulate(context);
   const stranger = await new Bmc({ ...bmc.access, user: "nobody" }, systemRoots).sensors(signal);
   assert.ok(stranger.kind === "failed");

@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => rm(dist, { recursive: true }));
 
-test("the bundle runs from any directory and says its version", async () => {
+test("the bundle runs from any directory and prints its version", async () => {
   const { version } = JSON.parse(await readFile(join(repository, "package.json"), "utf8")) as {
     version: string;
   };
@@ -28,12 +28,12 @@ test("the bundle runs from any directory and says its version", async () => {
   assert.ok(stdout.includes(version), stdout);
 });
 
-test("the inventory probe says who the machine is", async () => {
+test("the inventory probe prints the machine's identity", async () => {
   const { stdout } = await run(process.execPath, [join(dist, "inventory-probe.js")], { cwd: "/" });
   assert.equal(typeof (JSON.parse(stdout) as { vendor: string }).vendor, "string");
 });
 
-test("what it loads at run time is beside it, and nothing else is", async () => {
+test("the bundle's directory holds exactly what it loads at run time", async () => {
   await access(join(dist, "proto/socle/v1/vm.proto"));
   await access(join(dist, "socle.js.map"));
   await access(join(dist, "page/index.html"));

@@ -58,7 +58,7 @@ suite("secrets stay where they belong", { skip }, () => {
   const provider = new IdentityProvider();
 
   /** The operator's command, its words among what is looked at. */
-  async function said(line: readonly string[], stdin = ""): Promise<number> {
+  async function exitCodeOf(line: readonly string[], stdin = ""): Promise<number> {
     const options = { socket: host.agent.socketPath, stdin: Readable.from([Buffer.from(stdin)]) };
     const { exitCode, stdout, stderr } = await socle(line, options);
     outputs.set(`socle ${line.join(" ")} (${outputs.size})`, Buffer.from(stdout + stderr));
@@ -103,19 +103,19 @@ suite("secrets stay where they belong", { skip }, () => {
     await rm(work, { recursive: true });
   });
 
-  test("the host enrolls: a token that is refused, and one that is good", async () => {
+  test("the host enrolls: a wrong token is refused, a valid one accepted", async () => {
     const { identity } = await host.host();
     const good = enroller.token([identity?.hostId ?? ""], 3_600_000);
     const spoiled = good.replace(/[^.]+$/, randomBytes(24).toString("base64url"));
     secrets.set("the token", Buffer.from(good.split(".")[2] ?? "?"));
     secrets.set("the refused token", Buffer.from(spoiled.split(".")[2] ?? "?"));
     const enroll = ["enroll", "--scheduler", enroller.address, "--token-file", "-"];
-    assert.notEqual(await said(enroll, `${spoiled}\n`), 0);
-    assert.notEqual(await said(enroll, `${spoiled}.\n`), 0);
-    assert.equal(await said(enroll, `${good}\n`), 0, host.agent.words());
+    assert.notEqual(await exitCodeOf(enroll, `${spoiled}\n`), 0);
+    assert.notEqual(await exitCodeOf(enroll, `${spoiled}.\n`), 0);
+    assert.equal(await exitCodeOf(enroll, `${good}\n`), 0, host.agent.words());
   });
 
-  test("the BMC is asked with the password of systemd's credential, which ipmitool is not told in its command line", async () => {
+  test("the BMC gets the password of systemd's credential, which is not in ipmitool's command line", async () => {
     await eventually(async () => /^socle_host_bmc_up 1$/m.test(await got("/metrics?collect[]=host_bmc")), {
       what: "the BMC to answer",
       timeoutMs: 120_000,
@@ -130,7 +130,7 @@ suite("secrets stay where they belong", { skip }, () => {
     await eventually(() => witness.has(ipmitool), { what: "ipmitool to be seen", timeoutMs: 120_000 });
   });
 
-  test("a VM with an encrypted disk is made, stopped, started and deleted", async () => {
+  test("a VM with an encrypted disk is created, stopped, started and deleted", async () => {
     const operation = await host.create(spec("sealed"));
     assert.equal(operation.state, "STATE_SUCCEEDED", String(host.failureOf(operation)));
     const xml = await host.virsh("dumpxml", "--security-info", "sealed");
@@ -140,23 +140,23 @@ suite("secrets stay where they belong", { skip }, () => {
     secrets.set("the disk's passphrase", Buffer.from(passphrase));
     const stop = ["vm", "stop", "sealed", "--grace", "0s", "--force"];
     assert.notEqual(
-      await said([...(await acting("a stranger's", new IdentityProvider().token())), ...stop]),
+      await exitCodeOf([...(await acting("a stranger's", new IdentityProvider().token())), ...stop]),
       0,
     );
-    assert.equal(await said([...(await acting("Ann's", provider.token())), ...stop]), 0);
-    assert.equal(await said(["vm", "start", "sealed"]), 0);
+    assert.equal(await exitCodeOf([...(await acting("Ann's", provider.token())), ...stop]), 0);
+    assert.equal(await exitCodeOf(["vm", "start", "sealed"]), 0);
     assert.equal((await host.create(bootSector("gone"))).state, "STATE_SUCCEEDED");
     assert.equal((await host.remove("gone")).state, "STATE_SUCCEEDED");
   });
 
-  test("a configuration with a secret in a key that there is none of is refused without it, and not taken by a reload", async () => {
+  test("a secret in an unknown configuration key is refused without showing it, also by a reload", async () => {
     const secret = randomBytes(12).toString("hex");
     secrets.set("a password in the configuration", Buffer.from(secret));
     const before = await readFile(host.agent.configPath, "utf8");
     const wrong = join(credentials, "wrong.yaml");
     const text = `bmc: { password: "${secret}", interface: "${secret}" }\nlibvirt: { uri: "qemu+ssh://me:${secret}@host/system" }\n`;
     await writeFile(wrong, text);
-    assert.equal(await said(["config", "check", wrong]), 2);
+    assert.equal(await exitCodeOf(["config", "check", wrong]), 2);
     await writeFile(host.agent.configPath, text);
     host.agent.signal("SIGHUP");
     await host.agent.logged(
@@ -169,7 +169,7 @@ suite("secrets stay where they belong", { skip }, () => {
     await host.agent.logged(({ msg }) => msg === "configuration read again", "the reload", 60_000);
   });
 
-  test("nothing that left the agent holds one of them", async () => {
+  test("no output of the agent holds a secret", async () => {
     const keys = await ownKeys();
     // The host's key is in agent.pem and in the last good set.
     const byWords = new Map([...keys].map(([path, words]) => [words.toString(), [path, words]] as const));
@@ -179,9 +179,9 @@ suite("secrets stay where they belong", { skip }, () => {
       ...["events --since-start --no-follow", "reservation ls --all", "audit show", "version", "top --once"],
     ];
     for (const command of commands)
-      await said([...command.split(" "), ...(command.startsWith("audit") ? configOption() : [])]);
-    for (const command of commands.slice(0, 9)) await said([...command.split(" "), "--json"]);
-    await said(["config", "show", host.agent.configPath]);
+      await exitCodeOf([...command.split(" "), ...(command.startsWith("audit") ? configOption() : [])]);
+    for (const command of commands.slice(0, 9)) await exitCodeOf([...command.split(" "), "--json"]);
+    await exitCodeOf(["config", "show", host.agent.configPath]);
     for (const path of ["/", "/metrics", "/readyz", "/healthz", "/page/history?keys=1"]) await got(path);
     for (const name of await host.domains()) {
       for (const flags of [[], ["--inactive"], ["--migratable"]])

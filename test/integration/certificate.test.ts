@@ -9,7 +9,7 @@ import { Authority, installTrust } from "../scheduler/authority.ts";
 
 const DAY_MS = 86_400_000;
 
-test("an agent whose certificate ran out goes on, and tells of it in its health and its metrics", async (t) => {
+test("an agent with an expired certificate runs on and reports it in health and metrics", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-certificate-"));
   t.after(() => rm(directory, { recursive: true }));
   const domain = "cloud.example";
@@ -30,7 +30,7 @@ test("an agent whose certificate ran out goes on, and tells of it in its health 
     );
     return await answer.text();
   };
-  const told = await eventually(
+  const reported = await eventually(
     async () => {
       const text = await scrape();
       const isOn = /socle_host_health_condition\{condition="CertificateExpiring",status="true"\} 1/.test(
@@ -40,7 +40,7 @@ test("an agent whose certificate ran out goes on, and tells of it in its health 
     },
     { what: "the condition", timeoutMs: 60_000 },
   );
-  const remaining = Number(/^socle_host_certificate_remaining_seconds (.*)$/m.exec(told)?.[1]);
+  const remaining = Number(/^socle_host_certificate_remaining_seconds (.*)$/m.exec(reported)?.[1]);
   assert.ok(remaining < -86_000 && remaining > -2 * 86_400, `${remaining}`);
-  assert.match(told, /^socle_host_certificate_lifetime_seconds 172800$/m);
+  assert.match(reported, /^socle_host_certificate_lifetime_seconds 172800$/m);
 });

@@ -65,7 +65,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     await libvirtd.stop();
   });
 
-  test("a VM's life, from its creation to its end", async () => {
+  test("a VM's life from creation to deletion", async () => {
     assert.match(await good("status"), /^vms +0 managed, 0 unmanaged, 0 running$/m);
     assert.equal(await good("vm ls"), "no VMs\n");
     const create =
@@ -132,7 +132,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     assert.match(await good("operations ls"), /CREATE_VM +succeeded/);
   });
 
-  test("errors of the real agent are told with what to do", async () => {
+  test("errors of the real agent are printed with a remedy", async () => {
     const unknown = await socle("vm start nonesuch");
     assert.equal(unknown.code, 3, unknown.stderr);
     const invalid = await socle("vm create --name a/b --vcpus 1 --memory 96MiB");
@@ -150,7 +150,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     }
   });
 
-  test("cordon holds, and doctor and status tell of it", async () => {
+  test("a cordon holds, and doctor and status show it", async () => {
     assert.match(await good("cordon --reason repair"), /^cordoned/);
     assert.match(await good("status"), /^scheduling +cordoned: +repair$/m);
     assert.match(await good("uncordon"), /^active/);
@@ -160,7 +160,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     assert.match(await readFile(agent.configPath, "utf8"), /metrics/);
   });
 
-  test("events end with Ctrl-C and with a reader that goes away", async () => {
+  test("events end with Ctrl-C and when the reader closes the pipe", async () => {
     const follow = spawn(process.execPath, [...main, "events", "--since-start"], { env: environment() });
     await within(new Promise((resolve) => follow.stdout.once("data", resolve)), 60_000, "the first event");
     const ended = new Promise((resolve) => follow.once("exit", (code) => resolve(code)));

@@ -16,61 +16,57 @@ const missing = exporters.filter((name) => !existsSync(`/usr/bin/${name}`));
 const skip =
   libvirtdUnavailable() || (missing.length > 0 && `${missing.join(", ")}: run scripts/setup --tests`);
 
-test(
-  "what the agent tells is what Debian's exporters tell of the same machine and guest",
-  { skip },
-  async (t) => {
-    const libvirtd = await Libvirtd.start();
-    t.after(() => libvirtd.stop());
-    await startGuest(libvirtd);
-    const agent = await AgentProcess.start({
-      config: { libvirt: { uri: libvirtd.uri }, vm: { sampleIntervalSeconds: 2 } },
-    });
-    t.after(() => agent.stop());
-    const node = await startExporter(t, "prometheus-node-exporter", [
-      "--collector.filesystem.fs-types-exclude=^$",
-      "--collector.filesystem.mount-points-exclude=^$",
-    ]);
-    const guests = await startExporter(t, "prometheus-libvirt-exporter", ["--libvirt.uri", libvirtd.uri]);
-    const own = (): Promise<Series[]> => scrape(`http://${agent.metricsAddress}/metrics`);
-    const theirs = async (): Promise<Series[]> => [...(await scrape(node)), ...(await scrape(guests))];
+test("the agent's metrics equal Debian's exporters' for the same machine and guest", { skip }, async (t) => {
+  const libvirtd = await Libvirtd.start();
+  t.after(() => libvirtd.stop());
+  await startGuest(libvirtd);
+  const agent = await AgentProcess.start({
+    config: { libvirt: { uri: libvirtd.uri }, vm: { sampleIntervalSeconds: 2 } },
+  });
+  t.after(() => agent.stop());
+  const node = await startExporter(t, "prometheus-node-exporter", [
+    "--collector.filesystem.fs-types-exclude=^$",
+    "--collector.filesystem.mount-points-exclude=^$",
+  ]);
+  const guests = await startExporter(t, "prometheus-libvirt-exporter", ["--libvirt.uri", libvirtd.uri]);
+  const own = (): Promise<Series[]> => scrape(`http://${agent.metricsAddress}/metrics`);
+  const theirs = async (): Promise<Series[]> => [...(await scrape(node)), ...(await scrape(guests))];
 
-    // Counters only grow: what the agent reads between two looks of theirs lies between what those saw.
-    const before = await theirs();
-    const startMs = Date.now();
-    const ours = await eventually(
-      async () => {
-        const series = await own();
-        const readAt = readAgain.map((collector) =>
-          valueOf(series, "socle_collector_last_success_timestamp_seconds", { collector }),
-        );
-        return readAt.every((at) => at !== undefined && at * 1000 > startMs) && series;
-      },
-      { what: "the agent to read all again", timeoutMs: 60_000, intervalMs: 250 },
-    );
-    const after = await theirs();
+  // Counters only grow: what the agent reads between two looks of theirs lies between what those saw.
+  const before = await theirs();
+  const startMs = Date.now();
+  const ours = await eventually(
+    async () => {
+      const series = await own();
+      const readAt = readAgain.map((collector) =>
+        valueOf(series, "socle_collector_last_success_timestamp_seconds", { collector }),
+      );
+      return readAt.every((at) => at !== undefined && at * 1000 > startMs) && series;
+    },
+    { what: "the agent to read all again", timeoutMs: 60_000, intervalMs: 250 },
+  );
+  const after = await theirs();
 
-    const problems: string[] = [];
-    let compared = 0;
-    for (const { name, theirName, labels, theirLabels, slack = 0 } of pairs(ours, before)) {
-      const value = valueOf(ours, name, labels);
-      const low = sumOf(before, theirName, theirLabels);
-      const high = sumOf(after, theirName, theirLabels);
-      if (value === undefined || low === undefined || high === undefined) {
-        problems.push(`${name}${JSON.stringify(labels)}: ${value}, they: ${low} to ${high}`);
-        continue;
-      }
-      compared += 1;
-      // node_exporter multiplies by 0.001, the agent divides by 1,000: the results differ in the last bit.
-      const leeway = slack + 2 * Number.EPSILON * Math.abs(high);
-      const [least, most] = [Math.min(low, high) - leeway, Math.max(low, high) + leeway];
-      if (value < least || value > most)
-        problems.push(`${name}${JSON.stringify(labels)} is ${value}, they say ${low} to ${high}`);
+  const problems: string[] = [];
+  let compared = 0;
+  for (const { name, theirName, labels, theirLabels, slack = 0 } of pairs(ours, before)) {
+    const value = valueOf(ours, name, labels);
+    const low = sumOf(before, theirName, theirLabels);
+    const high = sumOf(after, theirName, theirLabels);
+    if (value === undefined || low === undefined || high === undefined) {
+      problems.push(`${name}${JSON.stringify(labels)}: ${value}, they: ${low} to ${high}`);
+      continue;
     }
-    assert.deepEqual(problems, []);
-    assert.ok(compared > 50, `only ${compared} values were compared`);
-  },
-);
+    compared += 1;
+    // node_exporter multiplies by 0.001, the agent divides by 1,000: the results differ in the last bit.
+    const leeway = slack + 2 * Number.EPSILON * Math.abs(high);
+    const [least, most] = [Math.min(low, high) - leeway, Math.max(low, high) + leeway];
+    if (value < least || value > most)
+      problems.push(`${name}${JSON.stringify(labels)} is ${value}, they say ${low} to ${high}`);
+  }
+  assert.deepEqual(problems, []);
+  assert.ok(compared > 50, `only ${compared} values were compared`);
+});
 
 const readAgain = [
   ...["host_cpu", "host_nic", "host_activity", "host_disk_io", "host_network_stack"],
@@ -285,7 +281,7 @@ async function startExporter(t: TestContext, command: string, options: readonly 
       timeoutMs: 30_000,
     });
   } catch (cause) {
-    throw new Error(`${command} said: ${words}`, { cause });
+    throw new Error(`${command} printed: ${words}`, { cause });
   }
   return url;
 }

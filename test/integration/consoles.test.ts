@@ -27,7 +27,7 @@ function talkative(): Buffer {
 }
 
 suite("consoles on a real libvirtd", { skip: libvirtdUnavailable() }, () => {
-  test("come, go and are taken over, and libvirt goes on answering", async (t) => {
+  test("consoles open, close and are taken over, and libvirt keeps answering", async (t) => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     const bootSector = join(libvirtd.imagesDirectory, "talkative.img");

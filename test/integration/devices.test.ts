@@ -73,7 +73,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     assert.equal(await readOnly(watch, path), undefined);
   });
 
-  test("an ext4 that met an error takes no writes, and is found", async (t) => {
+  test("an ext4 with an error accepts no writes and is detected", async (t) => {
     const path = join(directory, "ext4");
     const image = join(directory, "ext4.img");
     await mkdir(path);
@@ -114,10 +114,10 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     await inside("sh", "-c", "ping -c 1 -W 1 192.0.2.2 || true");
     await eventually(
       async () => {
-        const said = JSON.parse(await inside("ip", "-s", "-j", "link", "show", "left")) as {
+        const links = JSON.parse(await inside("ip", "-s", "-j", "link", "show", "left")) as {
           stats64: Record<"rx" | "tx", { bytes: number; packets: number; errors: number; dropped: number }>;
         }[];
-        const stats = said[0]?.stats64;
+        const stats = links[0]?.stats64;
         const ours = await left();
         assert.ok(stats !== undefined && ours !== undefined && stats.tx.bytes > 0);
         const ofIp = ({ bytes, packets, errors, dropped: drops }: (typeof stats)["rx"]) =>
@@ -156,7 +156,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     );
   });
 
-  test("chrony: not synchronised before it has a source, and kept once it has", async (t) => {
+  test("chrony: not synchronised without a source, synchronised with one", async (t) => {
     if (!existsSync("/usr/sbin/chronyd")) {
       t.skip("chrony is not installed");
       return;

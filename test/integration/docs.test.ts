@@ -95,7 +95,7 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
       },
     );
 
-  test("every command of the first VM in README.md does its work", async () => {
+  test("every command of the first VM in README.md works", async () => {
     for (const line of await linesToRun("README.md")) await shell(line);
     assert.deepEqual(await host.domains(), []);
   });
@@ -108,7 +108,7 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
     assert.deepEqual(await host.domains(), []);
   });
 
-  test("every reason not to run a line is still needed", async () => {
+  test("every exemption from running a line is still needed", async () => {
     const lines = [...(await linesOf("README.md")), ...(await linesOf("systemd/README.md"))];
     for (const [pattern, why] of NOT_RUN)
       assert.ok(

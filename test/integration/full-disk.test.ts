@@ -14,7 +14,7 @@ import { eventually } from "../support/wait.ts";
 /** Above the time between two looks at the state. */
 const SOON_MS = 30_000;
 
-test("an agent starts on a full state disk: it answers reads, metrics and page, and refuses changes until there is room", async (t) => {
+test("an agent on a full state disk serves reads, metrics and the page, and refuses changes until space is free", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
   // Whether a libvirt is there does not matter.
@@ -42,8 +42,8 @@ test("an agent starts on a full state disk: it answers reads, metrics and page, 
     what: "StateUnwritable",
     timeoutMs: SOON_MS,
   });
-  for (const told of [/the state directory .* cannot be written/, /host\.json cannot/, /events cannot/])
-    assert.match(condition.evidence, told);
+  for (const problem of [/the state directory .* cannot be written/, /host\.json cannot/, /events cannot/])
+    assert.match(condition.evidence, problem);
   const cordon = (): Promise<unknown> =>
     client.ask(client.contract.host.SetSchedulingState, {
       requestId: randomUUID(),

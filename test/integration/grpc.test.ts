@@ -69,14 +69,14 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
   const openConsole = (on: Client) => {
     const { path, requestSerialize, responseDeserialize } = vmService.Console;
     const stream = on.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
-    const heard = { text: "", code: undefined as number | undefined };
-    stream.on("data", ({ output }: ConsoleResponse__Output) => (heard.text += output.toString("latin1")));
+    const received = { text: "", code: undefined as number | undefined };
+    stream.on("data", ({ output }: ConsoleResponse__Output) => (received.text += output.toString("latin1")));
     stream.on("error", () => undefined);
-    stream.on("status", ({ code }: { code: number }) => (heard.code = code));
-    return { stream, heard };
+    stream.on("status", ({ code }: { code: number }) => (received.code = code));
+    return { stream, received };
   };
 
-  test("a request that is sent twice, over two connections, makes one VM", async (t) => {
+  test("a request that is sent twice, over two connections, creates one VM", async (t) => {
     const other = connect();
     t.after(() => other.close());
     const request = { requestId: randomUUID(), spec: bootSector("twice") };
@@ -101,26 +101,26 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     await host.remove("twice");
   });
 
-  test("a watch tells of a guest's life as it happens", async () => {
+  test("a watch reports a guest's lifecycle", async () => {
     const { path, requestSerialize, responseDeserialize } = vmService.WatchVms;
     const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
       filter: { namePrefix: "life" },
     });
     watch.on("error", () => undefined);
-    const told: string[] = [];
+    const reported: string[] = [];
     watch.on("data", ({ kind, vm }: WatchVmsResponse__Output) =>
-      told.push(`${kind} ${vm?.state ?? ""}`.trim()),
+      reported.push(`${kind} ${vm?.state ?? ""}`.trim()),
     );
-    await eventually(() => told.includes("KIND_SYNCED"));
+    await eventually(() => reported.includes("KIND_SYNCED"));
     await host.create(bootSector("life"));
-    await eventually(() => told.at(-1)?.endsWith("VM_STATE_RUNNING"));
+    await eventually(() => reported.at(-1)?.endsWith("VM_STATE_RUNNING"));
     await host.remove("life");
-    await eventually(() => told.at(-1)?.startsWith("KIND_REMOVED"));
-    assert.match(told[1] ?? "", /^KIND_ADDED/);
+    await eventually(() => reported.at(-1)?.startsWith("KIND_REMOVED"));
+    assert.match(reported[1] ?? "", /^KIND_ADDED/);
     watch.cancel();
   });
 
-  test("a VM that Socle did not make is shown, and never touched", async () => {
+  test("an unmanaged VM is listed and never changed", async () => {
     const xml = guestXml({ name: "foreign", boot: { bootSector: host.files.bootSector } });
     const { writeFile } = await import("node:fs/promises");
     const file = `${host.agent.directory}/foreign.xml`;
@@ -137,7 +137,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     await host.virsh("undefine", "foreign");
   });
 
-  test("a console is given, taken over, and freed when its holder vanishes", async (t) => {
+  test("a console is opened, taken over, and freed when its holder disconnects", async (t) => {
     await host.create(linux("talker"));
     // Its holder comes through a wire that can be cut.
     const wires = new Set<Socket>();
@@ -157,15 +157,15 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     t.after(() => holder.close());
     const first = openConsole(holder);
     first.stream.write({ vm: "talker" });
-    await eventually(() => first.heard.text.includes(bootedMarker), {
+    await eventually(() => first.received.text.includes(bootedMarker), {
       timeoutMs: 60_000,
       what: "the guest's words",
     });
 
     const second = openConsole(client);
     second.stream.write({ vm: "talker" });
-    await eventually(() => second.heard.code !== undefined);
-    assert.notEqual(second.heard.code, status.OK, "one at a time");
+    await eventually(() => second.received.code !== undefined);
+    assert.notEqual(second.received.code, status.OK, "one at a time");
 
     // No half-close, no cancellation: it is gone.
     for (const wire of wires) wire.destroy();
@@ -174,18 +174,18 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
       attempt.stream.write({ vm: "talker" });
       attempt.stream.write({ input: Buffer.from("\n") });
       // The guest's shell answers the line where the console is open.
-      await eventually(() => attempt.heard.code !== undefined || attempt.heard.text !== "");
-      return attempt.heard.code === undefined && attempt;
+      await eventually(() => attempt.received.code !== undefined || attempt.received.text !== "");
+      return attempt.received.code === undefined && attempt;
     });
     const taker = openConsole(client);
     t.after(() => taker.stream.cancel());
     taker.stream.write({ vm: "talker", force: true });
-    await eventually(() => third.heard.code !== undefined, { what: "the one before to lose it" });
+    await eventually(() => third.received.code !== undefined, { what: "the one before to lose it" });
     await host.remove("talker");
-    await eventually(() => taker.heard.code !== undefined, { what: "the console to end with its guest" });
+    await eventually(() => taker.received.code !== undefined, { what: "the console to end with its guest" });
   });
 
-  test("what is too big, unknown or senseless is refused, and the agent goes on", async () => {
+  test("requests that are too large, unknown or malformed are refused, and the agent runs on", async () => {
     const big = await refused(call(vmService.GetVm, { vm: "x".repeat(5_000_000) }));
     assert.equal(big.code, status.RESOURCE_EXHAUSTED);
     assert.equal((await refused(call(vmService.GetVm, { vm: "nobody" }))).code, status.NOT_FOUND);
@@ -197,7 +197,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     await call(operationService.ListOperations, {});
   });
 
-  test("its reflection is what protobuf's own library can build the contract from", async (t) => {
+  test("protobuf's own library builds the contract from the agent's reflection", async (t) => {
     if (!existsSync("/usr/lib/python3/dist-packages/grpc")) {
       t.skip("python3-grpcio is not installed");
       return;
@@ -213,7 +213,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     ]);
   });
 
-  test("an agent whose port is taken ends with a word about it", async (t) => {
+  test("an agent whose port is in use exits with an error that names it", async (t) => {
     const taken = createServer();
     taken.listen(0, "127.0.0.1");
     await once(taken, "listening");
@@ -224,7 +224,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     await assert.rejects(AgentProcess.start({ config }), new RegExp(`127\\.0\\.0\\.1:${port} is in use`));
   });
 
-  test("stopped while clients hold streams, it says goodbye to them and ends", async () => {
+  test("a stopping agent ends its clients' streams and exits", async () => {
     const { path, requestSerialize, responseDeserialize } = vmService.WatchVms;
     const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {});
     watch.resume();

@@ -106,7 +106,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       }
     };
 
-    test("what the guest writes is not in the file that the host keeps it in", async () => {
+    test("the guest's data is not readable in the host's file", async () => {
       ({ vmId } = succeeded(await host.create(spec)));
       const path = pathOf(vmId, "data.raw");
       assert.equal((await imageInfo(path))["format"], "luks");
@@ -114,7 +114,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       assert.ok(!(await readFile(path)).includes(words), "its file holds what the guest wrote");
     });
 
-    test("the guest has a TPM of its own, whose state is encrypted", async () => {
+    test("the guest has its own TPM with an encrypted state", async () => {
       assert.equal((await inGuest("cat /sys/class/tpm/tpm0/tpm_version_major")).trim(), "2");
       const processes = await host.libvirtd.run("ps", ["axww", "-o", "args"]);
       assert.match(
@@ -123,7 +123,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       );
     });
 
-    test("libvirt has the passphrases in memory alone, and gives them to nobody", async () => {
+    test("libvirt holds the passphrases only in memory and returns them to no client", async () => {
       const held = await secrets();
       assert.equal(held.length, 2);
       for (const uuid of held) {
@@ -132,7 +132,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       }
     });
 
-    test("after libvirt forgot them, a start through the agent gives them back; what was written is there", async () => {
+    test("after libvirt lost the passphrases, a start through the agent restores them, and the data is intact", async () => {
       succeeded(await asked("StopVm", "sealed"));
       await host.libvirtd.kill("SIGTERM");
       await host.libvirtd.startAgain();
@@ -143,7 +143,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       assert.ok((await inGuest("head -c 80 /dev/vda")).includes(words));
     });
 
-    test("another volume key opens nothing, says which one it was, and touches nothing", async () => {
+    test("another volume key opens nothing, changes nothing, and the error names the required key", async () => {
       const before = await readFile(keyFile);
       succeeded(await asked("StopVm", "sealed"));
       try {
@@ -156,7 +156,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       }
     });
 
-    test("nothing but the sealed form is in the domain, the agent's log, its state and its answers", async () => {
+    test("the domain, the agent's log, state and replies hold only the sealed form", async () => {
       const xml = await host.virsh("dumpxml", "sealed", "--security-info");
       assert.match(xml, /of=['"]disk\/data['"]>v1\.[\da-f]{16}\.[\w-]{80,}</);
       const shown = JSON.stringify(await host.list()) + host.agent.words();
@@ -165,13 +165,13 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       await assert.rejects(run("grep", ["-rqE", "v1\\.[0-9a-f]{16}\\.", host.agent.directory]), { code: 1 });
     });
 
-    test("they cannot be kept without their keys", async () => {
+    test("encrypted disks cannot be kept without their keys", async () => {
       const { vms } = host.client.contract;
       const keep = { requestId: randomUUID(), vm: "sealed", force: true, keepDisks: true };
       await assert.rejects(host.client.ask(vms.DeleteVm, keep), { reason: "ENCRYPTED_DISKS_KEPT" });
     });
 
-    test("a host without a volume key refuses them by the field, and says what to do", async () => {
+    test("a host without a volume key refuses them with the field and a remedy", async () => {
       const before = await readFile(keyFile);
       await rm(keyFile);
       try {
@@ -211,7 +211,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     const receiptOf = ({ result }: Operation__Output): Record<string, unknown> =>
       JSON.parse(result["receipt"] ?? "{}") as Record<string, unknown>;
 
-    test("of encrypted disks destroys the keys and overwrites the headers", async () => {
+    test("erasing encrypted disks destroys the keys and overwrites the headers", async () => {
       const raw = (await host.list()).vms.find(({ name }) => name === "sealed")?.vmId ?? "";
       const { vmId: cow } = succeeded(await host.create(sealedSpec, { leaveStopped: true }));
       assert.equal((await imageInfo(pathOf(cow, "cow.qcow2")))["encrypted"], true);
@@ -233,7 +233,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       assert.ok(!(await host.volumes()).some((name) => name.startsWith("socle-")));
     });
 
-    test("of other disks overwrites every byte, holes too, and leaves others' volumes alone", async () => {
+    test("erasing other disks overwrites every byte, holes too, and no other volume", async () => {
       const { vmId } = succeeded(await host.create(plainSpec, { leaveStopped: true }));
       const words = pattern();
       const path = pathOf(vmId, "thin.raw");
@@ -287,8 +287,8 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       ]);
       assert.match(stdout, /Signature Verified Successfully/);
 
-      const socle = async (told: Operation__Output): Promise<string> => {
-        await writeFile(at("operation.json"), JSON.stringify(told));
+      const socle = async (reported: Operation__Output): Promise<string> => {
+        await writeFile(at("operation.json"), JSON.stringify(reported));
         const words = ["audit", "verify", "--receipt", at("operation.json"), "--directory", audit];
         return (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...words])).stdout;
       };
@@ -299,8 +299,11 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const shown = ["audit", "show", "--json", "--directory", audit, "--vm", operation.vmId];
       const log = await eventually(
         async () => {
-          const told = (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...shown])).stdout;
-          return told.includes(operation.operationId) && told.includes('"operation_ended"') && told;
+          const reported = (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...shown]))
+            .stdout;
+          return (
+            reported.includes(operation.operationId) && reported.includes('"operation_ended"') && reported
+          );
         },
         { what: "the audit log to tell the operation's end" },
       );
@@ -308,7 +311,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     }
   });
 
-  test("secure boot is the firmware's that only starts what is signed, with its keys in place", async () => {
+  test("secure boot uses the firmware with enrolled keys that starts only signed images", async () => {
     const spec = bootSector("secure", { firmware: "FIRMWARE_UEFI_SECURE_BOOT", memoryBytes: 64 * MIB });
     succeeded(await host.create(spec));
     const xml = await host.virsh("dumpxml", "secure");
@@ -323,7 +326,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     assert.equal(await host.libvirtd.run("find", ["/var/lib/libvirt/qemu/nvram", "-type", "f"]), "");
   });
 
-  test("encrypted memory is refused by its trait on a host that does not prove it", async () => {
+  test("encrypted memory is refused with its trait on a host without it", async () => {
     const { details, reason } = await refusal(
       bootSector("confidential", {
         firmware: "FIRMWARE_UEFI",

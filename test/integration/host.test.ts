@@ -65,13 +65,13 @@ async function until<T>(what: string, look: (snapshot: HostSnapshot) => T | unde
   return await eventually(() => look(host.snapshot()), { what });
 }
 
-test("the machine is read whole", () => {
+test("the whole machine is read", () => {
   const { inventory } = host.snapshot();
   assert.deepEqual(inventory.incompleteReasons, []);
   assert.equal(inventory.complete, true);
 });
 
-test("memory is what virsh nodememstats says, in the cells of virsh capabilities", async () => {
+test("memory equals virsh nodememstats, in the cells of virsh capabilities", async () => {
   host.ledger.setFootprints([], true);
   const { inventory, capacity } = host.snapshot();
   const totalKiB = Number(/total\s*:\s*(\d+) KiB/.exec(await virsh("nodememstats"))?.[1]);
@@ -91,14 +91,14 @@ test("memory is what virsh nodememstats says, in the cells of virsh capabilities
   assert.equal(inventory.cpu?.architecture, /<arch>(.*)<\/arch>/.exec(capabilities)?.[1]);
 });
 
-test("who the host is: versions as virsh says, no raw machine id", async () => {
+test("the host's identity has virsh's versions and no raw machine id", async () => {
   const { identity } = host.snapshot();
   assert.equal(identity.libvirtVersion, /library: libvirt ([\d.]+)/.exec(await virsh("version"))?.[1]);
   assert.equal(identity.kernel, (await run("uname", ["-r"])).stdout.trim());
   assert.match(identity.id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 });
 
-test("every condition is probed soon after the start, and libvirt is well", async () => {
+test("every condition is probed soon after the start, and libvirt is healthy", async () => {
   await until("all probes", ({ health }) =>
     health.conditions.every(({ evidence }) => !/not probed yet|not read yet/.test(evidence))
       ? true
@@ -109,7 +109,7 @@ test("every condition is probed soon after the start, and libvirt is well", asyn
   assert.equal(health.conditions.find(({ type }) => type === "LibvirtUnresponsive")?.status, "false");
 });
 
-test("a pool is in the inventory as soon as libvirt has it, with its space, and out when it goes", async () => {
+test("a pool enters the inventory with its space when libvirt has it, and leaves it afterwards", async () => {
   const { generation } = host.snapshot().capacity;
   await virsh("pool-create-as", name, "dir", "--target", directory);
   const pool = await until("the pool", ({ inventory }) =>
@@ -165,7 +165,7 @@ const xmlOf = (of: string, tag: string): string[] =>
   [...of.matchAll(new RegExp(`<${tag}[^>]*>([^<]*)</${tag}>`, "g"))].map((match) => match[1] ?? "");
 const ascending = (names: Iterable<string>): string[] => [...new Set(names)].sort();
 
-test("PCI devices are those of virsh nodedev-list but for the board's own, with its names", async () => {
+test("PCI devices equal virsh nodedev-list without the board's own, with the same names", async () => {
   const listed = (await virsh("nodedev-list", "--cap", "pci")).trim().split("\n").filter(Boolean);
   const wanted: string[] = [];
   for (const name of listed) {
@@ -176,11 +176,13 @@ test("PCI devices are those of virsh nodedev-list but for the board's own, with 
     wanted.push(`${domain}:${bus}:${slot}.${pciFunction} ${classCode} ${xmlOf(xml, "product")[0] ?? ""}`);
   }
   const { devices } = host.snapshot().inventory;
-  const told = devices.map(({ address, classCode, product = "" }) => `${address} ${classCode} ${product}`);
-  assert.deepEqual(told, wanted.sort());
+  const reported = devices.map(
+    ({ address, classCode, product = "" }) => `${address} ${classCode} ${product}`,
+  );
+  assert.deepEqual(reported, wanted.sort());
 });
 
-test("the digest can be made again from what virsh says, by the contract's own words", async () => {
+test("the compatibility digest can be computed from virsh's output by the contract's rules", async () => {
   const { compatibility } = host.snapshot().inventory;
   assert.ok(compatibility !== undefined);
   const isKvm = compatibility.accelerator === "kvm";
@@ -218,14 +220,14 @@ test("the digest can be made again from what virsh says, by the contract's own w
   assert.equal(compatibility.digest, digest);
 });
 
-test("cores and traits are as libvirt tells them over virsh", async () => {
+test("cores and traits equal virsh's output", async () => {
   const { cells, traits } = host.snapshot().inventory;
   const capabilities = await virsh("capabilities");
-  const told = [...capabilities.matchAll(/siblings='([^']+)'/g)].map(([, list = ""]) => list);
+  const reported = [...capabilities.matchAll(/siblings='([^']+)'/g)].map(([, list = ""]) => list);
   const read = cells.flatMap(({ siblings = [] }) => siblings.map((core) => core.join(",")));
   assert.deepEqual(
     ascending(read),
-    ascending(told.map((list) => parseNumberList(list, "siblings").join(","))),
+    ascending(reported.map((list) => parseNumberList(list, "siblings").join(","))),
   );
   const domain = await virsh("domcapabilities", "--machine", "q35");
   assert.equal(

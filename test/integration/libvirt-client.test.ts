@@ -25,21 +25,21 @@ async function connect(t: TestContext, uri: string, options: Partial<LibvirtOpti
 
 /** Everything that is published from now on; an overflow fails the test. */
 function events(t: TestContext, libvirt: Libvirt): LibvirtEvent[] {
-  const heard: LibvirtEvent[] = [];
+  const received: LibvirtEvent[] = [];
   const stop = new AbortController();
   t.after(() => stop.abort());
   const queue = libvirt.events.subscribe(stop.signal);
   void (async () => {
     for await (const item of queue) {
       assert.equal(item.kind, "item");
-      heard.push(item.value);
+      received.push(item.value);
     }
   })();
-  return heard;
+  return received;
 }
 
-function lifecycle(heard: readonly LibvirtEvent[], name: string): string[] {
-  return heard.flatMap((each) =>
+function lifecycle(received: readonly LibvirtEvent[], name: string): string[] {
+  return received.flatMap((each) =>
     each.kind === "lifecycle" && each.domain.name === name ? [`${each.event} ${each.detail}`] : [],
   );
 }
@@ -60,7 +60,7 @@ describe("against a real libvirtd", { skip }, () => {
 
   const sector = (name: string): string => guestXml({ name, boot: { bootSector: files.bootSector } });
 
-  it("lists a thousand domains and asks for each, pipelined", async (t) => {
+  it("lists a thousand domains and reads each, pipelined", async (t) => {
     const domains = Array.from(
       { length: 1000 },
       (_, i) =>
@@ -96,9 +96,9 @@ describe("against a real libvirtd", { skip }, () => {
     assert.ok(share < 0.8, `${share.toFixed(2)} of the time of one after the other`);
   });
 
-  it("tells what virsh does: guests, pools and networks", async (t) => {
+  it("receives events of virsh's changes: guests, pools and networks", async (t) => {
     const libvirt = await connect(t, libvirtd.uri);
-    const heard = events(t, libvirt);
+    const received = events(t, libvirt);
     const xml = join(libvirtd.directory, "told.xml");
     await writeFile(xml, sector("told"));
     const uri = libvirtd.uri;
@@ -114,11 +114,11 @@ describe("against a real libvirtd", { skip }, () => {
     await virsh(uri, ["pool-destroy", "told"]);
     await virsh(uri, ["net-start", "default"]);
     await virsh(uri, ["net-destroy", "default"]);
-    await eventually(() => heard.some((each) => each.kind === "network" && each.event === "stopped"));
+    await eventually(() => received.some((each) => each.kind === "network" && each.event === "stopped"));
 
     // QEMU may or may not still say that the host shuts it down.
-    const told = lifecycle(heard, "told").filter((word) => word !== "shutdown host");
-    assert.deepEqual(told, [
+    const reported = lifecycle(received, "told").filter((word) => word !== "shutdown host");
+    assert.deepEqual(reported, [
       "defined added",
       "started booted",
       "suspended paused",
@@ -127,21 +127,21 @@ describe("against a real libvirtd", { skip }, () => {
       "undefined removed",
     ]);
     assert.ok(
-      heard.some((each) => {
+      received.some((each) => {
         return (
           each.kind === "metadata_change" && each.part === "element" && each.namespace === "urn:socle:test"
         );
       }),
     );
-    const pool = heard.flatMap((each) =>
+    const pool = received.flatMap((each) =>
       each.kind === "storage_pool" && each.pool.name === "told" ? [each.event] : [],
     );
     assert.deepEqual([pool[0], pool.includes("refreshed"), pool.at(-1)], ["started", true, "stopped"]);
-    const network = heard.flatMap((each) => (each.kind === "network" ? [each.event] : []));
+    const network = received.flatMap((each) => (each.kind === "network" ? [each.event] : []));
     assert.deepEqual(network, ["started", "stopped"]);
   });
 
-  it("gives libvirt's refusals as kinds and reasons", async (t) => {
+  it("maps libvirt's errors to kinds and reasons", async (t) => {
     const libvirt = await connect(t, libvirtd.uri);
     const { dom } = await libvirt.call(p.domainDefineXmlFlags, { xml: sector("refusals"), flags: 0 });
     t.after(() => virsh(libvirtd.uri, ["undefine", "refusals"]));
@@ -198,7 +198,7 @@ describe("against a real libvirtd", { skip }, () => {
     assert.equal(await gone.catch(reason), "not_found LIBVIRT_NO_STORAGE_VOL");
   });
 
-  it("reads a guest's console and types on it, until the guest is gone", async (t) => {
+  it("reads and writes a guest's console until the guest ends", async (t) => {
     const libvirt = await connect(t, libvirtd.uri);
     const xmlDesc = guestXml({ name: "console", boot: { linux: files } });
     const { dom } = await libvirt.call(p.domainCreateXml, {
@@ -208,20 +208,20 @@ describe("against a real libvirtd", { skip }, () => {
     const console = await libvirt.openStream(p.domainOpenConsole, { dom, devName: null, flags: 0 });
     const options = { dom, devName: null, flags: p.DomainConsoleFlags.SAFE };
     await assert.rejects(libvirt.openStream(p.domainOpenConsole, options), /Active console session exists/);
-    let said = "";
+    let printed = "";
     const reading = (async () => {
-      for await (const chunk of console) said += chunk.toString();
+      for await (const chunk of console) printed += chunk.toString();
     })();
     await libvirt.call(p.domainResume, { dom });
-    await eventually(() => said.includes(bootedMarker), { timeoutMs: 90_000, what: "the guest's marker" });
-    await eventually(() => said.includes("guest#"), { timeoutMs: 30_000, what: "the guest's shell" });
+    await eventually(() => printed.includes(bootedMarker), { timeoutMs: 90_000, what: "the guest's marker" });
+    await eventually(() => printed.includes("guest#"), { timeoutMs: 30_000, what: "the guest's shell" });
     await console.write(Buffer.from("echo typed-$((6 * 7))\n"));
-    await eventually(() => said.includes("typed-42"), { timeoutMs: 30_000, what: "the shell's answer" });
+    await eventually(() => printed.includes("typed-42"), { timeoutMs: 30_000, what: "the shell's answer" });
     await libvirt.call(p.domainDestroyFlags, { dom, flags: 0 });
     await within(reading.catch(reason), 60_000, "the console to end");
   });
 
-  it("keeps going beside a guest that hangs", async (t) => {
+  it("other calls continue beside a guest that hangs", async (t) => {
     const libvirt = await connect(t, libvirtd.uri);
     const create = { xmlDesc: sector("hangs"), flags: p.DomainCreateFlags.START_PAUSED };
     const { dom: hangs } = await libvirt.call(p.domainCreateXml, create);
@@ -258,7 +258,7 @@ describe("against a real libvirtd", { skip }, () => {
       await symlink(libvirtd.socketPath, join(directory, `${name}-sock`));
     }
     const libvirt = await connect(t, "qemu:///system", { runDirectory: directory });
-    const heard = events(t, libvirt);
+    const received = events(t, libvirt);
     const { nets } = await libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 });
     assert.deepEqual(
       nets.map(({ name }) => name),
@@ -272,18 +272,18 @@ describe("against a real libvirtd", { skip }, () => {
     await eventually(async () => {
       await virsh(libvirtd.uri, ["net-start", "default"]);
       await virsh(libvirtd.uri, ["net-destroy", "default"]);
-      return heard.some(({ kind }) => kind === "network");
+      return received.some(({ kind }) => kind === "network");
     });
   });
 });
 
 describe("a libvirtd that", { skip }, () => {
-  it("dies is noticed, and found again with its guests and events", async (t) => {
+  it("dies is detected, and reconnected with its guests and events", async (t) => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     const files = await guestFilesIn(libvirtd.imagesDirectory);
     const libvirt = await connect(t, libvirtd.uri);
-    const heard = events(t, libvirt);
+    const received = events(t, libvirt);
     const xmlDesc = guestXml({ name: "survivor", boot: files });
     const { dom } = await libvirt.call(p.domainCreateXml, { xmlDesc, flags: 0 });
     await libvirtd.kill("SIGKILL");
@@ -294,13 +294,15 @@ describe("a libvirtd that", { skip }, () => {
     );
     await libvirtd.startAgain();
     await eventually(() => libvirt.status.connected, { what: "libvirt to be found again" });
-    await eventually(() => heard.some(({ kind }) => kind === "resync"), { what: "the word to list again" });
+    await eventually(() => received.some(({ kind }) => kind === "resync"), {
+      what: "the word to list again",
+    });
     assert.equal((await libvirt.call(p.domainGetState, { dom, flags: 0 })).state, p.DomainState.RUNNING);
     await virsh(libvirtd.uri, ["destroy", "survivor"]);
-    await eventually(() => lifecycle(heard, "survivor").includes("stopped destroyed"));
+    await eventually(() => lifecycle(received, "survivor").includes("stopped destroyed"));
   });
 
-  it("hangs is given up by keepalive, and found again", async (t) => {
+  it("hangs is dropped by keepalive, and reconnected", async (t) => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     const libvirt = await connect(t, libvirtd.uri, {
@@ -320,7 +322,7 @@ describe("a libvirtd that", { skip }, () => {
     assert.ok((await libvirt.call(p.connectGetHostname, {})).hostname.length > 0);
   });
 
-  it("asks polkit lets root in, and nobody else who may not", async (t) => {
+  it("uses polkit admits root and no unauthorized user", async (t) => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     const file = join(libvirtd.directory, "etc/libvirtd.conf");
@@ -334,8 +336,8 @@ describe("a libvirtd that", { skip }, () => {
     const program = `import { Libvirt } from "./agent/libvirt/index.ts";
       import { silentLog } from "./agent/kernel/log.ts";
       const connecting = Libvirt.connect({ uri: process.argv[2] ?? "", log: silentLog });
-      const said = connecting.then((libvirt) => libvirt.close().then(() => "let in"));
-      console.log(await said.catch((thrown) => thrown.kind + " " + thrown.reason));`;
+      const printed = connecting.then((libvirt) => libvirt.close().then(() => "let in"));
+      console.log(await printed.catch((thrown) => thrown.kind + " " + thrown.reason));`;
     await build({
       stdin: { contents: program, resolveDir: join(import.meta.dirname, "../.."), loader: "ts" },
       outfile: client,
@@ -356,7 +358,7 @@ describe("a libvirtd that", { skip }, () => {
     assert.equal(await asUser(65534), "denied LIBVIRT_AUTH_FAILED");
   });
 
-  it("pings its clients finds this one alive, with every place taken", async (t) => {
+  it("pings its clients gets replies with every lane busy", async (t) => {
     const libvirtd = await Libvirtd.start({
       libvirtdConf: ["keepalive_interval = 1", "keepalive_count = 1"],
     });

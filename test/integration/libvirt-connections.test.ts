@@ -32,7 +32,7 @@ describe("connections to a real libvirtd", { skip: libvirtdUnavailable() }, () =
     return libvirt;
   }
 
-  it("drops the descriptors of a reply, and no other call is lost by them", async (t) => {
+  it("drops the descriptors of a reply without losing another call", async (t) => {
     const libvirt = await connect(t);
     const graphics = "<graphics type='vnc' socket='/run/libvirt/qemu/screen.vnc'/>";
     const xmlDesc = sector("screen").replace("</devices>", `${graphics}</devices>`);
@@ -49,7 +49,7 @@ describe("connections to a real libvirtd", { skip: libvirtdUnavailable() }, () =
     assert.equal(libvirt.reconnects, 0);
   });
 
-  it("keeps what libvirtd ties to a pinned session while calls on it are given up, and no longer", async (t) => {
+  it("keeps a pinned session's state in libvirtd while calls on it are abandoned, and no longer", async (t) => {
     const libvirt = await connect(t);
     const { dom: hangs } = await libvirt.call(p.domainCreateXml, { xmlDesc: sector("stuck"), flags: 0 });
     const qemu = (await readFile(join(libvirtd.directory, "run/libvirt/qemu/stuck.pid"), "utf8")).trim();

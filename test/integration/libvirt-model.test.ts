@@ -55,7 +55,7 @@ async function modelSide(): Promise<Side> {
 
 // What the simulated stage is worth depends on this: the model answers as libvirt does.
 test(
-  "the model of libvirt answers as a real libvirtd",
+  "the model of libvirt answers like a real libvirtd",
   { skip: libvirtdUnavailable(), timeout: 280_000 },
   async (t) => {
     const uncovered = modelledProcedures.filter(
@@ -84,8 +84,8 @@ test(
         const [expected, answered] = [await step.run(sides[0]), await step.run(sides[1])];
         assert.deepEqual(answered, expected);
         await setImmediate();
-        const isHeard = (): boolean => real.lines.length >= model.lines.length;
-        await eventually(isHeard, { what: "the events", timeoutMs: 30_000, intervalMs: 5 }).catch(
+        const isReceived = (): boolean => real.lines.length >= model.lines.length;
+        await eventually(isReceived, { what: "the events", timeoutMs: 30_000, intervalMs: 5 }).catch(
           () => undefined,
         );
         assert.deepEqual(model.lines.splice(0), real.lines.splice(0), "events");

@@ -44,8 +44,8 @@ const listPools = async (libvirt: Libvirt): Promise<string[]> =>
 const listDomains = async (libvirt: Libvirt): Promise<string[]> =>
   (await libvirt.call(p.connectListAllDomains, { ...all }, atOnce)).domains.map(({ name }) => name);
 
-const resyncs = (heard: readonly LibvirtEvent[]): string[] =>
-  heard.flatMap((event) => (event.kind === "resync" ? [`${event.family} ${event.reason}`] : []));
+const resyncs = (received: readonly LibvirtEvent[]): string[] =>
+  received.flatMap((event) => (event.kind === "resync" ? [`${event.family} ${event.reason}`] : []));
 
 /** Each daemon has its own driver and no other: a call that went to a wrong one could not be answered. */
 describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240_000 }, () => {
@@ -54,46 +54,46 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
   before(async () => {
     host = await Libvirtd.start({ modular: true });
     files = await guestFilesIn(host.imagesDirectory);
-    await tell("storage", "pool-create-as", "images", "dir", "--target", host.imagesDirectory);
+    await virshOn("storage", "pool-create-as", "images", "dir", "--target", host.imagesDirectory);
   });
   after(() => host.stop());
 
   /** virsh at one daemon's socket. */
-  const tell = (driver: Driver, ...args: string[]): Promise<string> =>
+  const virshOn = (driver: Driver, ...args: string[]): Promise<string> =>
     virsh(`${uriOf(driver)}?socket=${host.runDirectory}/${daemons[driver]}-sock`, args);
 
-  async function connect(t: TestContext): Promise<{ libvirt: Libvirt; heard: LibvirtEvent[] }> {
+  async function connect(t: TestContext): Promise<{ libvirt: Libvirt; received: LibvirtEvent[] }> {
     const backoff = { baseMs: 20, capMs: 200 };
     const { runDirectory } = host;
     const libvirt = await Libvirt.connect({ uri: "qemu:///system", log: silentLog, runDirectory, backoff });
-    const heard: LibvirtEvent[] = [];
+    const received: LibvirtEvent[] = [];
     const stop = new AbortController();
     const queue = libvirt.events.subscribe(stop.signal);
     const end = (async () => {
-      for await (const item of queue) if (item.kind === "item") heard.push(item.value);
+      for await (const item of queue) if (item.kind === "item") received.push(item.value);
     })();
     t.after(async () => {
       stop.abort();
       await end;
       await libvirt.close();
     });
-    return { libvirt, heard };
+    return { libvirt, received };
   }
 
   /** Until events of virtstoraged are told: its events have a connection of their own, which comes up by itself. */
-  async function hearsOfPools(heard: readonly LibvirtEvent[]): Promise<void> {
-    const before = heard.length;
+  async function receivesPoolEvents(received: readonly LibvirtEvent[]): Promise<void> {
+    const before = received.length;
     await eventually(
       async () => {
-        await tell("storage", "pool-refresh", "images");
-        return heard.slice(before).some(({ kind }) => kind === "storage_pool");
+        await virshOn("storage", "pool-refresh", "images");
+        return received.slice(before).some(({ kind }) => kind === "storage_pool");
       },
       { what: "a pool's event", intervalMs: 200 },
     );
   }
 
   for (const driver of drivers) {
-    it(`${driver}: the socket is the one that libvirt's own client takes`, async () => {
+    it(`${driver}: the socket is the one that libvirt's own client uses`, async () => {
       const locator = { environment: {}, runDirectory: host.runDirectory };
       const ours = await locate(parseUri("qemu:///system"), driver satisfies Family, locator);
       assert.deepEqual(ours, {
@@ -111,10 +111,10 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     });
   }
 
-  it("each answer for their own objects, as virsh sees them", async (t) => {
+  it("each serve their own objects, as virsh does", async (t) => {
     const { libvirt } = await connect(t);
-    const sorted = async (...args: Parameters<typeof tell>): Promise<string[]> =>
-      (await tell(...args)).split(/\s+/).filter(Boolean).sort();
+    const sorted = async (...args: Parameters<typeof virshOn>): Promise<string[]> =>
+      (await virshOn(...args)).split(/\s+/).filter(Boolean).sort();
     assert.deepEqual(await listDomains(libvirt), []);
     assert.deepEqual(await listNetworks(libvirt), ["default"]);
     assert.deepEqual(await listPools(libvirt), ["images"]);
@@ -130,7 +130,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
       { what: "the same node devices as virsh lists" },
     );
     const { filters } = await libvirt.call(p.connectListAllNwfilters, { ...all });
-    const filterNames: string[] = (await tell("nwfilter", "nwfilter-list")).match(/\S+$/gm) ?? [];
+    const filterNames: string[] = (await virshOn("nwfilter", "nwfilter-list")).match(/\S+$/gm) ?? [];
     assert.ok(filterNames.includes("clean-traffic"));
     assert.deepEqual(filters.map(({ name }) => name).sort(), filterNames.sort());
     const { secrets } = await libvirt.call(p.connectListAllSecrets, { ...all });
@@ -143,10 +143,10 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     assert.equal(libvirt.status.connected, true, "one daemon that is not there is no lost libvirt");
   });
 
-  it("each tell their events", async (t) => {
-    const { libvirt, heard } = await connect(t);
+  it("each send their events", async (t) => {
+    const { libvirt, received } = await connect(t);
     const about = (kind: string): string[] =>
-      heard.flatMap((event) => {
+      received.flatMap((event) => {
         if (event.kind === "lifecycle") return kind === "domain" ? [event.event] : [];
         if (event.kind !== kind || !("event" in event)) return [];
         return [event.event];
@@ -155,29 +155,29 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     await Promise.all([listNetworks(libvirt), listPools(libvirt)]);
     await eventually(
       async () => {
-        await tell("storage", "pool-refresh", "images");
-        await tell("network", "net-define", await network("told"));
-        await tell("network", "net-undefine", "told");
+        await virshOn("storage", "pool-refresh", "images");
+        await virshOn("network", "net-define", await network("told"));
+        await virshOn("network", "net-undefine", "told");
         return about("storage_pool").includes("refreshed") && about("network").includes("undefined");
       },
       { what: "events of pools and networks", intervalMs: 200 },
     );
     const xml = join(host.directory, "told.xml");
     await writeFile(xml, guestXml({ name: "told", boot: { bootSector: files.bootSector } }));
-    await tell("hypervisor", "define", xml);
-    await tell("hypervisor", "start", "told");
-    await tell("hypervisor", "destroy", "told");
-    await tell("hypervisor", "undefine", "told");
+    await virshOn("hypervisor", "define", xml);
+    await virshOn("hypervisor", "start", "told");
+    await virshOn("hypervisor", "destroy", "told");
+    await virshOn("hypervisor", "undefine", "told");
     await eventually(() => about("domain").includes("undefined"), { what: "the domain's events" });
     for (const event of ["defined", "started", "stopped", "undefined"]) {
       assert.ok(about("domain").includes(event), `${event} among ${about("domain").join(", ")}`);
     }
   });
 
-  it("cost their own objects alone when they die, and are back when they are back", async (t) => {
-    const { libvirt, heard } = await connect(t);
+  it("that die make only their own objects unavailable, until they are back", async (t) => {
+    const { libvirt, received } = await connect(t);
     await eventually(() => listPools(libvirt), { what: "the first list of pools" });
-    await hearsOfPools(heard);
+    await receivesPoolEvents(received);
     await host.kill("SIGKILL", "virtstoraged");
     t.after(() => host.startAgain());
     await assert.rejects(
@@ -191,18 +191,18 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
       assert.deepEqual(await listDomains(libvirt), []);
     }
     assert.equal(libvirt.status.connected, true);
-    assert.deepEqual(resyncs(heard), ["storage disconnected"]);
+    assert.deepEqual(resyncs(received), ["storage disconnected"]);
 
     await host.startAgain();
     const again = "storage reconnected";
-    await eventually(() => resyncs(heard).includes(again), { what: "to be told to list again" });
+    await eventually(() => resyncs(received).includes(again), { what: "to be told to list again" });
     const pools = await eventually(() => listPools(libvirt), { what: "pools to be listed again" });
     // A pool without a configuration of its own lives as long as its daemon's state says: it is still there.
     assert.deepEqual(pools, ["images"]);
-    await hearsOfPools(heard);
+    await receivesPoolEvents(received);
   });
 
-  it("that hang cost their own callers their patience, and nobody else anything", async (t) => {
+  it("that hang delay only their own callers", async (t) => {
     const { libvirt } = await connect(t);
     assert.deepEqual(await listPools(libvirt), ["images"]);
     await host.kill("SIGSTOP", "virtstoraged");
@@ -220,17 +220,17 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     await hanging;
   });
 
-  it("that come late are announced, so that what could not be listed is listed", async (t) => {
+  it("that start late are announced, so that their objects are listed", async (t) => {
     await host.kill("SIGKILL", "virtnetworkd");
-    const { libvirt, heard } = await connect(t);
+    const { libvirt, received } = await connect(t);
     await assert.rejects(listNetworks(libvirt), { kind: "unavailable" });
     await host.startAgain();
     const late = "network reconnected";
-    await eventually(() => resyncs(heard).includes(late), { what: "to be told to list again" });
+    await eventually(() => resyncs(received).includes(late), { what: "to be told to list again" });
     await eventually(() => listNetworks(libvirt), { what: "networks to be listed" });
   });
 
-  it("without virtqemud are a libvirt that is away, until it is back", async (t) => {
+  it("without virtqemud count as no connection, until it is back", async (t) => {
     const { libvirt } = await connect(t);
     await host.kill("SIGKILL");
     await eventually(() => !libvirt.status.connected, { what: "the loss to be noticed" });
@@ -241,9 +241,9 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     assert.deepEqual(await listDomains(libvirt), []);
   });
 
-  it("are libvirt enough for the whole agent: a VM from its creation to its end", async (t) => {
-    await tell("network", "net-start", "default");
-    t.after(() => tell("network", "net-destroy", "default"));
+  it("serve the whole agent: a VM from creation to deletion", async (t) => {
+    await virshOn("network", "net-start", "default");
+    t.after(() => virshOn("network", "net-destroy", "default"));
     // Socle finds the sockets in /run/libvirt by itself, as it would on a host.
     const agent = await AgentProcess.start({
       mountsOf: await host.pid(),
@@ -280,19 +280,19 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     };
     const create = { requestId: randomUUID(), spec, leaveStopped: true };
     const { vmId: vm } = await succeeds(await client.ask(vms.CreateVm, create));
-    assert.equal(await tell("hypervisor", "domstate", vm), "shut off");
-    const volumes = await tell("storage", "vol-list", "images");
+    assert.equal(await virshOn("hypervisor", "domstate", vm), "shut off");
+    const volumes = await virshOn("storage", "vol-list", "images");
     assert.match(volumes, new RegExp(vm), "the disk is a volume of virtstoraged's");
 
     await succeeds(await client.ask(vms.StartVm, { requestId: randomUUID(), vm }));
-    assert.equal(await tell("hypervisor", "domstate", vm), "running");
+    assert.equal(await virshOn("hypervisor", "domstate", vm), "running");
     assert.match(
-      await tell("nwfilter", "nwfilter-binding-list"),
+      await virshOn("nwfilter", "nwfilter-binding-list"),
       /vnet\d+\s+\S+/,
       "the filter holds the NIC",
     );
     assert.match(
-      await tell("network", "net-port-list", "default"),
+      await virshOn("network", "net-port-list", "default"),
       /[0-9a-f-]{36}/,
       "the NIC is on the network",
     );
@@ -324,8 +324,8 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     });
 
     await succeeds(await client.ask(vms.DeleteVm, { requestId: randomUUID(), vm, force: true }));
-    assert.equal(await tell("hypervisor", "list", "--all", "--name"), "");
-    assert.doesNotMatch(await tell("storage", "vol-list", "images"), new RegExp(vm));
+    assert.equal(await virshOn("hypervisor", "list", "--all", "--name"), "");
+    assert.doesNotMatch(await virshOn("storage", "vol-list", "images"), new RegExp(vm));
     assert.equal(await agent.terminate(), 0, agent.words());
   });
 

@@ -69,7 +69,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     }
   }
 
-  it("holds a domain in every member that Socle sets", async () => {
+  it("keeps every member of a domain that Socle sets", async () => {
     const { controllers, ...devices } = domain.devices;
     const seen = await defined(domain);
     assertHolds(seen, { ...domain, devices }, "domain");
@@ -81,7 +81,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     assert.deepEqual(Object.keys(seen.metadata ?? {}), ["socle"]);
   });
 
-  it("holds a domain on hugepages, with its memory placed and its disks throttled in total", async () => {
+  it("keeps a domain on huge pages, with bound memory and throttled disks", async () => {
     const other: DomainDocument = {
       ...domain,
       memoryBacking: {
@@ -130,7 +130,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     assertHolds(await defined(other), other, "domain");
   });
 
-  it("holds a domain that boots signed firmware from named files", async () => {
+  it("keeps a domain that boots signed firmware from named files", async () => {
     const os: DomainDocument["os"] = {
       type: "hvm",
       arch: "x86_64",
@@ -141,7 +141,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     assertHolds((await defined({ ...domain, os })).os, os, "os");
   });
 
-  it("keeps Socle's metadata apart from others', and gives it back by itself", async () => {
+  it("keeps Socle's metadata separate from other metadata", async () => {
     await client("define", await file("domain.xml", buildDomain({ ...domain, metadata: {} })));
     try {
       const set = (uri: string, key: string, xml: string) =>
@@ -157,7 +157,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     }
   });
 
-  it("holds a pool and makes volumes in it", async () => {
+  it("keeps a pool and creates volumes in it", async () => {
     const directory = libvirtd.imagesDirectory;
     const pool = {
       type: "dir",
@@ -197,7 +197,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     }
   });
 
-  it("encrypts a volume by a secret that Socle only refers to", async () => {
+  it("encrypts a volume with a secret that Socle only refers to", async () => {
     const secret = {
       uuid: "6dd3e4a5-1d76-44ce-961f-f119f5aad935",
       ephemeral: false,
@@ -228,7 +228,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     }
   });
 
-  it("holds networks: isolated, nat, and on a bridge of the host", async () => {
+  it("keeps networks: isolated, nat, and on a bridge of the host", async () => {
     const networks = [
       {
         name: "socle-xml isolated <1>",
@@ -321,7 +321,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
     }
   });
 
-  it("says what this host is", async () => {
+  it("describes this host", async () => {
     const host = parseCapabilities(await client("capabilities"));
     assert.equal(host.hostUuid, libvirtd.hostUuid);
     assert.ok(host.cells.some(({ cpus, memoryBytes }) => cpus.length > 0 && memoryBytes > 0));

@@ -27,16 +27,16 @@ const exposition = (vms = [vm(1)]): Exposition =>
     log: silentLog,
   });
 
-test("promtool has nothing to say against all that the agent exposes", { skip }, async () => {
+test("promtool accepts all metrics of the agent", { skip }, async () => {
   const pieces = await exposition().render("text", { collect: [], exclude: [] }, 10_000);
   assert.equal(await promtoolComplaints(Buffer.concat(pieces).toString()), "");
 });
 
-test("promtool has nothing to say against what a sick server shows", { skip }, async (context) => {
+test("promtool accepts the metrics of a faulty server", { skip }, async (context) => {
   assert.equal(await promtoolComplaints(await scrapeSickServer(context, "text")), "");
 });
 
-test("a real Prometheus scrapes it and gives the values back", { skip }, async (t) => {
+test("a real Prometheus scrapes the agent and returns the values", { skip }, async (t) => {
   // A name with everything that has to be escaped on the way.
   const name = 'tab\t"quote" \\ line\nend';
   const vms = Array.from({ length: 100 }, (_, index) => vm(index, { stats: stats(index) }));

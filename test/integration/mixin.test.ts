@@ -14,15 +14,15 @@ const skip = existsSync("/usr/bin/promtool") ? false : "promtool is not installe
 const promtool = (...args: string[]): Promise<unknown> =>
   promisify(execFile)("promtool", args, { cwd: directory, timeout: 120_000 });
 
-test("promtool takes the rules, with its lint", { skip }, async () => {
+test("promtool accepts the rules, with its lint", { skip }, async () => {
   await promtool("check", "rules", "--lint=all", "--lint-fatal", "socle.rules.yaml");
 });
 
-test("each alert fires for a host that is ill and not for one that is well", { skip }, async () => {
+test("each alert fires for a faulty host and not for a healthy one", { skip }, async () => {
   await promtool("test", "rules", "socle.rules.test.yaml");
 });
 
-test("every query of the dashboards is one that Prometheus can parse", { skip }, async (t) => {
+test("Prometheus parses every query of the dashboards", { skip }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "socle-dashboards-"));
   t.after(() => rm(folder, { recursive: true }));
   const queries = [...generatedDashboards().values()]

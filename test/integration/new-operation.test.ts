@@ -58,7 +58,7 @@ import { definitionOf, intentOf, operationKinds } from "./agent/vm/operations/re
 import { ApiClient, protos } from "./test/support/api/client.ts";
 import { startApi } from "./test/support/api/harness.ts";
 
-test("the made-up operation is there", async (t) => {
+test("the made-up operation is registered", async (t) => {
   const api = await startApi(t);
   const client = new ApiClient(t, \`unix:\${api.socket}\`);
   const begun = await client.call(protos.vms.NudgeVm, { requestId: "r", vm: "v", twice: true });

@@ -22,7 +22,7 @@ const spec = (name: string) =>
   });
 
 test(
-  "a crowd of creates at once: reads, health, a stop and another caller get through",
+  "during many concurrent creates, reads, health, a stop and another caller are served",
   { skip: libvirtdUnavailable(), timeout: 200_000 },
   async (t) => {
     const port = await freePort();

@@ -26,11 +26,11 @@ before(async () => {
 });
 after(() => rm(work, { recursive: true, force: true }));
 
-test("the same sources give the same package, byte for byte", async () => {
+test("the package is reproducible, byte for byte", async () => {
   assert.ok((await readFile(deb)).equals(await readFile(await build("second"))));
 });
 
-test("it is for every architecture and holds what a host needs, the configuration as the operator's to edit", async () => {
+test("the package is for every architecture, holds what a host needs, and marks the configuration as a conffile", async () => {
   const field = async (name: string): Promise<string> =>
     (await run("dpkg-deb", ["--field", deb, name])).stdout.trim();
   assert.equal(await field("Architecture"), "all");
@@ -61,7 +61,7 @@ test("it is for every architecture and holds what a host needs, the configuratio
   await run("md5sum", ["--check", "--quiet", "DEBIAN/md5sums"], { cwd: join(work, "raw") });
 });
 
-test("every library in it is in its SBOM, with its version and licence, and its licence's text beside", async () => {
+test("the SBOM lists every bundled library with version and licence, and the licence texts are included", async () => {
   const doc = join(work, "raw/usr/share/doc/socle");
   const { components } = JSON.parse(await readFile(join(doc, "sbom.cdx.json"), "utf8")) as {
     components: { name: string; version: string; licenses: object[]; hashes?: object[] }[];
@@ -93,22 +93,18 @@ const noRoot =
     : spawnSync("systemd-sysusers", ["--version"]).status !== 0 &&
       "systemd-sysusers is not installed: run scripts/setup --tests";
 
-test(
-  "an upgrade takes back the rights of the old drop-in, and warns of others",
-  { skip: noRoot },
-  async () => {
-    const root = join(work, "upgraded");
-    await run("dpkg-deb", ["--extract", deb, root]);
-    const dropIns = join(root, "etc/systemd/system/socle-agent.service.d");
-    await mkdir(dropIns, { recursive: true });
-    const upgrade = async (): Promise<string> => {
-      const postinst = join(repository, "systemd/deb/postinst");
-      return (
-        await run("sh", [postinst, "configure", "0.0.9-1"], { env: { ...process.env, DPKG_ROOT: root } })
-      ).stderr;
-    };
-    const four = "CAP_SYSLOG CAP_DAC_OVERRIDE CAP_SYS_ADMIN CAP_SYS_RAWIO";
-    const shipped = `# A drop-in for hosts whose hardware the agent is to watch whole.
+test("an upgrade renames the old drop-in and warns of other ones", { skip: noRoot }, async () => {
+  const root = join(work, "upgraded");
+  await run("dpkg-deb", ["--extract", deb, root]);
+  const dropIns = join(root, "etc/systemd/system/socle-agent.service.d");
+  await mkdir(dropIns, { recursive: true });
+  const upgrade = async (): Promise<string> => {
+    const postinst = join(repository, "systemd/deb/postinst");
+    return (await run("sh", [postinst, "configure", "0.0.9-1"], { env: { ...process.env, DPKG_ROOT: root } }))
+      .stderr;
+  };
+  const four = "CAP_SYSLOG CAP_DAC_OVERRIDE CAP_SYS_ADMIN CAP_SYS_RAWIO";
+  const shipped = `# A drop-in for hosts whose hardware the agent is to watch whole.
 [Service]
 AmbientCapabilities=${four}
 CapabilityBoundingSet=${four}
@@ -121,45 +117,44 @@ DeviceAllow=/dev/ipmi0 rw
 DeviceAllow=char-nvme r
 DeviceAllow=block-sd rw
 `;
-    const own =
-      "[Service]\nIPAddressAllow=192.0.2.1\nCapabilityBoundingSet=\n# AmbientCapabilities=CAP_SYSLOG\n";
-    await writeFile(join(dropIns, "hardware.conf"), shipped);
-    await writeFile(join(dropIns, "networks.conf"), own);
-    const said = await upgrade();
-    assert.match(said, /hardware\.conf gave the agent rights .* moved to hardware\.conf\.superseded/);
-    assert.doesNotMatch(said, /WARNING/);
-    assert.deepEqual((await readdir(dropIns)).sort(), ["hardware.conf.superseded", "networks.conf"]);
-    assert.equal(await readFile(join(dropIns, "hardware.conf.superseded"), "utf8"), shipped);
-    assert.doesNotMatch(await upgrade(), /hardware\.conf|WARNING/);
+  const own =
+    "[Service]\nIPAddressAllow=192.0.2.1\nCapabilityBoundingSet=\n# AmbientCapabilities=CAP_SYSLOG\n";
+  await writeFile(join(dropIns, "hardware.conf"), shipped);
+  await writeFile(join(dropIns, "networks.conf"), own);
+  const printed = await upgrade();
+  assert.match(printed, /hardware\.conf gave the agent rights .* renamed to hardware\.conf\.superseded/);
+  assert.doesNotMatch(printed, /WARNING/);
+  assert.deepEqual((await readdir(dropIns)).sort(), ["hardware.conf.superseded", "networks.conf"]);
+  assert.equal(await readFile(join(dropIns, "hardware.conf.superseded"), "utf8"), shipped);
+  assert.doesNotMatch(await upgrade(), /hardware\.conf|WARNING/);
 
-    const changed = shipped.replaceAll(" CAP_SYS_ADMIN CAP_SYS_RAWIO", "");
-    await writeFile(join(dropIns, "hardware.conf"), changed);
-    await writeFile(join(dropIns, "override.conf"), shipped);
-    const warned = await upgrade();
-    for (const name of ["hardware.conf", "override.conf"]) {
-      assert.match(warned, new RegExp(`WARNING: \\S*/${name} gives the agent.*capabilities`));
-      await access(join(dropIns, name));
-    }
-  },
-);
+  const changed = shipped.replaceAll(" CAP_SYS_ADMIN CAP_SYS_RAWIO", "");
+  await writeFile(join(dropIns, "hardware.conf"), changed);
+  await writeFile(join(dropIns, "override.conf"), shipped);
+  const warned = await upgrade();
+  for (const name of ["hardware.conf", "override.conf"]) {
+    assert.match(warned, new RegExp(`WARNING: \\S*/${name} gives the agent.*capabilities`));
+    await access(join(dropIns, name));
+  }
+});
 
-test("a purge deletes what is the package's, and tells what stays and what encrypted disks need", async () => {
+test("a purge deletes the package's files, and names what remains and what encrypted disks need", async () => {
   const purge = async (root: string): Promise<string> => {
     const env = { ...process.env, DPKG_ROOT: root };
     return (await run("sh", [join(repository, "systemd/deb/postrm"), "purge"], { env })).stdout;
   };
   const kept = ["etc/socle/volume.key", "etc/socle-keys/volume.key", "var/lib/socle/audit/0001"];
   const root = await rootWith("used", ...kept, "var/lib/socle/host.json", "run/socle/agent.sock");
-  const said = await purge(root);
-  assert.match(said, /\/etc\/socle stays/);
-  assert.match(said, /audit log stays/);
-  assert.match(said, /encrypted disks open by the volume key alone.*vm\.volumeKeyFile.*socle-volume-key/);
+  const printed = await purge(root);
+  assert.match(printed, /\/etc\/socle remains/);
+  assert.match(printed, /audit log remains/);
+  assert.match(printed, /encrypted disks need the volume key.*vm\.volumeKeyFile.*socle-volume-key/);
   for (const path of kept) await access(join(root, path));
   assert.deepEqual(await readdir(join(root, "var/lib/socle")), ["audit"]);
   assert.deepEqual(await readdir(join(root, "run")), []);
 
   const bare = await rootWith("bare", "var/lib/socle/host.json");
   await mkdir(join(bare, "etc/socle"), { recursive: true });
-  assert.doesNotMatch(await purge(bare), / stays,| log stays/);
+  assert.doesNotMatch(await purge(bare), /\/etc\/socle remains|log remains/);
   assert.deepEqual([await readdir(join(bare, "etc")), await readdir(join(bare, "var/lib"))], [[], []]);
 });

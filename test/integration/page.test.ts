@@ -20,7 +20,7 @@ const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</scr
 const rowOf = (name: string): string =>
   `([...document.querySelectorAll("tbody tr")].find((row) => row.querySelector(".name")?.textContent === ${JSON.stringify(name)})?.innerText ?? "")`;
 
-test("a browser leaves nothing in the folder of temporary files", { skip: noBrowser }, async () => {
+test("a browser leaves no temporary files", { skip: noBrowser }, async () => {
   const left = async (): Promise<string[]> =>
     (await readdir(tmpdir())).filter((name) => name.startsWith("org.chromium."));
   const before = await left();
@@ -31,7 +31,7 @@ test("a browser leaves nothing in the folder of temporary files", { skip: noBrow
   );
 });
 
-describe("the page of a host that is made up", { skip: noBrowser }, () => {
+describe("the page of a simulated host", { skip: noBrowser }, () => {
   let browser: Browser;
   before(async () => {
     browser = await Browser.start();
@@ -44,7 +44,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     return page;
   }
 
-  test("text of others is text: names, tenants and evidence with markup in them", async (t) => {
+  test("names, tenants and evidence with markup are shown as text", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     const bad = { ...well("DiskSpace"), status: "true", effect: "degraded", evidence: hostile } as const;
@@ -77,7 +77,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
-  test("a condition names what it is true of, and whether somebody has looked", async (t) => {
+  test("a condition shows its subjects and whether it is acknowledged", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     const on = (type: string, of: Partial<ReturnType<typeof well>>) => ({
@@ -106,14 +106,14 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
       `document.querySelectorAll(".conditions li").length === 3`,
       "the conditions that are on",
     );
-    const told = await page.value<{ of: string; why: string; subjects: string[] }[]>(
+    const shown = await page.value<{ of: string; why: string; subjects: string[] }[]>(
       `[...document.querySelectorAll(".conditions li")].map((li) => ({
         of: li.className,
         why: li.querySelector(".why").textContent,
         subjects: [...li.querySelectorAll(".subjects span")].map((one) => one.textContent),
       }))`,
     );
-    assert.deepEqual(told, [
+    assert.deepEqual(shown, [
       {
         of: "evacuate acknowledged",
         why: "healthy, ✓ acknowledged, held until a reboot",
@@ -139,7 +139,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
-  test("a browser that may not watch is told why, and watches once it may; a tab that nobody sees leaves its place", async (t) => {
+  test("a refused watcher sees the reason and watches later; a hidden tab frees its place", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     const streams: IncomingMessage[] = [];
@@ -181,19 +181,19 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
-  test("why a host was cordoned is told as it was written", async (t) => {
+  test("the reason of a cordon is shown unchanged", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     for (const reason of ["INC_0042", "New fans in Rack B"])
       stage.publish({ kind: "scheduling_changed", reason, details: { state: "cordoned" } });
     const page = await browser.open(stage.url);
     await page.until(`/scheduling changed/.test(document.querySelector("#events").innerText)`, "the events");
-    const told = await page.value<string>(`document.querySelector("#events").innerText`);
-    for (const reason of ["INC_0042", "New fans in Rack B"]) assert.ok(told.includes(reason), told);
+    const shown = await page.value<string>(`document.querySelector("#events").innerText`);
+    for (const reason of ["INC_0042", "New fans in Rack B"]) assert.ok(shown.includes(reason), shown);
     await page.close();
   });
 
-  test("where libvirt answers and has not told of all VMs, nobody says that it does not answer", async (t) => {
+  test("an incomplete VM list is not shown as a libvirt that does not answer", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     stage.table.put(vmOf(1));
@@ -207,7 +207,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
-  test("of 1,000 VMs those in sight are there; they are sorted, filtered, and reached by keys", async (t) => {
+  test("of 1,000 VMs only the visible rows exist; they are sorted, filtered, and reached by keys", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     stage.snapshot = hostOf({ cells: 8, cpus: 128, used: 0.5 });
@@ -253,7 +253,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
-  test("what is free is unknown before libvirt has listed the VMs", async (t) => {
+  test("free capacity is unknown before libvirt has listed the VMs", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     stage.snapshot = unlisted(hostOf({ cells: 1, cpus: 8, used: 0.5 }));
@@ -269,7 +269,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
     await page.close();
   });
 
-  test("a phone shows all of it without scrolling sideways", async (t) => {
+  test("a phone shows the page without horizontal scrolling", async (t) => {
     const stage = await PageStage.start();
     t.after(() => stage.stop());
     stage.snapshot = hostOf({ cells: 2, cpus: 64, used: 0.5 });
@@ -300,7 +300,7 @@ describe("the page of a host that is made up", { skip: noBrowser }, () => {
 const noHost = noBrowser || libvirtdUnavailable();
 
 test(
-  "a real host, without a reload: a guest comes, libvirt goes and comes, the agent goes and comes",
+  "a real host without a reload: a guest starts, libvirt restarts, the agent restarts",
   { skip: noHost },
   async (t) => {
     const host = await SocleHost.start({ config: { vm: { sampleIntervalSeconds: 1 } } });

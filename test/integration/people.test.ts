@@ -63,15 +63,15 @@ async function stage(t: TestContext) {
   return { directory, agent, idp, put, run, audit };
 }
 
-test("a person acts by the provider's word, which is read again on reload, and the audit log names him", async (t) => {
+test("a person acts with the provider's token; a reload reads the provider's keys again; the audit log names the person", async (t) => {
   const { directory, agent, idp, put, run, audit } = await stage(t);
   const cordon = ["cordon", "--reason", "test"];
   const alone = await run(...cordon);
   assert.equal(alone.exitCode, 5);
   assert.match(alone.stderr, /person's token[^]*--person-file/);
   const token = await idp.token();
-  const told = await run("--person-file", token, "--ticket", "CHG-7", ...cordon);
-  assert.equal(told.exitCode, 0, told.stderr);
+  const reported = await run("--person-file", token, "--ticket", "CHG-7", ...cordon);
+  assert.equal(reported.exitCode, 0, reported.stderr);
 
   const entries = await audit();
   const of = (act: string) => entries.filter((entry) => entry["act"] === act);
@@ -81,8 +81,8 @@ test("a person acts by the provider's word, which is read again on reload, and t
   assert.equal(of("identity_keys_changed").length, 1, "the keys at the start are told");
 
   const [, , signature = "none"] = (await readFile(token, "utf8")).trim().split(".");
-  for (const told of [entries, agent.log])
-    assert.ok(!JSON.stringify(told).includes(signature), "the token itself is told nowhere");
+  for (const reported of [entries, agent.log])
+    assert.ok(!JSON.stringify(reported).includes(signature), "the token itself is told nowhere");
 
   const reloaded = async (line: string, what: string): Promise<void> => {
     const before = agent.log.length;
@@ -112,7 +112,7 @@ test("a person acts by the provider's word, which is read again on reload, and t
   assert.deepEqual(outcomes, ["done", "failed", "done"]);
 });
 
-test("break-glass gets through, and is seen by whoever looks: events, health, metrics, the audit log", async (t) => {
+test("break-glass is accepted and shown in events, health, metrics and the audit log", async (t) => {
   const { agent, idp, run, audit } = await stage(t);
   const reason = "the provider is down, INC-12";
   const used = await run("--break-glass", reason, "cordon", "--reason", "test");

@@ -68,7 +68,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
     await host.sees();
   };
 
-  test("a VM with dedicated CPUs is pinned to them and runs there, and its QEMU runs beside them", async () => {
+  test("a VM with dedicated CPUs is pinned to them, and its QEMU threads run on other CPUs", async () => {
     assert.equal(await dedicatedFree(), 1);
     const wish = { dedicatedCpus: true, cellPolicy: "CELL_POLICY_STRICT" } as const;
     await succeeds(create("pinned", wish, { leaveStopped: false }));
@@ -93,13 +93,13 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
     assert.equal(await dedicatedFree(), 1);
   });
 
-  test("a VM that shares is kept off the dedicated CPUs", async () => {
+  test("a VM on shared CPUs is kept off the dedicated CPUs", async () => {
     await succeeds(create("sharing", null));
     assert.match(await host.virsh("vcpupin", "sharing", "--config"), /^\s*0\s+0$/m);
     await host.remove("sharing");
   });
 
-  test("what an unmanaged VM is pinned to is nobody else's", async () => {
+  test("CPUs of a pinned unmanaged VM are given to no other VM", async () => {
     const file = join(host.libvirtd.imagesDirectory, "foreign.xml");
     await writeFile(
       file,
@@ -113,7 +113,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
     await eventually(async () => (await dedicatedFree()) === 1, { what: "its CPU to be free" });
   });
 
-  test("a reservation survives the agent's death, and its VM gets exactly what was reserved, once", async () => {
+  test("a reservation survives a crash, and its VM gets exactly the reserved capacity, once", async () => {
     const reserved = await reserve({ dedicatedCpus: true });
     assert.deepEqual(reserved.placement?.vcpuCpus, [1]);
     assert.equal((await refusal(reserve({ dedicatedCpus: true }))).reason, "NO_CAPACITY");
@@ -139,7 +139,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
     assert.equal(await dedicatedFree(), 1);
   });
 
-  test("a start from a placement that was overtaken is refused, also after the agent's death and while the VM runs", async () => {
+  test("a start with an older placement epoch is refused, also after a crash and while the VM runs", async () => {
     const start = (placementEpoch: number): Promise<Operation__Output> =>
       host.client.ask(host.client.contract.vms.StartVm, {
         requestId: randomUUID(),
@@ -160,7 +160,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
     await host.remove("placed");
   });
 
-  test("a disk that the pool cannot promise is refused at once, also one of two that come together", async () => {
+  test("a disk beyond the pool's capacity is refused at once, also one of two concurrent ones", async () => {
     const poolIsRead = () =>
       eventually(
         async () => {

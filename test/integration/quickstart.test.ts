@@ -10,26 +10,26 @@ import { promisify } from "node:util";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
-import { stayAlone } from "../quickstart/alone.ts";
+import { claimSingleRun } from "../quickstart/single-run.ts";
 
 const repository = join(import.meta.dirname, "../..");
 const script = join(repository, "scripts/run");
 
 test(
-  "scripts/run --once does the main job, and leaves nothing",
+  "scripts/run --once does the main job and leaves nothing behind",
   { skip: libvirtdUnavailable() },
   async () => {
     const { stdout } = await promisify(execFile)(script, ["--once"], {
       timeout: 240_000,
       maxBuffer: 2 ** 24,
     });
-    for (const told of [
+    for (const output of [
       /registered/,
       /socle-demo: 42/,
       /socle_vm_cpu_seconds_total/,
       /removed: VM socle-demo/,
     ]) {
-      assert.match(stdout, told);
+      assert.match(stdout, output);
     }
     await assertNothingIsLeft();
   },
@@ -37,21 +37,21 @@ test(
 
 /** ./scripts/run in a terminal's foreground group, which Ctrl-C goes to as a whole. */
 class Demonstration {
-  told = "";
+  output = "";
   readonly #child = spawn(script, { detached: true, stdio: ["ignore", "pipe", "pipe"], timeout: 240_000 });
   readonly #ended = once(this.#child, "close") as Promise<[number | null]>;
 
   constructor() {
     for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (this.told += text));
+      stream.setEncoding("utf8").on("data", (text: string) => (this.output += text));
   }
 
-  async tells(what: string, timeoutMs: number): Promise<void> {
-    const isTold = (): boolean => {
-      if (this.#child.exitCode !== null) throw new Ended(this.told);
-      return this.told.includes(what);
+  async prints(what: string, timeoutMs: number): Promise<void> {
+    const isReported = (): boolean => {
+      if (this.#child.exitCode !== null) throw new Ended(this.output);
+      return this.output.includes(what);
     };
-    await eventually(isTold, { what, timeoutMs, giveUpOn: Ended });
+    await eventually(isReported, { what, timeoutMs, giveUpOn: Ended });
   }
 
   pressCtrlC(): void {
@@ -76,15 +76,15 @@ async function assertNothingIsLeft(): Promise<void> {
 }
 
 test(
-  "scripts/run stays up until Ctrl-C, with hints that do what they say; then it leaves nothing",
+  "scripts/run stays up until Ctrl-C, its hints work, and it leaves nothing behind",
   { skip: libvirtdUnavailable() },
   async () => {
     // Of one that was killed.
     await mkdtemp(join(tmpdir(), "socle-run-"));
     const run = new Demonstration();
     try {
-      await run.tells("gRPC API at", 200_000);
-      const hints = [...run.told.matchAll(/^ *(\.\/scripts\/socle .*?)(?: +#.*)?$/gm)].flatMap(
+      await run.prints("gRPC API at", 200_000);
+      const hints = [...run.output.matchAll(/^ *(\.\/scripts\/socle .*?)(?: +#.*)?$/gm)].flatMap(
         ([, hint]) => hint ?? [],
       );
       const answers = hints
@@ -99,28 +99,28 @@ test(
       run.pressCtrlC();
       await run.ends();
     }
-    assert.match(run.told, /operation_ended CREATE_VM succeeded/);
-    assert.match(run.told, /removed: VM socle-demo/);
-    assert.doesNotMatch(run.told, /could not be removed|ended with an error/);
-    assert.equal(await run.ends(), 0, run.told);
+    assert.match(run.output, /operation_ended CREATE_VM succeeded/);
+    assert.match(run.output, /removed: VM socle-demo/);
+    assert.doesNotMatch(run.output, /could not be removed|ended with an error/);
+    assert.equal(await run.ends(), 0, run.output);
     await assertNothingIsLeft();
   },
 );
 
 test(
-  "Ctrl-C while the guest boots ends scripts/run at once, and a second one does not keep it from cleaning up",
+  "Ctrl-C during the boot ends scripts/run at once, and a second Ctrl-C does not interrupt its cleanup",
   { skip: libvirtdUnavailable() },
   async () => {
     const run = new Demonstration();
     try {
-      await run.tells("the scheduler places a VM", 60_000);
+      await run.prints("the scheduler places a VM", 60_000);
     } finally {
       run.pressCtrlC();
     }
-    await run.tells("cleaning up…", 1000);
+    await run.prints("cleaning up…", 1000);
     run.pressCtrlC();
-    assert.equal(await run.ends(), 0, run.told);
-    assert.doesNotMatch(run.told, /stays up|ended with an error/);
+    assert.equal(await run.ends(), 0, run.output);
+    assert.doesNotMatch(run.output, /stays up|ended with an error/);
     await assertNothingIsLeft();
   },
 );
@@ -134,11 +134,11 @@ async function pasted(hint: string): Promise<string> {
   });
 }
 
-test("a second one at the same time is refused before it touches anything, and says who is at work", async () => {
+test("a second concurrent run is refused before it changes anything, and names the first", async () => {
   const name = `socle-test-${process.pid}`;
-  const first = await stayAlone(name);
+  const first = await claimSingleRun(name);
   const message = `another ./scripts/run is at work on this machine (process ${process.pid}); wait for its end, or end it`;
-  await assert.rejects(stayAlone(name), { message });
+  await assert.rejects(claimSingleRun(name), { message });
   first.leave();
-  (await stayAlone(name)).leave();
+  (await claimSingleRun(name)).leave();
 });

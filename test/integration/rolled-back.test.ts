@@ -72,7 +72,7 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     return await host.end(await host.client.ask(operations.GetOperation, { operationId }));
   };
 
-  test("a creation of the newest state that a crash interrupted is done", async () => {
+  test("an interrupted creation of the newest state is finished", async () => {
     const id = randomUUID();
     await host.agent.kill();
     const operation = await leaveOpen(state, id);
@@ -82,7 +82,7 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     await host.remove(id);
   });
 
-  test("a creation of an older state, whose VM was made and deleted since, has no effect", async () => {
+  test("a creation of an older state, whose VM was deleted since, has no effect", async () => {
     const id = randomUUID();
     const later = randomUUID();
     // Of the agent as it runs: its epoch says nothing.
@@ -116,7 +116,7 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     assert.equal((await volumesOf(id)).length, 1);
   });
 
-  test("a control epoch that was accepted after the copy is in force after the rollback", async () => {
+  test("a control epoch accepted after the copy stays in force after the rollback", async () => {
     const reset = async (controlEpoch: number) => {
       const { ResetControlEpoch } = host.client.contract.host;
       const request = { requestId: randomUUID(), controlEpoch };

@@ -28,29 +28,29 @@ for (const [language, command] of Object.entries(clients)) {
     const { agent } = await startHost(t, port);
     const spec = join(agent.directory, "spec.json");
     await writeFile(spec, JSON.stringify(linux("first")));
-    const said = run(t, command, port, spec);
-    await eventually(() => said.some((line) => /^created \S+ STATE_SUCCEEDED/.test(line)), {
+    const printed = run(t, command, port, spec);
+    await eventually(() => printed.some((line) => /^created \S+ STATE_SUCCEEDED/.test(line)), {
       what: "the guest",
       timeoutMs: 90_000,
-    }).catch((thrown: unknown) => assert.fail(`${String(thrown)}\n${said.join("\n")}`));
-    await eventually(() => said.some((line) => /^event \d+ EVENT_KIND_VM_STATE_CHANGED first/.test(line)));
-    await eventually(() => said.some((line) => /^heartbeat \d+ generation \d+/.test(line)));
-    assert.ok(said.includes("report of 0 VMs, digest agrees"), said.join("\n"));
+    }).catch((thrown: unknown) => assert.fail(`${String(thrown)}\n${printed.join("\n")}`));
+    await eventually(() => printed.some((line) => /^event \d+ EVENT_KIND_VM_STATE_CHANGED first/.test(line)));
+    await eventually(() => printed.some((line) => /^heartbeat \d+ generation \d+/.test(line)));
+    assert.ok(printed.includes("report of 0 VMs, digest agrees"), printed.join("\n"));
   });
 
-  test(`the scheduler in ${language} learns why a host refuses a guest`, { skip }, async (t) => {
+  test(`the scheduler in ${language} reads why a host refuses a guest`, { skip }, async (t) => {
     const port = await freePort();
     const { agent } = await startHost(t, port);
     const spec = join(agent.directory, "spec.json");
     await writeFile(spec, JSON.stringify({ ...linux("../evil"), memoryBytes: 12345 }));
-    const said = run(t, command, port, spec);
-    const refusal = await eventually(() => said.find((line) => /^refused: .*spec/.test(line)), {
+    const printed = run(t, command, port, spec);
+    const refusal = await eventually(() => printed.find((line) => /^refused: .*spec/.test(line)), {
       timeoutMs: 60_000,
     });
     assert.match(refusal, /spec\.name/);
     if (language !== "Python") return;
     const reasons = await eventually(() => {
-      const lines = said.filter((line) => /^refused because .*(SPEC_INVALID|field_violations)/.test(line));
+      const lines = printed.filter((line) => /^refused because .*(SPEC_INVALID|field_violations)/.test(line));
       return lines.length >= 2 && lines.join("\n");
     });
     assert.match(reasons, /reason: "SPEC_INVALID" domain: "socle"/);
@@ -63,9 +63,9 @@ test("the shortest scheduler prints the VMs that a host reports", { skip: shorte
   const port = await freePort();
   const host = await startHost(t, port);
   const { vmId } = await host.beginCreate(linux("first"), { leaveStopped: true });
-  const said = run(t, ["/usr/bin/python3", "test/clients/shortest.py"], port, "");
-  await eventually(() => said.includes(`vm ${vmId} first`), { what: "the VM", timeoutMs: 60_000 }).catch(
-    (thrown: unknown) => assert.fail(`${String(thrown)}\n${said.join("\n")}`),
+  const printed = run(t, ["/usr/bin/python3", "test/clients/shortest.py"], port, "");
+  await eventually(() => printed.includes(`vm ${vmId} first`), { what: "the VM", timeoutMs: 60_000 }).catch(
+    (thrown: unknown) => assert.fail(`${String(thrown)}\n${printed.join("\n")}`),
   );
 });
 
@@ -82,8 +82,8 @@ function run(t: TestContext, command: readonly string[], port: number, spec: str
   const [program = "", ...args] = command;
   const child = spawnBound(program, [...args, `127.0.0.1:${port}`, spec], { cwd: repository });
   t.after(() => child.kill("SIGKILL"));
-  const said: string[] = [];
-  createInterface(child.stdout).on("line", (line) => said.push(line));
-  createInterface(child.stderr).on("line", (line) => said.push(`stderr: ${line}`));
-  return said;
+  const printed: string[] = [];
+  createInterface(child.stdout).on("line", (line) => printed.push(line));
+  createInterface(child.stderr).on("line", (line) => printed.push(`stderr: ${line}`));
+  return printed;
 }

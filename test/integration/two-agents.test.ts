@@ -39,7 +39,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
   const inUse = async (of: Agent): Promise<string | undefined> =>
     (await seenBy(of)).health?.conditions.find(({ type }) => type === "HypervisorInUse")?.status;
 
-  test("the second one shows everything, changes nothing, and names the first", async () => {
+  test("the second agent shows everything, changes nothing, and names the first", async () => {
     assert.equal(await create(host.client, "by-the-first"), undefined);
     const refused = await create(client, "by-the-second");
     assert.equal(refused?.reason, "HYPERVISOR_IN_USE");
@@ -55,7 +55,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
     assert.deepEqual(await host.domains(), ["by-the-first"]);
   });
 
-  test("it follows the first when that is killed, with a higher epoch, and the first changes nothing then", async () => {
+  test("the second agent takes over a killed one with a higher epoch, and the first changes nothing afterwards", async () => {
     const epochOf = async (of: Agent): Promise<number> => Number((await seenBy(of)).position?.agentEpoch);
     const epoch = await epochOf(host.client);
     await host.agent.kill();
@@ -68,7 +68,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
     assert.ok(refused.message.includes(`pid ${second.pid} `), refused.message);
   });
 
-  test("a libvirtd that is started anew keeps who holds it", async () => {
+  test("a restarted libvirtd keeps the lease's holder", async () => {
     await host.libvirtd.kill("SIGKILL");
     await host.libvirtd.startAgain();
     await until(
@@ -81,7 +81,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
     );
   });
 
-  test("it is followed by the first when it stops in good order", async () => {
+  test("the first agent takes over when the second stops in order", async () => {
     assert.equal(await second.terminate(), 0);
     await until(
       "the first to go on",

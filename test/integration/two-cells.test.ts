@@ -57,7 +57,7 @@ const read = <T>(reading: Reading<T>): T =>
   valueOf(reading) ?? assert.fail(`not read: ${JSON.stringify(reading)}`);
 
 test(
-  "a guest with two cells is read as what it is, its CPU that goes offline and its page that is lost too",
+  "a guest with two cells is read correctly, with an offline CPU and a lost page",
   { skip: libvirtdUnavailable() },
   async (t) => {
     const libvirtd = await Libvirtd.start();
@@ -89,7 +89,7 @@ test(
         runRoot: join(root, "run"),
       };
     };
-    const said = async (command: string): Promise<string> => (await shell.run(command)).trim();
+    const printed = async (command: string): Promise<string> => (await shell.run(command)).trim();
 
     const before = await rootsNow();
     const cells = read(await readNuma(before));
@@ -107,8 +107,8 @@ test(
         totalBytes > (CELL_MIB / 2) * MIB && totalBytes < CELL_MIB * MIB,
         `cell ${id}: ${totalBytes}`,
       );
-      const kernelSays = await said(`awk '/MemTotal/ { print $4 }' ${nodes}/node${id}/meminfo`);
-      assert.equal(totalBytes, Number(kernelSays) * 1024);
+      const kernelValue = await printed(`awk '/MemTotal/ { print $4 }' ${nodes}/node${id}/meminfo`);
+      assert.equal(totalBytes, Number(kernelValue) * 1024);
       const small = read(hugepages).find(({ sizeBytes }) => sizeBytes === 2 * MIB);
       assert.equal(small?.total, 4, "the kernel spreads them evenly");
     }
@@ -137,6 +137,6 @@ test(
     assert.deepEqual([...read(await readOfflineCpus(after))], [[1, [3]]]);
     assert.deepEqual([...read(await readPoisonedPages(after))], [[1, 1]]);
     assert.equal(read(await readMemory(after)).bytesByName.get("HardwareCorrupted"), 4096);
-    assert.equal(await said(`cat ${cpus}/offline`), "3");
+    assert.equal(await printed(`cat ${cpus}/offline`), "3");
   },
 );

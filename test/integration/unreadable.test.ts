@@ -42,7 +42,7 @@ suite("what cannot be read", { skip: libvirtdUnavailable(), timeout: 270_000 }, 
     await host.virsh("define", path);
   };
 
-  test("a spec that is not valid costs its VM alone, over a restart of the agent too", async () => {
+  test("an invalid spec affects only its VM, also over a restart of the agent", async () => {
     const { vms } = host.client.contract;
     for (const name of ["broken", "well"])
       assert.equal((await host.create(bootSector(name), { leaveStopped: true })).state, "STATE_SUCCEEDED");

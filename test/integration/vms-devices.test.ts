@@ -23,7 +23,7 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
   });
   after(() => stage.stop());
 
-  test("of two that come at once by one name the second is refused; a disk is as large as its base where it does not say", async () => {
+  test("the second of two concurrent creates with one name is refused; a disk without a size is as large as its base", async () => {
     await virsh(libvirtd.uri, ["vol-create-as", "images", "base.qcow2", "3M", "--format", "qcow2"]);
     const source = { kind: "new", pool: "images", baseVolume: "base.qcow2" };
     const twin = () => ({ ...linux("twin", { disks: [{ name: "root", source }] }), leaveStopped: true });
@@ -82,7 +82,7 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     await virsh(libvirtd.uri, ["net-destroy", "front"]);
   });
 
-  test("a disk is what its name says, not what a guest wrote into it; an overlay of a host's file is refused", async () => {
+  test("a disk's format follows its name, not its bytes; an overlay of a host's file is refused", async () => {
     const make = async (name: string): Promise<void> => {
       const path = join(libvirtd.imagesDirectory, name);
       await promisify(execFile)("qemu-img", [
@@ -121,7 +121,7 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     );
   });
 
-  test("what a VM left in the pool is no other VM's, and what was exchanged while it was off is not started", async () => {
+  test("a deleted VM's volume goes to no other VM, and an exchanged volume is not started", async () => {
     const spec = {
       name: "left",
       vcpus: 1,

@@ -66,7 +66,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     }
   };
 
-  test("what a stopped VM writes to is refused at once: to a tenant as not his, to all others with the VM's name", async () => {
+  test("a stopped VM's writable volume is refused at once: to a tenant with VOLUME_DENIED, to others with the VM's name", async () => {
     await rig.succeeds(rig.vms.create(asked("red", attached("b1.img")), "tester"));
     for (const disk of [attached("b1.img"), attached("b1.img", true), over("b1.img")])
       for (const validateOnly of [true, false]) {
@@ -81,7 +81,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     assert.deepEqual(await stage.domains(), ["red"]);
   });
 
-  test("so is what a domain has that Socle did not make, by its path and under an overlay; nothing is made for it", async () => {
+  test("an unmanaged domain's volume is refused too, by path and under an overlay, and nothing is created", async () => {
     const disk =
       `<disk type='file' device='disk'><driver name='qemu' type='raw'/>` +
       `<source file='${join(libvirtd.imagesDirectory, "b2.img")}'/><target dev='vdb' bus='virtio'/></disk>`;
@@ -114,7 +114,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     assert.match(spoilt.message, /volume over-b2\.qcow2, an overlay of it/);
   });
 
-  test("an image is many VMs' to read, a tenant's too", async () => {
+  test("many VMs may read one image, a tenant's too", async () => {
     for (const [name, disk] of [
       ["one", attached("iso.img", true)],
       ["two", over("iso.img")],
@@ -142,7 +142,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     await rig.succeeds(rig.vms.create(asked("reader", { ...others, readOnly: true }), "root"));
   });
 
-  test("a VM whose disk a guest has open is not started, and who has it is said in a line", async () => {
+  test("a VM whose disk a guest has open is not started, and the error names that guest", async () => {
     const disk =
       `<disk type='file' device='disk'><driver name='qemu' type='raw'/>` +
       `<source file='${join(libvirtd.imagesDirectory, "b1.img")}'/><target dev='vdb' bus='virtio'/></disk>`;
@@ -158,7 +158,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     await virsh(libvirtd.uri, ["destroy", "thief"]);
   });
 
-  test("a network that is not there, or not active, is named when a creation is only tried", async () => {
+  test("a dry-run creation names a missing or inactive network", async () => {
     const nics = [{ name: "n", source: { kind: "network", network: "nonet" } }];
     const request = (validateOnly: boolean): CreateRequest => ({
       ...asked("netless", attached("iso.img", true), { spec: { nics } }),

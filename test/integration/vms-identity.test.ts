@@ -130,7 +130,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("an old deletion that finds no VM leaves the disk that a later one of that id kept, and says so", async () => {
+    test("an old deletion without a VM keeps the disk of a later VM with that id and reports it", async () => {
       const id = "6f1c2f1e-0000-4000-8000-0000000000d2";
       const old = await create("keeper", { id });
       assert.ok(old.spec);
@@ -163,7 +163,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("an interrupted stop goes on where a provider's operation, admitted later, ran before it", async () => {
+    test("an interrupted stop continues after a provider's later operation ran first", async () => {
       const vm = await create("passed");
       const stamp = async (
         name: string,
@@ -186,7 +186,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("a stop that was interrupted does not end the run that somebody started by hand since", async () => {
+    test("an interrupted stop does not end a later run that an operator started", async () => {
       const vm = await create("by-hand");
       const stop = await interrupted(vm, stopIntent, [`mark run ${await runNumber("by-hand")}`]);
       await virsh(stage.libvirtd.uri, ["destroy", "by-hand"]);
@@ -197,7 +197,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("a stop that was interrupted goes on where the same run of the guest is marked, and not where none is", async () => {
+    test("an interrupted stop continues only if the same run of the guest is marked", async () => {
       const vm = await create("marked");
       const before = await resumed(await interrupted(vm, stopIntent));
       assert.deepEqual([before.state, before.error?.reason], ["failed", "INTERRUPTED"]);
@@ -225,7 +225,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("a stop whose effect is on record as whole has it once, whatever runs now", async () => {
+    test("a stop with a recorded complete effect has it once, whatever runs now", async () => {
       const vm = await create("whole");
       const stopped = await change("stop", vm);
       const stop = await interrupted(vm, stopIntent);
@@ -252,7 +252,7 @@ suite(
       await change("delete", vm);
     });
 
-    test("a deletion that goes on is refused where the VM changed, or was started, since", async () => {
+    test("a continued deletion is refused if the VM changed or was started since", async () => {
       const vm = await create("changed");
       assert.ok(vm.spec);
       const intent = { kind: "DELETE_VM", volumes: ownVolumes(vm.spec), force: true, etag: vm.etag } as const;
@@ -275,7 +275,7 @@ suite(
       assert.ok(!(await stage.domains()).includes("changed"));
     });
 
-    test("an interrupted creation does not start the VM that it made again after a later stop", async () => {
+    test("an interrupted creation does not start its VM again after a later stop", async () => {
       const vm = await create("made-once");
       assert.ok(vm.spec && vm.createdAtMs);
       const creation = await interrupted(

@@ -23,11 +23,11 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
   });
   after(() => stage.stop());
 
-  test("when libvirtd dies, VMs are unknown, not absent; when it is back they are present, and ran on", async () => {
+  test("when libvirtd dies, VMs are unknown, not absent; when it is back they are present and still run", async () => {
     const { vmId } = await rig.succeeds(rig.vms.create(linux("survivor"), "tester"));
     const pidFile = join(libvirtd.directory, "run/libvirt/qemu/survivor.pid");
     const before = await stat(pidFile);
-    const told = rig.events.length;
+    const reported = rig.events.length;
     await libvirtd.kill("SIGKILL");
     await eventually(() => !rig.table.complete, { what: "the loss to be noticed" });
     assert.deepEqual(
@@ -48,7 +48,7 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
     });
     assert.equal(rig.table.get(vmId)?.state, "running");
     assert.equal((await stat(pidFile)).mtimeMs, before.mtimeMs);
-    const since = rig.events.slice(told);
+    const since = rig.events.slice(reported);
     assert.ok(since.some(({ kind }) => kind === "resync"));
     assert.ok(
       !since.some((event) => event.vmId === vmId),
@@ -72,7 +72,7 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
     );
   });
 
-  test("an operation that a crash interrupted is finished by what libvirt says", async () => {
+  test("an interrupted operation is finished from libvirt's state", async () => {
     const request = linux("phoenix");
     const directory = await mkdtemp(join(tmpdir(), "socle-crash-"));
     // An agent that makes the operation durable and dies before its first step.

@@ -18,7 +18,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
   });
   after(() => stage.stop());
 
-  test("a guest that never stops runs on without force, and is stopped by it", async () => {
+  test("a guest that never stops runs on without force, and stops with force", async () => {
     const boot = {
       name: "boot",
       source: { kind: "volume", volume: { pool: "images", volume: "bootsector.img" } },
@@ -90,7 +90,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
     assert.ok(existsSync(stage.files.bootSector), "a disk that was not made for the VM must stay");
   });
 
-  test("a start from an older placement is refused, a newer one is written into the domain", async () => {
+  test("a start with an older placement epoch is refused, a newer one is stored in the domain", async () => {
     const request = { ...linux("placed"), leaveStopped: true, placementEpoch: 7 };
     await rig.succeeds(rig.vms.create(request, "tester"));
     const stale = await rig.done(
@@ -112,7 +112,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
   });
 
   test(
-    "a KVM that starts a guest and cannot run it is found out",
+    "a KVM that starts a guest and cannot run it is detected",
     { skip: existsSync("/dev/kvm") ? false : "there is no /dev/kvm" },
     async (context) => {
       // A plain CPU model: with the host's own, such a KVM may not even start.
@@ -120,10 +120,10 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
       const { vmId } = await rig.succeeds(rig.vms.create(linux("kvm", cpu), "tester"));
       const end = new AbortController();
       const boots = async (): Promise<string> => {
-        let said = "";
+        let printed = "";
         for await (const chunk of await rig.vms.openConsole("kvm", { force: false }, end.signal)) {
-          said += chunk.toString("latin1");
-          if (said.includes(bootedMarker)) return "booted";
+          printed += chunk.toString("latin1");
+          if (printed.includes(bootedMarker)) return "booted";
         }
         return "silent";
       };
@@ -150,7 +150,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
     },
   );
 
-  test("a delete that waited for a start does not pull the plug unless it may", async () => {
+  test("a delete that waited for a start destroys the running domain only with force", async () => {
     const boot = {
       name: "boot",
       source: { kind: "volume", volume: { pool: "images", volume: "bootsector.img" } },

@@ -20,7 +20,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
   });
   after(() => stage.stop());
 
-  test("a VM is created with a new disk, boots, speaks on its console, stops by itself when asked, and is deleted whole", async () => {
+  test("a VM is created with a new disk, boots, prints on its console, stops on request, and is deleted with its disk", async () => {
     const disk = { name: "data", source: { kind: "new", pool: "images", capacityBytes: 64 * MIB } };
     const created = await rig.succeeds(
       rig.vms.create(linux("life", { disks: [disk], labels: { note: "a <b> & 'c'" } }), "tester"),
@@ -47,12 +47,12 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
 
     const signal = AbortSignal.timeout(60_000);
     const console = await rig.vms.openConsole("life", { force: false }, signal);
-    let said = "";
+    let printed = "";
     for await (const chunk of console) {
-      said += chunk.toString("latin1");
-      if (said.includes(bootedMarker)) break;
+      printed += chunk.toString("latin1");
+      if (printed.includes(bootedMarker)) break;
     }
-    assert.match(said, /socle-guest: booted/);
+    assert.match(printed, /socle-guest: booted/);
 
     await assert.rejects(
       rig.vms.begin(
@@ -81,10 +81,10 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.equal(rig.table.get("life"), undefined);
     assert.deepEqual(await stage.domains(), []);
     assert.doesNotMatch(await stage.volumes(), new RegExp(created.vmId));
-    const told = rig.events.filter(({ vmId }) => vmId === created.vmId);
+    const reported = rig.events.filter(({ vmId }) => vmId === created.vmId);
     // What state the first read of it found depends on how fast its start was.
-    assert.equal(told[0]?.kind, "vm_defined");
-    const states = told.map(({ kind, vmState }) => (kind === "vm_state_changed" ? vmState : kind));
+    assert.equal(reported[0]?.kind, "vm_defined");
+    const states = reported.map(({ kind, vmState }) => (kind === "vm_state_changed" ? vmState : kind));
     assert.deepEqual(states.slice(states.indexOf("running")), [
       "running",
       "stopping",
@@ -93,7 +93,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     ]);
   });
 
-  test("the same request twice is one operation and one VM; another body under its id is refused", async () => {
+  test("a repeated request is one operation and one VM; another body with its id is refused", async () => {
     const request = linux("once", { vcpus: 1 });
     const [first, second] = await Promise.all([
       rig.vms.create(request, "tester"),
@@ -119,7 +119,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     );
   });
 
-  test("what a create that fails half-way had made is taken back", async () => {
+  test("a failed create rolls back its earlier steps", async () => {
     const disk = { name: "data", source: { kind: "new", pool: "images", capacityBytes: 64 * MIB } };
     const cpu = { cpuMode: "custom", cpuModel: "NoSuchModel" };
     const before = await stage.volumes();
@@ -149,7 +149,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.deepEqual(await stage.domains(), []);
   });
 
-  test("VMs that Socle did not make are seen and never touched", async () => {
+  test("unmanaged VMs are listed and never changed", async () => {
     const xml = join(stage.state, "foreign.xml");
     await writeFile(xml, guestXml({ name: "foreign", boot: { bootSector: stage.files.bootSector } }));
     await virsh(libvirtd.uri, ["define", xml]);
@@ -171,7 +171,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     await eventually(() => rig.table.get("foreign") === undefined, { what: "the foreign VM to be gone" });
   });
 
-  test("a VM unknown to a complete list is not found", async () => {
+  test("a VM that is not in a complete list is not found", async () => {
     await assert.rejects(
       rig.vms.begin("START_VM", { requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
       (thrown) => {
@@ -182,7 +182,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     );
   });
 
-  test("statistics come with the rounds", async () => {
+  test("statistics arrive with the sampling rounds", async () => {
     const { vmId } = await rig.succeeds(rig.vms.create(linux("counted"), "tester"));
     const stats = await eventually(
       () => {

@@ -13,9 +13,9 @@ import { eventually } from "../support/wait.ts";
 import { callAgent, vmService, operationService } from "../scheduler/contract.ts";
 import type { KnownHost } from "../scheduler/host.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
-import { stayAlone } from "./alone.ts";
+import { claimSingleRun } from "./single-run.ts";
 import { DemoPool } from "./demo-pool.ts";
-import { firstWords } from "./first-words.ts";
+import { consoleOutput } from "./console-output.ts";
 import { Story } from "./story.ts";
 
 const { values } = parseArgs({ options: { once: { type: "boolean", default: false } } });
@@ -79,7 +79,7 @@ async function orInterrupted<T>(work: Promise<T>): Promise<T> {
 }
 
 async function demonstrate(): Promise<void> {
-  await stayAlone();
+  await claimSingleRun();
   const uri = "qemu:///system";
   story.step("libvirt", `Socle's own client connects to ${uri}`);
   const connecting = Libvirt.connect({ uri, log: silentLog });
@@ -131,8 +131,8 @@ async function demonstrate(): Promise<void> {
   story.detail(`operation ${operation.operationId}: ${operation.steps.map(({ name }) => name).join(", ")}`);
 
   story.step("console", `the guest's own words from its serial console (${accelerator})`);
-  for await (const line of firstWords(apiAddress, operation.vmId, BOOT_MS, stopped.signal))
-    story.guestSays(line);
+  for await (const line of consoleOutput(apiAddress, operation.vmId, BOOT_MS, stopped.signal))
+    story.guestOutput(line);
 
   story.step("metrics", `what Prometheus scrapes at http://${agent.metricsAddress}/metrics`);
   story.metrics(await vmMetrics(agent.metricsAddress, operation.vmId));
@@ -212,7 +212,7 @@ async function runsOnKvm(apiAddress: string, vmId: string): Promise<boolean> {
   const end = new AbortController();
   const signal = AbortSignal.any([end.signal, stopped.signal]);
   const speaks = (async (): Promise<boolean> => {
-    for await (const _line of firstWords(apiAddress, vmId, BOOT_MS, signal)) if (signal.aborted) break;
+    for await (const _line of consoleOutput(apiAddress, vmId, BOOT_MS, signal)) if (signal.aborted) break;
     return true;
   })().catch(() => false);
   const stops = eventually(

@@ -51,7 +51,7 @@ export class Story {
     this.detail(`scheduler: ${host.hello?.hostname ?? host.hostId} ${what}`);
   }
 
-  guestSays(line: string): void {
+  guestOutput(line: string): void {
     console.log(`${" ".repeat(12)}${green("|")} ${line}`);
   }
 

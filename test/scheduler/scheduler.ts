@@ -174,7 +174,7 @@ export class Scheduler {
       if (known !== undefined && this.#sessions.get(known.hostId) === call) {
         this.#sessions.delete(known.hostId);
         known.connected = false;
-        this.#tell(known, "disconnected");
+        this.#log(known, "disconnected");
       }
     };
     call.on("end", () => {
@@ -197,7 +197,7 @@ export class Scheduler {
       known.applyReport(parts);
       const digest = this.faults.wrongReportDigest ? "0".repeat(64) : known.digest;
       answer(null, { digest, generation: known.generation });
-      this.#tell(known, "report");
+      this.#log(known, "report");
     });
     call.on("error", () => undefined);
   }
@@ -227,42 +227,42 @@ export class Scheduler {
       known.agentEpoch = position.agentEpoch;
       known.generation = position.generation;
     }
-    this.#tell(known, "connected");
+    this.#log(known, "connected");
   }
 
   #take(known: KnownHost, message: AgentMessage__Output, call: Session): void {
     if (message.delta != null) {
       if (this.faults.dropDeltas > 0) {
         this.faults.dropDeltas -= 1;
-        this.#tell(known, "delta dropped");
+        this.#log(known, "delta dropped");
         return;
       }
       if (known.applyDelta(message.delta)) this.#ack(known, call);
       else this.#mismatch(known, "a delta does not fit");
-      this.#tell(known, "delta");
+      this.#log(known, "delta");
     } else if (message.heartbeat != null) {
       known.heartbeats += 1;
       const { generation, digest } = message.heartbeat;
       if (digest !== "" && generation >= known.generation && digest !== known.digest) {
         this.#mismatch(known, "digests differ");
       }
-      this.#tell(known, "heartbeat");
+      this.#log(known, "heartbeat");
     } else if (message.events != null) {
       for (const event of message.events.events) {
         known.applyEvent(event);
-        this.#tell(known, "event");
+        this.#log(known, "event");
       }
       this.#ack(known, call);
     } else if (message.goodbye != null) {
       known.goodbye = message.goodbye.reason;
-      this.#tell(known, "goodbye");
+      this.#log(known, "goodbye");
     }
   }
 
   #mismatch(known: KnownHost, reason: string): void {
     known.mismatches += 1;
     this.resync(known.hostId, reason);
-    this.#tell(known, "mismatch");
+    this.#log(known, "mismatch");
   }
 
   #ack({ generation, eventSequence }: KnownHost, call: Session): void {
@@ -279,7 +279,7 @@ export class Scheduler {
     return known;
   }
 
-  #tell(host: KnownHost, what: string): void {
+  #log(host: KnownHost, what: string): void {
     this.#options.onChange?.(host, what);
   }
 }

@@ -180,7 +180,7 @@ export class ModelHost implements Daemon {
   guestShutsDown(uuid: string): boolean {
     const domain = this.world.domains.get(uuid);
     if (domain?.state !== DomainState.RUNNING) return false;
-    this.world.tell(domain, { kind: "lifecycle", event: "shutdown", detail: "guest" });
+    this.world.emit(domain, { kind: "lifecycle", event: "shutdown", detail: "guest" });
     ended(this.world, domain, "SHUTDOWN");
     return true;
   }

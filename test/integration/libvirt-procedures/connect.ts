@@ -16,7 +16,7 @@ function versionIn(output: string, beginning: string): number {
 }
 
 export const connect: Proofs = {
-  "a session opens, says what it can, and closes": async ({ host, ledger }) => {
+  "a session opens, reports its capabilities, and closes": async ({ host, ledger }) => {
     const connection = await Connection.open(
       { socketPath: host.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 16 },
       AbortSignal.timeout(10_000),

@@ -45,13 +45,13 @@ export async function withDisks(
 }
 
 /** Until the job of vdb has copied everything and waits for its end. */
-async function ready({ ears }: World, dom: p.Domain, type: number): Promise<void> {
-  await ears.hear(
+async function ready({ recorder }: World, dom: p.Domain, type: number): Promise<void> {
+  await recorder.waitFor(
     p.domainEventBlockJob2,
-    (heard) =>
-      heard.dom.uuid === dom.uuid &&
-      heard.type === type &&
-      heard.status === p.ConnectDomainEventBlockJobStatus.READY,
+    (received) =>
+      received.dom.uuid === dom.uuid &&
+      received.type === type &&
+      received.status === p.ConnectDomainEventBlockJobStatus.READY,
   );
 }
 
@@ -65,16 +65,16 @@ async function noJob({ on }: World, dom: p.Domain): Promise<void> {
 export const device: Proofs = {
   "a disk is plugged, changed and pulled": (world) =>
     withDisks(world, async (dom) => {
-      const { on, virsh, path, ears } = world;
+      const { on, virsh, path, recorder } = world;
       const extra = path("socle-proc-extra.qcow2");
       await makeDisk(extra, "8M");
       const both = p.flags(p.DomainDeviceModifyFlags.LIVE, p.DomainDeviceModifyFlags.CONFIG);
       const disk = { dom, xml: diskXml(extra, "vdc") };
       await on.answers(p.domainAttachDeviceFlags, { ...disk, flags: both });
       assert.match(await virsh("domblklist", dom.name), /vdc\s+\S+extra\.qcow2/);
-      const { devAlias } = await ears.hear(
+      const { devAlias } = await recorder.waitFor(
         p.domainEventCallbackDeviceAdded,
-        (heard) => heard.dom.uuid === dom.uuid,
+        (received) => received.dom.uuid === dom.uuid,
       );
       const changed = { dom, xml: disk.xml.replace("<source", "<serial>PROC</serial><source") };
       await on.answers(p.domainUpdateDeviceFlags, { ...changed, flags: p.DomainDeviceModifyFlags.CONFIG });
@@ -168,12 +168,15 @@ export const device: Proofs = {
       for (const name of ["copy", "over"]) await rm(path(`socle-proc-${name}.qcow2`));
     }),
 
-  "a guest starts without the disc that it can do without": async ({ on, xml, path, ears }) => {
+  "a guest starts without an optional disc": async ({ on, xml, path, recorder }) => {
     const source = path("socle-proc-missing.iso");
     const devices = `<disk type='file' device='cdrom'><source file='${source}' startupPolicy='optional'/><target dev='hda' bus='ide'/></disk>`;
     const xmlDesc = xml("socle-proc-disc", { devices });
     const { dom } = await on.answers(p.domainCreateXml, { xmlDesc, flags: p.DomainCreateFlags.START_PAUSED });
-    const missing = await ears.hear(p.domainEventCallbackDiskChange, (heard) => heard.dom.uuid === dom.uuid);
+    const missing = await recorder.waitFor(
+      p.domainEventCallbackDiskChange,
+      (received) => received.dom.uuid === dom.uuid,
+    );
     assert.deepEqual(missing, {
       callbackId: missing.callbackId,
       dom: { ...dom, id: missing.dom.id },

@@ -9,7 +9,7 @@ const config = p.DomainModificationImpact.CONFIG;
 const both = p.flags(p.DomainModificationImpact.LIVE, p.DomainModificationImpact.CONFIG);
 
 export const domain: Proofs = {
-  "a domain is defined, found, renamed and undefined": async ({ on, xml, virsh, ears }) => {
+  "a domain is defined, found, renamed and undefined": async ({ on, xml, virsh, recorder }) => {
     const name = "socle-proc-name";
     const define = { xml: xml(name), flags: p.DomainDefineFlags.VALIDATE };
     const { dom } = await on.answers(p.domainDefineXmlFlags, define);
@@ -33,12 +33,12 @@ export const domain: Proofs = {
     const renamed = await on.answers(p.domainLookupByUuid, { uuid: dom.uuid });
     assert.equal(renamed.dom.name, "socle-proc-renamed");
     assert.equal(await virsh("domname", dom.uuid), "socle-proc-renamed");
-    await ears.hear(
+    await recorder.waitFor(
       p.domainEventCallbackLifecycle,
-      (heard) =>
-        heard.dom.uuid === dom.uuid &&
-        heard.event === p.DomainEventType.DEFINED &&
-        heard.detail === p.DomainEventDetail.DEFINED.RENAMED,
+      (received) =>
+        received.dom.uuid === dom.uuid &&
+        received.event === p.DomainEventType.DEFINED &&
+        received.detail === p.DomainEventDetail.DEFINED.RENAMED,
     );
     await on.answers(p.domainUndefineFlags, {
       dom: renamed.dom,
@@ -47,7 +47,7 @@ export const domain: Proofs = {
     await on.refuses(p.domainLookupByUuid, { uuid: dom.uuid }, "LIBVIRT_NO_DOMAIN");
   },
 
-  "a guest runs, pauses, is shaken and ended": async ({ on, xml, virsh, ears }) => {
+  "a guest runs, pauses, is reset and destroyed": async ({ on, xml, virsh, recorder }) => {
     const name = "socle-proc-run";
     const defined = await on.answers(p.domainDefineXmlFlags, { xml: xml(name), flags: 0 });
     const create = { ...defined, flags: p.DomainCreateFlags.START_PAUSED };
@@ -97,17 +97,20 @@ export const domain: Proofs = {
     assert.equal(await stateOf(), `SHUTOFF ${p.DomainStateReason.SHUTOFF.DESTROYED}`);
     await on.refuses(p.domainDestroyFlags, { dom, flags: 0 }, "LIBVIRT_OPERATION_INVALID");
     for (const event of ["DEFINED", "STARTED", "SUSPENDED", "RESUMED", "STOPPED"] as const) {
-      await ears.hear(
+      await recorder.waitFor(
         p.domainEventCallbackLifecycle,
-        (heard) => heard.dom.uuid === dom.uuid && heard.event === p.DomainEventType[event],
+        (received) => received.dom.uuid === dom.uuid && received.event === p.DomainEventType[event],
       );
     }
-    const monitor = await ears.hear(p.domainMonitorEvent, (heard) => heard.dom.uuid === dom.uuid);
+    const monitor = await recorder.waitFor(
+      p.domainMonitorEvent,
+      (received) => received.dom.uuid === dom.uuid,
+    );
     assert.ok(monitor.seconds > 1_700_000_000);
     await on.answers(p.domainUndefineFlags, { dom, flags: 0 });
   },
 
-  "metadata of one's own is kept with the domain": async ({ on, xml, virsh, ears }) => {
+  "custom metadata is kept with the domain": async ({ on, xml, virsh, recorder }) => {
     const name = "socle-proc-meta";
     const { dom } = await on.answers(p.domainDefineXmlFlags, { xml: xml(name), flags: 0 });
     const element = { dom, type: p.DomainMetadataType.ELEMENT, uri: "urn:socle-proc" };
@@ -117,9 +120,9 @@ export const domain: Proofs = {
     // What is not ASCII comes back as a reference to its number.
     assert.equal(metadata, '<note text="f&#xFC;r &quot;alle&quot;"/>');
     assert.equal(metadata, await virsh("metadata", name, "urn:socle-proc"));
-    await ears.hear(
+    await recorder.waitFor(
       p.domainEventCallbackMetadataChange,
-      (heard) => heard.dom.uuid === dom.uuid && heard.nsuri === "urn:socle-proc",
+      (received) => received.dom.uuid === dom.uuid && received.nsuri === "urn:socle-proc",
     );
     await on.answers(p.domainSetMetadata, { ...element, key: "proc", metadata: null, flags: config });
     await on.refuses(p.domainGetMetadata, { ...element, flags: config }, "LIBVIRT_NO_DOMAIN_METADATA");
@@ -164,10 +167,10 @@ export const domain: Proofs = {
     const console = await libvirt.openStream(p.domainOpenConsole, { dom, devName: null, flags: 0 });
     ledger.answered(p.domainOpenConsole);
     await on.answers(p.domainResume, { dom });
-    let heard = "";
+    let received = "";
     for await (const piece of console) {
-      heard += piece.toString();
-      if (heard.includes("socle-guest: booted from its boot sector")) break;
+      received += piece.toString();
+      if (received.includes("socle-guest: booted from its boot sector")) break;
     }
     const open = { dom, name: "socle.proc", flags: p.DomainChannelFlags.FORCE };
     const stream = await libvirt.openStream(p.domainOpenChannel, open);
@@ -184,7 +187,7 @@ export const domain: Proofs = {
     );
   },
 
-  "QEMU's monitor is within reach": async ({ on, xml, ears }) => {
+  "QEMU's monitor is reachable": async ({ on, xml, recorder }) => {
     const flags = 0;
     const { dom } = await on.answers(p.domainCreateXml, { xmlDesc: xml("socle-proc-qemu"), flags });
     const status = { dom, cmd: '{"execute":"query-status"}', flags };
@@ -193,7 +196,10 @@ export const domain: Proofs = {
     const human = { dom, cmd: "info status", flags: p.DomainQemuMonitorCommandFlags.HMP };
     assert.equal((await on.answers(p.domainMonitorCommand, human)).result.trim(), "VM status: running");
     await on.answers(p.domainMonitorCommand, { dom, cmd: '{"execute":"stop"}', flags });
-    await ears.hear(p.domainMonitorEvent, (heard) => heard.dom.uuid === dom.uuid && heard.event === "STOP");
+    await recorder.waitFor(
+      p.domainMonitorEvent,
+      (received) => received.dom.uuid === dom.uuid && received.event === "STOP",
+    );
     await on.answers(p.domainDestroyFlags, { dom, flags });
   },
 };

@@ -19,7 +19,7 @@ const devices =
 
 export const guestAgent: Proofs = {
   "a Linux guest with an agent answers all that can be asked of it": async (world) => {
-    const { on, virsh, ears, host, files } = world;
+    const { on, virsh, recorder, host, files } = world;
     const { net } = await on.answers(p.networkCreateXml, { xml: networkXml });
     const consoleLog = join(host.directory, "log/socle-proc-guest.log");
     const linux = { ...files, initrd: files.initrdWithAgent };
@@ -33,10 +33,11 @@ export const guestAgent: Proofs = {
       }),
       flags: 0,
     });
-    await ears.hear(
+    await recorder.waitFor(
       p.domainEventCallbackAgentLifecycle,
-      (heard) =>
-        heard.dom.uuid === dom.uuid && heard.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED,
+      (received) =>
+        received.dom.uuid === dom.uuid &&
+        received.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED,
       60_000,
     );
     await eventually(async () => (await readFile(consoleLog, "utf8")).includes("socle-guest: address"), {
@@ -117,18 +118,21 @@ export const guestAgent: Proofs = {
     }
 
     await on.answers(p.domainSetMemoryFlags, { dom, memory: 150 * 1024, flags: p.DomainMemoryModFlags.LIVE });
-    await ears.hear(p.domainEventCallbackBalloonChange, ({ actual }) => actual === 150 * 1024);
+    await recorder.waitFor(p.domainEventCallbackBalloonChange, ({ actual }) => actual === 150 * 1024);
     const port = /port='(\d+)' autoport/.exec(await virsh("dumpxml", dom.name))?.[1];
     const greeting = `exec 3<>/dev/tcp/127.0.0.1/${port}; head -c 3 <&3`;
     assert.equal(await host.run("bash", ["-c", greeting]), "RFB");
-    const caller = await ears.hear(p.domainEventCallbackGraphics, (heard) => heard.dom.uuid === dom.uuid);
+    const caller = await recorder.waitFor(
+      p.domainEventCallbackGraphics,
+      (received) => received.dom.uuid === dom.uuid,
+    );
     assert.deepEqual([caller.phase, caller.local.service], [p.DomainEventGraphicsPhase.CONNECT, port]);
     await on.answers(p.domainUpdateDeviceFlags, {
       dom,
       xml: `<disk type='file' device='cdrom'><source file='${files.bootSector}'/><target dev='hda' bus='ide'/></disk>`,
       flags: p.DomainDeviceModifyFlags.LIVE,
     });
-    await ears.hear(
+    await recorder.waitFor(
       p.domainEventCallbackTrayChange,
       ({ reason }) => reason === p.DomainEventTrayChangeReason.CLOSE,
     );
@@ -137,24 +141,24 @@ export const guestAgent: Proofs = {
       alias: "net0",
       flags: p.DomainDeviceModifyFlags.LIVE,
     });
-    await ears.hear(p.domainEventCallbackDeviceRemoved, ({ devAlias }) => devAlias === "net0");
+    await recorder.waitFor(p.domainEventCallbackDeviceRemoved, ({ devAlias }) => devAlias === "net0");
 
     // libvirt returns an error when the agent's socket closes before the guest's shutdown event. The lifecycle event
     // below proves the shutdown.
     const byAgent = { dom, flags: p.DomainShutdownFlagValues.GUEST_AGENT };
     await on.answersUnless(p.domainShutdownFlags, byAgent, ["LIBVIRT_INTERNAL_ERROR"]);
-    await ears.hear(
+    await recorder.waitFor(
       p.domainEventCallbackLifecycle,
-      (heard) =>
-        heard.dom.uuid === dom.uuid &&
-        heard.event === p.DomainEventType.STOPPED &&
-        heard.detail === p.DomainEventDetail.STOPPED.SHUTDOWN,
+      (received) =>
+        received.dom.uuid === dom.uuid &&
+        received.event === p.DomainEventType.STOPPED &&
+        received.detail === p.DomainEventDetail.STOPPED.SHUTDOWN,
     );
     await on.refuses(p.domainAgentCommand, { ...wait, cmd: "{}" }, "LIBVIRT_NO_DOMAIN");
     await on.answers(p.networkDestroy, { net });
   },
 
-  "a guest in trouble is heard": async ({ on, virsh, ears, host, files, path }) => {
+  "a guest's failures are reported as events": async ({ on, virsh, recorder, host, files, path }) => {
     const small = path("socle-proc-small");
     await host.run("mkdir", [small]);
     await host.run("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
@@ -171,10 +175,10 @@ export const guestAgent: Proofs = {
       }),
       flags: 0,
     });
-    const mine = (heard: { dom: p.Domain }): boolean => heard.dom.uuid === dom.uuid;
-    const connected = (heard: { dom: p.Domain; state: number }): boolean =>
-      mine(heard) && heard.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED;
-    await ears.hear(p.domainEventCallbackAgentLifecycle, connected, 60_000);
+    const mine = (received: { dom: p.Domain }): boolean => received.dom.uuid === dom.uuid;
+    const connected = (received: { dom: p.Domain; state: number }): boolean =>
+      mine(received) && received.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED;
+    await recorder.waitFor(p.domainEventCallbackAgentLifecycle, connected, 60_000);
     const inGuest = async (script: string): Promise<void> => {
       const cmd = JSON.stringify({
         execute: "guest-exec",
@@ -183,20 +187,20 @@ export const guestAgent: Proofs = {
       await on.answers(p.domainAgentCommand, { dom, cmd, timeout: 20, flags: 0 });
     };
     await inGuest("watchdog -T 2 -t 60 -F /dev/watchdog");
-    const bark = await ears.hear(p.domainEventCallbackWatchdog, mine, 20_000);
+    const bark = await recorder.waitFor(p.domainEventCallbackWatchdog, mine, 20_000);
     assert.equal(bark.action, p.DomainEventWatchdogAction.NONE);
 
     const threshold = 512 * 1024;
     await on.answers(p.domainSetBlockThreshold, { dom, dev: "vdb", threshold, flags: 0 });
     await inGuest("dd if=/dev/zero of=/dev/vda bs=64k count=32 conv=fsync");
-    const exceeded = await ears.hear(p.domainEventBlockThreshold, mine);
+    const exceeded = await recorder.waitFor(p.domainEventBlockThreshold, mine);
     assert.deepEqual([exceeded.dev, exceeded.threshold], ["vdb", threshold]);
-    const failed = await ears.hear(p.domainEventCallbackIoErrorReason, mine);
+    const failed = await recorder.waitFor(p.domainEventCallbackIoErrorReason, mine);
     assert.deepEqual(
       [failed.srcPath, failed.devAlias, failed.action, failed.reason],
       [disk, "virtio-disk1", p.DomainEventIOErrorAction.PAUSE, "enospc"],
     );
-    await ears.hear(p.domainEventCallbackIoError, mine);
+    await recorder.waitFor(p.domainEventCallbackIoError, mine);
     assert.equal(await virsh("domstate", dom.name, "--reason"), "paused (I/O error)");
     const { errors } = await on.answers(p.domainGetDiskErrors, { dom, maxerrors: 8, flags: 0 });
     assert.deepEqual(errors, [{ disk: "vdb", error: p.DomainDiskErrorCode.NO_SPACE }]);

@@ -2,7 +2,7 @@ import * as p from "../../../agent/libvirt/index.ts";
 import type { Proofs } from "./world.ts";
 
 export const listening: Proofs = {
-  "who no longer wants events says so": async ({ on }) => {
+  "event callbacks are deregistered": async ({ on }) => {
     const lifecycle = { eventId: p.domainEvents.lifecycle.eventId };
     const ofDomains = await on.answers(p.connectDomainEventCallbackRegisterAny, { ...lifecycle, dom: null });
     await on.answers(p.connectDomainEventCallbackDeregisterAny, ofDomains);

@@ -46,7 +46,7 @@ export const migration: Proofs = {
   },
 
   "a guest migrates in five steps, and back in one with post-copy": async (world) => {
-    const { on, onDestination, xml, host, destination, ears } = world;
+    const { on, onDestination, xml, host, destination, recorder } = world;
     const name = "socle-proc-migrate";
     const { dom } = await on.answers(p.domainCreateXml, { xmlDesc: xml(name), flags: 0 });
     const uri = text(p.VIR_MIGRATE_PARAM_URI, `unix://${join(host.directory, "forth.sock")}`);
@@ -87,7 +87,10 @@ export const migration: Proofs = {
       state: p.DomainState.RUNNING,
       reason: p.DomainStateReason.RUNNING.MIGRATED,
     });
-    await ears.hear(p.domainEventCallbackMigrationIteration, (heard) => heard.dom.uuid === dom.uuid);
+    await recorder.waitFor(
+      p.domainEventCallbackMigrationIteration,
+      (received) => received.dom.uuid === dom.uuid,
+    );
 
     // Slow enough to be caught under way, until post-copy hands the guest over at once.
     const slow = ullong(p.VIR_MIGRATE_PARAM_BANDWIDTH, 1);

@@ -9,7 +9,7 @@ const networkXml = (name: string, subnet: number, uuid?: string): string =>
   `<range start='10.199.${subnet}.10' end='10.199.${subnet}.20'/></dhcp></ip></network>`;
 
 export const network: Proofs = {
-  "a network from its definition to its end": async ({ on, virsh, ears }) => {
+  "a network from its definition to its removal": async ({ on, virsh, recorder }) => {
     const name = "socle-proc-life";
     const { net } = await on.answers(p.networkDefineXmlFlags, {
       xml: networkXml(name, 1),
@@ -56,7 +56,7 @@ export const network: Proofs = {
       flags: both,
     };
     await on.answers(p.networkSetMetadata, { network: net, ...note });
-    await ears.hear(p.networkEventCallbackMetadataChange, ({ nsuri }) => nsuri === "urn:socle-proc");
+    await recorder.waitFor(p.networkEventCallbackMetadataChange, ({ nsuri }) => nsuri === "urn:socle-proc");
     const { metadata } = await on.answers(p.networkGetMetadata, {
       network: net,
       type: element,
@@ -69,9 +69,9 @@ export const network: Proofs = {
     await on.answers(p.networkUndefine, { net });
     await on.refuses(p.networkLookupByName, { name }, "LIBVIRT_NO_NETWORK");
     for (const event of ["DEFINED", "STARTED", "STOPPED", "UNDEFINED"] as const) {
-      const isIt = (heard: { net: p.Network; event: number }): boolean =>
-        heard.net.uuid === net.uuid && heard.event === p.NetworkEventLifecycleType[event];
-      await ears.hear(p.networkEventLifecycle, isIt);
+      const isIt = (received: { net: p.Network; event: number }): boolean =>
+        received.net.uuid === net.uuid && received.event === p.NetworkEventLifecycleType[event];
+      await recorder.waitFor(p.networkEventLifecycle, isIt);
     }
   },
 

@@ -106,7 +106,7 @@ export const node: Proofs = {
     await on.refuses(p.nodeDeviceReset, { name: "computer" }, "LIBVIRT_INVALID_ARG");
   },
 
-  "interfaces of the host, of which only the test driver knows here": async ({ on, onTestDriver }) => {
+  "the host's interfaces, with the test driver only": async ({ on, onTestDriver }) => {
     await on.answersUnless(p.connectListAllInterfaces, { needResults: true, flags: 0 }, [
       "LIBVIRT_NO_SUPPORT",
     ]);

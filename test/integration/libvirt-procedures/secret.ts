@@ -3,7 +3,7 @@ import * as p from "../../../agent/libvirt/index.ts";
 import { lines, type Proofs } from "./world.ts";
 
 export const secret: Proofs = {
-  "a secret is kept, given back and forgotten": async ({ on, virsh, ears }) => {
+  "a secret is stored, read and removed": async ({ on, virsh, recorder }) => {
     const usageId = "/socle-proc-volume";
     const { secret } = await on.answers(p.secretDefineXml, {
       xml: `<secret ephemeral='yes' private='no'><usage type='volume'><volume>${usageId}</volume></usage></secret>`,
@@ -13,7 +13,7 @@ export const secret: Proofs = {
     await on.refuses(p.secretGetValue, { secret, flags: 0 }, "LIBVIRT_NO_SECRET");
     const value = Buffer.from([0, 255, 1, 128, 7]);
     await on.answers(p.secretSetValue, { secret, value, flags: 0 });
-    await ears.hear(p.secretEventValueChanged, (heard) => heard.secret.uuid === secret.uuid);
+    await recorder.waitFor(p.secretEventValueChanged, (received) => received.secret.uuid === secret.uuid);
     const back = await on.answers(p.secretGetValue, { secret, flags: 0 });
     assert.deepEqual(Buffer.from(back.value), value);
     assert.equal(await virsh("secret-get-value", secret.uuid), value.toString("base64"));
@@ -30,9 +30,9 @@ export const secret: Proofs = {
     await on.answers(p.secretUndefine, { secret });
     await on.refuses(p.secretLookupByUuid, { uuid: secret.uuid }, "LIBVIRT_NO_SECRET");
     for (const event of [p.SecretEventLifecycleType.DEFINED, p.SecretEventLifecycleType.UNDEFINED]) {
-      await ears.hear(
+      await recorder.waitFor(
         p.secretEventLifecycle,
-        (heard) => heard.secret.uuid === secret.uuid && heard.event === event,
+        (received) => received.secret.uuid === secret.uuid && received.event === event,
       );
     }
   },

@@ -57,7 +57,7 @@ export const snapshot: Proofs = {
 
   "checkpoints, and a backup that pushes and one that is pulled": (world) =>
     withDisks(world, async (dom) => {
-      const { on, virsh, path, ears } = world;
+      const { on, virsh, path, recorder } = world;
       const make = async (name: string): Promise<p.DomainCheckpoint> =>
         (await on.answers(p.domainCheckpointCreateXml, { dom, xmlDesc: checkpointXml(name), flags: 0 }))
           .checkpoint;
@@ -82,9 +82,9 @@ export const snapshot: Proofs = {
       const target = path("socle-proc-backup.qcow2");
       const push = `<domainbackup mode='push'><disks><disk name='vda' backup='no'/><disk name='vdb' type='file'><target file='${target}'/><driver type='qcow2'/></disk></disks></domainbackup>`;
       await on.answers(p.domainBackupBegin, { dom, backupXml: push, checkpointXml: null, flags: 0 });
-      const completed = await ears.hear(
+      const completed = await recorder.waitFor(
         p.domainEventCallbackJobCompleted,
-        (heard) => heard.dom.uuid === dom.uuid,
+        (received) => received.dom.uuid === dom.uuid,
       );
       assert.equal(valueOf(completed.params, "operation"), p.DomainJobOperation.BACKUP);
       assert.ok((await stat(target)).size > 0);
@@ -102,9 +102,10 @@ export const snapshot: Proofs = {
       assert.match(await virsh("domjobinfo", dom.name), /Operation:\s+Backup/);
       await on.answers(p.domainAbortJob, { dom });
       // libvirt calls that a success all the same.
-      await ears.hear(
+      await recorder.waitFor(
         p.domainEventCallbackJobCompleted,
-        (heard) => heard.dom.uuid === dom.uuid && valueOf(heard.params, "errmsg") === "Operation canceled",
+        (received) =>
+          received.dom.uuid === dom.uuid && valueOf(received.params, "errmsg") === "Operation canceled",
       );
       await on.answers(p.domainBackupBegin, begin);
       await on.answers(p.domainAbortJobFlags, { dom, flags: 0 });

@@ -29,7 +29,7 @@ async function withPool(
 }
 
 export const storage: Proofs = {
-  "a pool from its definition to its end": async ({ on, path, virsh, ears }) => {
+  "a pool from its definition to its removal": async ({ on, path, virsh, recorder }) => {
     const directory = path("socle-proc-life");
     const name = "socle-proc-life";
     const { pool } = await on.answers(p.storagePoolDefineXml, { xml: poolXml(name, directory), flags: 0 });
@@ -63,15 +63,15 @@ export const storage: Proofs = {
     await on.answers(p.storagePoolUndefine, { pool });
     await on.refuses(p.storagePoolLookupByName, { name }, "LIBVIRT_NO_STORAGE_POOL");
     for (const event of ["DEFINED", "STARTED", "STOPPED", "DELETED", "UNDEFINED"] as const) {
-      const isIt = (heard: { pool: p.StoragePool; event: number }): boolean =>
-        heard.pool.uuid === pool.uuid && heard.event === p.StoragePoolEventLifecycleType[event];
-      await ears.hear(p.storagePoolEventLifecycle, isIt);
+      const isIt = (received: { pool: p.StoragePool; event: number }): boolean =>
+        received.pool.uuid === pool.uuid && received.event === p.StoragePoolEventLifecycleType[event];
+      await recorder.waitFor(p.storagePoolEventLifecycle, isIt);
     }
   },
 
   "volumes are made, found, looked at and removed": (world) =>
     withPool(world, async (pool, directory) => {
-      const { on, virsh, ears } = world;
+      const { on, virsh, recorder } = world;
       const { vol } = await on.answers(p.storageVolCreateXml, { pool, xml: volXml("a.raw", MIB), flags: 0 });
       const path = join(directory, "a.raw");
       assert.deepEqual(vol, { pool: pool.name, name: "a.raw", key: path });
@@ -104,7 +104,7 @@ export const storage: Proofs = {
 
       await writeFile(join(directory, "late.raw"), "found by a refresh");
       await on.answers(p.storagePoolRefresh, { pool, flags: 0 });
-      await ears.hear(p.storagePoolEventRefresh, (heard) => heard.pool.uuid === pool.uuid);
+      await recorder.waitFor(p.storagePoolEventRefresh, (received) => received.pool.uuid === pool.uuid);
       const listed = await on.answers(p.storagePoolListAllVolumes, { pool, needResults: true, flags: 0 });
       assert.deepEqual(names(listed.vols), ["a.raw", "b.qcow2", "late.raw"]);
       assert.equal(listed.ret, 3);

@@ -54,9 +54,9 @@ export const tuning: Proofs = {
       const { num, cpumaps } = await on.answers(p.domainGetVcpuPinInfo, pins);
       assert.deepEqual([num, cpumaps[1]], [2, 1]);
       assert.match(await virsh("vcpupin", dom.name, "--vcpu", "1"), /1\s+0$/m);
-      await world.ears.hear(
+      await world.recorder.waitFor(
         p.domainEventCallbackTunable,
-        (heard) => heard.dom.uuid === dom.uuid && valueOf(heard.params, "cputune.vcpupin1") === "0",
+        (received) => received.dom.uuid === dom.uuid && valueOf(received.params, "cputune.vcpupin1") === "0",
       );
       await on.answers(p.domainPinEmulator, { dom, cpumap: cpuOnly(0), flags: live });
       const emulator = await on.answers(p.domainGetEmulatorPinInfo, { dom, maplen: 1, flags: live });

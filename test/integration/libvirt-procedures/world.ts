@@ -4,7 +4,7 @@ import { Libvirt, type TypedParameter } from "../../../agent/libvirt/index.ts";
 import { guestFilesIn, guestXml, type GuestFiles, type GuestXmlOptions } from "../../support/guest.ts";
 import { Libvirtd } from "../../support/libvirtd.ts";
 import { virsh } from "../../support/virsh.ts";
-import { Ears } from "./ears.ts";
+import { EventRecorder } from "./event-recorder.ts";
 import { Ledger, type Proof } from "./ledger.ts";
 
 /** The proofs of one area, in order. */
@@ -20,7 +20,7 @@ export interface World {
   readonly onTestDriver: Proof;
   readonly destination: Libvirtd;
   readonly onDestination: Proof;
-  readonly ears: Ears;
+  readonly recorder: EventRecorder;
   readonly files: GuestFiles;
   /** The other way to see the same: libvirt's own client. */
   readonly virsh: (...args: readonly string[]) => Promise<string>;
@@ -55,8 +55,8 @@ export async function makeWorld(): Promise<World> {
     const destination = await start();
     const files = await guestFilesIn(host.imagesDirectory);
     const libvirt = await connect(host.uri);
-    const ears = await Ears.open(host.socketPath, ledger);
-    closing.push(() => ears.close());
+    const recorder = await EventRecorder.open(host.socketPath, ledger);
+    closing.push(() => recorder.close());
     return {
       ledger,
       host,
@@ -65,7 +65,7 @@ export async function makeWorld(): Promise<World> {
       onTestDriver: ledger.by(await connect(`test:///default?socket=${host.socketPath}`)),
       destination,
       onDestination: ledger.by(await connect(destination.uri)),
-      ears,
+      recorder,
       files,
       virsh: (...args) => virsh(host.uri, args),
       path: (name) => join(host.imagesDirectory, name),

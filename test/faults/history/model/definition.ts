@@ -20,7 +20,7 @@ export function define(world: World, xml: string): ModelDomain {
   domain.isPersistent = true;
   if (there === undefined) world.domains.set(uuid, domain);
   const detail = there === undefined ? "added" : "updated";
-  world.tell(domain, { kind: "lifecycle", event: "defined", detail });
+  world.emit(domain, { kind: "lifecycle", event: "defined", detail });
   return domain;
 }
 

@@ -65,7 +65,7 @@ export const domainCalls: readonly Entry[] = [
       domain.isPersistent = false;
       domain.autostart = false;
       if (!isActive(domain)) world.domains.delete(domain.uuid);
-      world.tell(domain, { kind: "lifecycle", event: "undefined", detail: "removed" });
+      world.emit(domain, { kind: "lifecycle", event: "undefined", detail: "removed" });
       return {};
     },
     { call: "undefine", of: ofDomain },
@@ -99,7 +99,7 @@ export const domainCalls: readonly Entry[] = [
     libvirt.domainDestroyFlags,
     (world, { dom }) => {
       const domain = active(world, dom);
-      world.tell(domain, { kind: "lifecycle", event: "shutdown", detail: "host" });
+      world.emit(domain, { kind: "lifecycle", event: "shutdown", detail: "host" });
       ended(world, domain, "DESTROYED");
       return {};
     },
@@ -127,7 +127,7 @@ export const domainCalls: readonly Entry[] = [
   answering(
     libvirt.domainReset,
     (world, { dom }) => {
-      world.tell(active(world, dom), { kind: "reboot" });
+      world.emit(active(world, dom), { kind: "reboot" });
       return {};
     },
     { call: "reset", of: ofDomain },
@@ -139,7 +139,7 @@ export const domainCalls: readonly Entry[] = [
       if (domain.state === State.PAUSED) return {};
       domain.state = State.PAUSED;
       domain.reason = Reason.PAUSED.USER;
-      world.tell(domain, { kind: "lifecycle", event: "suspended", detail: "paused" });
+      world.emit(domain, { kind: "lifecycle", event: "suspended", detail: "paused" });
       return {};
     },
     { call: "suspend", of: ofDomain },
@@ -152,7 +152,7 @@ export const domainCalls: readonly Entry[] = [
         throw new Refusal(55, "Requested operation is not valid: domain is already running");
       domain.state = State.RUNNING;
       domain.reason = Reason.RUNNING.UNPAUSED;
-      world.tell(domain, { kind: "lifecycle", event: "resumed", detail: "unpaused" });
+      world.emit(domain, { kind: "lifecycle", event: "resumed", detail: "unpaused" });
       return {};
     },
     { call: "resume", of: ofDomain },
@@ -185,7 +185,7 @@ export const domainCalls: readonly Entry[] = [
         : type === libvirt.DomainMetadataType.TITLE
           ? "title"
           : "description";
-      world.tell(domain, { kind: "metadata_change", part, namespace: uri });
+      world.emit(domain, { kind: "metadata_change", part, namespace: uri });
       return {};
     },
     {

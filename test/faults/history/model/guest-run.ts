@@ -50,9 +50,9 @@ export function started(world: World, domain: ModelDomain, paused: boolean): voi
   domain.isStarting = false;
   domain.state = paused ? State.PAUSED : State.RUNNING;
   domain.reason = paused ? Reason.PAUSED.USER : Reason.RUNNING.BOOTED;
-  if (!paused) world.tell(domain, { kind: "lifecycle", event: "resumed", detail: "unpaused" });
-  world.tell(domain, { kind: "lifecycle", event: "started", detail: "booted" });
-  if (paused) world.tell(domain, { kind: "lifecycle", event: "suspended", detail: "paused" });
+  if (!paused) world.emit(domain, { kind: "lifecycle", event: "resumed", detail: "unpaused" });
+  world.emit(domain, { kind: "lifecycle", event: "started", detail: "booted" });
+  if (paused) world.emit(domain, { kind: "lifecycle", event: "suspended", detail: "paused" });
 }
 
 /** The guest is gone, for this reason of SHUTOFF; a transient domain goes with it. */
@@ -68,7 +68,7 @@ export function ended(
   const detail = why.toLowerCase() as "shutdown" | "destroyed" | "crashed" | "failed";
   domain.id = -1;
   if (!domain.isPersistent) world.domains.delete(domain.uuid);
-  world.tell(domain, { kind: "lifecycle", event: "stopped", detail });
+  world.emit(domain, { kind: "lifecycle", event: "stopped", detail });
 }
 
 /** A domain that runs; refuses another. */

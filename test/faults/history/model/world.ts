@@ -134,7 +134,7 @@ export class World {
     return this.pool(this.poolNamed(pool));
   }
 
-  tell(domain: ModelDomain, what: DistributedOmit<DomainEvent, "domain">): void {
+  emit(domain: ModelDomain, what: DistributedOmit<DomainEvent, "domain">): void {
     this.publish({ ...what, domain: referenceTo(domain) });
   }
 }

@@ -1,7 +1,7 @@
 import { Chance } from "./chance.ts";
 import { askAbout, changesIn, fault, freeId } from "./additions.ts";
 import { callers, type Action, type CallAction, type Schedule } from "./schedule.ts";
-import { tellStories } from "./stories.ts";
+import { generateStories } from "./stories.ts";
 
 /**
  * The schedule with trouble at moments that only a simulation can hit: between an effect and its end on the disk, in the
@@ -25,7 +25,7 @@ export function withMoments(schedule: Schedule): Schedule {
         chance,
       });
   }
-  tellStories(actions, chance);
+  generateStories(actions, chance);
   return { ...schedule, actions };
 }
 

@@ -60,9 +60,9 @@ async function playSome(options: PlayOptions, from: number, count: number): Prom
     child.once("close", resolve);
   });
   for await (const line of createInterface({ input: child.stdout })) {
-    const told = JSON.parse(line) as Finding | { histories: number };
-    if ("histories" in told) histories = told.histories;
-    else onFinding?.(told);
+    const reported = JSON.parse(line) as Finding | { histories: number };
+    if ("histories" in reported) histories = reported.histories;
+    else onFinding?.(reported);
   }
   const code = await ended;
   if (code !== 0 || histories === undefined)

@@ -21,7 +21,7 @@ const stories: readonly (readonly [share: number, story: (actions: Action[], cha
 ];
 
 /** Adds to the end of a schedule what happens in an order that chance hardly gives, most of it to a VM of its own. */
-export function tellStories(actions: Action[], chance: Chance): void {
+export function generateStories(actions: Action[], chance: Chance): void {
   for (const [share, story] of stories) if (chance.is(share)) story(actions, chance);
 }
 

@@ -8,7 +8,7 @@ const QUESTION = "uname -srm; echo socle-demo: $((6 * 7))";
 const ANSWER = "socle-demo: 42";
 
 /** The guest's lines until it is up; then it is asked who it is, over the same console, and its answer. */
-export async function* firstWords(
+export async function* consoleOutput(
   apiAddress: string,
   vm: string,
   timeoutMs: number,

@@ -13,18 +13,18 @@ import { eventually } from "../support/wait.ts";
 
 const skip = libvirtdUnavailable();
 
-test("a Linux guest boots, outlives a crash of libvirtd, and stops when asked", { skip }, async (t) => {
+test("a Linux guest boots, survives a crash of libvirtd, and stops on request", { skip }, async (t) => {
   const libvirtd = await Libvirtd.start();
   t.after(() => libvirtd.stop());
   const linux = await guestFilesIn(libvirtd.imagesDirectory);
   const consoleLog = join(libvirtd.directory, "log/console");
   const xml = join(libvirtd.directory, "guest.xml");
   await writeFile(xml, guestXml({ name: "lab-linux", boot: { linux }, consoleLog }));
-  const said = async (words: string): Promise<boolean> =>
+  const printed = async (words: string): Promise<boolean> =>
     (await readFile(consoleLog, "utf8")).includes(words);
 
   await virsh(libvirtd.uri, ["create", xml]);
-  await eventually(() => said(bootedMarker), { timeoutMs: 60_000, what: "the guest's marker" });
+  await eventually(() => printed(bootedMarker), { timeoutMs: 60_000, what: "the guest's marker" });
 
   await libvirtd.kill("SIGKILL");
   await assert.rejects(virsh(libvirtd.uri, ["list"]));
@@ -32,13 +32,13 @@ test("a Linux guest boots, outlives a crash of libvirtd, and stops when asked", 
   assert.equal(await virsh(libvirtd.uri, ["domstate", "lab-linux"]), "running");
 
   await virsh(libvirtd.uri, ["shutdown", "lab-linux"]);
-  await eventually(() => said("socle-guest: power button"), { what: "the guest to see its power button" });
+  await eventually(() => printed("socle-guest: power button"), { what: "the guest to see its power button" });
   await eventually(async () => (await virsh(libvirtd.uri, ["list", "--all", "--name"])) === "", {
     what: "the guest to stop",
   });
 });
 
-test("a guest with an agent answers through it; a boot sector is up at once", { skip }, async (t) => {
+test("a guest with an agent answers through it; a boot sector runs at once", { skip }, async (t) => {
   const libvirtd = await Libvirtd.start();
   t.after(() => libvirtd.stop());
   const files = await guestFilesIn(libvirtd.imagesDirectory);
@@ -84,7 +84,7 @@ test("two private libvirtds do not see each other", { skip }, async (t) => {
   assert.equal(await virsh(other.uri, ["domstate", "same-name"]), "running");
 });
 
-test("nothing is left of a private libvirtd whose test was killed", { skip }, async () => {
+test("a killed test leaves nothing of its private libvirtd", { skip }, async () => {
   const victim = spawn(
     process.execPath,
     [

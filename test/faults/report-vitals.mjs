@@ -1,5 +1,5 @@
-// Loaded into an agent before everything else (node --expose-gc --import): at SIGUSR2 it collects its garbage and writes
-// what it holds then into the file SOCLE_VITALS.
+// Loaded into an agent first (node --expose-gc --import): at SIGUSR2 it collects garbage and writes its memory and resources
+// to the file SOCLE_VITALS.
 import { renameSync, writeFileSync } from "node:fs";
 
 const path = process.env.SOCLE_VITALS;

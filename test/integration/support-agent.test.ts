@@ -6,7 +6,7 @@ import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 const skip = libvirtdUnavailable();
 
 test(
-  "the agent starts, crashes, starts again over the same state, reloads and stops in good order",
+  "the agent starts, crashes, starts again on the same state, reloads and stops in order",
   { skip },
   async (t) => {
     const libvirtd = await Libvirtd.start();
@@ -30,7 +30,7 @@ test(
   },
 );
 
-test("an agent that cannot start says why", async () => {
+test("an agent that cannot start prints the reason", async () => {
   const config = { libvirt: { uri: "test:///default" }, api: { listen: "192.0.2.1:7440" } };
   await assert.rejects(AgentProcess.start({ config }), /192\.0\.2\.1|loopback/);
 });

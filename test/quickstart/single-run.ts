@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net";
  * Keeps a second demonstration of this machine away until this process ends: both would take the same VM and pool of the
  * same libvirt. The name is an abstract socket's, of which nothing is left, however the process ends. Throws for a second.
  */
-export async function stayAlone(name = "socle-demonstration"): Promise<{ leave(): void }> {
+export async function claimSingleRun(name = "socle-demonstration"): Promise<{ leave(): void }> {
   const path = `\0${name}`;
   const server = createServer((asker) => asker.on("error", () => undefined).end(String(process.pid)));
   server.listen({ path });

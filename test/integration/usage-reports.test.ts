@@ -12,7 +12,7 @@ import { eventually } from "../support/wait.ts";
 
 const patient = { timeoutMs: 120_000 };
 
-suite("what a real agent tells", { skip: libvirtdUnavailable(), timeout: 280_000 }, () => {
+suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 280_000 }, () => {
   let host: SocleHost;
   before(async () => {
     host = await SocleHost.start({ config: { vm: { sampleIntervalSeconds: 1 } } });
@@ -24,7 +24,7 @@ suite("what a real agent tells", { skip: libvirtdUnavailable(), timeout: 280_000
   const seconds = ({ sampledAt }: VmStats__Output): number =>
     Number(sampledAt?.seconds) + (sampledAt?.nanos ?? 0) / 1e9;
 
-  test("a guest's rates are its counters' growth between two samplings", async () => {
+  test("a guest's rates are the growth of its counters between two samplings", async () => {
     const end = await host.create(linux("busy"));
     assert.equal(end.state, "STATE_SUCCEEDED", end.error?.message);
     let before: VmStats__Output | undefined;
@@ -37,8 +37,8 @@ suite("what a real agent tells", { skip: libvirtdUnavailable(), timeout: 280_000
         before = stats;
         if (earlier?.cpuSeconds === undefined || stats.cpuSeconds === undefined) return undefined;
         const grown = (stats.cpuSeconds - earlier.cpuSeconds) / (seconds(stats) - seconds(earlier));
-        const told = stats.rates?.cpuCores ?? NaN;
-        const isSame = grown > 0 && Math.abs(told - grown) <= 0.02 + grown * 0.02;
+        const reported = stats.rates?.cpuCores ?? NaN;
+        const isSame = grown > 0 && Math.abs(reported - grown) <= 0.02 + grown * 0.02;
         return isSame && stats.rates !== null && stats.rates;
       },
       { ...patient, what: "rates that are what the counters say" },
@@ -51,7 +51,7 @@ suite("what a real agent tells", { skip: libvirtdUnavailable(), timeout: 280_000
     assert.ok(listed?.stats?.rates?.cpuCores !== undefined, "a list tells them too");
   });
 
-  test("the host's use is told with its time", async () => {
+  test("the host's usage is reported with its time", async () => {
     const { usage } = await eventually(
       async () => {
         const now = await host.host();
@@ -68,7 +68,7 @@ suite("what a real agent tells", { skip: libvirtdUnavailable(), timeout: 280_000
   });
 
   // Last: where KVM does not work the host takes no more VMs.
-  test("a KVM that stops a guest after its start is an event, and a condition", async (t) => {
+  test("a KVM that stops a guest after its start causes an event and a condition", async (t) => {
     const isUsable = (await host.host()).inventory?.traits.includes("kvm") ?? false;
     if (!isUsable) {
       t.skip("this machine has no KVM: nothing to find out");
@@ -88,21 +88,24 @@ suite("what a real agent tells", { skip: libvirtdUnavailable(), timeout: 280_000
       t.skip(`this KVM does not even start a guest: ${end.error?.message}`);
       return;
     }
-    let said = "";
+    let printed = "";
     const console = host.client.open(contract.vms.Console);
     t.after(() => console.cancel());
-    console.on("data", ({ output }: ConsoleResponse__Output) => (said += output.toString("latin1")));
+    console.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
     console.on("error", () => undefined);
     console.write({ vm: "late" });
-    const isTold = ({ kind, details, reason }: Event__Output): boolean =>
+    const isReported = ({ kind, details, reason }: Event__Output): boolean =>
       kind === "EVENT_KIND_CONDITION_CHANGED" &&
       details["condition"] === "KvmUnavailable" &&
       details["status"] === "true" &&
       reason === "GuestFailedOnKvm";
-    const outcome = await eventually(() => events.find(isTold) ?? (said.includes(bootedMarker) && "booted"), {
-      ...patient,
-      what: "the guest to boot, or the event that says why not",
-    });
+    const outcome = await eventually(
+      () => events.find(isReported) ?? (printed.includes(bootedMarker) && "booted"),
+      {
+        ...patient,
+        what: "the guest to boot, or the event that says why not",
+      },
+    );
     if (outcome === "booted") {
       t.skip("KVM runs guests on this machine");
       return;

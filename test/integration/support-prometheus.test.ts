@@ -11,7 +11,7 @@ const skip = prometheusUnavailable();
 const exposition = '# HELP lab_answer What it is.\n# TYPE lab_answer gauge\nlab_answer{vm="a"} 42\n';
 
 test(
-  "a real Prometheus scrapes a target, answers queries, and says why another is down",
+  "a real Prometheus scrapes a target, answers queries, and shows why another is down",
   { skip },
   async (t) => {
     const server = createServer((_, response) => {
@@ -42,7 +42,7 @@ test(
   },
 );
 
-test("promtool complains of bad names and of nothing else", { skip }, async () => {
+test("promtool reports only the bad names", { skip }, async () => {
   assert.equal(await promtoolComplaints(exposition), "");
   assert.match(await promtoolComplaints("# TYPE lab_answer counter\nlab_answer 1\n"), /_total/);
 });

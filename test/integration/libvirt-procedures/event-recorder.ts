@@ -8,14 +8,14 @@ import { openSession, type Session } from "../../../agent/libvirt/client/session
 import { eventually } from "../../support/wait.ts";
 import { everyEvent, type Caller, type Ledger } from "./ledger.ts";
 
-interface Heard {
+interface Received {
   readonly event: EventProcedure<unknown>;
   readonly body: unknown;
 }
 
 /** A connection that listens to every event there is, and reads each as it is declared. */
-export class Ears {
-  readonly #heard: Heard[] = [];
+export class EventRecorder {
+  readonly #received: Received[] = [];
   readonly #problems: unknown[] = [];
   readonly #session: Session;
 
@@ -23,7 +23,7 @@ export class Ears {
     this.#session = session;
   }
 
-  static async open(socketPath: string, ledger: Ledger): Promise<Ears> {
+  static async open(socketPath: string, ledger: Ledger): Promise<EventRecorder> {
     let onEvent: (frame: Frame) => void = () => undefined;
     const session = await openSession(
       { socketPath, uri: "qemu:///system", modular: false },
@@ -36,10 +36,10 @@ export class Ears {
       },
       new AbortController().signal,
     );
-    const ears = new Ears(session);
-    onEvent = (frame) => ears.#hear(frame);
-    await ears.#listen(ledger);
-    return ears;
+    const recorder = new EventRecorder(session);
+    onEvent = (frame) => recorder.#record(frame);
+    await recorder.#listen(ledger);
+    return recorder;
   }
 
   get caller(): Caller {
@@ -47,16 +47,16 @@ export class Ears {
     return { call: (procedure, args) => connection.call(procedure, args, { timeoutMs: 30_000 }) };
   }
 
-  get kindsHeard(): ReadonlySet<EventProcedure<unknown>> {
-    return new Set(this.#heard.map(({ event }) => event));
+  get kindsReceived(): ReadonlySet<EventProcedure<unknown>> {
+    return new Set(this.#received.map(({ event }) => event));
   }
 
   /** The first message of that event that `matches`, waiting for it if need be. */
-  async hear<T>(event: EventProcedure<T>, matches: (body: T) => boolean, timeoutMs = 10_000): Promise<T> {
+  async waitFor<T>(event: EventProcedure<T>, matches: (body: T) => boolean, timeoutMs = 10_000): Promise<T> {
     return eventually(
       () => {
         if (this.#problems.length > 0) throw this.#problems[0];
-        const bodies = this.#heard.filter((each) => each.event === event).map(({ body }) => body as T);
+        const bodies = this.#received.filter((each) => each.event === event).map(({ body }) => body as T);
         return bodies.find(matches);
       },
       { what: `${event.name} with the expected content`, timeoutMs },
@@ -87,13 +87,13 @@ export class Ears {
     await on.answers(p.connectDomainMonitorEventRegister, { dom: null, event: null, flags: 0 });
   }
 
-  #hear(frame: Frame): void {
+  #record(frame: Frame): void {
     try {
       const event = everyEvent.find(
         ({ program, number }) => programNumbers[program] === frame.program && number === frame.procedure,
       );
       if (event === undefined) throw new Error(`message ${frame.procedure} is of no declared event`);
-      this.#heard.push({ event, body: decodeWhole(event.body, frame) });
+      this.#received.push({ event, body: decodeWhole(event.body, frame) });
     } catch (thrown) {
       this.#problems.push(thrown);
     }
