@@ -7,7 +7,7 @@ import { checkOut } from "./check-out.ts";
 
 const repository = join(import.meta.dirname, "../..");
 
-/** What a bench found. A figure's bound, where it has one, stands under the same name. */
+/** A bench's result. A figure's bound, if any, has the same name. */
 export interface Result {
   readonly figures: Readonly<Record<string, number>>;
   readonly bound: Readonly<Record<string, { readonly atMost: number } | { readonly atLeast: number }>>;
@@ -15,7 +15,7 @@ export interface Result {
 
 /** One run of a bench. */
 export class Run {
-  /** A small run, to show that the bench works: its figures mean little. */
+  /** A small run that checks the bench itself: its figures mean little. */
   readonly quick: boolean;
   readonly #speaker: string;
   readonly #cleanups: (() => unknown)[] = [];
@@ -25,11 +25,11 @@ export class Run {
     this.#speaker = speaker;
   }
 
-  say(text: string): void {
+  log(text: string): void {
     process.stderr.write(`${this.#speaker}: ${text}\n`);
   }
 
-  /** Hands a thing on, to be stopped at the end of the run however that comes: the last one first. */
+  /** Returns its argument and stops it at the end of the run, also after a failure: the last one first. */
   keep<T extends { stop(): Promise<unknown> }>(thing: T): T {
     this.#cleanups.push(() => thing.stop());
     return thing;
@@ -40,8 +40,8 @@ export class Run {
   }
 
   /**
-   * Builds the agent as it is shipped, in a folder of the run's own, and returns the path of the bundle. With `commit`:
-   * the agent of that commit instead of this tree's.
+   * Builds the shipped bundle in the run's own directory and returns its path. With `commit`: the agent of that commit instead
+   * of this tree's.
    */
   async bundle(commit?: string): Promise<string> {
     const directory = await mkdtemp(join(tmpdir(), "socle-bench-"));
@@ -57,7 +57,7 @@ export class Run {
       try {
         await cleanup();
       } catch (thrown) {
-        this.say(`cleaning up: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+        this.log(`cleaning up: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
         process.exitCode = 1;
       }
     }
@@ -65,8 +65,8 @@ export class Run {
 }
 
 /**
- * Runs a bench and prints its result as the last line on stdout. Whatever happens, a signal too, what it made is gone
- * when the process ends. `compare` serves `--against COMMIT`.
+ * Runs a bench and prints its result as the last line on stdout. Cleans up before the process ends, also after a signal.
+ * `compare` serves `--against COMMIT`.
  */
 export async function bench(
   name: string,
@@ -80,7 +80,7 @@ export async function bench(
   const run = new Run(quick);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
-      run.say(`${signal}: cleaning up`);
+      run.log(`${signal}: cleaning up`);
       void run.end().finally(() => process.exit(130));
     });
   }
@@ -98,7 +98,7 @@ export async function bench(
   );
 }
 
-/** Of the figures as they were measured, not as they are printed. */
+/** From the measured figures, not from the printed ones. */
 export function isWithin({ figures, bound }: Result): boolean {
   return Object.entries(bound).every(([figure, limit]) => {
     const value = figures[figure];

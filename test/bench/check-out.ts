@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 const repository = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
-/** Writes the files of a commit into a new directory, with the node_modules that they need. */
+/** Writes the files of a commit into a new directory, with their node_modules. */
 export async function checkOut(commit: string, directory: string): Promise<void> {
   await mkdir(directory);
   const archive = `${directory}.tar`;

@@ -1,10 +1,10 @@
-// Socle's side of the client bench, as client.py is python3-libvirt's: for each line on stdin, lists the domains of the
-// libvirt in argv[2], asks for each one's info, and prints [how many, milliseconds].
+// Socle's side of the client bench; client.py is python3-libvirt's. For each line on stdin, lists the domains of the libvirt
+// in argv[2], reads each one's info, and prints [count, milliseconds].
 import { createInterface } from "node:readline";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { connectListAllDomains, domainGetInfo, Libvirt } from "../../agent/libvirt/index.ts";
 
-/** Where the agent reads, too: of the commands' lane, one place is kept for what is urgent. */
+/** The agent's lane for reads, since the command lane reserves one slot for urgent calls. */
 const reading = { lane: "observation" } as const;
 const libvirt = await Libvirt.connect({ uri: process.argv[2] ?? "", log: silentLog });
 for await (const _ of createInterface(process.stdin)) {

@@ -1,4 +1,4 @@
-// listing 1,000 domains of libvirt's test driver and asking for each one's info, against python3-libvirt
+// listing 1,000 domains of libvirt's test driver and reading each one's info, against python3-libvirt
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -18,8 +18,8 @@ await bench("client", async (run) => {
   const uri = `test://${file}?socket=${libvirtd.socketPath}`;
 
   const own = startSide(run, process.execPath, [await bundledSide("client-side", libvirtd.directory), uri]);
-  // Without +unix, libvirt's own client would run the test driver in its own process, and ask no daemon at all.
-  // Debian's python3, whose libvirt module is of Debian's libvirt.
+  // Without +unix, libvirt's own client would run the test driver in its own process, without a daemon.
+  // Debian's python3, whose libvirt module belongs to Debian's libvirt.
   const python = startSide(run, "/usr/bin/python3", [
     join(here, "client.py"),
     uri.replace("test:", "test+unix:"),
@@ -44,7 +44,7 @@ await bench("client", async (run) => {
       if (count !== domains) throw new Error(`${count} domains were listed instead of ${domains}`);
       tookMs.push(ms);
     }
-    run.say(
+    run.log(
       `round ${round + 1}: socle ${ownMs.at(-1)?.toFixed(1)} ms, python ${pythonMs.at(-1)?.toFixed(1)} ms`,
     );
   }
@@ -55,18 +55,18 @@ await bench("client", async (run) => {
       cores,
       socleMs: median(ownMs),
       pythonMs: median(pythonMs),
-      // Of rounds side by side: a machine that is busy with something else for a while slows both of a round down.
+      // Ratios of paired rounds: other load on the machine slows both sides of a round.
       timesFaster: median(ownMs.map((ms, round) => (pythonMs[round] ?? NaN) / ms)),
       libvirtdCpuMs: median(libvirtdCpuMs),
       socleCpuMs: median(ownCpuMs),
-      // Were every core busy with libvirtd and Socle all the time: no client of this libvirtd can be faster here.
+      // The bound with every core always busy with libvirtd and Socle: no client of this libvirtd can be faster here.
       timesFasterAtMost: (median(pythonMs) * cores) / (median(libvirtdCpuMs) + median(ownCpuMs)),
     },
     bound: { timesFaster: { atLeast: 3 } },
   };
 });
 
-/** A host of the test driver's with so many domains. */
+/** A host of the test driver with `count` domains. */
 function nodeXml(domains: number): string {
   const domain = (index: number): string =>
     `<domain type='test'><name>bench-${index}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>` +

@@ -1,5 +1,5 @@
 # python3-libvirt's side of the client bench: for each line on stdin, lists the domains of the connection in argv[1],
-# asks for each one's info, and prints [how many, milliseconds].
+# reads each one's info, and prints [count, milliseconds].
 import json
 import sys
 import time

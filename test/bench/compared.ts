@@ -3,20 +3,20 @@ import { median, quantile } from "./statistics.ts";
 
 export type Figures = Readonly<Record<string, number>>;
 
-/** Starts the agent of a bundle with all that it is measured on. The function returned measures a share of a whole run. */
+/** Starts a bundle's agent with its load. The returned function measures a share of a whole run. */
 export type Stage = (run: Run, bundle: string) => Promise<(share: number) => Promise<Figures>>;
 
 export interface Comparison {
   /** Rounds of each side per process, an even number. */
   readonly rounds: number;
-  /** Of a whole run, what one round is. */
+  /** One round's share of a whole run. */
   readonly share: number;
-  /** Figures that may not be more than 5 % above the other side's. */
+  /** Figures that may exceed the other side's by at most 5 %. */
   readonly bounded: readonly string[];
 }
 
 const MOST = 1.05;
-/** Processes of each side. How V8 optimized one process lasts, and shifts its figures by more than MOST. */
+/** Processes of each side. V8's optimization of one process is permanent and shifts its figures by more than MOST. */
 const PROCESSES = 5;
 
 /**
@@ -30,7 +30,7 @@ export async function compared(
   stage: Stage,
   { rounds, share, bounded }: Comparison,
 ): Promise<Result> {
-  run.say(`against ${against}`);
+  run.log(`against ${against}`);
   const sides = [await run.bundle(), await run.bundle(against)].map((bundle) => ({
     bundle,
     found: [] as Figures[],
@@ -42,13 +42,13 @@ export async function compared(
     const staged = [];
     for (const { bundle, found } of sides) staged.push({ measure: await stage(inner, bundle), found });
     const round = run.quick ? share * 0.1 : share;
-    // What V8 compiles late, it compiles here.
+    // Warm-up for V8's late compilation.
     for (const { measure } of staged) await measure(round * 5);
     for (let done = 0; done < (run.quick ? 2 : rounds); done += 1)
       for (const { measure, found } of done % 2 === 0 ? staged : staged.toReversed())
         found.push(await measure(round));
     await inner.end();
-    run.say(`${started} of ${processes} processes of each: ${sides[0]?.found.length ?? 0} rounds`);
+    run.log(`${started} of ${processes} processes of each: ${sides[0]?.found.length ?? 0} rounds`);
   }
   const [own = [], other = []] = sides.map(({ found }) => found);
   const figures: Record<string, number> = {};

@@ -36,7 +36,7 @@ async function start(run: Run, bundle: string): Promise<Maker> {
   await virsh(uri, ["pool-create-as", "images", "dir", "--target", imagesDirectory]);
   const agent = await startShippedAgent(run, { libvirt: { uri } }, { bundle });
   const client = await connectTo(run, agent);
-  // A libvirtd that was just started takes a second or two for its first answer.
+  // A new libvirtd takes a second or two for its first reply.
   await eventually(
     async () =>
       (await client.ask(client.contract.vms.ListVms, {})).observation?.presence === "PRESENCE_PRESENT",
@@ -45,7 +45,7 @@ async function start(run: Run, bundle: string): Promise<Maker> {
   return { libvirtd, agent, client };
 }
 
-/** VMs made and deleted, one after the other. */
+/** VMs that are created and deleted one after another. */
 async function stage(run: Run, bundle: string): Promise<(share: number) => Promise<Figures>> {
   const { agent, client } = await start(run, bundle);
   const measured = async (work: () => Promise<unknown>): Promise<{ ms: number; cpu: number }> => {
@@ -80,7 +80,7 @@ async function besideVirsh(run: Run): Promise<Result> {
   const removeFromVirsh = (name: string): Promise<string> =>
     virsh(uri, [`destroy ${name}; undefine ${name}`]);
 
-  // Also warms both sides up, as both are on a host in use.
+  // Also warms up both sides.
   await create(client, "model");
   const model = await virsh(uri, ["dumpxml", "--inactive", "model"]);
   await remove(client, "model");
@@ -94,13 +94,13 @@ async function besideVirsh(run: Run): Promise<Result> {
       async (): Promise<void> => {
         socleMs.push(await timed(() => create(client, `socle-${pair}`)));
       },
-      // One virsh for both commands, so that its start and its connecting are paid once.
+      // One virsh for both commands, so that its start and connection count once.
       async (): Promise<void> => {
         virshMs.push(await timed(() => virsh(uri, [`define ${xmlFile}; start ${name}`])));
       },
     ];
     for (const side of pair % 2 === 0 ? sides : sides.reverse()) await side();
-    run.say(`pair ${pair + 1}: socle ${socleMs[pair]?.toFixed(0)} ms, virsh ${virshMs[pair]?.toFixed(0)} ms`);
+    run.log(`pair ${pair + 1}: socle ${socleMs[pair]?.toFixed(0)} ms, virsh ${virshMs[pair]?.toFixed(0)} ms`);
     await remove(client, `socle-${pair}`);
     await removeFromVirsh(name);
   }
@@ -115,7 +115,7 @@ async function besideVirsh(run: Run): Promise<Result> {
   };
 }
 
-/** Returns once its operation has ended, and so the VM runs. */
+/** Returns once its operation has ended and the VM runs. */
 async function create(client: Agent, name: string): Promise<void> {
   const { vms } = client.contract;
   const spec: VmSpec = {

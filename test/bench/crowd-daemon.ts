@@ -9,7 +9,7 @@ import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
 const NO_SUPPORT = 3;
 const OK = 0;
 
-// Who reads is measured: this process takes one CPU and leaves the others to him.
+// The reader is measured: this process uses one CPU and leaves the others to the reader.
 for (const flag of [
   "--expose-gc",
   "--no-parallel-scavenge",
@@ -23,17 +23,17 @@ export interface CrowdDaemon {
   readonly uri: string;
   readonly socketPath: string;
   /**
-   * Makes the next answer of all guests' statistics ahead, and collects this process's garbage: who reads the answer is
-   * measured, and needs the CPUs for himself.
+   * Builds the next reply with all guests' statistics ahead and collects this process's garbage, since the measured reader needs
+   * the CPUs.
    */
   prepare(): void;
-  /** Resolves once it has sent the next answer of all guests' statistics. */
+  /** Resolves once it has sent the next reply with all guests' statistics. */
   delivered(): Promise<void>;
 }
 
 /**
- * A libvirt with so many guests, each of which is one of the recorded ones under a name and id of its own. Their
- * counters go on from one reply to the next, as those of guests at work do.
+ * A libvirt with `count` guests, each a recorded one with its own name and id. Their counters grow from one reply to the next,
+ * like those of busy guests.
  */
 export async function startCrowdDaemon(
   owner: Parameters<typeof FakeDaemon.start>[0],

@@ -14,19 +14,19 @@ import { guestFilesIn } from "../support/guest.ts";
 import { Libvirtd } from "../support/libvirtd.ts";
 import type { Run } from "./bench.ts";
 
-/** QEMU starts on two cores: more at once take longer in all. */
+/** QEMU starts on two cores: more concurrent starts take longer in total. */
 const STARTS_AT_ONCE = 3;
 
 export interface Crowd {
   readonly libvirtd: Libvirtd;
-  /** A connection to it. */
+  /** A connection to the libvirtd. */
   readonly libvirt: Libvirt;
   readonly ids: readonly string[];
 }
 
 /**
- * A libvirtd with so many real guests, as Socle itself would have made them, but for being paused before their first
- * instruction: they cost memory and no CPU, so that what is measured is not theirs.
+ * A libvirtd with `count` real guests like Socle's own, but paused before their first instruction: they use memory and no CPU,
+ * so that the figures are not theirs.
  */
 export async function startCrowd(run: Run, guests: number): Promise<Crowd> {
   const libvirtd = run.keep(await Libvirtd.start());
@@ -43,11 +43,11 @@ export async function startCrowd(run: Run, guests: number): Promise<Crowd> {
   const starter = async (): Promise<void> => {
     while (ids.length < guests) await startNext();
   };
-  // The first one alone: libvirt makes the cgroup of all guests with it, and has been seen to start the second into a
-  // cpuset that had no CPUs yet (ENOSPC).
+  // The first one separately: libvirt creates the cgroup of all guests with it, and sometimes starts a concurrent second one in
+  // a cpuset without CPUs (ENOSPC).
   await startNext();
   await Promise.all(Array.from({ length: STARTS_AT_ONCE }, starter));
-  run.say(`${guests} guests started in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+  run.log(`${guests} guests started in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
   return { libvirtd, libvirt, ids };
 }
 

@@ -1,7 +1,6 @@
-// For `node --import`: looks at the event loop of the process it is loaded into every millisecond, and tells who connects
-// to the socket PROBE_SOCKET for how long it was held up at most since the last one asked: on the clock, and how long of
-// that its thread was ready to run and others had the CPUs; in CPU time of its thread; and by one collection of garbage.
-// A look that comes late while the loop has nothing to do is the machine's doing, and no hold-up.
+// For `node --import`: checks the process's event loop every millisecond. A client of the socket PROBE_SOCKET gets the longest
+// stall since the previous request: on the clock, with the part in which the thread waited for a CPU; in CPU time of its
+// thread; and by one garbage collection. A late check of an idle loop is the machine's delay and no stall.
 import { Buffer } from "node:buffer";
 import { openSync, readSync } from "node:fs";
 import { createServer } from "node:net";

@@ -9,7 +9,7 @@ import { quantile, timed } from "./statistics.ts";
 
 type Became = "resumed" | "paused";
 
-/** When something that was waited for came, on this process's clock. */
+/** Arrival times of awaited events, on this process's clock. */
 class Arrivals {
   readonly #waiting = new Map<string, (atMs: number) => void>();
 
@@ -34,7 +34,7 @@ await bench("events", async (run) => {
   run.cleanUp(() => end.abort());
   const seen = new Arrivals();
   const forwarded = new Arrivals();
-  // The end of the run ends them; a failure shows as an event that is waited for in vain.
+  // They end with the run; a failure shows as an event that never arrives.
   void followLibvirt(libvirt, seen, end.signal).catch(() => undefined);
   void followAgent(client, forwarded).catch(() => undefined);
 
@@ -61,7 +61,7 @@ await bench("events", async (run) => {
       p99Ms: quantile(all, 0.99),
       worstMs: Math.max(...all),
       resumedP50Ms: quantile(lateMs.resumed, 0.5),
-      // Why a guest was paused is not in the event: the agent asks libvirt before it tells.
+      // The event lacks the reason of a pause: the agent reads it from libvirt before it publishes the event.
       pausedP50Ms: quantile(lateMs.paused, 0.5),
       callP50Ms: quantile(callMs, 0.5),
       callP99Ms: quantile(callMs, 0.99),
@@ -72,7 +72,7 @@ await bench("events", async (run) => {
   };
 });
 
-/** Events as a second connection to libvirt gets them, beside the agent's. */
+/** Events on a second connection to libvirt, besides the agent's. */
 async function followLibvirt(libvirt: Libvirt, seen: Arrivals, signal: AbortSignal): Promise<void> {
   for await (const item of libvirt.events.subscribe(signal)) {
     if (item.kind !== "item" || item.value.kind !== "lifecycle") continue;

@@ -10,7 +10,7 @@ await bench("footprint", async (run) => {
   const guests = run.quick ? 3 : 100;
   const { libvirtd } = await startCrowd(run, guests);
   const agent = await startShippedAgent(run, { libvirt: { uri: libvirtd.uri } });
-  run.say("the agent is ready; letting it settle");
+  run.log("the agent is ready; waiting until it is idle");
   await pause(run.quick ? 1000 : 60_000);
 
   const reference = new Reference();
@@ -37,7 +37,7 @@ await bench("footprint", async (run) => {
       anonymousMB: anonymousBytes / 1e6,
       cpuPercent: usedMs / elapsedMs / 0.01,
       referenceCpuMs: reference.cpuMs,
-      // So many times the reference's work a minute.
+      // In units of the reference's work per minute.
       referencesPerMinute: (usedMs / elapsedMs) * (60_000 / reference.cpuMs),
       libvirtdCpuPercent: libvirtdPercent,
     },

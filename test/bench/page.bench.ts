@@ -1,4 +1,4 @@
-// The status page in Chromium: first paint, all there with 1,000 VMs, bytes over the wire
+// the status page in Chromium: first paint, time to completeness with 1,000 VMs, bytes over the wire
 import { request, type IncomingMessage } from "node:http";
 import { Browser, type BrowserPage } from "../support/browser.ts";
 import { hostOf, PageStage, vmOf } from "../support/page-stage.ts";
@@ -7,8 +7,8 @@ import { median } from "./statistics.ts";
 
 const KIB = 1024;
 
-// What a person waits for when a host is in trouble, often over a tunnel: 60 kB are a second at 0.5 Mbit/s, and below half
-// a second a page feels as if it had been there. The VMs come over the stream, packed: what 1,000 cost is told beside it.
+// An operator's waiting time, often over a tunnel: 60 kB take a second at 0.5 Mbit/s, and below half a second a page feels
+// immediate. The VMs arrive compressed over the stream: the bytes of 1,000 VMs are reported separately.
 await bench("page", async (run) => {
   const browser = run.keep(await Browser.start());
   const visits = run.quick ? 3 : 15;
@@ -26,16 +26,16 @@ await bench("page", async (run) => {
   for (let visit = 0; visit < visits; visit += 1) {
     bareMs.push(await barePaintMs(browser));
     const page = await browser.open("about:blank");
-    // Each visit is a first one.
+    // Each visit has an empty cache.
     await page.send("Network.setCacheDisabled", { cacheDisabled: true });
     await page.send("Page.addScriptToEvaluateOnNewDocument", { source: whenComplete(vms) });
     await page.send("Page.navigate", { url: stage.url });
-    await page.until("window.completeAtMs", "all VMs to be there");
+    await page.until("window.completeAtMs", "all VMs to be shown");
     paintMs.push(await firstPaintMs(page));
     completeMs.push(await page.value<number>("window.completeAtMs"));
     const files = [...page.receivedBytes].filter(([path]) => path !== "/page/history");
     pageBytes.push(files.reduce((sum, [, bytes]) => sum + bytes, 0));
-    run.say(
+    run.log(
       `visit ${visit + 1}: paint ${paintMs.at(-1)?.toFixed(0) ?? ""} ms, all ${completeMs.at(-1)?.toFixed(0) ?? ""} ms`,
     );
     await page.close();
@@ -62,7 +62,7 @@ await bench("page", async (run) => {
   };
 });
 
-/** After how long Chromium paints a page of one word. */
+/** Chromium's time to paint a page of one word. */
 async function barePaintMs(browser: Browser): Promise<number> {
   const page = await browser.open("data:text/html,<p>word");
   const ms = await firstPaintMs(page);
@@ -76,7 +76,7 @@ async function firstPaintMs(page: BrowserPage): Promise<number> {
   return await page.value<number>(`${entries}[0].startTime`);
 }
 
-/** Tells when every VM has its seat and the table its rows. */
+/** Resolves when every VM is placed and the table has its rows. */
 function whenComplete(vms: number): string {
   return `
   new MutationObserver(() => {
@@ -85,7 +85,7 @@ function whenComplete(vms: number): string {
   }).observe(document, { childList: true, subtree: true });`;
 }
 
-/** What a browser is sent when it comes, and by a round after that; packed, as it is over the wire. */
+/** Bytes for a new browser, and per later round; compressed, as on the wire. */
 async function streamed(stage: PageStage): Promise<{ stateBytes: number; patchBytes: number }> {
   const end = new AbortController();
   const headers = { "Accept-Encoding": "gzip" };
@@ -97,7 +97,7 @@ async function streamed(stage: PageStage): Promise<{ stateBytes: number; patchBy
   });
   response.on("error", () => undefined);
   const stand = async (): Promise<number> => {
-    // Quiet for longer than changes are held back: all of it has come.
+    // Silent for longer than changes are coalesced: everything has arrived.
     for (let before = -1; before !== bytes;) {
       before = bytes;
       await new Promise((resolve) => setTimeout(resolve, 1500));

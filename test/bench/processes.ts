@@ -1,9 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 
-/** Of the kernel's USER_HZ, in which /proc counts: 100 on every Linux that Debian builds. */
+/** The kernel's USER_HZ for /proc: 100 on every Linux of Debian. */
 const TICK_MS = 10;
 
-/** CPU time that a process and those of its children that ended have used, in ms; in steps of 10. */
+/** CPU time of a process and its ended children, in ms; in steps of 10. */
 export async function cpuMsWithChildren(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8");
   // proc_pid_stat(5): the name, in brackets, may hold anything; utime is field 14, cstime 17.
@@ -11,7 +11,7 @@ export async function cpuMsWithChildren(pid: number): Promise<number> {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
 }
 
-/** CPU time that the threads of a process have used that live now, in ms, to the nanosecond. */
+/** CPU time of a process's current threads, in ms, to the nanosecond. */
 export async function cpuMs(pid: number): Promise<number> {
   let sumMs = 0;
   for (const thread of await readdir(`/proc/${pid}/task`)) {
@@ -22,11 +22,11 @@ export async function cpuMs(pid: number): Promise<number> {
 }
 
 export interface Memory {
-  /** As ps and systemd show it. */
+  /** Resident memory, as in ps and systemd. */
   readonly rssBytes: number;
-  /** Each page that others map as well (the node binary's, for one) counted by its share. */
+  /** Proportional memory: a shared page (such as the node binary's) counts by its share. */
   readonly pssBytes: number;
-  /** What nothing but memory backs: heap and stacks. */
+  /** Anonymous memory: heap and stacks. */
   readonly anonymousBytes: number;
 }
 

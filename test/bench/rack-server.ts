@@ -11,9 +11,9 @@ const CORES_PER_SOCKET = 32;
 const THREADS = 2 * SOCKETS * CORES_PER_SOCKET;
 
 /**
- * A mount namespace in which this machine looks like a rack server of two sockets: its sysfs, its counters in /proc, an
- * IPMI device, and programs that say what ipmitool and smartctl were recorded to say. Gives the pid of a process in it,
- * until the end of the run. What is not there is the time that real sensors take to answer, which is hardly CPU time.
+ * A mount namespace in which this machine looks like a rack server with two sockets: its sysfs, its counters in /proc, an
+ * IPMI device, and programs that print recorded output of ipmitool and smartctl. Returns the pid of a process in it, until the
+ * end of the run. The latency of real sensors is missing, which is hardly CPU time.
  */
 export async function startRackServer(run: Run): Promise<number> {
   const context = { after: (clean: () => Promise<void>) => run.cleanUp(clean) };
@@ -27,7 +27,8 @@ export async function startRackServer(run: Run): Promise<number> {
     await writeFile(join(root, "bin", name), script);
     await chmod(join(root, "bin", name), 0o755);
   }
-  for (const [name, text] of Object.entries(bmcReading)) await writeFile(join(root, `ipmitool-${name}`), text);
+  for (const [name, text] of Object.entries(bmcReading))
+    await writeFile(join(root, `ipmitool-${name}`), text);
   const namespace = spawnBound("unshare", [
     ...["--mount", "--propagation", "private"],
     ...["bash", "-euc", inside, "rack-server", root],
@@ -47,7 +48,7 @@ export async function startRackServer(run: Run): Promise<number> {
   return pid;
 }
 
-/** Of the /proc of a process only the process has the rest. */
+/** The rest of /proc belongs to the process itself. */
 const inside = `
 for file in stat cpuinfo meminfo diskstats loadavg vmstat pressure/cpu pressure/io pressure/memory; do
   [ ! -e "/proc/$file" ] || mount --bind "$1/proc/$file" "/proc/$file"
@@ -84,7 +85,7 @@ exec cat "${root}/smartctl/\${disk##*/}.json"
 `,
 });
 
-/** The tree has a few of each kind, to show the shape. */
+/** The tree has a few of each kind, as samples. */
 function asManyAsThere(): Record<string, string> {
   const files: Record<string, string> = {};
   const put = (directory: string, of: Record<string, string | number>): void => {
@@ -121,7 +122,7 @@ function asManyAsThere(): Record<string, string> {
 const lines = (count: number, line: (number: number) => string): string =>
   Array.from({ length: count }, (_, index) => `${line(index + 1)}\n`).join("");
 
-/** By question: as ipmitool 1.8.19 wrote it, with as many sensors as a server of this size has. */
+/** By command: the output of ipmitool 1.8.19, with the sensors of a server of this size. */
 const bmcReading = {
   sensors:
     lines(

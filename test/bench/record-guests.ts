@@ -1,5 +1,5 @@
-// Writes test/fixtures/libvirt/guests.json: what a real libvirtd tells of three real Linux guests, some seconds after
-// they booted (their readings, as the bulk-stats reply holds them, and their XML). scrape-1000 makes its crowd of it.
+// Writes test/fixtures/libvirt/guests.json: a real libvirtd's data of three real Linux guests, some seconds after their boot
+// (the readings of the bulk-stats reply, and the XML). scrape-1000 multiplies them.
 //
 //   node --import tsx test/bench/record-guests.ts
 import { unbound } from "../../agent/state/reservations/placement.ts";
@@ -79,7 +79,7 @@ try {
     return guests.every(({ params }) => params.some(({ field }) => field === "balloon.usable")) && guests;
   };
   const guests = await eventually(enableAll, {
-    what: "the guests' own words",
+    what: "the guests' output",
     timeoutMs: 60_000,
     intervalMs: 500,
   });

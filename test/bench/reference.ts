@@ -5,19 +5,19 @@ const OBJECTS = 4000;
 const PASSES = 3;
 
 /**
- * Work of a fixed size in the bench's own process, timed between its rounds. Machines differ by a factor of two in speed
- * and are shared: a bound on a time is a multiple of what this work takes in the same run.
+ * Work of a fixed size in the bench's own process, timed between its rounds. Machines differ by a factor of two in speed and
+ * are shared: a time bound is a multiple of this work's time in the same run.
  */
 export class Reference {
   readonly #wallMs: number[] = [];
   readonly #cpuMs: number[] = [];
 
   constructor() {
-    // Until V8 has compiled it.
+    // Warm-up until V8 has compiled it.
     for (let pass = 0; pass < 20; pass += 1) work();
   }
 
-  /** Times the work again; called once a round, so that it shares the machine's load. */
+  /** Measures the work again; called once per round, so that it has the same load. */
   measure(): void {
     for (let pass = 0; pass < PASSES; pass += 1) {
       const startMs = performance.now();
@@ -29,7 +29,7 @@ export class Reference {
     }
   }
 
-  /** The median on the clock, for times that others' load stretches as well. */
+  /** The median wall time, for figures that other load stretches too. */
   get wallMs(): number {
     return median(this.#wallMs);
   }
@@ -40,7 +40,7 @@ export class Reference {
   }
 }
 
-/** Some of what the agent does all day: objects to text and back, maps by name, order, digests. */
+/** A sample of the agent's usual work: serialization, maps, sorting, digests. */
 function work(): string {
   const objects = Array.from({ length: OBJECTS }, (_, index) => ({
     name: `vm-${(index * 7919) % OBJECTS}`,

@@ -1,4 +1,4 @@
-// GetVm over the unix socket by one client: one call after the other, and with 64 in flight
+// GetVm over the unix socket by one client: sequential, and with 64 in flight
 import { bench, type Run } from "./bench.ts";
 import { compared, type Figures } from "./compared.ts";
 import { startCrowd } from "./crowd.ts";
@@ -29,12 +29,12 @@ await bench(
 
 async function stage(run: Run, bundle: string): Promise<(share: number) => Promise<Figures>> {
   const { libvirtd, ids } = await startCrowd(run, 3);
-  // How fast one caller may ask is for another test to show.
+  // The rate limit of one caller is not tested here.
   const api = { limits: { readsPerSecond: 1_000_000 } };
   const agent = await startShippedAgent(run, { api, libvirt: { uri: libvirtd.uri } }, { bundle });
   const client = await connectTo(run, agent);
   const [vm = ""] = ids;
-  /** How long each call took, in ms. */
+  /** The latency of each call, in ms. */
   const callsInARow = async (count: number): Promise<number[]> => {
     const tookMs: number[] = [];
     for (let call = 0; call < count; call += 1) {

@@ -11,12 +11,11 @@ import { startShippedAgent } from "./shipped-agent.ts";
 
 /** The agent's default. */
 const INTERVAL_MS = 10_000;
-/** Within it the slowest reader looks once. */
+/** The slowest reader's interval. */
 const READERS_MS = 10 * 60_000;
 
-// A round is what an agent that samples uses more than one beside it that does not; the readers are all that an agent
-// on a libvirt without guests does, its child processes with it: of all that a server of two sockets has, by recorded
-// files, since the machine that this runs on may have no sensor at all.
+// A round's CPU is the difference between an agent that samples and one that does not. The readers' CPU is that of an agent
+// without guests, with its child processes, on recorded files of a two-socket server, since this machine may have no sensors.
 await bench("sample", async (run) => {
   const guests = run.quick ? 3 : 100;
   const intervalMs = run.quick ? 1000 : INTERVAL_MS;
@@ -30,8 +29,8 @@ await bench("sample", async (run) => {
   const mountsOf = await startRackServer(run);
   const config = { libvirt: { uri: empty.uri }, vm: { sampleIntervalSeconds: 300 } };
   const reading = await startShippedAgent(run, config, { mountsOf });
-  run.say("the agents are ready; letting them settle");
-  // The probes of the start are over, and V8 has compiled what is run here.
+  run.log("the agents are ready; waiting until they are idle");
+  // After the probes of the start and V8's compilation.
   await pause(run.quick ? 1000 : 120_000);
 
   const reference = new Reference();
@@ -69,7 +68,7 @@ await bench("sample", async (run) => {
   };
 });
 
-/** By the agent's own word: a figure of readers that found nothing would say nothing. */
+/** From the agent's report: a figure of readers without data would mean nothing. */
 async function whatWasRead(
   run: Run,
   { metricsAddress }: AgentProcess,
@@ -81,8 +80,8 @@ async function whatWasRead(
       ...scraped.matchAll(new RegExp(`^socle_reader_state\\{reader="(\\w+)",state="${state}"\\} 1$`, "gm")),
     ].map(([, name = ""]) => name);
   for (const state of ["read", "unsupported", "failed"])
-    run.say(`${state}: ${readersThat(state).join(", ")}`);
-  for (const [line] of scraped.matchAll(/^socle_reader_reason\{.*$/gm)) run.say(line);
+    run.log(`${state}: ${readersThat(state).join(", ")}`);
+  for (const [line] of scraped.matchAll(/^socle_reader_reason\{.*$/gm)) run.log(line);
   const sensor =
     /^socle_host_(temperature_celsius|fan_speed_rpm|voltage_volts|current_amperes|power_watts|energy_joules_total|memory_corrected_errors_total|disk_wear_ratio)\{/gm;
   return { read: readersThat("read").length, sensors: [...scraped.matchAll(sensor)].length };

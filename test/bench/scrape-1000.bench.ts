@@ -1,4 +1,4 @@
-// /metrics with 1,000 VMs, whose statistics were recorded: render time, how long the event loop is held up, size
+// /metrics with 1,000 VMs with recorded statistics: render time, stalls of the event loop, size
 import { once } from "node:events";
 import { connect } from "node:net";
 import { constants, setPriority } from "node:os";
@@ -17,7 +17,7 @@ import { median } from "./statistics.ts";
 
 const oneCollector = { query: "?collect[]=vm_observation" };
 
-// The agent is the shipped one, with a look-out at its event loop beside it; everything from the socket on is its own.
+// The shipped agent with a probe of its event loop; everything from the socket on is its own.
 await bench("scrape-1000", async (run) => {
   const vms = run.quick ? 50 : 1000;
   const rounds = run.quick ? 2 : 20;
@@ -34,7 +34,7 @@ await bench("scrape-1000", async (run) => {
       config: { libvirt: { uri: daemon.uri }, vm: { sampleIntervalSeconds: intervalSeconds } },
     }),
   );
-  // Whoever is measured gets the CPUs first.
+  // The measured process has priority on the CPUs.
   setPriority(constants.priority.PRIORITY_LOW);
   const scraper = openScraper(run, `http://${agent.metricsAddress}/metrics`);
   await eventually(
@@ -44,7 +44,7 @@ await bench("scrape-1000", async (run) => {
       timeoutMs: 60_000,
     },
   );
-  // Until V8 has compiled what is run here, and each kind of garbage has been collected once.
+  // Until V8 has compiled this code, and each kind of garbage collection ran once.
   for (let warmUp = 0; warmUp < (run.quick ? 2 : 40); warmUp += 1) await scraper.scrape();
   await pause(intervalSeconds * (run.quick ? 1000 : 4000));
 
@@ -58,7 +58,7 @@ await bench("scrape-1000", async (run) => {
   let packedBytes = 0;
   for (let round = 0; round < rounds; round += 1) {
     reference.measure();
-    // A scrape of each kind after a sampling, with all its new values, and nothing else within its time.
+    // A scrape of each kind after a sampling, with all new values, and no other work meanwhile.
     daemon.prepare();
     await heldUp(probeSocket);
     const sampledAt = sampleTime(last.text);
@@ -78,14 +78,14 @@ await bench("scrape-1000", async (run) => {
       gzippedMs.push(whole.tookMs);
       packedBytes = whole.bytes;
     } else renderMs.push(whole.firstByteMs);
-    run.say(
+    run.log(
       `round ${round + 1}: held up ${inWords(samplingStalls.at(-1))} by sampling, ${inWords(scrapeStalls.at(-1))} by a scrape of ${whole.tookMs.toFixed(1)} ms`,
     );
   }
   const series = seriesOf(last.text, "socle_vm_");
   const stalls = [...samplingStalls, ...scrapeStalls];
   const longest = stalls.reduce((most, stall) => (stall.wallMs > most.wallMs ? stall : most));
-  // What of a stall is the agent's own doing, where others use the machine too.
+  // The agent's own part of a stall, without other processes' load.
   const ownStallMs = Math.max(...stalls.map(({ wallMs, waitedMs }) => wallMs - waitedMs));
   return {
     figures: {
@@ -117,14 +117,14 @@ await bench("scrape-1000", async (run) => {
 
 interface Stall {
   readonly wallMs: number;
-  /** Of that, how long it was ready and others had the CPUs. */
+  /** The part of it in which the thread waited for a CPU. */
   readonly waitedMs: number;
   readonly cpuMs: number;
-  /** The longest collection of garbage. */
+  /** The longest garbage collection. */
   readonly collectionMs: number;
 }
 
-/** For how long at most since it was last asked. */
+/** The longest stall since the previous request. */
 async function heldUp(probeSocket: string): Promise<Stall> {
   const socket = connect(probeSocket);
   await once(socket, "connect");

@@ -11,11 +11,11 @@ import { openScraper, seriesOf, type Scraper } from "./scraper.ts";
 import { startShippedAgent } from "./shipped-agent.ts";
 import { median } from "./statistics.ts";
 
-/** The agent's default: how often it samples. Here both are scraped as often. */
+/** The agent's default sampling interval, used for both scrapes here. */
 const INTERVAL_MS = 10_000;
 
-// CPU at the pace of a host in use, once an interval: back to back everything is warm and costs less. The agent samples
-// and is scraped apart, so its cost is what it uses more than an agent beside it that does neither.
+// CPU at the pace of a production host, once per interval, since back-to-back scrapes are cheaper. The agent samples and is
+// scraped separately, so its cost is the difference to an agent that does neither.
 await bench("scrape", async (run) => {
   const guests = run.quick ? 3 : 50;
   const intervals = run.quick ? 1 : 15;
@@ -31,7 +31,7 @@ await bench("scrape", async (run) => {
     what: "the agent's first sample",
     timeoutMs: 30_000,
   });
-  // So many have been there after an hour or two; until then V8 compiles, which is over once and for all.
+  // As after an hour or two of scrapes, when V8's compilation is over.
   for (let warmUp = 0; warmUp < (run.quick ? 3 : 300); warmUp += 1) await ownScraper.scrape();
   for (let warmUp = 0; warmUp < (run.quick ? 3 : 30); warmUp += 1) await exporter.scraper.scrape();
   await pause(run.quick ? intervalMs : 120_000);
@@ -53,7 +53,7 @@ await bench("scrape", async (run) => {
     const ours = await ownScraper.scrape();
     pacedMs.own.push(ours.tookMs);
     pacedMs.exporter.push(theirs.tookMs);
-    run.say(
+    run.log(
       `scrape ${interval + 1}: socle ${ours.tookMs.toFixed(1)} ms, exporter ${theirs.tookMs.toFixed(1)} ms`,
     );
     own = ours.text;
@@ -84,7 +84,7 @@ await bench("scrape", async (run) => {
       ownCpuMs,
       exporterCpuMs: otherCpuMs,
       cpuRatio: ownCpuMs / otherCpuMs,
-      // All it does in an interval: its probes, the host's own sampling, the scrape.
+      // All work of an interval: probes, the host's sampling, the scrape.
       ownWholeCpuMs: used("agentMs") / intervals,
       libvirtdCpuMsForOwn: (used("libvirtdMs") - libvirtdForExporterMs) / intervals,
       libvirtdCpuMsForExporter: libvirtdForExporterMs / intervals,

@@ -6,9 +6,9 @@ import type { Run } from "./bench.ts";
 
 export interface Scraped {
   readonly text: string;
-  /** As they were sent. */
+  /** The compressed bytes. */
   readonly bytes: number;
-  /** Until the answer began: what is before that is rendering. */
+  /** The time to the first byte, which is the rendering. */
   readonly firstByteMs: number;
   readonly tookMs: number;
 }
@@ -17,7 +17,7 @@ export interface Scraper {
   scrape(options?: { gzip?: boolean; query?: string }): Promise<Scraped>;
 }
 
-/** Scrapes as Prometheus does: over a connection that is kept. Unpacking is the scraper's own time. */
+/** Scrapes like Prometheus, over a persistent connection. Decompression is the scraper's own time. */
 export function openScraper(run: Run, url: string): Scraper {
   const agent = new Agent({ keepAlive: true });
   run.cleanUp(() => agent.destroy());
@@ -42,7 +42,7 @@ export function openScraper(run: Run, url: string): Scraper {
   };
 }
 
-/** How many series begin with `prefix`. */
+/** The number of series with `prefix`. */
 export function seriesOf(exposition: string, prefix: string): number {
   return exposition
     .split("\n")

@@ -1,4 +1,4 @@
-// reads and audited changes over mutual TLS: calls a second, and what TLS and the audit log cost of it
+// reads and audited changes over mutual TLS: calls a second, and the cost of TLS and the audit log
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,9 +22,9 @@ import { median, timed } from "./statistics.ts";
 const DOMAIN = "cloud.example";
 const IN_FLIGHT = 64;
 /**
- * Calls in the CPU time of the agent that the reference's work takes here. 2,000,000 calls an hour are 556 a second: reads
- * at ten times that rate and changes at twice took one core of the machine where the reference takes 8 ms. CPU time, since
- * the clients, which take more of it than the agent, are on the same machine.
+ * Calls per CPU time of the reference's work. 2,000,000 calls an hour are 556 a second: reads at ten times that rate and
+ * changes at twice took one core of a machine where the reference takes 8 ms. CPU time, since the clients, which use more of
+ * it than the agent, are on the same machine.
  */
 const READS_PER_REFERENCE = 44;
 const CHANGES_PER_REFERENCE = 9;
@@ -39,7 +39,7 @@ await bench(
     const figures = await measure(share);
     reference.measure();
     const audit = await auditAlone(run, Math.ceil(200 * share));
-    run.say("measured; releasing");
+    run.log("measured; releasing");
     return {
       figures: {
         ...figures,
@@ -74,7 +74,7 @@ async function stage(run: Run, bundle: string): Promise<(share: number) => Promi
     libvirt: { uri: libvirtd.uri },
     trust: { domain: DOMAIN, directory },
     host: { cpuOvercommitRatio: 64 },
-    // How fast one caller may ask is for another test to show.
+    // The rate limit of one caller is not tested here.
     api: { listen: address, limits: { readsPerSecond: 1_000_000, mutationsPerSecond: 1_000_000 } },
   };
   const agent = await startShippedAgent(run, config, { bundle });
@@ -94,7 +94,7 @@ async function stage(run: Run, bundle: string): Promise<(share: number) => Promi
   );
   const plain = connect(run, contract, `unix:${agent.socketPath}`, credentials.createInsecure());
   const [vm = ""] = ids;
-  /** Rows of calls, one after the other in each. */
+  /** Concurrent rows of sequential calls. */
   const measured = async (
     perRow: number,
     call: (row: number) => Promise<unknown>,
@@ -140,7 +140,7 @@ async function stage(run: Run, bundle: string): Promise<(share: number) => Promi
       changeP50Ms: changes.p50Ms,
       changeAgentCpuMs: changes.cpuMsPerCall,
       changesPerAgentCoreSecond: 1000 / changes.cpuMsPerCall,
-      // The same read over the unix socket, without.
+      // The same read over the unix socket, without TLS.
       tlsCpuMsPerCall: reads.cpuMsPerCall - plainReads.cpuMsPerCall,
     };
   };
@@ -190,7 +190,7 @@ function connect(run: Run, contract: Contract, address: string, by: ChannelCrede
   };
 }
 
-/** What the log alone takes to make so many acts a row durable, in this process. */
+/** The audit log's own time for so many durable acts per row, in this process. */
 async function auditAlone(run: Run, perRow: number): Promise<{ cpuMs: number; perSecond: number }> {
   const directory = join(await temporary(run), "audit");
   const log = await AuditLog.open({ directory, clock: systemClock, log: silentLog, retentionMs: 86_400_000 });

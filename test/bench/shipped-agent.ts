@@ -7,7 +7,7 @@ import type { Run } from "./bench.ts";
 const repository = join(import.meta.dirname, "../..");
 const unitFile = join(repository, "systemd/socle-agent.service");
 
-/** What the agent is started with where it is installed: the bundle, with Node's options and environment of the unit. */
+/** The agent as it is installed: the bundle, with the unit's Node options and environment. */
 export async function shippedAgent(
   run: Run,
   bundle?: string,
@@ -25,7 +25,7 @@ export async function shippedAgent(
   };
 }
 
-/** Starts it; it stops with the run. `bundle`: one that was built before. `mountsOf` as with `AgentProcess`. */
+/** Starts it; it stops with the run. `bundle`: an existing bundle. `mountsOf` as in `AgentProcess`. */
 export async function startShippedAgent(
   run: Run,
   config: NonNullable<AgentProcessOptions["config"]>,

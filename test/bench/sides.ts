@@ -5,7 +5,7 @@ import { build } from "esbuild";
 import { within } from "../support/wait.ts";
 import type { Run } from "./bench.ts";
 
-/** One of the programs that a bench compares: it reads commands from stdin, one a line, and answers on stdout. */
+/** A compared program: reads commands from stdin, one per line, and replies on stdout. */
 export interface Side {
   readonly pid: number;
   /** Sends a line, and returns the first line of stdout that matches. */
@@ -28,7 +28,7 @@ export function startSide(run: Run, command: string, args: readonly string[]): S
   return { pid: child.pid, ask };
 }
 
-/** Bundles a program of this folder as the agent is shipped, into `directory`. Returns the bundle's path. */
+/** Bundles a program of this directory like the shipped agent, into `directory`. Returns the bundle's path. */
 export async function bundledSide(program: string, directory: string): Promise<string> {
   const outfile = join(directory, `${program}.mjs`);
   // CommonJS modules in the bundle need `require`, as in scripts/build.mjs.

@@ -20,9 +20,9 @@ await bench("start", async (run) => {
     await agent.terminate();
     versionMs.push(await timed(printVersion));
     const { readyMs: ms } = await agent.startAgain();
-    // READY does not wait for a libvirt that is slow: a start without its VMs would be no start.
+    // READY does not wait for a slow libvirt, but a start counts only with its VMs.
     vmsAtReady.push(Number(agent.log.findLast((line) => line.msg === "ready")?.["vms"]));
-    run.say(`round ${round + 1}: ${ms.toFixed(0)} ms, its version after ${versionMs[round]?.toFixed(0)} ms`);
+    run.log(`round ${round + 1}: ${ms.toFixed(0)} ms, its version after ${versionMs[round]?.toFixed(0)} ms`);
     readyMs.push(ms);
   }
   return {
@@ -31,7 +31,7 @@ await bench("start", async (run) => {
       readyMs: median(readyMs),
       slowestReadyMs: Math.max(...readyMs),
       versionMs: median(versionMs),
-      // Of rounds side by side: both load the same bundle into the same Node.
+      // Ratios of paired rounds: both load the same bundle into the same Node.
       startRatio: median(readyMs.map((ms, round) => ms / (versionMs[round] ?? NaN))),
       vmsAtReady: median(vmsAtReady),
     },

@@ -1,6 +1,6 @@
-// Socle's side of the stream bench, as an interactive virsh is the other: for each line on stdin, `up` or `down`, copies
-// the file in argv[3] into the volume at argv[4], or the volume to /dev/null, and prints `done`. Files are read and written
-// synchronously, as by virsh: the threads that Node has for them are no part of the figures.
+// Socle's side of the stream bench; an interactive virsh is the other. For each line on stdin, `up` or `down`, copies the
+// file in argv[3] to the volume at argv[4], or the volume to /dev/null, and prints `done`. Files are read and written
+// synchronously, as in virsh, so that Node's file threads are not part of the figures.
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { silentLog } from "../../agent/kernel/log.ts";

@@ -51,7 +51,7 @@ await bench("stream", async (run) => {
       // In turns first: what the first copy leaves warm is an advantage of neither.
       for (const side of round % 2 === 0 ? (["own", "peer"] as const) : (["peer", "own"] as const))
         (side === "own" ? owns : peers).push(await sides[side][way]());
-      run.say(`${way} ${round + 1}: socle ${shown(owns.at(-1), mib)}, virsh ${shown(peers.at(-1), mib)}`);
+      run.log(`${way} ${round + 1}: socle ${shown(owns.at(-1), mib)}, virsh ${shown(peers.at(-1), mib)}`);
     }
     figures[`${way}MibPerSecond`] = (mib * 1000) / median(owns.map(({ tookMs }) => tookMs));
     figures[`${way}VirshMibPerSecond`] = (mib * 1000) / median(peers.map(({ tookMs }) => tookMs));

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Boots the Debian root of $1 with systemd as PID 1, $2 bound to /mnt in it; with a command after them, runs that there
-# and boots nothing. The root `/` is this machine's own Debian, without its VMs, networks and pools. What the node writes
-# is in memory, and is gone when it ends.
-# systemd needs a cgroup2 of its own, which the machine need not have mounted. The hardware helper needs the kernel's log
-# and the capabilities of a host's root.
+# Boots the Debian root $1 with systemd as PID 1 and $2 bound to /mnt; with a command as further arguments, runs only that
+# command. The root `/` is this machine's own Debian, without its VMs, networks and pools. The node's writes stay in memory
+# and are lost at its end.
+# systemd needs its own cgroup2, which the machine may not have mounted. The hardware helper needs the kernel's log and the
+# capabilities of a host's root.
 exec unshare --mount --propagation private bash -c '
   set -euo pipefail
   root=$1 shared=$2 node=$3 parts=/run/systemd/nspawn

@@ -16,7 +16,7 @@ const bootNode = join(import.meta.dirname, "boot-node.sh");
 /** The root directory of this machine: the node has the packages that scripts/setup --tests installs. */
 export const thisMachine = "/";
 
-/** Why no compute node boots from this machine's own root; false where one does. Runs a command in a container to see. */
+/** Why no compute node boots from this machine's own root; false: it boots. Runs a command in a container as a probe. */
 export function nodeUnavailable(): string | false {
   if (process.getuid?.() !== 0) return "a container that boots systemd needs root";
   for (const program of ["/usr/bin/systemd-nspawn", "/usr/lib/systemd/systemd", "/usr/sbin/libvirtd"])
@@ -30,7 +30,7 @@ export function nodeUnavailable(): string | false {
   return `no container starts on this machine: ${why || `exit ${probe.status ?? probe.signal}`}`;
 }
 
-/** A Debian of its own with systemd as PID 1. */
+/** A separate Debian with systemd as PID 1. */
 export class ComputeNode {
   readonly #container: ChildProcess;
   readonly #pid1: number;
@@ -40,7 +40,7 @@ export class ComputeNode {
     this.#pid1 = pid1;
   }
 
-  /** Boots the root directory; `shared` is /mnt there, for reading. What is written is gone after `stop`. */
+  /** Boots the root directory; `shared` is /mnt there, read-only. Writes are lost after `stop`. */
   static async boot(root: string, shared: string): Promise<ComputeNode> {
     const container = spawnBound(bootNode, [root, shared]);
     let words = "";
@@ -73,7 +73,7 @@ export class ComputeNode {
     }
   }
 
-  /** Runs a command there. Throws, with its words, when it fails. */
+  /** Runs a command there. Throws with its output if it fails. */
   async run(command: string, ...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.try(command, ...args);
     if (code !== 0) throw new Error(`${command} ${args.join(" ")}: exit ${code}\n${stdout}\n${stderr}`);

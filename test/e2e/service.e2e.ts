@@ -1,4 +1,4 @@
-// The package's whole life on a compute node, one step after the other: see scripts/e2e.
+// The package's lifecycle on a compute node, step by step: see scripts/e2e.
 import assert from "node:assert/strict";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -48,7 +48,7 @@ const readerState = async (reader: string): Promise<string | undefined> => {
   const { stdout } = await node.try("node", "-e", script);
   return new RegExp(`socle_reader_state\\{reader="${reader}",state="([a-z]+)"\\} 1`).exec(stdout)?.[1];
 };
-/** What the hardware helper answers one who has this user's rights. */
+/** The hardware helper's reply to this user. */
 const ask = (user: string, question: string): Promise<string> => {
   const script = `require("net").connect("/run/socle-hardware.sock").on("error", (e) => console.log(e.code)).on("data", (d) => process.stdout.write(d)).write(${JSON.stringify(`${question}\n`)})`;
   return node.run("runuser", "-u", user, "--", "node", "-e", script);
@@ -74,7 +74,7 @@ test("apt installs the package: the service is READY, as its own user, in its sa
 
 test("the hardware helper reads what the agent may not, with four capabilities and without the host's files", async () => {
   await eventually(async () => (await readerState("kernelLog")) === "read", {
-    what: "the kernel's log to be read through the helper",
+    what: "the helper to read the kernel's log",
     timeoutMs: 60_000,
   });
   const pid = (await node.run("systemctl", "show", "-P", "MainPID", "socle-hardware")).trim();
@@ -92,16 +92,16 @@ test("the hardware helper reads what the agent may not, with four capabilities a
     await node.run("ls", `/proc/${pid}/root/etc`, `/proc/${pid}/root/var/lib/smartmontools`)
   ).trim();
   assert.doesNotMatch(seen, /shadow|passwd|socle/);
-  // smartctl finds its libraries there, may send commands, and says that there is no such disk.
+  // smartctl finds its libraries there, may send commands, and reports that there is no such disk.
   assert.match(await ask("socle", "smart sdz"), /smartctl.*No such (device|file)/s);
   assert.match(await ask("socle", "bmc power"), /"code":"ENOENT"/);
-  // Another device in its place is root's alone, is opened all the same, and is found not to be a BMC.
+  // A device in its place that only root may open is opened and recognized as no BMC.
   await node.run("mknod", "-m", "600", "/dev/ipmi0", "c", "10", "229");
   await node.run("systemctl", "restart", "socle-hardware.service");
   assert.match(await ask("socle", "bmc power"), /"reason":"CHILD_FAILED","message":"ipmitool exited/);
   await node.run("systemctl", "restart", "socle-agent");
   await eventually(async () => (await readerState("bmc")) === "failed", {
-    what: "the agent to have the device asked",
+    what: "the agent to read the device",
     timeoutMs: 60_000,
   });
   await node.run("rm", "/dev/ipmi0");
@@ -109,16 +109,16 @@ test("the hardware helper reads what the agent may not, with four capabilities a
   assert.match(await ask("nobody", "kernel-log"), /EACCES/);
   await node.run("systemctl", "disable", "--now", "socle-hardware.socket");
   await eventually(async () => (await readerState("kernelLog")) === "failed", {
-    what: "the kernel's log to be read by nobody",
+    what: "the kernel's log to have no reader",
     timeoutMs: 60_000,
   });
   await eventually(async () => /NotWatched.*kmsg/.test(await node.run("socle", "health")), {
-    what: "the kernel's log to be told as not watched",
+    what: "the kernel's log to be reported as not watched",
     timeoutMs: 60_000,
   });
   await node.run("systemctl", "enable", "--now", "socle-hardware.socket");
   await eventually(async () => (await readerState("kernelLog")) === "read", {
-    what: "the helper to be asked again",
+    what: "the helper to be used again",
     timeoutMs: 60_000,
   });
 });
@@ -129,19 +129,19 @@ test("a helper that dies at each request is reported, and the agent retries unti
   await node.run("sh", "-c", `printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >${dropIn}`);
   await node.run("systemctl", "daemon-reload");
   await node.run("systemctl", "stop", "socle-hardware.service");
-  // More at once than systemd lets a service or a socket fail by default.
+  // More failures than systemd's default limit for a service or a socket.
   const many = `for (let n = 0; n < 30; n += 1) require("net").connect("/run/socle-hardware.sock").on("error", () => {}).write("energy\\n")`;
   await node.run("runuser", "-u", "socle", "--", "node", "-e", many);
   for (let n = 0; n < 10; n += 1) assert.equal((await ask("socle", "energy")).trim(), "ECONNRESET");
   await eventually(async () => helperIsMissed(await node.run("socle", "health")), {
-    what: "the helper to be missed",
+    what: "the missing helper to be reported",
     timeoutMs: 120_000,
   });
   assert.equal((await node.run("systemctl", "is-active", "socle-hardware.socket")).trim(), "active");
   await node.run("rm", dropIn);
   await node.run("systemctl", "daemon-reload");
   await eventually(async () => (await readerState("kernelLog")) === "read", {
-    what: "the helper to be asked again",
+    what: "the helper to be used again",
     timeoutMs: 120_000,
   });
 });
@@ -188,7 +188,7 @@ test("secrets come from systemd's credential store; a crash leaves no core, and 
   assert.doesNotMatch(await node.run("ss", "-Hltn"), /:9229\b/);
   const pattern = (await node.run("cat", "/proc/sys/kernel/core_pattern")).trim();
   await node.run("kill", "-SEGV", String(pid));
-  await agent.replaced(pid, "the agent to be started again");
+  await agent.replaced(pid, "the agent to restart");
   assert.match(await node.run("journalctl", "-u", "socle-agent", "--no-pager"), /status=11\/SEGV/, pattern);
   const core = ["/", "/var/lib/socle", "/var/lib/systemd/coredump", "/tmp"].join(" ");
   assert.equal(
@@ -203,11 +203,11 @@ test("a credential that cannot be decrypted prevents the start as long as it exi
   assert.notEqual((await node.try("systemctl", "restart", "socle-agent")).code, 0);
   await eventually(
     async () => /^fail +unit +.*credential/m.test((await node.try("socle", "doctor")).stdout),
-    { what: "doctor to tell of the credential", timeoutMs: 60_000 },
+    { what: "doctor to report the credential", timeoutMs: 60_000 },
   );
   await node.run("rm", broken);
-  // Nobody starts it: systemd goes on trying.
-  await agent.ready("the agent to be started");
+  // systemd retries the start by itself.
+  await agent.ready("the agent to start");
 });
 
 test("doctor reports a drop-in that gives the agent capabilities, and the upgrade renames it", async () => {
@@ -248,7 +248,7 @@ test("a guest boots through the agent, as libvirt and the guest's console confir
     ...["--kernel", "default/vmlinuz", "--initrd", "default/initrd", "--cmdline", "console=ttyS0 quiet"],
   );
   assert.equal((await node.run("virsh", "domstate", "linux")).trim(), "running");
-  // virsh wants a terminal for it, which script is.
+  // virsh needs a terminal for it, which script provides.
   const words = await node.try(
     "timeout",
     "90",
@@ -281,7 +281,7 @@ test("the watchdog restarts an agent whose event loop hangs; no operation is los
   const guests = await qemuOf(node, "linux");
   const before = { pid: await agent.mainPid(), operations: await operations() };
   await node.run("kill", "-STOP", String(before.pid));
-  await agent.replaced(before.pid, "the watchdog to have it started again");
+  await agent.replaced(before.pid, "the watchdog to restart the agent");
   assert.ok(Number(await agent.property("NRestarts")) >= 1);
   assert.match(await node.run("journalctl", "-u", "socle-agent", "--no-pager"), /[Ww]atchdog timeout/);
   assert.equal(await qemuOf(node, "linux"), guests);
@@ -293,7 +293,7 @@ test("the watchdog restarts an agent whose event loop hangs; no operation is los
 test("during an upgrade guests run on and a running operation ends", async () => {
   const guests = await qemuOf(node, "linux");
   const old = await agent.mainPid();
-  // This guest does not hear the power button, so that its stop takes its whole grace.
+  // This guest ignores the power button, so its stop takes the whole grace time.
   await node.run("socle", "vm", "stop", "deaf", "--grace", "45s", "--force", "--no-wait");
   await node.run("apt-get", "install", "-y", "-q", `/mnt/${second}`);
   assert.match(await node.run("dpkg-query", "-W", "socle"), /0\.1\.0-2/);
@@ -303,7 +303,7 @@ test("during an upgrade guests run on and a running operation ends", async () =>
   assert.equal((await node.run("virsh", "domstate", "deaf")).trim(), "running");
   assert.equal(await qemuOf(node, "linux"), guests);
   await eventually(async () => (await node.run("virsh", "domstate", "deaf")).trim() === "shut off", {
-    what: "the guest to be stopped, as was asked for",
+    what: "the guest to stop on request",
     timeoutMs: 120_000,
     intervalMs: 500,
   });

@@ -1,5 +1,5 @@
 // The short form of service.e2e.ts, for every run of scripts/test: the package under a real systemd, in a container that
-// boots from this machine's own root. scripts/e2e runs the long form on a Debian made for it.
+// boots from this machine's own root. scripts/e2e runs the long form on a separate Debian.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

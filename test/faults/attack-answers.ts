@@ -16,10 +16,10 @@ const noWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
 /** Callers that do not read their replies, and requests that are not messages of the contract. */
 export function unread(stage: Stage, by: Issued): Try[] {
   return [
-    { what: "answers into a window of nothing", attack: () => holdsAnswers(stage, by) },
+    { what: "replies into an empty flow-control window", attack: () => holdsAnswers(stage, by) },
     ...[Buffer.from([0x0f]), Buffer.from([0x12, 0xff, 0xff, 0xff]), Buffer.alloc(64, 0xff)].map(
       (bytes, at) => ({
-        what: `a request that is no message, the ${at + 1}.`,
+        what: `a request that is not a message, number ${at + 1}`,
         attack: () => isInvalid(stage, by, bytes),
       }),
     ),
@@ -48,7 +48,7 @@ async function holdsAnswers(stage: Stage, by: Issued): Promise<Outcome> {
       }
     await pause(1000);
     const bytes = await heldBytes(stage);
-    return bytes <= MOST_HELD_BYTES ? "inert" : { letThrough: `${bytes} bytes of answers are held` };
+    return bytes <= MOST_HELD_BYTES ? "inert" : { letThrough: `${bytes} bytes of replies are held` };
   } finally {
     for (const socket of sockets) socket.destroy();
   }

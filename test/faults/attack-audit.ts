@@ -86,11 +86,11 @@ export async function audit(stage: Stage): Promise<Theme> {
     const { first, exact = true } = await change(victim);
     const { code, sequence, words } = await verify(victim.directory, ...options);
     await rm(victim.directory, { recursive: true });
-    if (code === 0) return { letThrough: "it is taken for good" };
-    if (code !== 1) throw new Error(`the command ends with ${code}: ${words}`);
+    if (code === 0) return { letThrough: "it is accepted as valid" };
+    if (code !== 1) throw new Error(`the command exits with ${code}: ${words}`);
     if (first === undefined || sequence === first || (!exact && (sequence ?? Infinity) <= first))
       return "refused";
-    return { letThrough: `entry ${sequence} is named, and ${first} is the first` };
+    return { letThrough: `entry ${sequence} is named, but ${first} is the first` };
   };
   const tries: Try[] = [];
   const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
@@ -106,7 +106,7 @@ export async function audit(stage: Stage): Promise<Theme> {
         return { first: signed(at, lines) };
       }),
     );
-    add(`an entry edited, with hashes that fit (${each})`, () =>
+    add(`an entry edited, with matching hashes (${each})`, () =>
       seen(async ({ lines, write }) => {
         const at = somewhere(lines);
         await write(chained(lines.with(at, edited(lines[at])), at));
@@ -120,7 +120,7 @@ export async function audit(stage: Stage): Promise<Theme> {
         return { first: signed(at, lines) };
       }),
     );
-    add(`an entry taken out, with hashes that fit (${each})`, () =>
+    add(`an entry taken out, with matching hashes (${each})`, () =>
       seen(async ({ lines, write }) => {
         const at = somewhere(lines);
         await write(chained(lines.toSpliced(at, 1), at));
@@ -141,7 +141,7 @@ export async function audit(stage: Stage): Promise<Theme> {
         return { first: signed(at, lines) };
       }),
     );
-    add(`an entry put in, with hashes that fit (${each})`, () =>
+    add(`an entry put in, with matching hashes (${each})`, () =>
       seen(async ({ lines, write }) => {
         const at = somewhere(lines);
         await write(chained(lines.toSpliced(at, 0, lines[at] ?? ""), at));
@@ -170,7 +170,7 @@ export async function audit(stage: Stage): Promise<Theme> {
       }),
     );
   }
-  add("all of it gone", () =>
+  add("the whole log removed", () =>
     seen(async ({ directory, segment }) => {
       await rm(join(directory, segment));
       return {};
@@ -182,7 +182,7 @@ export async function audit(stage: Stage): Promise<Theme> {
       return {};
     }),
   );
-  add("its head of an earlier time", () =>
+  add("an earlier head", () =>
     seen(async ({ directory }) => {
       const path = join(directory, "head.json");
       const stored = JSON.parse(await readFile(path, "utf8")) as { sequence: number };
@@ -190,7 +190,7 @@ export async function audit(stage: Stage): Promise<Theme> {
       return {};
     }),
   );
-  add("an earlier state as a whole, against a checkpoint that was kept", () =>
+  add("an earlier log, against a stored checkpoint", () =>
     seen(
       async ({ directory }) => {
         await rm(directory, { recursive: true });
@@ -210,7 +210,7 @@ export async function audit(stage: Stage): Promise<Theme> {
   const check = async (): Promise<void> => {
     // After all attacks the log itself is valid, except for entries that are not signed yet.
     await eventually(async () => (await verify(original)).code === 0, {
-      what: "the agent's own audit log to be good",
+      what: "the agent's own audit log to be valid",
       timeoutMs: 60_000,
       intervalMs: 500,
     }).catch((thrown: unknown) => run.violation(`audit: ${String(thrown)}`));

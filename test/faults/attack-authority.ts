@@ -181,7 +181,7 @@ async function fileTries(stage: Stage): Promise<Try[]> {
       ];
       for (const each of [watcher, dismissed]) each.close();
       const [letIn, keptOut] = answers.map(({ code }) => code);
-      if (letIn !== status.OK) return { letThrough: "nobody gets in any more" };
+      if (letIn !== status.OK) return { letThrough: "no caller is admitted any more" };
       return keptOut === status.UNAVAILABLE ? "refused" : { letThrough: "a revoked certificate gets in" };
     } finally {
       await restore();

@@ -12,7 +12,7 @@ const LOOK_EVERY_MS = 250;
 const ANSWER_WITHIN_MS = 20_000;
 /** A new connection among thousands of others may need a retry. */
 const CONNECTED_WITHIN_MS = 60_000;
-/** All connections of all listeners, handshakes, and the agent's own: api/connection-places.ts, tls-listener.ts, metrics/server.ts. */
+/** All listeners' connections, handshakes, and the agent's own: connection-places.ts, tls-listener.ts, metrics/server.ts. */
 const MOST_DESCRIPTORS = 1000;
 const MOST_RSS_MIB = 600;
 
@@ -59,9 +59,9 @@ export class Bystander {
     for (const [vmId, process] of bystanders)
       run.demand(
         isSame(process, await host.witness.process(vmId)),
-        `the process of VM ${vmId} is another one, or none`,
+        `the process of VM ${vmId} ended or was replaced`,
       );
-    run.demand(host.agent.pid === this.#pid, "the agent was started again");
+    run.demand(host.agent.pid === this.#pid, "the agent restarted");
   }
 
   async end(): Promise<Readonly<Record<string, number>>> {
@@ -93,7 +93,7 @@ export class Bystander {
       try {
         await look();
       } catch (thrown) {
-        this.#stage.run.violation(`${what} of a proper client: ${String(thrown)}`);
+        this.#stage.run.violation(`${what} of a legitimate client: ${String(thrown)}`);
       }
       await systemClock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
     }
@@ -123,7 +123,7 @@ export class Bystander {
           caller.close();
         }
       },
-      { what: "a new connection to get through", timeoutMs: CONNECTED_WITHIN_MS, intervalMs: 50 },
+      { what: "a new connection to be accepted", timeoutMs: CONNECTED_WITHIN_MS, intervalMs: 50 },
     );
   }
 

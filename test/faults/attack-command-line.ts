@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
-import { wish } from "./host.ts";
+import { mutation } from "./host.ts";
 
 const VM = "no-force";
 
@@ -21,7 +21,7 @@ interface Ran {
  */
 export async function commandLine(stage: Stage): Promise<Theme> {
   const { host } = stage;
-  const { vmId } = await host.succeeds(wish("CREATE", VM));
+  const { vmId } = await host.succeeds(mutation("CREATE", VM));
   const process = await host.witness.process(vmId);
   const [disk = ""] = (await host.witness.volumes()).filter((name) => name.includes(vmId));
   if (disk === "") throw new Error("the VM has no disk of its own");
@@ -34,7 +34,7 @@ export async function commandLine(stage: Stage): Promise<Theme> {
   };
   const harmless = async (act: () => Promise<string>): Promise<Outcome> => {
     const answer = await act();
-    if (!(await keepsVm())) return { letThrough: `the VM or its disk is gone: ${answer}` };
+    if (!(await keepsVm())) return { letThrough: `the VM or its disk is removed: ${answer}` };
     return answer === "" ? { letThrough: "it is accepted" } : "refused";
   };
   const commands: readonly (readonly string[])[] = [
@@ -78,7 +78,7 @@ export async function commandLine(stage: Stage): Promise<Theme> {
     name: "commandLine",
     tries,
     check: async () => {
-      await host.succeeds(wish("DELETE", vmId));
+      await host.succeeds(mutation("DELETE", vmId));
     },
   };
 }
@@ -108,11 +108,11 @@ async function shownEscaped(
     if (code !== 0) throw new Error(stderr);
     if (!stdout.includes(id)) throw new Error(`the domain is not listed: ${stdout}`);
     const raw = String.fromCodePoint(Number.parseInt(entity, 16));
-    return stdout.includes(raw) ? { letThrough: "it reaches the terminal as it is" } : "refused";
+    return stdout.includes(raw) ? { letThrough: "it reaches the terminal unescaped" } : "refused";
   } finally {
     await host.witness.virsh("undefine", id);
     await eventually(async () => !(await host.list()).vms.some(({ vmId }) => vmId === id), {
-      what: "the domain to be gone",
+      what: "the domain to be removed",
     });
   }
 }

@@ -11,7 +11,7 @@ import type { Answer, Caller } from "./attack-calls.ts";
 import { EVENTS_KEPT, FAILURES, type SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-tries.ts";
-import { wish } from "./host.ts";
+import { mutation } from "./host.ts";
 
 /** Tenants whose own callers have their maximum of kept operations; the provider may have more. */
 const GREEDY = ["greedy", "greedy-2", "greedy-3", "greedy-4", "greedy-5"];
@@ -105,13 +105,13 @@ async function admitsOthers(spare: SpareHost): Promise<Outcome> {
     );
   const greedy = await withCaller(spare, `scheduler/g/tenant/${tenant}`, (by) => pause(by, own.vmId));
   if (greedy.reason !== "TOO_MANY_OPERATIONS")
-    return { letThrough: `one more is answered ${status[greedy.code]} ${greedy.reason}` };
+    return { letThrough: `one more gets ${status[greedy.code]} ${greedy.reason}` };
   const modest = await withCaller(spare, `scheduler/m/tenant/${MODEST}`, (by) => pause(by, others.vmId));
   if (modest.code !== status.OK)
-    return { letThrough: `another tenant is answered ${status[modest.code]} ${modest.reason}` };
+    return { letThrough: `another tenant gets ${status[modest.code]} ${modest.reason}` };
   const isPaused = async (): Promise<boolean> => (await host.witness.state("of-modest")) === "paused";
   await eventually(isPaused, { what: "the other tenant's VM to be paused", timeoutMs: 60_000 });
-  await host.succeeds(wish("PAUSE", own.vmId));
+  await host.succeeds(mutation("PAUSE", own.vmId));
   return (await host.witness.state("of-greedy")) === "paused"
     ? "refused"
     : { letThrough: "nothing is paused" };
@@ -134,7 +134,7 @@ async function admitsAnotherTenant(spare: SpareHost): Promise<Outcome> {
       await Promise.all(own.map(ask));
     }
     const { code, message } = await withCaller(spare, "viewer/v/tenant/late", ask);
-    return code === status.OK ? "refused" : { letThrough: `it is answered ${status[code]} ${message}` };
+    return code === status.OK ? "refused" : { letThrough: `it gets ${status[code]} ${message}` };
   } finally {
     for (const caller of held) caller.close();
   }
@@ -150,7 +150,7 @@ async function listsOwn(spare: SpareHost): Promise<Outcome> {
       const before = await loopMs(spare.host.agent.pid);
       for (let left = LISTS; left > 0; left -= 1) {
         const { code, message } = await viewer.call(path, request);
-        if (code !== status.OK) throw new Error(`${path} is answered ${status[code]} ${message}`);
+        if (code !== status.OK) throw new Error(`${path} gets ${status[code]} ${message}`);
       }
       return (await loopMs(spare.host.agent.pid)) - before;
     };
@@ -204,7 +204,7 @@ async function floodsAudit(spare: SpareHost, holder: string, budget: typeof FAIL
   const failures = budget.savedUp + budget.perSecond * seconds;
   const most = Math.ceil(failures) * ENTRIES_OF_CALL + OTHER_ENTRIES;
   const bytes = grown.reduce((sum, line) => sum + line.length, 0);
-  if (grown.length === 0) throw new Error("nothing is recorded, so nothing was tried");
+  if (grown.length === 0) throw new Error("nothing is recorded, so the try proves nothing");
   if (grown.length > most)
     return { letThrough: `${grown.length} entries (${bytes} bytes) of ${FLOOD} calls are kept` };
   const longest = Math.max(...grown.map(({ length }) => length));
@@ -256,15 +256,16 @@ async function floodsEvents(spare: SpareHost): Promise<Outcome> {
   const quiet = await spare.create("quiet");
   const loud = await spare.create("loud");
   const before = (await eventsUntil(spare, loud.vmId)).filter(({ vmId }) => vmId === quiet.vmId);
-  if (before.length === 0) throw new Error("the quiet VM has no event to push out");
+  if (before.length === 0) throw new Error("the quiet VM has no event that can be displaced");
   const resets = Array.from({ length: 1.2 * EVENTS_KEPT }, () => "reset loud");
   for (let at = 0; at < resets.length; at += 100)
     await host.witness.virsh(resets.slice(at, at + 100).join("; "));
   const after = await eventsUntil(spare, (await spare.create("marker")).vmId);
   const lost = before.filter(({ sequence }) => !after.some((event) => event.sequence === sequence));
-  if (lost.length > 0) return { letThrough: `${lost.length} events of another VM are pushed out` };
+  if (lost.length > 0) return { letThrough: `${lost.length} events of another VM are displaced` };
   const flood = after.filter(({ vmId }) => vmId === loud.vmId);
-  if (flood.length < 10) throw new Error(`the guest caused ${flood.length} events, so nothing was tried`);
+  if (flood.length < 10)
+    throw new Error(`the guest caused ${flood.length} events, so the try proves nothing`);
   return flood.length <= EVENTS_KEPT / 2 ? "refused" : { letThrough: `${flood.length} events of one guest` };
 }
 

@@ -17,11 +17,11 @@ export async function dependents(stage: Stage): Promise<Try[]> {
   const spare = await stage.spare();
   return [
     {
-      what: "a deletion of a disk that has an overlay in another pool, which libvirt has not seen",
+      what: "a deletion of a disk with an overlay in another pool that libvirt has not refreshed",
       attack: () => deletesBase(spare),
     },
     {
-      what: "an erasure of a disk that the guest has left by a snapshot",
+      what: "an erasure of a disk that the guest no longer uses after a snapshot",
       attack: () => erasesReplaced(spare),
     },
   ];
@@ -95,6 +95,6 @@ async function isRefused(
     () => true,
     () => false,
   );
-  if (!isThere) return { letThrough: `${disk} is gone: ${reason}` };
-  return reason === wanted ? "refused" : { letThrough: `it is refused otherwise: ${reason}` };
+  if (!isThere) return { letThrough: `${disk} was deleted: ${reason}` };
+  return reason === wanted ? "refused" : { letThrough: `it is refused with another reason: ${reason}` };
 }

@@ -9,7 +9,7 @@ import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
-import type { SufferingHost } from "./host.ts";
+import type { FaultyHost } from "./host.ts";
 
 const MIB = 2 ** 20;
 const SEEN_WITHIN_MS = 30_000;
@@ -57,8 +57,8 @@ const hostile: readonly (readonly [what: string, metadata: Metadata])[] = [
       [`a spec with ${field} ${JSON.stringify(value)}`, withSpec({ [field]: value })] as const,
   ),
   ["a spec whose digest is another's", withSpec({}, false)],
-  ["a spec of a tenant that the metadata does not name", withSpec({ tenant: "acme" })],
-  ["an element of Socle's that is empty", () => `<s:vm xmlns:s="urn:socle:vm:1"/>`],
+  ["a spec with another tenant than the metadata", withSpec({ tenant: "acme" })],
+  ["an empty element of Socle's", () => `<s:vm xmlns:s="urn:socle:vm:1"/>`],
   ["an element of Socle's with 300 attributes", () => `<s:vm xmlns:s="urn:socle:vm:1"${attributes}/>`],
   ["300 attributes", foreign("", attributes)],
   ["210,000 elements", foreign("<f:e/>".repeat(210_000))],
@@ -83,7 +83,7 @@ export async function domains(stage: Stage): Promise<Theme> {
     } finally {
       await virshOf("undefine", id);
       const isGone = async (): Promise<boolean> => !(await vms()).has(id);
-      await eventually(isGone, { what: "the domain to be gone", timeoutMs: SEEN_WITHIN_MS });
+      await eventually(isGone, { what: "the domain to be removed", timeoutMs: SEEN_WITHIN_MS });
     }
   };
   const seen = async (id: string, is: (vm: Vm__Output) => boolean): Promise<Vm__Output | undefined> => {
@@ -118,18 +118,18 @@ export async function domains(stage: Stage): Promise<Theme> {
       }),
   }));
   tries.push({
-    what: "more vCPUs and memory by virsh than it was defined with",
+    what: "more vCPUs and memory by virsh than in its definition",
     attack: () =>
       defined(
         () => "",
         async (id) => {
           if ((await seen(id, ({ vcpus }) => vcpus === VCPUS)) === undefined)
-            return { letThrough: "it is not seen" };
+            return { letThrough: "it is not listed" };
           await virshOf("setvcpus", id, "7", "--config", "--maximum");
           await virshOf("setvcpus", id, "7", "--config");
           await virshOf("setmaxmem", id, String(256 * 1024), "--config");
           const grown = await seen(id, ({ vcpus, memoryBytes }) => vcpus === 7 && memoryBytes === 256 * MIB);
-          return grown === undefined ? { letThrough: "it is counted as it was" } : "refused";
+          return grown === undefined ? { letThrough: "its size is unchanged" } : "refused";
         },
       ),
   });
@@ -141,7 +141,7 @@ export async function domains(stage: Stage): Promise<Theme> {
 }
 
 /** Undefined: libvirt refuses the metadata. */
-async function define({ libvirtd, witness }: SufferingHost, metadata: Metadata): Promise<string | undefined> {
+async function define({ libvirtd, witness }: FaultyHost, metadata: Metadata): Promise<string | undefined> {
   const id = randomUUID();
   const path = join(libvirtd.directory, `${id}.xml`);
   await writeFile(

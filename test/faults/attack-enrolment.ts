@@ -52,19 +52,19 @@ export async function enrolment(stage: Stage): Promise<Theme> {
   };
   const tries: Try[] = [];
   const add = (what: string, attack: () => Promise<Outcome>): void => void tries.push({ what, attack });
-  add("a token that was used", async () => {
+  add("a used token", async () => {
     const token = good();
     const first = await enroll(token);
-    if (first.code !== status.OK) throw new Error(`a good token is refused: ${first.message}`);
+    if (first.code !== status.OK) throw new Error(`a valid token is refused: ${first.message}`);
     return await fails(() => enroll(token));
   });
-  add("one token, two at once", async () => {
+  add("one token, two concurrent enrolments", async () => {
     const token = good();
     const codes = (await Promise.all([enroll(token), enroll(token)])).map(({ code }) => code);
     const enrolled = codes.filter((code) => code === status.OK).length;
     return enrolled === 1 ? "refused" : { letThrough: `${enrolled} of two were enrolled` };
   });
-  add("one token, twenty at once at the authority", async () => {
+  add("one token, twenty concurrent requests to the authority", async () => {
     const token = good();
     const answers = await Promise.all(
       Array.from({ length: 20 }, async () => await asks(stage, enroller, token, hostId)),
@@ -72,19 +72,19 @@ export async function enrolment(stage: Stage): Promise<Theme> {
     const enrolled = answers.filter(({ code }) => code === status.OK).length;
     return enrolled === 1 ? "refused" : { letThrough: `${enrolled} of twenty got a certificate` };
   });
-  add("a token whose time is over", () => fails(() => enroll(good(-1))));
+  add("an expired token", () => fails(() => enroll(good(-1))));
   add("a token for another host", () => fails(() => enroll(enroller.token(["another-host"], HOUR_MS))));
-  add("a token that was guessed", () => fails(() => enroll(fake("x".repeat(32)))));
+  add("a guessed token", () => fails(() => enroll(fake("x".repeat(32)))));
   add("a token of another authority of the same name", () =>
     fails(() => enroll(false1.token([hostId], HOUR_MS))),
   );
-  add("a good token at another authority of the same name", () =>
+  add("a valid token at another authority with the same name", () =>
     fails(() => enroll(good(), false1.address)),
   );
   add("another authority with a token of its own", () =>
     fails(() => enroll(foreign.token([hostId], HOUR_MS), foreign.address)),
   );
-  add("an authority that names itself in the token, and is of another domain", () =>
+  add("an authority of another domain that names itself in the token", () =>
     fails(() => enroll(fake("y".repeat(32), impostor), foreign.address)),
   );
   const token = good();
@@ -113,7 +113,7 @@ export async function enrolment(stage: Stage): Promise<Theme> {
   ] as const)
     add(`an address ${what}`, () => fails(() => enroll(good(), address)));
 
-  add("a token for this host, used for another at the authority", async () =>
+  add("a token for this host, used for another host at the authority", async () =>
     refusedBy(await asks(stage, enroller, good(), "another-host", "another-host")),
   );
   for (const [what, name] of [

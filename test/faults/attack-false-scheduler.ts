@@ -47,10 +47,10 @@ export async function falseScheduler(stage: Stage): Promise<Theme> {
     try {
       await agent.startAgain();
     } catch (thrown) {
-      return { letThrough: `the agent does not start again: ${String(thrown)}` };
+      return { letThrough: `the agent does not restart: ${String(thrown)}` };
     }
     await eventually(() => known.sessions > sessions && known.connected, {
-      what: "a session with the scheduler as it should be",
+      what: "a session with the restored scheduler",
       timeoutMs: 60_000,
     });
     const client = await clientOf(agent);

@@ -69,11 +69,11 @@ async function operatorIsAnswered(stage: Stage): Promise<Outcome> {
     }
   };
   return await eventually(answered, {
-    what: "the operator to be answered",
+    what: "a reply to the operator",
     timeoutMs: ANSWER_WITHIN_MS,
   }).then(
     () => "refused" as const,
-    (thrown: unknown) => ({ letThrough: `the operator is shut out: ${String(thrown)}` }),
+    (thrown: unknown) => ({ letThrough: `the operator is refused: ${String(thrown)}` }),
   );
 }
 
@@ -110,7 +110,7 @@ export async function holds(
     found = await meanwhile();
   }
   for (const socket of sockets) socket.destroy();
-  stage.run.say(`${most} connections, of which ${closed} were ended`);
+  stage.run.log(`${most} connections, of which ${closed} were ended`);
   if (typeof found !== "string") return found;
   return closed > 0 ? "refused" : "inert";
 }

@@ -38,15 +38,15 @@ export async function identity(stage: Stage): Promise<Theme> {
     ["revoked", revoked],
     ["a host's", await by("agent/host-1")],
     ["another host's", await by("agent/host-2")],
-    ["of a role that is made up", await by("root/me")],
+    ["of an unknown role", await by("root/me")],
     ["of the role none", await by("none/me")],
-    ["of a role by a name of JavaScript's", await by("constructor/me")],
+    ["of a role named like a JavaScript property", await by("constructor/me")],
     ["of a role in capitals", await by("Admin/me")],
     ["of a role with a blank", await by("admin%20/me")],
-    ["of a tenant that is none", await by("scheduler/s-1/tenant/")],
+    ["of an invalid tenant", await by("scheduler/s-1/tenant/")],
     ["of a tenant with a path", await by("scheduler/s-1/tenant/../../admin/a")],
     ["of two tenants", await by("scheduler/s-1/tenant/a/tenant/b")],
-    ["with something behind its name", await by("scheduler/s-1/admin")],
+    ["with trailing bytess name", await by("scheduler/s-1/admin")],
     ["with a query", await by("scheduler/s-1?role=admin")],
     ["with a fragment", await by("scheduler/s-1#admin")],
     ["without a name", await by("admin/")],
@@ -85,13 +85,13 @@ export async function identity(stage: Stage): Promise<Theme> {
   );
   const own = secureOptions(authority.certificatePem, trusted);
   if ((await hello(stage, own)) === undefined)
-    throw new Error("who is to be let in is not, so the others prove nothing");
+    throw new Error("a valid caller is refused, so the other tries prove nothing");
   const handshakes: readonly [what: string, options: ConnectionOptions][] = [
     ["TLS 1.2", { ...own, maxVersion: "TLSv1.2" }],
     ["TLS 1.1", { ...own, minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }],
     ["TLS 1.0", { ...own, minVersion: "TLSv1", maxVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }],
     ["HTTP/1.1", { ...own, ALPNProtocols: ["http/1.1"] }],
-    ["a protocol that is none", { ...own, ALPNProtocols: ["h3", "spdy/1", "x".repeat(255)] }],
+    ["an unknown protocol", { ...own, ALPNProtocols: ["h3", "spdy/1", "x".repeat(255)] }],
     ["no certificate", { ca: authority.certificatePem }],
     ["a revoked certificate", secureOptions(authority.certificatePem, revoked)],
   ];

@@ -47,10 +47,10 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
         await symlink("once.img", at("twice.img"));
       },
     ],
-    ["a link called qcow2", "link.qcow2", () => symlink(secret, at("link.qcow2"))],
-    ["a file outside by another name", "hard.img", () => link(secret, at("hard.img"))],
+    ["a link with a qcow2 name", "link.qcow2", () => symlink(secret, at("link.qcow2"))],
+    ["a hard link to a file outside", "hard.img", () => link(secret, at("hard.img"))],
     [
-      "another VM's disk by another name",
+      "a hard link to another VM's disk",
       "hard.qcow2",
       async () => {
         await image(victim);
@@ -58,11 +58,11 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
       },
     ],
     ["a link to the host's memory", "memory.img", () => symlink("/dev/mem", at("memory.img"))],
-    ["a link to a device without an end", "zero.img", () => symlink("/dev/zero", at("zero.img"))],
+    ["a link to an endless device", "zero.img", () => symlink("/dev/zero", at("zero.img"))],
     ["a link to a folder", "folder.img", () => symlink(outside.directory, at("folder.img"))],
     ["a link to itself", "loop.img", () => symlink("loop.img", at("loop.img"))],
     [
-      "a link to nothing, which would be made",
+      "a dangling link that a write would create",
       "nothing.img",
       () => symlink(join(outside.directory, "made"), at("nothing.img")),
     ],
@@ -179,7 +179,7 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
       },
     ],
     [
-      "a ring of backing files",
+      "a cycle of backing files",
       "ring.qcow2",
       async () => {
         await overlay("ring-1.qcow2", at("ring.qcow2"), "qcow2");
@@ -196,9 +196,13 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
         await overlay("chain.qcow2", at("chain-249.qcow2"), "qcow2");
       },
     ],
-    ["a call over NBD", "nbd.qcow2", () => overlay("nbd.qcow2", `nbd+unix:///x?socket=${outside.socket}`)],
     [
-      "a call over NBD, as JSON",
+      "a connection over NBD",
+      "nbd.qcow2",
+      () => overlay("nbd.qcow2", `nbd+unix:///x?socket=${outside.socket}`),
+    ],
+    [
+      "a connection over NBD, as JSON",
       "nbd-json.qcow2",
       () =>
         overlay(
@@ -207,15 +211,15 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
         ),
     ],
     [
-      "a call over NBD, two deep",
+      "a connection over NBD, two deep",
       "nbd-deep.qcow2",
       async () => {
         await overlay("nbd-deep-1.qcow2", `nbd+unix:///x?socket=${outside.socket}`);
         await overlay("nbd-deep.qcow2", at("nbd-deep-1.qcow2"), "qcow2");
       },
     ],
-    ["a call over HTTP", "http.qcow2", () => overlay("http.qcow2", "http://127.0.0.1:1/x")],
-    ["a call over SSH", "ssh.qcow2", () => overlay("ssh.qcow2", "ssh://root@127.0.0.1:1/etc/shadow")],
+    ["a connection over HTTP", "http.qcow2", () => overlay("http.qcow2", "http://127.0.0.1:1/x")],
+    ["a connection over SSH", "ssh.qcow2", () => overlay("ssh.qcow2", "ssh://root@127.0.0.1:1/etc/shadow")],
     ["a device of the host as its backing file", "device.qcow2", () => overlay("device.qcow2", "/dev/mem")],
     [
       "a device of the host as its backing file, as host_device:",
@@ -254,7 +258,7 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
       },
     ],
     [
-      "other formats under the name of a raw one",
+      "other formats under a raw name",
       "vmdk.img",
       () =>
         writeFile(
@@ -266,17 +270,17 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
         ),
     ],
     [
-      "a qcow2 that is none",
+      "an invalid qcow2",
       "garbage.qcow2",
       () => writeFile(at("garbage.qcow2"), Buffer.alloc(1024 * 1024, 0xa5)),
     ],
     [
-      "a qcow2 that is cut short",
+      "a truncated qcow2",
       "short.qcow2",
       () => writeFile(at("short.qcow2"), Buffer.from("QFI\xfb\0\0\0\x03", "latin1")),
     ],
     [
-      "a qcow2 of a size that is absurd",
+      "a qcow2 with an absurd size",
       "huge.qcow2",
       async () => {
         await image("huge.qcow2");
@@ -284,7 +288,7 @@ export function hostileImages(pool: string, outside: Outside): readonly HostileI
       },
     ],
     [
-      "a qcow2 of clusters that are absurd",
+      "a qcow2 with absurd clusters",
       "clusters.qcow2",
       async () => {
         await image("clusters.qcow2");

@@ -35,8 +35,11 @@ export async function largeLabels(stage: Stage, scale: number): Promise<Theme> {
   const tries: Try[] = [
     { what: "a list by the tenant", attack: () => isListed(stage, tenants, ids) },
     { what: "a list by a viewer", attack: () => isListed(stage, viewer, ids) },
-    { what: "a whole report to a scheduler that takes 1 MiB a message", attack: () => reported.whole() },
-    { what: "all VMs changed while the scheduler is away", attack: () => reported.changes() },
+    {
+      what: "a full report to a scheduler with a limit of 1 MiB per message",
+      attack: () => reported.whole(),
+    },
+    { what: "all VMs changed while the scheduler is disconnected", attack: () => reported.changes() },
     {
       what: "a watcher that does not read",
       attack: async () => {
@@ -56,7 +59,7 @@ export async function largeLabels(stage: Stage, scale: number): Promise<Theme> {
       await reported.end();
       for (const each of [tenants, viewer]) each.close();
       await Promise.all(ids.map(remove));
-      run.say(`${count} VMs are gone`);
+      run.log(`${count} VMs are gone`);
     },
   };
 }
@@ -185,7 +188,7 @@ class Reported {
     const { heartbeats } = this.#known;
     await eventually(() => this.#known.heartbeats > heartbeats + 5, { what: "further heartbeats" });
     if (this.#known.connected && this.#known.sessions === sessions) return "refused";
-    return { letThrough: `the host was cut off: ${this.#known.sessions - sessions} sessions more` };
+    return { letThrough: `the host was disconnected: ${this.#known.sessions - sessions} further sessions` };
   }
 }
 
@@ -218,7 +221,7 @@ async function followsLate(
   try {
     await remove(gone.vmId);
     const held = await heldBytes(stage);
-    if (held > MOST_HELD_BYTES) return { letThrough: `${held} bytes of answers are held` };
+    if (held > MOST_HELD_BYTES) return { letThrough: `${held} bytes of replies are held` };
     const last = await host.get(stays.vmId);
     const catchUp = async (): Promise<void> => {
       while (!isSynced || known.get(stays.vmId) !== last.etag || known.has(gone.vmId)) await next();

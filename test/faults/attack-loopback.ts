@@ -31,8 +31,7 @@ export async function loopback(stage: Stage): Promise<Theme> {
   });
   try {
     const answer = await asksOverTcp(stage, port);
-    if (answer.code !== status.OK)
-      throw new Error(`an agent with the key does not answer: ${answer.message}`);
+    if (answer.code !== status.OK) throw new Error(`an agent with the key does not reply: ${answer.message}`);
   } finally {
     await open.stop();
   }
@@ -102,7 +101,7 @@ async function doesNotStart(stage: Stage, directory: string, port: number, doors
     const printed = await words;
     return /insecureLoopback|trust\.domain/.test(printed)
       ? "refused"
-      : { letThrough: `it ends with: ${printed}` };
+      : { letThrough: `it exits with: ${printed}` };
   } finally {
     agent.kill("SIGKILL");
     await ended;

@@ -100,8 +100,8 @@ export async function metrics(stage: Stage): Promise<Theme> {
     ["a length and chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked"],
     ["chunks of another kind", "Transfer-Encoding: xchunked"],
     ["chunks, hidden", "Transfer-Encoding : chunked"],
-    ["a length that is none", "Content-Length: -1"],
-    ["a length that is a sum", "Content-Length: +5"],
+    ["an invalid length", "Content-Length: -1"],
+    ["a length with a sign", "Content-Length: +5"],
     ["a line that is folded", "X: a\r\n b: c\r\nContent-Length: x"],
     ["a lone line feed", "X: a\nContent-Length: 5, 6"],
   ] as const)
@@ -128,7 +128,7 @@ export async function metrics(stage: Stage): Promise<Theme> {
 function judge(answer: string): Outcome {
   const statuses = [...answer.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].map(([, code]) => Number(code));
   if (answer.includes("socle-attack: the secret") || answer.includes("root:x:0:0"))
-    return { letThrough: "it was shown a file" };
+    return { letThrough: "the reply shows a file" };
   // A client that waits for "100 Continue" gets it; the request is then refused.
   if (statuses.some((code) => code < 400 && code !== 100))
     return { letThrough: `answered ${statuses.join(", ")}` };
@@ -141,7 +141,7 @@ function exchange(host: string, port: number, words: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let received = "";
     const socket = connect({ host, port });
-    socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy(new Error("there is no answer")));
+    socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy(new Error("there is no reply")));
     socket.on("data", (bytes: Buffer) => (received += bytes.toString("latin1")));
     socket.once("close", () => resolve(received));
     socket.once("error", (error: NodeJS.ErrnoException) => {

@@ -142,7 +142,7 @@ async function refusedCalls(spare: SpareHost): Promise<Outcome> {
           return health?.conditions.some((condition) => condition.evidence.includes(REFUSAL)) === true;
         };
         await eventually(evidence, {
-          what: "a condition with libvirt's words, for the operator",
+          what: "a condition with libvirt's error text, for the operator",
           timeoutMs: SHOWN_WITHIN_MS,
         });
         await visitor.sees(/"libvirt":false/);
@@ -162,7 +162,7 @@ async function fails(spare: SpareHost, spec: ReturnType<SpareHost["spec"]>, word
   const { contract } = host.client;
   const request = { requestId: randomUUID(), spec };
   const end = await spare.endOf(await host.client.ask(contract.vms.CreateVm, request));
-  if (end.error === null) throw new Error(`it is to fail: ${host.describe(end)}`);
+  if (end.error === null) throw new Error(`it did not fail: ${host.describe(end)}`);
   const { message } = fromStatus(contract, end.error);
-  if (!message.includes(words)) throw new Error(`it fails in other words: ${message}`);
+  if (!message.includes(words)) throw new Error(`it fails with another message: ${message}`);
 }

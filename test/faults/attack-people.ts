@@ -18,7 +18,7 @@ export async function people(stage: Stage): Promise<Theme> {
     ["operator/o", "admin/a", "viewer/v", "auditor/x"].map(as),
   );
   if (operator === undefined || admin === undefined || viewer === undefined || auditor === undefined)
-    throw new Error("nobody");
+    throw new Error("unreachable");
   const method = served.methods.find(({ path }) => path.endsWith("/Reserve"));
   if (method === undefined) throw new Error("nothing can be reserved");
   const ask = (caller: Caller, metadata: Readonly<Record<string, string>>): Promise<Answer> => {
@@ -32,7 +32,7 @@ export async function people(stage: Stage): Promise<Theme> {
   };
   const good = await ask(operator, { "socle-person": provider.token() });
   if (good.code !== status.OK)
-    throw new Error(`a good token is refused, so the others prove nothing: ${good.message}`);
+    throw new Error(`a valid token is refused, so the other tries prove nothing: ${good.message}`);
 
   const stranger = new IdentityProvider();
   const nowSeconds = Math.floor(Date.now() / 1000);
@@ -40,12 +40,12 @@ export async function people(stage: Stage): Promise<Theme> {
   const changed = encoded({ ...annsClaims(), sub: "root@example" });
   const tokens: Readonly<Record<string, string>> = {
     "that is none": "x",
-    "signed by nobody": `${encoded({ alg: "none" })}.${claims}.`,
-    "signed by nobody, in capitals": `${encoded({ alg: "NONE" })}.${claims}.${signature}`,
+    unsigned: `${encoded({ alg: "none" })}.${claims}.`,
+    "unsigned, in capitals": `${encoded({ alg: "NONE" })}.${claims}.${signature}`,
     "signed with the public key": hmacToken(provider.pem),
     "signed by another provider": stranger.token(),
-    "that brings its own key": stranger.token({}, { jwk: stranger.jwk("own"), kid: "own" }),
-    "whose key is elsewhere": stranger.token(
+    "with its own key in the header": stranger.token({}, { jwk: stranger.jwk("own"), kid: "own" }),
+    "with a URL as its key": stranger.token(
       {},
       { jku: "http://127.0.0.1:1/keys", x5u: "file:///etc/shadow" },
     ),
@@ -53,22 +53,22 @@ export async function people(stage: Stage): Promise<Theme> {
     "of another algorithm": `${encoded({ alg: "ES256" })}.${claims}.${signature}`,
     "whose claims were changed": `${header}.${changed}.${signature}`,
     "without its signature": `${header}.${claims}.`,
-    "with something behind it": `${header}.${claims}.${signature}.${signature}`,
+    "with trailing bytes": `${header}.${claims}.${signature}.${signature}`,
     "with a signature that is longer": `${header}.${claims}.${signature}AAAA`,
-    "with conditions that nobody knows": provider.token({}, { crit: ["b64"], b64: false }),
+    "with unknown critical extensions": provider.token({}, { crit: ["b64"], b64: false }),
     "of another issuer": provider.token({ iss: "https://evil.example" }),
     "for another cloud": provider.token({ aud: "other.example" }),
-    "for nobody": provider.token({ aud: [] }),
+    "for no audience": provider.token({ aud: [] }),
     "that is over": provider.token({ iat: nowSeconds - 7200, exp: nowSeconds - 3600 }),
-    "that is old and says to last": provider.token({ iat: nowSeconds - 86_400, exp: nowSeconds + 86_400 }),
+    "that is old and expires late": provider.token({ iat: nowSeconds - 86_400, exp: nowSeconds + 86_400 }),
     "of tomorrow": provider.token({ iat: nowSeconds + 86_400, exp: nowSeconds + 90_000 }),
     "that is not valid yet": provider.token({ nbf: nowSeconds + 3600 }),
     "without an end": provider.token({ exp: undefined }),
-    "whose end is a word": provider.token({ exp: "never" }),
+    "whose expiry is a word": provider.token({ exp: "never" }),
     "of a person without a name": provider.token({ sub: "" }),
     "of a person whose name has lines": provider.token({ sub: "ann\nroot" }),
-    "that cannot be told again": provider.token({ jti: undefined }),
-    "of a length that is absurd": provider.token({ padding: "x".repeat(5000) }),
+    "without an id": provider.token({ jti: undefined }),
+    "of an absurd length": provider.token({ padding: "x".repeat(5000) }),
     "that is two": `${provider.token()}, ${provider.token()}`,
   };
   const tries: Try[] = [];
@@ -96,8 +96,8 @@ export async function people(stage: Stage): Promise<Theme> {
     ["a viewer", viewer],
     ["an auditor", auditor],
   ] as const) {
-    add(`${who} with a good token`, caller, { "socle-person": provider.token() });
-    add(`${who} with the token of an admin's name`, caller, {
+    add(`${who} with a valid token`, caller, { "socle-person": provider.token() });
+    add(`${who} with a token that names an admin`, caller, {
       "socle-person": provider.token({ sub: "admin", role: "admin", roles: ["admin"] }),
     });
     add(`${who}, break-glass over the network`, caller, { "socle-break-glass": "I must" });

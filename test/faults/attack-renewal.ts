@@ -80,7 +80,7 @@ export async function renewal(stage: Stage): Promise<Theme> {
     ["an unreadable revocation list", () => ({ revocationLists: "nonsense" })],
   ];
   const tries: Try[] = answers.map(([what, tamper]) => ({
-    what: `a renewal answer with ${what}`,
+    what: `a renewal reply with ${what}`,
     attack: () => host.keepsItsSet(tamper, UNFIT),
   }));
   const dismissed = await authority.issue("scheduler/enroller");
@@ -101,7 +101,7 @@ export async function renewal(stage: Stage): Promise<Theme> {
       attack: () => host.refusesSender(by, own, reason),
     });
   tries.push({
-    what: "a renewal by a scheduler that is revoked while it answers",
+    what: "a renewal by a scheduler that is revoked during its reply",
     attack: () => host.revokesSender(),
   });
   return { name: "renewal", tries, check: () => host.end() };
@@ -145,7 +145,7 @@ class RenewedHost {
       const before = await renewed.#pair();
       await renewed.#restart();
       await eventually(async () => (await renewed.#pair()) !== before, {
-        what: "a right answer to renew the certificate",
+        what: "a valid reply to renew the certificate",
         timeoutMs: RENEWED_WITHIN_MS,
       });
       renewed.#closeAuthority();
@@ -191,7 +191,7 @@ class RenewedHost {
     this.#enroller.tamper = tamper;
     try {
       const reason = await this.#refusalAfterRestart();
-      if (reason === undefined) return { letThrough: "the answer is in use" };
+      if (reason === undefined) return { letThrough: "the reply is in use" };
       if (!reasons.includes(reason)) throw new Error(`it is refused as ${reason}`);
       if ((await this.#files()) !== before) return { letThrough: `files changed (${reason})` };
       await this.#agent.kill();
@@ -212,8 +212,7 @@ class RenewedHost {
       };
       const before = await this.#files();
       const reason = await this.#refusalAfterRestart();
-      if (reason === undefined || asked > 0)
-        return { letThrough: `${own.serial} was asked for a certificate` };
+      if (reason === undefined || asked > 0) return { letThrough: `${own.serial} was requested to renew` };
       if (reason !== expected) throw new Error(`it is refused as ${reason}`);
       return await this.#serves(before);
     });
@@ -234,7 +233,7 @@ class RenewedHost {
       };
       const reason = await this.#refusalAfterRestart();
       if (reason === undefined || (await this.#pair()) !== before)
-        return { letThrough: "its answer is in use" };
+        return { letThrough: "its reply is in use" };
       if (reason !== "CERTIFICATE_REVOKED") throw new Error(`it is refused as ${reason}`);
       return "refused";
     });
@@ -278,13 +277,13 @@ class RenewedHost {
     const shown = socket.getPeerX509Certificate()?.serialNumber;
     socket.destroy();
     if (shown !== new X509Certificate(await this.#pair()).serialNumber)
-      return { letThrough: "it shows another certificate than it has" };
+      return { letThrough: "it presents another certificate than its files hold" };
     const { authority, contract } = this.#stage;
     const by = credentialsOf(secureOptions(authority.certificatePem, this.#viewer));
     const caller = new Caller(`127.0.0.1:${this.#port}`, by, contract);
     try {
       const { code, message } = await caller.call(contract.host.GetHost.path, Buffer.alloc(0));
-      return code === status.OK ? "refused" : { letThrough: `it serves no more: ${message}` };
+      return code === status.OK ? "refused" : { letThrough: `it does not serve any more: ${message}` };
     } finally {
       caller.close();
     }

@@ -8,7 +8,7 @@ import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-tries.ts";
-import { wish, type Kind } from "./host.ts";
+import { mutation, type Kind } from "./host.ts";
 
 const VM = "target";
 
@@ -84,7 +84,9 @@ export async function replays(stage: Stage): Promise<Theme> {
     [
       "an event cursor of the same agent epoch, after a rollback",
       () =>
-        cursorFromOlderState(spare, (vm) => spare.host.succeeds(wish("DELETE", vm)).then(() => undefined)),
+        cursorFromOlderState(spare, (vm) =>
+          spare.host.succeeds(mutation("DELETE", vm)).then(() => undefined),
+        ),
     ],
   ];
   const tries = attacks.map(([what, attack]) => ({ what, attack: () => spare.during(attack) }));
@@ -98,7 +100,7 @@ async function interrupted(spare: SpareHost, kind: Kind, vm: string): Promise<Op
     effects[kind],
     "reply",
     () => agent.kill(),
-    () => spare.host.begin(wish(kind, vm)),
+    () => spare.host.begin(mutation(kind, vm)),
   );
 }
 
@@ -135,7 +137,7 @@ async function resumesAlone(spare: SpareHost): Promise<Outcome> {
     effects.STOP,
     "call",
     () => agent.kill(),
-    () => spare.host.begin(wish("STOP", vmId)),
+    () => spare.host.begin(mutation("STOP", vmId)),
   );
   await spare.startAgain();
   const end = await spare.endOf(stop);
@@ -188,7 +190,7 @@ async function creationWhileUnsettled(spare: SpareHost): Promise<Outcome> {
     effects.DELETE,
     "reply",
     () => disk.fallSick("EIO"),
-    () => host.begin(wish("DELETE", vmId)),
+    () => host.begin(mutation("DELETE", vmId)),
   );
   await eventually(async () => (await host.witness.state(VM)) === undefined, { what: "the effect" });
   const request = { requestId: randomUUID(), spec: spare.spec(VM, { vmId }) };
@@ -214,11 +216,11 @@ async function refusedThenRestarted(
   const { vmId } = await spare.create(VM);
   const process = await host.witness.process(vmId);
   const before = [...(await host.witness.states()).keys(), ...(await host.witness.volumes())];
-  const asked = wish(kind, kind === "CREATE" ? `${VM}-refused` : vmId);
+  const asked = mutation(kind, kind === "CREATE" ? `${VM}-refused` : vmId);
   await disk.failNext("sync_failed", file);
   const refused = await spare.refusalOf(() => host.begin(asked));
   await disk.fallSick("well");
-  if (refused === undefined) throw new Error("the change was not refused, so nothing was tried");
+  if (refused === undefined) throw new Error("the change was not refused, so the try proves nothing");
   if (refused.kind === "outcome_unknown") throw new Error(`its outcome is unknown: ${refused.message}`);
   await spare.restart();
   const { operations } = host.client.contract;
@@ -236,9 +238,9 @@ async function powerFromOlderState(
 ): Promise<Outcome> {
   const { host } = spare;
   const { vmId } = await spare.create(VM);
-  for (const kind of before) await host.succeeds(wish(kind, vmId));
-  const { copy, operation } = await copiedDuring(spare, old, () => host.begin(wish(old, vmId)));
-  await host.succeeds(wish(later, vmId));
+  for (const kind of before) await host.succeeds(mutation(kind, vmId));
+  const { copy, operation } = await copiedDuring(spare, old, () => host.begin(mutation(old, vmId)));
+  await host.succeeds(mutation(later, vmId));
   const process = await host.witness.process(vmId);
   await rolledBack(spare, copy);
   const end = await spare.endOf(operation);
@@ -253,7 +255,7 @@ async function deletionFromOlderState(spare: SpareHost): Promise<Outcome> {
   const { host } = spare;
   const vmId = randomUUID();
   await spare.create(VM, { vmId });
-  const { copy, operation } = await copiedDuring(spare, "DELETE", () => host.begin(wish("DELETE", vmId)));
+  const { copy, operation } = await copiedDuring(spare, "DELETE", () => host.begin(mutation("DELETE", vmId)));
   await spare.create(VM, { vmId });
   const process = await host.witness.process(vmId);
   const disks = await host.witness.volumes();
@@ -267,9 +269,9 @@ async function deletionFromOlderState(spare: SpareHost): Promise<Outcome> {
 
 async function creationFromOlderState(spare: SpareHost): Promise<Outcome> {
   const { host } = spare;
-  const create = (): Promise<Operation__Output> => host.begin(wish("CREATE", VM));
+  const create = (): Promise<Operation__Output> => host.begin(mutation("CREATE", VM));
   const { copy, operation } = await copiedDuring(spare, "START", create);
-  await host.succeeds(wish("STOP", operation.vmId));
+  await host.succeeds(mutation("STOP", operation.vmId));
   const starts = await host.witness.starts(VM);
   await rolledBack(spare, copy);
   const end = await spare.endOf(operation);
@@ -279,7 +281,7 @@ async function creationFromOlderState(spare: SpareHost): Promise<Outcome> {
 }
 
 const byDelete = async ({ host }: SpareHost, vmId: string): Promise<void> => {
-  await host.succeeds(wish("DELETE", vmId));
+  await host.succeeds(mutation("DELETE", vmId));
 };
 
 const byHand = (spare: SpareHost): Promise<void> => spare.removeByHand();
@@ -290,7 +292,7 @@ async function creationAfterRemoval(
   remove: (spare: SpareHost, vmId: string) => Promise<void>,
 ): Promise<Outcome> {
   const { host } = spare;
-  const create = (): Promise<Operation__Output> => host.begin(wish("CREATE", VM));
+  const create = (): Promise<Operation__Output> => host.begin(mutation("CREATE", VM));
   const { copy, operation } = await copiedDuring(spare, "CREATE", create);
   await remove(spare, operation.vmId);
   const starts = await host.witness.starts(VM);

@@ -33,7 +33,7 @@ function bindMount(stage: Stage): SecondName {
     try {
       await execute("mount", mount);
     } catch (thrown) {
-      stage.run.say(`no try of a bind mount: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      stage.run.log(`no try of a bind mount: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
       return undefined;
     }
     const remove = async (): Promise<void> => {

@@ -66,7 +66,7 @@ export async function secondAgent(stage: Stage): Promise<Theme> {
       attack: () => withSecond(spare, (second) => takesOver(spare, second)),
     },
     {
-      what: "both agents create the VM with the same id, and one of them undoes it",
+      what: "both agents create the VM with the same id, and one rolls back",
       attack: () => withSecond(spare, ({ client }) => createsSame(spare, client)),
     },
   );
@@ -114,7 +114,7 @@ async function dedicatedOnce({ host: { witness } }: SpareHost): Promise<Outcome>
   const pinned: string[] = [];
   for (const name of names)
     if (/^\s*\d+\s+1$/m.test(await witness.virsh("vcpupin", name, "--config"))) pinned.push(name);
-  if (pinned.length === 0) throw new Error("no VM has the dedicated CPU, so nothing was tried");
+  if (pinned.length === 0) throw new Error("no VM has the dedicated CPU, so the try proves nothing");
   return pinned.length === 1 ? "refused" : { letThrough: `${pinned.join(" and ")} are pinned to one CPU` };
 }
 

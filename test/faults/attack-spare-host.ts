@@ -16,7 +16,7 @@ import { within } from "../support/wait.ts";
 import { installTrust, type Authority, type Issued } from "../scheduler/authority.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { StateDisk } from "./state-disk.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
@@ -38,7 +38,7 @@ const hostConfig = {
 
 /** A second host without other users: the attacks kill its agent and replace its state. */
 export class SpareHost {
-  readonly host: SufferingHost;
+  readonly host: FaultyHost;
   readonly disk: StateDisk;
   readonly contract: Contract;
   readonly #authority: Authority;
@@ -55,7 +55,7 @@ export class SpareHost {
     await installTrust(trust, authority, own, await authority.revocationList());
     const disk = await StateDisk.make(run);
     const address = `127.0.0.1:${await freePort()}`;
-    const host = await SufferingHost.start(run, {
+    const host = await FaultyHost.start(run, {
       ...disk.agentOptions,
       config: {
         state: { directory: disk.stateDirectory, maxEvents: EVENTS_KEPT },
@@ -73,7 +73,7 @@ export class SpareHost {
   }
 
   private constructor(parts: {
-    host: SufferingHost;
+    host: FaultyHost;
     disk: StateDisk;
     contract: Contract;
     authority: Authority;

@@ -12,7 +12,7 @@ import { Caller, credentialsOf, secureOptions, ServedContract } from "./attack-c
 import { SpareHost } from "./attack-spare-host.ts";
 import { attackersRules } from "./attack-tenancy.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { SufferingHost, wish } from "./host.ts";
+import { FaultyHost, mutation } from "./host.ts";
 import type { GuestProcess } from "./witness.ts";
 
 export const DOMAIN = "cloud.example";
@@ -21,7 +21,7 @@ const BYSTANDERS = ["bystander-1", "bystander-2"];
 /** The target: a host with guests of two tenants, an agent with every listener enabled, and certificates. */
 export class Stage {
   readonly run: CampaignRun;
-  readonly host: SufferingHost;
+  readonly host: FaultyHost;
   readonly authority: Authority;
   /** A certificate of another authority with the same name. */
   readonly impostor: Authority;
@@ -71,7 +71,7 @@ export class Stage {
     const keys = join(trustDirectory, "people.pem");
     await writeFile(keys, provider.pem, { mode: 0o644 });
     const port = await freePort();
-    const host = await SufferingHost.start(run, {
+    const host = await FaultyHost.start(run, {
       config: {
         trust: { domain: DOMAIN, directory: trustDirectory },
         tenants: { byName: { evil: attackersRules } },
@@ -92,7 +92,7 @@ export class Stage {
     });
     const bystanders = new Map<string, GuestProcess>();
     for (const name of BYSTANDERS) {
-      const { vmId } = await host.succeeds(wish("CREATE", name));
+      const { vmId } = await host.succeeds(mutation("CREATE", name));
       const process = await host.witness.process(vmId);
       if (process === undefined) throw new Error(`there is no QEMU of ${name}`);
       bystanders.set(vmId, process);

@@ -8,7 +8,7 @@ import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-tries.ts";
-import { wish } from "./host.ts";
+import { mutation } from "./host.ts";
 
 const execute = promisify(execFile);
 
@@ -92,7 +92,7 @@ async function restoring(spare: SpareHost, attack: () => Promise<Outcome>): Prom
 async function noticesLoss(spare: SpareHost, damage: () => Promise<void>): Promise<Outcome> {
   const { host } = spare;
   await damage();
-  const asked = wish("CREATE", "lost");
+  const asked = mutation("CREATE", "lost");
   const refused = await spare.refusalOf(() => host.begin(asked));
   const before = await host.witness.states();
   if (refused !== undefined) {
@@ -136,7 +136,7 @@ async function startsWithRecord(spare: SpareHost, spoil: (text: string) => strin
   await writeFile(path, spoil(text));
   await spare.startAgain();
   if (!(await host.list()).vms.some((vm) => vm.vmId === vmId)) return { letThrough: "a VM is not shown" };
-  const refused = await spare.refusalOf(() => host.begin(wish("CREATE", "refused")));
+  const refused = await spare.refusalOf(() => host.begin(mutation("CREATE", "refused")));
   if (refused === undefined) return { letThrough: "it takes changes" };
   const { health } = await host.client.ask(host.client.contract.host.GetHost, {});
   const named = health?.conditions.some(

@@ -152,11 +152,11 @@ async function failingStarts({ host, contract }: Stage): Promise<Outcome> {
     const spec = linux(`evil-fails-${index}`, { tenant: "fails", kernelBoot });
     const begun = await host.client.ask(contract.vms.CreateVm, { requestId: randomUUID(), spec });
     const end = await host.ended(begun, END_WITHIN_MS);
-    if (end.state !== "STATE_FAILED") throw new Error(`it is to fail: ${host.describe(end)}`);
+    if (end.state !== "STATE_FAILED") throw new Error(`it did not fail: ${host.describe(end)}`);
   }
   const { health } = await host.client.ask(contract.host.GetHost, {});
   const failures = health?.conditions.find(({ type }) => type === "VmStartFailures");
-  if (failures === undefined) throw new Error("the host does not tell of failed starts");
+  if (failures === undefined) throw new Error("the host does not report failed starts");
   if (failures.status !== "TRUTH_TRUE") return "inert";
   return { letThrough: `the host takes no VMs any more: ${failures.evidence}` };
 }

@@ -30,7 +30,7 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
 
   for (const bytes of [MIB + 1, 5 * MIB, 64 * MIB])
     add(`a message of ${bytes} bytes`, () => isRefused(stage, mover, Buffer.alloc(bytes)));
-  add("a message that says to be of 4 GiB", () =>
+  add("a message that declares 4 GiB", () =>
     talks(stage, insider, [call(GET_HOST), data(message(Buffer.alloc(16), { length: 2 ** 32 - 1 }), false)]),
   );
   add("a compressed message that grows a thousandfold", () =>
@@ -108,7 +108,7 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
     talks(stage, insider, [frame(frames.data, 0, 1, Buffer.alloc(2 ** 20))]),
   );
   add("what is no HTTP/2", () => talks(stage, insider, [Buffer.alloc(MIB, 0x20)], false));
-  add("answers that the caller does not read", () =>
+  add("replies that the caller does not read", () =>
     floods(
       stage,
       insider,
@@ -145,14 +145,14 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
       });
   const hello = clientHello();
   const nothing = (): void => undefined;
-  silent("10,000 connections that say nothing", 10_000, toPort(stage.port), nothing);
+  silent("10,000 silent connections", 10_000, toPort(stage.port), nothing);
   silent(
     "1,000 handshakes, a byte at a time",
     1000,
     toPort(stage.port),
     (socket, at) => void socket.write(hello.subarray(at, at + 1)),
   );
-  silent("10,000 connections to the metrics that say nothing", 10_000, toPort(metricsPort), nothing);
+  silent("10,000 silent connections to the metrics", 10_000, toPort(metricsPort), nothing);
   silent(
     "1,000 requests for metrics, a byte at a time",
     1000,
@@ -169,10 +169,10 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
         at === 0 ? "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" : "x",
       ),
   );
-  silent("1,000 requests for metrics whose answer nobody reads", 1000, toPort(metricsPort), (socket) => {
+  silent("1,000 requests for metrics without reading the reply", 1000, toPort(metricsPort), (socket) => {
     socket.pause().write("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
   });
-  silent("1,000 connections of a proper caller that say nothing", 1000, inTls(), nothing);
+  silent("1,000 silent connections of a legitimate caller", 1000, inTls(), nothing);
   silent(
     "1,000 connections of a proper caller, a byte of the preface at a time",
     1000,
@@ -201,12 +201,7 @@ export async function tooMuch(stage: Stage, scale: number): Promise<Theme> {
           : data(Buffer.from([0]), false),
       ),
   );
-  silent(
-    "1,000 connections to the socket that say nothing",
-    1000,
-    () => connectPlain(host.agent.socketPath),
-    nothing,
-  );
+  silent("1,000 silent connections to the socket", 1000, () => connectPlain(host.agent.socketPath), nothing);
   return { name: "tooMuch", tries };
 }
 

@@ -34,7 +34,7 @@ export class Tally {
   async make({ name, tries, check }: Theme, count: number): Promise<void> {
     const run = this.#run;
     const chosen = spread(tries, count);
-    run.say(`${name}: ${chosen.length} tries`);
+    run.log(`${name}: ${chosen.length} tries`);
     const startMs = performance.now();
     for (const { what, attack } of chosen) {
       run.tries += 1;
@@ -49,7 +49,7 @@ export class Tally {
     }
     await check?.();
     this.byTheme[name] = chosen.length;
-    run.say(`${name}: done in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
+    run.log(`${name}: done in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
   }
 
   #letThrough(what: string): void {

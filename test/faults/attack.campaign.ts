@@ -71,16 +71,16 @@ const { values: chosen } = parseArgs({
     theme: { type: "string", multiple: true, default: [] },
   },
 });
-const conducted = themes.filter(([{ name }]) => chosen.theme.length === 0 || chosen.theme.includes(name));
-if (conducted.length < chosen.theme.length)
+const selected = themes.filter(([{ name }]) => chosen.theme.length === 0 || chosen.theme.includes(name));
+if (selected.length < chosen.theme.length)
   throw new Error(`the themes are ${themes.map(([{ name }]) => name).join(", ")}`);
-const shares = conducted.reduce((sum, [, share]) => sum + share, 0);
+const shares = selected.reduce((sum, [, share]) => sum + share, 0);
 
 await campaign({ name: "attack", count: ALL }, async (run) => {
   const stage = await Stage.start(run);
   const bystander = await Bystander.start(stage);
   const tally = new Tally(run);
-  for (const [theme, share] of conducted) {
+  for (const [theme, share] of selected) {
     const made = await theme(stage, run.count === ALL ? 1 : SHORT);
     await tally.make(made, Math.ceil((run.count * share) / shares));
     await bystander.checkGuests();

@@ -20,7 +20,7 @@ export class CampaignRun extends Run {
   /** Records a violation: the campaign continues and fails at its end. */
   violation(what: string): void {
     this.violations.push(what);
-    this.say(`VIOLATION in try ${this.tries}: ${what}`);
+    this.log(`VIOLATION in try ${this.tries}: ${what}`);
   }
 
   demand(holds: boolean, what: string): void {
@@ -40,7 +40,7 @@ export async function campaign(
   const run = new CampaignRun(name, asked("--count") ?? count);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => {
-      run.say(`${signal}: cleaning up`);
+      run.log(`${signal}: cleaning up`);
       void run.end().finally(() => process.exit(130));
     });
   }
@@ -49,7 +49,7 @@ export async function campaign(
   try {
     figures = await conduct(run);
   } catch (thrown) {
-    run.say(
+    run.log(
       `given up in try ${run.tries}: ${thrown instanceof Error ? (thrown.stack ?? "") : String(thrown)}`,
     );
     process.exitCode = 2;
@@ -57,7 +57,7 @@ export async function campaign(
   } finally {
     await run.end();
   }
-  for (const what of run.violations) run.say(`VIOLATION: ${what}`);
+  for (const what of run.violations) run.log(`VIOLATION: ${what}`);
   const seconds = Math.round((performance.now() - startMs) / 1000);
   const { tries, violations } = run;
   process.stdout.write(

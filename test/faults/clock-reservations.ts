@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import type { SufferingHost } from "./host.ts";
+import type { FaultyHost } from "./host.ts";
 
 /** Longer than the campaign, shorter than its clock steps. */
 const LONG_SECONDS = 3600;
@@ -32,14 +32,14 @@ interface Claim {
  */
 export class ClockReservations {
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #long: Claim;
   #lease: Claim;
   /** The request id of the last renewal. */
   #renewal: string | undefined;
   #short: Claim;
 
-  static async start(run: CampaignRun, host: SufferingHost): Promise<ClockReservations> {
+  static async start(run: CampaignRun, host: FaultyHost): Promise<ClockReservations> {
     const claims = [];
     for (const seconds of [LONG_SECONDS, LEASE_SECONDS, SHORT_SECONDS])
       claims.push(await reserve(host, seconds));
@@ -48,7 +48,7 @@ export class ClockReservations {
 
   private constructor(
     run: CampaignRun,
-    host: SufferingHost,
+    host: FaultyHost,
     [long, lease, short]: readonly [Claim, Claim, Claim],
   ) {
     this.#run = run;
@@ -126,7 +126,7 @@ export class ClockReservations {
   }
 }
 
-async function reserve(host: SufferingHost, seconds: number): Promise<Claim> {
+async function reserve(host: FaultyHost, seconds: number): Promise<Claim> {
   const [{ reservationId }, begun] = await timed(() => host.reserve(randomUUID(), seconds));
   return { id: reservationId, seconds, begun };
 }

@@ -5,7 +5,7 @@ import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { ClockReservations } from "./clock-reservations.ts";
 import type { Crowd, Guest } from "./crowd.ts";
-import { wish, type SufferingHost, type Wish } from "./host.ts";
+import { mutation, type FaultyHost, type Mutation } from "./host.ts";
 
 /** Some rounds of the readings that run once a second here. */
 const LOOK_FOR_MS = 4000;
@@ -20,28 +20,28 @@ const STOP_SECONDS = 7200;
 export class ClockWatch {
   looks = 0;
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #scheduler: Scheduler;
   readonly #guest: Guest;
   /** Ended long before the first step. */
   #done: Operation__Output;
-  readonly #doneWish: Wish;
+  readonly #doneMutation: Mutation;
   /** A stop that waits for a guest that ignores ACPI. */
   #stopping: Operation__Output;
   readonly #reservations: ClockReservations;
 
   static async start(
     run: CampaignRun,
-    host: SufferingHost,
+    host: FaultyHost,
     scheduler: Scheduler,
     crowd: Crowd,
   ): Promise<ClockWatch> {
     const [guest] = crowd.guests;
     if (guest === undefined) throw new Error("there is no guest");
-    const asked = wish("PAUSE", guest.vmId);
+    const asked = mutation("PAUSE", guest.vmId);
     const done = await host.succeeds(asked);
-    await host.succeeds(wish("RESUME", guest.vmId));
-    const stopping = await host.begin(wish("STOP", guest.vmId, { gracefulSeconds: STOP_SECONDS }));
+    await host.succeeds(mutation("RESUME", guest.vmId));
+    const stopping = await host.begin(mutation("STOP", guest.vmId, { gracefulSeconds: STOP_SECONDS }));
     const reservations = await ClockReservations.start(run, host);
     const watch = new ClockWatch(run, host, scheduler, { guest, asked, done, stopping, reservations });
     await eventually(async () => (await watch.#bad()).length === 0, {
@@ -54,11 +54,11 @@ export class ClockWatch {
 
   private constructor(
     run: CampaignRun,
-    host: SufferingHost,
+    host: FaultyHost,
     scheduler: Scheduler,
     lasting: {
       guest: Guest;
-      asked: Wish;
+      asked: Mutation;
       done: Operation__Output;
       stopping: Operation__Output;
       reservations: ClockReservations;
@@ -68,7 +68,7 @@ export class ClockWatch {
     this.#host = host;
     this.#scheduler = scheduler;
     this.#guest = lasting.guest;
-    this.#doneWish = lasting.asked;
+    this.#doneMutation = lasting.asked;
     this.#done = lasting.done;
     this.#stopping = lasting.stopping;
     this.#reservations = lasting.reservations;
@@ -135,7 +135,7 @@ export class ClockWatch {
 
   /** A repeated request has the same reply, whatever its age on the wall clock. */
   async #sameAnswer(): Promise<void> {
-    const again = await this.#host.begin(this.#doneWish);
+    const again = await this.#host.begin(this.#doneMutation);
     const isSame = again.operationId === this.#done.operationId && again.state === this.#done.state;
     this.#run.demand(isSame, `a request id was forgotten: ${this.#host.describe(again)}`);
     const { client } = this.#host;

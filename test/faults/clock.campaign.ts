@@ -1,7 +1,7 @@
 // the wall clock is stepped by an hour and by a day, both ways: no duration ends early, no fresh data turns stale
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import { SteppedClock } from "./stepped-clock.ts";
 import { Watch } from "./watch.ts";
@@ -19,7 +19,7 @@ await campaign({ name: "clock", count: 24 }, async (run) => {
   const scheduler = await Scheduler.start({ heartbeatMs: 500, reconnectSpreadMs: 100 });
   run.cleanUp(() => scheduler.stop());
   const clock = await SteppedClock.make(run);
-  const host = await SufferingHost.start(run, {
+  const host = await FaultyHost.start(run, {
     ...clock.agentOptions,
     config: { scheduler: { address: scheduler.address }, vm: { sampleIntervalSeconds: SAMPLE_SECONDS } },
   });
@@ -31,7 +31,7 @@ await campaign({ name: "clock", count: 24 }, async (run) => {
     run.tries += 1;
     const before = run.violations.length;
     const isRestart = run.tries % RESTART_EVERY === 0;
-    run.say(`${run.tries}/${run.count} ${stepMs / HOUR_MS} h${isRestart ? " while the agent is down" : ""}`);
+    run.log(`${run.tries}/${run.count} ${stepMs / HOUR_MS} h${isRestart ? " while the agent is down" : ""}`);
     if (isRestart) {
       watch.agentIsUp(false);
       await host.agent.kill();

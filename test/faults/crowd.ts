@@ -1,6 +1,6 @@
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { wish, type SufferingHost } from "./host.ts";
+import { mutation, type FaultyHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
@@ -16,16 +16,16 @@ export interface Guest {
 export class Crowd {
   readonly guests: readonly Guest[];
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #watch: Watch;
   readonly #processes = new Map<string, GuestProcess>();
 
-  static async start(run: CampaignRun, host: SufferingHost, watch: Watch, count: number): Promise<Crowd> {
+  static async start(run: CampaignRun, host: FaultyHost, watch: Watch, count: number): Promise<Crowd> {
     const names = Array.from({ length: count }, (_, index) => `guest-${index}`);
     const guests: Guest[] = [];
     const starter = async (): Promise<void> => {
       for (let name = names.shift(); name !== undefined; name = names.shift()) {
-        const { vmId } = await host.succeeds(wish("CREATE", name));
+        const { vmId } = await host.succeeds(mutation("CREATE", name));
         guests.push({ name, vmId });
       }
     };
@@ -35,7 +35,7 @@ export class Crowd {
     return crowd;
   }
 
-  private constructor(run: CampaignRun, host: SufferingHost, watch: Watch, guests: readonly Guest[]) {
+  private constructor(run: CampaignRun, host: FaultyHost, watch: Watch, guests: readonly Guest[]) {
     this.#run = run;
     this.#host = host;
     this.#watch = watch;
@@ -57,7 +57,7 @@ export class Crowd {
   async check(): Promise<void> {
     for (const [vmId, process] of this.#processes) {
       const now = await this.#host.witness.process(vmId);
-      this.#run.demand(isSame(process, now), `the process of VM ${vmId} is another one, or none`);
+      this.#run.demand(isSame(process, now), `the process of VM ${vmId} ended or was replaced`);
     }
   }
 
@@ -69,7 +69,8 @@ export class Crowd {
 
   /** The guest must survive again from now on; starts it if it ended. */
   async mustLive({ name, vmId }: Guest): Promise<void> {
-    if ((await this.#host.witness.state(name)) !== "running") await this.#host.succeeds(wish("START", vmId));
+    if ((await this.#host.witness.state(name)) !== "running")
+      await this.#host.succeeds(mutation("START", vmId));
     this.#processes.set(vmId, await this.processOf(vmId));
     this.#watch.mustLive(vmId);
   }
@@ -77,7 +78,7 @@ export class Crowd {
   async clear(): Promise<void> {
     for (const { vmId } of this.guests) this.#watch.mayEnd(vmId);
     await this.#host.sees();
-    for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(wish("DELETE", vmId));
+    for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(mutation("DELETE", vmId));
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { CampaignRun } from "./campaign.ts";
-import { wish, type SufferingHost } from "./host.ts";
+import { mutation, type FaultyHost } from "./host.ts";
 
 type Trouble =
   "killed" | "frozen 2 s" | "stopped" | "killed with a guest" | "frozen 8 s" | "killed twice" | "frozen 40 s";
@@ -24,15 +24,15 @@ export class DaemonTrouble {
   /** The time from libvirt's return to the agent's complete list. */
   slowestSightMs = 0;
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #sacrifice: string;
 
-  static async make(run: CampaignRun, host: SufferingHost): Promise<DaemonTrouble> {
-    const { vmId } = await host.succeeds(wish("CREATE", "sacrifice"));
+  static async make(run: CampaignRun, host: FaultyHost): Promise<DaemonTrouble> {
+    const { vmId } = await host.succeeds(mutation("CREATE", "sacrifice"));
     return new DaemonTrouble(run, host, vmId);
   }
 
-  private constructor(run: CampaignRun, host: SufferingHost, sacrifice: string) {
+  private constructor(run: CampaignRun, host: FaultyHost, sacrifice: string) {
     this.#run = run;
     this.#host = host;
     this.#sacrifice = sacrifice;
@@ -42,7 +42,7 @@ export class DaemonTrouble {
   async make(): Promise<Trouble> {
     const run = this.#run;
     const trouble = order[(run.tries - 1) % order.length] as Trouble;
-    run.say(`${run.tries}/${run.count} libvirtd is ${trouble}`);
+    run.log(`${run.tries}/${run.count} libvirtd is ${trouble}`);
     this.counts[trouble] = (this.counts[trouble] ?? 0) + 1;
     if (trouble === "killed with a guest") await this.#revive();
     await pause(Math.random() * 1000);
@@ -95,6 +95,6 @@ export class DaemonTrouble {
 
   async #revive(): Promise<void> {
     if ((await this.#host.witness.state("sacrifice")) === "running") return;
-    await this.#host.succeeds(wish("START", this.#sacrifice));
+    await this.#host.succeeds(mutation("START", this.#sacrifice));
   }
 }

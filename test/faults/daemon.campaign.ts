@@ -3,14 +3,14 @@ import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { DaemonTrouble } from "./daemon-trouble.ts";
 import { Follower } from "./follower.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { Load } from "./load.ts";
 import { Watch } from "./watch.ts";
 
 const GUESTS = 4;
 
 await campaign({ name: "daemon", count: 50 }, async (run) => {
-  const host = await SufferingHost.start(run, { config: { libvirt: { callTimeoutSeconds: 10 } } });
+  const host = await FaultyHost.start(run, { config: { libvirt: { callTimeoutSeconds: 10 } } });
   const watch = new Watch(run, host);
   const crowd = await Crowd.start(run, host, watch, GUESTS);
   const follower = run.keep(new Follower(run, host));

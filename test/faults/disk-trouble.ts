@@ -7,7 +7,7 @@ import { decodeLine, isSeal } from "../../agent/state/journal/format.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { Compaction } from "./compaction.ts";
 import { Damage } from "./damage.ts";
-import { wish, type SufferingHost, type Wish } from "./host.ts";
+import { mutation, type FaultyHost, type Mutation } from "./host.ts";
 import type { StateDisk } from "./state-disk.ts";
 import type { Watch } from "./watch.ts";
 
@@ -32,24 +32,24 @@ export class DiskTrouble {
   flips = 0;
   readonly compaction = new Compaction();
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #disk: StateDisk;
   readonly #watch: Watch;
   /** Acknowledged operations and their ends. */
-  readonly #acknowledged: { readonly asked: Wish; readonly end: Operation__Output }[] = [];
+  readonly #acknowledged: { readonly asked: Mutation; readonly end: Operation__Output }[] = [];
   /** Started operations without an end at the last check. */
-  readonly #open: { readonly asked: Wish; readonly end: Operation__Output }[] = [];
+  readonly #open: { readonly asked: Mutation; readonly end: Operation__Output }[] = [];
 
   static async make(
     run: CampaignRun,
-    parts: { host: SufferingHost; disk: StateDisk; watch: Watch },
+    parts: { host: FaultyHost; disk: StateDisk; watch: Watch },
   ): Promise<DiskTrouble> {
     const trouble = new DiskTrouble(run, parts);
-    await parts.host.succeeds(wish("CREATE", NAME));
+    await parts.host.succeeds(mutation("CREATE", NAME));
     return trouble;
   }
 
-  private constructor(run: CampaignRun, parts: { host: SufferingHost; disk: StateDisk; watch: Watch }) {
+  private constructor(run: CampaignRun, parts: { host: FaultyHost; disk: StateDisk; watch: Watch }) {
     this.#run = run;
     this.#host = parts.host;
     this.#disk = parts.disk;
@@ -59,7 +59,7 @@ export class DiskTrouble {
   async make(count: number): Promise<string> {
     const kind = kinds[count % kinds.length] as Kind;
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
-    this.#run.say(`${this.#run.tries}/${this.#run.count} ${kind}`);
+    this.#run.log(`${this.#run.tries}/${this.#run.count} ${kind}`);
     await this.#succeeds();
     switch (kind) {
       case "full":
@@ -225,9 +225,9 @@ export class DiskTrouble {
     );
     this.#run.demand(why !== undefined, "the agent started all the same");
     if (why === undefined) return;
-    this.#run.demand(word.test(why), `the agent does not say why it cannot start: ${why.slice(-600)}`);
-    this.#run.demand(!/\n {4}at /.test(why), `the agent says it in a stack trace: ${why.slice(-600)}`);
-    this.#run.demand(performance.now() - startMs < WELL_WITHIN_MS, "the agent took its time to say so");
+    this.#run.demand(word.test(why), `the agent does not print why it cannot start: ${why.slice(-600)}`);
+    this.#run.demand(!/\n {4}at /.test(why), `the agent prints a stack trace: ${why.slice(-600)}`);
+    this.#run.demand(performance.now() - startMs < WELL_WITHIN_MS, "the agent failed too slowly");
   }
 
   /** The refusal of a change; undefined: accepted. An accepted one must end once the disk is well. */
@@ -261,9 +261,9 @@ export class DiskTrouble {
     }
   }
 
-  async #next(): Promise<Wish> {
+  async #next(): Promise<Mutation> {
     const isPaused = (await this.#host.witness.state(NAME)) === "paused";
-    return wish(isPaused ? "RESUME" : "PAUSE", NAME);
+    return mutation(isPaused ? "RESUME" : "PAUSE", NAME);
   }
 
   /** Every acknowledged request has the same reply as before. */

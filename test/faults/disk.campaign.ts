@@ -2,7 +2,7 @@
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { StateDisk } from "./state-disk.ts";
 import { Watch } from "./watch.ts";
 
@@ -10,7 +10,7 @@ const GUESTS = 2;
 
 await campaign({ name: "disk", count: 200 }, async (run) => {
   const disk = await StateDisk.make(run);
-  const host = await SufferingHost.start(run, {
+  const host = await FaultyHost.start(run, {
     ...disk.agentOptions,
     config: { state: { directory: disk.stateDirectory } },
   });

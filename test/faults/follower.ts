@@ -4,7 +4,7 @@ import { systemClock } from "../../agent/kernel/clock.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import type { SufferingHost } from "./host.ts";
+import type { FaultyHost } from "./host.ts";
 import { stateWord } from "./truth.ts";
 
 const KNOWN_WITHIN_MS = 30_000;
@@ -15,12 +15,12 @@ const KNOWN_WITHIN_MS = 30_000;
  */
 export class Follower {
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
   #states = new Map<string, string>();
 
-  constructor(run: CampaignRun, host: SufferingHost) {
+  constructor(run: CampaignRun, host: FaultyHost) {
     this.#run = run;
     this.#host = host;
     this.#done = this.#follow();
@@ -31,7 +31,7 @@ export class Follower {
     const wanted = [...truth].map(([name, state]) => `${name} ${stateWord(state)}`).sort();
     const isTrue = (): boolean => JSON.stringify(this.#picture()) === JSON.stringify(wanted);
     try {
-      await eventually(isTrue, { what: "the events to tell all", timeoutMs: KNOWN_WITHIN_MS });
+      await eventually(isTrue, { what: "all events to arrive", timeoutMs: KNOWN_WITHIN_MS });
     } catch {
       this.#run.violation(`events made it ${this.#picture().join(", ")}; it is ${wanted.join(", ")}`);
     }

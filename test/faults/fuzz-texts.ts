@@ -219,7 +219,7 @@ export const journals: FuzzTarget = {
       // replayLines only reads from the handle.
       await replayLines("fuzzed.journal", "fuzzed", { read } as unknown as FileHandle, (record) => {
         const text = JSON.stringify(record);
-        if (!written.has(text)) throw new Error(`a record was read that nobody wrote: ${text}`);
+        if (!written.has(text)) throw new Error(`a record was read that was not written: ${text}`);
       });
     } catch (thrown) {
       refusal(thrown);

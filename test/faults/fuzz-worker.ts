@@ -35,8 +35,8 @@ const violation = (what: string, at = input): void =>
   print({ violation: `input ${at} of seed ${seed} (${target}): ${what}` });
 const text = (thrown: unknown): string =>
   thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-process.on("uncaughtException", (thrown) => violation(`nobody caught: ${text(thrown)}`));
-process.on("unhandledRejection", (thrown) => violation(`nobody handled: ${text(thrown)}`));
+process.on("uncaughtException", (thrown) => violation(`uncaught exception: ${text(thrown)}`));
+process.on("unhandledRejection", (thrown) => violation(`unhandled rejection: ${text(thrown)}`));
 
 function take(document: string): void {
   built += 1;

@@ -27,7 +27,7 @@ interface Line {
 await campaign({ name: "fuzz", count: 1_000_000 }, async (run) => {
   const seed = asked("--seed") ?? randomInt(2 ** 31);
   const workers = Math.min(availableParallelism(), 4);
-  run.say(`seed ${seed}, ${run.count} inputs, ${workers} processes`);
+  run.log(`seed ${seed}, ${run.count} inputs, ${workers} processes`);
   const directory = await mkdtemp(join(tmpdir(), "socle-fuzz-"));
   run.cleanUp(() => rm(directory, { recursive: true, force: true }));
   const ends = await Promise.all(
@@ -70,7 +70,7 @@ async function feed(run: CampaignRun, numbers: readonly number[], mark: string):
   createInterface(child.stdout).on("line", (text) => {
     const line = JSON.parse(text) as Line;
     if (line.violation !== undefined) run.violation(line.violation);
-    else if (line.at !== undefined) run.say(`input ${line.at} of ${run.count}`);
+    else if (line.at !== undefined) run.log(`input ${line.at} of ${run.count}`);
     else last = line;
   });
   let words = "";
@@ -78,7 +78,7 @@ async function feed(run: CampaignRun, numbers: readonly number[], mark: string):
   const watching = watch(child.pid ?? 0, mark, () => child.kill("SIGKILL"));
   await once(child, "close");
   clearInterval(watching);
-  if (last.done !== true && words !== "") run.say(words);
+  if (last.done !== true && words !== "") run.log(words);
   return last;
 }
 

@@ -3,16 +3,16 @@ import { quantile } from "../bench/statistics.ts";
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { Hanging } from "./hanging.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { INTERVAL_MS } from "./measuring.ts";
 import { LATE_TIMES, Watch } from "./watch.ts";
 
 await campaign({ name: "hang", count: 50 }, async (run) => {
   const config = { vm: { sampleIntervalSeconds: INTERVAL_MS / 1000 } };
-  const host = await SufferingHost.start(run, { config });
+  const host = await FaultyHost.start(run, { config });
   const watch = new Watch(run, host);
   const crowd = await Crowd.start(run, host, watch, run.count);
-  run.say(`${run.count} guests run`);
+  run.log(`${run.count} guests run`);
   const hanging = new Hanging(run, host, crowd);
   const usualMs = await hanging.usualMs();
   await hanging.alone();

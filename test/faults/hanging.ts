@@ -5,7 +5,7 @@ import { eventually, within } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { find, type Crowd, type Guest } from "./crowd.ts";
 import { Measuring, OLD_MS, sampledAtMs, type Timings } from "./measuring.ts";
-import { wish, type SufferingHost } from "./host.ts";
+import { mutation, type FaultyHost } from "./host.ts";
 import { stateWord } from "./truth.ts";
 import type { Watch } from "./watch.ts";
 
@@ -26,12 +26,12 @@ export class Hanging {
   /** The time until a hung guest was reported as unresponsive. */
   readonly foundMs: number[] = [];
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #guests: readonly Guest[];
   readonly #crowd: Crowd;
   readonly #hangMs: number;
 
-  constructor(run: CampaignRun, host: SufferingHost, crowd: Crowd) {
+  constructor(run: CampaignRun, host: FaultyHost, crowd: Crowd) {
     this.#run = run;
     this.#host = host;
     this.#crowd = crowd;
@@ -41,7 +41,7 @@ export class Hanging {
 
   /** The median latency of each call while no guest hangs. */
   async usualMs(): Promise<Map<string, number>> {
-    this.#run.say("none hangs");
+    this.#run.log("none hangs");
     const timings: Timings = new Map();
     const { vmId } = this.#guests[0] as Guest;
     const measuring = new Measuring(this.#run, this.#host, new Set([vmId]), this.#crowd.pids, timings);
@@ -56,12 +56,12 @@ export class Hanging {
       await pause(this.#hangMs);
       // Operations of other VMs are as fast as before.
       await within(
-        this.#host.succeeds(wish("PAUSE", other.vmId)),
+        this.#host.succeeds(mutation("PAUSE", other.vmId)),
         OTHERS_WITHIN_MS,
         "another VM to be paused",
       );
       await within(
-        this.#host.succeeds(wish("RESUME", other.vmId)),
+        this.#host.succeeds(mutation("RESUME", other.vmId)),
         OTHERS_WITHIN_MS,
         "another VM to be resumed",
       );
@@ -105,7 +105,7 @@ export class Hanging {
         return (await this.#host.get(hung.vmId)).state === truth;
       },
       {
-        what: "the agent to say of the hung guest what virsh says",
+        what: "the agent to report the hung guest's state of virsh",
         timeoutMs: FOUND_WITHIN_MS,
         intervalMs: 200,
       },
@@ -123,23 +123,23 @@ export class Hanging {
   async isStopped(watch: Watch): Promise<void> {
     const name = "hopeless";
     this.#begin("a hung one is stopped by force");
-    const { vmId } = await this.#host.succeeds(wish("CREATE", name));
+    const { vmId } = await this.#host.succeeds(mutation("CREATE", name));
     process.kill((await this.#crowd.processOf(vmId)).pid, "SIGSTOP");
     await this.#found([vmId]);
     watch.mayEnd(vmId);
-    const stop = await this.#host.begin(wish("STOP", vmId, { gracefulSeconds: 2 }));
+    const stop = await this.#host.begin(mutation("STOP", vmId, { gracefulSeconds: 2 }));
     const end = await this.#host.ended(stop, DESTROYED_WITHIN_MS);
     this.#run.demand(
       end.state === "STATE_SUCCEEDED",
       `a hung guest could not be stopped: ${this.#host.describe(end)}`,
     );
     this.#run.demand((await this.#host.witness.state(name)) === "shut off", "a hung guest was not stopped");
-    await this.#host.succeeds(wish("DELETE", vmId));
+    await this.#host.succeeds(mutation("DELETE", vmId));
   }
 
   #begin(what: string): [Guest, Guest] {
     this.#run.tries += 1;
-    this.#run.say(what);
+    this.#run.log(what);
     const first = (this.#run.tries * 7) % this.#guests.length;
     const guests = [this.#guests[first], this.#guests[(first + 1) % this.#guests.length]];
     return guests as [Guest, Guest];

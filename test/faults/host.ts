@@ -23,7 +23,7 @@ const MIB = 2 ** 20;
 
 export type Kind = "CREATE" | "START" | "STOP" | "PAUSE" | "RESUME" | "DELETE";
 
-export interface Wish {
+export interface Mutation {
   readonly kind: Kind;
   /** A name or an id; for CREATE the new VM's name. */
   readonly vm: string;
@@ -34,7 +34,7 @@ export interface Wish {
   readonly reservationId?: string;
 }
 
-export const wish = (kind: Kind, vm: string, more: Partial<Wish> = {}): Wish => ({
+export const mutation = (kind: Kind, vm: string, more: Partial<Mutation> = {}): Mutation => ({
   kind,
   vm,
   requestId: randomUUID(),
@@ -48,7 +48,7 @@ export interface Timed<T> {
 }
 
 /** A host for fault injection: a libvirtd, the fault proxy before it, an agent behind the proxy, and a witness. */
-export class SufferingHost {
+export class FaultyHost {
   readonly libvirtd: Libvirtd;
   readonly proxy: FaultProxy;
   readonly agent: AgentProcess;
@@ -73,7 +73,7 @@ export class SufferingHost {
   }
 
   /** Its libvirtd has a pool "images" with the boot sector. Removed at the end of the run. */
-  static async start(run: CampaignRun, options: AgentProcessOptions = {}): Promise<SufferingHost> {
+  static async start(run: CampaignRun, options: AgentProcessOptions = {}): Promise<FaultyHost> {
     const bundle = await run.bundle();
     const libvirtd = run.keep(await Libvirtd.start());
     await guestFilesIn(libvirtd.imagesDirectory);
@@ -95,7 +95,7 @@ export class SufferingHost {
       },
     };
     const agent = run.keep(await AgentProcess.start({ bundle, ...options, config }));
-    const host = new SufferingHost(bundle, libvirtd, proxy, agent, await clientOf(agent));
+    const host = new FaultyHost(bundle, libvirtd, proxy, agent, await clientOf(agent));
     run.cleanUp(() => host.#client.close());
     await host.sees();
     await host.seesPools();
@@ -165,7 +165,13 @@ export class SufferingHost {
   }
 
   /** Starts the operation, or finds it by its request id. */
-  begin({ kind, vm, requestId, gracefulSeconds = 0, reservationId = "" }: Wish): Promise<Operation__Output> {
+  begin({
+    kind,
+    vm,
+    requestId,
+    gracefulSeconds = 0,
+    reservationId = "",
+  }: Mutation): Promise<Operation__Output> {
     const { vms } = this.#client.contract;
     switch (kind) {
       case "CREATE":
@@ -209,7 +215,7 @@ export class SufferingHost {
   }
 
   /** For use without a fault: throws if the operation does not succeed. */
-  async succeeds(asked: Wish): Promise<Operation__Output> {
+  async succeeds(asked: Mutation): Promise<Operation__Output> {
     const end = await this.ended(await this.begin(asked), 60_000);
     if (end.state !== "STATE_SUCCEEDED") throw new Error(`${asked.kind} ${asked.vm}: ${this.describe(end)}`);
     return end;

@@ -46,7 +46,7 @@ export async function playReal(
         run.tries += 1;
         previousStarts += previousStartsIn(played.history);
         const ms = Math.round(performance.now() - seedBeganMs);
-        run.say(`real history ${seed}: ${played.history.length} events, ${ms} ms`);
+        run.log(`real history ${seed}: ${played.history.length} events, ${ms} ms`);
         await report(run, schedule, played, (shorter) => stage.play(shorter, bundles));
       }
     }),
@@ -54,7 +54,7 @@ export async function playReal(
   const msPerHistory = Math.round((performance.now() - beganMs) / count);
   const figures = previousFigures(previousStarts, previous);
   const { noPreviousBecause: why } = figures;
-  run.say(
+  run.log(
     why === undefined
       ? `the previous release was started ${previousStarts} times`
       : `the previous release was never started: ${why}`,

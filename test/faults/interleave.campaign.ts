@@ -20,7 +20,7 @@ await campaign({ name: "interleave", count: 100_000 }, async (run) => {
       run.violation(`simulated history of --seed ${seed}: ${shown ?? `${rule}: ${message}`}`),
     onHistories: (histories) => {
       run.tries += histories;
-      run.say(`${run.tries} simulated histories`);
+      run.log(`${run.tries} simulated histories`);
     },
   });
   const minutes = (performance.now() - startMs) / 60_000;

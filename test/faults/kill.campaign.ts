@@ -1,6 +1,6 @@
 // the agent is killed at every boundary of its journal, at every call, at random moments, and is stopped in order
 import { campaign } from "./campaign.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { Killer } from "./killer.ts";
 import { Victim } from "./victim.ts";
 import { Watch } from "./watch.ts";
@@ -8,7 +8,7 @@ import { Watch } from "./watch.ts";
 await campaign({ name: "kill", count: 1000 }, async (run) => {
   const environment: Record<string, string> = {};
   const hook = new URL("die-at-boundary.mjs", import.meta.url).href;
-  const host = await SufferingHost.start(run, { environment, nodeOptions: ["--import", hook] });
+  const host = await FaultyHost.start(run, { environment, nodeOptions: ["--import", hook] });
   const watch = new Watch(run, host);
   const killer = new Killer(host, watch, environment);
   const victim = await Victim.make(run, host, watch);
@@ -17,6 +17,6 @@ await campaign({ name: "kill", count: 1000 }, async (run) => {
     await victim.suffer(killer);
   }
   await victim.clear();
-  run.demand((await host.witness.volumes()).length === 0, "volumes are left when all VMs are gone");
+  run.demand((await host.witness.volumes()).length === 0, "volumes remain without VMs");
   return { deaths: killer.deaths, boundaries: killer.boundaries };
 });

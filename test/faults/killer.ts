@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../support/wait.ts";
-import type { Kind, SufferingHost } from "./host.ts";
+import type { Kind, FaultyHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 
 /** The phases in which the agent is killed. */
@@ -24,7 +24,7 @@ export class Killer {
   readonly deaths: Record<Way, number> = { journal: 0, call: 0, moment: 0, stop: 0 };
   /** The number of journal boundaries of each kind of operation, once known. */
   readonly boundaries: Partial<Record<Act, number>> = {};
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #watch: Watch;
   readonly #environment: Record<string, string>;
   readonly #tries = new Map<Act, number>();
@@ -32,7 +32,7 @@ export class Killer {
   readonly #depth = new Map<string, number>();
 
   /** `environment` is the agent's, for its next start. */
-  constructor(host: SufferingHost, watch: Watch, environment: Record<string, string>) {
+  constructor(host: FaultyHost, watch: Watch, environment: Record<string, string>) {
     this.#host = host;
     this.#watch = watch;
     this.#environment = environment;
@@ -134,7 +134,7 @@ export class Killer {
       return;
     }
     const code = await agent.terminate(60_000);
-    if (code !== 0) throw new Error(`the agent did not stop in good order (${code}): ${agent.words()}`);
+    if (code !== 0) throw new Error(`the agent did not stop in order (${code}): ${agent.words()}`);
   }
 }
 

@@ -48,11 +48,11 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
     // An ordinary call without a reply shows that the worker is occupied.
     await eventually(
       () =>
-        virsh(libvirtd.uri, ["metadata", "waiting", "urn:nobody"], { timeoutMs: 500 }).then(
+        virsh(libvirtd.uri, ["metadata", "waiting", "urn:none"], { timeoutMs: 500 }).then(
           () => false,
           isSilence,
         ),
-      { what: "the worker to be taken", timeoutMs: 60_000 },
+      { what: "the worker to be occupied", timeoutMs: 60_000 },
     );
     const letGo = async (): Promise<void> => {
       process.kill(hung.pid, "SIGCONT");
@@ -67,7 +67,7 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
     const letGo = await holdWorker(t);
     const starting = new Domains(libvirt, systemClock).start(waiting);
     // The agent observes four times a second, and would take a missing effect after two seconds for none.
-    await eventually(() => libvirt.calls.byOutcome.ok > 16, { what: "it to look for longer than that" });
+    await eventually(() => libvirt.calls.byOutcome.ok > 16, { what: "the agent to observe longer" });
     assert.equal(await witness.state("waiting"), "shut off");
     await letGo();
     await starting;
@@ -81,7 +81,7 @@ suite("a call in libvirt's queue", { skip: libvirtdUnavailable(), timeout: 120_0
     await using next = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog, callTimeoutMs: 20_000 });
     const letGo = await holdWorker(t);
     const starting = new Domains(dying, systemClock).start(waiting);
-    await eventually(() => dying.calls.pending === 1, { what: "the start to be asked for" });
+    await eventually(() => dying.calls.pending === 1, { what: "the start to be sent" });
     await dying.close();
     await assert.rejects(starting, { kind: "outcome_unknown" });
     const settled = new Domains(next, systemClock).settledState(waiting);

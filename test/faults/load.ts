@@ -1,7 +1,7 @@
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { wish, type Kind, type SufferingHost } from "./host.ts";
+import { mutation, type Kind, type FaultyHost } from "./host.ts";
 
 const NAME = "worker";
 /** The agent looks for a lost effect for a minute, and again later. */
@@ -11,19 +11,19 @@ const END_WITHIN_MS = 150_000;
 export class Load {
   operations = 0;
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
   #count = 0;
   #isHeld = false;
   #isIdle = false;
 
-  static async start(run: CampaignRun, host: SufferingHost): Promise<Load> {
-    await host.succeeds(wish("CREATE", NAME));
+  static async start(run: CampaignRun, host: FaultyHost): Promise<Load> {
+    await host.succeeds(mutation("CREATE", NAME));
     return new Load(run, host);
   }
 
-  private constructor(run: CampaignRun, host: SufferingHost) {
+  private constructor(run: CampaignRun, host: FaultyHost) {
     this.#run = run;
     this.#host = host;
     this.#done = this.#work();
@@ -52,7 +52,7 @@ export class Load {
         if (!this.#isHeld) await this.#operate();
         this.#isIdle = this.#isHeld;
       } catch (thrown) {
-        this.#run.violation(`the load came to an end: ${String(thrown)}`);
+        this.#run.violation(`the load ended: ${String(thrown)}`);
         this.#isIdle = true;
         return;
       }
@@ -63,9 +63,9 @@ export class Load {
   async #operate(): Promise<void> {
     const stateBefore = await this.#state();
     const kind = this.#next(stateBefore);
-    const asked = wish(kind, NAME);
+    const asked = mutation(kind, NAME);
     const begun = await eventually(() => this.#host.begin(asked), {
-      what: `${kind} to be taken`,
+      what: `${kind} to be accepted`,
       timeoutMs: END_WITHIN_MS,
       intervalMs: 200,
     });
@@ -89,7 +89,7 @@ export class Load {
 
   /** virsh's state, once virsh answers. */
   #state(): Promise<string> {
-    const what = "virsh to tell the state";
+    const what = "virsh to show the state";
     return eventually(() => this.#host.witness.state(NAME), { what, timeoutMs: 120_000, intervalMs: 200 });
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { allHinderedMs } from "./hindrance.ts";
-import type { SufferingHost, Timed } from "./host.ts";
+import type { FaultyHost, Timed } from "./host.ts";
 
 /** The interval of the agent's rounds. */
 export const INTERVAL_MS = 2000;
@@ -25,7 +25,7 @@ export class Measuring {
   #isPaused = false;
   #isOver = false;
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #hung: ReadonlySet<string>;
   readonly #timings: Timings;
   readonly #old = new Set<string>();
@@ -36,7 +36,7 @@ export class Measuring {
 
   constructor(
     run: CampaignRun,
-    host: SufferingHost,
+    host: FaultyHost,
     hung: ReadonlySet<string>,
     guestPids: readonly number[],
     timings: Timings,
@@ -93,7 +93,7 @@ export class Measuring {
       this.oldestMs = Math.max(this.oldestMs, ageMs);
       if (ageMs <= OLD_MS + (this.#hung.size - 1) * OLD_MS_BY_GUEST || this.#old.has(vm.vmId)) continue;
       this.#old.add(vm.vmId);
-      this.#run.violation(`the data of ${vm.name}, which does not hang, is ${Math.round(ageMs)} ms old`);
+      this.#run.violation(`the data of ${vm.name}, which responds, is ${Math.round(ageMs)} ms old`);
     }
   }
 

@@ -3,7 +3,7 @@ import { systemClock } from "../../agent/kernel/clock.ts";
 import { parseDomain } from "../../agent/libvirt/xml/index.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import type { SufferingHost } from "./host.ts";
+import type { FaultyHost } from "./host.ts";
 import type { Promised, Promises } from "./promises.ts";
 
 const LOOK_EVERY_MS = 50;
@@ -20,14 +20,14 @@ interface Capacity {
 export class OverbookWatch {
   looks = 0;
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #promises: Promises;
   readonly #end = new AbortController();
   readonly #done: Promise<unknown>;
   /** The total capacity. */
   #sold: Capacity | undefined;
 
-  constructor(run: CampaignRun, host: SufferingHost, promises: Promises) {
+  constructor(run: CampaignRun, host: FaultyHost, promises: Promises) {
     this.#run = run;
     this.#host = host;
     this.#promises = promises;
@@ -63,11 +63,11 @@ export class OverbookWatch {
     };
     try {
       await eventually(async () => (await left()).length === 0, {
-        what: "all room to be free",
+        what: "all capacity to be free",
         timeoutMs: 90_000,
       });
     } catch {
-      this.#run.violation(`when all is gone something is still taken: ${(await left()).join()}`);
+      this.#run.violation(`without VMs and reservations, capacity is still taken: ${(await left()).join()}`);
     }
   }
 
@@ -119,7 +119,7 @@ export class OverbookWatch {
       memory += size.memoryBytes;
       if (size.cpus.length === 0) cpu += size.vcpus;
       for (const each of size.cpus) {
-        if (owners.has(each)) this.#run.violation(`CPU ${each} is ${owners.get(each)}'s and ${who}'s`);
+        if (owners.has(each)) this.#run.violation(`CPU ${each} belongs to ${owners.get(each)} and ${who}`);
         owners.set(each, who);
       }
     };
@@ -130,8 +130,8 @@ export class OverbookWatch {
     for (const each of promised) take(`reservation ${each.id}`, each);
     if (this.#sold === undefined) return;
     const { cpu: cpus, memory: bytes } = this.#sold;
-    if (cpu > cpus) this.#run.violation(`${cpu} vCPUs are given away, of ${cpus}`);
-    if (memory > bytes) this.#run.violation(`${memory} bytes are given away, of ${bytes}`);
+    if (cpu > cpus) this.#run.violation(`${cpu} vCPUs of ${cpus} are allocated`);
+    if (memory > bytes) this.#run.violation(`${memory} bytes of ${bytes} are allocated`);
   }
 }
 

@@ -2,7 +2,7 @@
 import { totalmem } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { campaign } from "./campaign.ts";
-import { SufferingHost, wish } from "./host.ts";
+import { FaultyHost, mutation } from "./host.ts";
 import { OverbookWatch } from "./overbook-watch.ts";
 import { Promises } from "./promises.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -15,7 +15,7 @@ const MIB = 2 ** 20;
 const FOR_SALE_MIB = 1280;
 
 await campaign({ name: "overbook", count: 10_000 }, async (run) => {
-  const host = await SufferingHost.start(run, {
+  const host = await FaultyHost.start(run, {
     config: {
       host: {
         reservedMemoryMiB: Math.floor(totalmem() / MIB) - FOR_SALE_MIB,
@@ -25,7 +25,7 @@ await campaign({ name: "overbook", count: 10_000 }, async (run) => {
       },
     },
   });
-  const { vmId } = await host.succeeds(wish("CREATE", "bystander"));
+  const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
   const bystander = await host.witness.process(vmId);
   const promises = new Promises(run);
   const watch = run.keep(new OverbookWatch(run, host, promises));
@@ -42,20 +42,17 @@ await campaign({ name: "overbook", count: 10_000 }, async (run) => {
       if (run.tries < next) continue;
       next += TRIES_PER_LIFE;
       deaths += 1;
-      run.say(`${run.tries}/${run.count} the agent dies`);
+      run.log(`${run.tries}/${run.count} the agent dies`);
       await host.agent.kill();
       await host.startAgain();
       await watch.checkAfterDeath();
-      run.demand(
-        isSame(bystander, await host.witness.process(vmId)),
-        "the bystander's process is another one",
-      );
+      run.demand(isSame(bystander, await host.witness.process(vmId)), "the bystander's process was replaced");
     }
   })();
   const working = Promise.all(schedulers.map((scheduler) => scheduler.work())).finally(() => over.abort());
   await Promise.all([working, killing]);
   await host.sees();
-  for (const { vmId: left } of (await host.list()).vms) await host.succeeds(wish("DELETE", left));
+  for (const { vmId: left } of (await host.list()).vms) await host.succeeds(mutation("DELETE", left));
   await watch.checkEmpty();
   return { deaths, looks: watch.looks, ...promises.counts };
 });

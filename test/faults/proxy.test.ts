@@ -149,7 +149,7 @@ suite("the fault proxy before a real libvirtd", { skip: libvirtdUnavailable(), t
     const many = () => Array.from({ length: 40 }, () => ask(false));
     proxy.statistics.mostInFlight = 0;
     await Promise.all(many());
-    assert.equal(proxy.statistics.mostInFlight, 3, "one place is kept for what is urgent");
+    assert.equal(proxy.statistics.mostInFlight, 3, "one slot is reserved for urgent calls");
     await Promise.all([...many(), ask(true)]);
     assert.equal(proxy.statistics.mostInFlight, 4);
   });

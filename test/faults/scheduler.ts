@@ -7,7 +7,7 @@ import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import { bootSector, protoDirectory } from "../support/socle-host.ts";
 import type { CampaignRun } from "./campaign.ts";
-import type { SufferingHost } from "./host.ts";
+import type { FaultyHost } from "./host.ts";
 import type { Promised, Promises } from "./promises.ts";
 
 const MIB = 2 ** 20;
@@ -20,12 +20,12 @@ const passing = new Set(["unavailable", "timeout", "cancelled", "outcome_unknown
 /** One of several independent schedulers; it repeats each unanswered request unchanged. */
 export class Scheduler {
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #promises: Promises;
   readonly #name: string;
   #client: Agent | undefined;
 
-  constructor(run: CampaignRun, host: SufferingHost, promises: Promises, index: number) {
+  constructor(run: CampaignRun, host: FaultyHost, promises: Promises, index: number) {
     this.#run = run;
     this.#host = host;
     this.#promises = promises;
@@ -72,7 +72,7 @@ export class Scheduler {
     this.#promises.counts.refused += 1;
     this.#run.demand(
       Number(rest[`free_${dimension}`]) < Number(wanted),
-      `refused for ${dimension}, of which there is enough: ${JSON.stringify(error.details.metadata)}`,
+      `refused for ${dimension}, although there is enough: ${JSON.stringify(error.details.metadata)}`,
     );
   }
 
@@ -118,7 +118,7 @@ export class Scheduler {
     const end = await this.#ended(begun);
     this.#run.demand(
       end.state === "STATE_SUCCEEDED",
-      `a reservation's VM was not made: ${this.#host.describe(end)}`,
+      `a reservation's VM was not created: ${this.#host.describe(end)}`,
     );
     this.#promises.counts.created += 1;
     if (dedicatedCpus) {

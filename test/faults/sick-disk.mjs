@@ -14,7 +14,7 @@ await file.close();
 const struck = new Set();
 const once = (sickness) => !struck.has(sickness) && struck.add(sickness) !== undefined;
 const failure = (code, name) =>
-  Object.assign(new Error(`${code}: refused on purpose, ${name}`), { code, syscall: name });
+  Object.assign(new Error(`${code}: injected fault, ${name}`), { code, syscall: name });
 
 for (const name of ["write", "datasync", "sync", "appendFile", "truncate"]) {
   const isSync = name === "datasync" || name === "sync";

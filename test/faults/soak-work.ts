@@ -7,7 +7,7 @@ import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { Guest } from "./crowd.ts";
 import type { Rule } from "./fault.ts";
-import { wish, type Kind, type SufferingHost } from "./host.ts";
+import { mutation, type Kind, type FaultyHost } from "./host.ts";
 import { isRight } from "./truth.ts";
 
 const END_WITHIN_MS = 150_000;
@@ -29,13 +29,13 @@ const faults: readonly Rule[] = [
 export class SoakWork {
   readonly counts: Record<string, number> = {};
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #guests: readonly Guest[];
   readonly #done: Promise<unknown>;
   #isOver = false;
 
   /** Works until `stop`; the guests of `guests` are only read and used over their consoles, never ended. */
-  constructor(run: CampaignRun, host: SufferingHost, guests: readonly Guest[]) {
+  constructor(run: CampaignRun, host: FaultyHost, guests: readonly Guest[]) {
     this.#run = run;
     this.#host = host;
     this.#guests = guests;
@@ -97,10 +97,10 @@ export class SoakWork {
   async #operate(kind: Kind, name: string, stateBefore: string | undefined): Promise<void> {
     const { witness } = this.#host;
     const startsBefore = await witness.starts(name);
-    const asked = wish(kind, name);
+    const asked = mutation(kind, name);
     // It is refused without libvirt, and a repetition with the same id is the same operation.
     const begun = await eventually(() => this.#host.begin(asked), {
-      what: `${kind} of ${name} to be taken`,
+      what: `${kind} of ${name} to be accepted`,
       timeoutMs: END_WITHIN_MS,
       intervalMs: 200,
     });
@@ -179,13 +179,13 @@ export class SoakWork {
     const path = this.#host.agent.socketPath;
     // An agent without a processor for some seconds is busy, not broken.
     const client = await eventually(() => connect({ kind: "socket", path }, protoDirectory, leave.signal), {
-      what: "the agent to be there",
+      what: "the agent to run",
     });
     const rest = act(client);
     try {
       await Promise.race([rest, this.#wait(3000)]);
     } finally {
-      leave.abort(new SocleError("cancelled", "CANCELLED", "the visit is over"));
+      leave.abort(new SocleError("cancelled", "CANCELLED", "the client's time is over"));
       client.close();
     }
   }

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { Follower } from "./follower.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import { SoakWork } from "./soak-work.ts";
 import { Vitals } from "./vitals.ts";
 import { Watch } from "./watch.ts";
@@ -19,7 +19,7 @@ const GROWTH_PERCENT = 10;
 await campaign({ name: "soak", count: 1800 }, async (run) => {
   const path = join(tmpdir(), `socle-vitals-${process.pid}`);
   run.cleanUp(() => rm(path, { force: true }));
-  const host = await SufferingHost.start(run, {
+  const host = await FaultyHost.start(run, {
     config: { libvirt: { callTimeoutSeconds: 5 }, vm: { sampleIntervalSeconds: 2 } },
     environment: { SOCLE_VITALS: path },
     nodeOptions: Vitals.nodeOptions,
@@ -42,7 +42,7 @@ await campaign({ name: "soak", count: 1800 }, async (run) => {
     return working.counts;
   };
   const startMs = performance.now();
-  run.say(`${guests} guests run`);
+  run.log(`${guests} guests run`);
   // One-time allocations at first use are not leaks.
   await work(run.count * 100, () => Promise.resolve());
   const before = await vitals.atRest();
@@ -56,9 +56,9 @@ await campaign({ name: "soak", count: 1800 }, async (run) => {
     growth.percent <= GROWTH_PERCENT,
     `memory grew by ${growth.percent} %: ${JSON.stringify(growth)}`,
   );
-  run.demand(host.agent.pid === pid, "the agent was started again");
+  run.demand(host.agent.pid === pid, "the agent restarted");
   await crowd.clear();
-  run.demand((await host.witness.volumes()).length === 0, "volumes are left when all VMs are gone");
+  run.demand((await host.witness.volumes()).length === 0, "volumes remain without VMs");
   return {
     guests,
     ...counts,

@@ -26,7 +26,7 @@ export const acts: readonly Act[] = [
   unreading,
   {
     dimension: "quota",
-    what: "more VMs than its quota, all at once",
+    what: "more VMs than its quota, concurrently",
     by: "others",
     async attack(stage, tenant) {
       const specs = Array.from({ length: QUOTA.vms + 2 }, () => small(tenant, { disks: [BOOT_DISK] }));
@@ -58,7 +58,7 @@ export const acts: readonly Act[] = [
   })),
   {
     dimension: "identity",
-    what: "a read of the victim's VM, alone and in the list",
+    what: "a read of the victim's VM, by id and in the list",
     async attack(stage, { caller }) {
       const { vms } = stage.contract;
       const one = await caller.ask(vms.GetVm, { vm: stage.victim.vm.vmId });
@@ -70,7 +70,7 @@ export const acts: readonly Act[] = [
   },
   {
     dimension: "operations",
-    what: "the cancellation of an operation that the provider began",
+    what: "a cancel of the provider's operation",
     async attack(stage, { caller, vm }) {
       const { vms, operations } = stage.contract;
       const stop = { requestId: randomUUID(), vm: vm.vmId, gracefulTimeout: { seconds: 60 } };
@@ -86,7 +86,7 @@ export const acts: readonly Act[] = [
   },
   {
     dimension: "rates",
-    what: "many reads at once",
+    what: "many concurrent reads",
     isAdmitted: true,
     async attack(stage, { caller, vm }) {
       const { vms } = stage.contract;
@@ -106,7 +106,7 @@ export const acts: readonly Act[] = [
   },
   {
     dimension: "control epoch",
-    what: "a control epoch that would lock the provider out",
+    what: "a control epoch that would exclude the provider",
     async attack(stage, { caller, vm }) {
       const { vms, host } = stage.contract;
       const metadata = { "socle-control-epoch": String(Number.MAX_SAFE_INTEGER) };
@@ -124,7 +124,7 @@ export const acts: readonly Act[] = [
   },
   {
     dimension: "failing starts",
-    what: "a VM that cannot start for its own kernel",
+    what: "a VM that cannot start because of its kernel",
     isAdmitted: true,
     async attack(stage, tenant) {
       const kernelBoot = { kernel: { pool: "images", volume: BROKEN_KERNEL } };

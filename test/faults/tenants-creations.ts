@@ -115,7 +115,7 @@ export const creations: readonly Act[] = [
     },
     { what: "any address that the guest takes", cause: denied("ADDRESS_REQUIRED"), spec: () => nic({}) },
     {
-      what: "a MAC of its own choice",
+      what: "a chosen MAC address",
       cause: denied("MAC_NOT_ALLOWED", { mac: "52:54:00:66:00:07" }),
       spec: () => nic({ mac: "52:54:00:66:00:07" }),
     },
@@ -207,7 +207,7 @@ export async function proveCreations(stage: TenantsStage): Promise<void> {
     const answer = await create(stage, caller, spec, { validateOnly: true });
     run.demand(
       answer.code === status.OK || (butFor !== undefined && isCausedBy(answer, butFor)),
-      `${dimension}: ${what}: is refused to the ${allowedTo} too, so it proves nothing: ${describeAnswer(answer)}`,
+      `${dimension}: ${what}: is refused to the ${allowedTo} too, so the refusal proves nothing: ${describeAnswer(answer)}`,
     );
   }
   await proveSight(stage);

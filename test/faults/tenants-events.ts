@@ -59,7 +59,7 @@ export class EventWitness {
     try {
       for await (const event of this.#client.watch(this.#client.contract.events.Subscribe, {}))
         this.#followed.push(event);
-      this.#ended = "the stream is over";
+      this.#ended = "the stream ended";
     } catch (thrown) {
       this.#ended = thrown instanceof Error ? thrown.message : String(thrown);
     }
@@ -71,20 +71,20 @@ export class EventWitness {
     const marker = await this.#marker();
     const followed = this.#followed;
     const isReported = (): boolean => this.#ended !== undefined || followed.some(endsOperation(marker));
-    await eventually(isReported, { what: "the events to come to their follower" });
-    if (this.#ended !== undefined) run.violation(`the events end for who follows them: ${this.#ended}`);
+    await eventually(isReported, { what: "the events to reach their follower" });
+    if (this.#ended !== undefined) run.violation(`the follower's event stream ended: ${this.#ended}`);
     const held = await this.#heldUntil(marker);
     for (const [events, whose] of [
       [followed, "who followed"],
       [held, "who reads again"],
     ] as const)
-      run.demand(isDense(events), `events are left out for ${whose}`);
+      run.demand(isDense(events), `events are missing for ${whose}`);
     const isVictims = ({ vmId }: Event__Output): boolean => vmId === victim.vm.vmId;
     const sequences = new Set(held.map(({ sequence }) => sequence));
     const lost = followed.filter((event) => isVictims(event) && !sequences.has(event.sequence));
-    run.demand(lost.length === 0, `${lost.length} events of the victim are pushed out`);
+    run.demand(lost.length === 0, `${lost.length} events of the victim are displaced`);
     const unreported = operations.filter((id) => !held.some(endsOperation(id)));
-    run.demand(unreported.length === 0, `the events do not tell ${unreported.length} of the victim's operations`);
+    run.demand(unreported.length === 0, `the events lack ${unreported.length} of the victim's operations`);
     const changes = held.filter((event) => isVictims(event) && event.kind === "EVENT_KIND_VM_STATE_CHANGED");
     // Each of its operations pauses or resumes its VM, which is within the burst of its own budget.
     const expected = Math.min(operations.length, BUDGET.burst);
@@ -109,7 +109,10 @@ export class EventWitness {
         `VM ${vmId} of a hostile tenant caused ${events} events, its budget is ${most}`,
       );
     const highest = Math.max(0, ...caused.values());
-    run.demand(!isFlooded || highest >= BUDGET.burst, `at most ${highest} events of a VM: nothing was tried`);
+    run.demand(
+      !isFlooded || highest >= BUDGET.burst,
+      `at most ${highest} events of a VM: the try proves nothing`,
+    );
   }
 
   /** A victim's operation whose end follows all earlier events. */

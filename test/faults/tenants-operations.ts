@@ -24,13 +24,13 @@ const tooMany = (tenant: Tenant, dimension: string, limit: number, used: number)
 export const hoarding: readonly Act[] = [
   {
     dimension: "running operations",
-    what: "operations behind one that does not end, until no more are let in",
+    what: "operations behind one that does not end, until one is refused",
     by: "hoarders",
     attack: runsTooMany,
   },
   {
     dimension: "kept operations",
-    what: "operations until there is no more room for its own",
+    what: "operations until its quota is used",
     by: "hoarders",
     attack: keepsTooMany,
   },
@@ -77,7 +77,7 @@ async function runsTooMany(stage: TenantsStage, tenant: Tenant): Promise<Outcome
   const limit = ownPart(QUOTA.runningOperations);
   if (first === undefined) return judge(answer, tooMany(tenant, "running_operations", limit, limit));
   const waiting: string[] = [];
-  let outcome: Outcome = { letThrough: `${QUOTA.runningOperations + 1} operations at once` };
+  let outcome: Outcome = { letThrough: `${QUOTA.runningOperations + 1} concurrent operations` };
   while (waiting.length < QUOTA.runningOperations) {
     const { response, ...refusal } = await resume(stage, tenant);
     if (response === undefined) {
@@ -113,7 +113,7 @@ async function keepsTooMany(stage: TenantsStage, tenant: Tenant): Promise<Outcom
 }
 
 const judgeKept = (answer: string, kept: number, limit: number): Outcome => ({
-  letThrough: `${kept} operations are kept, the limit is ${limit}, and one more is answered ${answer}`,
+  letThrough: `${kept} operations are kept, the limit is ${limit}, and one more gets ${answer}`,
 });
 
 /** Checks with an unscoped caller's list that no tenant's own callers exceed the quota of kept or running operations. */
@@ -125,7 +125,7 @@ export async function checkOperations(stage: TenantsStage): Promise<void> {
     stage.run.demand(own.length > 0, `the list has no operation of ${name}`);
     stage.run.demand(
       own.length <= mostKept && running <= QUOTA.runningOperations,
-      `${name} keeps ${own.length} operations of ${mostKept}, and has ${running} of ${QUOTA.runningOperations} under way`,
+      `${name} keeps ${own.length} operations of ${mostKept}, and has ${running} of ${QUOTA.runningOperations} running`,
     );
   }
 }

@@ -13,7 +13,7 @@ import { eventually } from "../support/wait.ts";
 import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
 import { Caller, credentialsOf, secureOptions, type Answer } from "./attack-calls.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { SufferingHost } from "./host.ts";
+import { FaultyHost } from "./host.ts";
 import type { GuestProcess } from "./witness.ts";
 
 export const MIB = 2 ** 20;
@@ -103,7 +103,7 @@ export interface HostileTenant extends Tenant {
 /** A host with a victim and hostile tenants, each with its own certificate and a running VM. */
 export class TenantsStage {
   readonly run: CampaignRun;
-  readonly host: SufferingHost;
+  readonly host: FaultyHost;
   readonly contract: Contract;
   readonly authority: Authority;
   readonly address: string;
@@ -150,7 +150,7 @@ export class TenantsStage {
     await installTrust(trustDirectory, authority, await authority.issue("agent/host-1"), list);
     const port = await freePort();
     const startedMs = performance.now();
-    const host = await SufferingHost.start(run, {
+    const host = await FaultyHost.start(run, {
       config: {
         trust: { domain: DOMAIN, directory: trustDirectory },
         api: { listen: `127.0.0.1:${port}` },

@@ -17,7 +17,7 @@ const AT_ONCE = 16;
 
 export const unreading: Act = {
   dimension: "memory",
-  what: "answers that the caller does not read",
+  what: "replies that the caller does not read",
   attack: leavesUnread,
 };
 
@@ -26,7 +26,7 @@ async function leavesUnread(stage: TenantsStage, tenant: Tenant): Promise<Outcom
   const { vms } = stage.contract;
   const request = { pageSize: 1000 };
   const { bytes, ...whole } = await tenant.caller.ask(vms.ListVms, request);
-  if (bytes === undefined) return { letThrough: `its own list is answered ${status[whole.code]}` };
+  if (bytes === undefined) return { letThrough: `its own list gets ${status[whole.code]}` };
   const most = MOST_UNTAKEN_BYTES;
   const asked = Math.ceil((TIMES_THE_BOUND * most) / bytes.length);
   const body = vms.ListVms.requestSerialize(request);
@@ -45,7 +45,7 @@ async function leavesUnread(stage: TenantsStage, tenant: Tenant): Promise<Outcom
     const held = reasons.filter((reason) => reason === "").length * bytes.length;
     const refused = reasons.filter((reason) => reason === "REPLIES_NOT_READ").length;
     const others = reasons.filter((reason) => reason !== "" && reason !== "REPLIES_NOT_READ");
-    if (held > most + bytes.length) return { letThrough: `${held} bytes of answers are held` };
+    if (held > most + bytes.length) return { letThrough: `${held} bytes of replies are held` };
     if (others.length > 0) return { letThrough: `answered ${[...new Set(others)].join()}` };
     if (refused === 0) return { letThrough: `none of ${heads.length} lists is refused` };
   } finally {
@@ -54,14 +54,14 @@ async function leavesUnread(stage: TenantsStage, tenant: Tenant): Promise<Outcom
   // Its memory is released with its connections.
   const isLetInAgain = async (): Promise<boolean> =>
     (await tenant.caller.ask(vms.ListVms, { pageSize: 1 })).code === status.OK;
-  await eventually(isLetInAgain, { what: `${tenant.name} to be let in again` });
+  await eventually(isLetInAgain, { what: `${tenant.name} to be admitted again` });
   return "refused";
 }
 
 /** A connection that lets only the headers of a reply arrive. */
 function silent({ address, authority }: TenantsStage, { caller }: Tenant): ClientHttp2Session {
   const { issued } = caller;
-  if (issued === undefined) throw new Error("the operator reads what it asks for");
+  if (issued === undefined) throw new Error("the operator's reads succeed");
   const session = connect(`https://${address}`, {
     ca: authority.certificatePem,
     cert: issued.certificatePem,

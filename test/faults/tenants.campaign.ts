@@ -36,7 +36,7 @@ await campaign({ name: "tenants", count: 1000 }, async (run) => {
   const refused = new Map<Act, number>();
   let letThrough = 0;
   const seed = asked("--seed") ?? 1;
-  run.say(`seed ${seed}`);
+  run.log(`seed ${seed}`);
   while (run.tries < run.count) {
     const round = Math.min(TRIES_A_ROUND, run.count - run.tries);
     const plan = Array.from({ length: round }, (_, at) => {
@@ -61,7 +61,7 @@ await campaign({ name: "tenants", count: 1000 }, async (run) => {
     await checkOperations(stage);
   }
   for (const [{ dimension, what }, times] of refused)
-    run.demand(times > 0, `${dimension}: ${what}: was never refused for its own cause, so it shows nothing`);
+    run.demand(times > 0, `${dimension}: ${what}: was never refused for its own cause, so it proves nothing`);
   const attacked = await prober.after(1);
   for (const failure of attacked.failures) run.violation(`a read of the victim failed: ${failure}`);
   const ratio = attacked.p99Ms / atRest.p99Ms;
@@ -121,10 +121,10 @@ async function checkVictim(stage: TenantsStage): Promise<string[]> {
     done.push(response.operationId);
   }
   const process = await host.witness.process(victim.vm.vmId);
-  run.demand(isSame(stage.victimProcess, process), "the victim's QEMU is another one, or none");
+  run.demand(isSame(stage.victimProcess, process), "the victim's QEMU ended or was replaced");
   const { health } = await operator.get(contract.host.GetHost, {});
   const blamed = health?.blockingConditions.filter((name) => name === "VmStartFailures") ?? [];
-  run.demand(blamed.length === 0, "tenants made the host unschedulable by starts that fail");
+  run.demand(blamed.length === 0, "tenants made the host unschedulable with failed starts");
   return done;
 }
 
@@ -133,7 +133,7 @@ async function checkAudit(stage: TenantsStage, operations: readonly string[]): P
   const { run } = stage;
   const audit = await stage.auditText();
   const lost = operations.filter((id) => !audit.includes(id));
-  run.demand(lost.length === 0, `the audit log does not hold ${lost.length} of the victim's operations`);
+  run.demand(lost.length === 0, `the audit log lacks ${lost.length} of the victim's operations`);
 }
 
 async function peakRssMiB(pid: number): Promise<number> {

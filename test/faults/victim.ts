@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { wish, type Kind, type SufferingHost, type Wish } from "./host.ts";
+import { mutation, type Kind, type FaultyHost, type Mutation } from "./host.ts";
 import type { Act, Killer, Trap } from "./killer.ts";
 import { isRight } from "./truth.ts";
 import type { Watch } from "./watch.ts";
@@ -15,7 +15,7 @@ const life: readonly Act[] = ["RESERVE", "CREATE", "STOP", "START", "DELETE"];
 /** A VM whose every operation is interrupted by the agent's death, and one that must not be affected. */
 export class Victim {
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #watch: Watch;
   #bystander = "";
   #bystanderProcess: GuestProcess | undefined;
@@ -25,16 +25,16 @@ export class Victim {
   #lives = 0;
   #step = 0;
 
-  static async make(run: CampaignRun, host: SufferingHost, watch: Watch): Promise<Victim> {
+  static async make(run: CampaignRun, host: FaultyHost, watch: Watch): Promise<Victim> {
     const victim = new Victim(run, host, watch);
-    const { vmId } = await host.succeeds(wish("CREATE", "bystander"));
+    const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
     victim.#bystander = vmId;
     victim.#bystanderProcess = await host.witness.process(vmId);
     watch.mustLive(vmId);
     return victim;
   }
 
-  private constructor(run: CampaignRun, host: SufferingHost, watch: Watch) {
+  private constructor(run: CampaignRun, host: FaultyHost, watch: Watch) {
     this.#run = run;
     this.#host = host;
     this.#watch = watch;
@@ -48,13 +48,13 @@ export class Victim {
     if (kind === "RESERVE") this.#name = `victim-${++this.#lives}`;
     else await this.#prepare(kind);
     const trap = await killer.set(kind);
-    run.say(`${run.tries}/${run.count} ${kind} ${this.#name}, ${trap.what}`);
+    run.log(`${run.tries}/${run.count} ${kind} ${this.#name}, ${trap.what}`);
     const before = run.violations.length;
     const revive = (): Promise<void> => killer.revive();
     if (kind === "RESERVE") await this.#sufferReserve(trap, revive);
     else await this.#suffer(kind, trap, revive);
     const process = await this.#host.witness.process(this.#bystander);
-    run.demand(isSame(this.#bystanderProcess, process), "the bystander's process is another one");
+    run.demand(isSame(this.#bystanderProcess, process), "the bystander's process was replaced");
     for (let at = before; at < run.violations.length; at += 1)
       run.violations[at] = `${kind} ${this.#name} ${trap.what}: ${run.violations[at]}`;
   }
@@ -62,18 +62,18 @@ export class Victim {
   async clear(): Promise<void> {
     this.#watch.mayEnd(this.#bystander);
     await this.#host.sees();
-    for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(wish("DELETE", vmId));
+    for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(mutation("DELETE", vmId));
   }
 
   async #suffer(kind: Kind, trap: Trap, revive: () => Promise<void>): Promise<void> {
     const { witness } = this.#host;
     const startsBefore = await witness.starts(this.#name);
     const stateBefore = await witness.state(this.#name);
-    const asked = wish(kind, this.#name, kind === "CREATE" ? { reservationId: this.#reservationId } : {});
+    const asked = mutation(kind, this.#name, kind === "CREATE" ? { reservationId: this.#reservationId } : {});
     const received = await this.#interrupt(asked, trap);
     await revive();
     const again = await eventually(() => this.#host.begin(asked), {
-      what: `${kind} to be taken again`,
+      what: `${kind} to be accepted again`,
       timeoutMs: 40_000,
       intervalMs: 100,
     });
@@ -104,19 +104,19 @@ export class Victim {
     await trap.spring(work);
     await revive();
     const { reservationId, state } = await eventually(() => this.#host.reserve(requestId), {
-      what: "RESERVE to be taken again",
+      what: "RESERVE to be accepted again",
       timeoutMs: 40_000,
       intervalMs: 100,
     });
     const { reservations } = await this.#host.reservations();
     this.#run.demand(
       received === undefined || received === reservationId,
-      `reservation ${received} is ${reservationId} for the same request now`,
+      `the repeated request of reservation ${received} returns ${reservationId}`,
     );
     this.#run.demand(state === "STATE_HELD", `a new reservation is ${state}`);
     this.#run.demand(
       reservations.length === before + 1,
-      `${reservations.length - before} reservations were made by one request`,
+      `${reservations.length - before} reservations were created by one request`,
     );
     this.#reservationId = reservationId;
   }
@@ -127,7 +127,7 @@ export class Victim {
     const used = reservations.find(({ reservationId }) => reservationId === this.#reservationId);
     this.#run.demand(
       state !== "STATE_SUCCEEDED" || (used?.state === "STATE_CONSUMED" && used.vmId === vmId),
-      `its VM was made, and its reservation is ${used?.state ?? "gone"}`,
+      `its VM was created, but its reservation is ${used?.state ?? "gone"}`,
     );
   }
 
@@ -136,13 +136,13 @@ export class Victim {
     if (kind === "CREATE") return;
     await this.#host.sees();
     const state = await this.#host.witness.state(this.#name);
-    if (state === undefined) await this.#host.succeeds(wish("CREATE", this.#name));
-    if (kind === "STOP" && state === "shut off") await this.#host.succeeds(wish("START", this.#name));
-    if (kind === "START" && state !== "shut off") await this.#host.succeeds(wish("STOP", this.#name));
+    if (state === undefined) await this.#host.succeeds(mutation("CREATE", this.#name));
+    if (kind === "STOP" && state === "shut off") await this.#host.succeeds(mutation("START", this.#name));
+    if (kind === "START" && state !== "shut off") await this.#host.succeeds(mutation("STOP", this.#name));
   }
 
   /** The last known state of the operation before the agent's death. */
-  async #interrupt(asked: Wish, trap: Trap): Promise<Operation__Output | undefined> {
+  async #interrupt(asked: Mutation, trap: Trap): Promise<Operation__Output | undefined> {
     let received: Operation__Output | undefined;
     const work = (async () => {
       try {
@@ -161,11 +161,11 @@ export class Victim {
     if (received === undefined) return;
     this.#run.demand(
       received.operationId === again.operationId,
-      `operation ${received.operationId} is ${again.operationId} for the same request now`,
+      `the repeated request of operation ${received.operationId} returns ${again.operationId}`,
     );
     this.#run.demand(
       !received.done || received.state === again.state,
-      `an operation that had ended: ${this.#host.describe(received)}, then ${this.#host.describe(again)}`,
+      `an ended operation changed: ${this.#host.describe(received)}, then ${this.#host.describe(again)}`,
     );
   }
 }

@@ -39,7 +39,7 @@ export class Vitals {
     await rm(this.#path, { force: true });
     this.#agent.signal("SIGUSR2");
     const text = await eventually(() => readFile(this.#path, "utf8").catch(() => undefined), {
-      what: "the agent to tell its vitals",
+      what: "the agent to write its vitals",
       timeoutMs: 60_000,
     });
     const mark = JSON.parse(text) as Mark;
@@ -78,7 +78,7 @@ export class Vitals {
     try {
       await eventually(isBack, { what: "rest", timeoutMs: SETTLES_WITHIN_MS, intervalMs: SAMPLE_EVERY_MS });
     } catch {
-      this.#run.violation(`the agent holds more than it did: ${more.join("; ")}`);
+      this.#run.violation(`the agent holds more than before: ${more.join("; ")}`);
     }
   }
 

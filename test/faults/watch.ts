@@ -5,7 +5,7 @@ import { systemClock } from "../../agent/kernel/clock.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import { median } from "../bench/statistics.ts";
 import type { CampaignRun } from "./campaign.ts";
-import type { SufferingHost } from "./host.ts";
+import type { FaultyHost } from "./host.ts";
 
 const LOOK_EVERY_MS = 100;
 /**
@@ -41,13 +41,13 @@ export class Watch {
   /** VMs that the last check found in a wrong state; each is reported once. */
   readonly #wronged = new Set<string>();
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #end = new AbortController();
   readonly #done: Promise<unknown>;
   /** While the agent is down, no reply is expected. */
   #isAgentUp = true;
 
-  constructor(run: CampaignRun, host: SufferingHost) {
+  constructor(run: CampaignRun, host: FaultyHost) {
     this.#run = run;
     this.#host = host;
     this.#done = Promise.all([this.#look(), this.#follow()]);
@@ -100,9 +100,9 @@ export class Watch {
       const vm = vms.find(({ vmId }) => vmId === id);
       const wrong =
         vm === undefined
-          ? isWhole && "is not in a list that is called complete"
+          ? isWhole && "is missing from a complete list"
           : isEnd(vm.state) && `is listed as ${vm.state} ${vm.stateReason}`;
-      if (wrong !== false && !this.#wronged.has(id)) this.#run.violation(`VM ${id} lives and ${wrong}`);
+      if (wrong !== false && !this.#wronged.has(id)) this.#run.violation(`VM ${id} runs and ${wrong}`);
       if (wrong === false) this.#wronged.delete(id);
       else this.#wronged.add(id);
     }
@@ -146,9 +146,9 @@ export class Watch {
     this.events.push(event);
     if (!this.#alive.has(event.vmId)) return;
     const { kind, vmId, vmState, reason } = event;
-    if (kind === "EVENT_KIND_VM_REMOVED") this.#run.violation(`VM ${vmId} lives and was reported to be gone`);
+    if (kind === "EVENT_KIND_VM_REMOVED") this.#run.violation(`VM ${vmId} runs and was reported as removed`);
     if (kind === "EVENT_KIND_VM_STATE_CHANGED" && isEnd(vmState))
-      this.#run.violation(`VM ${vmId} lives and was reported to be ${vmState} ${reason}`);
+      this.#run.violation(`VM ${vmId} runs and was reported as ${vmState} ${reason}`);
   }
 
   #rest(ms: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { wish, type Kind, type SufferingHost } from "./host.ts";
+import { mutation, type Kind, type FaultyHost } from "./host.ts";
 import { isRight, stateWord } from "./truth.ts";
 import type { Watch } from "./watch.ts";
 import type { WireTry } from "./wire-plan.ts";
@@ -16,7 +16,7 @@ const STRIKES_WITHIN_MS = 4000;
 /** The VMs of a try: one for every operation, and one that must not be affected. */
 export class Stage {
   readonly #run: CampaignRun;
-  readonly #host: SufferingHost;
+  readonly #host: FaultyHost;
   readonly #watch: Watch;
   #bystander = { name: "", vmId: "" };
   #bystanderProcess: GuestProcess | undefined;
@@ -25,7 +25,7 @@ export class Stage {
   readonly #toDelete: string[] = [];
   #isSubjectGone = false;
 
-  static async make(run: CampaignRun, host: SufferingHost, watch: Watch): Promise<Stage> {
+  static async make(run: CampaignRun, host: FaultyHost, watch: Watch): Promise<Stage> {
     const stage = new Stage(run, host, watch);
     stage.#bystander = await stage.#create("bystander");
     stage.#bystanderProcess = await host.witness.process(stage.#bystander.vmId);
@@ -34,7 +34,7 @@ export class Stage {
     return stage;
   }
 
-  private constructor(run: CampaignRun, host: SufferingHost, watch: Watch) {
+  private constructor(run: CampaignRun, host: FaultyHost, watch: Watch) {
     this.#run = run;
     this.#host = host;
     this.#watch = watch;
@@ -60,15 +60,15 @@ export class Stage {
     await over;
     if (each.act === "OBSERVE" || each.act === "CONNECT")
       await eventually(() => rule.struck > 0, {
-        what: "the fault to strike",
+        what: "the fault to match a call",
         timeoutMs: STRIKES_WITHIN_MS,
       }).catch(() => undefined);
     proxy.remove(rule);
-    await eventually(() => proxy.held === 0, { what: "all that is held back to pass", timeoutMs: 60_000 });
+    await eventually(() => proxy.held === 0, { what: "all held-back calls to pass", timeoutMs: 60_000 });
     await this.#settled();
     await this.#restore();
     const process = await witness.process(this.#bystander.vmId);
-    this.#run.demand(isSame(this.#bystanderProcess, process), "the bystander's process is another one");
+    this.#run.demand(isSame(this.#bystanderProcess, process), "the bystander's process was replaced");
     return rule.struck > 0;
   }
 
@@ -83,12 +83,12 @@ export class Stage {
     if (all) this.#watch.mayEnd(this.#bystander.vmId);
     await this.#host.sees();
     for (const { name, vmId } of (await this.#host.list()).vms)
-      if (all || vmId !== this.#bystander.vmId) await this.#host.succeeds(wish("DELETE", name));
+      if (all || vmId !== this.#bystander.vmId) await this.#host.succeeds(mutation("DELETE", name));
   }
 
   async #create(prefix: string): Promise<{ name: string; vmId: string }> {
     const name = `${prefix}-${++this.#made}`;
-    const { vmId } = await this.#host.succeeds(wish("CREATE", name));
+    const { vmId } = await this.#host.succeeds(mutation("CREATE", name));
     return { name, vmId };
   }
 
@@ -113,7 +113,7 @@ export class Stage {
     const name = isNew ? `subject-${++this.#made}` : this.#subject.name;
     const startsBefore = await witness.starts(name);
     const stateBefore = await witness.state(name);
-    const begun = await this.#host.begin(wish(kind, name, { gracefulSeconds: gracefully ? 1 : 0 }));
+    const begun = await this.#host.begin(mutation(kind, name, { gracefulSeconds: gracefully ? 1 : 0 }));
     const end = await this.#host.ended(begun, END_WITHIN_MS);
     if (!end.done) this.#run.violation(`no end: ${this.#host.describe(end)}`);
     await eventually(() => this.#host.proxy.held === 0, { what: "late effects", timeoutMs: 60_000 });
@@ -134,7 +134,7 @@ export class Stage {
 
   /** Everything works again after the fault, and nothing of a deleted VM remains. */
   async #restore(): Promise<void> {
-    for (const vmId of this.#toDelete.splice(0)) await this.#host.succeeds(wish("DELETE", vmId));
+    for (const vmId of this.#toDelete.splice(0)) await this.#host.succeeds(mutation("DELETE", vmId));
     if (this.#isSubjectGone) {
       const left = (await this.#host.witness.volumes()).filter((volume) =>
         volume.includes(this.#subject.vmId),

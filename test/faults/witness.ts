@@ -42,7 +42,7 @@ export class Witness {
       const states = await table();
       if (states !== undefined) return states;
     }
-    throw new Error("virsh lists domains without their states, again and again");
+    throw new Error("virsh repeatedly lists domains without their states");
   }
 
   async state(name: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
-// The main job, on the whole agent as a process: a scheduler places a guest, the guest speaks, metrics and events tell of
-// it, and neither a crash nor a stop of the agent harms it.
+// The main job on the whole agent as a process: a scheduler places a guest, its console works, metrics and events report it,
+// and neither a crash nor a stop of the agent harms it.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, suite, test } from "node:test";
@@ -49,7 +49,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       { what: "a host that can be scheduled on", timeoutMs: 30_000 },
     );
 
-  /** Another start of the agent, reached again. */
+  /** Restarts the agent and reconnects. */
   async function startAgain(): Promise<void> {
     await host.agent.startAgain();
     await host.reconnect();
@@ -89,7 +89,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       { what: "its event" },
     );
     assert.equal(await host.virsh("domstate", "steady"), "running");
-    assert.equal(known.mismatches, 0, "every delta left both sides with the same state");
+    assert.equal(known.mismatches, 0, "after every delta both sides have the same state");
   });
 
   test("its console prints the guest's output", async () => {
@@ -98,7 +98,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     call.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
     call.on("error", () => undefined);
     call.write({ vm: "steady" });
-    await eventually(() => printed.includes(bootedMarker), { what: "the guest's words", timeoutMs: 60_000 });
+    await eventually(() => printed.includes(bootedMarker), { what: "the guest's output", timeoutMs: 60_000 });
     call.cancel();
   });
 
@@ -113,7 +113,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
           const found = await metricsOf(host, vmId);
           return (found.get("socle_vm_cpu_seconds_total") ?? 0) >= stats.cpuSeconds && found;
         },
-        { what: "a sample that is newer than what virsh said" },
+        { what: "a sample that is newer than virsh's value" },
       );
       const later = await domainStats(host, "steady");
       const cpuSeconds = series.get("socle_vm_cpu_seconds_total") ?? 0;
@@ -160,7 +160,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       if (reported !== undefined)
         assert.equal(again.operationId, reported.operationId, "the same request, the same operation");
       const end = await host.end(again);
-      ends.push(`${Math.round(atMs)} ms: ${reported === undefined ? "not told, " : ""}${end.state}`);
+      ends.push(`${Math.round(atMs)} ms: ${reported === undefined ? "no reply, " : ""}${end.state}`);
       const isMade = end.state === "STATE_SUCCEEDED";
       assert.ok(isMade || end.state === "STATE_FAILED", `${end.state} after ${atMs} ms`);
       const words = `after ${atMs} ms, ${end.state}: ${JSON.stringify([end.steps, end.error])}`;
@@ -170,7 +170,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
         assert.equal(await host.virsh("domstate", wanted.name ?? ""), "running");
         await host.remove(wanted.name ?? "");
       }
-      assert.equal(await processOf("steady"), steady, "the guest never noticed");
+      assert.equal(await processOf("steady"), steady, "the guest was never affected");
     }
     t.diagnostic(`a create takes ${Math.round(createMs)} ms; killed at ${ends.join("; ")}`);
     const { operations } = await host.client.ask(host.client.contract.operations.ListOperations, {
@@ -184,7 +184,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     assert.deepEqual(await host.volumes(), images);
     const capacity = (await host.host()).capacity?.cells.flatMap(({ resources }) => resources) ?? [];
     const cpu = capacity.find(({ resource }) => resource === "cpu");
-    assert.deepEqual([cpu?.allocated, cpu?.claimed], [1, 0], "no room is lost");
+    assert.deepEqual([cpu?.allocated, cpu?.claimed], [1, 0], "no capacity is lost");
     await eventually(() => known.agentEpoch === epoch + CRASHES && known.vms.size === 1, {
       what: "the scheduler to follow",
     });
@@ -193,7 +193,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
   test("an orderly stop leaves guests running, and the next start finds them", async () => {
     const steady = await processOf("steady");
     assert.equal(await host.agent.terminate(), 0, host.agent.words());
-    assert.match(known.goodbye ?? "", /./, "the scheduler was told");
+    assert.match(known.goodbye ?? "", /./, "the scheduler got the goodbye");
     assert.equal(await processOf("steady"), steady);
     assert.equal(await host.virsh("domstate", "steady"), "running");
     await startAgain();
@@ -246,7 +246,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       ["LIFECYCLE_STATE_CORDONED", "new fans"],
     );
     await eventually(() => known.connected && known.host?.schedulingState === "LIFECYCLE_STATE_CORDONED", {
-      what: "the scheduler to know",
+      what: "the scheduler to have the state",
     });
     await assert.rejects(scheduler.place(bootSector("elsewhere")), NoRoom);
     await assert.rejects(host.beginCreate(bootSector("unasked")), (error) => {
@@ -265,12 +265,12 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     await host.remove("back");
   });
 
-  // Last: where KVM does not work the host is not schedulable from here on.
+  // Last, since without a working KVM the host is not schedulable from here on.
   test("a KVM that opens and cannot run guests is detected, reported and not used again", async (t) => {
     const hasKvm = async (): Promise<boolean> =>
       (await host.host()).inventory?.traits.includes("kvm") ?? false;
     if (!(await hasKvm())) {
-      t.skip("this machine has no KVM: nothing to find out");
+      t.skip("this machine has no KVM to test");
       return;
     }
     const spec = bootSector("on-kvm", { accelerator: "ACCELERATOR_UNSPECIFIED" });
@@ -280,7 +280,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       return;
     }
     t.diagnostic(`the first guest: ${first.error?.message ?? first.state}`);
-    assert.deepEqual(await host.domains(), ["steady"], "what could not be started is taken back");
+    assert.deepEqual(await host.domains(), ["steady"], "the failed create is rolled back");
     const condition = await eventually(async () => {
       const found = (await host.host()).health?.conditions.find(({ type }) => type === "KvmUnavailable");
       return found?.status === "TRUTH_TRUE" && found;
@@ -291,7 +291,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     await assert.rejects(host.beginCreate(spec), (error) => {
       assert.ok(error instanceof SocleError);
       assert.deepEqual([error.kind, error.reason], ["conflict", "KVM_UNAVAILABLE"]);
-      // Of words of QEMU's that are too long for a trailer both ends are told.
+      // If QEMU's error text is too long for a trailer, its beginning and its end are sent.
       const { evidence } = condition;
       const reported = error.details.metadata?.["evidence"] ?? "";
       const [begin = "", end] = reported.split("…");
@@ -300,17 +300,17 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       assert.match(error.message, /TCG/);
       return true;
     });
-    await eventually(async () => !(await hasKvm()), { what: "the trait to be gone" });
+    await eventually(async () => !(await hasKvm()), { what: "the trait to be removed" });
     const emulated = await host.create(bootSector("on-tcg"));
     assert.equal(emulated.state, "STATE_SUCCEEDED", emulated.error?.message);
     assert.equal(await host.virsh("domstate", "on-tcg"), "running");
     await eventually(() => known.host?.health?.schedulable === "TRUTH_FALSE", {
-      what: "the scheduler to know",
+      what: "the scheduler to have the state",
     });
   });
 });
 
-/** What libvirt's own client says about a domain now. */
+/** virsh's current data of a domain. */
 async function domainStats(
   host: SocleHost,
   name: string,
@@ -325,7 +325,7 @@ async function domainStats(
   };
 }
 
-/** The series of one VM that have no other label, by name. */
+/** The series of one VM without other labels, by name. */
 async function metricsOf(host: SocleHost, vmId: string): Promise<Map<string, number>> {
   const response = await fetch(`http://${host.agent.metricsAddress}/metrics`);
   const lines = [...(await response.text()).matchAll(/^(\w+)\{vm="([^"]+)"\} (\S+)/gm)];

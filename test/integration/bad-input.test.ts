@@ -1,5 +1,5 @@
-// What clients do wrong, on the whole agent over a real libvirtd: each gets a clear error, nothing is left half-made,
-// and the agent goes on.
+// Clients' mistakes on the whole agent over a real libvirtd: each gets a clear error, no partial object remains, and the
+// agent runs on.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readdir } from "node:fs/promises";
@@ -30,7 +30,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     ({ vms } = client.contract);
   });
   after(() => host.stop());
-  // Whatever was done to it: the agent answers, and with it libvirt.
+  // After every mistake the agent and libvirt answer.
   afterEach(async () => {
     const list = await host.list();
     assert.equal(list.observation?.presence, "PRESENCE_PRESENT");
@@ -52,9 +52,9 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
   };
 
   test("every method names a missing VM", async () => {
-    const request = { requestId: randomUUID(), vm: "nobody" };
+    const request = { requestId: randomUUID(), vm: "missing" };
     const calls = [
-      client.ask(vms.GetVm, { vm: "nobody" }),
+      client.ask(vms.GetVm, { vm: "missing" }),
       client.ask(vms.StartVm, request),
       client.ask(vms.StopVm, request),
       client.ask(vms.RebootVm, request),
@@ -63,7 +63,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       client.ask(vms.DeleteVm, request),
     ];
     for (const call of calls)
-      assert.match((await refused(call, "not_found", "VM_NOT_FOUND")).message, /nobody/);
+      assert.match((await refused(call, "not_found", "VM_NOT_FOUND")).message, /missing/);
     const operation = client.ask(client.contract.operations.GetOperation, { operationId: "nothing" });
     await refused(operation, "not_found", "OPERATION_NOT_FOUND");
   });
@@ -82,7 +82,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       "x".repeat(64),
     ];
     const disk = (source: object): VmSpec => bootSector("x", { disks: [{ name: "boot", ...source }] });
-    // More than 2^53 - 1 is refused as the message is read, before it is a spec.
+    // More than 2^53 - 1 is refused while the message is decoded, before spec validation.
     const tooLarge = "REQUEST_INVALID";
     const cases: [spec: VmSpec, field: RegExp, reason?: string][] = [
       ...bad.map((name): [VmSpec, RegExp] => [bootSector(name), /^spec\.name$/]),
@@ -163,7 +163,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     const path = join(libvirtd.imagesDirectory, "small");
     await libvirtd.run("mkdir", [path]);
     await libvirtd.run("mount", ["-t", "tmpfs", "-o", "size=4m", "none", path]);
-    // What fills it is no volume: the pool has promised nothing.
+    // A file fills the pool, not a volume, so no capacity is provisioned.
     await libvirtd.run("mkdir", [join(path, "pool")]);
     await host.virsh("pool-create-as", "small", "dir", "--target", join(path, "pool"));
     const newVolume = (name: string, pool: string): object => ({
@@ -174,7 +174,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       disks: [newVolume("first", "images"), newVolume("second", "small")],
     });
     const images = await host.volumes();
-    // To the last byte, so that not even a sparse file's first block fits; then with room for a small header alone.
+    // To the last byte, so that not even a sparse file's first block fits; then with room only for a small header.
     for (const leftBytes of [0, 64 * 1024, 1 * MIB]) {
       await libvirtd.run("rm", ["-f", join(path, "filler")]);
       await libvirtd.run("fallocate", ["--length", String(4 * MIB - leftBytes), join(path, "filler")]);
@@ -267,7 +267,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     t.after(() => host.remove("talker"));
     const first = openConsole(client, { vm: "talker" });
     await eventually(() => first.printed().includes(bootedMarker), {
-      what: "the guest's words",
+      what: "the guest's output",
       timeoutMs: 60_000,
     });
     const second = openConsole(client, { vm: "talker" });
@@ -276,7 +276,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     await refused(first.ended, "unavailable", "CONSOLE_TAKEN_OVER");
     third.end();
     await third.ended;
-    await refused(openConsole(client, { vm: "nobody" }).ended, "not_found", "VM_NOT_FOUND");
+    await refused(openConsole(client, { vm: "missing" }).ended, "not_found", "VM_NOT_FOUND");
     await refused(openConsole(client, {}).ended, "invalid", "VM_MISSING");
   });
 
@@ -300,7 +300,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       createInterface(child.stdout).on("line", (line) => open.add(line));
       let words = "";
       child.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()));
-      // The operations are only heard of when there are some; the console's holder is known by its refusal.
+      // An operation stream is silent without operations; the console's holder shows by the refusal.
       await eventually(() => ["vms", "host", "events", "console"].every((name) => open.has(name)), {
         what: `the client's streams (${words})`,
         timeoutMs: 30_000,
@@ -320,7 +320,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
   });
 });
 
-/** A console, what it said, and how it ended. */
+/** A console with its output and its end. */
 function openConsole(
   client: Agent,
   first: { vm?: string; force?: boolean; input?: Buffer },

@@ -1,5 +1,5 @@
-// libvirt away, too old, or hung: the agent starts, answers from memory at once, says what it does not know, and is well
-// again by itself.
+// libvirt is unavailable, too old, or hung: the agent starts, answers from memory at once, reports unknown data as unknown,
+// and recovers by itself.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -19,12 +19,12 @@ import { eventually } from "../support/wait.ts";
 import { FakeDaemon } from "../support/libvirt/fake-daemon.ts";
 
 const skip = libvirtdUnavailable();
-/** So that what takes three probes takes three seconds. */
+/** Three probes take three seconds. */
 const health = { libvirtProbeSeconds: 1, libvirtProbeTimeoutSeconds: 1 };
 const vm = { sampleIntervalSeconds: 1 };
 /**
- * A start over a hung libvirt may take longer than a usual one by this share of a client's connect timeout (10 s). An agent
- * that waits for libvirt takes all of it; the agent's own waits (3.5 s at most) are 0.35.
+ * A start with a hung libvirt may exceed a usual one by this share of a client's connect timeout (10 s). An agent that waits
+ * for libvirt takes all of it; the agent's own waits (at most 3.5 s) are 0.35.
  */
 const MOST_OF_GIVING_UP = 0.7;
 /** The agent must read its pools before the next inventory period reads them anyway. */
@@ -40,7 +40,7 @@ const isUnavailable = (error: unknown): boolean => {
   assert.ok(error instanceof SocleError, String(error));
   const { kind, reason, details } = error;
   assert.deepEqual([kind, reason], ["unavailable", "LIBVIRT_UNAVAILABLE"]);
-  assert.ok((details.retryAfterMs ?? 0) > 0, "it says when to come back");
+  assert.ok((details.retryAfterMs ?? 0) > 0, "the error has a retry delay");
   return true;
 };
 
@@ -48,7 +48,7 @@ function unlessUnavailable(thrown: unknown): undefined {
   if (!(thrown instanceof SocleError) || thrown.kind !== "unavailable") throw thrown;
 }
 
-/** How long a client waits for a libvirt that hangs, until it gives up. */
+/** A client's timeout for a hung libvirt. */
 async function msToGiveUp(uri: string): Promise<number> {
   const startMs = performance.now();
   await Libvirt.connect({ uri, log: silentLog }).then(
@@ -61,8 +61,8 @@ async function msToGiveUp(uri: string): Promise<number> {
 async function refusesWhatItCannotKnow(client: Agent): Promise<void> {
   const { vms } = client.contract;
   assert.equal(await presence(client), "PRESENCE_UNKNOWN");
-  const mutation = { requestId: randomUUID(), vm: "nobody" };
-  await assert.rejects(client.ask(vms.GetVm, { vm: "nobody" }), isUnavailable);
+  const mutation = { requestId: randomUUID(), vm: "missing" };
+  await assert.rejects(client.ask(vms.GetVm, { vm: "missing" }), isUnavailable);
   await assert.rejects(client.ask(vms.StartVm, mutation), isUnavailable);
   await assert.rejects(client.ask(vms.DeleteVm, mutation), isUnavailable);
   await assert.rejects(
@@ -85,7 +85,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     assert.deepEqual(
       [readiness.status, /VMS_NOT_LISTED/.test(await readiness.text())],
       [503, true],
-      "who gates on it would go on over a host that sees no VM",
+      "a load balancer would trust a host without VMs",
     );
     const unresponsive = await eventually(
       async () => {
@@ -98,7 +98,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     assert.match(unresponsive.evidence, /libvirt-sock/);
     const away = await client.ask(client.contract.host.GetHost, {});
     assert.equal(away.inventory?.complete, false);
-    assert.ok((away.inventory.cells[0]?.memoryBytes ?? 0) > 0, "what the kernel says is there all the same");
+    assert.ok((away.inventory.cells[0]?.memoryBytes ?? 0) > 0, "the kernel's data is there anyway");
     const hostId = away.identity?.hostId;
     assert.ok(hostId);
 
@@ -114,13 +114,13 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       },
       { what: "the inventory to be complete", timeoutMs: 60_000 },
     );
-    assert.equal(back.identity?.hostId, hostId, "the host is who it was");
+    assert.equal(back.identity?.hostId, hostId, "the host's identity is unchanged");
     await agent.terminate();
     await agent.startAgain();
     const again = await clientOf(agent);
     t.after(() => again.close());
     const host = await again.ask(again.contract.host.GetHost, {});
-    assert.equal(host.identity?.hostId, hostId, "also after a start with libvirt there");
+    assert.equal(host.identity?.hostId, hostId, "also after a start with libvirt");
   });
 
   test("too old: health, status and the log report it", async (t) => {
@@ -145,7 +145,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
     await eventually(
       async () => (await condition(client, "LibvirtUnresponsive"))?.evidence.includes("old") === false,
       {
-        what: "the newer one to be taken",
+        what: "the newer one to be used",
         timeoutMs: 30_000,
       },
     );
@@ -167,7 +167,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
           events.push(event);
       })().catch(() => undefined);
 
-      // The event makes the agent read its pools; where that is done before the hang, the next period's read fails.
+      // The event makes the agent read its pools; if it finishes before the hang, the next period's read fails.
       await host.virsh("pool-refresh", "images");
       await libvirtd.kill("SIGSTOP");
       t.after(() => libvirtd.kill("SIGCONT").catch(() => undefined));
@@ -180,7 +180,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
         return list;
       };
       const early = await read();
-      assert.equal(early.observation?.presence, "PRESENCE_PRESENT", "a moment of silence is no outage");
+      assert.equal(early.observation?.presence, "PRESENCE_PRESENT", "a short silence is no outage");
       await eventually(
         async () => (await condition(client, "LibvirtUnresponsive"))?.status === "TRUTH_TRUE",
         { what: "LibvirtUnresponsive", timeoutMs: 60_000 },
@@ -202,9 +202,9 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
         true;
       await eventually(isPoolUnread, { what: "a read of the pools to fail", timeoutMs: 90_000 });
       const givenUpMs = await givingUp;
-      // A read that waited for libvirt would take as long as a client that waits for it, or longer.
+      // A read that waited for libvirt would take at least a client's timeout.
       const waited = slowestMs.read / givenUpMs;
-      assert.ok(waited < 1, `a read took ${waited.toFixed(2)} of the time to give libvirt up`);
+      assert.ok(waited < 1, `a read took ${waited.toFixed(2)} of libvirt's timeout`);
       await libvirtd.kill("SIGCONT");
       await host.sees(WITHIN_PERIOD_MS);
       const [steady] = (await host.list()).vms;
@@ -212,11 +212,11 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       assert.deepEqual(
         events.filter(({ vmId }) => vmId !== ""),
         [],
-        "nothing happened to any VM",
+        "no VM changed",
       );
       assert.ok(events.some(({ kind }) => kind === "EVENT_KIND_CONDITION_CHANGED"));
 
-      // An agent that starts now is not held up either.
+      // A new agent is not delayed either.
       await libvirtd.kill("SIGSTOP");
       await agent.kill();
       const hung = await agent.startAgain();
@@ -225,7 +225,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       await following;
       await libvirtd.kill("SIGCONT");
       await host.sees(60_000);
-      // The list may be whole a moment before libvirt has said that no other agent uses it.
+      // The list may be complete a moment before the lease is confirmed.
       const requestId = randomUUID();
       const begun = await eventually(
         () => host.beginCreate(bootSector("after"), { requestId }).catch(unlessUnavailable),
@@ -235,8 +235,8 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       await agent.kill();
       const usual = await agent.startAgain();
       const share = (hung.readyMs - usual.readyMs) / givenUpMs;
-      t.diagnostic(`a hung libvirt delays the start by ${share.toFixed(2)} of the time to give it up`);
-      assert.ok(share <= MOST_OF_GIVING_UP, `the start waited ${share} of the time to give libvirt up`);
+      t.diagnostic(`a hung libvirt delays the start by ${share.toFixed(2)} of its timeout`);
+      assert.ok(share <= MOST_OF_GIVING_UP, `the start waited ${share} of the timeout of libvirt`);
     },
   );
 });

@@ -1,5 +1,4 @@
-// An agent that cannot start says why in words that help, ends with an exit code that means something, and leaves what
-// was there as it was.
+// An agent that cannot start prints the cause and a remedy, exits with a defined exit code, and changes nothing.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -18,7 +17,7 @@ import { freePort } from "../support/ports.ts";
 import { clientOf } from "../support/socle-host.ts";
 
 const main = join(import.meta.dirname, "../../agent/main.ts");
-/** Whether a libvirt is there does not matter: the agent starts without. */
+/** Without libvirt, which the agent does not need for its start. */
 const libvirt = { uri: "test:///default" };
 
 interface End {
@@ -32,7 +31,7 @@ suite("an agent that cannot start", () => {
   before(async () => (folder = await mkdtemp(join(tmpdir(), "socle-start-"))));
   after(() => rm(folder, { recursive: true }));
 
-  /** Runs the agent with this configuration until it ends, which it must by itself; `wrap`: a command to run it with. */
+  /** Runs the agent with this configuration until it exits by itself; `wrap`: a command to run it with. */
   async function end(config: string | object | undefined, wrap: readonly string[] = []): Promise<End> {
     const path = join(folder, `${randomUUID()}.yaml`);
     if (config !== undefined)
@@ -48,12 +47,12 @@ suite("an agent that cannot start", () => {
         resolve({ code, stdout, stderr: stderr.replaceAll(path, "agent.yaml") });
       });
     });
-    assert.doesNotMatch(ended.stderr, /^\s+at /m, "no stack trace for people");
+    assert.doesNotMatch(ended.stderr, /^\s+at /m, "no stack trace for users");
     assert.ok(ended.stderr.split("\n").length < 10, ended.stderr);
     return ended;
   }
 
-  /** A configuration that would work, but for `changes`. */
+  /** A valid configuration with `changes`. */
   function config(changes: { api?: object; metrics?: object; state?: object; trust?: object } = {}): object {
     const own = join(folder, randomUUID());
     return {
@@ -66,7 +65,7 @@ suite("an agent that cannot start", () => {
   }
 
   const malformed: readonly [what: string, text: string, expected: RegExp][] = [
-    ["YAML that is none", "api:\n  socket: [unclosed\n", /agent\.yaml:3:1: .*\]/],
+    ["invalid YAML", "api:\n  socket: [unclosed\n", /agent\.yaml:3:1: .*\]/],
     [
       "an unknown key",
       "api:\n  sokcet: /run/x\n",
@@ -79,11 +78,7 @@ suite("an agent that cannot start", () => {
       /agent\.yaml:2:3: vm\.sampleIntervalSeconds: must be a number/,
     ],
     ["a number out of range", "vm:\n  sampleIntervalSeconds: 0\n", /vm\.sampleIntervalSeconds/],
-    [
-      "a TCP address for all the world",
-      "api:\n  listen: 0.0.0.0:7440\n",
-      /api\.listen: only a loopback address/,
-    ],
+    ["a public TCP address", "api:\n  listen: 0.0.0.0:7440\n", /api\.listen: only a loopback address/],
     [
       "a libvirt on another host",
       "libvirt:\n  uri: qemu+ssh://other/system\n",
@@ -95,7 +90,7 @@ suite("an agent that cannot start", () => {
       const { code, stdout, stderr } = await end(text);
       assert.match(stderr, expected);
       assert.equal(code, 2);
-      assert.equal(stdout, "", "nothing was begun");
+      assert.equal(stdout, "", "nothing was started");
     });
   }
 

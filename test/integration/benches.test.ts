@@ -9,7 +9,7 @@ import { libvirtdUnavailable } from "../support/libvirtd.ts";
 const directory = join(import.meta.dirname, "../bench");
 const files = (await readdir(directory)).filter((name) => name.endsWith(".bench.ts"));
 
-// What a bench measures on a machine that is busy with tests says nothing: here each shows that it still can.
+// Figures from a machine that runs tests mean nothing: this only shows that each bench works.
 describe("a small run of the bench", { concurrency: 2, skip: libvirtdUnavailable() }, () => {
   for (const file of files) {
     const name = file.replace(".bench.ts", "");

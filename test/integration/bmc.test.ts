@@ -22,7 +22,7 @@ async function simulate(context: test.TestContext): Promise<SimulatedBmc> {
   return bmc;
 }
 
-/** A server with this BMC, all readers running. */
+/** A server with this BMC and all readers. */
 async function startHost(context: test.TestContext, { access }: SimulatedBmc, timeoutSeconds = 30) {
   const roots = await unpackHost(context, "sick-server");
   const host = await new HostOfTree(roots, { bmc: { ...access, timeoutSeconds } }).start();
@@ -45,7 +45,7 @@ async function startHost(context: test.TestContext, { access }: SimulatedBmc, ti
   return { host, scrape, value };
 }
 
-/** The command lines of all processes that hold this word. */
+/** The command lines of all processes with this word. */
 async function processesWith(word: string): Promise<string[]> {
   const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry));
   const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""));
@@ -65,17 +65,17 @@ test(
     assert.equal(await value('socle_host_voltage_volts{chip="bmc",sensor="PSU1 Voltage"}'), 230);
     assert.equal(await value('socle_host_current_amperes{chip="bmc",sensor="PSU1 Current"}'), 2);
     assert.equal(await value('socle_host_power_watts{chip="bmc",sensor="System Power"}'), 220);
-    // The simulator's machine is off, and nothing of it has failed.
+    // The simulator's machine is off, and no part has failed.
     assert.equal(await value("socle_host_chassis_powered"), 0);
     assert.equal(await value('socle_host_chassis_fault{fault="drive"}'), 0);
     assert.equal(await value('socle_host_firmware_info{component="bmc",version="9.08"}'), 1);
     assert.equal(await value('socle_host_psu_state{psu="PS2 Status",state="ok"}'), 1);
     assert.equal(await value('socle_host_bmc_sensor_state{sensor="Fan1 RPM",state="ok"}'), 1);
     assert.equal(await promtoolComplaints(await scrape()), "");
-    // The simulator knows no DCMI, which is no fault of the host.
+    // The simulator has no DCMI, which is no fault of the host.
     assert.equal(host.readings.last("bmcPower").kind, "unsupported");
 
-    // What was in the log before the agent is there and is not counted as new.
+    // Entries from before the agent's start exist and do not count as new.
     const entriesBefore = (await value("socle_host_bmc_sel_entries")) ?? 0;
     const critical = (): Promise<number | undefined> =>
       value('socle_host_bmc_sel_events_total{severity="critical"}');
@@ -119,7 +119,7 @@ test(
       return events.value;
     };
     const critical = async (): Promise<number> => (await look()).counts.get("critical") ?? 0;
-    // A log that is not empty when the agent comes.
+    // The log is not empty when the agent starts.
     await bmc.set("psu1", 3);
     await eventually(async () => /Failure detected/.test(await bmc.ipmitool("sel", "elist")), {
       what: "the first failure to be in the log",
@@ -158,17 +158,17 @@ test(
     assert.match(last.kind === "failed" ? last.reason : last.kind, /ipmitool did not end within 2000 ms/);
     assert.equal(await value('socle_host_temperature_celsius{chip="coretemp.0",sensor="Package id 0"}'), 96);
     await eventually(async () => (await processesWith(bmc.access.passwordFile ?? "?")).length === 0, {
-      what: "ipmitool to be gone",
+      what: "ipmitool to end",
     });
   },
 );
 
 test("the password is in no command line, and a wrong user is reported", { skip }, async (context) => {
   const bmc = await simulate(context);
-  const stranger = await new Bmc({ ...bmc.access, user: "nobody" }, systemRoots).sensors(signal);
+  const stranger = await new Bmc({ ...bmc.access, user: "stranger" }, systemRoots).sensors(signal);
   assert.ok(stranger.kind === "failed");
   assert.match(stranger.reason, /ipmitool exited with 1/);
-  // One that waits for an answer can be looked at.
+  // A waiting process can be inspected.
   bmc.hang();
   const stop = new AbortController();
   const asking = new Bmc(bmc.access, systemRoots).sensors(stop.signal);

@@ -49,9 +49,9 @@ test("the bundled agent starts and answers its CLI", { skip: libvirtdUnavailable
   const agent = await AgentProcess.start({ bundle, config: { libvirt: { uri: libvirtd.uri } } });
   t.after(() => agent.stop());
   const args = [bundle, "--socket", agent.socketPath, "vm", "ls", "--json"];
-  // Until the agent has seen its libvirt whole, the list says that it is not, and the CLI exits with 4.
+  // Until the agent has read all of libvirt, the list is marked incomplete, and the CLI exits with 4.
   const { stdout } = await eventually(() => run(process.execPath, args, { cwd: "/" }), {
-    what: "a whole list of VMs",
+    what: "a complete list of VMs",
   });
   const { vms, complete } = JSON.parse(stdout) as { vms: unknown; complete: unknown };
   assert.deepEqual([vms, complete], [[], true]);

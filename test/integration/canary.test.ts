@@ -1,5 +1,5 @@
-// Secrets are planted in every place that the agent takes one from, it is led along its main paths with its log at its
-// most talkative, and everything that leaves it is searched for them.
+// Secrets are planted in every source that the agent reads, it runs its main paths with the most verbose log, and all its
+// output is searched for them.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -21,15 +21,15 @@ import { Enroller } from "../scheduler/enroller.ts";
 const domain = "cloud.example";
 const MIB = 2 ** 20;
 
-/** By what each is. */
+/** Secrets by name. */
 const secrets = new Map<string, Buffer>();
-/** What was looked at, by what it is. */
+/** Searched output by name. */
 const outputs = new Map<string, Buffer>();
 
-/** As it is, and as it would be in JSON, in a log of bytes, in a URL. */
+/** Plain, and as in JSON, in a log of bytes, in a URL. */
 function forms(secret: Buffer): Buffer[] {
   const base64 = secret.toString("base64").replace(/=+$/, "");
-  // At another offset base64 looks otherwise; a long middle of it does not hang on its ends.
+  // Base64 depends on the offset; a long middle part does not depend on its ends.
   const inner = [1, 2].map((skip) =>
     secret.subarray(skip).toString("base64").replace(/=+$/, "").slice(2, -2),
   );
@@ -48,7 +48,7 @@ const leaks = (content: Buffer): string[] =>
 
 const skip = libvirtdUnavailable() || bmcUnavailable();
 
-suite("secrets stay where they belong", { skip }, () => {
+suite("secrets stay in their places", { skip }, () => {
   let work: string;
   let credentials: string;
   let bmc: SimulatedBmc;
@@ -57,7 +57,7 @@ suite("secrets stay where they belong", { skip }, () => {
   const witness = new ProcessWitness();
   const provider = new IdentityProvider();
 
-  /** The operator's command, its words among what is looked at. */
+  /** Runs the operator's command; its output is searched too. Returns its exit code. */
   async function exitCodeOf(line: readonly string[], stdin = ""): Promise<number> {
     const options = { socket: host.agent.socketPath, stdin: Readable.from([Buffer.from(stdin)]) };
     const { exitCode, stdout, stderr } = await socle(line, options);
@@ -120,14 +120,14 @@ suite("secrets stay where they belong", { skip }, () => {
       what: "the BMC to answer",
       timeoutMs: 120_000,
     });
-    // One that waits for its answer can be looked at; a new agent asks at once.
+    // A waiting process can be inspected; a new agent starts one at once.
     bmc.hang();
     await host.agent.terminate();
     await host.agent.startAgain();
     await host.reconnect();
     await host.sees();
     const ipmitool = /ipmitool.*lanplus/;
-    await eventually(() => witness.has(ipmitool), { what: "ipmitool to be seen", timeoutMs: 120_000 });
+    await eventually(() => witness.has(ipmitool), { what: "ipmitool to run", timeoutMs: 120_000 });
   });
 
   test("a VM with an encrypted disk is created, stopped, started and deleted", async () => {
@@ -197,7 +197,7 @@ suite("secrets stay where they belong", { skip }, () => {
     for (const path of await ownFiles()) if (!keys.has(path)) outputs.set(path, await readFile(path));
     for (const [what, content] of witness.seen) outputs.set(what, Buffer.from(content));
 
-    // What is looked for would be found, and everything was looked at.
+    // Control: planted secrets are found, and every output was searched.
     for (const [what, secret] of secrets)
       assert.deepEqual(leaks(Buffer.from(`... ${secret.toString("base64")} ...`)), [what]);
     assert.equal(secrets.size, 8 + byWords.size);
@@ -220,7 +220,7 @@ suite("secrets stay where they belong", { skip }, () => {
     assert.deepEqual(found, []);
   });
 
-  /** Says who acts, by a token of which the signature is the secret: it can be used by whoever has it. */
+  /** Names the acting person with a token. Its signature is the secret, since any holder can use it. */
   async function acting(whose: string, token: string): Promise<string[]> {
     secrets.set(`${whose} token`, Buffer.from(token.split(".")[2] ?? "?"));
     const path = join(work, `${whose} token`);
@@ -251,7 +251,7 @@ suite("secrets stay where they belong", { skip }, () => {
       ],
     });
 
-  /** The host's own private keys, by their files: nobody else may read those. */
+  /** The host's own private keys, by their files, which only the owner may read. */
   async function ownKeys(): Promise<Map<string, Buffer>> {
     const keys = new Map<string, Buffer>();
     for (const path of await ownFiles()) {

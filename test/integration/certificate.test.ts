@@ -19,7 +19,7 @@ test("an agent with an expired certificate runs on and reports it in health and 
     notAfter: new Date(Date.now() - DAY_MS),
   });
   await installTrust(directory, authority, issued);
-  // No libvirt is needed to prove who one is.
+  // Authentication needs no libvirt.
   const libvirt = { uri: `qemu+unix:///system?socket=${join(directory, "none.sock")}` };
   const config = { libvirt, trust: { domain, directory } };
   const agent = await AgentProcess.start({ config, startTimeoutMs: 120_000 });

@@ -18,10 +18,10 @@ interface Ran {
   readonly stderr: string;
 }
 
-/** What the guest says every second: its first words may be spoken before the console is open. */
+/** The guest's output of every second, since its first output may precede the console. */
 const words = "socle-guest: tick";
 
-/** The socle command as a process of its own, against a real agent, libvirtd and QEMU. */
+/** The socle command as a process, against a real agent, libvirtd and QEMU. */
 suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
   let libvirtd: Libvirtd;
   let agent: AgentProcess;
@@ -57,7 +57,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
         /^socle_vm_list_complete 1$/m.test(
           await (await fetch(`http://${agent.metricsAddress}/metrics?collect[]=vm_observation`)).text(),
         ),
-      { what: "the agent to know the host's VMs" },
+      { what: "the agent to list the host's VMs" },
     );
   });
   after(async () => {
@@ -186,21 +186,21 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     let words = "";
     piped.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()));
     await within(new Promise((resolve) => piped.stdout.once("data", resolve)), 60_000, "the first event");
-    // The next event finds that nobody reads any more.
+    // The next event finds a closed pipe.
     await good("vm create --name pipe --vcpus 1 --memory 32MiB --disk new:images:1MiB --leave-stopped");
     await good("vm rm pipe --yes");
     assert.equal(await within(gone, 60_000, "the pipe to end"), 0, words);
     assert.equal(words, "");
   });
 
-  /** What `socle vm console` shows until the guest is up, or the whole console when it is not in time. */
+  /** The output of `socle vm console` until the guest is up, or all of it at the timeout. */
   async function watchConsole(vm: string): Promise<string> {
     const child = spawn(process.execPath, [...main, "vm", "console", vm], { env: environment() });
     let seen = "";
     child.stdout.on("data", (chunk: Buffer) => (seen += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (seen += chunk.toString()));
     try {
-      await eventually(() => seen.includes(words), { what: "the guest's words", timeoutMs: 60_000 });
+      await eventually(() => seen.includes(words), { what: "the guest's output", timeoutMs: 60_000 });
     } catch {
       return `${seen}\n${agent.words()}`;
     } finally {

@@ -32,7 +32,7 @@ test("the agent's metrics equal Debian's exporters' for the same machine and gue
   const own = (): Promise<Series[]> => scrape(`http://${agent.metricsAddress}/metrics`);
   const theirs = async (): Promise<Series[]> => [...(await scrape(node)), ...(await scrape(guests))];
 
-  // Counters only grow: what the agent reads between two looks of theirs lies between what those saw.
+  // Counters only grow: the agent's value between two readings of the exporters lies between these.
   const before = await theirs();
   const startMs = Date.now();
   const ours = await eventually(
@@ -43,7 +43,7 @@ test("the agent's metrics equal Debian's exporters' for the same machine and gue
       );
       return readAt.every((at) => at !== undefined && at * 1000 > startMs) && series;
     },
-    { what: "the agent to read all again", timeoutMs: 60_000, intervalMs: 250 },
+    { what: "the agent's next readings", timeoutMs: 60_000, intervalMs: 250 },
   );
   const after = await theirs();
 
@@ -54,7 +54,7 @@ test("the agent's metrics equal Debian's exporters' for the same machine and gue
     const low = sumOf(before, theirName, theirLabels);
     const high = sumOf(after, theirName, theirLabels);
     if (value === undefined || low === undefined || high === undefined) {
-      problems.push(`${name}${JSON.stringify(labels)}: ${value}, they: ${low} to ${high}`);
+      problems.push(`${name}${JSON.stringify(labels)}: ${value}, exporter: ${low} to ${high}`);
       continue;
     }
     compared += 1;
@@ -62,7 +62,7 @@ test("the agent's metrics equal Debian's exporters' for the same machine and gue
     const leeway = slack + 2 * Number.EPSILON * Math.abs(high);
     const [least, most] = [Math.min(low, high) - leeway, Math.max(low, high) + leeway];
     if (value < least || value > most)
-      problems.push(`${name}${JSON.stringify(labels)} is ${value}, they say ${low} to ${high}`);
+      problems.push(`${name}${JSON.stringify(labels)} is ${value}, the exporter ${low} to ${high}`);
   }
   assert.deepEqual(problems, []);
   assert.ok(compared > 50, `only ${compared} values were compared`);
@@ -78,13 +78,13 @@ interface Pair {
   readonly labels: Labels;
   readonly theirName: string;
   readonly theirLabels: Labels;
-  /** How far apart they may be, where they do not read the same thing at the same time. */
+  /** The tolerance for values that are not read at the same time. */
   readonly slack?: number;
 }
 
 const MIB = 2 ** 20;
 
-/** What both tell. */
+/** Values that both export. */
 function* pairs(ours: readonly Series[], theirs: readonly Series[]): Generator<Pair> {
   const plain = (name: string, theirName: string, slack: number): Pair => ({
     name,
@@ -106,7 +106,7 @@ function* pairs(ours: readonly Series[], theirs: readonly Series[]): Generator<P
     };
   for (const mode of ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]) {
     const labels = { mode };
-    // The kernel's idle and iowait are known to go back by a tick.
+    // The kernel's idle and iowait may go back by a tick.
     yield {
       name: "socle_host_cpu_seconds_total",
       labels,
@@ -122,7 +122,7 @@ function* pairs(ours: readonly Series[], theirs: readonly Series[]): Generator<P
   }
   for (const { labels } of ours.filter(({ name }) => name === "socle_host_nic_receive_bytes_total")) {
     const { device = "" } = labels;
-    // Others on this machine make and remove theirs.
+    // Other processes on this machine create and remove theirs.
     if (valueOf(theirs, "node_network_receive_bytes_total", { device }) === undefined) continue;
     for (const direction of ["receive", "transmit"])
       for (const [what, word] of [
@@ -158,7 +158,7 @@ function* pairs(ours: readonly Series[], theirs: readonly Series[]): Generator<P
   yield* vmPairs(ours);
 }
 
-/** Load, disks and the network's stack. */
+/** Load, disks and the network stack. */
 function* activityPairs(ours: readonly Series[]): Generator<Pair> {
   const none: Labels = {};
   for (const [ownWord, word, slack] of [
@@ -217,7 +217,7 @@ function* vmPairs(ours: readonly Series[]): Generator<Pair> {
     ?.labels["vm"];
   assert.ok(vm !== undefined, "the agent does not know the guest");
   const theirLabels = { domain: "compared" };
-  // They count its process in ticks, the agent its cgroup where there is one.
+  // The exporters count its process in ticks, the agent its cgroup if there is one.
   const cpu = "libvirt_domain_info_cpu_time_seconds_total";
   yield { name: "socle_vm_cpu_seconds_total", labels: { vm }, theirName: cpu, theirLabels, slack: 0.5 };
   const memory = { balloon: "memory_usage", maximum: "maximum_memory" };
@@ -248,7 +248,7 @@ function* vmPairs(ours: readonly Series[]): Generator<Pair> {
       };
 }
 
-/** A Linux guest with a disk that it reads and writes, and a NIC that it asks for an address on. */
+/** A Linux guest with a disk that it reads and writes, and a NIC that requests an address. */
 async function startGuest(libvirtd: Libvirtd): Promise<void> {
   await libvirtd.run("ip", ["link", "add", "br-compared", "type", "bridge"]);
   await libvirtd.run("ip", ["link", "set", "br-compared", "up"]);
@@ -319,7 +319,7 @@ function valueOf(series: readonly Series[], name: string, labels: Labels): numbe
   return having(series, name, labels)[0]?.value;
 }
 
-/** Of all series with these labels: they tell of each CPU by itself. */
+/** The sum of all series with these labels, since the exporters have one series per CPU. */
 function sumOf(series: readonly Series[], name: string, labels: Labels): number | undefined {
   const found = having(series, name, labels);
   return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0);

@@ -1,5 +1,5 @@
-// Consoles that come, go and are taken over while the guest never stops talking. A libvirtd that finds the client of a
-// stream gone, or has to cut a stream off, can lock itself up or crash: what Socle does must never bring it there.
+// Consoles that open, close and are taken over while the guest prints continuously. A libvirtd whose stream client vanishes,
+// or that has to abort a stream, can deadlock or crash: Socle must never cause that.
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { virsh } from "../support/virsh.ts";
 const ROUNDS = 150;
 const LIVES = 10;
 
-/** A boot sector that prints on the serial port for ever. */
+/** A boot sector that prints on the serial port forever. */
 function talkative(): Buffer {
   const disk = Buffer.alloc(2 ** 20);
   // mov dx, 0x3f8; again: mov al, 'A'; out dx, al; mov cx, 0x4000; wait: loop wait; jmp again
@@ -63,7 +63,7 @@ suite("consoles on a real libvirtd", { skip: libvirtdUnavailable() }, () => {
     };
     await Promise.all([visitor(0), visitor(1), visitor(2)]);
     assert.ok(outcomes.opened > ROUNDS / 3, JSON.stringify(outcomes));
-    // An agent that stops while consoles talk.
+    // An agent that stops during console output.
     for (let life = 0; life < LIVES; life += 1) {
       const own = await Libvirt.connect({ uri: libvirtd.uri, log: silentLog });
       const console = await new Consoles(new Domains(own, systemClock)).open(dom.uuid, true, t.signal);
@@ -74,6 +74,6 @@ suite("consoles on a real libvirtd", { skip: libvirtdUnavailable() }, () => {
       await own.close();
     }
     assert.equal(await virsh(libvirtd.uri, ["list", "--name"]), "talker");
-    assert.equal(await libvirtd.pid(), pid, "libvirtd is the one that it was");
+    assert.equal(await libvirtd.pid(), pid, "libvirtd did not restart");
   });
 });

@@ -16,9 +16,9 @@ import { spawnBound } from "../support/bound-child.ts";
 import { eventually } from "../support/wait.ts";
 
 const isRoot = process.getuid?.() === 0;
-const skip = isRoot ? false : "namespaces of one's own need root";
+const skip = isRoot ? false : "namespaces need root";
 
-/** What the kernel really shows, in namespaces of a process that the kernel ends with this one. */
+/** The kernel's real files, in namespaces of a process that the kernel ends with this one. */
 suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
   let directory: string;
   let place: ReturnType<typeof spawnBound>;
@@ -110,7 +110,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     await inside("ip", "link", "set", "right", "up");
     await eventually(async () => (await left())?.up === true, { what: "the link" });
     await inside("ip", "address", "add", "192.0.2.1/24", "dev", "left");
-    // Nobody answers, and the questions for the address count.
+    // There is no reply, and the ARP requests count.
     await inside("sh", "-c", "ping -c 1 -W 1 192.0.2.2 || true");
     await eventually(
       async () => {
@@ -128,7 +128,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
       },
       { what: "the counters to be the same while nothing is sent" },
     );
-    // 10 Gbit/s is what veth says of itself.
+    // veth reports a speed of 10 Gbit/s.
     assert.equal((await left())?.speedBytesPerSecond, 1.25e9);
   });
 
@@ -161,7 +161,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
       t.skip("chrony is not installed");
       return;
     }
-    // No address but loopback's, so it cannot meet another chrony, and -x leaves this machine's clock alone.
+    // Only loopback's address, so it cannot conflict with another chrony, and -x does not set this machine's clock.
     await inside("ip", "link", "set", "lo", "up");
     const ask = (argv: readonly [string, ...string[]], signal: AbortSignal) => {
       const [program, ...args] = argv;

@@ -1,4 +1,4 @@
-// The commands of README.md and systemd/README.md, as their readers run them, on a host of the test's own.
+// The commands of README.md and systemd/README.md, as readers run them, on a host of the test's own.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { SocleHost } from "../support/socle-host.ts";
 
 const LINE_TIMEOUT_MS = 120_000;
 
-/** Lines that are not run here, with the reason and, where there is one, the test that runs them elsewhere. */
+/** Lines that are not run here, with the reason and, if there is one, the test that runs them elsewhere. */
 const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/^\.\/scripts\/run\b/, "quickstart.test.ts runs it"],
   [/^\.\/scripts\/test\b/, "it runs this test"],
@@ -68,7 +68,7 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
     await host.virsh("vol-create-as", "default", "debian-13.qcow2", "64MiB", "--format", "qcow2");
     const network = join(directory, "network.xml");
     await writeFile(network, "<network><name>default</name><bridge name='socle-docs'/></network>");
-    // Debian's own is one that NATs, and may be active.
+    // Debian's own network is a NAT and may be active.
     for (const command of ["net-destroy", "net-undefine"])
       await host.virsh(command, "default").catch(() => undefined);
     await host.virsh("net-create", network);

@@ -1,4 +1,4 @@
-// An agent that is started while its state disk is full: it says what it sees, and changes nothing.
+// An agent that starts on a full state disk: it serves reads and changes nothing.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
@@ -11,13 +11,13 @@ import { fill, smallDisk } from "../support/small-disk.ts";
 import { clientOf } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
-/** Above the time between two looks at the state. */
+/** Above the interval of the state's checks. */
 const SOON_MS = 30_000;
 
 test("an agent on a full state disk serves reads, metrics and the page, and refuses changes until space is free", async (t) => {
   const disk = await smallDisk(t);
   if (disk === undefined) return;
-  // Whether a libvirt is there does not matter.
+  // Without libvirt, which is not needed here.
   const libvirt = { uri: "test:///default" };
   const agent = await AgentProcess.start({ config: { libvirt, state: { directory: join(disk, "state") } } });
   t.after(() => agent.stop());

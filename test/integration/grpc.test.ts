@@ -139,7 +139,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
 
   test("a console is opened, taken over, and freed when its holder disconnects", async (t) => {
     await host.create(linux("talker"));
-    // Its holder comes through a wire that can be cut.
+    // Its holder connects through a proxy that can cut the connection.
     const wires = new Set<Socket>();
     const relay = createServer((near) => {
       const far = connectSocket(host.agent.socketPath);
@@ -159,7 +159,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     first.stream.write({ vm: "talker" });
     await eventually(() => first.received.text.includes(bootedMarker), {
       timeoutMs: 60_000,
-      what: "the guest's words",
+      what: "the guest's output",
     });
 
     const second = openConsole(client);
@@ -167,13 +167,13 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     await eventually(() => second.received.code !== undefined);
     assert.notEqual(second.received.code, status.OK, "one at a time");
 
-    // No half-close, no cancellation: it is gone.
+    // Without a half-close or a cancellation.
     for (const wire of wires) wire.destroy();
     const third = await eventually(async () => {
       const attempt = openConsole(client);
       attempt.stream.write({ vm: "talker" });
       attempt.stream.write({ input: Buffer.from("\n") });
-      // The guest's shell answers the line where the console is open.
+      // The guest's shell replies on an open console.
       await eventually(() => attempt.received.code !== undefined || attempt.received.text !== "");
       return attempt.received.code === undefined && attempt;
     });
@@ -188,7 +188,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
   test("requests that are too large, unknown or malformed are refused, and the agent runs on", async () => {
     const big = await refused(call(vmService.GetVm, { vm: "x".repeat(5_000_000) }));
     assert.equal(big.code, status.RESOURCE_EXHAUSTED);
-    assert.equal((await refused(call(vmService.GetVm, { vm: "nobody" }))).code, status.NOT_FOUND);
+    assert.equal((await refused(call(vmService.GetVm, { vm: "missing" }))).code, status.NOT_FOUND);
     assert.equal((await refused(call(vmService.GetVm, { vm: "\ud800" }))).code, status.NOT_FOUND);
     const garbled = { ...vmService.CreateVm, requestSerialize: () => Buffer.from([0x12, 0xff, 0xff, 0xff]) };
     assert.equal((await refused(call(garbled, {}))).code, status.INVALID_ARGUMENT);

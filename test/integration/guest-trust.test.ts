@@ -1,5 +1,5 @@
-// What a tenant has to believe of a host: that his disks are unreadable without the host's key, that they are gone when they
-// are erased. Each is looked at over a second path.
+// A tenant's guarantees: disks are unreadable without the host's key, and erased disks are unrecoverable. Each is checked over
+// a second path.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -20,7 +20,7 @@ import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
 const run = promisify(execFile);
-/** Where two machines write the same bytes, both stand out. */
+/** Where two machines write the same bytes, both are recognizable. */
 const pattern = (): Buffer => Buffer.from(randomBytes(8).toString("hex"));
 const MIB = 2 ** 20;
 
@@ -202,7 +202,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const request = { requestId: randomUUID(), vm, force: true, eraseDisks: true };
       return await host.end(await host.client.ask(vms.DeleteVm, request));
     };
-    /** A second name of a volume's file: what was in it when it was deleted can still be looked at. */
+    /** A second name of a volume's file, to read its content after the deletion. */
     const keepInode = async (path: string): Promise<string> => {
       const other = join(host.libvirtd.directory, randomUUID());
       await link(path, other);
@@ -247,7 +247,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
 
       const operation = succeeded(await erase("to-erase"));
       const left = await stat(inode);
-      // A wipe that only cuts a thin file off would leave what it held on the disk, and the file as thin as before.
+      // A wipe that only truncates a sparse file would leave its data on the disk, and the file sparse.
       assert.ok(left.size >= 8 * MIB && left.blocks * 512 >= left.size, "it was not overwritten but cut off");
       assert.ok((await readFile(inode)).every((byte) => byte === 0));
       assert.deepEqual(await readFile(host.files.bootSector), base);
@@ -266,7 +266,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       await receiptHolds(operation);
     });
 
-    /** By openssl, by socle, and by the audit log, which has its digest. */
+    /** Verified with openssl, with socle, and with the digest in the audit log. */
     async function receiptHolds(operation: Operation__Output): Promise<void> {
       const audit = join(host.agent.directory, "state/audit");
       const at = (name: string): string => join(keyDirectory, name);

@@ -118,10 +118,10 @@ test("a pool enters the inventory with its space when libvirt has it, and leaves
   assert.deepEqual([pool.type, pool.active, pool.presence, pool.path], ["dir", true, "present", directory]);
   const info = await virsh("pool-info", name, "--bytes");
   assert.equal(pool.capacityBytes, Number(/Capacity:\s+(\d+)/.exec(info)?.[1]));
-  // A directory shares its bytes with all else in its filesystem.
+  // A directory shares its filesystem's bytes with other files.
   assert.match(pool.sharedId ?? "", /^local:\d+:\d+$/);
   const availableBytes = Number(/Available:\s+(\d+)/.exec(info)?.[1]);
-  // Less what is kept for root, which libvirt counts and a guest's disk cannot have.
+  // Without root's reserve, which libvirt counts and a guest's disk cannot use.
   assert.ok((pool.availableBytes ?? Infinity) <= availableBytes);
   assert.ok(host.snapshot().capacity.generation > generation);
   assert.equal(pool.provisionedBytes, 0);

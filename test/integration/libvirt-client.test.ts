@@ -23,7 +23,7 @@ async function connect(t: TestContext, uri: string, options: Partial<LibvirtOpti
   return libvirt;
 }
 
-/** Everything that is published from now on; an overflow fails the test. */
+/** All events from now on; an overflow fails the test. */
 function events(t: TestContext, libvirt: Libvirt): LibvirtEvent[] {
   const received: LibvirtEvent[] = [];
   const stop = new AbortController();
@@ -116,7 +116,7 @@ describe("against a real libvirtd", { skip }, () => {
     await virsh(uri, ["net-destroy", "default"]);
     await eventually(() => received.some((each) => each.kind === "network" && each.event === "stopped"));
 
-    // QEMU may or may not still say that the host shuts it down.
+    // QEMU may or may not still report its shutdown by the host.
     const reported = lifecycle(received, "told").filter((word) => word !== "shutdown host");
     assert.deepEqual(reported, [
       "defined added",
@@ -145,7 +145,7 @@ describe("against a real libvirtd", { skip }, () => {
     const libvirt = await connect(t, libvirtd.uri);
     const { dom } = await libvirt.call(p.domainDefineXmlFlags, { xml: sector("refusals"), flags: 0 });
     t.after(() => virsh(libvirtd.uri, ["undefine", "refusals"]));
-    const none = libvirt.call(p.domainLookupByName, { name: "nobody" });
+    const none = libvirt.call(p.domainLookupByName, { name: "missing" });
     assert.equal(await none.catch(reason), "not_found LIBVIRT_NO_DOMAIN");
     const stopped = libvirt.call(p.domainDestroyFlags, { dom, flags: 0 });
     assert.equal(await stopped.catch(reason), "conflict LIBVIRT_OPERATION_INVALID");
@@ -309,12 +309,12 @@ describe("a libvirtd that", { skip }, () => {
       keepalive: { intervalMs: 200, count: 2 },
       connectTimeoutMs: 1000,
     });
-    // Idle for longer than that, it lives: its answers to our pings are signs of life.
+    // An idle connection stays alive longer than that, since its ping replies count.
     const idleUntilMs = performance.now() + 1500;
     await eventually(() => performance.now() > idleUntilMs);
     assert.equal(libvirt.status.connected, true);
     await libvirtd.kill("SIGSTOP");
-    // On the command lane it would be sent again until libvirt is back.
+    // On the command lane it would be retried until libvirt is back.
     const read = libvirt.call(p.connectGetHostname, {}, { lane: "observation" }).catch(reason);
     assert.equal(await within(read, 60_000, "the call to fail"), "unavailable LIBVIRT_UNRESPONSIVE");
     await libvirtd.kill("SIGCONT");
@@ -330,8 +330,8 @@ describe("a libvirtd that", { skip }, () => {
     await writeFile(file, conf.replace(`auth_unix_rw = "none"`, `auth_unix_rw = "polkit"`));
     await libvirtd.kill("SIGTERM");
     await libvirtd.startAgain();
-    // A process of that user, since libvirt asks the kernel who connects. It cannot read a checkout under /root: the
-    // client goes into a file of its own.
+    // A process of that user, since libvirt reads the peer's credentials from the kernel. It cannot read a checkout under /root,
+    // so the client is written to a separate file.
     const client = join(libvirtd.directory, "client.mjs");
     const program = `import { Libvirt } from "./agent/libvirt/index.ts";
       import { silentLog } from "./agent/kernel/log.ts";

@@ -63,7 +63,7 @@ describe("connections to a real libvirtd", { skip: libvirtdUnavailable() }, () =
     );
     for (const call of given) assert.equal(await call.catch(reason), "timeout LIBVIRT_TIMEOUT");
     await session.call(p.domainGetInfo, { dom: tied });
-    // libvirtd closes a connection for good once no call on it is under way.
+    // libvirtd finally closes a connection once no call on it is running.
     await libvirtd.run("kill", ["-CONT", qemu]);
     session.close();
     await eventually(async () => {

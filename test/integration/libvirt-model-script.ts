@@ -6,7 +6,7 @@ import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
 
 const dom = (number: number): libvirt.Domain => ({ name: "", uuid: uuidOf(number), id: -1 });
-const nobody = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
+const noDomain = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
 
 const domainXml = (number: number, name: string, disk: string, memoryKib = 32_768): string => `
 <domain type='qemu'>
@@ -167,7 +167,7 @@ const control = (what: string, number: number): Step => {
   };
 };
 
-/** Every call that needs a guest, on a domain that is off, that runs, and that is not there. */
+/** Every call that needs a guest, on a stopped, a running and a missing domain. */
 const onGuest = (what: string, number: number): readonly Step[] => [
   state(what, number),
   step(what, libvirt.domainShutdownFlags, { dom: dom(number), flags: 0 }),
@@ -212,7 +212,12 @@ const domainSteps: readonly Step[] = [
   start("missing", 1),
   destroy("missing", 1),
   undefine("missing", 1),
-  step("nobody's title", libvirt.domainGetMetadata, { dom: nobody, type: 1, uri: null, flags: 0 }),
+  step("a missing domain's title", libvirt.domainGetMetadata, {
+    dom: noDomain,
+    type: 1,
+    uri: null,
+    flags: 0,
+  }),
   define("new", (side) => domainXml(1, "one", bootDisk(side))),
   define("again", (side) => domainXml(1, "one", bootDisk(side))),
   define("a name that is taken", (side) => domainXml(2, "one", bootDisk(side))),

@@ -8,7 +8,7 @@ export interface Side {
   readonly images: string;
 }
 
-/** One call of the script: what it answers, as far as the model is to answer alike. */
+/** One call of the script with the comparable part of its answer. */
 export interface Step {
   readonly name: string;
   readonly procedure: string;
@@ -31,7 +31,7 @@ export function step<A, R>(
   };
 }
 
-/** The answer with the host's own paths left out, or the error's kind and reason. */
+/** The answer without the host's own paths, or the error's kind and reason. */
 export async function answerOf(ask: () => Promise<unknown>, { images }: Side): Promise<unknown> {
   try {
     return JSON.parse(JSON.stringify({ ok: await ask() }).replaceAll(images, "IMAGES"));

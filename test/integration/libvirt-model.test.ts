@@ -15,7 +15,7 @@ import { script } from "./libvirt-model-script.ts";
 import type { Side } from "./libvirt-model-step.ts";
 import { pool } from "./libvirt-model-storage.ts";
 
-/** What is compared of an event: a line by object. */
+/** The compared part of an event: one line per object. */
 function lineOf(event: LibvirtEvent): string | undefined {
   if (event.kind === "lifecycle") return `${event.domain.name} ${event.event} ${event.detail}`;
   if (event.kind === "metadata_change")
@@ -53,7 +53,7 @@ async function modelSide(): Promise<Side> {
   return { libvirt: await host.connect({ by: "agent" }).connect(), images };
 }
 
-// What the simulated stage is worth depends on this: the model answers as libvirt does.
+// The simulated stage depends on this: the model answers like libvirt.
 test(
   "the model of libvirt answers like a real libvirtd",
   { skip: libvirtdUnavailable(), timeout: 280_000 },

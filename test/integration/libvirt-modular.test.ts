@@ -21,7 +21,7 @@ import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 
-/** Each driver and the daemon that has it alone; virtinterfaced does not run here. */
+/** Each driver and its own daemon; virtinterfaced does not run here. */
 const daemons = {
   hypervisor: "virtqemud",
   network: "virtnetworkd",
@@ -35,7 +35,7 @@ const drivers = Object.keys(daemons) as Driver[];
 const uriOf = (driver: Driver): string => `${driver === "hypervisor" ? "qemu" : driver}:///system`;
 
 const all = { needResults: true, flags: 0 };
-// The observation's reads fail at once where a daemon is away; those of commands are sent again for ten seconds.
+// The observation's reads fail at once without a daemon; command reads are retried for ten seconds.
 const atOnce = { lane: "observation" } as const;
 const listNetworks = async (libvirt: Libvirt): Promise<string[]> =>
   (await libvirt.call(p.connectListAllNetworks, { ...all }, atOnce)).nets.map(({ name }) => name);
@@ -47,7 +47,7 @@ const listDomains = async (libvirt: Libvirt): Promise<string[]> =>
 const resyncs = (received: readonly LibvirtEvent[]): string[] =>
   received.flatMap((event) => (event.kind === "resync" ? [`${event.family} ${event.reason}`] : []));
 
-/** Each daemon has its own driver and no other: a call that went to a wrong one could not be answered. */
+/** Each daemon has only its own driver, so a call to a wrong one fails. */
 describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240_000 }, () => {
   let host: Libvirtd;
   let files: GuestFiles;
@@ -80,7 +80,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     return { libvirt, received };
   }
 
-  /** Until events of virtstoraged are told: its events have a connection of their own, which comes up by itself. */
+  /** Waits until events of virtstoraged arrive: they have a separate connection, which opens by itself. */
   async function receivesPoolEvents(received: readonly LibvirtEvent[]): Promise<void> {
     const before = received.length;
     await eventually(
@@ -101,7 +101,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
         uri: uriOf(driver),
         modular: true,
       });
-      // "auto" is what libvirt looks by where a distribution did not choose; Debian chose the monolithic daemon.
+      // "auto" is libvirt's default without a distribution's choice; Debian chose the monolithic daemon.
       const log = `modular-${driver}.log`;
       const settings = ["LIBVIRT_LOG_FILTERS=1:remote", `LIBVIRT_LOG_OUTPUTS=1:file:/run/${log}`];
       await host.run("env", [...settings, "virsh", "-c", `${uriOf(driver)}?mode=auto`, "uri"]);
@@ -118,7 +118,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     assert.deepEqual(await listDomains(libvirt), []);
     assert.deepEqual(await listNetworks(libvirt), ["default"]);
     assert.deepEqual(await listPools(libvirt), ["images"]);
-    // Devices come and go with what else the machine does.
+    // Devices may change with other work on the machine.
     await eventually(
       async () => {
         const { devices } = await libvirt.call(p.connectListAllNodeDevices, { ...all });
@@ -151,7 +151,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
         if (event.kind !== kind || !("event" in event)) return [];
         return [event.event];
       });
-    // The first call of a family waits for its connection: then its events are registered for, too, or soon.
+    // The first call of a family waits for its connection; its events are registered then or soon after.
     await Promise.all([listNetworks(libvirt), listPools(libvirt)]);
     await eventually(
       async () => {
@@ -184,7 +184,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
       eventually(() => listPools(libvirt).then(() => false), { giveUpOn: SocleError }),
       (error: SocleError) => error.kind === "unavailable",
     );
-    // It is asked again and again; nothing else notices.
+    // It is retried; nothing else is affected.
     for (let i = 0; i < 20; i++) {
       await assert.rejects(listPools(libvirt), { kind: "unavailable" });
       assert.deepEqual(await listNetworks(libvirt), ["default"]);
@@ -195,9 +195,9 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
 
     await host.startAgain();
     const again = "storage reconnected";
-    await eventually(() => resyncs(received).includes(again), { what: "to be told to list again" });
+    await eventually(() => resyncs(received).includes(again), { what: "the event to list again" });
     const pools = await eventually(() => listPools(libvirt), { what: "pools to be listed again" });
-    // A pool without a configuration of its own lives as long as its daemon's state says: it is still there.
+    // A transient pool exists as long as its daemon's state, so it still exists.
     assert.deepEqual(pools, ["images"]);
     await receivesPoolEvents(received);
   });
@@ -226,7 +226,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     await assert.rejects(listNetworks(libvirt), { kind: "unavailable" });
     await host.startAgain();
     const late = "network reconnected";
-    await eventually(() => resyncs(received).includes(late), { what: "to be told to list again" });
+    await eventually(() => resyncs(received).includes(late), { what: "the event to list again" });
     await eventually(() => listNetworks(libvirt), { what: "networks to be listed" });
   });
 
@@ -244,7 +244,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
   it("serve the whole agent: a VM from creation to deletion", async (t) => {
     await virshOn("network", "net-start", "default");
     t.after(() => virshOn("network", "net-destroy", "default"));
-    // Socle finds the sockets in /run/libvirt by itself, as it would on a host.
+    // Socle finds the sockets in /run/libvirt by itself, as on a host.
     const agent = await AgentProcess.start({
       mountsOf: await host.pid(),
       config: { vm: { accelerator: "tcg", sampleIntervalSeconds: 1 }, host: { reservedMemoryMiB: 256 } },
@@ -297,7 +297,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
       "the NIC is on the network",
     );
 
-    // A guest goes on without virtstoraged, and the agent says what it cannot know.
+    // A guest runs on without virtstoraged, and the agent reports the unknown parts.
     await host.kill("SIGKILL", "virtstoraged");
     const without = await client.ask(vms.GetVm, { vm });
     assert.equal(without.state, "VM_STATE_RUNNING");

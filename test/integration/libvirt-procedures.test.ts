@@ -40,7 +40,7 @@ const agentCommand = "needs a guest agent with this command";
 const mediated = "needs a mediated device";
 const descriptors = "needs file descriptors, which the client does not pass";
 
-/** Those that this test provokes no answer to, or that a machine may not be able to do; every other must answer. */
+/** Procedures without an answer here, or that a machine may not support; all others must answer. */
 const mayBeRefused: Readonly<Record<string, string>> = {
   AUTH_POLKIT: "the daemon asks for no authentication",
   CONNECT_GET_SYSINFO: "takes a machine with SMBIOS",

@@ -34,7 +34,7 @@ import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { domain, mebibyte, socle } from "./xml-sample.ts";
 
-/** That `actual` says all that `expected` says; libvirt may add members, and devices of its own after the given ones. */
+/** `actual` contains all of `expected`; libvirt may add members, and its own devices after the given ones. */
 function assertHolds(actual: unknown, expected: unknown, path: string): void {
   if (typeof expected !== "object" || expected === null) {
     assert.deepEqual(actual, expected, path);

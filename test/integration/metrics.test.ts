@@ -37,7 +37,7 @@ test("promtool accepts the metrics of a faulty server", { skip }, async (context
 });
 
 test("a real Prometheus scrapes the agent and returns the values", { skip }, async (t) => {
-  // A name with everything that has to be escaped on the way.
+  // A name with all characters that need escaping.
   const name = 'tab\t"quote" \\ line\nend';
   const vms = Array.from({ length: 100 }, (_, index) => vm(index, { stats: stats(index) }));
   vms[7] = vm(7, { name });
@@ -70,7 +70,7 @@ test("a real Prometheus scrapes the agent and returns the values", { skip }, asy
   const [running] = await prometheus.queryUntil('sum(socle_vm_state{state="running"})');
   assert.equal(running?.value, 100);
   await prometheus.targetsUp();
-  // A counter is known as one: OpenMetrics was what it asked for and got.
+  // A counter has its type, so OpenMetrics was negotiated.
   const response = await fetch(`${prometheus.url}/api/v1/targets/metadata?metric=socle_vm_cpu_seconds`);
   const { data } = (await response.json()) as { data: { type: string; unit: string }[] };
   assert.deepEqual(

@@ -10,7 +10,7 @@ import { generatedDashboards } from "../../scripts/gen-dashboards.ts";
 
 const directory = join(import.meta.dirname, "..", "..", "systemd", "prometheus");
 const skip = existsSync("/usr/bin/promtool") ? false : "promtool is not installed: run scripts/setup --tests";
-/** Rejects with promtool's own words. */
+/** Rejects with promtool's output. */
 const promtool = (...args: string[]): Promise<unknown> =>
   promisify(execFile)("promtool", args, { cwd: directory, timeout: 120_000 });
 

@@ -29,7 +29,7 @@ function placesIn(readme: string): Place[] {
     }));
 }
 
-/** Puts each block behind the last line of ResumeVm that is of its kind, as the page says. */
+/** Inserts each block after ResumeVm's last line of its kind, as the page describes. */
 async function follow({ file, blocks }: Place, directory: string): Promise<void> {
   const path = join(directory, file);
   let text = await readFile(path, "utf8").catch(() => "");
@@ -41,7 +41,7 @@ async function follow({ file, blocks }: Place, directory: string): Promise<void>
         : /^.*(?:\brpc ResumeVm|VmService\/ResumeVm|\bResumeVm:|"ResumeVm").*\n/m;
     if (text === "") text = block;
     else {
-      assert.match(text, anchor, `${file} has the line of ResumeVm`);
+      assert.match(text, anchor, `${file} has ResumeVm's line`);
       text = text.replace(anchor, (line) => `${line}${block}`);
     }
   }
@@ -49,7 +49,7 @@ async function follow({ file, blocks }: Place, directory: string): Promise<void>
   await writeFile(path, text);
 }
 
-/** Runs in the changed copy: the operation is admitted over gRPC, audited, and done by its run; the command exists. */
+/** Runs in the changed copy: the operation is admitted over gRPC, audited and executed; the command exists. */
 const program = `
 import assert from "node:assert/strict";
 import { test } from "node:test";

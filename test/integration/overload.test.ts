@@ -10,12 +10,12 @@ import { freePort } from "../support/ports.ts";
 import { bootSector, protoDirectory, SocleHost } from "../support/socle-host.ts";
 import { callAgent, operationService, vmService } from "../scheduler/contract.ts";
 
-/** Or as many as a small machine has vCPUs to sell. */
+/** Or as many as a small machine's vCPUs allow. */
 const CROWD = Math.min(200, availableParallelism() * 64 - 8);
 const FLOOD = 3000;
 const MIB = 2 ** 20;
 
-/** Libvirt has work with each, but no process comes of it. */
+/** libvirt works on each, but no process starts. */
 const spec = (name: string) =>
   bootSector(name, {
     disks: [{ name: "data", newVolume: { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } }],
@@ -47,11 +47,11 @@ test(
       const page = await host.client.ask(operations.ListOperations, { onlyRunning: true, pageSize: 1000 });
       return page.operations.filter(({ kind }) => kind === "CREATE_VM");
     };
-    assert.ok((await underWay()).length > CROWD / 2, "they wait for each other");
+    assert.ok((await underWay()).length > CROWD / 2, "the creates wait for each other");
     assert.ok((await metric(host, "socle_vm_heavy_operations_queued")) > 0);
     assert.ok((await metric(host, "socle_vm_heavy_operations_running")) <= 8);
 
-    // What is in the way of none of them: answered while they wait.
+    // Independent calls are answered while the creates wait.
     assert.equal((await host.client.ask(vms.GetVm, { vm: "victim" })).vmId, vmId);
     assert.equal((await host.client.ask(health.Check, {})).status, "SERVING");
     const request = { requestId: randomUUID(), vm: "victim", force: true, gracefulTimeout: { seconds: 0 } };
@@ -59,9 +59,9 @@ test(
     const left = (await underWay()).length;
     assert.equal(stopped.state, "STATE_SUCCEEDED");
     assert.equal(await host.virsh("domstate", "victim"), "shut off");
-    assert.ok(left > 20, `the stop was done before the crowd, of which ${left} were left`);
+    assert.ok(left > 20, `the stop ended before the creates, of which ${left} remained`);
 
-    // Another caller's creation is not behind all of them.
+    // Another caller's create does not wait for all of them.
     const other = { requestId: randomUUID(), spec: spec("other"), leaveStopped: true };
     const address = `127.0.0.1:${port}`;
     const begun = await callAgent(address, vmService.CreateVm, other, 10_000);
@@ -69,9 +69,9 @@ test(
     const others = await callAgent(address, operationService.WaitOperation, wait, 70_000);
     assert.equal(others.state, "STATE_SUCCEEDED");
     const behind = (await underWay()).length;
-    assert.ok(behind > 0, "it was done before the crowd");
+    assert.ok(behind > 0, "it ended before the creates");
 
-    // A flood is refused, with its time to retry, and costs no memory.
+    // A flood is refused, with a retry delay, and uses no memory.
     const before = await metric(host, "process_resident_memory_bytes");
     const flood = await Promise.all(
       Array.from({ length: FLOOD }, (_, count) =>
@@ -88,7 +88,7 @@ test(
     const grownMib = ((await metric(host, "process_resident_memory_bytes")) - before) / MIB;
     assert.ok(grownMib < 150, `the agent grew by ${Math.round(grownMib)} MiB`);
 
-    // One that waits is given up at once, and leaves nothing.
+    // A waiting create is cancelled at once and leaves nothing.
     const waiting = (await underWay()).filter(({ steps }) => steps.length === 0);
     await Promise.all(
       waiting.map(({ operationId }) =>
@@ -101,7 +101,7 @@ test(
       assert.ok(state === "STATE_SUCCEEDED" || state === "STATE_CANCELLED", state);
     const made = ends.filter(({ state }) => state === "STATE_SUCCEEDED").length;
     const domains = (await host.domains()).filter((name) => name.startsWith("crowd-"));
-    assert.equal(domains.length, made, "a VM for each that succeeded, and no other");
+    assert.equal(domains.length, made, "one VM per successful create");
   },
 );
 

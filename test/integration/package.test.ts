@@ -11,7 +11,7 @@ const repository = join(import.meta.dirname, "../..");
 let work = "";
 let deb = "";
 
-/** Builds it in a folder of its own, as of the same moment. */
+/** Builds the package in a separate directory with the same timestamp. */
 async function build(name: string): Promise<string> {
   const env = { ...process.env, SOURCE_DATE_EPOCH: "1790000000" };
   await run(join(repository, "scripts/package"), ["--output", join(work, name)], { cwd: tmpdir(), env });
@@ -77,7 +77,7 @@ test("the SBOM lists every bundled library with version and licence, and the lic
   for (const name of names) assert.ok(copyright.includes(`${name} `), name);
 });
 
-/** A root of its own with these files in it, which dpkg tells the scripts of a package by DPKG_ROOT. */
+/** A separate root with these files, which dpkg passes to package scripts as DPKG_ROOT. */
 async function rootWith(name: string, ...files: readonly string[]): Promise<string> {
   const root = join(work, name);
   for (const file of files) {
@@ -89,7 +89,7 @@ async function rootWith(name: string, ...files: readonly string[]): Promise<stri
 
 const noRoot =
   process.getuid?.() !== 0
-    ? "not root: the package's user cannot be made"
+    ? "not root: the package's user cannot be created"
     : spawnSync("systemd-sysusers", ["--version"]).status !== 0 &&
       "systemd-sysusers is not installed: run scripts/setup --tests";
 

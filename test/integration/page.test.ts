@@ -16,7 +16,7 @@ import { unlisted } from "../support/host/unlisted.ts";
 
 const noBrowser = browserUnavailable();
 const hostile = `<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>`;
-/** The words of the row of a VM. */
+/** The text of a VM's row. */
 const rowOf = (name: string): string =>
   `([...document.querySelectorAll("tbody tr")].find((row) => row.querySelector(".name")?.textContent === ${JSON.stringify(name)})?.innerText ?? "")`;
 
@@ -62,7 +62,7 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
     assert.equal(await page.value("document.querySelectorAll('img').length"), 0);
     assert.equal(await page.value("typeof window.pwned"), "undefined");
     assert.deepEqual(page.errors, []);
-    // Nor could a mistake of the page's own make markup of it: the browser refuses.
+    // Even a bug of the page could not turn it into markup: the browser refuses that.
     for (const injection of [
       `document.body.innerHTML = ${JSON.stringify(hostile)}`,
       `document.body.append(Object.assign(document.createElement("script"), { text: "window.pwned=1" }))`,
@@ -102,10 +102,7 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
     stage.snapshot = { ...stage.snapshot, health: { ...health, conditions } };
     await stage.rounds(2);
     const page = await open(stage, { width: 390, height: 844, phone: true });
-    await page.until(
-      `document.querySelectorAll(".conditions li").length === 3`,
-      "the conditions that are on",
-    );
+    await page.until(`document.querySelectorAll(".conditions li").length === 3`, "the true conditions");
     const shown = await page.value<{ of: string; why: string; subjects: string[] }[]>(
       `[...document.querySelectorAll(".conditions li")].map((li) => ({
         of: li.className,
@@ -131,7 +128,7 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
       },
     ]);
     assert.equal(await page.value("document.documentElement.scrollWidth"), 390);
-    // An operator acknowledges: it is told without a reload.
+    // An acknowledgement shows without a reload.
     const acknowledged = conditions.map((one) => ({ ...one, acknowledged: one.latched }));
     stage.snapshot = { ...stage.snapshot, health: { ...health, conditions: acknowledged } };
     await stage.rounds(1);
@@ -173,11 +170,11 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
       );
     assert.equal(await take(), 503);
     await look(true);
-    await eventually(async () => (await take()) === 200, { what: "the place of the tab" });
+    await eventually(async () => (await take()) === 200, { what: "the tab's place" });
     stage.table.put(vmOf(1, { name: "meanwhile" }));
     streams.pop()?.destroy();
     await look(false);
-    await page.until(rowOf("meanwhile"), "what came meanwhile", 20_000);
+    await page.until(rowOf("meanwhile"), "the missed changes", 20_000);
     await page.close();
   });
 
@@ -228,7 +225,7 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
       `[...document.querySelectorAll("thead button")].find((of) => of.textContent === "cpu").click()`,
     );
     await page.value(`scrollTo(0, 0)`);
-    await page.until(`document.querySelector(".of-cpu[aria-sort=descending]")`, "the column to be sorted by");
+    await page.until(`document.querySelector(".of-cpu[aria-sort=descending]")`, "the column to be sorted");
     const shares = await page.value<string[]>(
       `[...document.querySelectorAll("td.of-cpu .text")].slice(0, 20).map((of) => of.textContent)`,
     );
@@ -263,7 +260,7 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
       await page.value(
         `[...document.querySelectorAll(".resource .number")].map((of) => of.textContent.split(" of ")[0])`,
       ),
-      ["unknown how much is free", "unknown how much is free", "unknown how much is free"],
+      ["free capacity is unknown", "free capacity is unknown", "free capacity is unknown"],
     );
     assert.deepEqual(page.errors, []);
     await page.close();
@@ -288,7 +285,7 @@ describe("the page of a simulated host", { skip: noBrowser }, () => {
       ),
       ["CPU 4, dedicated pinned: alone", "CPU 5, dedicated pinned: alone", "CPU 6, dedicated"],
     );
-    // A virtual function is told with the device that it belongs to.
+    // A virtual function is shown with its physical device.
     assert.deepEqual(
       await page.value(`[...document.querySelectorAll(".device")].map((of) => of.classList[1])`),
       ["network", "storage", "gpu"],
@@ -328,17 +325,17 @@ test(
     assert.doesNotMatch(
       await page.value<string>(rowOf("page-guest")),
       /\d+%/,
-      "what is not known is no number",
+      "unknown values show no number",
     );
     assert.match(
       await page.value<string>(`document.querySelector("#notices").innerText`),
       /libvirt does not answer/,
     );
     await host.libvirtd.startAgain();
-    await page.until(`/running(?!\\?)/.test(${rowOf("page-guest")})`, "the guest to be seen again", 40_000);
+    await page.until(`/running(?!\\?)/.test(${rowOf("page-guest")})`, "the guest to be shown again", 40_000);
 
     assert.equal(await host.agent.terminate(), 0, host.agent.words());
-    await page.until(`document.documentElement.classList.contains("old")`, "the page to look old");
+    await page.until(`document.documentElement.classList.contains("old")`, "the page to look outdated");
     assert.match(await page.text("#link"), /^lost .* ago$/);
     await host.agent.startAgain();
     await page.until(

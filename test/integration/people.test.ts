@@ -1,4 +1,4 @@
-// A person's token that openssl signed, and an emergency without one, through the agent's own process and its CLI.
+// A person's token that openssl signed, and an emergency without one, through the agent's process and its CLI.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { annsClaims, audience, encoded, issuer } from "../support/trust/identity
 
 const openssl = (...args: string[]): Buffer => execFileSync("openssl", args, { timeout: 60_000 });
 
-/** Keys that openssl made, and tokens that it signed: in `directory`, by name. */
+/** openssl's keys and signed tokens, in `directory`, by name. */
 function provider(directory: string, name: string) {
   const at = (file: string): string => join(directory, `${name}.${file}`);
   openssl("genpkey", "-algorithm", "ed25519", "-out", at("key"));
@@ -47,13 +47,13 @@ async function stage(t: TestContext) {
   const run = (...line: string[]): Promise<Ran> => socle(line, { socket: agent.socketPath });
   const audit = async (): Promise<Record<string, unknown>[]> => {
     const show = ["audit", "show", "--json", "--directory", join(agent.directory, "state", "audit")];
-    // A log that was just begun is not believed before its first checkpoint, within a second.
+    // A new log does not verify before its first checkpoint, which comes within a second.
     const { stdout } = await eventually(
       async () => {
         const shown = await run(...show);
         return shown.exitCode === 0 && shown;
       },
-      { what: "a log that can be believed", timeoutMs: 60_000 },
+      { what: "a verifiable log", timeoutMs: 60_000 },
     );
     return stdout
       .trim()
@@ -78,11 +78,11 @@ test("a person acts with the provider's token; a reload reads the provider's key
   assert.deepEqual([of("call_refused").length, of("call_refused")[0]?.["reason"]], [1, "PERSON_MISSING"]);
   const { person, ticket, token: id } = of("call_admitted")[0]?.["caller"] as Record<string, unknown>;
   assert.deepEqual([person, ticket, id], ["ann@example", "CHG-7", "t-1"]);
-  assert.equal(of("identity_keys_changed").length, 1, "the keys at the start are told");
+  assert.equal(of("identity_keys_changed").length, 1, "the keys at the start are recorded");
 
   const [, , signature = "none"] = (await readFile(token, "utf8")).trim().split(".");
   for (const reported of [entries, agent.log])
-    assert.ok(!JSON.stringify(reported).includes(signature), "the token itself is told nowhere");
+    assert.ok(!JSON.stringify(reported).includes(signature), "the token itself is recorded nowhere");
 
   const reloaded = async (line: string, what: string): Promise<void> => {
     const before = agent.log.length;
@@ -95,7 +95,7 @@ test("a person acts with the provider's token; a reload reads the provider's key
   const broken = join(directory, "broken");
   await writeFile(broken, "nothing");
   await put(broken);
-  await reloaded("the last good ones stay in use", "the refusal of the keys");
+  await reloaded("the last valid ones stay in use", "the refusal of the keys");
   assert.equal((await run("--person-file", token, "uncordon")).exitCode, 0);
   const next = provider(directory, "next");
   await put(next.publicKey);
@@ -103,7 +103,7 @@ test("a person acts with the provider's token; a reload reads the provider's key
   assert.equal(
     (await run("--person-file", token, "uncordon")).exitCode,
     5,
-    "the old key's word counts no more",
+    "the old key is not accepted any more",
   );
   assert.equal((await run("--person-file", await next.token(), "uncordon")).exitCode, 0);
   const outcomes = (await audit())

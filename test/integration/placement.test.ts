@@ -17,7 +17,7 @@ const MIB = 2 ** 20;
 const unavailable =
   libvirtdUnavailable() || (availableParallelism() < 2 && "a dedicated and a shared CPU are two");
 
-suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 180_000 }, () => {
+suite("placement of VMs over a real libvirtd", { skip: unavailable, timeout: 180_000 }, () => {
   let host: SocleHost;
   before(async () => {
     host = await SocleHost.start({
@@ -107,7 +107,7 @@ suite("where VMs are put, over a real libvirtd", { skip: unavailable, timeout: 1
         "<os><type>hvm</type></os></domain>",
     );
     await host.virsh("define", file);
-    await eventually(async () => (await host.list()).vms.length === 1, { what: "the VM to be seen" });
+    await eventually(async () => (await host.list()).vms.length === 1, { what: "the VM to be listed" });
     assert.equal(await dedicatedFree(), 0);
     await host.virsh("undefine", "foreign");
     await eventually(async () => (await dedicatedFree()) === 1, { what: "its CPU to be free" });

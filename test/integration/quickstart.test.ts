@@ -1,4 +1,4 @@
-// The README's first command, as a person runs it.
+// The README's first command, as a user runs it.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -35,7 +35,7 @@ test(
   },
 );
 
-/** ./scripts/run in a terminal's foreground group, which Ctrl-C goes to as a whole. */
+/** ./scripts/run in a terminal's foreground process group, which gets Ctrl-C as a whole. */
 class Demonstration {
   output = "";
   readonly #child = spawn(script, { detached: true, stdio: ["ignore", "pipe", "pipe"], timeout: 240_000 });
@@ -79,7 +79,7 @@ test(
   "scripts/run stays up until Ctrl-C, its hints work, and it leaves nothing behind",
   { skip: libvirtdUnavailable() },
   async () => {
-    // Of one that was killed.
+    // The remains of a killed run.
     await mkdtemp(join(tmpdir(), "socle-run-"));
     const run = new Demonstration();
     try {
@@ -125,7 +125,7 @@ test(
   },
 );
 
-/** What a command says, whether or not it finds something to complain of. */
+/** A command's output, whatever its exit code. */
 async function pasted(hint: string): Promise<string> {
   const [command = "", ...args] = hint.split(" ");
   const options = { cwd: repository, timeout: 60_000 };
@@ -137,7 +137,7 @@ async function pasted(hint: string): Promise<string> {
 test("a second concurrent run is refused before it changes anything, and names the first", async () => {
   const name = `socle-test-${process.pid}`;
   const first = await claimSingleRun(name);
-  const message = `another ./scripts/run is at work on this machine (process ${process.pid}); wait for its end, or end it`;
+  const message = `another ./scripts/run is running on this machine (process ${process.pid}); wait for its end, or end it`;
   await assert.rejects(claimSingleRun(name), { message });
   first.leave();
   (await claimSingleRun(name)).leave();

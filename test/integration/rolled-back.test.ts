@@ -1,4 +1,4 @@
-// A state directory that is older than what was done with it: what is open in it is not done again.
+// A rolled back state directory: its open operations are not repeated.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { cp, rm } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { bootSector, SocleHost } from "../support/socle-host.ts";
 
 const MIB = 2 ** 20;
 
-suite("a state directory that was rolled back", { skip: libvirtdUnavailable() }, () => {
+suite("a rolled back state directory", { skip: libvirtdUnavailable() }, () => {
   let host: SocleHost;
   let state: string;
   let copy: string;
@@ -32,7 +32,7 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
   const volumesOf = async (id: string): Promise<string[]> =>
     (await host.volumes()).filter((name) => name.includes(id));
 
-  /** A creation that has no end, in the journal of this state directory: as a crash or an early copy has it. */
+  /** A creation without an end in this state directory's journal, like after a crash or in an early copy. */
   const leaveOpen = async (directory: string, id: string): Promise<string> => {
     const operations = await Operations.open({
       directory,
@@ -85,7 +85,7 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
   test("a creation of an older state, whose VM was deleted since, has no effect", async () => {
     const id = randomUUID();
     const later = randomUUID();
-    // Of the agent as it runs: its epoch says nothing.
+    // Copied from the running agent, so the epoch does not show the rollback.
     await cp(state, copy, { recursive: true, verbatimSymlinks: true });
     const operation = await leaveOpen(copy, id);
     await host.create(specOf(id), { leaveStopped: true });
@@ -101,12 +101,12 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     assert.match(host.failureOf(end)?.message ?? "", new RegExp(`rolled back.* check VM ${id}`));
     assert.deepEqual(await host.domains(), [`vm-${later.slice(0, 8)}`]);
     assert.deepEqual(await volumesOf(id), []);
-    await host.agent.logged(({ msg }) => /was rolled back/.test(msg), "the log to say so");
+    await host.agent.logged(({ msg }) => /was rolled back/.test(msg), "the log to report it");
 
     await host.agent.kill();
     await startAgain();
     assert.equal((await endOf(operation)).state, "STATE_FAILED");
-    // And what is asked for from here on is done, also after a crash.
+    // Later requests are executed, also after a crash.
     const newer = await (async () => {
       await host.agent.kill();
       return await leaveOpen(state, id);
@@ -125,13 +125,13 @@ suite("a state directory that was rolled back", { skip: libvirtdUnavailable() },
     await rm(copy, { recursive: true, force: true });
     await host.agent.whileHalted(() => cp(state, copy, { recursive: true, verbatimSymlinks: true }));
     assert.equal(await reset(7), 0);
-    // The lease has it once the call is answered.
+    // The lease has it once the call returns.
     await host.agent.kill();
     await rm(state, { recursive: true });
     await cp(copy, state, { recursive: true, verbatimSymlinks: true });
     await startAgain();
     const isTaken = ({ msg }: { msg: string }): boolean => /control epoch is taken from/.test(msg);
-    await host.agent.logged(isTaken, "the epoch to be taken");
+    await host.agent.logged(isTaken, "the epoch to be accepted");
     assert.equal(await reset(0), 7);
   });
 });

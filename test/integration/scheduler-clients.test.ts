@@ -10,7 +10,7 @@ import { freePort } from "../support/ports.ts";
 import { linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
-// The two clients that the README points at, as their readers would run them.
+// The two clients of the README, as readers run them.
 const repository = join(import.meta.dirname, "../..");
 const clients = {
   TypeScript: [process.execPath, "--import", "tsx", "test/clients/scheduler.ts"],
@@ -77,7 +77,7 @@ async function startHost(t: TestContext, port: number): Promise<SocleHost> {
   return host;
 }
 
-/** Starts a client; what it says goes, line by line, into the array that is returned. */
+/** Starts a client and returns an array that collects its output lines. */
 function run(t: TestContext, command: readonly string[], port: number, spec: string): readonly string[] {
   const [program = "", ...args] = command;
   const child = spawnBound(program, [...args, `127.0.0.1:${port}`, spec], { cwd: repository });

@@ -46,7 +46,7 @@ test("a scheduler places a guest on a reporting host and follows both", { skip }
     { what: "its event" },
   );
 
-  // The agent crashes: the guest does not notice, the scheduler does, and holds the same state afterwards.
+  // The agent crashes: the guest is not affected, the scheduler notices, and holds the same state afterwards.
   const { sessions, agentEpoch } = known;
   await agent.kill();
   await eventually(() => !known.connected);
@@ -60,7 +60,7 @@ test("a scheduler places a guest on a reporting host and follows both", { skip }
   await eventually(() => known.heartbeats > received + 2);
   const { mismatches } = known;
 
-  // A delta is lost on the way: found by its digest.
+  // A lost delta is detected by its digest.
   scheduler.faults.dropDeltas = 1;
   const begun = await callAgent(
     `127.0.0.1:${apiPort}`,
@@ -72,9 +72,9 @@ test("a scheduler places a guest on a reporting host and follows both", { skip }
   const deleted = await callAgent(`127.0.0.1:${apiPort}`, operationService.WaitOperation, wait, 40_000);
   assert.equal(deleted.state, "STATE_SUCCEEDED", deleted.error?.message);
   await eventually(() => !known.vms.has(operation.vmId) && known.digest !== "", {
-    what: "the guest to be gone",
+    what: "the guest to be removed",
   });
-  assert.ok(known.mismatches > mismatches, "the loss was found");
+  assert.ok(known.mismatches > mismatches, "the loss was detected");
   await eventually(() => known.available("memory") === free);
 
   assert.equal(await agent.terminate(), 0);

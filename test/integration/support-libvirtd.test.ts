@@ -104,6 +104,6 @@ test("a killed test leaves nothing of its private libvirtd", { skip }, async () 
   assert.ok(existsSync(directory));
   victim.kill("SIGKILL");
   await eventually(() => !existsSync(directory) && !existsSync(`/proc/${pid}`), {
-    what: "the folder and the daemon to go",
+    what: "the directory and the daemon to disappear",
   });
 });

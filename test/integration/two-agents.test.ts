@@ -1,4 +1,4 @@
-// Two agents with two state directories on one libvirt: one of them changes things.
+// Two agents with two state directories on one libvirt: only one makes changes.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, suite, test } from "node:test";
@@ -48,7 +48,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
     assert.ok(refused.message.includes(`state directory ${host.agent.directory}/state`), refused.message);
     await until("the condition", async () => (await inUse(client)) === "TRUTH_TRUE");
     assert.equal((await seenBy(client)).health?.schedulable, "TRUTH_FALSE");
-    await until("the first one's VM to be seen", async () => {
+    await until("the first one's VM to be listed", async () => {
       const { vms } = await client.ask(client.contract.vms.ListVms, { pageSize: 10 });
       return vms.some(({ spec }) => spec?.name === "by-the-first");
     });
@@ -84,7 +84,7 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
   test("the first agent takes over when the second stops in order", async () => {
     assert.equal(await second.terminate(), 0);
     await until(
-      "the first to go on",
+      "the first to continue",
       async () => (await create(host.client, "by-the-first-again")) === undefined,
     );
   });

@@ -1,5 +1,5 @@
-// A machine with two NUMA cells, which the one that tests run on seldom is: a real Linux in QEMU, whose files are read off
-// its own console. The agent's readers have to see in them what the guest was made with, and what happened to it since.
+// A machine with two NUMA cells, which test machines rarely have: a real Linux in QEMU, whose files are read over its
+// console. The agent's readers have to find the guest's definition and later changes in them.
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ import { virsh } from "../support/virsh.ts";
 const MIB = 2 ** 20;
 const CELL_MIB = 128;
 
-/** Two sockets of two threads each, a cell each, 21 from each other. */
+/** Two sockets of two threads each, one cell per socket, with a distance of 21. */
 const cpu = `<cpu mode='maximum'>
   <topology sockets='2' cores='1' threads='2'/>
   <numa>
@@ -35,7 +35,7 @@ const cpu = `<cpu mode='maximum'>
   </numa>
 </cpu>`;
 
-/** Writes files and links as test/support/tree.ts takes them; what has no value is left out. */
+/** Writes files and links in test/support/tree.ts's format; entries without a value are left out. */
 const record = `record() { for f in "$@"; do p=\${f#/}
   if [ -L "$f" ]; then echo "@ $p -> $(readlink "$f")"
   elif [ -f "$f" ] && v=$(cat "$f" 2>/dev/null); then echo "@ $p"; echo "$v"; fi; done; }`;
@@ -73,7 +73,7 @@ test(
     t.after(() => shell.close());
     await shell.run(record);
 
-    /** The files that the readers read, as they are now. RECORD=FILE keeps them: test/fixtures/hosts/two-cell-guest.txt. */
+    /** The current content of the readers' files. RECORD=FILE stores it: test/fixtures/hosts/two-cell-guest.txt. */
     const rootsNow = async (): Promise<Roots> => {
       const root = await mkdtemp(join(tmpdir(), "socle-two-cells-"));
       t.after(() => rm(root, { recursive: true }));
@@ -102,7 +102,7 @@ test(
     );
     for (const { id, memory, hugepages } of cells) {
       const { totalBytes } = read(memory);
-      // What the kernel and its firmware keep is not in it; what the other cell has neither.
+      // Without the kernel's and the firmware's own memory.
       assert.ok(
         totalBytes > (CELL_MIB / 2) * MIB && totalBytes < CELL_MIB * MIB,
         `cell ${id}: ${totalBytes}`,
@@ -126,7 +126,7 @@ test(
     assert.deepEqual([...read(await readPoisonedPages(before))], []);
 
     await shell.run(`echo 0 >${cpus}/cpu3/online`);
-    // 64 MiB into the second cell. A page that is in use cannot be taken out (EBUSY), and is as bad for that.
+    // 64 MiB into the second cell. A page in use cannot be removed (EBUSY), but counts as lost too.
     const address = (CELL_MIB + CELL_MIB / 2) * MIB;
     await shell.run(`echo ${address} >/sys/devices/system/memory/hard_offline_page || true`);
     const after = await rootsNow();

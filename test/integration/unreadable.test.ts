@@ -13,7 +13,7 @@ import { eventually } from "../support/wait.ts";
 
 const patient = { timeoutMs: 30_000 };
 
-suite("what cannot be read", { skip: libvirtdUnavailable(), timeout: 270_000 }, () => {
+suite("unreadable domains", { skip: libvirtdUnavailable(), timeout: 270_000 }, () => {
   let host: SocleHost;
   let files: string;
   before(async () => {
@@ -66,7 +66,7 @@ suite("what cannot be read", { skip: libvirtdUnavailable(), timeout: 270_000 }, 
           const vm = await vmOf("broken");
           return vm !== undefined && vm.unreadable !== "" && vm;
         },
-        { ...patient, what: "the broken spec to be found" },
+        { ...patient, what: "the broken spec to be detected" },
       );
       assert.match(broken.unreadable, /^spec: spec/);
       assert.deepEqual([broken.managed, broken.spec, broken.tenant], [true, null, ""]);
@@ -113,7 +113,7 @@ suite("what cannot be read", { skip: libvirtdUnavailable(), timeout: 270_000 }, 
       );
     const check = async (): Promise<void> => {
       for (const name of ["attributes", "elements"]) {
-        const vm = await eventually(() => vmOf(name), { ...patient, what: `${name} to be seen` });
+        const vm = await eventually(() => vmOf(name), { ...patient, what: `${name} to be listed` });
         const { state, managed, vcpus, memoryBytes } = vm;
         assert.deepEqual(
           { state, managed, vcpus, memoryBytes },
@@ -163,7 +163,7 @@ suite("what cannot be read", { skip: libvirtdUnavailable(), timeout: 270_000 }, 
     await check();
     const start = { requestId: randomUUID(), vm: "crowded" };
     assert.equal(await refusal(host.client.ask(vms.StartVm, start)), "SPEC_UNREADABLE");
-    // Where its disk is the statistics tell.
+    // The statistics have its disk's path.
     const volume = (await host.volumes()).find((name) => name.includes("own")) ?? "";
     const theft = { name: "own", volume: { pool: "images", volume } };
     const thief = await host

@@ -1,4 +1,4 @@
-// What the API tells of what guests use, and of a KVM that fails after the start, on a real host.
+// The API's reports of guests' usage and of a KVM that fails after the start, on a real host.
 import assert from "node:assert/strict";
 import { totalmem } from "node:os";
 import { after, before, suite, test } from "node:test";
@@ -28,7 +28,7 @@ suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 2
     const end = await host.create(linux("busy"));
     assert.equal(end.state, "STATE_SUCCEEDED", end.error?.message);
     let before: VmStats__Output | undefined;
-    // Of samplings one after the other; where this process was kept from seeing one of them, the next two will do.
+    // Consecutive samplings; if this process missed one of them, the next two are used.
     const rates = await eventually(
       async () => {
         const stats = await statsOf("busy");
@@ -41,21 +41,21 @@ suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 2
         const isSame = grown > 0 && Math.abs(reported - grown) <= 0.02 + grown * 0.02;
         return isSame && stats.rates !== null && stats.rates;
       },
-      { ...patient, what: "rates that are what the counters say" },
+      { ...patient, what: "rates that equal the counters' growth" },
     );
     assert.ok((rates.cpuCores ?? 0) > 0);
-    // It has neither a disk nor a NIC: there is nothing to tell of them.
+    // It has neither a disk nor a NIC, so there are no such rates.
     for (const name of ["diskReadBytesPerSecond", "receiveBytesPerSecond"] as const)
       assert.ok(rates[name] === undefined || rates[name] === 0, name);
     const listed = (await host.list()).vms.find(({ name }) => name === "busy");
-    assert.ok(listed?.stats?.rates?.cpuCores !== undefined, "a list tells them too");
+    assert.ok(listed?.stats?.rates?.cpuCores !== undefined, "a list has them too");
   });
 
   test("the host's usage is reported with its time", async () => {
     const { usage } = await eventually(
       async () => {
         const now = await host.host();
-        // Memory may come and go under a machine that is a VM itself.
+        // A machine that is itself a VM may gain and lose memory.
         const isWhole = now.usage?.memoryTotalBytes === totalmem();
         return now.usage?.cpuBusyRatio !== undefined && isWhole && now;
       },
@@ -67,17 +67,17 @@ suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 2
     assert.ok(Math.abs(Number(readAt?.seconds) - Date.now() / 1000) < 60);
   });
 
-  // Last: where KVM does not work the host takes no more VMs.
+  // Last, since without a working KVM the host takes no more VMs.
   test("a KVM that stops a guest after its start causes an event and a condition", async (t) => {
     const isUsable = (await host.host()).inventory?.traits.includes("kvm") ?? false;
     if (!isUsable) {
-      t.skip("this machine has no KVM: nothing to find out");
+      t.skip("this machine has no KVM to test");
       return;
     }
     const { contract } = host.client;
     const events: Event__Output[] = [];
     const subscription = host.client.watch(contract.events.Subscribe, {});
-    // The end of the client, after the last test, is the end of it.
+    // It ends with the client, after the last test.
     void (async () => {
       for await (const event of subscription) events.push(event);
     })().catch(() => undefined);
@@ -103,7 +103,7 @@ suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 2
       () => events.find(isReported) ?? (printed.includes(bootedMarker) && "booted"),
       {
         ...patient,
-        what: "the guest to boot, or the event that says why not",
+        what: "the guest to boot, or the event with the reason",
       },
     );
     if (outcome === "booted") {

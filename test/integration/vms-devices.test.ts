@@ -60,7 +60,7 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     );
     await eventually(
       async () => /192\.0\.2\.\d/.test(await virsh(libvirtd.uri, ["net-dhcp-leases", "front"])),
-      { what: "the guest to take an address", timeoutMs: 60_000, intervalMs: 200 },
+      { what: "the guest to get an address", timeoutMs: 60_000, intervalMs: 200 },
     );
     const nic = rig.table.get(vmId)?.nics[0];
     assert.equal(nic?.name, "front");

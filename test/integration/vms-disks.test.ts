@@ -19,7 +19,7 @@ const over = (baseVolume: string): object => ({
   name: "a",
   source: { kind: "new", pool: "images", baseVolume, capacityBytes: 8 * MIB },
 });
-/** Stopped, unless it is to run. */
+/** Stopped by default. */
 const asked = (name: string, disk: object, more: Partial<CreateRequest> = {}): CreateRequest => ({
   requestId: requestId(),
   spec: { name, vcpus: 1, memoryBytes: 32 * MIB, disks: [disk], tenant: name, ...more.spec },
@@ -30,7 +30,7 @@ const asked = (name: string, disk: object, more: Partial<CreateRequest> = {}): C
   ...(more.validateOnly === undefined ? {} : { validateOnly: more.validateOnly }),
 });
 
-suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
+suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
   let stage: VmStage;
   let libvirtd: Libvirtd;
   let rig: Rig;
@@ -53,7 +53,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
   });
   after(() => stage.stop());
 
-  /** Why it was not made: said at once, or by its operation. */
+  /** The reason of the failed creation, from the call or from its operation. */
   const refusal = async (
     request: CreateRequest,
     caller: string,
@@ -89,7 +89,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     const xml = join(stage.state, "foreign.xml");
     await writeFile(xml, guestXml({ name: "foreign", boot, devices: disk }));
     await virsh(libvirtd.uri, ["define", xml]);
-    await eventually(() => rig.table.get("foreign") !== undefined, { what: "the domain to be seen" });
+    await eventually(() => rig.table.get("foreign") !== undefined, { what: "the domain to be listed" });
     const before = await stage.volumes();
     for (const each of [
       attached("b2.img"),
@@ -109,7 +109,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     assert.equal(await stage.volumes(), before);
     await virsh(libvirtd.uri, ["undefine", "foreign"]);
     await eventually(() => rig.table.get("foreign") === undefined, { what: "the domain to be gone" });
-    // What has an overlay is not written to either, whoever made that.
+    // A volume with an overlay is not written to either, whichever client created the overlay.
     const spoilt = await refusal(asked("other", attached("b2.img")), "root");
     assert.match(spoilt.message, /volume over-b2\.qcow2, an overlay of it/);
   });
@@ -150,7 +150,7 @@ suite("whose a disk is, over a real libvirtd", { skip: libvirtdUnavailable(), ti
     const xml = join(stage.state, "thief.xml");
     await writeFile(xml, guestXml({ name: "thief", boot, devices: disk }));
     await virsh(libvirtd.uri, ["create", xml]);
-    await eventually(() => rig.table.get("thief")?.state === "running", { what: "the domain to be seen" });
+    await eventually(() => rig.table.get("thief")?.state === "running", { what: "the domain to be listed" });
     const start = { requestId: requestId(), vm: "red", placementEpoch: 0 };
     const end = await rig.done(await rig.vms.begin("START_VM", start, "tester"));
     assert.equal(end.error?.reason, "VOLUME_IN_USE");

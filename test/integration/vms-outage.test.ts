@@ -12,7 +12,7 @@ import { eventually, within } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
 import { linux, requestId, VmStage, Rig } from "./vms-stage.ts";
 
-suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
+suite("VMs over crashes of libvirtd and the agent", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
   let stage: VmStage;
   let libvirtd: Libvirtd;
   let rig: Rig;
@@ -35,7 +35,7 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
       { presence: "unknown", state: "running" },
     );
     await assert.rejects(
-      rig.vms.begin("START_VM", { requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
+      rig.vms.begin("START_VM", { requestId: requestId(), vm: "missing", placementEpoch: 0 }, "tester"),
       {
         kind: "unavailable",
         reason: "LIBVIRT_UNAVAILABLE",
@@ -43,25 +43,22 @@ suite("VMs over deaths of libvirtd and agent", { skip: libvirtdUnavailable(), ti
     );
     await libvirtd.startAgain();
     await eventually(() => rig.table.complete && rig.table.get(vmId)?.presence === "present", {
-      what: "sight to come back",
+      what: "the list to be complete again",
       timeoutMs: 30_000,
     });
     assert.equal(rig.table.get(vmId)?.state, "running");
     assert.equal((await stat(pidFile)).mtimeMs, before.mtimeMs);
     const since = rig.events.slice(reported);
     assert.ok(since.some(({ kind }) => kind === "resync"));
-    assert.ok(
-      !since.some((event) => event.vmId === vmId),
-      "a VM that lives must not be told to have changed",
-    );
-    // Events are registered anew: a change made behind the agent's back is seen without a round.
+    assert.ok(!since.some((event) => event.vmId === vmId), "a running VM must not be reported as changed");
+    // Events are registered again: another client's change is seen without a sampling round.
     await within(
       Promise.all([
         rig.table.until(vmId, (vm) => vm?.state === "paused", AbortSignal.timeout(60_000)),
         virsh(libvirtd.uri, ["suspend", "survivor"]),
       ]),
       60_000,
-      "the suspend to be seen",
+      "the suspend to be observed",
     );
     await rig.succeeds(
       rig.vms.begin(

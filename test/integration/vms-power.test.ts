@@ -7,7 +7,7 @@ import { eventually } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
 
-suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
+suite("power states of VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_000 }, () => {
   let stage: VmStage;
   let libvirtd: Libvirtd;
   let rig: Rig;
@@ -52,7 +52,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
     );
     assert.equal(await virsh(libvirtd.uri, ["domstate", "deaf"]), "running");
 
-    // One that waits for the guest is cut short by one that does not.
+    // A forced stop cuts a waiting stop short.
     const patient = await rig.vms.begin(
       "STOP_VM",
       { requestId: requestId(), vm: "deaf", gracefulTimeoutMs: 3_600_000, force: false },
@@ -87,7 +87,7 @@ suite("the power of VMs over a real libvirtd", { skip: libvirtdUnavailable(), ti
         "tester",
       ),
     );
-    assert.ok(existsSync(stage.files.bootSector), "a disk that was not made for the VM must stay");
+    assert.ok(existsSync(stage.files.bootSector), "a disk that was not created for the VM must stay");
   });
 
   test("a start with an older placement epoch is refused, a newer one is stored in the domain", async () => {

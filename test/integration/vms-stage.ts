@@ -33,7 +33,7 @@ const room: RoomClaim = {
   release: () => undefined,
 };
 
-/** The VM layer put together as agent.ts does it, over a libvirtd. */
+/** The VM layer, composed as in agent.ts, over a libvirtd. */
 export class Rig {
   readonly events: NewEvent[] = [];
   readonly kvmFailures: string[] = [];
@@ -102,7 +102,7 @@ export class Rig {
     return rig;
   }
 
-  /** The operation's end; fails with its error where it was to succeed. */
+  /** The operation's end; throws its error if it should succeed. */
   async done(operation: Operation): Promise<Operation> {
     const end = await this.operations.wait(operation.id, 60_000, AbortSignal.timeout(60_000));
     assert.ok(isDone(end), `${end.kind} is still ${end.state}: ${JSON.stringify(end.steps)}`);
@@ -164,7 +164,7 @@ export class VmStage {
 let count = 0;
 export const requestId = (): string => `request-${++count}`;
 
-/** Of a Linux guest that says when it has booted. */
+/** The spec of a Linux guest that prints a marker after its boot. */
 export const linux = (name: string, changes: Record<string, unknown> = {}): CreateRequest => ({
   requestId: requestId(),
   spec: {

@@ -82,7 +82,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     assert.deepEqual(await stage.domains(), []);
     assert.doesNotMatch(await stage.volumes(), new RegExp(created.vmId));
     const reported = rig.events.filter(({ vmId }) => vmId === created.vmId);
-    // What state the first read of it found depends on how fast its start was.
+    // The state of the first read depends on the speed of its start.
     assert.equal(reported[0]?.kind, "vm_defined");
     const states = reported.map(({ kind, vmState }) => (kind === "vm_state_changed" ? vmState : kind));
     assert.deepEqual(states.slice(states.indexOf("running")), [
@@ -153,7 +153,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
     const xml = join(stage.state, "foreign.xml");
     await writeFile(xml, guestXml({ name: "foreign", boot: { bootSector: stage.files.bootSector } }));
     await virsh(libvirtd.uri, ["define", xml]);
-    const vm = await eventually(() => rig.table.get("foreign"), { what: "the foreign VM to be seen" });
+    const vm = await eventually(() => rig.table.get("foreign"), { what: "the unmanaged VM to be listed" });
     assert.deepEqual({ managed: vm.managed, state: vm.state }, { managed: false, state: "stopped" });
     const refused = { kind: "denied", reason: "VM_UNMANAGED" };
     const request = { requestId: requestId(), vm: "foreign" };
@@ -173,7 +173,7 @@ suite("VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 240_00
 
   test("a VM that is not in a complete list is not found", async () => {
     await assert.rejects(
-      rig.vms.begin("START_VM", { requestId: requestId(), vm: "nobody", placementEpoch: 0 }, "tester"),
+      rig.vms.begin("START_VM", { requestId: requestId(), vm: "missing", placementEpoch: 0 }, "tester"),
       (thrown) => {
         return (
           thrown instanceof SocleError && thrown.kind === "not_found" && thrown.reason === "VM_NOT_FOUND"

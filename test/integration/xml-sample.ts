@@ -13,7 +13,7 @@ export const socle = {
   accelerator: "tcg",
 } as const;
 
-/** What a VM of Socle's has, and nothing that this machine's hardware decides. */
+/** A VM of Socle's without parts that depend on this machine's hardware. */
 export const domain: DomainDocument = {
   type: "qemu",
   name: "socle-xml-round-trip",
@@ -159,7 +159,7 @@ export const domain: DomainDocument = {
     ],
     memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true, autoDeflate: true },
     watchdogs: [{ model: "i6300esb", action: "reset" }],
-    // libvirt refuses an emulated TPM where the emulator is not installed.
+    // libvirt refuses an emulated TPM without an installed emulator.
     tpms: existsSync("/usr/bin/swtpm")
       ? [
           {

@@ -7,7 +7,7 @@ import { epochOf, vmService } from "../scheduler/contract.ts";
 const QUESTION = "uname -srm; echo socle-demo: $((6 * 7))";
 const ANSWER = "socle-demo: 42";
 
-/** The guest's lines until it is up; then it is asked who it is, over the same console, and its answer. */
+/** The guest's lines until it is up; then a command over the same console, and its output. */
 export async function* consoleOutput(
   apiAddress: string,
   vm: string,
@@ -51,7 +51,7 @@ export async function* consoleOutput(
   }
 }
 
-/** What a guest prints goes to a person's terminal: no control sequences. */
+/** A guest's output reaches a user's terminal, so control sequences are removed. */
 function printable(line: string): string {
   // eslint-disable-next-line no-control-regex -- removing control characters is what it is for
   return line.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|[\u0000-\u001f\u007f]/g, "").trim();

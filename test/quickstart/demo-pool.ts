@@ -23,7 +23,7 @@ import { buildPool, buildVolume } from "../../agent/libvirt/xml/index.ts";
 const repository = join(import.meta.dirname, "../..");
 const FILES = ["vmlinuz", "initrd"];
 
-/** A directory pool with the tiny guest's files, made and filled through libvirt alone. */
+/** A directory pool with the tiny guest's files, created and filled only through libvirt. */
 export class DemoPool {
   static readonly poolName = "socle-demo";
   readonly name = DemoPool.poolName;
@@ -37,7 +37,7 @@ export class DemoPool {
 
   static async create(libvirt: Libvirt): Promise<DemoPool> {
     const left = await find(libvirt);
-    // An earlier run was killed before it could tidy up.
+    // An earlier run was killed before its cleanup.
     if (left !== undefined) await new DemoPool(libvirt, left).remove();
     const xml = buildPool({
       type: "dir",

@@ -1,4 +1,4 @@
-// What ./scripts/run does once everything is installed: the main job, end to end, with each part saying what it sees.
+// The main part of ./scripts/run: the main job, end to end, with the output of each part.
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,13 +31,13 @@ const interrupted = new Promise<never>((_, reject) => {
     stopped.abort(new Error("interrupted"));
     reject(new Error("interrupted"));
   };
-  // For as long as the process lives: who asks again is not to leave a VM behind.
+  // Installed for the whole process, so that a second Ctrl-C leaves no VM behind.
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop);
 });
 interrupted.catch(() => undefined);
-// A terminal or a pipe that is gone keeps nobody from cleaning up.
+// A closed terminal or pipe does not prevent the cleanup.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-/** What is to be undone at the end, the newest first. Says whether there was anything. */
+/** Runs the cleanups, newest first. Returns whether there were any. */
 const undo: { what: string; act: () => Promise<boolean> }[] = [];
 
 try {
@@ -61,8 +61,8 @@ try {
 story.end();
 
 /**
- * What is being made is undone at the end, also where the demonstration is given up meanwhile: then this throws at once, and
- * the end waits until it is made.
+ * Creates an object that is removed at the end, also if the demonstration is interrupted meanwhile: then this throws at once,
+ * and the cleanup waits for the creation.
  */
 async function make<T>(what: string, making: Promise<T>, unmake: (made: T) => Promise<unknown>): Promise<T> {
   const act = async (): Promise<boolean> => {
@@ -88,7 +88,7 @@ async function demonstrate(): Promise<void> {
   story.step("storage", "a pool with the tiny guest's kernel and initrd, uploaded through libvirt");
   const creating = DemoPool.create(libvirt);
   const pool = await make(`storage pool ${DemoPool.poolName}`, creating, (made) => made.remove());
-  // Its own end is waited for: what is being uploaded cannot be removed.
+  // Waits for its end, since a volume cannot be removed during an upload.
   for (const { name, bytes } of await pool.fill(stopped.signal))
     story.detail(`${name}: ${(bytes / MIB).toFixed(1)} MiB`);
 
@@ -100,7 +100,7 @@ async function demonstrate(): Promise<void> {
     return Promise.resolve();
   });
 
-  story.step("agent", "the agent starts, as a process of its own");
+  story.step("agent", "the agent starts as a separate process");
   const apiAddress = `127.0.0.1:${await freePort()}`;
   const directory = await make("temporary files", temporaryDirectory(), (made) =>
     rm(made, { recursive: true }),
@@ -119,7 +119,7 @@ async function demonstrate(): Promise<void> {
   const host = await eventually(
     () => [...scheduler.hosts.values()].find((each) => each.host?.health?.schedulable === "TRUTH_TRUE"),
     {
-      what: "the host to register and to be found healthy",
+      what: "the host to register and to be healthy",
       timeoutMs: 60_000,
       signal: stopped.signal,
     },
@@ -130,19 +130,19 @@ async function demonstrate(): Promise<void> {
   const { operation, accelerator } = await boot(scheduler, host, apiAddress);
   story.detail(`operation ${operation.operationId}: ${operation.steps.map(({ name }) => name).join(", ")}`);
 
-  story.step("console", `the guest's own words from its serial console (${accelerator})`);
+  story.step("console", `the guest's output on its serial console (${accelerator})`);
   for await (const line of consoleOutput(apiAddress, operation.vmId, BOOT_MS, stopped.signal))
     story.guestOutput(line);
 
   story.step("metrics", `what Prometheus scrapes at http://${agent.metricsAddress}/metrics`);
   story.metrics(await vmMetrics(agent.metricsAddress, operation.vmId));
 
-  story.step("events", "the VM's lifecycle as the scheduler was told");
+  story.step("events", "the VM's lifecycle as reported to the scheduler");
   for (const event of host.events.filter(({ vmId }) => vmId === operation.vmId)) story.event(event);
   if (!values.once) story.whatNext(agent, apiAddress, scheduler.address, VM_NAME);
 }
 
-/** KVM first, by the scheduler; where what happens shows that KVM cannot run guests, TCG, and says so. */
+/** KVM first, through the scheduler; if KVM cannot run guests, TCG, with a message. */
 async function boot(
   scheduler: Scheduler,
   host: KnownHost,
@@ -183,16 +183,13 @@ async function boot(
         ({ type, status }) => type === "KvmUnavailable" && status === "TRUTH_TRUE",
       ),
     {
-      what: "the agent to report what is wrong with KVM",
+      what: "the agent to report the fault of KVM",
       timeoutMs: 30_000,
       signal: stopped.signal,
     },
   );
   story.detail(`the agent reports KvmUnavailable: ${condition.evidence.split("\n")[0] ?? ""}`);
-  story.step(
-    "guest",
-    "KVM cannot run guests here, so it is emulated (TCG): slow, and only because we ask for it",
-  );
+  story.step("guest", "KVM cannot run guests here: emulation (TCG), which is slow and must be requested");
   const request = {
     requestId: `${VM_NAME}-${Date.now()}`,
     spec: { ...spec, accelerator: "ACCELERATOR_TCG" as const },
@@ -207,7 +204,7 @@ async function boot(
   return { operation, accelerator: "TCG" };
 }
 
-/** Waits for the guest's first words, or for the agent to say that KVM stopped it. */
+/** Waits for the guest's first output, or for the agent's report that KVM stopped it. */
 async function runsOnKvm(apiAddress: string, vmId: string): Promise<boolean> {
   const end = new AbortController();
   const signal = AbortSignal.any([end.signal, stopped.signal]);
@@ -250,7 +247,7 @@ async function finished(apiAddress: string, { operationId }: Operation__Output):
   throw new Error(`${operation.kind}: ${operation.error?.message ?? operation.state}`);
 }
 
-/** The VM's CPU and memory, once a sampling round has seen it run. */
+/** The VM's CPU and memory after a sampling round. */
 async function vmMetrics(address: string, vmId: string): Promise<readonly string[]> {
   return await eventually(
     async () => {
@@ -271,7 +268,7 @@ async function vmMetrics(address: string, vmId: string): Promise<readonly string
   );
 }
 
-/** In one folder, so that those of a demonstration that was killed can be found, and removed: no other is at work. */
+/** In one directory, so that the remains of a killed demonstration can be found and removed; no other one runs. */
 async function temporaryDirectory(): Promise<string> {
   const names = await readdir(tmpdir());
   for (const name of names.filter((each) => /^socle-run-\w{6}$/.test(each)))

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 
 /**
- * Keeps a second demonstration of this machine away until this process ends: both would take the same VM and pool of the
- * same libvirt. The name is an abstract socket's, of which nothing is left, however the process ends. Throws for a second.
+ * Prevents a second demonstration on this machine until this process ends: both would use the same VM and pool of the same
+ * libvirt. The name is an abstract socket's, which vanishes with the process. Throws in a second process.
  */
 export async function claimSingleRun(name = "socle-demonstration"): Promise<{ leave(): void }> {
   const path = `\0${name}`;
@@ -13,7 +13,7 @@ export async function claimSingleRun(name = "socle-demonstration"): Promise<{ le
     await once(server, "listening");
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "EADDRINUSE") throw thrown;
-    const message = `another ./scripts/run is at work on this machine (${await holderOf(path)}); wait for its end, or end it`;
+    const message = `another ./scripts/run is running on this machine (${await holderOf(path)}); wait for its end, or end it`;
     throw new Error(message, { cause: thrown });
   }
   server.unref();
@@ -28,7 +28,7 @@ async function holderOf(path: string): Promise<string> {
   try {
     for await (const text of socket) pid += String(text);
   } catch {
-    // It has just ended, or says nothing.
+    // It has just ended, or does not reply.
   }
-  return pid === "" ? "whose process does not say who it is" : `process ${pid}`;
+  return pid === "" ? "whose process is unknown" : `process ${pid}`;
 }

@@ -10,7 +10,7 @@ const green = (text: string): string => paint(32, text);
 const red = (text: string): string => paint(31, text);
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** The demonstration as a person reads it: steps with their time, and under each what came of it. */
+/** The demonstration's output: steps with their time, and the results of each. */
 export class Story {
   readonly #startMs = performance.now();
 
@@ -24,7 +24,7 @@ export class Story {
 
   registration(host: KnownHost): void {
     const { identity, inventory, health, capacity } = host.host ?? {};
-    this.step("registered", `as the scheduler received it, generation ${host.generation}:`);
+    this.step("registered", `as received by the scheduler, generation ${host.generation}:`);
     this.detail(`host ${host.hostId}  ${identity?.hostname ?? "?"}  ${identity?.os ?? "?"}`);
     this.detail(
       `libvirt ${identity?.libvirtVersion ?? "?"}  QEMU ${identity?.hypervisorVersion ?? "?"}  cpu ${inventory?.cpu?.model ?? "?"}  traits ${inventory?.traits.join(", ") ?? ""}`,
@@ -61,7 +61,7 @@ export class Story {
 
   event({ sequence, kind, vmState, reason, details }: Event__Output): void {
     const state = vmState === "VM_STATE_UNSPECIFIED" ? "" : vmState.slice("VM_STATE_".length).toLowerCase();
-    // Of an operation: which, how it ended, and why not well.
+    // For an operation: its kind, its end, and the error.
     const outcome = ["operation_kind", "state", "error"].map((name) => details[name] ?? "");
     this.detail(
       ["#" + String(sequence), kind.slice("EVENT_KIND_".length).toLowerCase(), state, reason, ...outcome]
@@ -80,7 +80,7 @@ export class Story {
       `${socle} top                          # leave with q`,
       `${socle} vm ls`,
       `${socle} vm console ${vm}       # leave with Ctrl-]`,
-      `${socle} events --since-start         # goes on until Ctrl-C`,
+      `${socle} events --since-start         # runs until Ctrl-C`,
       `${socle} vm stop ${vm}`,
       `${socle} doctor ${config}`,
       `./scripts/socle config show ${agent.configPath}`,

@@ -19,15 +19,15 @@ export interface Issued {
 export interface IssueOptions {
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  /** Names beside the identity, or none at all. */
+  /** Subject alternative names besides the identity, or none at all. */
   readonly names?: x509.JsonGeneralNames;
-  /** As "CN=NAME"; empty unless told. */
+  /** As "CN=NAME"; default: empty. */
   readonly subject?: string;
-  /** What its key may be used for: a server and a client, unless told otherwise. */
+  /** The key's extended usages; default: server and client. */
   readonly usages?: readonly x509.ExtendedKeyUsage[];
 }
 
-/** A small certificate authority, for a scheduler to start from and for the tests: ECDSA P-256, in memory alone. */
+/** A small certificate authority, as an example for schedulers and for the tests: ECDSA P-256, only in memory. */
 export class Authority {
   readonly domain: string;
   readonly certificatePem: string;
@@ -60,7 +60,7 @@ export class Authority {
     this.certificatePem = certificate.toString("pem");
   }
 
-  /** A certificate and its key for `ROLE/NAME` (or `ROLE/NAME/tenant/TENANT`) of the domain; a day's worth unless told otherwise. */
+  /** A certificate and its key for `ROLE/NAME` (or `ROLE/NAME/tenant/TENANT`) of the domain; valid for a day by default. */
   async issue(holder: string, options: IssueOptions = {}): Promise<Issued> {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
     const certificate = await this.#sign(keys.publicKey, holder, options);
@@ -69,7 +69,7 @@ export class Authority {
     return { certificatePem: certificate.toString("pem"), keyPem, serial: certificate.serialNumber };
   }
 
-  /** A certificate for the key of a PKCS #10 request (DER) that its own key has signed; throws for another. */
+  /** A certificate for the key of a PKCS #10 request (DER); throws if its own key did not sign the request. */
   async certify(request: Buffer, holder: string, options: IssueOptions = {}): Promise<string> {
     const asked = new x509.Pkcs10CertificateRequest(request);
     if (!(await asked.verify())) throw new Error("the request is not signed by its own key");
@@ -78,7 +78,7 @@ export class Authority {
     return (await this.#sign(publicKey, holder, options)).toString("pem");
   }
 
-  /** Whether it issued the certificate, and has not revoked it. */
+  /** Whether it issued the certificate and has not revoked it. */
   stands(certificate: X509Certificate): boolean {
     const serial = certificate.serialNumber.toLowerCase();
     return (
@@ -91,7 +91,7 @@ export class Authority {
     this.#revoked.push({ serialNumber: serial, revocationDate: new Date() });
   }
 
-  /** What has been revoked so far, as a list in PEM form. */
+  /** The revocation list so far, as PEM. */
   async revocationList(dates: { readonly issuedAt?: Date; readonly nextAt?: Date } = {}): Promise<string> {
     const list = await x509.X509CrlGenerator.create({
       issuer: this.#certificate.subject,
@@ -131,7 +131,7 @@ export class Authority {
   }
 }
 
-/** Puts a host's certificate, key and authority where the agent looks, each file whole at every moment. */
+/** Writes a host's certificate, key and authority to the agent's trust directory, each file atomically. */
 export async function installTrust(
   directory: string,
   authority: Authority,
@@ -145,11 +145,11 @@ export async function installTrust(
   await putTrustFile(directory, "agent.crt", issued.certificatePem);
 }
 
-/** The list alone. */
+/** Only the revocation list. */
 export const writeRevocations = (directory: string, list: string): Promise<void> =>
   putTrustFile(directory, "ca.crl", list);
 
-/** One file of a trust directory, whole at every moment. */
+/** Writes one file of a trust directory atomically. */
 export async function putTrustFile(directory: string, name: string, text: string): Promise<void> {
   await writeFile(join(directory, `.${name}`), text, { mode: 0o600 });
   await rename(join(directory, `.${name}`), join(directory, name));

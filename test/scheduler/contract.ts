@@ -13,7 +13,7 @@ const loaded = loadSync(files, {
   includeDirs: [fileURLToPath(new URL("../../proto", import.meta.url))],
 });
 
-/** What a scheduler needs of the contract. proto-loader types by name alone; the generated types say what is there. */
+/** The part of the contract for a scheduler. proto-loader returns untyped definitions; the generated types describe them. */
 export const schedulerService = named("SchedulerService") as SchedulerServiceDefinition;
 export const vmService = named("VmService") as VmServiceDefinition;
 export const enrollmentService = named("EnrollmentService") as EnrollmentServiceDefinition;
@@ -28,7 +28,7 @@ type Method<Request, Response> = Pick<
   "path" | "requestSerialize" | "responseDeserialize"
 >;
 
-/** One unary call to an agent, on a connection of its own, in the name of a scheduler of this control epoch. */
+/** One unary call to an agent, on a separate connection, with a scheduler's control epoch. */
 export function callAgent<Request, Response>(
   address: string,
   method: Method<Request, Response>,
@@ -55,7 +55,7 @@ export function callAgent<Request, Response>(
   return call.finally(() => client.close());
 }
 
-/** What a scheduler's commands carry: a host that has seen a later one refuses them. */
+/** The metadata of a scheduler's commands: a host that accepted a higher epoch refuses them. */
 export function epochOf(controlEpoch: number): Metadata {
   const metadata = new Metadata();
   metadata.set("socle-control-epoch", String(controlEpoch));

@@ -8,21 +8,21 @@ import { fingerprintOf, type Authority, type Issued } from "./authority.ts";
 import { enrollmentService } from "./contract.ts";
 
 export interface EnrollerOptions {
-  /** Of what it issues. */
+  /** The lifetime of its certificates. */
   readonly lifeMs?: number;
-  /** For how long after its end a certificate may still be renewed. */
+  /** How long after its expiry a certificate may be renewed. */
   readonly graceMs?: number;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port?: number;
-  /** The wall clock, for what it issues. */
+  /** The wall clock for its certificates. */
   readonly now?: () => number;
-  /** What it shows hosts; default: one of its own making. */
+  /** Its server certificate; default: issued by itself. */
   readonly own?: Issued;
 }
 
 interface Token {
   readonly secret: Buffer;
-  /** Host ids and names that it is good for. */
+  /** The host ids and names for which the token is valid. */
   readonly hosts: readonly string[];
   readonly endsAtMs: number;
 }
@@ -31,7 +31,7 @@ const MONTH_MS = 30 * 24 * 3_600_000;
 
 class Refused extends Error {}
 
-/** Gives hosts their certificates: the first for a token, each other for the one before. Tokens are kept in memory. */
+/** Issues hosts' certificates: the first for a token, each later one for the previous certificate. Tokens are in memory. */
 export class Enroller {
   readonly address: string;
   readonly own: Issued;
@@ -39,13 +39,13 @@ export class Enroller {
   readonly #options: EnrollerOptions;
   readonly #server: Server;
   readonly #tokens = new Set<Token>();
-  /** Fields of each answer that a test puts in place of the right ones. */
+  /** Fields that a test replaces in each reply. */
   tamper: (right: Certification, request: Buffer) => Promise<Certification> | Certification = () => ({});
 
   static async start(authority: Authority, options: EnrollerOptions = {}): Promise<Enroller> {
     const own = options.own ?? (await Enroller.identityOf(authority));
     const server = new Server();
-    // With its authority behind it: by that a host knows whom its token names.
+    // Followed by its authority, which a host compares with its token.
     const chain = Buffer.from(`${own.certificatePem}\n${authority.certificatePem}\n`);
     const credentials = ServerCredentials.createSsl(null, [
       { private_key: Buffer.from(own.keyPem), cert_chain: chain },
@@ -65,7 +65,7 @@ export class Enroller {
     return enroller;
   }
 
-  /** What it shows hosts: good for a month. */
+  /** Its server certificate, valid for a month. */
   static async identityOf(authority: Authority): Promise<Issued> {
     return await authority.issue("scheduler/enroller", { notAfter: new Date(Date.now() + MONTH_MS) });
   }
@@ -83,7 +83,7 @@ export class Enroller {
     this.#options = options;
   }
 
-  /** Good for one of these hosts (ids or names), once, for that long. */
+  /** Valid for one of these hosts (ids or names), once, for that time. */
   token(hosts: readonly string[], lifeMs: number): string {
     const secret = randomBytes(24).toString("base64url");
     const text = `socle1.${fingerprintOf(this.#authority.certificatePem)}.${secret}`;
@@ -106,10 +106,10 @@ export class Enroller {
       ({ secret }) => secret.length === given.length && timingSafeEqual(secret, given),
     );
     if (found === undefined || found.endsAtMs < performance.now())
-      throw new Refused("the token is not good (any more)");
+      throw new Refused("the token is not valid (any more)");
     if (![hostId, hostname].some((host) => found.hosts.includes(host)))
       throw new Refused("the token is for other hosts");
-    // Used up before anything else: a second request with it fails, whatever becomes of this one.
+    // Consumed first: a second request with it fails, whatever the outcome of this one.
     this.#tokens.delete(found);
     return await this.#certify(certificateRequest, `agent/${hostId}`);
   }
@@ -118,14 +118,14 @@ export class Enroller {
     const before = new X509Certificate(certificate);
     const key = { key: before.publicKey, dsaEncoding: "ieee-p1363" } as const;
     if (!this.#authority.stands(before))
-      throw new Refused("the certificate is revoked, or none of this authority's");
+      throw new Refused("the certificate is revoked, or of another authority");
     if (!verify("sha256", certificateRequest, key, proof))
-      throw new Refused("the proof is not by the certificate's key");
+      throw new Refused("the proof does not match the certificate's key");
     const lateMs = (this.#options.now?.() ?? Date.now()) - Date.parse(before.validTo);
     if (lateMs > (this.#options.graceMs ?? 7 * 24 * 3_600_000))
-      throw new Refused("the certificate ran out too long ago");
+      throw new Refused("the certificate expired too long ago");
     const holder = /URI:spiffe:\/\/[^/]+\/(agent\/[A-Za-z0-9._-]+)$/.exec(before.subjectAltName ?? "")?.[1];
-    if (holder === undefined) throw new Refused("the certificate is no host's");
+    if (holder === undefined) throw new Refused("the certificate is not a host's");
     return await this.#certify(certificateRequest, holder);
   }
 

@@ -6,7 +6,7 @@ import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
 import type { ReportPart__Output } from "../../agent/gen/socle/v1/ReportPart.ts";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 
-/** The digest as proto/socle/v1/scheduler.proto says it. */
+/** The digest of proto/socle/v1/scheduler.proto. */
 export function digestOf(hostEtag: string, vms: Iterable<Vm__Output>): string {
   const lines = [...vms].map(({ vmId, etag }) => `vm ${vmId} ${etag}\n`).sort();
   return createHash("sha256")
@@ -14,7 +14,7 @@ export function digestOf(hostEtag: string, vms: Iterable<Vm__Output>): string {
     .digest("hex");
 }
 
-/** What a scheduler holds of one host. */
+/** A scheduler's state of one host. */
 export class KnownHost {
   readonly hostId: string;
   hello: Hello__Output | undefined;
@@ -30,7 +30,7 @@ export class KnownHost {
   heartbeats = 0;
   reports = 0;
   deltas = 0;
-  /** Times that the host's digest was found to be another than the one held. */
+  /** The number of digest mismatches with the host. */
   mismatches = 0;
   goodbye: string | undefined;
 
@@ -38,7 +38,7 @@ export class KnownHost {
     this.hostId = hostId;
   }
 
-  /** False when the delta does not follow on what is held, so that a report is needed. */
+  /** False: the delta does not follow the held state, so a report is needed. */
   applyDelta(delta: Delta__Output): boolean {
     if (delta.generation <= this.generation) return true; // overtaken by a report
     if (delta.baseGeneration !== this.generation) return false;
@@ -53,7 +53,7 @@ export class KnownHost {
   /** All parts of a report, applied at once. */
   applyReport(parts: readonly ReportPart__Output[]): void {
     const [first] = parts;
-    if (first?.host == null || first.position === null) throw new Error("a report begins with the host");
+    if (first?.host == null || first.position === null) throw new Error("a report must begin with the host");
     this.host = first.host;
     this.vms = new Map(parts.flatMap(({ vms }) => vms).map((vm) => [vm.vmId, vm]));
     this.agentEpoch = first.position.agentEpoch;
@@ -61,7 +61,7 @@ export class KnownHost {
     this.reports += 1;
   }
 
-  /** Events come in order, each once; a gap is only allowed where a resync stands. */
+  /** Events arrive in order, each once; a gap is only allowed at a resync. */
   applyEvent(event: Event__Output): void {
     const isResync = event.kind === "EVENT_KIND_RESYNC";
     const isFirst = this.eventSequence === 0;
@@ -72,7 +72,7 @@ export class KnownHost {
     this.eventSequence = event.sequence;
   }
 
-  /** Free capacity over all cells, as far as it is known. */
+  /** Known free capacity over all cells. */
   available(resource: string): number {
     const cells = this.host?.capacity?.cells ?? [];
     const found = cells.flatMap(({ resources }) => resources).filter((each) => each.resource === resource);

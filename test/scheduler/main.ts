@@ -1,4 +1,4 @@
-// A scheduler for people: prints the hosts that report to it and what happens on them, and can place a VM.
+// A scheduler to try out: prints the hosts that report to it and their events, and can place a VM.
 //
 //   node --import tsx test/scheduler/main.ts [--port 7450] [--place spec.json [--once]]
 import { readFileSync } from "node:fs";

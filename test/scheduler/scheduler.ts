@@ -18,37 +18,37 @@ import { callAgent, operationService, schedulerService, vmService } from "./cont
 import { KnownHost } from "./host.ts";
 
 export interface SchedulerOptions {
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port?: number;
   readonly heartbeatMs?: number;
   readonly reconnectSpreadMs?: number;
   readonly controlEpoch?: number;
-  /** Of what hosts send; gRPC's default: 4 MiB. */
+  /** The limit of hosts' messages; gRPC's default: 4 MiB. */
   readonly maxMessageBytes?: number;
-  /** TLS; without it the scheduler is for loopback alone. */
+  /** TLS; without it the scheduler listens only on loopback. */
   readonly credentials?: ServerCredentials;
-  /** Told of everything that happens, for people and for tests that wait. */
+  /** Called for every event, for logs and for tests that wait. */
   readonly onChange?: (host: KnownHost, what: string) => void;
 }
 
-/** How a scheduler can be made to misbehave. */
+/** Injected faults of a scheduler. */
 export interface Faults {
-  /** Deltas to lose, as if the network had. */
+  /** Deltas to drop, like a lossy network. */
   dropDeltas: number;
-  /** Takes sessions and says nothing. */
+  /** Accepts sessions and sends nothing. */
   silent: boolean;
   /** Answers reports with another digest. */
   wrongReportDigest: boolean;
-  /** Fields of each welcome that replace the right ones. */
+  /** Fields that replace those of each welcome. */
   welcome: Welcome;
   /** Follows each welcome at once. */
   afterWelcome: SchedulerMessage | undefined;
 }
 
-/** No host that is connected and schedulable has room now; another time one may. */
+/** No connected, schedulable host has capacity now; a later retry may succeed. */
 export class NoRoom extends Error {
   constructor() {
-    super("no host has room for this VM");
+    super("no host has capacity for this VM");
   }
 }
 
@@ -56,7 +56,7 @@ type Session = ServerDuplexStream<AgentMessage__Output, SchedulerMessage>;
 
 const duration = (ms: number) => ({ seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 });
 
-/** A small scheduler: it knows the hosts that report to it, in memory, and can place a VM on one. */
+/** A small scheduler: it keeps the hosts that report to it in memory, and can place a VM on one. */
 export class Scheduler {
   readonly hosts = new Map<string, KnownHost>();
   readonly faults: Faults = {
@@ -103,31 +103,31 @@ export class Scheduler {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** Ends at once, as if it had crashed; agents notice and come back. */
+  /** Ends at once, like after a crash; agents notice and reconnect. */
   stop(): void {
     this.#server.forceShutdown();
   }
 
-  /** Stops reading what a host says, or goes on. */
+  /** Stops or resumes reading from a host. */
   stall(hostId: string, stalled: boolean): void {
     const session = this.#sessions.get(hostId);
     if (stalled) session?.pause();
     else session?.resume();
   }
 
-  /** Asks a host for a full report. */
+  /** Requests a full report from a host. */
   resync(hostId: string, reason: string): void {
     this.#send(hostId, { resync: { reason } });
   }
 
-  /** Sends a host away for a time, and to another address if one is given. */
+  /** Tells a host to reconnect after a delay, and to another address if one is given. */
   reconnect(hostId: string, delayMs: number, address = ""): void {
     this.#send(hostId, { reconnect: { delay: duration(delayMs), address } });
   }
 
   /**
-   * Creates a VM on the host with the most free memory of those that can take it. Resolves when the VM is made; throws NoRoom, or what the
-   * host said.
+   * Creates a VM on the host with the most free memory among those with capacity. Resolves once the VM is created; throws
+   * NoRoom, or the host's error.
    */
   async place(spec: VmSpec, timeoutMs = 120_000): Promise<{ host: KnownHost; operation: Operation__Output }> {
     const [host] = [...this.hosts.values()]
@@ -140,7 +140,7 @@ export class Scheduler {
     const wait = { operationId: begun.operationId, timeout: duration(timeoutMs) };
     const operation = await callAgent(address, operationService.WaitOperation, wait, timeoutMs + 10_000);
     if (operation.state !== "STATE_SUCCEEDED") {
-      throw new Error(`the host did not make the VM: ${operation.error?.message ?? operation.state}`);
+      throw new Error(`the host did not create the VM: ${operation.error?.message ?? operation.state}`);
     }
     return { host, operation };
   }
@@ -221,7 +221,7 @@ export class Scheduler {
       },
     });
     if (this.faults.afterWelcome !== undefined) call.write(this.faults.afterWelcome);
-    // The same state under another start of the agent: its generations are other ones.
+    // The same state from another start of the agent, with other generations.
     const position = known.hello?.position;
     if (position != null && known.hello?.digest === known.digest) {
       known.agentEpoch = position.agentEpoch;
@@ -238,7 +238,7 @@ export class Scheduler {
         return;
       }
       if (known.applyDelta(message.delta)) this.#ack(known, call);
-      else this.#mismatch(known, "a delta does not fit");
+      else this.#mismatch(known, "a delta does not follow the held state");
       this.#log(known, "delta");
     } else if (message.heartbeat != null) {
       known.heartbeats += 1;

@@ -11,7 +11,7 @@ import {
 } from "./requests.ts";
 import type { StateSpan, VmTimeline } from "./timeline.ts";
 
-/** What callers were answered, over the whole history. */
+/** Rules about the answers to callers, over the whole history. */
 export function answerRules(
   history: History,
   requests: Requests,
@@ -30,7 +30,7 @@ export function answerRules(
 
 function* refusedStaysRefused(history: History, { accepted, sights }: Requests): Generator<Violation> {
   const shown = new Set<string>();
-  // A copy of the state may hold the begin of a request that was refused later: it must have no effect, and no success.
+  // A copy of the state may hold the start of a request that was refused later: it must have no effect and no success.
   const [forgotten = Infinity] = forgettings(history);
   for (const { at, operation } of sights) {
     const { id, requestId, caller, vm } = operation;
@@ -42,15 +42,15 @@ function* refusedStaysRefused(history: History, { accepted, sights }: Requests):
     if (isAccepted) continue;
     shown.add(id);
     yield {
-      rule: "a refused request stays refused",
+      rule: "a refused request has no effect",
       at,
       vm,
-      message: `operation ${id} (${operation.kind}) is there, and every call of ${caller} with request id ${requestId} was refused`,
+      message: `operation ${id} (${operation.kind}) exists, but every call of ${caller} with request id ${requestId} was refused`,
     };
   }
 }
 
-/** In order; a call's sight counts from when the call began, since it may have been read then. */
+/** In order; a call's reading counts from the call's start, since it may have been read then. */
 function* oneAnswerPerRequest(history: History, { calls, sights }: Requests): Generator<Violation> {
   const forgotten = forgettings(history);
   const era = (at: number): number => forgotten.filter((one) => one < at).length;
@@ -63,7 +63,7 @@ function* oneAnswerPerRequest(history: History, { calls, sights }: Requests): Ge
     const before = idOf.get(key);
     if (before !== undefined && before !== id)
       yield {
-        rule: "a repeated request has one answer",
+        rule: "a repeated request returns the same operation",
         at: answerAt,
         ...(request.vm === undefined ? {} : { vm: request.vm }),
         message: `request id ${request.requestId} of ${request.caller} was operation ${before}, and is ${id} now`,
@@ -77,7 +77,7 @@ function* oneAnswerPerRequest(history: History, { calls, sights }: Requests): Ge
     const known = ends.get(key);
     if (known !== undefined && begunAt(sight) > known.at && operation.state !== known.operation.state)
       yield {
-        rule: "an end is for good",
+        rule: "an outcome never changes",
         at,
         vm: operation.vm,
         message: `operation ${operation.id} had ended as ${known.operation.state}, and is ${operation.state} now`,
@@ -109,7 +109,7 @@ function* acknowledgedStays(history: History, { calls, accepted }: Requests): Ge
 }
 
 const lostOperation = (call: Call, id: string, vm: string | undefined): Violation => ({
-  rule: "what was acknowledged is kept",
+  rule: "acknowledged operations are durable",
   at: call.answerAt,
   ...(vm === undefined ? {} : { vm }),
   message: `operation ${id} was acknowledged, and ${call.request.method} of ${call.request.caller} does not know it`,
@@ -117,16 +117,16 @@ const lostOperation = (call: Call, id: string, vm: string | undefined): Violatio
 
 const comparable: ReadonlySet<string> = new Set(["stopped", "running", "paused"]);
 
-/** Each caller's reads of a VM follow its states: every one is of a state at or behind that of the read before. */
+/** Each caller's reads of a VM are monotonic: each shows the same state as the previous read, or a later one. */
 function* readsGoForward(
   history: History,
   { calls }: Requests,
   byVm: ReadonlyMap<string, VmTimeline>,
 ): Generator<Violation> {
-  // Observation times are on the wall clock, and an answer may hold one of long before: after a step they say nothing.
+  // Observation times are on the wall clock, and an answer may hold an old one: after a clock step they cannot be compared.
   const isStep = (event: History[number]): boolean => event.event === "fault" && event.fault === "clock_step";
   const firstStep = history.findIndex(isStep);
-  /** Index of the span that the newest read may be of, by caller and VM. */
+  /** The earliest span of the newest read, by caller and VM. */
   const positions = new Map<string, number>();
   const observed = new Map<string, { at: number; ms: number }>();
   for (const { request, answer, answerAt, at } of calls) {
@@ -136,10 +136,10 @@ function* readsGoForward(
       const isStepped = firstStep !== -1 && firstStep < answerAt;
       if (before !== undefined && before.at < at && !isStepped && vm.observedAtMs < before.ms)
         yield {
-          rule: "reads go forward",
+          rule: "reads are monotonic",
           at: answerAt,
           vm: vm.id,
-          message: `${request.caller} reads VM ${vm.id} as of ${vm.observedAtMs}, and had read it as of ${before.ms}`,
+          message: `${request.caller} reads VM ${vm.id} as of ${vm.observedAtMs}, after a read as of ${before.ms}`,
         };
       observed.set(key, { at: answerAt, ms: vm.observedAtMs });
       const spans = byVm.get(vm.id)?.states;
@@ -149,10 +149,10 @@ function* readsGoForward(
       if (found !== undefined) positions.set(key, found);
       else
         yield {
-          rule: "reads go forward",
+          rule: "reads are monotonic",
           at: answerAt,
           vm: vm.id,
-          message: `${request.caller} reads VM ${vm.id} as ${vm.state}, which it was not since it was ${spans[from]?.state ?? ""}, as read before`,
+          message: `${request.caller} reads VM ${vm.id} as ${vm.state}, an older state than ${spans[from]?.state ?? ""}, which it read before`,
         };
     }
   }
@@ -183,7 +183,7 @@ function* epochsRise(history: History): Generator<Violation> {
     const isLow = isStart ? epoch <= started : epoch < highest;
     if (isLow)
       yield {
-        rule: "agent epochs rise",
+        rule: "agent epochs increase",
         at,
         message: `the agent's epoch is ${epoch}, and was ${Math.max(highest, started)} before`,
       };
@@ -192,12 +192,12 @@ function* epochsRise(history: History): Generator<Violation> {
   }
 }
 
-/** A caller of one tenant reads and changes that tenant's alone. */
+/** A caller of one tenant reads and changes only that tenant's VMs. */
 function* tenantsAreApart(
   { calls, accepted }: Requests,
   byVm: ReadonlyMap<string, VmTimeline>,
 ): Generator<Violation> {
-  const rule = "tenants are apart";
+  const rule = "tenants are isolated";
   for (const { request, answer, answerAt } of calls) {
     const { tenant, caller } = request;
     if (tenant === undefined) continue;
@@ -247,16 +247,16 @@ function* tenantsAreApart(
   }
 }
 
-/** A call has its place until its answer has left. */
+/** A call holds its permit until its reply is delivered. */
 function* placesAreHeld(history: History): Generator<Violation> {
   const delivered = new Set<number>();
   for (const [at, event] of history.entries()) {
     if (event.event === "delivered") delivered.add(event.seq);
     if (event.event === "place_left" && !delivered.has(event.seq))
       yield {
-        rule: "a call has its place until its answer has left",
+        rule: "a call holds its permit until its reply is delivered",
         at,
-        message: `the admission place of call ${event.seq} was given on before its answer was delivered`,
+        message: `the permit of call ${event.seq} was released before its reply was delivered`,
       };
   }
 }

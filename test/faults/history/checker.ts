@@ -7,17 +7,17 @@ import { timelines } from "./timeline.ts";
 import { worldRules } from "./world-rules.ts";
 
 export interface Violation {
-  /** What was broken, in a few words: the same for every violation of a kind. */
+  /** The violated rule, in a few words. */
   readonly rule: string;
   readonly message: string;
-  /** The index of the event that shows it. */
+  /** The index of the event that shows the violation. */
   readonly at: number;
   readonly vm?: string;
 }
 
 /**
- * Judges a history: returns its violations in the order of their events. Pure, and of its own code: what the agent takes
- * to be right is no argument here. README.md lists the rules.
+ * Checks a history: returns its violations in the order of their events. Pure, and shares no code with the agent. README.md
+ * lists the rules.
  */
 export function check(history: History): Violation[] {
   const requests = requestsOf(history);
@@ -33,8 +33,8 @@ export function check(history: History): Violation[] {
 }
 
 /**
- * The history as a person reads it: the events of the violation's VM, the faults, and the event that shows it. `around`:
- * at most so many lines before that event and behind it.
+ * The history for a reader: the events of the violation's VM, the faults, and the event that shows the violation. `around`:
+ * the maximum of lines before and after that event.
  */
 export function describe(
   history: History,

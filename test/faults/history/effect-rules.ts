@@ -10,7 +10,7 @@ const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
     "define",
     "set_metadata",
     "start",
-    // What it takes back.
+    // Rollback calls.
     "destroy",
     "undefine",
     "volume_delete",
@@ -32,7 +32,7 @@ const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
   ]),
 };
 
-/** Effects that an operation has once. Others ask the guest, or write the same again. */
+/** Effects that an operation has once. Others are requests to the guest, or idempotent writes. */
 const onceOnly: ReadonlySet<EffectCall> = new Set([
   "define",
   "undefine",
@@ -46,35 +46,35 @@ const onceOnly: ReadonlySet<EffectCall> = new Set([
   "volume_delete",
 ]);
 
-/** A forced stop that was cancelled may have cut another one short just before. */
+/** A cancelled forced stop may have cut another stop short just before. */
 const CUT_WITHIN_MS = 5000;
-/** libvirt has what was sent in its queue still when the connection is lost. */
+/** After a lost connection, libvirt still holds the sent calls in its queue. */
 const LATE_STAMP_WITHIN_MS = 5000;
 
-/** The facts of a history that decide which operation an effect may belong to. */
+/** The facts of a history that decide to which operation an effect may belong. */
 interface Context {
   readonly history: History;
-  /** Of this VM. */
+  /** Operations on this VM. */
   readonly byKey: ReadonlyMap<string, Accepted>;
-  /** Stops that may pull the plug. */
+  /** Stops with force. */
   readonly forced: readonly Accepted[];
   readonly timeline: VmTimeline;
   readonly starts: readonly number[];
-  /** Where the agent's state was rolled back or lost. */
+  /** Positions at which the agent's state was rolled back or lost. */
   readonly rollbacks: readonly number[];
 }
 
-/** What a way to explain the effects so far has come to: the operation whose turn it is, and those that had theirs. */
+/** The state of one explanation of the effects so far: the current operation, and the earlier ones. */
 interface Way {
   readonly current: Accepted | undefined;
-  /** In the order of their turns. */
+  /** Earlier operations in order. */
   readonly over: ReadonlySet<string>;
   readonly done: ReadonlySet<string>;
 }
 
 /**
- * Explains every effect on one VM by one accepted operation: of the right method, life and run, within the operation's
- * time, one operation after the other, nothing twice. Returns the first effect that no explanation covers.
+ * Assigns every effect on one VM to one accepted operation: of the right method, instance and run, within the operation's time,
+ * without overlap or repetition. Returns the first effect without an assignment.
  */
 export function explainEffects(
   history: History,
@@ -96,19 +96,19 @@ export function explainEffects(
   let ways: Way[] = [{ current: undefined, over: new Set(), done: new Set() }];
   for (const effect of timeline.effects) {
     if (effect.by === "foreign") {
-      // What somebody else undid may be done again.
+      // An effect that another client reverted may be repeated.
       const undone = undoneBy[effect.call];
       if (undone !== undefined && effect.changed)
         ways = ways.map((way) => (hasStopped(way) ? way : without(way, undone)));
       continue;
     }
-    // An attempt that changes nothing does no harm: libvirt refuses it, as it refuses one by mistake.
+    // An attempt without a change is harmless: libvirt refuses it.
     if (effect.outcome !== "ok" && !effect.changed) continue;
     const able = operations.filter((operation) => whyNot(operation, effect, context) === undefined);
     const next = new Map<string, Way>();
     for (const way of ways)
       for (const operation of able) {
-        // It changes nothing of whose turn it is.
+        // It does not change the current operation.
         const isAgain = isStampAgain(operation, effect, context);
         const taken = isAgain
           ? way
@@ -121,11 +121,11 @@ export function explainEffects(
   return undefined;
 }
 
-/** A stop ends the run that it was asked to end, and no later one. */
+/** A stop ends the run of its request and no later one. */
 const hasStopped = ({ current, done }: Way): boolean =>
   current?.request.method === "StopVm" && done.has("destroy ");
 
-/** Effects are in the order of their begins: what somebody else undid while the call lasted may be done again by it. */
+/** Effects are ordered by their starts: a call may repeat an effect that another client reverted during the call. */
 function undoneWithin(way: Way, { call, at, endAt }: Effect, { effects }: VmTimeline): Way {
   const isUndone = effects.some(
     (other) =>
@@ -164,7 +164,7 @@ function take(way: Way, turn: Turn): Way | undefined {
   const isOnce = onceOnly.has(effect.call) && (effect.changed || effect.call === "reboot");
   if (isOnce && before.has(thing)) return undefined;
   if (operation.request.method === "CreateVm" && effect.changed) {
-    // It takes back what it made, and nothing else.
+    // A rollback removes only what the operation created.
     const made = { volume_delete: "volume_create", undefine: "define" }[effect.call as string];
     if (made !== undefined && !before.has(`${made} ${effect.volume ?? ""}`)) return undefined;
   }
@@ -172,14 +172,14 @@ function take(way: Way, turn: Turn): Way | undefined {
   const done = new Set([...before, thing]);
   const undone = undoneBy[effect.call];
   if (undone !== undefined && isTakenBack(operation, effect)) {
-    // What was made and taken back may be made anew by the same operation.
+    // The same operation may create again what it rolled back.
     done.delete(`${undone} ${effect.volume ?? ""}`);
     done.delete(thing);
   }
   return { current: operation, over, done };
 }
 
-/** The operation may have had an earlier turn as well: its last one counts. */
+/** An operation may run more than once: its last run counts. */
 function withLast(over: ReadonlySet<string>, key: string): ReadonlySet<string> {
   const turns = new Set(over);
   turns.delete(key);
@@ -187,8 +187,8 @@ function withLast(over: ReadonlySet<string>, key: string): ReadonlySet<string> {
 }
 
 /**
- * After a rollback the agent goes on with the operation, although others had their turns since. It cannot know of them:
- * their marks went with the runs that they marked. No end of any of them was shown before the rollback.
+ * After a rollback the agent continues the operation, although others ran since. It cannot know of them: their marks ended with
+ * the marked runs, and no end of them was shown before the rollback.
  */
 function mayGoOn({ current, over }: Way, { operation, effect, context }: Turn): boolean {
   const turns = [...over];
@@ -201,7 +201,7 @@ function mayGoOn({ current, over }: Way, { operation, effect, context }: Turn): 
   return isForgotten && concerned.every((one) => one === operation || isMarkGone(one, effect, context));
 }
 
-/** The operation has marked runs of the guest that are over, and nothing else. */
+/** The operation only marked runs of the guest that have ended. */
 function isMarkGone({ operationId }: Accepted, { at }: Effect, { timeline }: Context): boolean {
   const run = runAt(timeline, at);
   const stamps = timeline.effects.filter(
@@ -223,7 +223,7 @@ function without(way: Way, call: EffectCall): Way {
 const keyOf = ({ current, over, done }: Way): string =>
   `${current?.key ?? ""}|${[...over].sort().join()}|${[...done].sort().join()}`;
 
-/** Why the effect is not this operation's; undefined: it may be. */
+/** Why the effect does not belong to this operation; undefined: it may. */
 function whyNot(operation: Accepted, effect: Effect, context: Context): string | undefined {
   const { request, from, endedAt, operationId, end } = operation;
   if (callsOf[request.method]?.has(effect.call) !== true) return `is a ${request.method}`;
@@ -248,17 +248,17 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   if (isOnDisk.has(effect.call) && wasSeenRunning(effect, context)) return "must not write under its guest";
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !timeline.lives.some((one) => isSameVm(one, life) && existed(one, operation)))
-    return "was asked of an earlier instance of this VM";
+    return "was requested for an earlier instance of this VM";
   const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
   const run = isAboutRun ? runAt(timeline, effect.at) : undefined;
   const isMarked = run !== undefined && hasMarked(run, operation, effect, context);
   if (run?.by.by === "foreign" && isLaterRun(run, operation, effect, starts) && !isMarked)
-    return "was asked before the guest was started again by somebody else";
+    return "was requested before another client started the guest again";
   return undefined;
 }
 
 /**
- * The creation started its guest before. libvirt says so, until it is itself started again after the guest's end.
+ * The creation started its guest before. libvirt reports that until libvirt restarts after the guest's end.
  */
 function hasRunOn({ from }: Accepted, effect: Effect, { history, timeline }: Context): boolean {
   const run = timeline.runs.find(({ by }) => by.by === "agent" && by.at > from && by.at < effect.at);
@@ -271,7 +271,7 @@ function hasRunOn({ from }: Accepted, effect: Effect, { history, timeline }: Con
 const isOnDisk: ReadonlySet<EffectCall> = new Set(["volume_upload", "volume_wipe", "volume_delete"]);
 const isBeforeLook: ReadonlySet<EffectCall> = new Set(["destroy", "set_metadata", "volume_wipe"]);
 
-/** A guest runs since an effect of the agent's, or longer, after which the agent looks whether one does. */
+/** A guest has run since an effect of the agent or longer; the agent checks for a running guest after the effect. */
 function wasSeenRunning({ at }: Effect, { history, timeline }: Context): boolean {
   const run = runAt(timeline, at);
   if (run === undefined) return false;
@@ -283,8 +283,8 @@ function wasSeenRunning({ at }: Effect, { history, timeline }: Context): boolean
 }
 
 /**
- * A rollback made the agent forget the operation's end. The domain's newest stamp is still its own: writing it again
- * changes neither the guest nor what a later recovery decides.
+ * The agent lost the operation's end by a rollback. The domain's newest stamp is still the operation's: a second write changes
+ * neither the guest nor a later recovery.
  */
 function isStampAgain({ operationId, endedAt }: Accepted, effect: Effect, { rollbacks }: Context): boolean {
   const isOwn = effect.stamp !== undefined && effect.operation === operationId;
@@ -292,8 +292,8 @@ function isStampAgain({ operationId, endedAt }: Accepted, effect: Effect, { roll
 }
 
 /**
- * The stamp of a whole effect comes soon after the end, which did not wait for it because its answer was lost: libvirt carries
- * it out all the same. It must not replace the record of another operation, nor reach another instance.
+ * The stamp of a complete effect arrives soon after the end, which did not wait for it because its reply was lost. libvirt
+ * still executes it. It must not replace another operation's record, nor reach another instance.
  */
 function isLateStamp(operation: Accepted, effect: Effect, context: Context): boolean {
   const { history, timeline, starts, byKey } = context;
@@ -309,7 +309,7 @@ function isLateStamp(operation: Accepted, effect: Effect, context: Context): boo
   );
 }
 
-/** A forced stop of the VM is open, or was just before. */
+/** A forced stop of the VM is open, or was open just before. */
 function isForcedMeanwhile({ at }: Effect, { history, forced }: Context): boolean {
   const msOf = (index: number): number => history[index]?.atMs ?? Infinity;
   return forced.some(
@@ -317,18 +317,18 @@ function isForcedMeanwhile({ at }: Effect, { history, forced }: Context): boolea
   );
 }
 
-/** Its creation defined it again, after somebody else had removed it. */
+/** Its creation defined the domain again after another client removed it. */
 const isSameVm = (one: Life, other: Life): boolean =>
   one === other || (one.instance !== undefined && one.instance === other.instance);
 
-/** The life lasted at some time while the operation was asked for. */
+/** The instance existed at some time during the operation's request. */
 function existed({ from, to }: Life, operation: Accepted): boolean {
   return from <= operation.askedTo && to >= operation.from;
 }
 
 /**
- * Somebody else started the guest after the operation was asked for, and the agent was started since: it must look
- * first. Between its look and its act libvirt offers no lock, so a start during the same run of the agent is no proof.
+ * Another client started the guest after the operation's request, and the agent restarted since: it must check first. libvirt
+ * has no lock between the check and the act, so a start during the same run of the agent proves nothing.
  */
 function isLaterRun(run: Run, operation: Accepted, effect: Effect, starts: readonly number[]): boolean {
   if (run.from <= operation.askedTo) return false;
@@ -336,8 +336,8 @@ function isLaterRun(run: Run, operation: Accepted, effect: Effect, starts: reado
 }
 
 /**
- * The operation marked this run before the agent was started again. Its turn came after the start, while its caller still
- * waited for its end: the run is the one that it stops.
+ * The operation marked this run before the agent restarted. It ran after the start, while its caller still waited for its end:
+ * it stops this run.
  */
 function hasMarked(run: Run, { operationId }: Accepted, effect: Effect, context: Context): boolean {
   const restart = context.starts.find((start) => start > run.by.endAt) ?? Infinity;
@@ -362,10 +362,10 @@ function unexplained(
   if (able.length > 0) {
     const names = able.map(nameOf).join(", ");
     return {
-      rule: "one operation at a time, each once",
+      rule: "operations of a VM neither overlap nor repeat",
       at: effect.at,
       vm,
-      message: `${what} can only belong to ${names}, which had its turn already, did the same before, or did not make what this removes`,
+      message: `${what} can only belong to ${names}, which ended before, had the same effect before, or did not create what this removes`,
     };
   }
   const reasons = operations.map(
@@ -373,7 +373,7 @@ function unexplained(
   );
   const why = reasons.length === 0 ? "no operation of this VM was accepted" : reasons.join("; ");
   return {
-    rule: "every effect has its operation",
+    rule: "every effect belongs to one operation",
     at: effect.at,
     vm,
     message: `${what} belongs to no accepted operation: ${why}`,

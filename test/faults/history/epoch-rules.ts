@@ -2,29 +2,29 @@ import type { Violation } from "./checker.ts";
 import type { History } from "./history.ts";
 import { forgettings, mutations, type Call, type Requests } from "./requests.ts";
 
-/** Who raises the control epoch, how far, and what that fences. */
+/** Rules about raises of the control epoch and about the fenced schedulers. */
 export function epochRules(history: History, requests: Requests): Violation[] {
   return [...controlEpochIsEarned(history, requests), ...controlEpochHolds(history, requests)];
 }
 
-/** The contract's number: proto/socle/v1/scheduler.proto, Welcome.control_epoch. */
+/** The contract's bound: proto/socle/v1/scheduler.proto, Welcome.control_epoch. */
 const MOST_EPOCHS_AT_ONCE = 1_000_000;
 
-/** Refusals by which a call raised nothing; one that is STALE after it raised the epoch was overtaken by a higher one. */
+/** Refusals of calls that did not raise the epoch; a call that raised it and is STALE was overtaken by a higher one. */
 const raisingNothing: ReadonlySet<string> = new Set(["CONTROL_EPOCH_STALE", "CONTROL_EPOCH_TOO_FAR"]);
 
 /**
- * Only a change by an unscoped scheduler raises the control epoch, only to what the scheduler said, only so far at once, and
+ * Only a change by an unscoped scheduler raises the control epoch, only to the requested value, only by a bounded step, and
  * only with an entry in the audit log.
  */
 function* controlEpochIsEarned(history: History, { calls }: Requests): Generator<Violation> {
   let before: number | undefined;
   let isOfPrevious = false;
   let isJudged = true;
-  // Then libvirt's lease may give an older copy an epoch back, whose audit entry the copy lacks.
+  // Then libvirt's lease may restore an epoch whose audit entry the older copy lacks.
   const [forgotten = Infinity] = forgettings(history);
   for (const [at, event] of history.entries()) {
-    // In the previous release anybody raises it, and the next agent has what was raised last.
+    // In the previous release every caller raises it, and the next agent has the last value.
     if (event.event === "agent_start") isOfPrevious = event.version === "previous";
     if (isOfPrevious) isJudged = false;
     if (event.event !== "control_epoch") continue;
@@ -39,15 +39,15 @@ function* controlEpochIsEarned(history: History, { calls }: Requests): Generator
       .map(({ request }) => request.controlEpoch ?? 0);
     if (reachedBySteps(from, asked, epoch) !== epoch)
       yield {
-        rule: "the control epoch is raised by those who may",
+        rule: "only permitted changes raise the control epoch",
         at,
-        message: `the control epoch rose from ${from} to ${epoch}, which no changes of unscoped schedulers asked for in steps of at most ${MOST_EPOCHS_AT_ONCE}`,
+        message: `the control epoch rose from ${from} to ${epoch}, which no changes of unscoped schedulers requested in steps of at most ${MOST_EPOCHS_AT_ONCE}`,
       };
     if (!isAudited && at < forgotten)
       yield {
         rule: "each raise of the control epoch is audited",
         at,
-        message: `the control epoch rose from ${from} to ${epoch}, and the audit log has no entry of it`,
+        message: `the control epoch rose from ${from} to ${epoch}, without an entry in the audit log`,
       };
   }
 }
@@ -59,7 +59,7 @@ const mayHaveRaised = ({ request, at, answerAt, answer }: Call, by: number): boo
   mutations.has(request.method) &&
   (!raisingNothing.has(answer?.reason ?? "") || answerAt > by);
 
-/** How far up to `to` the epoch may have come by those asked for: between two looks there may be several raises. */
+/** The maximum epoch up to `to` by the requested raises: there may be several raises between two readings. */
 function reachedBySteps(from: number, asked: readonly number[], to: number): number {
   let reached = from;
   for (const epoch of asked.toSorted((one, other) => one - other))
@@ -67,7 +67,7 @@ function reachedBySteps(from: number, asked: readonly number[], to: number): num
   return reached;
 }
 
-/** So long libvirt may stay away after it was last recorded to go. */
+/** The maximum outage of libvirt after its last recorded end. */
 const LIBVIRT_AWAY_MS = 60_000;
 const leaseTroubles: ReadonlySet<string> = new Set([
   "libvirt_down",
@@ -77,8 +77,8 @@ const leaseTroubles: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A change of a scheduler that was replaced is refused, also once an older copy of the state is in its place. libvirt has the
- * epoch then, unless it could not be asked when that rose.
+ * A change of a replaced scheduler is refused, also after a rollback of the state. libvirt then has the epoch, unless libvirt
+ * was unavailable at the raise.
  */
 function* controlEpochHolds(history: History, { calls }: Requests): Generator<Violation> {
   const changes = calls.filter(
@@ -105,10 +105,10 @@ function* controlEpochHolds(history: History, { calls }: Requests): Generator<Vi
     );
     if (later === undefined) continue;
     yield {
-      rule: "a replaced scheduler commands nothing",
+      rule: "a replaced scheduler changes nothing",
       at: answerAt,
       ...(vm === undefined ? {} : { vm }),
-      message: `${method} of ${caller} with control epoch ${controlEpoch} is taken on, and ${later.request.controlEpoch ?? 0} had been before`,
+      message: `${method} of ${caller} with control epoch ${controlEpoch} is accepted after ${later.request.controlEpoch ?? 0}`,
     };
   }
 }

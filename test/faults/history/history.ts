@@ -1,6 +1,6 @@
 /**
- * A history: everything that callers, libvirt and the fault injector saw of one agent, in one order. It is written by
- * recorders outside the agent and read by the checker; README.md explains each event. JSON lines, one event a line.
+ * A history: the events of one agent as callers, libvirt and the fault injector saw them, in one order. Recorders outside the
+ * agent write it, the checker reads it; README.md explains the rules. JSON lines, one event per line.
  */
 export type HistoryEvent = { readonly atMs: number } & HistoryFact;
 
@@ -24,7 +24,7 @@ export type History = readonly HistoryEvent[];
 /** A caller sends a request. Recorded before its first byte leaves. */
 export interface RequestBegin {
   readonly event: "request";
-  /** Numbers the calls of a history; its answer carries the same one. A retry of a request is another call. */
+  /** The call's number in the history; its answer has the same number. A retry of a request is another call. */
   readonly seq: number;
   readonly caller: string;
   /** `operator` and `scheduler` may change everything; `viewer` reads. */
@@ -33,13 +33,13 @@ export interface RequestBegin {
   readonly tenant?: string;
   /** As in the contract: `CreateVm`, `StopVm`, `GetVm`, `GetOperation`, ... */
   readonly method: string;
-  /** Of mutations. */
+  /** Only mutations. */
   readonly requestId?: string;
   /** The VM's id; the recorder resolves names. */
   readonly vm?: string;
   /** Calls about one operation: its id. */
   readonly operation?: string;
-  /** Of the request's body without its request id: equal digests are equal requests. */
+  /** The digest of the body without the request id: equal digests are equal requests. */
   readonly digest: string;
   readonly etag?: string;
   readonly force?: boolean;
@@ -51,24 +51,24 @@ export interface RequestBegin {
 }
 
 /**
- * - `ok`: the agent carries it out, or has read what was asked.
- * - `refused`: the agent answered with an error that promises that nothing happens.
- * - `unknown`: no answer, or one that promises nothing (`outcome_unknown`, lost connection, caller's deadline).
+ * - `ok`: the agent executes the request, or returns the data.
+ * - `refused`: the agent returned an error that guarantees no effect.
+ * - `unknown`: no answer, or one without a guarantee (`outcome_unknown`, lost connection, caller's deadline).
  */
 export type Outcome = "ok" | "refused" | "unknown";
 
-/** The answer, recorded when the caller has it whole. A call without an answer gets one of `unknown` in the end. */
+/** The answer, recorded once the caller has all of it. A call without an answer gets `unknown` at the end. */
 export interface RequestAnswer {
   readonly event: "answer";
   readonly seq: number;
   readonly outcome: Outcome;
-  /** Of the SocleError or ErrorInfo: `OPERATION_UNSETTLED`, `ETAG_MISMATCH`, ... */
+  /** The reason of the SocleError or ErrorInfo: `OPERATION_UNSETTLED`, `ETAG_MISMATCH`, ... */
   readonly reason?: string;
   /** Mutations, and reads of operations. */
   readonly operations?: readonly OperationRead[];
   /** GetVm, ListVms. */
   readonly vms?: readonly VmRead[];
-  /** ListVms and ListOperations returned everything; what is missing is absent. */
+  /** ListVms and ListOperations returned everything; missing objects are absent. */
   readonly complete?: boolean;
   readonly agentEpoch?: number;
 }
@@ -80,7 +80,7 @@ export interface OperationRead {
   readonly requestId?: string;
   readonly caller?: string;
   readonly state: OperationState;
-  /** The instance of the VM that the operation is bound to, where the agent shows it. */
+  /** The instance of the VM that the operation is bound to, if the agent shows it. */
   readonly instance?: string;
   readonly reason?: string;
 }
@@ -98,25 +98,25 @@ export interface VmRead {
   readonly placementEpoch?: number;
 }
 
-/** The last byte of the answer left for the caller, or the caller's connection is gone. */
+/** The last byte of the answer was sent, or the caller's connection is closed. */
 export interface AnswerDelivered {
   readonly event: "delivered";
   readonly seq: number;
 }
 
-/** The agent gave the call's admission place to the next one. */
+/** The agent released the call's permit. */
 export interface PlaceLeft {
   readonly event: "place_left";
   readonly seq: number;
 }
 
-/** An operation as a watcher saw it change: the earliest that its end is known outside the agent. */
+/** A change of an operation as a watcher saw it: the earliest time at which its end is known outside the agent. */
 export interface OperationSeen {
   readonly event: "operation";
   readonly operation: OperationRead;
 }
 
-/** Calls of libvirt that change something; everything else is not recorded. */
+/** Changing calls of libvirt; other calls are not recorded. */
 export type EffectCall =
   | "define"
   | "undefine"
@@ -135,46 +135,46 @@ export type EffectCall =
   | "volume_delete"
   | "secret_define"
   | "secret_undefine"
-  /** Of `by: "foreign"`: the guest ended by itself, as after a `shutdown`. */
+  /** For `by: "foreign"`: the guest ended by itself, as after a `shutdown`. */
   | "guest_stopped";
 
-/** libvirt has a changing call before it, and begins. Seen by the model, or by the proxy in front of the daemon. */
+/** libvirt begins a changing call. Recorded by the model, or by the proxy in front of the daemon. */
 export interface EffectBegin {
   readonly event: "effect";
-  /** Numbers the effects of a history. */
+  /** The effect's number in the history. */
   readonly effect: number;
   readonly call: EffectCall;
-  /** `agent`, or `foreign`: virsh beside it, another agent. */
+  /** `agent`, or `foreign`: virsh or another agent. */
   readonly by: "agent" | "foreign";
-  /** Which run of the agent: AgentStart.run. */
+  /** The run of the agent: AgentStart.run. */
   readonly agentRun?: number;
   /** The domain's uuid. */
   readonly vm?: string;
-  /** Instance and operation in the metadata of the domain that the call hits, before it does; of `define`, in its XML. */
+  /** Instance and operation in the domain's metadata before the call; for `define`, in its XML. */
   readonly instance?: string;
   readonly operation?: string;
-  /** Counts the starts of this domain: the run of the guest that the call hits. Absent where it does not run. */
+  /** The run of the guest before the call, as a count of the domain's starts. Absent: it does not run. */
   readonly guestRun?: number;
-  /** Of `define`: the tenant in its XML. */
+  /** For `define`: the tenant in its XML. */
   readonly tenant?: string;
-  /** Of `set_metadata`: the stamp that it writes. */
+  /** For `set_metadata`: the written stamp. */
   readonly stamp?: Stamp;
   /** `pool/name`. */
   readonly volume?: string;
 }
 
-/** An operation's record on a domain: `run` marks the guest's run that the operation is about. */
+/** An operation's record on a domain: `run` marks the guest's run that the operation is bound to. */
 export interface Stamp {
   readonly operation: string;
   readonly phase: string;
 }
 
-/** `lost`: it was carried out (or not: `changed`), and its answer never reached the agent. */
+/** `lost`: the reply never reached the agent; `changed` shows whether the call was executed. */
 export interface EffectEnd {
   readonly event: "effect_end";
   readonly effect: number;
   readonly outcome: "ok" | "error" | "lost";
-  /** Something is different afterwards. */
+  /** The call changed something. */
   readonly changed: boolean;
   readonly error?: string;
 }
@@ -211,7 +211,7 @@ export interface AgentStart {
   readonly agentEpoch?: number;
 }
 
-/** Its epoch, from a recorder that cannot have it with the start. */
+/** Its epoch, from a recorder that does not have it at the start. */
 export interface AgentReady {
   readonly event: "agent_ready";
   readonly run: number;
@@ -221,19 +221,19 @@ export interface AgentReady {
 export interface AgentEnd {
   readonly event: "agent_end";
   readonly run: number;
-  /** Stopped in good order: whatever it had acknowledged is on disk. */
+  /** Stopped in order: everything that it acknowledged is durable. */
   readonly clean: boolean;
 }
 
-/** The host's control epoch as it is now, read outside of any call. Recorded when it differs from the last one. */
+/** The host's control epoch, read outside of any call. Recorded when it differs from the last one. */
 export interface ControlEpochSeen {
   readonly event: "control_epoch";
   readonly epoch: number;
-  /** Whether the audit log, read when the epoch was, has an entry of the raise to it. Absent: it was not read. */
+  /** Whether the audit log, read with the epoch, has an entry of the raise to it. Absent: it was not read. */
   readonly isAudited?: boolean;
 }
 
-/** What libvirt has, asked beside the agent. `quiet`: the agent is up, connected, and nothing is under way. */
+/** libvirt's objects, read outside the agent. `quiet`: the agent is up and connected, and nothing is running. */
 export interface WorldSeen {
   readonly event: "world";
   readonly quiet: boolean;
@@ -249,16 +249,16 @@ export interface WorldDomain {
   readonly instance?: string;
   readonly operation?: string;
   readonly tenant?: string;
-  /** `pool/name` of its disks. */
+  /** `pool/name` of the domain's disks. */
   readonly volumes: readonly string[];
 }
 
-/** Collects the events of one history in the order in which they are added. */
+/** Collects the events of one history in order. */
 export class Recorder {
   readonly #nowMs: () => number;
   readonly #events: HistoryEvent[] = [];
 
-  /** `nowMs`: milliseconds since the history began, never going back: not the clock that faults step. */
+  /** `nowMs`: monotonic milliseconds since the history began, not the clock that faults step. */
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }

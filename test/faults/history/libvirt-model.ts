@@ -38,7 +38,7 @@ export type { ModelDomain, ModelPool, ModelVolume } from "./model/world.ts";
 
 const fixtures = new Map<string, string>();
 
-/** Read once: every history has a host of its own. */
+/** Read once, since every history has its own host. */
 function fixture(name: string): string {
   const text =
     fixtures.get(name) ?? readFileSync(new URL(`../../fixtures/xml/${name}`, import.meta.url), "utf8");
@@ -47,8 +47,8 @@ function fixture(name: string): string {
 }
 
 /**
- * A host with libvirt, as a model: what survives the agent. Deterministic; it knows no time but the clock's. What it
- * answers is compared with a real libvirtd in test/integration/libvirt-model.test.ts.
+ * A model of a host with libvirt, which survives the agent. Deterministic; time comes only from the clock.
+ * test/integration/libvirt-model.test.ts compares its replies with a real libvirtd's.
  */
 export class ModelHost implements Daemon {
   readonly clock: Clock;
@@ -56,10 +56,10 @@ export class ModelHost implements Daemon {
   readonly #options: ModelHostOptions;
   readonly #clients = new Set<ModelLibvirt>();
   readonly #locks = new Map<string, Promise<void>>();
-  /** Counts the daemons: calls of one before are gone. */
+  /** Counts the daemons: calls of an earlier one are lost. */
   #daemon = 1;
   #isUp = true;
-  /** Whose QEMU died while there was no daemon. */
+  /** Domains whose QEMU died while there was no daemon. */
   readonly #crashed = new Set<ModelDomain>();
   #wake: (() => void)[] = [];
   #takenUp: Promise<void> = Promise.resolve();
@@ -88,7 +88,7 @@ export class ModelHost implements Daemon {
     return { libVersion, hypervisorVersion };
   }
 
-  /** A client like `Libvirt`, to be run as a service or by `connect()`. */
+  /** A client like `Libvirt`, run as a service or with `connect()`. */
   connect(options: ModelLibvirtOptions = { by: "agent" }): ModelLibvirt {
     return new ModelLibvirt(this, options);
   }
@@ -114,12 +114,12 @@ export class ModelHost implements Daemon {
     this.world.networks.set(name, { name, uuid, bridge: `virbr-${name}`, active });
   }
 
-  /** Every connection breaks; the daemon goes on with what it has. */
+  /** Every connection breaks; the daemon executes the calls that it has. */
   disconnect(): void {
     for (const client of [...this.#clients]) client.drop();
   }
 
-  /** The daemon dies: what it has not carried out is gone, and so are secrets in memory. Guests run on. */
+  /** The daemon dies: pending calls and secrets in memory are lost. Guests run on. */
   crashDaemon(): void {
     if (!this.#isUp) return;
     this.#isUp = false;
@@ -130,7 +130,7 @@ export class ModelHost implements Daemon {
     forgetEphemeralSecrets(this.world);
   }
 
-  /** What the daemon before had not wholly started is ended by the new one; why a guest is off, it does not know. */
+  /** The new daemon ends guests whose start was incomplete, and does not know why a guest is off. */
   startDaemon(): void {
     if (this.#isUp) return;
     for (const domain of this.world.domains.values()) {
@@ -160,7 +160,7 @@ export class ModelHost implements Daemon {
     this.#clients.delete(client);
   }
 
-  /** As virsh beside the agent: at once, without a plan. Throws libvirt's refusals. */
+  /** Like virsh beside the agent: at once, without a plan. Throws libvirt's errors. */
   foreign<A, R>(procedure: Procedure<A, R>, args: A): R {
     const entry = entryOf(procedure);
     const end = this.#record(entry, args, { by: "foreign" });
@@ -176,7 +176,7 @@ export class ModelHost implements Daemon {
     }
   }
 
-  /** The guest ends by itself: it was asked to, or its work is done. False where it does not run. */
+  /** The guest ends by itself: on request, or because its work is done. False: it does not run. */
   guestShutsDown(uuid: string): boolean {
     const domain = this.world.domains.get(uuid);
     if (domain?.state !== DomainState.RUNNING) return false;
@@ -185,7 +185,7 @@ export class ModelHost implements Daemon {
     return true;
   }
 
-  /** QEMU dies. A daemon that is away finds that when it is back. */
+  /** QEMU dies. A stopped daemon detects that when it is back. */
   guestCrashes(uuid: string): boolean {
     const domain = this.world.domains.get(uuid);
     if (domain === undefined || !isActive(domain)) return false;
@@ -206,7 +206,7 @@ export class ModelHost implements Daemon {
     this.foreign(domainSetMetadata, { dom: { name: "", uuid, id: -1 }, type: 2, metadata, key, uri, flags });
   }
 
-  /** What there is, for the `world` event of a history. */
+  /** libvirt's objects, for the `world` event of a history. */
   get domains(): readonly WorldDomain[] {
     return [...this.world.domains.values()].map((domain) => worldDomain(this.world, domain));
   }
@@ -327,7 +327,7 @@ export class ModelHost implements Daemon {
     );
   }
 
-  /** Ordinary calls are taken up in the order in which they came. */
+  /** Ordinary calls start in the order of their arrival. */
   async #takeUp(entry: Entry, { queueMs = 0 }: CallPlan): Promise<void> {
     if (isPriority(entry)) {
       if (queueMs > 0) await this.clock.sleep(queueMs);

@@ -6,24 +6,27 @@ import { dirname, join } from "node:path";
 /** A bug that the checker must find: replacements in a copy of the agent. */
 export interface PlantedBug {
   readonly name: string;
-  /** What it does, for the report. */
+  /** The bug's description for the report. */
   readonly what: string;
   readonly edits: readonly Edit[];
-  /** Rules by which it may be found. */
+  /** Rules that may detect it. */
   readonly rules: readonly string[];
-  /** Of a real history that shows it, where real histories do. */
+  /** The seed of a real history that shows it, if real histories do. */
   readonly realSeed?: number;
 }
 
 export interface Edit {
   /** Below agent/. */
   readonly file: string;
-  /** Stands there exactly once. */
+  /** Occurs exactly once in the file. */
   readonly find: string;
   readonly replace: string;
 }
 
-export const effectRules = ["every effect has its operation", "one operation at a time, each once"];
+export const effectRules = [
+  "every effect belongs to one operation",
+  "operations of a VM neither overlap nor repeat",
+];
 
 const repository = join(import.meta.dirname, "../../..");
 
@@ -48,7 +51,7 @@ async function plant(root: string, edit: Edit): Promise<void> {
   await writeFile(join(root, "agent", edit.file), await planted(edit, root));
 }
 
-/** The file with the bug in it. Throws where the agent's code has changed, and the edit has to follow. */
+/** The file with the bug. Throws if the agent's code has changed; then update the edit. */
 export async function planted({ file, find, replace }: Edit, root = repository): Promise<string> {
   const text = await readFile(join(root, "agent", file), "utf8");
   const times = text.split(find).length - 1;

@@ -1,10 +1,10 @@
 import { effectRules, type PlantedBug } from "./plant.ts";
 
-/** Bugs in what is done to VMs and for whom. The first three are defects as they were in version 0.1.0. */
+/** Bugs in effects on VMs and in permissions. The first three are defects of version 0.1.0. */
 export const effectBugs: readonly PlantedBug[] = [
   {
     name: "unsettled-replayed",
-    what: "an interrupted operation is done again whatever came after it, and later ones overtake it",
+    what: "an interrupted operation is repeated after later ones, and later ones overtake it",
     edits: [
       {
         file: "state/operations/operations.ts",
@@ -43,7 +43,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
       { file: "vm/operations/recovery.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
     ],
-    rules: [...effectRules, "an end is for good"],
+    rules: [...effectRules, "an outcome never changes"],
   },
   {
     name: "epoch-by-any-scheduler",
@@ -55,7 +55,7 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: 'changes && caller.role === "scheduler";',
       },
     ],
-    rules: ["the control epoch is raised by those who may"],
+    rules: ["only permitted changes raise the control epoch"],
     realSeed: 25,
   },
   {
@@ -73,7 +73,7 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "          : this.#enforceEpoch(live, fenced).then(() => run(asked, live));\n",
       },
     ],
-    rules: ["the control epoch is raised by those who may"],
+    rules: ["only permitted changes raise the control epoch"],
     realSeed: 52,
   },
   {
@@ -86,7 +86,7 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "if (epoch >= highest) return;",
       },
     ],
-    rules: ["the control epoch is raised by those who may"],
+    rules: ["only permitted changes raise the control epoch"],
     realSeed: 28,
   },
   {
@@ -104,7 +104,7 @@ export const effectBugs: readonly PlantedBug[] = [
   },
   {
     name: "place-left-early",
-    what: "a call's admission place is given on before its answer is delivered",
+    what: "a call's permit is released before its reply is delivered",
     edits: [
       {
         file: "api/calls.ts",
@@ -112,11 +112,11 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "this.#admission.enter(live.account, kind)(); const leave = () => undefined;",
       },
     ],
-    rules: ["a call has its place until its answer has left"],
+    rules: ["a call holds its permit until its reply is delivered"],
   },
   {
     name: "lease-unread",
-    what: "changes are taken before libvirt says how far its agent had come",
+    what: "changes are accepted before the watermark in libvirt's lease is read",
     edits: [
       {
         file: "vm/hypervisor/hypervisor-lease.ts",
@@ -128,7 +128,7 @@ export const effectBugs: readonly PlantedBug[] = [
   },
   {
     name: "forced-no-more",
-    what: "a stop is cut short by a forced one that has ended or was cancelled",
+    what: "an ended or cancelled forced stop cuts a waiting stop short",
     edits: [
       { file: "vm/operations/stop-escalation.ts", find: "if (!isWanted()) return;", replace: "" },
       {
@@ -141,7 +141,7 @@ export const effectBugs: readonly PlantedBug[] = [
   },
   {
     name: "read-backwards",
-    what: "a read of a VM that an event overtook replaces what is newer",
+    what: "a read of a VM replaces the newer state of an event",
     edits: [
       {
         file: "vm/observation/observer.ts",
@@ -149,11 +149,11 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "void [before, taken];",
       },
     ],
-    rules: ["reads go forward"],
+    rules: ["reads are monotonic"],
   },
   {
     name: "undo-of-anothers-disk",
-    what: "a creation that fails removes volumes that it did not make",
+    what: "a failed creation removes volumes that it did not create",
     edits: [
       {
         file: "vm/operations/create.ts",
@@ -165,7 +165,7 @@ export const effectBugs: readonly PlantedBug[] = [
   },
   {
     name: "half-made-left",
-    what: "a creation that fails leaves what it made",
+    what: "a failed creation does not roll back",
     edits: [
       {
         file: "vm/operations/create.ts",
@@ -173,11 +173,11 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "throw error;",
       },
     ],
-    rules: ["a failed creation leaves nothing", "nothing is left of a VM that is gone"],
+    rules: ["a failed creation leaves nothing", "a deleted VM leaves nothing"],
   },
   {
     name: "stamp-ignored",
-    what: "an operation of a state directory that was rolled back is done again: neither the lease nor a stamp is asked",
+    what: "an operation of a rolled back state directory is repeated: neither the lease nor a stamp is checked",
     edits: [
       {
         file: "vm/operations/recovery.ts",
@@ -187,11 +187,11 @@ export const effectBugs: readonly PlantedBug[] = [
       { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
       { file: "vm/operations/runner.ts", find: "      requireNewest(run, standing);\n", replace: "" },
     ],
-    rules: [...effectRules, "an end is for good"],
+    rules: [...effectRules, "an outcome never changes"],
   },
   {
     name: "etag-skipped",
-    what: "a delete that goes on after a restart does not compare its etag",
+    what: "a delete that continues after a restart does not compare its etag",
     edits: [
       {
         file: "vm/operations/delete.ts",
@@ -199,11 +199,11 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "if (!resumed) requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));",
       },
     ],
-    rules: ["an etag holds"],
+    rules: ["an etag is enforced"],
   },
   {
     name: "rollback-unseen",
-    what: "a creation of a state directory that was rolled back is done again after its VM was deleted",
+    what: "a creation of a rolled back state directory is repeated after its VM was deleted",
     edits: [
       {
         file: "vm/operations/recovery.ts",
@@ -241,12 +241,12 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "if (vm !== undefined || isOwn(vm)) return request;",
       },
     ],
-    rules: ["tenants are apart"],
+    rules: ["tenants are isolated"],
     realSeed: 3,
   },
   {
     name: "stop-lies",
-    what: "a stop that the guest did not follow succeeds",
+    what: "a stop that the guest ignored succeeds",
     edits: [
       {
         file: "vm/operations/stop.ts",
@@ -254,11 +254,11 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: 'if (!force && !cut.isWanted()) return { state: "stopped", stopped_by: "guest" };',
       },
     ],
-    rules: ["an end is true"],
+    rules: ["an outcome is true"],
   },
   {
     name: "deleted-and-failed",
-    what: "a deletion fails where libvirt cannot be asked after the domain is gone",
+    what: "a deletion fails if libvirt does not answer after the domain's removal",
     edits: [
       {
         file: "vm/operations/delete.ts",
@@ -270,7 +270,7 @@ export const effectBugs: readonly PlantedBug[] = [
   },
   {
     name: "later-run-stopped",
-    what: "a forced stop whose answer was lost is repeated on a run that somebody started since",
+    what: "a forced stop with a lost reply is repeated on a run that another client started since",
     edits: [
       {
         file: "vm/operations/stop.ts",
@@ -282,7 +282,7 @@ export const effectBugs: readonly PlantedBug[] = [
   },
   {
     name: "written-disk-taken-back",
-    what: "a creation whose start was not answered removes the disk that its guest has run on",
+    what: "a creation with a lost reply to its start removes the disk that its guest has used",
     edits: [
       {
         file: "vm/operations/create.ts",
@@ -296,11 +296,11 @@ export const effectBugs: readonly PlantedBug[] = [
     name: "cancelled-after-plug",
     what: "a deletion is cancelled after its first effect",
     edits: [{ file: "vm/operations/delete.ts", find: "    step.commit();\n", replace: "" }],
-    rules: ["a cancelled deletion has done nothing"],
+    rules: ["a cancelled deletion has no effect"],
   },
   {
     name: "cancelled-half-done",
-    what: "a deletion that was interrupted after its first effect is cancelled when it goes on",
+    what: "a deletion that was interrupted after its first effect is cancelled when it continues",
     edits: [
       {
         file: "vm/operations/delete.ts",
@@ -308,11 +308,11 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "if (isGone) step.goOn();",
       },
     ],
-    rules: ["a cancelled deletion has done nothing"],
+    rules: ["a cancelled deletion has no effect"],
   },
   {
     name: "erased-under-guest",
-    what: "a deletion goes on when somebody starts the VM while its disk is overwritten",
+    what: "a deletion continues when another client starts the VM while its disk is overwritten",
     edits: [
       {
         file: "vm/operations/delete.ts",
@@ -332,6 +332,6 @@ export const effectBugs: readonly PlantedBug[] = [
         replace: "      void followFence;\n",
       },
     ],
-    rules: ["a replaced scheduler commands nothing"],
+    rules: ["a replaced scheduler changes nothing"],
   },
 ];

@@ -1,10 +1,10 @@
 import { effectRules, type PlantedBug } from "./plant.ts";
 
-/** Bugs in what the state directory keeps. "refused-executed" is a defect as it was in version 0.1.0. */
+/** Bugs in the durability of the state directory. "refused-executed" is a defect of version 0.1.0. */
 export const stateBugs: readonly PlantedBug[] = [
   {
     name: "refused-executed",
-    what: "what a failed sync leaves in a journal is not cut off",
+    what: "the bytes of a failed sync are not cut off a journal",
     edits: [
       {
         file: "state/journal/append-file.ts",
@@ -12,11 +12,11 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "",
       },
     ],
-    rules: [...effectRules, "a refused request stays refused"],
+    rules: [...effectRules, "a refused request has no effect"],
   },
   {
     name: "end-not-durable",
-    what: "the end of an operation is shown before it is on the disk",
+    what: "the end of an operation is shown before it is durable",
     edits: [
       {
         file: "state/operations/ends.ts",
@@ -24,7 +24,7 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: 'this.#journal.appendLazily({ t: "end", id, ...whole });',
       },
     ],
-    rules: [...effectRules, "an end is for good"],
+    rules: [...effectRules, "an outcome never changes"],
   },
   {
     name: "decided-shown",
@@ -36,7 +36,7 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "t.length > 0 ? withEnd(entry.recorded, end) : entry.recorded;",
       },
     ],
-    rules: [...effectRules, "an end is for good"],
+    rules: [...effectRules, "an outcome never changes"],
   },
   {
     name: "mark-not-written",
@@ -52,7 +52,7 @@ export const stateBugs: readonly PlantedBug[] = [
   },
   {
     name: "refused-unmarked",
-    what: "a request is refused whose record an older copy of the state holds unnoticed",
+    what: "a request is refused although an older copy of the state holds its record",
     edits: [
       {
         file: "composition/state.ts",
@@ -60,11 +60,11 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "if (watermark.value < 0)",
       },
     ],
-    rules: [...effectRules, "a refused request stays refused"],
+    rules: [...effectRules, "a refused request has no effect"],
   },
   {
     name: "copy-raised",
-    what: "the watermark of a copy that is put in the place of the state is raised",
+    what: "the watermark of a restored copy of the state is raised",
     edits: [
       {
         file: "state/records/watermark.ts",
@@ -88,7 +88,7 @@ export const stateBugs: readonly PlantedBug[] = [
   },
   {
     name: "request-forgotten-by-compaction",
-    what: "a compacted journal no longer knows the requests of operations that ended",
+    what: "a compacted journal loses the requests of ended operations",
     edits: [
       {
         file: "state/journal/journal.ts",
@@ -102,7 +102,7 @@ export const stateBugs: readonly PlantedBug[] = [
           "if (!isDone(operation)) this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);",
       },
     ],
-    rules: ["a repeated request has one answer", ...effectRules],
+    rules: ["a repeated request returns the same operation", ...effectRules],
   },
   {
     name: "journal-begun-anew",
@@ -114,7 +114,11 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "void mustExist;",
       },
     ],
-    rules: ["a repeated request has one answer", "what was acknowledged is kept", ...effectRules],
+    rules: [
+      "a repeated request returns the same operation",
+      "acknowledged operations are durable",
+      ...effectRules,
+    ],
   },
   {
     name: "request-carried-out-twice",
@@ -126,12 +130,12 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "return requestId === caller ? this.#byRequest.get(caller) : undefined;",
       },
     ],
-    rules: ["a repeated request has one answer", ...effectRules],
+    rules: ["a repeated request returns the same operation", ...effectRules],
     realSeed: 13,
   },
   {
     name: "acknowledged-early",
-    what: "an operation is acknowledged before it is on the disk",
+    what: "an operation is acknowledged before it is durable",
     edits: [
       {
         file: "state/operations/operations.ts",
@@ -139,7 +143,7 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "      entry.durable.catch(() => undefined);\n",
       },
     ],
-    rules: ["what was acknowledged is kept", "a refused request stays refused", ...effectRules],
+    rules: ["acknowledged operations are durable", "a refused request has no effect", ...effectRules],
   },
   {
     name: "journal-not-synced",
@@ -151,7 +155,11 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "        await this.requireSame();",
       },
     ],
-    rules: ["what was acknowledged is kept", "a repeated request has one answer", "an end is for good"],
+    rules: [
+      "acknowledged operations are durable",
+      "a repeated request returns the same operation",
+      "an outcome never changes",
+    ],
   },
   {
     name: "directory-not-synced",
@@ -163,11 +171,11 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "",
       },
     ],
-    rules: ["agent epochs rise", "what was acknowledged is kept"],
+    rules: ["agent epochs increase", "acknowledged operations are durable"],
   },
   {
     name: "agent-epoch-repeated",
-    what: "a start has the agent epoch of the one before",
+    what: "a start reuses the previous agent epoch",
     edits: [
       {
         file: "state/records/host-record.ts",
@@ -175,11 +183,11 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "Math.max(before.agentEpoch, await countedWithoutRoom(path), 1);",
       },
     ],
-    rules: ["agent epochs rise"],
+    rules: ["agent epochs increase"],
   },
   {
     name: "cancel-shows-end",
-    what: "a cancel shows an end that is not on the disk yet",
+    what: "a cancel shows an end that is not durable yet",
     edits: [
       {
         file: "state/operations/operations.ts",
@@ -187,6 +195,6 @@ export const stateBugs: readonly PlantedBug[] = [
         replace: "entry.recorded = { ...entry.recorded, ...entry.recorded.decided };",
       },
     ],
-    rules: ["an end is for good"],
+    rules: ["an outcome never changes"],
   },
 ];

@@ -3,23 +3,23 @@ import type { History, OperationRead, RequestAnswer, RequestBegin } from "./hist
 /** A call with its answer; positions are indexes in the history. */
 export interface Call {
   readonly at: number;
-  /** Infinity: none was recorded. */
+  /** Infinity: no answer was recorded. */
   readonly answerAt: number;
   readonly request: RequestBegin;
   readonly answer: RequestAnswer | undefined;
 }
 
-/** A mutation that the agent has, or may have, taken on: all calls with its request id that were not refused. */
+/** A mutation that the agent accepted or may have accepted: all calls with its request id that were not refused. */
 export interface Accepted {
   readonly key: string;
   readonly request: RequestBegin;
-  /** Its first call that may have been taken on. */
+  /** Its first call that may have been accepted. */
   readonly from: number;
-  /** When the last of these calls was answered: it was asked of the VM as it was between the two. */
+  /** The position of the last answer to these calls: the request concerns the VM between the two positions. */
   readonly askedTo: number;
   /** Undefined: no call was answered `ok`, and no read returned it. */
   operationId: string | undefined;
-  /** Where it was first seen to have ended. */
+  /** The position at which its end was first seen. */
   endedAt: number;
   end: OperationRead | undefined;
 }
@@ -27,7 +27,7 @@ export interface Accepted {
 export interface Requests {
   readonly calls: readonly Call[];
   readonly accepted: readonly Accepted[];
-  /** Every sight of an operation, in order. */
+  /** Every reading of an operation, in order. */
   readonly sights: readonly Sight[];
 }
 
@@ -51,7 +51,7 @@ export const mutations: ReadonlySet<string> = new Set([
 export const isEnded = ({ state }: OperationRead): boolean =>
   state === "succeeded" || state === "failed" || state === "cancelled";
 
-/** What an operation is called when its state directory is rolled back: the same request may become another one. */
+/** The key of an operation over a rollback, after which the same request may become another operation. */
 export function requestsOf(history: History): Requests {
   const answers = new Map<number, { at: number; answer: RequestAnswer }>();
   history.forEach((event, at) => {
@@ -86,7 +86,7 @@ function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: H
     if (answer?.outcome === "refused") continue;
     const past = rollbacks.filter((rollback) => rollback < at).length;
     const answered = answer?.operations?.[0]?.id;
-    // What a rollback forgot may become another operation; one that was kept is the same, also where its answer was lost.
+    // A request that a rollback lost may become another operation; a kept one stays the same, also if its answer was lost.
     const kept =
       answered === undefined
         ? undefined
@@ -128,10 +128,10 @@ function acceptedOf(calls: readonly Call[], sights: readonly Sight[], history: H
   return accepted;
 }
 
-/** Faults that make the agent forget, or remember what was otherwise since. */
+/** Faults that roll the agent's state back or remove it. */
 export const isForgetting = (fault: string): boolean =>
   fault === "state_rolled_back" || fault === "state_lost";
 
-/** Where they are in a history. */
+/** Their positions in a history. */
 export const forgettings = (history: History): number[] =>
   history.flatMap((event, at) => (event.event === "fault" && isForgetting(event.fault) ? [at] : []));

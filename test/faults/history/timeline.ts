@@ -9,15 +9,15 @@ export interface Effect extends Omit<EffectBegin, "event"> {
   readonly outcome: EffectEnd["outcome"];
 }
 
-/** From a definition of a domain to its end: what one VM id was at one time. */
+/** One instance of a VM id: from a definition of the domain to its removal. */
 export interface Life {
   readonly vm: string;
   readonly from: number;
-  /** When the effect that ends it begins. Infinity: it lasts. */
+  /** The start of the effect that ends it. Infinity: it exists. */
   to: number;
-  /** When that effect has its answer: until then a caller may still find the VM. */
+  /** The reply to that effect: until then a caller may still read the VM. */
   goneBy: number;
-  /** It goes with its run. */
+  /** It ends with its run. */
   isUndefined: boolean;
   readonly instance: string | undefined;
   readonly tenant: string | undefined;
@@ -32,7 +32,7 @@ export interface Run {
   readonly by: Effect;
 }
 
-/** A state that a VM had from a position on, until that of the next one. */
+/** A VM's state from a position to the next one's. */
 export interface StateSpan {
   readonly from: number;
   readonly state: "absent" | "stopped" | "running" | "paused";
@@ -47,7 +47,7 @@ export interface VmTimeline {
 
 const idInName = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 
-/** The effects of a history by VM, and what each VM was by them. A volume's VM is the one whose id is in its name. */
+/** The effects of a history by VM, and each VM's resulting states. A volume belongs to the VM id in its name. */
 export function timelines(history: History): Map<string, VmTimeline> {
   const ends = new Map<number, { at: number; end: EffectEnd }>();
   history.forEach((event, at) => {
@@ -87,9 +87,9 @@ export function timelines(history: History): Map<string, VmTimeline> {
 }
 
 /**
- * The position at which the effect counts. A destroy comes after the effects that began while it lasted: it ends the guest
- * that runs at its end, also one that another client started meanwhile, and also where its answer was lost. With its
- * daemon it ended before. An undefine comes after a start that began while it lasted: the domain still had its definition.
+ * The position at which the effect counts. A destroy follows the effects that began during it: it ends the guest that runs at
+ * its end, also one that another client started meanwhile, and also if its reply was lost. If its daemon died, it ended before.
+ * An undefine follows a start that began during it, since the domain was still defined.
  */
 function turnOf(effect: Effect, effects: readonly Effect[], history: History): number {
   const { call, changed, outcome, at, endAt } = effect;
@@ -107,14 +107,14 @@ function turnOf(effect: Effect, effects: readonly Effect[], history: History): n
 
 const definesOrStarts: ReadonlySet<Effect["call"]> = new Set(["define", "start"]);
 
-/** libvirt's daemon ends. */
+/** The end of libvirt's daemon. */
 export const isOfDaemon = ({ fault, detail }: Fault): boolean =>
   fault === "libvirt_down" || (fault === "kill" && detail?.includes("power") === true);
 
-/** While a start lasts the guest is shown as paused, also where nothing comes of it. */
+/** During a start the guest is shown as paused, also if the start fails. */
 function followFailedStart({ effects, states, runs }: VmTimeline, { at, endAt }: Effect): void {
   if (runs.at(-1)?.to === Infinity) return;
-  // A daemon that dies ends the guest before the call's recorded end; somebody else may start it before that end.
+  // A dying daemon ends the guest before the call's recorded end; another client may start it before that end.
   states.push({ from: at, state: "paused" }, { from: at, state: "stopped" });
   const isRestarted = effects.some(
     (other) => other.call === "start" && other.changed && other.at > at && other.at < endAt,
@@ -124,7 +124,7 @@ function followFailedStart({ effects, states, runs }: VmTimeline, { at, endAt }:
 
 function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect): void {
   const { at, call, instance, tenant } = effect;
-  // It comes to be so between the effect's begin and its end: others may act in between.
+  // The state changes between the effect's start and its end, and other clients may act in between.
   const become = (state: StateSpan["state"]): void => {
     states.push({ from: at, state });
     if (effect.endAt < Infinity) states.push({ from: effect.endAt, state });
@@ -158,7 +158,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
       become("stopped");
       return;
     case "undefine":
-      // What runs without a definition lasts until its run ends.
+      // A domain without a definition exists until its run ends.
       if (life === undefined) return;
       if (isRunning) life.isUndefined = true;
       else {
@@ -169,7 +169,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
     case "start":
       endRun();
       runs.push({ vm, from: at, to: Infinity, by: effect });
-      // libvirt shows a guest that is starting as paused.
+      // libvirt shows a starting guest as paused.
       become("paused");
       become("running");
       return;

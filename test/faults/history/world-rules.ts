@@ -27,8 +27,8 @@ const wantedStates: Readonly<Record<string, readonly StateSpan["state"][]>> = {
 };
 
 /**
- * A VM was in the state that a successful operation is for while that lasted. A creation that failed leaves no domain, and
- * a deletion that failed leaves the domain.
+ * During a successful operation the VM was in the operation's target state. A failed creation leaves no domain, and a failed
+ * deletion leaves the domain.
  */
 function* endsAreTrue(
   history: History,
@@ -46,15 +46,15 @@ function* endsAreTrue(
       const spans = timeline?.states ?? [{ from: 0, state: "absent" }];
       if (!spansBetween(spans, from, endedAt).some(({ state }) => wanted.includes(state)))
         yield {
-          rule: "an end is true",
+          rule: "an outcome is true",
           at: endedAt,
           vm,
-          message: `${name} succeeded, and VM ${vm} was never ${wanted.join(" or ")} meanwhile`,
+          message: `${name} succeeded, but VM ${vm} was never ${wanted.join(" or ")} meanwhile`,
         };
     }
     if ((end?.state === "failed" || end?.state === "cancelled") && method === "CreateVm" && !isForgotten) {
       const life = timeline === undefined ? undefined : lifeAt(timeline, endedAt);
-      // The stamp says whose it is, where the end was seen only after another operation had begun.
+      // The stamp names the operation if the end was seen only after another one began.
       const isOthers = life?.by.operation !== undefined && life.by.operation !== operationId;
       const isNew = life !== undefined && life.from > from && life.to > endedAt;
       if (isNew && life.by.by === "agent" && !isOthers)
@@ -62,7 +62,7 @@ function* endsAreTrue(
           rule: "a failed creation leaves nothing",
           at: endedAt,
           vm,
-          message: `${name} is ${end.state}, and its domain ${vm} is there`,
+          message: `${name} is ${end.state}, but its domain ${vm} exists`,
         };
     }
     if ((end?.state === "failed" || end?.state === "cancelled") && method === "DeleteVm" && !isForgotten) {
@@ -75,7 +75,7 @@ function* endsAreTrue(
       const done = within.find(({ changed, call }) => changed && deleting.has(call));
       if (end.state === "cancelled" && done !== undefined && others.length === 0)
         yield {
-          rule: "a cancelled deletion has done nothing",
+          rule: "a cancelled deletion has no effect",
           at: endedAt,
           vm,
           message: `${name} is cancelled, after ${done.call} of VM ${vm}`,
@@ -87,13 +87,13 @@ function* endsAreTrue(
           rule: "a failed deletion leaves the VM",
           at: endedAt,
           vm,
-          message: `${name} is ${end.state}, and its domain ${vm} is removed`,
+          message: `${name} is ${end.state}, but its domain ${vm} is removed`,
         };
     }
   }
 }
 
-/** The agent's effect ended the VM's life: no guest ran on without a definition. */
+/** The agent's effect ended the instance: no guest ran on without a definition. */
 const hasRemoved = ({ by, call, at }: Effect, { lives }: VmTimeline): boolean =>
   by === "agent" && call === "undefine" && lives.some(({ to }) => to === at);
 
@@ -106,7 +106,7 @@ function spansBetween(spans: readonly StateSpan[], from: number, to: number): St
   return spans.filter((span, index) => span.from <= to && (spans[index + 1]?.from ?? Infinity) >= from);
 }
 
-/** A delete with an etag has no effect once somebody else changed the VM, where the agent was started since. */
+/** A delete with an etag has no effect after another client's change of the VM, if the agent restarted since. */
 function* etagsHold(
   history: History,
   { accepted, calls }: Requests,
@@ -123,9 +123,9 @@ function* etagsHold(
     if (readAt === undefined) continue;
     const effects = byVm.get(vm)?.effects ?? [];
     const first = effects.find(
-      // Its stamp precedes whatever else it does, and then the state is its own to change. Where libvirt refuses to mark the
-      // run, the agent notes its number instead, in its own journal: no history shows whether it came to that.
-      // A destroy whose answer was lost may have been what ended the guest.
+      // Its stamp precedes its other effects; afterwards it may change the state itself. If libvirt refuses the mark, the agent
+      // records the run's number in its own journal instead, which no history shows.
+      // A destroy with a lost reply may have ended the guest.
       ({ by, at, changed, outcome, call, stamp }) =>
         by === "agent" &&
         at > from &&
@@ -142,10 +142,10 @@ function* etagsHold(
     );
     if (change !== undefined && !isOthers(accepted, request, first.at))
       yield {
-        rule: "an etag holds",
+        rule: "an etag is enforced",
         at: first.at,
         vm,
-        message: `DeleteVm ${request.requestId ?? ""} with an etag takes effect on VM ${vm}, which ${change.call} by somebody else changed since that etag was read`,
+        message: `DeleteVm ${request.requestId ?? ""} with an etag takes effect on VM ${vm}, which another client's ${change.call} changed since that etag was read`,
       };
   }
 }
@@ -155,7 +155,7 @@ const deleting: ReadonlySet<string> = new Set(["destroy", "volume_delete", "unde
 const firstEnd = (accepted: readonly Accepted[], request: Accepted["request"]): number =>
   accepted.find((one) => one.request === request)?.endedAt ?? Infinity;
 
-/** Another operation under way on the VM may be what takes effect. */
+/** Another running operation on the VM may have the effect. */
 const isOthers = (accepted: readonly Accepted[], request: Accepted["request"], at: number): boolean =>
   accepted.some(
     (one) => one.request !== request && one.request.vm === request.vm && one.from < at && one.endedAt > at,
@@ -163,7 +163,7 @@ const isOthers = (accepted: readonly Accepted[], request: Accepted["request"], a
 
 const idInName = /socle-([0-9a-f-]{36})-/;
 
-/** When all is quiet: every operation has ended, and no volume is left of a VM that is gone. */
+/** At rest, every operation has ended, and a deleted VM has no volumes. */
 function* nothingIsLeft(
   history: History,
   { accepted }: Requests,
@@ -179,7 +179,7 @@ function* nothingIsLeft(
         rule: "every operation ends",
         at,
         ...(request.vm === undefined ? {} : { vm: request.vm }),
-        message: `${request.method} ${operationId} of ${request.caller} has no end when all is quiet`,
+        message: `${request.method} ${operationId} of ${request.caller} has no end at rest`,
       };
   const isForgotten = history.some((event) => event.event === "fault" && isForgetting(event.fault));
   if (isForgotten) return;
@@ -193,15 +193,15 @@ function* nothingIsLeft(
       ?.effects.some(({ by, call }) => by === "foreign" && (call === "undefine" || call === "volume_create"));
     if (!isKept && isForeign !== true)
       yield {
-        rule: "nothing is left of a VM that is gone",
+        rule: "a deleted VM leaves nothing",
         at,
         vm,
-        message: `volume ${volume} is there, and its VM ${vm} is not`,
+        message: `volume ${volume} exists without its VM ${vm}`,
       };
   }
 }
 
-/** What the last complete list says when all is quiet is what libvirt has. */
+/** At rest, the last complete list equals libvirt's domains. */
 function* quietReadsAreTrue(history: History, { calls }: Requests): Generator<Violation> {
   const quiet = quietWorld(history);
   if (quiet === undefined) return;
@@ -215,7 +215,7 @@ function* quietReadsAreTrue(history: History, { calls }: Requests): Generator<Vi
   );
   if (last?.answer === undefined) return;
   const read = new Map(last.answer.vms?.map((vm) => [vm.id, vm.state]));
-  const rule = "reads are true when all is quiet";
+  const rule = "reads are true at rest";
   for (const { vm, state } of world.domains) {
     const seen = read.get(vm);
     if (seen !== state)

@@ -31,8 +31,8 @@ export const connect: Proofs = {
     assert.deepEqual(await on.answers(p.connectSupportsFeature, { feature: 12345 }), { supported: false });
     await on.answers(p.connectRegisterCloseCallback, {});
     await on.answers(p.connectUnregisterCloseCallback, {});
-    // A daemon that asks for no authentication has no word for this: its answer is an "internal error", or the last error
-    // of the worker that took the call, of whatever that was.
+    // A daemon without authentication has no error for this: it returns an "internal error", or the last error of the worker
+    // that took the call.
     await on.refuses(p.authPolkit, {});
     await on.answers(p.connectClose, {});
     await within(connection.closed, 60_000, "the daemon to close the connection");
@@ -51,7 +51,7 @@ export const connect: Proofs = {
     assert.equal(named.hostname, await virsh("hostname"));
     assert.notEqual(named.hostname, hostname(), "the private host has a name of its own");
     assert.ok(host.directory.endsWith(named.hostname));
-    // A virtual machine without SMBIOS has nothing to tell.
+    // A virtual machine without SMBIOS has no data.
     const sysinfo = await on.answersUnless(p.connectGetSysinfo, { flags: 0 }, ["LIBVIRT_CONFIG_UNSUPPORTED"]);
     if (sysinfo !== undefined) assert.match(sysinfo.sysinfo, /^<sysinfo/);
   },

@@ -44,7 +44,7 @@ export async function withDisks(
   }
 }
 
-/** Until the job of vdb has copied everything and waits for its end. */
+/** Waits until the job of vdb has copied everything and is ready. */
 async function ready({ recorder }: World, dom: p.Domain, type: number): Promise<void> {
   await recorder.waitFor(
     p.domainEventBlockJob2,
@@ -81,7 +81,7 @@ export const device: Proofs = {
       assert.match(await virsh("dumpxml", "--inactive", dom.name), /<serial>PROC<\/serial>/);
       await on.answers(p.domainDetachDeviceFlags, { ...disk, flags: p.DomainDeviceModifyFlags.CONFIG });
       assert.doesNotMatch(await virsh("domblklist", "--inactive", dom.name), /vdc/);
-      // Asked of the guest's firmware alone, nobody lets go of it; that libvirt took the request is what is to see.
+      // The guest's firmware never releases it; only libvirt's acceptance of the request is visible.
       await on.answers(p.domainDetachDeviceAlias, { dom, alias: devAlias, flags: live });
     }),
 

@@ -90,7 +90,7 @@ export const domain: Proofs = {
       flags: both,
     });
     assert.match(await virsh("dumpxml", name), /<on_crash>preserve<\/on_crash>/);
-    // A guest of one boot sector has nobody to hear the button; that libvirt pressed it is all there is to see.
+    // A boot sector ignores the button; only libvirt's acceptance of the request is visible.
     await on.answers(p.domainShutdownFlags, { dom, flags: p.DomainShutdownFlagValues.ACPI_POWER_BTN });
 
     await on.answers(p.domainDestroyFlags, { dom, flags: p.DomainDestroyFlagsValues.GRACEFUL });
@@ -117,7 +117,7 @@ export const domain: Proofs = {
     const note = { ...element, key: "proc", metadata: "<note text='für &quot;alle&quot;'/>", flags: config };
     await on.answers(p.domainSetMetadata, note);
     const { metadata } = await on.answers(p.domainGetMetadata, { ...element, flags: config });
-    // What is not ASCII comes back as a reference to its number.
+    // Non-ASCII characters come back as numeric references.
     assert.equal(metadata, '<note text="f&#xFC;r &quot;alle&quot;"/>');
     assert.equal(metadata, await virsh("metadata", name, "urn:socle-proc"));
     await recorder.waitFor(

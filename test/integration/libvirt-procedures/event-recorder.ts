@@ -13,7 +13,7 @@ interface Received {
   readonly body: unknown;
 }
 
-/** A connection that listens to every event there is, and reads each as it is declared. */
+/** A connection that receives every kind of event and decodes each as declared. */
 export class EventRecorder {
   readonly #received: Received[] = [];
   readonly #problems: unknown[] = [];
@@ -51,7 +51,7 @@ export class EventRecorder {
     return new Set(this.#received.map(({ event }) => event));
   }
 
-  /** The first message of that event that `matches`, waiting for it if need be. */
+  /** Waits for the first message of this event that `matches`. */
   async waitFor<T>(event: EventProcedure<T>, matches: (body: T) => boolean, timeoutMs = 10_000): Promise<T> {
     return eventually(
       () => {

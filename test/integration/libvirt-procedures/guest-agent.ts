@@ -74,7 +74,7 @@ export const guestAgent: Proofs = {
     const time = await on.answers(p.domainGetTime, { dom, flags: 0 });
     assert.ok(time.seconds >= 1_700_000_000 && time.seconds < 1_700_000_060);
 
-    // A guest that lives in its initial RAM disk has no filesystem to freeze.
+    // A guest in its initial RAM disk has no filesystem to freeze.
     const filesystems = await on.answers(p.domainGetFsinfo, { dom, flags: 0 });
     assert.deepEqual(filesystems, { info: [], ret: 0 });
     assert.deepEqual(await on.answers(p.domainFsfreeze, { dom, mountpoints: [], flags: 0 }), {
@@ -107,7 +107,7 @@ export const guestAgent: Proofs = {
     const count = await on.answers(p.domainGetInterfaceParameters, { ...limits, nparams: 0 });
     const current = await on.answers(p.domainGetInterfaceParameters, { ...limits, nparams: count.nparams });
     assert.equal(valueOf(current.params, "inbound.average"), 0);
-    // Shaping takes packet schedulers that this kernel may not have.
+    // Shaping needs packet schedulers that this kernel may lack.
     const params = [uint("inbound.average", 1000)];
     const shaped = { ...limits, params };
     if (

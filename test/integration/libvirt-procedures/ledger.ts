@@ -3,7 +3,7 @@ import * as libvirtDoor from "../../../agent/libvirt/index.ts";
 import type { EventProcedure, Procedure } from "../../../agent/libvirt/index.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 
-/** What calls: the client, or a bare connection. */
+/** The caller: the client, or a bare connection. */
 export interface Caller {
   call<A, R>(procedure: Procedure<A, R>, args: A): Promise<R>;
 }
@@ -16,7 +16,7 @@ export const everyEvent = Object.values<unknown>(libvirtDoor).filter(
   (value): value is EventProcedure<unknown> => typeof value === "object" && value !== null && "body" in value,
 );
 
-/** Which procedures libvirt answered, which it refused and with what reason. */
+/** The procedures that libvirt answered, and those that it refused, with the reason. */
 export class Ledger {
   readonly #answered = new Set<unknown>();
   readonly #refused = new Map<unknown, string>();
@@ -33,13 +33,13 @@ export class Ledger {
     this.#refused.set(procedure, reason);
   }
 
-  /** Names of those that were never called. */
+  /** Names of procedures that were never called. */
   get untried(): string[] {
     const tried = (each: object): boolean => this.#answered.has(each) || this.#refused.has(each);
     return everyProcedure.filter((each) => !tried(each)).map(({ name }) => name);
   }
 
-  /** Names of those that never gave anything but an expected refusal, with its reason. */
+  /** Names of procedures with only expected refusals, with their reasons. */
   get onlyRefused(): Record<string, string> {
     return Object.fromEntries(
       everyProcedure
@@ -71,7 +71,7 @@ export class Proof {
     return result;
   }
 
-  /** libvirt says no, for this very reason where one is given. */
+  /** libvirt refuses the call, with this reason if one is given. */
   async refuses<A, R>(procedure: Procedure<A, R>, args: A, reason?: string): Promise<void> {
     await assert.rejects(this.#caller.call(procedure, args), (thrown) => {
       assert.ok(isRefusal(thrown, reason === undefined ? undefined : [reason]));
@@ -80,7 +80,7 @@ export class Proof {
     });
   }
 
-  /** Where it depends on the machine: an answer, or undefined after a refusal for one of these reasons. */
+  /** For calls that depend on the machine: the answer, or undefined after a refusal with one of these reasons. */
   async answersUnless<A, R>(
     procedure: Procedure<A, R>,
     args: A,
@@ -96,9 +96,9 @@ export class Proof {
   }
 }
 
-/** Rethrows what is something else, so that the report shows it. */
+/** Rethrows other errors, so that the report shows them. */
 function isRefusal(thrown: unknown, reasons?: readonly string[]): thrown is SocleError {
   if (!(thrown instanceof SocleError) || reasons?.includes(thrown.reason) === false) throw thrown;
-  assert.equal(thrown.details.metadata?.libvirtCode === undefined, false, "it is libvirt that refuses");
+  assert.equal(thrown.details.metadata?.libvirtCode === undefined, false, "libvirt itself refuses");
   return true;
 }

@@ -92,7 +92,7 @@ export const migration: Proofs = {
       (received) => received.dom.uuid === dom.uuid,
     );
 
-    // Slow enough to be caught under way, until post-copy hands the guest over at once.
+    // Slow enough to be observed, until post-copy switches the guest over.
     const slow = ullong(p.VIR_MIGRATE_PARAM_BANDWIDTH, 1);
     const back = onDestination.answers(p.domainMigratePerform3Params, {
       dom: there,
@@ -105,7 +105,7 @@ export const migration: Proofs = {
       const { params } = await onDestination.answers(p.domainGetJobStats, { dom: there, flags: 0 });
       return Number(valueOf(params, "memory_iteration")) >= 1;
     };
-    await eventually(underWay, { what: "the migration to be under way" });
+    await eventually(underWay, { what: "the migration to run" });
     await onDestination.answers(p.domainMigrateStartPostCopy, { dom: there, flags: 0 });
     await back;
     const returned = await on.answers(p.domainLookupByUuid, { uuid: dom.uuid });

@@ -75,7 +75,7 @@ export const network: Proofs = {
     }
   },
 
-  "what is plugged into a transient network": async ({ on, virsh }) => {
+  "ports of a transient network": async ({ on, virsh }) => {
     const first = await on.answers(p.networkCreateXml, { xml: networkXml("socle-proc-gone", 2) });
     assert.deepEqual(await on.answers(p.networkIsPersistent, first), { persistent: false });
     await on.answers(p.networkDestroy, first);
@@ -105,7 +105,7 @@ export const network: Proofs = {
     await on.answers(p.networkDestroy, { net });
   },
 
-  "filters, and a filter at work on a port": async ({ on, virsh }) => {
+  "filters, and a filter on a port": async ({ on, virsh }) => {
     const name = "socle-proc-filter";
     const filterXml = (action: string, uuid = ""): string =>
       `<filter name='${name}' chain='root'>${uuid}<rule action='${action}' direction='out' priority='500'><all/></rule></filter>`;

@@ -10,7 +10,7 @@ async function meminfoKib(name: string): Promise<number> {
   return Number.parseInt(printed(await readFile("/proc/meminfo", "utf8"), name) ?? "", 10);
 }
 
-/** Within a tenth of it: another moment. */
+/** Within a tenth, since it is read at another moment. */
 function near(actual: number | undefined, expected: number): void {
   assert.ok(
     actual !== undefined && Math.abs(actual - expected) < expected / 10,
@@ -42,7 +42,7 @@ export const node: Proofs = {
     near(cells[0], freeMem / info.nodes);
   },
 
-  "statistics are asked for in two calls: how many, then which": async ({ on }) => {
+  "statistics are read in two calls: the count, then the values": async ({ on }) => {
     const { nparams } = await on.answers(p.nodeGetCpuStats, { cpuNum: ALL, nparams: 0, flags: 0 });
     const { params } = await on.answers(p.nodeGetCpuStats, { cpuNum: ALL, nparams, flags: 0 });
     assert.equal(params.length, nparams);
@@ -60,7 +60,7 @@ export const node: Proofs = {
     assert.equal(total?.value, await meminfoKib("MemTotal"));
   },
 
-  "pages and page sharing, which are the machine's own and stay as they are": async ({ on, virsh }) => {
+  "pages and page sharing of the machine, which stay unchanged": async ({ on, virsh }) => {
     const cell = { startCell: 0, cellCount: 1, flags: 0 };
     const { counts } = await on.answers(p.nodeGetFreePages, { pages: [4], ...cell });
     assert.equal(counts.length, 1);
@@ -97,9 +97,9 @@ export const node: Proofs = {
     await on.refuses(p.nodeDeviceLookupByName, { name: "socle-proc-none" }, "LIBVIRT_NO_NODE_DEVICE");
   },
 
-  "a device that is no PCI device cannot be handed to a guest": async ({ on }) => {
+  "a device that is no PCI device cannot be passed to a guest": async ({ on }) => {
     const detach = { name: "computer", driverName: null, flags: 0 };
-    // Without VFIO on the machine the daemon looks no further.
+    // Without VFIO on the machine the daemon stops here.
     const reasons = ["LIBVIRT_INVALID_ARG", "LIBVIRT_ARGUMENT_UNSUPPORTED"];
     await on.answersUnless(p.nodeDeviceDetachFlags, detach, reasons);
     await on.refuses(p.nodeDeviceReAttach, { name: "computer" }, "LIBVIRT_INVALID_ARG");

@@ -174,7 +174,7 @@ export const older: Proofs = {
       for (const name of ["one", "two"]) await rm(path(`socle-proc-${name}.qcow2`));
     }),
 
-  "events are registered for on the connection as a whole": async ({ on }) => {
+  "events are registered for the whole connection": async ({ on }) => {
     await on.answers(p.connectDomainEventRegister, {});
     assert.deepEqual(await on.answers(p.connectDomainEventDeregister, {}), { cbRegistered: 0 });
     const eventId = p.domainEvents.reboot.eventId;

@@ -75,7 +75,7 @@ export const rarely: Proofs = {
     const flags = p.flags(p.DomainMigrateFlags.LIVE, p.DomainMigrateFlags.UNSAFE);
     const how = { dname: name, flags, resource: 0 };
     const uri = `unix://${join(host.directory, "third.sock")}`;
-    // The first version is one of other drivers.
+    // Only other drivers implement the first version.
     await onDestination.refuses(p.domainMigratePrepare, { uriIn: uri, ...how });
 
     const begun = await on.answers(p.domainMigrateBegin3, { dom, xmlin: null, ...how });

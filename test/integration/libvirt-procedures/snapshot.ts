@@ -12,7 +12,7 @@ const checkpointXml = (name: string): string =>
   `<disk name='vdb' checkpoint='bitmap'/></disks></domaincheckpoint>`;
 
 export const snapshot: Proofs = {
-  "snapshots are made, found, gone back to and forgotten": (world) =>
+  "snapshots are created, listed, restored and deleted": (world) =>
     withDisks(world, async (dom) => {
       const { on, virsh, path } = world;
       const make = async (name: string): Promise<p.DomainSnapshot> => {
@@ -101,7 +101,7 @@ export const snapshot: Proofs = {
       assert.equal((await on.answers(p.domainGetJobInfo, { dom })).type, p.DomainJobType.UNBOUNDED);
       assert.match(await virsh("domjobinfo", dom.name), /Operation:\s+Backup/);
       await on.answers(p.domainAbortJob, { dom });
-      // libvirt calls that a success all the same.
+      // libvirt still reports success.
       await recorder.waitFor(
         p.domainEventCallbackJobCompleted,
         (received) =>

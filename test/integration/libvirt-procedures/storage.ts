@@ -69,7 +69,7 @@ export const storage: Proofs = {
     }
   },
 
-  "volumes are made, found, looked at and removed": (world) =>
+  "volumes are created, listed, read and deleted": (world) =>
     withPool(world, async (pool, directory) => {
       const { on, virsh, recorder } = world;
       const { vol } = await on.answers(p.storageVolCreateXml, { pool, xml: volXml("a.raw", MIB), flags: 0 });
@@ -112,7 +112,7 @@ export const storage: Proofs = {
       await on.refuses(p.storageVolLookupByName, { pool, name: "a.raw" }, "LIBVIRT_NO_STORAGE_VOL");
     }),
 
-  "bytes go up and come down as they were, and can be wiped": (world) =>
+  "data is uploaded, downloaded unchanged, and wiped": (world) =>
     withPool(world, async (pool, directory) => {
       const { on, libvirt, ledger } = world;
       const content = randomBytes(3 * MIB + 17);
@@ -141,7 +141,7 @@ export const storage: Proofs = {
       await on.answers(p.storageVolWipePattern, { vol, algorithm, flags: 0 });
     }),
 
-  "sources of pools, which the test driver has ready": async ({ onTestDriver, on }) => {
+  "sources of pools, from the test driver": async ({ onTestDriver, on }) => {
     const srcSpec = "<source><host name='socle-proc-host'/></source>";
     const found = await onTestDriver.answers(p.connectFindStoragePoolSources, {
       type: "netfs",

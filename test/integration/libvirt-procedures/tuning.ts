@@ -7,7 +7,7 @@ const live = p.DomainModificationImpact.LIVE;
 const config = p.DomainModificationImpact.CONFIG;
 const cpuOnly = (cpu: number): Uint8Array => Buffer.from([1 << cpu]);
 
-/** A running guest with room to grow: one of two vCPUs, 48 of 64 MiB, an I/O thread. */
+/** A running guest that can grow: one of two vCPUs, 48 of 64 MiB, an I/O thread. */
 async function withGuest({ on, xml }: World, use: (dom: p.Domain) => Promise<void>): Promise<void> {
   const small = xml("socle-proc-tune", { memoryMib: 64, vcpus: 2 })
     .replace("<vcpu>2</vcpu>", "<vcpu current='1'>2</vcpu><iothreads>1</iothreads>")
@@ -69,7 +69,7 @@ export const tuning: Proofs = {
       assert.ok(Number(valueOf(params, "cpu_time")) > 0);
     }),
 
-  "I/O threads come, are pinned and go": (world) =>
+  "I/O threads are added, pinned and removed": (world) =>
     withGuest(world, async (dom) => {
       const { on, virsh } = world;
       await on.answers(p.domainAddIothread, { dom, iothreadId: 5, flags: live });
@@ -114,7 +114,7 @@ export const tuning: Proofs = {
       assert.ok(stats.some(({ tag, val }) => tag === p.DomainMemoryStatTags.RSS && val > 10_000));
     }),
 
-  "limits and shares are read as they were set": (world) =>
+  "limits and shares are set and read": (world) =>
     withGuest(world, async (dom) => {
       const { on, virsh } = world;
       const groups: readonly [GetParameters, SetParameters, TypedParameter][] = [

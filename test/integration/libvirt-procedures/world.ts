@@ -16,17 +16,17 @@ export interface World {
   readonly host: Libvirtd;
   readonly libvirt: Libvirt;
   readonly on: Proof;
-  /** libvirt's test driver, for what Debian's QEMU driver was built without or the machine has nothing of. */
+  /** libvirt's test driver, for features that Debian's QEMU driver or the machine lacks. */
   readonly onTestDriver: Proof;
   readonly destination: Libvirtd;
   readonly onDestination: Proof;
   readonly recorder: EventRecorder;
   readonly files: GuestFiles;
-  /** The other way to see the same: libvirt's own client. */
+  /** The independent check: libvirt's own client. */
   readonly virsh: (...args: readonly string[]) => Promise<string>;
   /** A file that the host's guests can reach. */
   readonly path: (name: string) => string;
-  /** The smallest guest there is, with more devices. */
+  /** A minimal guest, with more devices. */
   readonly xml: (name: string, options?: Partial<GuestXmlOptions>) => string;
   readonly close: () => Promise<void>;
 }
@@ -78,13 +78,13 @@ export async function makeWorld(): Promise<World> {
   }
 }
 
-/** What virsh prints behind `name:`. */
+/** virsh's output after `name:`. */
 export function printed(output: string, name: string): string | undefined {
   const line = output.split("\n").find((each) => each.trim().startsWith(`${name}:`));
   return line?.slice(line.indexOf(":") + 1).trim();
 }
 
-/** What virsh prints, one a line, sorted. */
+/** virsh's output lines, sorted. */
 export function lines(output: string): string[] {
   const all = output.split("\n").map((line) => line.trim());
   return all.filter((line) => line !== "").sort();

@@ -1,11 +1,11 @@
-/** What a plan decides about calls of the model, and what it reports of their effects. */
+/** A plan's decisions about calls of the model, and its reports of their effects. */
 import type { Clock } from "../../../../agent/kernel/clock.ts";
 import type { EffectBegin, EffectEnd } from "../history.ts";
 import type { HostFacts } from "./world.ts";
 
 /** A call that reached the daemon, as the plan sees it. */
 export interface ModelCall {
-  /** libvirt's, e.g. `DOMAIN_CREATE_WITH_FLAGS`. */
+  /** libvirt's name, e.g. `DOMAIN_CREATE_WITH_FLAGS`. */
   readonly procedure: string;
   /** False: it only reads. */
   readonly changes: boolean;
@@ -16,21 +16,21 @@ export interface ModelCall {
   readonly args: unknown;
 }
 
-/** What becomes of one call. An empty plan: it is carried out and answered at once. */
+/** The plan of one call. Empty: it is executed and answered at once. */
 export interface CallPlan {
-  /** In the daemon's queue. Ordinary calls leave it in the order in which they came; those that only look do not queue. */
+  /** The time in the daemon's queue. Ordinary calls leave it in order; read-only calls do not queue. */
   readonly queueMs?: number;
-  /** From where the daemon has taken it up to its effect. */
+  /** From the call's start to its effect. */
   readonly workMs?: number;
-  /** From its effect up to its answer: what a read returns may be overtaken by an event meanwhile. */
+  /** From the effect to the reply: an event may overtake a read meanwhile. */
   readonly answerMs?: number;
-  /** libvirt refuses it, without an effect. `code`: virErrorNumber; 38 with the errno of a system error. */
+  /** libvirt refuses the call, without an effect. `code`: virErrorNumber; 38 with the errno of a system error. */
   readonly refuse?: { readonly code: number; readonly message: string; readonly errno?: number };
-  /** The request never reaches the daemon, or its answer never reaches the caller. */
+  /** The request never reaches the daemon, or the reply never reaches the caller. */
   readonly lose?: "request" | "answer";
-  /** With `lose`: the connection stays, and the caller waits for its own deadline. */
+  /** With `lose`: the connection stays open, and the caller waits until its own deadline. */
   readonly silently?: boolean;
-  /** The daemon dies before the call's effect, or between its effect and its answer. `startDaemon` brings it back. */
+  /** The daemon dies before the call's effect, or between its effect and its reply. `startDaemon` restarts it. */
   readonly crash?: "before" | "after";
 }
 
@@ -40,10 +40,10 @@ export type EffectOutcome = Omit<EffectEnd, "event" | "effect">;
 export interface ModelHostOptions {
   readonly clock: Clock;
   readonly facts?: Partial<HostFacts>;
-  /** Asked for each call of an agent. */
+  /** Called for each call of an agent. */
   readonly plan?: (call: ModelCall) => CallPlan;
-  /** Called before an effect begins; what it returns is called when the effect is done. */
+  /** Called before an effect begins; the returned function is called when the effect is done. */
   readonly onEffect?: (facts: EffectFacts) => (outcome: EffectOutcome) => void;
-  /** How long an event is on its way; events of one connection never overtake each other. */
+  /** The delay of an event; events of one connection keep their order. */
   readonly eventDelayMs?: () => number;
 }

@@ -1,4 +1,4 @@
-/** All calls that the model answers, and how their results and errors reach a client. */
+/** All calls of the model, and the delivery of their results and errors to a client. */
 import { libvirtError } from "../../../../agent/libvirt/rpc/errors.ts";
 import { connectGetAllDomainStats, type Procedure } from "../../../../agent/libvirt/index.ts";
 import { XdrReader, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
@@ -15,10 +15,10 @@ const entries = new Map<string, Entry>(
   ]),
 );
 
-/** Every call that the model answers, by libvirt's name. */
+/** Every call of the model, by libvirt's name. */
 export const modelledProcedures: readonly string[] = [...entries.keys()];
 
-/** Calls that have workers of their own: `@priority: high` in remote_protocol.x. */
+/** Calls with separate workers: `@priority: high` in remote_protocol.x. */
 export const isPriority = ({ procedure }: Entry): boolean =>
   procedure.onlyReads && !passesQueue.has(procedure.name);
 const passesQueue: ReadonlySet<string> = new Set(["DOMAIN_GET_METADATA"]);
@@ -36,7 +36,7 @@ export function errorOf(thrown: unknown, procedure: string): ReturnType<typeof l
   return libvirtError({ code, domain: 10, message, int1, ...nothing }, procedure);
 }
 
-/** A caller may read a result as it comes off the wire, into something of its own. */
+/** A caller may decode a result from the wire into its own type. */
 export function asDecoded(procedure: Procedure<unknown, unknown>, result: unknown): unknown {
   if (procedure.name !== connectGetAllDomainStats.name) return result;
   const writer = new XdrWriter();

@@ -17,22 +17,22 @@ import type {
 import { XdrError, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
 import type { ModelStream } from "./stream.ts";
 
-/** What a client needs of its host. */
+/** A client's view of its host. */
 export interface Daemon {
   readonly clock: Clock;
   readonly isUp: boolean;
   readonly versions: { readonly libVersion: number; readonly hypervisorVersion: number };
-  /** Carries the call out, and settles it. */
+  /** Executes the call and settles it. */
   serve(client: ModelLibvirt, call: PendingCall, args: unknown): Promise<void>;
   open(client: ModelLibvirt, procedure: Procedure<unknown, unknown>, args: unknown): Promise<ModelStream>;
   attach(client: ModelLibvirt): void;
   detach(client: ModelLibvirt): void;
-  /** Resolves when it is up. */
+  /** Resolves once the daemon runs. */
   untilUp(signal: AbortSignal): Promise<void>;
 }
 
 export interface ModelLibvirtOptions {
-  /** Who calls, in the history. */
+  /** The caller's name in the history. */
   readonly by: "agent" | "foreign";
   readonly agentRun?: number;
   readonly callTimeoutMs?: number;
@@ -75,7 +75,7 @@ export class ModelLibvirt implements Service {
     return Math.max(0, this.#connects - 1);
   }
 
-  /** Starts it without a service around it, until `close`. */
+  /** Starts the client without a service, until `close`. */
   async connect(): Promise<this> {
     const stop = new AbortController();
     await new Promise<void>((ready) => {
@@ -118,14 +118,14 @@ export class ModelLibvirt implements Service {
     return this.close();
   }
 
-  /** The connection breaks: what is under way at the daemon goes on there. */
+  /** The connection breaks; the daemon continues its running calls. */
   drop(why: SocleError = unreachable("DISCONNECTED", "libvirt closed the connection")): void {
     if (!this.#status.connected) return;
     this.#down(why, false);
     this.#lost?.();
   }
 
-  /** The agent is killed: nothing reaches it any more, and nothing of it reaches libvirt. No call of it ever returns. */
+  /** The agent is killed: no message reaches it or libvirt any more, and none of its calls returns. */
   kill(): void {
     this.#isDead = true;
     this.#daemon.detach(this);
@@ -136,7 +136,7 @@ export class ModelLibvirt implements Service {
     return this.#isDead;
   }
 
-  /** For the daemon: the call is over, in the way that `settle` says. */
+  /** Called by the daemon: ends the call with `settle`. */
   settled(call: PendingCall, settle: () => void): void {
     if (this.#isDead) return;
     this.#inFlight.delete(call);
@@ -190,7 +190,7 @@ export class ModelLibvirt implements Service {
     this.#requireUp();
     settings.signal?.throwIfAborted();
     const stream = await this.#daemon.open(this, procedure, args);
-    // The model's stream has the methods that the agent calls; the class has private fields.
+    // The model's stream has only the methods that the agent calls; the class has private fields.
     return stream as unknown as LibvirtStream<R>;
   }
 
@@ -222,7 +222,7 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 const closed = (): SocleError => unreachable("CLOSED", "the libvirt client does not run");
 
-/** As the wire would refuse them. */
+/** Validates arguments as the wire encoding does. */
 function checkArguments(call: PendingCall): void {
   try {
     call.encode(new XdrWriter());

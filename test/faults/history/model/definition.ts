@@ -1,4 +1,4 @@
-/** Domain definitions of the model: which XML libvirt takes, and the sizes and disks in it. */
+/** Domain definitions of the model: the XML that libvirt accepts, and its sizes and disks. */
 import { createHash } from "node:crypto";
 import { DomainState, DomainStateReason } from "../../../../agent/libvirt/index.ts";
 import { all, element, find, readXml, textAt, writeXml, type Element } from "./element.ts";
@@ -65,7 +65,7 @@ export const fresh = (uuid: string, name: string, config: Element): ModelDomain 
   isStarting: false,
 });
 
-/** The files of its disks. */
+/** The files of the domain's disks. */
 export const sourcesOf = (config: Element): string[] =>
   all(find(config, "devices"), "disk").flatMap((disk) => find(disk, "source")?.attributes.file ?? []);
 

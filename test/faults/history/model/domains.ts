@@ -75,7 +75,7 @@ export const domainCalls: readonly Entry[] = [
     (world, { dom, flags }) => {
       const domain = world.domain(dom);
       started(world, domain, (flags & libvirt.DomainCreateFlags.START_PAUSED) !== 0);
-      // The name is the one that the caller gave.
+      // The error has the caller's name for the domain.
       return { dom: { ...referenceTo(domain), name: dom.name } };
     },
     { call: "start", of: ofDomain },
@@ -109,7 +109,7 @@ export const domainCalls: readonly Entry[] = [
     libvirt.domainShutdownFlags,
     (world, { dom }) => {
       const domain = active(world, dom);
-      // The guest decides: one that listens to the button ends by `ModelHost.guestShutsDown`.
+      // The guest decides: a guest that obeys ends with `ModelHost.guestShutsDown`.
       if (domain.state !== State.RUNNING)
         throw new Refusal(55, "Requested operation is not valid: domain is not running");
       return {};

@@ -2,7 +2,7 @@ import { parseDocument } from "../../../../agent/libvirt/xml/document.ts";
 import type { XmlElement } from "../../../../agent/libvirt/xml/element.ts";
 import type { Stamp } from "../history.ts";
 
-/** An XML element that can be changed. */
+/** A mutable XML element. */
 export interface Element {
   name: string;
   attributes: Record<string, string>;

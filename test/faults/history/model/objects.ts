@@ -121,10 +121,10 @@ export const objectCalls: readonly Entry[] = [
   }),
 ];
 
-/** A secret that is kept in memory alone is gone with its daemon. */
+/** An ephemeral secret is lost with its daemon. */
 export function forgetEphemeralSecrets(world: World): void {
   for (const secret of world.secrets.values()) if (secret.ephemeral) world.secrets.delete(secret.uuid);
 }
 
-/** For tests: what libvirt would show of a secret. */
+/** For tests: libvirt's view of a secret. */
 export const usageOf = ({ xml }: ModelSecret): string | undefined => find(xml, "usage")?.attributes.type;

@@ -1,4 +1,4 @@
-/** What a history records of the model: its domains, and what each effect is about. */
+/** The model's data for a history: its domains, and the object of each effect. */
 import { DomainState } from "../../../../agent/libvirt/index.ts";
 import type { WorldDomain } from "../history.ts";
 import type { EffectFacts } from "./call-plan.ts";

@@ -1,4 +1,4 @@
-/** The bulk statistics: of each domain the fields that the agent reads. */
+/** The bulk statistics: each domain's fields that the agent reads. */
 import {
   connectGetAllDomainStats,
   DomainStatsTypes,

@@ -120,7 +120,7 @@ const poolXml = (pool: ModelPool): string => {
 
 const poolReference = ({ name, uuid }: ModelPool): libvirt.StoragePool => ({ name, uuid });
 
-/** The first bytes of an image: of qcow2 its header, which names what it is an overlay of; else zeros. */
+/** The first bytes of an image: a qcow2 header with the backing file's name, else zeros. */
 export function firstBytes({ format, capacityBytes, backing }: ModelVolume): Buffer {
   if (format !== "qcow2") return Buffer.alloc(Math.min(HEADER_BYTES, capacityBytes));
   const bytes = Buffer.alloc(HEADER_BYTES);
@@ -224,7 +224,7 @@ export const storageCalls: readonly Entry[] = [
     },
     { call: "volume_delete", of: ofVolume },
   ),
-  // The bytes of both flow through a stream: client.ts.
+  // The data of both flows through a stream: client.ts.
   answering(libvirt.storageVolDownload, (world, { vol }) => {
     volumeOf(world, vol);
     return {};
@@ -250,5 +250,5 @@ const nameIn = (xml: string): string => {
   }
 };
 
-/** For the stream of a download. Throws the refusal NO_STORAGE_VOL. */
+/** For a download's stream. Throws the error NO_STORAGE_VOL. */
 export const downloadOf = (world: World, vol: libvirt.StorageVol): Buffer => firstBytes(volumeOf(world, vol));

@@ -1,6 +1,6 @@
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 
-/** A stream of the model: bytes that are there already, or bytes that are counted until `finish`. */
+/** A stream of the model: existing bytes, or bytes that are counted until `finish`. */
 export class ModelStream implements AsyncIterable<Buffer> {
   readonly #bytes: Buffer;
   readonly #finish: () => Promise<void>;

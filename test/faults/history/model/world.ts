@@ -9,7 +9,7 @@ import type { Domain } from "../../../../agent/libvirt/index.ts";
 import type { EffectCall, Stamp } from "../history.ts";
 import type { Element } from "./element.ts";
 
-/** A domain as it survives the daemon: its configuration on disk, and its guest while that runs. */
+/** A domain, which survives the daemon: its configuration on disk, and its guest while it runs. */
 export interface ModelDomain {
   readonly uuid: string;
   name: string;
@@ -17,16 +17,16 @@ export interface ModelDomain {
   id: number;
   state: number;
   reason: number;
-  /** As it starts the next time; of a transient domain, as it was started. */
+  /** The XML of the next start; for a transient domain, of the current one. */
   config: Element;
-  /** False: it is gone once its guest has ended. */
+  /** False: the domain disappears once its guest ends. */
   isPersistent: boolean;
   /** Undefined while it does not run. */
   live: Element | undefined;
   autostart: boolean;
-  /** How often its guest was started. */
+  /** The number of starts of its guest. */
   starts: number;
-  /** A start is under way: a daemon that crashes now ends it. */
+  /** A start is in progress: a crash of the daemon ends the guest. */
   isStarting: boolean;
 }
 
@@ -38,14 +38,14 @@ export interface ModelVolume {
   allocationBytes: number;
   readonly backing?: { readonly path: string; readonly format?: string };
   readonly secretUuid?: string;
-  /** What it holds: changes with each creation, upload and wipe. */
+  /** Identifies the content: changes with each creation, upload and wipe. */
   mark: string;
 }
 
 export interface ModelPool {
   readonly name: string;
   readonly uuid: string;
-  /** `dir`, or `logical`, whose volumes are not looked for in the host's file system. */
+  /** `dir`, or `logical`, whose volumes are not checked in the host's filesystem. */
   readonly type: string;
   readonly path: string;
   active: boolean;
@@ -56,7 +56,7 @@ export interface ModelPool {
 
 export interface ModelSecret {
   readonly uuid: string;
-  /** VIR_SECRET_USAGE_TYPE; one secret has a usage. */
+  /** VIR_SECRET_USAGE_TYPE; a usage belongs to one secret. */
   readonly usageType: number;
   readonly usageId: string;
   readonly xml: Element;
@@ -71,7 +71,7 @@ export interface ModelNetwork {
   active: boolean;
 }
 
-/** libvirt's refusal of a call: its number (virErrorNumber), and the errno of a system error. */
+/** libvirt's error: its number (virErrorNumber), and the errno of a system error. */
 export class Refusal extends Error {
   readonly code: number;
   readonly errno: number;
@@ -83,7 +83,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Everything that survives the agent: libvirt's objects and the guests. */
+/** The state that survives the agent: libvirt's objects and the guests. */
 export class World {
   readonly domains = new Map<string, ModelDomain>();
   readonly pools = new Map<string, ModelPool>();
@@ -98,13 +98,13 @@ export class World {
     this.publish = publish;
   }
 
-  /** A number that this world has not given before. */
+  /** A unique number of this world. */
   number(): number {
     this.#numbers += 1;
     return this.#numbers;
   }
 
-  /** Throws the refusal NO_DOMAIN. */
+  /** Throws the error NO_DOMAIN. */
   domain({ uuid }: Pick<Domain, "uuid">): ModelDomain {
     const found = this.domains.get(uuid);
     if (found === undefined)
@@ -112,14 +112,14 @@ export class World {
     return found;
   }
 
-  /** Throws the refusal NO_STORAGE_POOL. */
+  /** Throws the error NO_STORAGE_POOL. */
   poolNamed(name: string): ModelPool {
     const found = this.pools.get(name);
     if (found !== undefined) return found;
     throw new Refusal(49, `Storage pool not found: no storage pool with matching name '${name}'`);
   }
 
-  /** By its UUID, as libvirt finds what it gave out. Throws as `poolNamed`, and OPERATION_INVALID for one that is not active. */
+  /** By UUID, as libvirt looks up its own handles. Throws as `poolNamed`, and OPERATION_INVALID for an inactive pool. */
   pool({ uuid }: Pick<StoragePool, "uuid">, needs: "active" | "any" = "active"): ModelPool {
     const found = [...this.pools.values()].find((pool) => pool.uuid === uuid);
     if (found === undefined)
@@ -129,7 +129,7 @@ export class World {
     return found;
   }
 
-  /** Throws as `poolNamed`, and OPERATION_INVALID for a pool that is not active. */
+  /** Throws as `poolNamed`, and OPERATION_INVALID for an inactive pool. */
   poolOf({ pool }: StorageVol): ModelPool {
     return this.pool(this.poolNamed(pool));
   }
@@ -143,7 +143,7 @@ type DistributedOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> 
 
 export const referenceTo = ({ name, uuid, id }: ModelDomain): Domain => ({ name, uuid, id });
 
-/** What the host is, as libvirt reports it. */
+/** The host's properties as libvirt reports them. */
 export interface HostFacts {
   readonly libVersion: number;
   readonly hypervisorVersion: number;
@@ -152,13 +152,13 @@ export interface HostFacts {
   readonly memoryBytes: number;
 }
 
-/** What one call does to the world. */
+/** The effect of one call on the world. */
 export interface Entry {
   readonly procedure: Procedure<unknown, unknown>;
-  /** The first half of a call that has two: the world in between can be seen, and a crash can end it there. */
+  /** The first half of a call with two halves: the state in between is visible, and a crash can end the call there. */
   readonly begin?: ((world: World, args: unknown) => void) | undefined;
   readonly answer: (world: World, args: unknown) => unknown;
-  /** Undefined for a call that only reads, and for changes that histories do not show. */
+  /** Undefined for a read-only call, and for changes that histories do not record. */
   readonly effect?: { readonly call: EffectCall; readonly of: (args: unknown) => Subject } | undefined;
 }
 

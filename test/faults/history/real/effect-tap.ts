@@ -5,7 +5,7 @@ import type { Tap } from "../../passage.ts";
 import type { EffectBegin, EffectCall, Recorder } from "../history.ts";
 import { readXml, socleText, stampedOperation, stampIn, textAt, type Element } from "../model/element.ts";
 
-/** A call that changes something: what of it stands in a history. */
+/** A changing call, as recorded in a history. */
 interface Watched {
   readonly procedure: libvirt.Procedure<unknown, unknown>;
   readonly call: EffectCall;
@@ -15,7 +15,7 @@ interface Watched {
 interface Subject {
   readonly vm?: string;
   readonly volume?: string;
-  /** Of a definition, and of metadata that is written. */
+  /** For a definition, and for written metadata. */
   readonly xml?: string;
   readonly uri?: string | null;
 }
@@ -60,10 +60,10 @@ const watched = new Map<number, Watched>(
   ].map((each) => [each.procedure.number, each]),
 );
 
-/** Every procedure that stands in a history. */
+/** Every recorded procedure. */
 export const changingProcedures: ReadonlySet<number> = new Set(watched.keys());
 
-/** A domain as the calls that passed made it. */
+/** A domain as the passed calls left it. */
 interface Seen {
   instance?: string | undefined;
   tenant?: string | undefined;
@@ -73,35 +73,35 @@ interface Seen {
   starts: number;
 }
 
-/** An effect that has begun and has no answer yet. */
+/** An effect that has begun and has no reply yet. */
 interface Begun {
   readonly effect: number;
   readonly call: EffectCall;
   readonly subject: Subject;
 }
 
-/** What libvirt has, asked for what was cut off: see `EffectLog.settle`. */
+/** libvirt's objects, to settle calls that were cut off: see `EffectLog.settle`. */
 export interface Looked {
   readonly domains: ReadonlyMap<string, { readonly isRunning: boolean; readonly isPersistent: boolean }>;
   readonly volumes: ReadonlySet<string>;
 }
 
-/** Writes every changing call that passes to libvirt into the history, with its end. */
+/** Records every changing call to libvirt in the history, with its end. */
 export class EffectLog {
   readonly #recorder: Recorder;
   readonly #domains = new Map<string, Seen>();
-  /** Their daemon or their connection has ended before they were answered. */
+  /** Effects whose daemon or connection ended before the reply. */
   readonly #cutOff = new Set<Begun>();
   #effects = 0;
   #open = 0;
-  /** Called when an effect of the agent has been answered, before the agent gets the answer. */
+  /** Called after the reply to an effect of the agent, before the agent gets it. */
   onAnswered: ((call: EffectCall) => void) | undefined;
 
   constructor(recorder: Recorder) {
     this.#recorder = recorder;
   }
 
-  /** For each connection of one proxy. `run`: of the agent that connects. */
+  /** For each connection of one proxy. `run`: the connecting agent's run. */
   tap(by: "agent" | "foreign", run: () => number | undefined): Tap {
     const begun = new Map<number, Begun>();
     const cutOff = this.#cutOff;
@@ -130,7 +130,7 @@ export class EffectLog {
     };
   }
 
-  /** Effects that have begun, and that libvirt has yet to answer. */
+  /** Effects that have begun and wait for libvirt's reply. */
   get open(): number {
     return this.#open - this.#cutOff.size;
   }
@@ -177,7 +177,7 @@ export class EffectLog {
     });
   }
 
-  /** The guest has ended by itself. */
+  /** Records that the guest ended by itself. */
   guestStopped(vm: string): void {
     this.end(this.begin("guest_stopped", { vm }, "foreign"), true, "ok");
   }
@@ -186,7 +186,7 @@ export class EffectLog {
     return this.#domains.get(vm)?.isRunning === true;
   }
 
-  /** What became of the calls that were cut off: for when nothing of them can happen any more. */
+  /** Settles the calls that were cut off, once none of them can have a later effect. */
   settle({ domains, volumes }: Looked): void {
     for (const begun of this.#cutOff) {
       const { vm = "", volume } = begun.subject;
@@ -213,7 +213,7 @@ export class EffectLog {
       this.end(begun, happened, "lost");
     }
     this.#cutOff.clear();
-    // A guest that its new daemon has ended.
+    // The new daemon ended this guest.
     for (const [vm, seen] of this.#domains)
       if (seen.isRunning && domains.get(vm)?.isRunning !== true) this.guestStopped(vm);
   }
@@ -258,6 +258,6 @@ const factsIn = (domain: Element): Pick<Seen, "instance" | "tenant" | "operation
   operation: stampedOperation(domain),
 });
 
-/** virErrorNumber of a refusal: the first field of its body. */
+/** The virErrorNumber of an error reply: the first field of its body. */
 const errorOf = (frame: RawFrame): string | undefined =>
   frame.isOk ? undefined : `libvirt error ${frame.body.readInt32BE(0)}`;

@@ -4,7 +4,7 @@ import type { SteppedClock } from "../../stepped-clock.ts";
 import { DOMAIN, type Certificates } from "./real-agent.ts";
 import type { RealHost } from "./real-host.ts";
 
-/** What every history of a lane has in common. */
+/** Shared by every history of a lane. */
 export interface Lane {
   readonly bundle: string;
   /** The previous release, with which some histories begin. */
@@ -16,7 +16,7 @@ export interface Lane {
   readonly contract: Contract;
 }
 
-/** Each start of the agent asks which release it is to be. */
+/** Selects the release for each start of the agent. */
 export function agentOptions(
   { bundle, previous = bundle, host, clock, trustDirectory }: Lane,
   port: number,

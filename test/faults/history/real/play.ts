@@ -1,6 +1,6 @@
-// Plays real histories alone, and checks each: interleave's real stage, for people. As root, with libvirt installed.
+// Plays and checks only real histories of the campaign interleave, for debugging. As root, with libvirt installed.
 //
-//   play.ts --seed FIRST --count N        a history that breaks a rule is kept in .cache/histories
+//   play.ts --seed FIRST --count N        a history with a violation is kept in .cache/histories
 import { asked, campaign } from "../../campaign.ts";
 import { playReal } from "../../interleave-real.ts";
 

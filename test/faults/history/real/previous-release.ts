@@ -6,20 +6,20 @@ import { promisify } from "node:util";
 import type { CampaignRun } from "../../campaign.ts";
 import type { History } from "../history.ts";
 
-/** The last commit before the state directory and the metadata of domains got the formats of today: version 0.1.0. */
+/** The last commit before the current formats of the state directory and of domain metadata: version 0.1.0. */
 const COMMIT = "1f4b0c1bb9b20bf0925c65e5a2430567943b3902";
 
 const repository = join(import.meta.dirname, "../../../..");
 const execute = promisify(execFile);
 
-/** Its bundle, or why there is none. */
+/** Its bundle, or the reason for none. */
 export type PreviousRelease =
   { readonly bundle: string } | { readonly bundle: undefined; readonly why: string };
 
 export const previousStartsIn = (history: History): number =>
   history.filter((event) => event.event === "agent_start" && event.version === "previous").length;
 
-/** For a result: a run that never started the previous release has not tried the upgrade, and says why. */
+/** For a result: a run that never started the previous release did not test the upgrade; the result states why. */
 export function previousFigures(
   previousStarts: number,
   previous: PreviousRelease,
@@ -29,7 +29,7 @@ export function previousFigures(
   return { previousStarts, noPreviousBecause: why };
 }
 
-/** The previous release, built from this repository's history; none where a clone is too shallow for it. */
+/** The previous release, built from this repository's history; none in a shallow clone without it. */
 export async function previousRelease(run: CampaignRun): Promise<PreviousRelease> {
   const directory = await mkdtemp(join(tmpdir(), "socle-previous-"));
   run.cleanUp(() => rm(directory, { recursive: true, force: true }));
@@ -38,7 +38,7 @@ export async function previousRelease(run: CampaignRun): Promise<PreviousRelease
     await execute("git", ["-C", repository, "archive", `--output=${archive}`, COMMIT]);
   } catch {
     const why = `commit ${COMMIT} is not in this clone`;
-    run.say(`${why}: no history begins with the previous release`);
+    run.log(`${why}: no history begins with the previous release`);
     return { bundle: undefined, why };
   }
   await execute("tar", ["-xf", archive, "-C", directory]);

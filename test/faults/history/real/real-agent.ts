@@ -39,16 +39,16 @@ export class Certificates {
     this.#schedulers = schedulers;
   }
 
-  /** Undefined: the caller comes over the socket. */
+  /** Undefined: the caller uses the socket. */
   of(caller: string): ChannelCredentials | undefined {
     const issued = this.#schedulers.get(caller);
     return issued && credentialsOf(secureOptions(this.authority.certificatePem, issued));
   }
 }
 
-/** One run of the agent's process, as its callers have it: a connection of each. */
+/** One run of the agent's process, with a connection for each caller. */
 export class RealAgent {
-  /** What the agent wrote of itself, read beside it. */
+  /** The agent's own files, read outside the agent. */
   readonly state: { readonly record: { readonly agentEpoch: number; readonly controlEpoch: number } };
   isServing = true;
   readonly #contract: Contract;
@@ -108,7 +108,7 @@ export class RealAgent {
       );
   }
 
-  /** As the agent reports it; undefined where it does not answer. */
+  /** As the agent reports it; undefined: no reply. */
   async epoch(): Promise<number | undefined> {
     const { path, requestSerialize, responseDeserialize } = this.#contract.host.GetHost;
     return await new Promise((resolve) => {
@@ -138,23 +138,23 @@ export class RealAgent {
         new Metadata(),
       );
     watch?.on("data", (operation: Message) => changed(this.#named(operation)));
-    // The stream ends with its agent.
+    // The stream ends with the agent.
     watch?.on("error", () => undefined);
   }
 
-  /** The agent is gone, or about to go. */
+  /** The agent has ended or is about to. */
   close(): void {
     this.isServing = false;
     for (const client of this.#clients.values()) client.close();
   }
 
-  /** Only what bears the agent's own reason promises anything. */
+  /** Only an error with the agent's own reason guarantees anything. */
   #failure(error: ServiceError): Answered {
     const { kind, reason } = fromRpcError(this.#contract, error);
     return reason.startsWith("GRPC_") ? { kind: "outcome_unknown", reason } : { kind, reason };
   }
 
-  /** With callers' names as in the schedule. */
+  /** With the callers' names of the schedule. */
   #named(response: Message): Message {
     const name = (operation: Message): Message =>
       typeof operation["caller"] === "string"
@@ -188,7 +188,7 @@ function recordIn(path: string): { agentEpoch: number; controlEpoch: number } {
   }
 }
 
-/** The audit log's files, as they are now; empty where there is none, as in the previous release. */
+/** The current files of the audit log; empty without a log, as in the previous release. */
 export function auditLogIn(stateDirectory: string): string {
   const directory = join(stateDirectory, "audit");
   try {
@@ -199,7 +199,7 @@ export function auditLogIn(stateDirectory: string): string {
   }
 }
 
-/** A schedule's request for a guest that QEMU runs at no cost, and that hears no button. */
+/** A schedule's request with a guest that costs QEMU nothing and ignores the power button. */
 function forReal(method: string, request: object): object {
   if (method === "CreateVm") {
     const { spec, ...rest } = request as { spec: object };

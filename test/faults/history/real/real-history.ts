@@ -13,9 +13,9 @@ import { auditLogIn, RealAgent } from "./real-agent.ts";
 import { RealReads } from "./real-reads.ts";
 
 const STARTS_AT_MOST = 10;
-/** One history of so many begins with the previous release, which is killed and upgraded. */
+/** One in so many histories begins with the previous release, which is killed and upgraded. */
 const UPGRADES_IN = 4;
-/** In one history of so many, the agent waits as long as it wants for an answer that was lost silently: over a minute. */
+/** In one of so many histories, the agent waits for a silently lost reply until its own deadline: over a minute. */
 const PATIENT_IN = 8;
 
 export interface Played {
@@ -23,10 +23,10 @@ export interface Played {
   readonly failures: readonly Violation[];
 }
 
-/** A schedule's times are for a simulation, where waiting costs nothing. */
+/** A schedule's times are for a simulation, where waiting is free. */
 const shortened = (ms: number): number => (ms <= 40 ? ms : Math.min(300, 40 + ms / 40));
 
-/** Plays a schedule against the real agent, libvirtd and QEMU. The same schedule makes the same requests and faults. */
+/** Plays a schedule against the real agent, libvirtd and QEMU. The same schedule has the same requests and faults. */
 export class RealHistory {
   readonly #lane: Lane;
   readonly #schedule: Schedule;
@@ -36,18 +36,18 @@ export class RealHistory {
   readonly #callers: SimulatedCallers;
   readonly #reads: RealReads;
   readonly #failures: Violation[] = [];
-  /** Faults that go on beside the schedule. */
+  /** Faults that run beside the schedule. */
   readonly #asides: Promise<void>[] = [];
   #process: AgentProcess | undefined;
   #agent: RealAgent | undefined;
-  /** Its process was asked to end: that is no death. */
+  /** Its process was stopped in order, which is not a kill. */
   #stopping: RealAgent | undefined;
   #port = 0;
   #run = 0;
   #starting: Promise<void> | undefined;
   #killAtEffect = false;
   #isFull = false;
-  /** The agent's disk failed it at some time. */
+  /** The agent's disk failed at some time. */
   #wasSick = false;
   #isPrevious: boolean;
   #restore: (() => Promise<void>) | undefined;
@@ -99,13 +99,13 @@ export class RealHistory {
     for (const [index, action] of actions.entries()) {
       await pause(shortened(action.afterMs));
       if (index === upgradeAt) await this.#upgrade();
-      // What the previous release makes of faults is not judged here.
+      // The previous release's behaviour under faults is not checked here.
       if (!this.#isPrevious || action.do !== "fault") await this.#act(action);
     }
     await this.#upgrade();
   }
 
-  /** In the middle of what it does. */
+  /** Kills the agent at once. */
   async #upgrade(): Promise<void> {
     await this.#starting;
     if (!this.#isPrevious) return;
@@ -118,7 +118,7 @@ export class RealHistory {
   }
 
   async #act(action: Action): Promise<void> {
-    // Nobody is answered while the agent is down: that costs a history and shows nothing.
+    // Calls while the agent is down take time and show nothing.
     await this.#starting;
     switch (action.do) {
       case "call":
@@ -143,7 +143,7 @@ export class RealHistory {
     }
   }
 
-  /** Another run of the agent, once what `first` does is done. */
+  /** Starts another run of the agent after `first`. */
   #restart(first: () => Promise<void> = () => Promise.resolve()): void {
     const starting = (async () => {
       await first();
@@ -204,7 +204,7 @@ export class RealHistory {
     });
   }
 
-  /** What another run of the agent began to change meanwhile is no copy of one moment: there is none then. */
+  /** Undefined if another run of the agent began meanwhile, since the copy is then not of one moment. */
   async #snapshot(): Promise<void> {
     const run = this.#run;
     const { host } = this.#lane;
@@ -217,7 +217,7 @@ export class RealHistory {
     }
   }
 
-  /** The process is killed here; nothing of it reaches libvirt after what is on its way. */
+  /** The process is killed here; only calls that are already sent still reach libvirt. */
   #kill(detail: string, before?: () => Promise<void>): void {
     if (this.#agent === undefined) return;
     this.#process?.signal("SIGKILL");
@@ -248,7 +248,7 @@ export class RealHistory {
     if (agent === undefined || process === undefined) return;
     this.#stopping = agent;
     const exitCode = await process.terminate(60_000);
-    // Otherwise a kill came first, and the next agent is starting already.
+    // Otherwise a kill came first, and the next agent is already starting.
     if (this.#agent === agent) {
       if (exitCode === 0) {
         this.#recorder.add({ event: "agent_end", run, clean: true });
@@ -266,7 +266,7 @@ export class RealHistory {
       this.#recorder.add({ event: "fault", fault: known, ...(detail === undefined ? {} : { detail }) });
     switch (fault) {
       case "power_cut":
-        // This machine keeps its power: unsynced writes are still there afterwards.
+        // This machine keeps its power, so unsynced writes survive.
         this.#kill("at once, in place of a power cut");
         return;
       case "kill":
@@ -299,7 +299,7 @@ export class RealHistory {
       case "write_failed":
         note();
         this.#wasSick = true;
-        // In half of the schedules it is the journal's, of which most harm could come.
+        // In half of the schedules the journal's sync fails, which could do most harm.
         await host.disk.failNext(fault, this.#schedule.seed % 2 === 0 ? "operations.journal" : "");
         return;
       case "answer_lost":
@@ -321,7 +321,7 @@ export class RealHistory {
   }
 
   #aside(work: Promise<void>): void {
-    // Awaited at the history's end, which may come by another failure first.
+    // Awaited at the history's end, which another failure may cause earlier.
     work.catch(() => undefined);
     this.#asides.push(work);
   }
@@ -339,7 +339,7 @@ export class RealHistory {
     this.#recorder.add({ event: "fault", fault: "disk_well" });
   }
 
-  /** All faults are over: waits until nothing is under way, then reads everything, and libvirt itself. */
+  /** After all faults: waits until nothing is running, then reads everything, also from libvirt itself. */
   async #quieten(): Promise<void> {
     const { host } = this.#lane;
     await Promise.all(this.#asides);
@@ -350,7 +350,7 @@ export class RealHistory {
     await this.#healDisk();
     await this.#starting;
     await this.#reads.untilQuiet();
-    // A journal that failed for good needs a restart, as its message says.
+    // A journal with a final failure needs a restart, as its message states.
     if (this.#wasSick) {
       await this.#stop();
       await this.#reads.untilQuiet();

@@ -15,7 +15,7 @@ import type { ForeignAction } from "../simulated/schedule.ts";
 import type { EffectLog, Looked } from "./effect-tap.ts";
 
 const POOL = "images";
-/** Guests that a caller has asked to shut down may need longer: the history goes on without. */
+/** Guests that shut down on a caller's request may need longer: the history continues without them. */
 const FOUND_WITHIN_MS = 10_000;
 const boot = "bootsector.img";
 type AsVirsh = (client: libvirt.Libvirt, dom: libvirt.Domain) => Promise<unknown>;
@@ -34,13 +34,13 @@ const stateNames: Readonly<Record<number, string>> = {
   5: "stopped",
 };
 
-/** A host that lasts over many histories: libvirtd, a recording proxy for the agent, one for others, a disk for state. */
+/** A host for many histories: libvirtd, a recording proxy for the agent, one for other clients, a disk for the state. */
 export class RealHost {
   readonly disk: StateDisk;
   readonly #libvirtd: Libvirtd;
   readonly #proxies: { agent: FaultProxy; foreign: FaultProxy };
   #direct: libvirt.Libvirt;
-  /** Of the history that is played now. */
+  /** The current history's parts. */
   #log: EffectLog | undefined;
   #run: number | undefined;
   #isDown = false;
@@ -56,7 +56,7 @@ export class RealHost {
         await FaultProxy.start({
           socketPath: join(libvirtd.directory, `${by}.sock`),
           daemonPath: libvirtd.socketPath,
-          tap: () => host.current?.log.tap(by, () => host.current?.runOf(by)) ?? nobody,
+          tap: () => host.current?.log.tap(by, () => host.current?.runOf(by)) ?? noTap,
         }),
       );
     const proxies = { agent: await proxyFor("agent"), foreign: await proxyFor("foreign") };
@@ -82,7 +82,7 @@ export class RealHost {
     return this.#direct.close();
   }
 
-  /** libvirtd has died, and what was cut off is not settled yet. */
+  /** libvirtd has died, and the calls that were cut off are not settled yet. */
   get isDown(): boolean {
     return this.#isDown;
   }
@@ -92,7 +92,7 @@ export class RealHost {
   }
 
   get log(): EffectLog {
-    if (this.#log === undefined) throw new Error("no history is played");
+    if (this.#log === undefined) throw new Error("no history is running");
     return this.#log;
   }
 
@@ -100,12 +100,12 @@ export class RealHost {
     return by === "agent" ? this.#run : undefined;
   }
 
-  /** Which run of the agent connects from now on. */
+  /** The run of the agent that connects from now on. */
   set agentRun(run: number) {
     this.#run = run;
   }
 
-  /** Without any VM, without state, and without the lease of an agent before, whose state would be the newer one. */
+  /** Resets to no VMs, no state and no lease of an earlier agent, whose state would count as newer. */
   async clear(log: EffectLog): Promise<void> {
     this.#log = log;
     this.#proxies.agent.removeAll();
@@ -117,7 +117,7 @@ export class RealHost {
     });
     for (const dom of domains) {
       if (dom.id >= 0) await this.#direct.call(libvirt.domainDestroyFlags, { dom, flags: 0 });
-      // A transient one is gone by then.
+      // A transient domain has disappeared by then.
       await this.#direct.call(libvirt.domainUndefineFlags, { dom, flags: 0 }).catch(() => undefined);
     }
     for (const vol of await this.#volumes())
@@ -129,7 +129,7 @@ export class RealHost {
     for (const secret of secrets) await this.#direct.call(libvirt.secretUndefine, { secret });
   }
 
-  /** As somebody with virsh, or the guest: libvirt refuses what cannot be. */
+  /** Acts as virsh or the guest: libvirt refuses impossible calls. */
   async foreign(act: ForeignAction["act"], vm: string, name: string): Promise<void> {
     if (act === "guest_stopped") {
       await this.#endGuest(vm, name);
@@ -143,13 +143,13 @@ export class RealHost {
     await client.close();
   }
 
-  /** QEMU is asked to end, as a guest that shuts itself down does. */
+  /** Ends QEMU with SIGTERM, like a guest that shuts itself down. */
   async #endGuest(vm: string, name: string): Promise<void> {
     if (!this.log.isRunning(vm)) return;
     const pid = Number(
       await readFile(join(this.#libvirtd.runDirectory, "qemu", `${name}.pid`), "utf8").catch(() => ""),
     );
-    // The number is that of the namespace of the guests.
+    // The number belongs to the guests' PID namespace.
     if (!Number.isInteger(pid) || pid <= 1) return;
     this.log.guestStopped(vm);
     await this.#libvirtd.run("sh", ["-c", `kill -TERM ${pid}`]).catch(() => undefined);
@@ -160,7 +160,7 @@ export class RealHost {
     });
   }
 
-  /** libvirtd dies, and comes back. What was cut off is settled before anybody connects again. */
+  /** Kills and restarts libvirtd. Calls that were cut off are settled before any client reconnects. */
   async breakLibvirtd(downMs: number): Promise<void> {
     this.#isDown = true;
     await this.#libvirtd.kill("SIGKILL");
@@ -180,7 +180,7 @@ export class RealHost {
     this.#isDown = false;
   }
 
-  /** A new daemon shows a guest that the one before had not wholly started as running, until it has ended it. */
+  /** A new daemon shows a guest with an incomplete start as running until it ends it. */
   async #untilFoundAgain(): Promise<void> {
     const isFound = async (): Promise<boolean> => {
       const flags = libvirt.ConnectListAllDomainsFlags.ACTIVE;
@@ -193,7 +193,7 @@ export class RealHost {
       );
       return !states.some(isOnItsWay);
     };
-    // One that a caller has asked to shut down may take its time.
+    // A guest that shuts down on a caller's request may be slow.
     await eventually(isFound, { what: "guests to be found again", timeoutMs: FOUND_WITHIN_MS }).catch(
       () => undefined,
     );
@@ -211,7 +211,7 @@ export class RealHost {
     return { domains, volumes: new Set(await this.volumes()) };
   }
 
-  /** `pool/name`, sorted; without the one that all guests boot from. */
+  /** `pool/name`, sorted, without the shared boot volume. */
   async volumes(): Promise<string[]> {
     const vols = await this.#volumes();
     return vols.flatMap(({ name }) => (name.startsWith("socle-") ? [`${POOL}/${name}`] : [])).sort();
@@ -259,8 +259,8 @@ export class RealHost {
   }
 
   /**
-   * A copy of the state directory, of one moment only where the agent does nothing meanwhile. What it returns puts the copy in
-   * its place, while the agent is down.
+   * Copies the state directory; the copy is of one moment only if the agent is idle meanwhile. The returned function restores
+   * the copy while the agent is down.
    */
   async snapshot(): Promise<() => Promise<void>> {
     const copy = `${this.disk.stateDirectory}.copy`;
@@ -295,7 +295,7 @@ const isOnItsWay = ({ state, reason }: { readonly state: number; readonly reason
   state === SHUTDOWN || (state === PAUSED && reason === startingUp);
 const gone = { state: libvirt.DomainState.SHUTOFF, reason: 0 };
 
-const nobody = {
+const noTap = {
   waiting: 0,
   called: () => undefined,
   answered: () => undefined,

@@ -10,7 +10,7 @@ import type { RealHost } from "./real-host.ts";
 const QUIET_WITHIN_MS = 75_000;
 const SEEN_WITHIN_MS = 10_000;
 
-/** What the agent is asked at the end of a history. */
+/** The reads at the end of a history. */
 export class RealReads {
   readonly #host: RealHost;
   readonly #log: EffectLog;
@@ -31,11 +31,11 @@ export class RealReads {
     });
   }
 
-  /** As long as an operation has no end, and no longer than the time there is: the checker judges what is left. */
+  /** Waits until every operation has ended, or the time is over; the checker reports the rest. */
   async untilQuiet(): Promise<void> {
     const untilMs = performance.now() + QUIET_WITHIN_MS;
     for (;;) {
-      // Asked after the last answer: a call that is under way may still become an operation.
+      // After the last answer, since a running call may still become an operation.
       const areAnswered = this.#callers.waiting === 0;
       const answer = await this.#unrecorded("ListOperations");
       const open = answer && operationsIn("ListOperations", answer).some((operation) => !isEnded(operation));
@@ -45,7 +45,7 @@ export class RealReads {
     }
   }
 
-  /** Until the agent shows the states that libvirt has. */
+  /** Waits until the agent shows libvirt's states. */
   async untilSeen(): Promise<void> {
     const untilMs = performance.now() + SEEN_WITHIN_MS;
     const states = (all: readonly (readonly [string, string])[]): string => JSON.stringify([...all].sort());
@@ -58,7 +58,7 @@ export class RealReads {
     }
   }
 
-  /** As the operator; undefined where the agent does not answer. */
+  /** As the operator; undefined: no reply. */
   #unrecorded(method: string): Promise<Message | undefined> {
     return new Promise((resolve) => {
       const [operator] = callers;

@@ -16,10 +16,10 @@ import { Certificates } from "./real-agent.ts";
 import { RealHistory } from "./real-history.ts";
 import { RealHost } from "./real-host.ts";
 
-/** The agents that a history runs. */
+/** The bundles of a history's agents. */
 export type Bundles = Pick<Lane, "bundle" | "previous">;
 
-/** A host on which real histories are played, one after the other: with a libvirtd, a disk and certificates of its own. */
+/** A host for real histories, one after another, with its own libvirtd, disk and certificates. */
 export class RealStage {
   readonly #lane: Omit<Lane, keyof Bundles>;
 
@@ -38,12 +38,12 @@ export class RealStage {
     this.#lane = lane;
   }
 
-  /** Plays the schedule against the agent of `bundles`, and checks the history. */
+  /** Plays the schedule against the agent of `bundles` and checks the history. */
   async play(schedule: Schedule, bundles: Bundles): Promise<Played> {
     const { history, failures } = await new RealHistory({ ...this.#lane, ...bundles }, schedule).play();
     return { history, violations: [...failures, ...check(history)] };
   }
 }
 
-/** What a real history of the seed plays. */
+/** The schedule of a seed's real history. */
 export const realScheduleOf = (seed: number): Schedule => withEpochProbes(withSecondTenant(scheduleOf(seed)));

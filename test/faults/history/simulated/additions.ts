@@ -3,7 +3,7 @@ import { type Action, type CallAction, type FaultAction } from "./schedule.ts";
 const isChange = (action: Action): boolean =>
   action.do === "call" && action.method !== "GetVm" && action.method !== "ListVms";
 
-/** Where the changes of a schedule are. */
+/** The positions of a schedule's changes. */
 export const changesIn = (actions: readonly Action[]): number[] =>
   actions.flatMap((action, at) => (isChange(action) ? [at] : []));
 
@@ -22,7 +22,7 @@ export type Ask = (
   details?: Partial<CallAction> & { readonly afterMs?: number },
 ) => Action & CallAction;
 
-/** The operator's requests about a VM, each 3 s after what is before it. */
+/** The operator's requests for a VM, each 3 s after the previous action. */
 export function askAbout(actions: readonly Action[], vm: number): Ask {
   let id = freeId(actions);
   return (method, details = {}) => ({
@@ -36,10 +36,10 @@ export function askAbout(actions: readonly Action[], vm: number): Ask {
   });
 }
 
-/** A VM that no schedule names yet. */
+/** A VM that the schedule does not name yet. */
 export const nextVm = (actions: readonly Action[]): number =>
   Math.max(...actions.map((action) => (action.do === "call" ? action.vm : 0))) + 1;
 
-/** Names a call that is in no schedule yet. */
+/** An unused call id. */
 export const freeId = (actions: readonly Action[]): number =>
   Math.max(...actions.map((action) => (action.do === "call" ? action.id : 0))) + 1;

@@ -6,34 +6,34 @@ interface Strike {
   readonly strike: () => void;
 }
 
-/** Faults and acts that wait for a moment of the agent's. */
+/** Faults and acts that wait for a moment in the agent's run. */
 export class Armed {
   #waiting: Strike[] = [];
 
-  /** Strikes now, or at the moment; of one kind the newest alone is armed. */
+  /** Acts now, or at the moment; only the newest of each kind is armed. */
   at(at: Moment = "now", what: string, strike: () => void): void {
     if (at === "now") strike();
     else this.#waiting = [...this.#waiting.filter((one) => one.what !== what), { at, what, strike }];
   }
 
-  /** The moment has come: what is armed for it strikes, in the order in which it was armed. */
+  /** Runs the faults that are armed for this moment, in order. */
   strike(at: Moment): void {
     for (const armed of this.#waiting.filter((one) => one.at === at)) {
       const index = this.#waiting.indexOf(armed);
-      // A kill disarms what is behind it.
+      // A kill disarms the later ones.
       if (index < 0) return;
       this.#waiting.splice(index, 1);
       armed.strike();
     }
   }
 
-  /** An effect has come: the next record that is written is its operation's end. */
+  /** After an effect, the next written record is its operation's end. */
   effect(): void {
     this.strike("effect");
     for (const armed of this.#waiting) if (armed.at === "end") armed.at = "begin";
   }
 
-  /** The agent has ended: what waits for one that goes on stays. */
+  /** The agent has ended; faults for a resumed operation stay armed. */
   agentEnded(): void {
     this.#waiting = this.#waiting.filter(({ at }) => at === "resume");
   }

@@ -1,4 +1,4 @@
-/** Random numbers that a seed determines (mulberry32). */
+/** Seeded random numbers (mulberry32). */
 export class Chance {
   #state: number;
 
@@ -7,7 +7,7 @@ export class Chance {
     for (let turn = 0; turn < 4; turn += 1) this.number();
   }
 
-  /** From 0 up to, not including, 1. */
+  /** In [0, 1). */
   number(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -26,7 +26,7 @@ export class Chance {
 
   of<T>(all: readonly T[]): T {
     const chosen = all[this.whole(0, all.length - 1)];
-    if (chosen === undefined) throw new Error("there is nothing to choose from");
+    if (chosen === undefined) throw new Error("there is no item to choose");
     return chosen;
   }
 

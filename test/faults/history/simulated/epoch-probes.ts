@@ -2,17 +2,17 @@ import { askAbout, changesIn } from "./additions.ts";
 import { Chance } from "./chance.ts";
 import { callers, OPERATOR, SCHEDULER, type CallAction, type Schedule } from "./schedule.ts";
 
-/** In so large a share of the histories. */
+/** The share of histories. */
 const SHARE = 0.25;
 /** The contract's bound of one raise: proto/socle/v1/scheduler.proto. */
 const STEP = 1_000_000;
-/** Behind it, a real history that began with the previous release, where any call raises the epoch, was upgraded. */
+/** After this point, a history that began with the previous release is upgraded; before, any call raises the epoch. */
 const UPGRADED_BY = 7;
 
 /**
- * The schedule with calls that carry a control epoch and must not raise it: reads, changes of the operator, changes of a
- * scheduler that asks for too much. The last call may be one that asks for as much as is allowed. They are drawn by a
- * generator of their own: what else is in the schedule stays as it is.
+ * The schedule with calls that carry a control epoch and must not raise it: reads, changes of the operator, and changes of a
+ * scheduler above the bound. The last call may request exactly the bound. A separate generator draws them, so the rest of the
+ * schedule does not change.
  */
 export function withEpochProbes(schedule: Schedule): Schedule {
   const chance = new Chance(schedule.seed ^ 0x68e31da4);
@@ -56,6 +56,6 @@ const tooFar: Probe = (highest, chance) => [
   },
 ];
 
-/** By as much as a change may raise it, mostly: further, and a bug may show as a refusal alone. */
+/** Mostly within the bound of one change: beyond it, a bug may show only as a refusal. */
 const above = (highest: number, chance: Chance): number =>
   chance.is(0.8) ? highest + chance.whole(1, 3) : Number.MAX_SAFE_INTEGER;

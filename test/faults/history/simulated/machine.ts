@@ -8,19 +8,19 @@ import type { Chance } from "./chance.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** What the agent's code has of the machine while a history is simulated. */
+/** The simulated machine for the agent's code. */
 export interface Machine {
   readonly time: VirtualTime;
   readonly disk: SimulatedDisk;
-  /** What the agent takes for random. */
+  /** The agent's source of randomness. */
   readonly chance: Chance;
-  /** Abstract unix sockets that a process listens on. */
+  /** Abstract unix sockets with a listener. */
   readonly names: Set<string>;
 }
 
 let machine: Machine | undefined;
 
-/** From now on, Node's timers, clocks, randomness and promised files are this machine's; without one, Node's own. */
+/** Switches Node's timers, clocks, randomness and fs/promises to this machine; undefined: back to Node's own. */
 export function occupy(next: Machine | undefined): void {
   install();
   machine = next;
@@ -28,7 +28,7 @@ export function occupy(next: Machine | undefined): void {
 
 let isInstalled = false;
 
-/** Replaces the functions of Node that the agent uses, once: each asks at every call whether there is a machine. */
+/** Replaces Node's functions once: each checks at every call whether there is a machine. */
 function install(): void {
   if (isInstalled) return;
   isInstalled = true;
@@ -55,7 +55,7 @@ function replace(target: object, name: string, virtual: (on: Machine, ...args: n
   own[name] = replacement;
 }
 
-/** Node's timers are objects: some code keeps the process up by them, or not. */
+/** Node's timers are objects with ref() and unref(). */
 class TimerHandle {
   readonly timer: ReturnType<VirtualTime["set"]>;
   constructor(timer: ReturnType<VirtualTime["set"]>) {
@@ -120,7 +120,7 @@ function replaceRandomness(): void {
   });
 }
 
-/** A server that only keeps others from its name. */
+/** A server that only occupies its name. */
 class NamedServer extends EventEmitter {
   readonly #names: Set<string>;
   #own = "";

@@ -4,12 +4,12 @@ import { callers, type Action, type CallAction, type Schedule } from "./schedule
 import { generateStories } from "./stories.ts";
 
 /**
- * The schedule with trouble at moments that only a simulation can hit: between an effect and its end on the disk, in the
- * sync of a request, in an operation that a rollback makes open again. What else is in the schedule stays as it is.
+ * The schedule with faults at moments that only a simulation can hit: between an effect and its durable end, in the sync of a
+ * request, in an operation that a rollback reopens. The rest of the schedule does not change.
  */
 export function withMoments(schedule: Schedule): Schedule {
   const chance = new Chance(schedule.seed ^ 0x7feb352d);
-  // A clock step makes the order of reads hard to tell: such a history stays as it is.
+  // A clock step makes the order of reads ambiguous, so such a history does not change.
   if (schedule.actions.some((action) => action.do === "fault" && action.fault === "clock_step"))
     return schedule;
   const actions = schedule.actions.map((action) => named(action, chance));
@@ -31,18 +31,18 @@ export function withMoments(schedule: Schedule): Schedule {
 
 interface Moment {
   readonly actions: Action[];
-  /** Of the change. */
+  /** The change's position. */
   readonly at: number;
   readonly change: CallAction;
   readonly chance: Chance;
 }
 
-/** Some say a VM's name instead of its id. */
+/** Some requests use a VM's name instead of its id. */
 function named(action: Action, chance: Chance): Action {
   return action.do === "call" && chance.is(0.2) ? { ...action, byName: true } : action;
 }
 
-/** The agent dies, or its disk fails, when the effect is there and its end is not; others act before it is back. */
+/** The agent dies, or its disk fails, between the effect and its durable end; other clients act before it restarts. */
 function endLost({ actions, at, change, chance }: Moment): void {
   const { vm } = change;
   const isSync = chance.is(0.3);
@@ -56,7 +56,7 @@ function endLost({ actions, at, change, chance }: Moment): void {
   );
 }
 
-/** Cancelled while its end is written, which then fails. */
+/** A cancel during the write of the end, which then fails. */
 function endCancelled({ actions, at, change }: Moment): void {
   actions.splice(
     at + 1,
@@ -66,13 +66,13 @@ function endCancelled({ actions, at, change }: Moment): void {
   );
 }
 
-/** Its begin is not synced, and a restart reads what is left of it. */
+/** The start record is not synced, and a restart reads its remains. */
 function beginLost({ actions, at, chance }: Moment): void {
   const kill = fault("kill", { afterMs: 100 + chance.number() * 3000 });
   actions.splice(at + 1, 0, fault("sync_failed", { at: "begin" }), kill);
 }
 
-/** The state goes back to where an operation was open, after another had its turn. */
+/** A rollback to an open operation, after another operation ran. */
 function rolledBack({ actions, at, change, chance }: Moment): void {
   const [before, doing, undoing] = chance.of([
     ["StopVm", "StartVm", "StopVm"],
@@ -92,7 +92,7 @@ function rolledBack({ actions, at, change, chance }: Moment): void {
   );
 }
 
-/** The state goes back to where a creation was open, after its VM was deleted. */
+/** A rollback to an open creation, after its VM was deleted. */
 function madeSince({ actions, at, change, chance }: Moment): void {
   const ask = askAbout(actions, change.vm);
   actions.splice(
@@ -123,7 +123,7 @@ function trespass({ actions, at, change, chance }: Moment): void {
   actions.splice(at + 1, 0, { afterMs: chance.number() * 3000, ...call });
 }
 
-/** Others change the VM faster than it is read. */
+/** Other clients change the VM faster than it is read. */
 function overtaken({ actions, at, change, chance }: Moment): void {
   const { vm } = change;
   const id = freeId(actions);

@@ -6,14 +6,14 @@ import type { Finding } from "./simulate.ts";
 export interface PlayOptions {
   readonly firstSeed: number;
   readonly count: number;
-  /** Processes at once. */
+  /** Concurrent processes. */
   readonly workers?: number;
-  /** Holds `agent/` and `test/`: this repository, or a copy of it with something changed. */
+  /** A directory with `agent/` and `test/`: this repository, or a changed copy. */
   readonly root?: string;
   readonly shrink?: boolean;
   /** Ends each process at its first finding by one of these rules. */
   readonly untilCaught?: readonly string[];
-  /** So many are one process's work. */
+  /** Histories per process. */
   readonly seedsAtOnce?: number;
   readonly onFinding?: (finding: Finding) => void;
   readonly onHistories?: (histories: number) => void;
@@ -21,10 +21,10 @@ export interface PlayOptions {
 }
 
 const repository = join(import.meta.dirname, "../../../..");
-/** With Node's 16 MiB for new objects a fifth of a simulation's time goes into garbage collection. */
+/** With Node's default of 16 MiB for new objects, garbage collection takes a fifth of a simulation's time. */
 const YOUNG_SPACE = "--max-semi-space-size=64";
 
-/** Plays simulated histories in processes of their own, and returns how many. Throws when one of them ends otherwise than it should. */
+/** Plays simulated histories in separate processes and returns their number. Throws if a process fails. */
 export async function playSimulated(options: PlayOptions): Promise<number> {
   const { firstSeed, count, workers = 2, seedsAtOnce = 1000 } = options;
   const endSeed = firstSeed + count;
@@ -66,7 +66,7 @@ async function playSome(options: PlayOptions, from: number, count: number): Prom
   }
   const code = await ended;
   if (code !== 0 || histories === undefined)
-    throw new Error(`the histories from seed ${from} on were not played (exit ${code}): ${errors}`);
+    throw new Error(`the histories from seed ${from} on did not run (exit ${code}): ${errors}`);
   onHistories?.(histories);
   return histories;
 }

@@ -23,7 +23,7 @@ export function vmsIn(method: string, response: Message): VmRead[] {
   return method === "ListVms" ? ((response["vms"] ?? []) as Message[]).map(vmRead) : [];
 }
 
-/** A list that lacks nothing; undefined for what is no list. */
+/** Whether a list is complete; undefined: the message is not a list. */
 export function isComplete(method: string, response: Message): boolean | undefined {
   const isWhole = (response["nextPageToken"] ?? "") === "";
   if (method === "ListOperations") return isWhole;

@@ -14,25 +14,25 @@ export const callers: readonly SimulatedCaller[] = [
   { name: "scheduler-of-red", role: "scheduler", tenant: "red" },
 ];
 
-/** Of `callers`, by their indexes: those without a tenant, and the one that `withSecondTenant` adds calls of. */
+/** Indexes in `callers`: those without a tenant, and the one of `withSecondTenant`. */
 export const OPERATOR = 0;
 export const SCHEDULER = 1;
 export const SECOND_TENANT = 3;
 
 export const vmId = (vm: number): string => `00000000-0000-4000-8000-${String(vm + 1).padStart(12, "0")}`;
 
-/** Every VM boots from this volume, read-only: the agent refuses a VM that has nothing to boot from. */
+/** Every VM boots from this volume, read-only: the agent refuses a VM without a boot source. */
 export const bootVolume = { pool: "images", volume: "bootsector.img" };
 
 /** A caller sends a request. */
 export interface CallAction {
   readonly do: "call";
-  /** Names the request: a repetition has the same. */
+  /** The request's id; a repetition has the same. */
   readonly id: number;
   readonly caller: number;
   readonly method: string;
   readonly vm: number;
-  /** It says the VM's name, not its id. */
+  /** Uses the VM's name instead of its id. */
   readonly byName?: boolean;
   readonly tenant?: string;
   readonly hasDisk?: boolean;
@@ -41,12 +41,12 @@ export interface CallAction {
   readonly graceSeconds?: number;
   readonly keepDisks?: boolean;
   readonly eraseDisks?: boolean;
-  /** The etag that the caller read last. */
+  /** With the caller's last read etag. */
   readonly withEtag?: boolean;
   readonly controlEpoch?: number;
 }
 
-/** The same request again, or a look at what became of it. */
+/** Repeats the request, or reads its operation. */
 export interface AgainAction {
   readonly do: "again" | "look" | "cancel";
   readonly id: number;
@@ -55,28 +55,28 @@ export interface AgainAction {
 }
 
 /**
- * With the agent's next effect on libvirt, also of one kind, the next sync, the next sync of the operations' journal (`begin`
- * the very next, `end` the next behind an effect), or when an interrupted operation goes on.
+ * At the agent's next effect on libvirt, also of one kind, at the next sync, at the next sync of the operations' journal
+ * (`begin`: any, `end`: after an effect), or when an interrupted operation resumes.
  */
 export type Moment = "now" | "effect" | EffectCall | "sync" | "begin" | "end" | "resume";
 
 export interface FaultAction {
   readonly do: "fault";
   readonly fault: FaultKind | "power_cut" | "stop" | "snapshot";
-  /** Absent: now. Of kills, snapshots, failed syncs, lost answers and libvirt's end. */
+  /** Absent: now. For kills, snapshots, failed syncs, lost answers and libvirt's end. */
   readonly at?: Moment;
   readonly forMs?: number;
   readonly stepMs?: number;
   readonly silently?: boolean;
-  /** Of a lost answer: the procedure. Absent: the next change. */
+  /** For a lost answer: the procedure. Absent: the next change. */
   readonly of?: string;
-  /** Of a rollback: the agent is not ended first. */
+  /** For a rollback: the agent keeps running. */
   readonly underAgent?: boolean;
-  /** Of libvirt's end: the guests end while it is away. */
+  /** For libvirt's end: the guests end during the outage. */
   readonly withGuests?: boolean;
 }
 
-/** What somebody beside the agent does, or the guest. */
+/** An act of another client or of the guest. */
 export interface ForeignAction {
   readonly do: "foreign";
   readonly act: "start" | "destroy" | "suspend" | "resume" | "undefine" | "guest_stopped";
@@ -87,7 +87,7 @@ export interface ForeignAction {
 
 export type Action = { readonly afterMs: number } & (CallAction | AgainAction | FaultAction | ForeignAction);
 
-/** What happens in one history, besides what the code makes of it. JSON. */
+/** The actions of one history. JSON. */
 export interface Schedule {
   readonly seed: number;
   readonly actions: readonly Action[];
@@ -110,7 +110,7 @@ const kinds = [
   "libvirt_down",
 ] as const;
 
-/** The seed's: 1 to 3 VMs, 5 to 20 requests of the first three callers, up to 4 faults, and what goes on beside the agent. */
+/** A seed's schedule: 1 to 3 VMs, 5 to 20 requests of the first three callers, up to 4 faults, and other clients' acts. */
 export function scheduleOf(seed: number): Schedule {
   const chance = new Chance(seed);
   const vms = chance.whole(1, 3);
@@ -224,7 +224,7 @@ function insertFault(actions: Action[], chance: Chance): void {
     default:
       actions.splice(at, 0, { ...action, fault });
   }
-  // After a failed sync a restart shows what the file holds.
+  // After a failed sync, a restart reads what the file holds.
   if (fault === "sync_failed" && chance.is(0.7))
     actions.splice(Math.min(actions.length, at + chance.whole(1, 4)), 0, {
       ...action,

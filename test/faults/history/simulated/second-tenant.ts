@@ -2,12 +2,12 @@ import { freeId, nextVm } from "./additions.ts";
 import { Chance } from "./chance.ts";
 import { callers, detailsOf, methodOf, SECOND_TENANT, type Action, type Schedule } from "./schedule.ts";
 
-/** In so large a share of the histories. */
+/** The share of histories. */
 const SHARE = 0.25;
 
 /**
- * The schedule with calls of a second tenant's scheduler, about the VMs of all others and one of its own. They are drawn by a
- * generator of their own: what else is in the schedule stays as it is.
+ * The schedule with calls of a second tenant's scheduler, on the VMs of all others and on its own. A separate generator draws
+ * them, so the rest of the schedule does not change.
  */
 export function withSecondTenant(schedule: Schedule): Schedule {
   const chance = new Chance(schedule.seed ^ 0x2c1b3c6d);
@@ -34,7 +34,7 @@ export function withSecondTenant(schedule: Schedule): Schedule {
   return { ...schedule, actions };
 }
 
-/** The highest control epoch of the schedulers by then: a lower one would be refused. */
+/** The schedulers' highest control epoch so far, since a lower one is refused. */
 function epochAt(actions: readonly Action[], at: number): number {
   const epochs = actions
     .slice(0, at)

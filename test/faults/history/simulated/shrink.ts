@@ -19,8 +19,8 @@ export interface Shrinking {
 }
 
 /**
- * Leaves actions out as long as the same rule is broken without them (delta debugging): half of them, a quarter, down to
- * each one alone. Undefined: the schedule, played again, breaks no rule of that name.
+ * Removes actions while the same rule is still violated (delta debugging): half of them, a quarter, down to single ones.
+ * Undefined: the repeated schedule does not violate that rule.
  */
 export async function shrink(
   schedule: Schedule,

@@ -1,7 +1,7 @@
-// Plays simulated histories and checks each. One JSON line on stdout a broken rule, {"histories", "ms"} at the end.
+// Plays simulated histories and checks each. One JSON line on stdout per violation, {"histories", "ms"} at the end.
 //
 //   simulate.ts --from SEED --count N [--shrink] [--until RULE]   --shrink: with the shortest history that shows it;
-//                                                              --until: ends at the first history that breaks it
+//                                                                 --until: ends at the first history that violates it
 //   simulate.ts --show SEED                                         the whole history
 import { parseArgs } from "node:util";
 import { check, describe } from "../checker.ts";
@@ -13,12 +13,12 @@ import { withSecondTenant } from "./second-tenant.ts";
 import { shrink, type Played } from "./shrink.ts";
 import { simulate } from "./simulation.ts";
 
-/** As a line of the output. */
+/** A line of the output. */
 export interface Finding {
   readonly seed: number;
   readonly rule: string;
   readonly message: string;
-  /** For people: the shortest history that shows it. */
+  /** For readers: the shortest history that shows it. */
   readonly shown?: string;
 }
 

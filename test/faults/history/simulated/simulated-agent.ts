@@ -58,7 +58,7 @@ export interface Answered {
 
 type Handler = (call: unknown, respond: (error: object | null, bytes?: Buffer) => void) => void;
 
-/** The agent of a host, in this process: its own code from the API's calls down to libvirt's, without sockets. */
+/** A host's agent in this process: its real code from the API's calls to libvirt's, without sockets. */
 export class SimulatedAgent {
   readonly state: State;
   readonly table = new VmTable();
@@ -82,7 +82,7 @@ export class SimulatedAgent {
     setMaxListeners(0, this.#stop.signal);
     const { operations, events, watermark, audit, record } = state;
     const log = silentLog;
-    // It has the surface that the agent uses of it.
+    // It implements the part of the interface that the agent uses.
     const libvirt = model as unknown as Libvirt;
     const ledger = ledgerOf(record);
     const reservations = new Reservations({ book: state.reservations, ledger, clock, log });
@@ -177,7 +177,7 @@ export class SimulatedAgent {
     return handlers;
   }
 
-  /** Resolves when the agent serves. */
+  /** Resolves once the agent serves. */
   async start(): Promise<void> {
     await new Promise<void>((ready, failed) => {
       const options = { log: silentLog, stopTimeoutMs: SERVICE_STOP_MS };
@@ -187,7 +187,7 @@ export class SimulatedAgent {
     this.isServing = true;
   }
 
-  /** In good order. */
+  /** Stops the agent in order. */
   async stop(): Promise<void> {
     this.isServing = false;
     await this.state.operations.drain(10_000);
@@ -196,7 +196,7 @@ export class SimulatedAgent {
     await this.state.close();
   }
 
-  /** As a call that came over gRPC: the request in its wire form and back, the handler, the answer. */
+  /** Like a call over gRPC: encodes and decodes the request, runs the handler, returns the answer. */
   call(method: string, request: object, by: CallBy, answered: (answer: Answered) => void): void {
     const definition =
       method in protos.vms ? protos.vms[method as "GetVm"] : protos.operations[method as "GetOperation"];
@@ -217,14 +217,14 @@ export class SimulatedAgent {
 export interface CallBy {
   readonly caller: Caller;
   readonly controlEpoch: number | undefined;
-  /** The agent has given an answer: `arrived` is to be called when its last byte has left for the caller. */
+  /** The agent has produced an answer; call `arrived` when its last byte is sent. */
   readonly deliver: (arrived: () => void) => void;
   readonly onPlaceLeft: () => void;
 }
 
-/** Reports each call when it releases its place. */
+/** Reports each call when it releases its permit. */
 class WatchedAdmission extends Admission {
-  /** Of the call that enters next. */
+  /** The number of the next call. */
   onLeft: () => void = () => undefined;
 
   override enter(...call: Parameters<Admission["enter"]>): () => void {
@@ -237,7 +237,7 @@ class WatchedAdmission extends Admission {
   }
 }
 
-/** The HTTP/2 stream of a call, as far as the agent looks at it. */
+/** The part of a call's HTTP/2 stream that the agent uses. */
 class FakeStream extends EventEmitter {
   closed = false;
   readonly destroyed = false;
@@ -253,7 +253,7 @@ class FakeStream extends EventEmitter {
   }
 }
 
-/** As much of a grpc-js call as the handlers use. */
+/** The part of a grpc-js call that the handlers use. */
 class FakeCall extends EventEmitter {
   readonly caller: Caller;
   readonly request: unknown;
@@ -273,7 +273,7 @@ class FakeCall extends EventEmitter {
   }
 }
 
-/** Keeps the error of each status, so that no test decodes the wire form of its details. */
+/** Keeps the error of each status, so that tests need not decode its details. */
 class KeptErrors extends ErrorEncoder {
   readonly #kept = new WeakMap<object, Answered>();
 

@@ -10,18 +10,18 @@ type About = Partial<
   Pick<RequestBegin, "vm" | "requestId" | "operation" | "etag" | "force" | "keepDisks" | "specTenant">
 > & {
   readonly controlEpoch?: number | undefined;
-  /** Of the schedule's call. */
+  /** The id of the schedule's call. */
   readonly id?: number;
 };
 
-/** The agent as its callers have it. */
+/** The agent's interface for callers. */
 export interface CalledAgent {
   readonly isServing: boolean;
   readonly state: { readonly record: { readonly agentEpoch: number; readonly controlEpoch: number } };
   call(method: string, request: object, by: CallBy, answered: (answer: Answered) => void): void;
 }
 
-/** Those who send requests to the agent, and what they were answered. */
+/** The callers of the agent, and their answers. */
 export class SimulatedCallers {
   readonly #schedule: Schedule;
   readonly #recorder: Recorder;
@@ -29,19 +29,19 @@ export class SimulatedCallers {
   readonly #deliver: (arrived: () => void) => void;
   readonly #auditLog: () => string;
   #seq = 0;
-  /** Calls that have no answer yet. */
+  /** Calls without an answer yet. */
   readonly #open = new Set<number>();
-  /** Operations by the schedule's call that made them. */
+  /** Operations by the schedule's call that created them. */
   readonly operations = new Map<number, string>();
-  /** By caller and VM, as read last. */
+  /** The last read etag, by caller and VM. */
   readonly #etags = new Map<string, string>();
-  /** As they were sent first. */
+  /** Requests as first sent. */
   readonly #bodies = new Map<number, object>();
   #controlEpoch = 0;
 
   /**
-   * `deliver` calls what it is given when an answer has come through. `auditLog` reads the files of the agent's audit log as
-   * they are on its disk.
+   * `deliver` calls its argument when an answer has arrived. `auditLog` reads the files of the agent's audit log on its
+   * disk.
    */
   constructor(
     schedule: Schedule,
@@ -57,7 +57,7 @@ export class SimulatedCallers {
     this.#agent = agent;
   }
 
-  /** The schedule's call with this id; undefined where it was left out. */
+  /** The schedule's call with this id; undefined: it was removed. */
   first(id: number): CallAction | undefined {
     return this.#schedule.actions.find(
       (action): action is Action & CallAction => action.do === "call" && action.id === id,
@@ -83,7 +83,7 @@ export class SimulatedCallers {
     });
   }
 
-  /** Asks for an operation, or for its end. */
+  /** Reads an operation, or waits for its end. */
   about(id: number, method: "GetOperation" | "CancelOperation"): void {
     const operation = this.operations.get(id);
     const first = this.first(id);
@@ -144,7 +144,7 @@ export class SimulatedCallers {
     });
   }
 
-  /** A watcher of VMs is shown one. */
+  /** Records that a watcher received a VM. */
   shown({ id, tenant, etag, presence, state, observedAtMs }: Vm): void {
     const seq = (this.#seq += 1);
     const by = { caller: "watcher", role: "viewer", method: "WatchVms", digest: "" } as const;
@@ -158,13 +158,13 @@ export class SimulatedCallers {
     return this.#open.size;
   }
 
-  /** The agent has ended: no call gets an answer any more. */
+  /** The agent has ended; no call gets an answer. */
   lose(reason: string): void {
     for (const seq of this.#open) this.#recorder.add({ event: "answer", seq, outcome: "unknown", reason });
     this.#open.clear();
   }
 
-  /** Records the control epoch where it is another one. */
+  /** Records a changed control epoch. */
   lookAtEpoch({ state }: CalledAgent): void {
     const { controlEpoch } = state.record;
     if (controlEpoch === this.#controlEpoch) return;
@@ -252,5 +252,5 @@ const hasRaise = (auditLog: string, epoch: number): boolean =>
     .split("\n")
     .some((line) => line.includes('"act":"control_epoch_raised"') && line.includes(`"to":${epoch}}`));
 
-/** Kinds of errors after which a request may be carried out all the same. */
+/** Kinds of errors after which a request may still have an effect. */
 const promisesNothing: ReadonlySet<string> = new Set(["outcome_unknown", "timeout", "internal", "cancelled"]);

@@ -5,42 +5,42 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 type Kind = "file" | "directory" | "link";
 
-/** A file, a directory or a link. `durable` is what a power cut leaves of it. */
+/** A file, a directory or a link. `durable`: its state after a power cut. */
 export interface Inode {
   readonly number: number;
   readonly kind: Kind;
   mode: number;
   bytes: Buffer;
   durable: Buffer;
-  /** Of a directory. */
+  /** Only for a directory. */
   entries: Map<string, Inode>;
   durableEntries: Map<string, Inode>;
 }
 
-/** What a disk does to the next call of this kind. */
+/** A disk's fault for the next calls of a kind. */
 export interface DiskTrouble {
-  /** Writes that make a file longer find no space. */
+  /** Writes that extend a file fail with ENOSPC. */
   isFull: boolean;
-  /** New files, directories and links find no inode. */
+  /** New files, directories and links fail with ENOSPC. */
   hasNoInodes: boolean;
-  /** So many of the next syncs fail; the bytes stay to be read, or are dropped. */
+  /** The number of the next syncs that fail; their bytes stay readable or are dropped. */
   failingSyncs: number;
-  /** So many of the next writes fail with EIO. */
+  /** The number of the next writes that fail with EIO. */
   failingWrites: number;
 }
 
 const root = "/simulated";
 
 /**
- * The files below /simulated, in memory, as node:fs/promises has them, and /dev/null; there are no others. A write is there for the next reader at once, and
- * for the time after a power cut once it was synced, its name once its directory was. Each call takes a moment; the agent
- * that dies meanwhile never hears its end.
+ * The in-memory files below /simulated and /dev/null, with the interface of node:fs/promises. A write is visible at once; it
+ * survives a power cut once it is synced, and its name once the directory is synced. Each call takes time; an agent that dies
+ * meanwhile never sees its result.
  */
 export class SimulatedDisk {
   readonly trouble: DiskTrouble = { isFull: false, hasNoInodes: false, failingSyncs: 0, failingWrites: 0 };
   /** Called before each sync. */
   onSync: (path: string) => void = () => undefined;
-  /** Names this boot, and the run of the process in it. */
+  /** Identifies this boot, and the run of the process in it. */
   bootId = "boot-1";
   processStart = 1;
   readonly #time: VirtualTime;
@@ -54,7 +54,7 @@ export class SimulatedDisk {
     this.#chance = chance;
   }
 
-  /** A copy of all that is there, for `restore`. */
+  /** A copy of the whole disk, for `restore`. */
   snapshot(): () => void {
     const copies = new Map<Inode, Inode>();
     const copy = (inode: Inode): Inode => {
@@ -81,7 +81,7 @@ export class SimulatedDisk {
     };
   }
 
-  /** Takes a file away; the result puts it back. Undefined: it is not there. */
+  /** Removes a file; the returned function restores it. Undefined: there is no such file. */
   take(path: string): (() => void) | undefined {
     const { entries, durableEntries } = this.#directory(path, "rename");
     const name = basename(path);
@@ -93,23 +93,23 @@ export class SimulatedDisk {
     };
   }
 
-  /** Of all files in a directory, for the simulation: at once, and whoever is down. */
+  /** All files in a directory, for the simulation: immediate, also while the agent is down. */
   textIn(directory: string): string {
     const files = [...(this.#find(directory)?.entries.values() ?? [])];
     return files.map(({ bytes }) => bytes.toString("latin1")).join("");
   }
 
-  /** Empty again: somebody removed everything. */
+  /** Removes everything. */
   clear(): void {
     this.#root = this.#make("directory", 0o755);
   }
 
-  /** What is in the root is durable. */
+  /** The root directory's entries are durable. */
   settle(): void {
     this.#root.durableEntries = new Map(this.#root.entries);
   }
 
-  /** The machine loses its power: of what was not synced, some is there and some is not. */
+  /** A power cut: unsynced data survives at random. */
   losePower(): void {
     const seen = new Set<Inode>();
     const settle = (inode: Inode): void => {
@@ -211,7 +211,7 @@ export class SimulatedDisk {
     if (this.#directory(path, "symlink").entries.has(basename(path)))
       throw failure("EEXIST", "symlink", path);
     const inode = this.#add("link", path, "symlink", 0o777);
-    // A short one lies in its inode, and is as durable as its name.
+    // A short link lies in its inode and is as durable as its name.
     inode.bytes = inode.durable = Buffer.from(target);
   };
 
@@ -297,7 +297,7 @@ export class SimulatedDisk {
     inode.bytes = Buffer.from(inode.bytes.subarray(0, length));
   };
 
-  /** For SimulatedFile. Writes are seen at once; half of them before, half of them behind the moment that they take. */
+  /** For SimulatedFile. Writes become visible before or after their delay, at random. */
   async write(inode: Inode, path: string, bytes: Buffer, position: number): Promise<number> {
     const isEarly = this.#chance.is(0.5);
     if (!isEarly) await this.#pause();
@@ -319,12 +319,12 @@ export class SimulatedDisk {
   async sync(inode: Inode, path: string, call: "fsync" | "fdatasync"): Promise<void> {
     const { owner } = this.#time;
     this.onSync(path);
-    // Killed there, the agent does nothing more.
+    // An agent that is killed here does nothing more.
     if (this.#time.owner !== owner) await new Promise<never>(() => undefined);
     await this.#pause();
     if (this.trouble.failingSyncs > 0) {
       this.trouble.failingSyncs -= 1;
-      // The kernel may have dropped the pages, or keep them until they are dropped.
+      // The kernel may have dropped the pages, or still hold them.
       if (inode.kind === "file" && this.#chance.is(0.3)) inode.bytes = Buffer.from(inode.durable);
       throw failure("EIO", call, path);
     }

@@ -1,6 +1,6 @@
 import type { Inode, SimulatedDisk } from "./simulated-disk.ts";
 
-/** As a FileHandle, in what the agent uses of it. */
+/** The part of a FileHandle that the agent uses. */
 export class SimulatedFile {
   readonly #disk: SimulatedDisk;
   readonly #inode: Inode;

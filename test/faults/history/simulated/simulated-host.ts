@@ -5,7 +5,7 @@ import type { Chance } from "./chance.ts";
 import { bootVolume, vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
-/** As libvirt answers where its secret daemon is not there. */
+/** libvirt's error without its secret daemon. */
 const noSecrets: CallPlan = {
   refuse: {
     code: 38,
@@ -20,15 +20,15 @@ interface Loss {
   readonly silently: boolean;
 }
 
-/** How long a guest takes to shut down once it was asked to, at most. */
+/** A guest's maximum time to shut down on request. */
 const SHUTDOWN_WITHIN_MS = 8000;
 
-/** The host's libvirt, its guests, and those who use virsh beside the agent. Everything that changes is recorded. */
+/** The host's libvirt, its guests, and users of virsh beside the agent. Every change is recorded. */
 export class SimulatedHost {
   readonly model: ModelHost;
-  /** libvirt's secret driver alone does not answer, or answers with an error. */
+  /** Only libvirt's secret driver does not answer, or returns errors. */
   secretsTrouble: "secrets_down" | "secrets_refused" | undefined;
-  /** By the procedure (or `CHANGE`) whose next answer to the agent is lost. */
+  /** Lost replies by procedure (or `CHANGE`): the next reply to the agent is dropped. */
   #losses = new Map<string, Loss>();
   readonly #time: VirtualTime;
   readonly #chance: Chance;
@@ -36,7 +36,7 @@ export class SimulatedHost {
   readonly #onAgentEffect: (call: EffectCall) => void;
   #effects = 0;
 
-  /** `onAgentEffect`: an effect has ended, and the agent has no answer yet. */
+  /** `onAgentEffect`: called after an effect and before the agent's reply. */
   constructor(
     time: VirtualTime,
     chance: Chance,
@@ -51,7 +51,7 @@ export class SimulatedHost {
       clock: time.worldClock,
       plan: (call) => this.#plan(call),
       onEffect: (facts) => {
-        // The agent's lease, which changes no VM; no guest of a schedule has a secret.
+        // The agent's lease changes no VM, and no guest of a schedule has a secret.
         if (facts.call === "secret_define" || facts.call === "secret_undefine") return () => undefined;
         const effect = (this.#effects += 1);
         recorder.add({ event: "effect", effect, ...facts });
@@ -69,7 +69,7 @@ export class SimulatedHost {
     volumes.set(name, { name, path: `${path}/${name}`, format: "raw", mark: name, ...bytes });
   }
 
-  /** The next answer of this kind to the agent is lost. */
+  /** Drops the next reply of this kind to the agent. */
   lose({ of = CHANGE, silently = false }: Pick<FaultAction, "of" | "silently">): void {
     this.#losses.set(of, { silently });
   }
@@ -78,14 +78,14 @@ export class SimulatedHost {
     this.#losses.clear();
   }
 
-  /** Guests end with the machine's power; libvirt is there again when it is back. */
+  /** A power cut ends the guests; libvirt runs again after it. */
   losePower(): void {
     for (const { vm } of this.model.domains) this.#guestEnds(vm, () => this.model.guestCrashes(vm));
     this.model.crashDaemon();
     this.model.startDaemon();
   }
 
-  /** libvirt ends; `withGuests`: so do they before it is back, and it finds that. */
+  /** libvirt ends; `withGuests`: the guests end during the outage. */
   loseDaemon({ withGuests = false }: Pick<FaultAction, "withGuests">): void {
     this.model.crashDaemon();
     if (!withGuests) return;
@@ -96,7 +96,7 @@ export class SimulatedHost {
     const { model } = this;
     const uuid = vmId(vm);
     const domain = model.world.domains.get(uuid);
-    // libvirt would have it wait for a start that is under way.
+    // libvirt makes it wait for a running start.
     if (!model.isUp || domain === undefined || domain.isStarting) return;
     const dom = { name: "", uuid, id: -1 };
     try {
@@ -120,7 +120,7 @@ export class SimulatedHost {
           this.#guestEnds(uuid, () => model.guestShutsDown(uuid));
       }
     } catch {
-      // libvirt refuses, as it would somebody with virsh.
+      // libvirt refuses it, as for virsh.
     }
   }
 

@@ -14,7 +14,7 @@ import { watchOperations, watchVms } from "./watchers.ts";
 
 const LIMIT_MS = 4 * 3_600_000;
 const QUIET_WITHIN_MS = 900_000;
-/** After it, everything that happened beside the agent was observed. */
+/** After this time, the agent has observed all other clients' changes. */
 const ROUNDS_MS = 25_000;
 const STOP_WITHIN_MS = 30_000;
 const RESTARTS_AT_MOST = 40;
@@ -24,11 +24,11 @@ const JOURNAL = "/simulated/socle/state/operations.journal";
 
 export interface Simulated {
   readonly history: History;
-  /** What no history shows: an agent that does not start, a simulation that stands still. */
+  /** Failures outside the history: an agent that does not start, a simulation that stalls. */
   readonly failures: readonly Violation[];
 }
 
-/** Plays a schedule, and returns what happened. Deterministic: the same schedule gives the same history. */
+/** Plays a schedule and returns its history. Deterministic: the same schedule gives the same history. */
 export async function simulate(schedule: Schedule): Promise<Simulated> {
   try {
     return await new Simulation(schedule).play();
@@ -37,7 +37,7 @@ export async function simulate(schedule: Schedule): Promise<Simulated> {
   }
 }
 
-/** One host over one schedule: its agents, one after the other, its libvirt, its disk, its callers. */
+/** One host over one schedule: its successive agents, its libvirt, its disk, its callers. */
 class Simulation {
   readonly #schedule: Schedule;
   readonly #chance: Chance;
@@ -49,14 +49,14 @@ class Simulation {
   readonly #failures: Violation[] = [];
   #agent: SimulatedAgent | undefined;
   #libvirt: ModelLibvirt | undefined;
-  /** Counts the starts of agents: what belongs to one before is over. */
+  /** Counts the starts of agents: callbacks of an earlier one are ignored. */
   #run = 0;
   #isStarting = false;
-  /** That the agent has while it lives. */
+  /** The agent's resources while it runs. */
   readonly #names = new Set<string>();
   readonly #armed = new Armed();
   #restore: (() => void) | undefined;
-  /** The state was put back under this run: the epoch that it counted at its start is of the state before. */
+  /** The state was rolled back during this run: its epoch is from the previous state. */
   #putBackUnder = 0;
   #putJournalBack: () => void = () => undefined;
 
@@ -75,7 +75,7 @@ class Simulation {
       this.#recorder,
       () => this.#agent,
       (arrived) => {
-        // Most callers read at once, some when they get round to it.
+        // Most callers read at once, some later.
         const ms = this.#chance.is(0.9) ? this.#chance.number() * 2 : this.#chance.number() * 2000;
         this.#time.set(ms, arrived, "world");
       },
@@ -99,7 +99,7 @@ class Simulation {
       end.failure = errorOf(thrown);
     }
     const { failure } = end;
-    if (failure !== undefined) this.#fail("the simulation ends", failure.stack ?? failure.message);
+    if (failure !== undefined) this.#fail("the simulation terminates", failure.stack ?? failure.message);
     return { history: this.#recorder.history, failures: this.#failures };
   }
 
@@ -139,7 +139,7 @@ class Simulation {
     }
   }
 
-  /** Starts agents until one serves: one that cannot start is started again, as systemd does it. */
+  /** Starts agents until one serves; a failed one is started again, as systemd does. */
   async #start(): Promise<void> {
     if (this.#agent !== undefined || this.#isStarting) return;
     this.#isStarting = true;
@@ -148,7 +148,7 @@ class Simulation {
       const failure = await this.#startOnce();
       if (failure === undefined) continue;
       if (tries >= RESTARTS_AT_MOST) {
-        this.#fail("the agent starts again", failure.message);
+        this.#fail("the agent restarts", failure.message);
         throw new Error(`the agent does not start: ${failure.message}`);
       }
       await this.#time.sleep(RESTART_AFTER_MS);
@@ -156,14 +156,14 @@ class Simulation {
     this.#isStarting = false;
   }
 
-  /** Returns why the agent did not start; undefined also where it was killed meanwhile. */
+  /** Returns why the agent did not start; undefined: it started, or was killed meanwhile. */
   async #startOnce(): Promise<Error | undefined> {
     const run = (this.#run += 1);
     this.#time.owner = run;
     this.#disk.processStart = run;
     const model = this.#host.model.connect({ by: "agent", agentRun: run });
     this.#libvirt = model;
-    // An opening whose agent is killed meanwhile has no end: then the wait has one.
+    // The start of a killed agent never settles, so the wait ends separately.
     const opening: { agent?: SimulatedAgent; failure?: Error } = {};
     void SimulatedAgent.open(model).then(
       (agent) => (opening.agent = agent),
@@ -186,12 +186,12 @@ class Simulation {
     void watchOperations(agent, isCurrent, this.#recorder, () => this.#armed.strike("resume"));
     void watchVms(agent, isCurrent, this.#callers);
     agent.start().catch((thrown: unknown) => {
-      // What becomes of an agent's services once it was killed says nothing of it.
+      // The services of a killed agent are irrelevant.
       if (this.#agent === agent) this.#fail("the agent serves", errorOf(thrown).message);
     });
   }
 
-  /** The agent dies here: nothing of it happens any more, and whoever waits for it gets no answer. */
+  /** The agent dies here: none of its code runs any more, and its callers get no answer. */
   #kill(detail?: string): void {
     this.#armed.agentEnded();
     if (this.#agent === undefined && !this.#isStarting) return;
@@ -200,7 +200,7 @@ class Simulation {
     this.#recorder.add({ event: "fault", fault: "kill", ...(detail === undefined ? {} : { detail }) });
     this.#end(run);
     if (!wasUp) {
-      // Whoever starts it sees that this start is over, and begins another.
+      // The starter sees that this start is over, and begins another.
       this.#run += 1;
       return;
     }
@@ -247,7 +247,7 @@ class Simulation {
         this.#armed.at(at, "kill", () => this.#kill(at === "now" ? undefined : `at ${at}`));
         return;
       case "power_cut":
-        this.#kill("the machine loses its power");
+        this.#kill("power cut");
         this.#disk.losePower();
         this.#disk.bootId = `boot-${this.#run}-${this.#time.nowMs}`;
         this.#host.losePower();
@@ -315,7 +315,7 @@ class Simulation {
     }
   }
 
-  /** Somebody moves the journal away, finds that the agent refuses changes, and puts it back. */
+  /** An operator moves the journal away, sees that the agent refuses changes, and restores it. */
   #journalAwayFor(ms: number): void {
     const putBack = this.#disk.take(JOURNAL);
     if (putBack === undefined) return;
@@ -333,7 +333,7 @@ class Simulation {
     this.#recorder.add({ event: "fault", fault: "disk_well" });
   }
 
-  /** All faults are over: waits until nothing is under way, then reads everything, and libvirt itself. */
+  /** After all faults: waits until nothing is running, then reads everything, also from libvirt itself. */
   async #quieten(): Promise<void> {
     this.#armed.disarm();
     this.#host.loseNothing();
@@ -344,7 +344,7 @@ class Simulation {
     const { model } = this.#host;
     model.startDaemon();
     await this.#untilQuiet();
-    // A file that was given up is taken again by a new start, as its message says.
+    // A file after a final failure is used again after a restart, as its message states.
     await this.#stop();
     await this.#untilQuiet();
     await this.#ask("ListOperations", { pageSize: 1000 }, OPERATOR);
@@ -380,7 +380,7 @@ class Simulation {
     );
     const endMs = this.#time.nowMs + 10_000;
     while (!asking.isOver && this.#time.nowMs < endMs) await this.#time.sleep(1);
-    if (!asking.isOver) this.#fail("reads are answered when all is quiet", `${method} got no answer`);
+    if (!asking.isOver) this.#fail("reads are answered at rest", `${method} got no answer`);
   }
 
   #fail(rule: string, message: string): void {

@@ -2,7 +2,7 @@ import { askAbout, changesIn, fault, nextVm } from "./additions.ts";
 import type { Chance } from "./chance.ts";
 import { SCHEDULER, type Action, type CallAction } from "./schedule.ts";
 
-/** In how large a share of the histories each is. */
+/** The share of histories of each story. */
 const stories: readonly (readonly [share: number, story: (actions: Action[], chance: Chance) => void])[] = [
   [0.2, repeatedLater],
   [0.1, etagOvertaken],
@@ -20,19 +20,19 @@ const stories: readonly (readonly [share: number, story: (actions: Action[], cha
   [0.05, deletionResumed],
 ];
 
-/** Adds to the end of a schedule what happens in an order that chance hardly gives, most of it to a VM of its own. */
+/** Appends sequences to a schedule that rarely occur at random, mostly on a separate VM. */
 export function generateStories(actions: Action[], chance: Chance): void {
   for (const [share, story] of stories) if (chance.is(share)) story(actions, chance);
 }
 
-/** After a restart, requests are sent again that ended long before. */
+/** After a restart, requests that ended long ago are repeated. */
 function repeatedLater(actions: Action[], chance: Chance): void {
   const ids = changesIn(actions).flatMap((at) => (actions[at]?.do === "call" ? [actions[at].id] : []));
   const again = Array.from({ length: 4 }, (): Action => ({ afterMs: 3000, do: "again", id: chance.of(ids) }));
   actions.push(fault("kill", { afterMs: 20_000 }), ...again);
 }
 
-/** Somebody else changes a VM between the admission of its deletion with an etag and the first effect of that. */
+/** Another client changes a VM between the admission of its deletion with an etag and the first effect. */
 function etagOvertaken(actions: Action[], chance: Chance): void {
   const vm = nextVm(actions);
   const ask = askAbout(actions, vm);
@@ -45,7 +45,7 @@ function etagOvertaken(actions: Action[], chance: Chance): void {
   );
 }
 
-/** The watermark cannot be recorded, by libvirt or in the directory, when an operation ends; then the state goes back to before. */
+/** libvirt or the directory cannot record the watermark when an operation ends; then the state is rolled back. */
 function endUnrecorded(actions: Action[], chance: Chance): void {
   const vm = nextVm(actions);
   const ask = askAbout(actions, vm);
@@ -76,7 +76,7 @@ function endUnrecorded(actions: Action[], chance: Chance): void {
     );
 }
 
-/** A copy of the state is made while a request is in it whose sync then fails, and put in the state's place. */
+/** The state is copied with a request whose sync then fails, and rolled back to the copy. */
 function refusedInCopy(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   actions.push(
@@ -87,7 +87,7 @@ function refusedInCopy(actions: Action[], chance: Chance): void {
   );
 }
 
-/** The state goes back to before an end that was shown: under the running agent, or while libvirt refuses its secrets. */
+/** A rollback to before a shown end: under the running agent, or while libvirt refuses secrets. */
 function copyPutBack(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: true });
@@ -115,7 +115,7 @@ function copyPutBack(actions: Action[], chance: Chance): void {
   }
 }
 
-/** A stop waits for its guest while a forced one's request is repeated after its end, or one behind it is cancelled. */
+/** A stop waits for its guest while an ended forced stop is repeated, or a later stop is cancelled. */
 function forcedNoMore(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   const patient = { force: false, graceSeconds: 60 };
@@ -135,7 +135,7 @@ function forcedNoMore(actions: Action[], chance: Chance): void {
   }
 }
 
-/** libvirt cannot be asked right after an effect of a deletion. */
+/** libvirt is unavailable right after an effect of a deletion. */
 function silentAfterEffect(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   const create = ask("CreateVm", { hasDisk: chance.is(0.3), leaveStopped: chance.is(0.6) });
@@ -149,7 +149,7 @@ function silentAfterEffect(actions: Action[], chance: Chance): void {
   );
 }
 
-/** The answer to a destroy is lost, and somebody starts the VM again before the agent has found out. */
+/** The reply to a destroy is lost, and another client starts the VM again before the agent observes that. */
 function startedUnanswered(actions: Action[], chance: Chance): void {
   const vm = nextVm(actions);
   const ask = askAbout(actions, vm);
@@ -164,7 +164,7 @@ function startedUnanswered(actions: Action[], chance: Chance): void {
   );
 }
 
-/** The guest of a creation ends with its libvirt, before the agent hears that it was started. */
+/** A creation's guest ends with libvirt before the agent receives the reply to its start. */
 function endedWithLibvirt(actions: Action[], chance: Chance): void {
   const create = askAbout(actions, nextVm(actions))("CreateVm", { hasDisk: true });
   actions.push(
@@ -187,7 +187,7 @@ function deletionCancelled(actions: Action[], chance: Chance): void {
   );
 }
 
-/** A copy of the state from before the control epoch rose takes its place, and the replaced scheduler goes on. */
+/** A rollback to before a raise of the control epoch, after which the replaced scheduler continues. */
 function epochInCopy(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   const epochs = actions.map((action) => (action.do === "call" ? (action.controlEpoch ?? 0) : 0));
@@ -202,7 +202,7 @@ function epochInCopy(actions: Action[], chance: Chance): void {
   );
 }
 
-/** Requests are repeated while the journal of operations is away, and when it is back. */
+/** Requests are repeated while the operations journal is missing, and after its return. */
 function journalLost(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   const create = ask("CreateVm", { hasDisk: chance.is(0.5) });
@@ -216,7 +216,7 @@ function journalLost(actions: Action[], chance: Chance): void {
   );
 }
 
-/** Somebody starts the VM while its disk is overwritten, the erasure is cancelled, or its agent dies. */
+/** During an erasure another client starts the VM, a caller cancels, or the agent dies. */
 function erasedUnderway(actions: Action[], chance: Chance): void {
   const vm = nextVm(actions);
   const ask = askAbout(actions, vm);
@@ -233,7 +233,7 @@ function erasedUnderway(actions: Action[], chance: Chance): void {
   actions.push(
     create,
     { afterMs: 3000, do: "cancel", id: erasure.id, at: "resume" },
-    // It has not looked at the VM then.
+    // The agent has not read the VM then.
     fault("answer_lost", { of: "DOMAIN_GET_METADATA", at: "resume" }),
     trouble,
     { ...erasure, afterMs: 0 },
@@ -242,7 +242,7 @@ function erasedUnderway(actions: Action[], chance: Chance): void {
   );
 }
 
-/** An agent dies within a deletion, which is cancelled as soon as the next agent goes on with it. */
+/** An agent dies during a deletion, which is cancelled as soon as the next agent resumes it. */
 function deletionResumed(actions: Action[], chance: Chance): void {
   const ask = askAbout(actions, nextVm(actions));
   const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: chance.is(0.3) });

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../../agent/kernel/clock.ts";
 
-/** The owner of a timer: the world's timers outlive an agent, an agent's end with it. */
+/** The owner of a timer: the world's timers outlive an agent, an agent's own do not. */
 export type Owner = number | "world";
 
 interface Timer {
@@ -17,15 +17,15 @@ const turn = (): Promise<void> =>
     realImmediate(resolve);
   });
 
-/** Time that passes only from one timer to the next: as fast as the code runs, and the same for the same seed. */
+/** Virtual time, which passes only from one timer to the next: fast, and the same for the same seed. */
 export class VirtualTime {
   #nowMs = 0;
   #orders = 0;
-  /** The next one last. */
+  /** Sorted; the next timer is last. */
   readonly #timers: Timer[] = [];
-  /** Whose code sets timers by Node's own functions now. */
+  /** The owner of timers that are set through Node's functions now. */
   owner: Owner = "world";
-  /** Wall clock at the beginning, with the steps that it was set by since. */
+  /** The wall clock at the start, plus all later steps. */
   wallMs = Date.UTC(2026, 0, 1);
 
   get nowMs(): number {
@@ -56,18 +56,18 @@ export class VirtualTime {
     if (timer !== undefined) timer.isOver = true;
   }
 
-  /** Nothing of this owner happens any more. */
+  /** Drops all timers of this owner. */
   drop(owner: Owner): void {
     for (const timer of this.#timers) if (timer.owner === owner) timer.isOver = true;
   }
 
-  /** Runs timers until `done`, with all that follows from each before the next. Throws when nothing is left to happen. */
+  /** Runs timers until `done`, each with all its consequences before the next. Throws if no timer is left. */
   async run(done: () => boolean, limitMs: number): Promise<void> {
     for (;;) {
       await turn();
       if (done()) return;
       const timer = this.#timers.pop();
-      if (timer === undefined) throw new Error("the simulation stands still: nothing is left to happen");
+      if (timer === undefined) throw new Error("the simulation stalls: no timer is left");
       if (timer.isOver) continue;
       this.#nowMs = timer.atMs;
       if (this.#nowMs > limitMs) throw new Error(`the simulation does not end within ${limitMs} ms`);
@@ -76,7 +76,7 @@ export class VirtualTime {
     }
   }
 
-  /** For what is not the agent's: the model of libvirt, callers, faults. */
+  /** For code outside the agent: the model of libvirt, callers, faults. */
   get worldClock(): Clock {
     return {
       now: () => this.wallNowMs(),

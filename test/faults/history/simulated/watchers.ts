@@ -2,7 +2,7 @@ import type { Recorder } from "../history.ts";
 import type { SimulatedAgent } from "./simulated-agent.ts";
 import type { SimulatedCallers } from "./simulated-callers.ts";
 
-/** As a caller of WatchVms: what it is shown of a VM goes forward like its other reads. Until the agent is not `isCurrent`. */
+/** Like a caller of WatchVms, whose reads of a VM are monotonic too. Runs while the agent `isCurrent`. */
 export async function watchVms(
   { table }: Pick<SimulatedAgent, "table">,
   isCurrent: () => boolean,
@@ -15,8 +15,8 @@ export async function watchVms(
 }
 
 /**
- * Records each state of each operation as a watcher sees it. Until the agent is not `isCurrent`. `onResume`: an interrupted
- * one goes on.
+ * Records each state of each operation as a watcher sees it, while the agent `isCurrent`. `onResume`: called when an
+ * interrupted operation resumes.
  */
 export async function watchOperations(
   { state: { operations } }: Pick<SimulatedAgent, "state">,

@@ -24,17 +24,17 @@ test("a correct history has no violation", () => {
 });
 
 test("an effect without an accepted operation is a violation", () => {
-  assert.deepEqual(rulesOf(build().created().effect("destroy")), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(build().created().effect("destroy")), ["every effect belongs to one operation"]);
 });
 
 test("an effect of a refused request is a violation, after a restart too", () => {
   const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" }).restart();
-  assert.deepEqual(rulesOf(history.effect("undefine")), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(history.effect("undefine")), ["every effect belongs to one operation"]);
 });
 
 test("a refused request that becomes an operation is a violation", () => {
   const history = build().created().refused("DeleteVm", "JOURNAL_FAILED", { requestId: "r-d" }).restart();
-  assert.deepEqual(rulesOf(history.ended("d", "DeleteVm", "failed")), ["a refused request stays refused"]);
+  assert.deepEqual(rulesOf(history.ended("d", "DeleteVm", "failed")), ["a refused request has no effect"]);
 });
 
 test("an older copy of the state may have a refused request's operation, but no effect of it", () => {
@@ -45,30 +45,30 @@ test("an older copy of the state may have a refused request's operation, but no 
   };
   assert.deepEqual(rulesOf(rolledBack().ended("d", "DeleteVm", "failed")), []);
   const withEffect = rolledBack().ended("d", "DeleteVm", "failed").effect("undefine");
-  assert.deepEqual(rulesOf(withEffect), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(withEffect), ["every effect belongs to one operation"]);
   const succeeded = rulesOf(rolledBack().ended("d", "DeleteVm"));
-  assert.ok(succeeded.includes("a refused request stays refused"));
+  assert.ok(succeeded.includes("a refused request has no effect"));
 });
 
 test("an effect after its operation has ended is a violation", () => {
   const history = build().created().accepted("s", "StopVm").effect("destroy").ended("s", "StopVm");
   history.foreign("start");
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect belongs to one operation"]);
 });
 
 test("an effect of an operation on a later instance of the VM is a violation", () => {
   const history = build().created().accepted("d", "DeleteVm").effect("destroy").effect("undefine");
   history.accepted("c2", "CreateVm").effect("define").effect("start").ended("c2", "CreateVm");
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect belongs to one operation"]);
 });
 
 test("an interrupted stop does not end a guest that another client started since", () => {
   const history = build().created().accepted("s", "StopVm").effect("shutdown").foreign("guest_stopped");
   history.foreign("start").restart();
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["every effect belongs to one operation"]);
 });
 
 test("a stop continues in the run that it marked before the restart, also in another client's run", () => {
@@ -82,7 +82,7 @@ test("a stop continues in the run that it marked before the restart, also in ano
       .effect("destroy", { guestRun: 2 });
   };
   assert.deepEqual(rulesOf(marked("s")), []);
-  assert.deepEqual(rulesOf(marked("other")), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(marked("other")), ["every effect belongs to one operation"]);
 });
 
 test("a stamp belongs to the operation that it names", () => {
@@ -90,7 +90,7 @@ test("a stamp belongs to the operation that it names", () => {
   history.effect("set_metadata", { stamp: { operation: "p", phase: "begun" } });
   assert.deepEqual(rulesOf(history), []);
   history.effect("set_metadata", { stamp: { operation: "c", phase: "begun" } });
-  assert.deepEqual(rulesOf(history), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(history), ["every effect belongs to one operation"]);
 });
 
 test("an ended operation stamps its domain again only after a rollback, and only over its own stamp", () => {
@@ -103,8 +103,8 @@ test("an ended operation stamps its domain again only after a rollback, and only
   };
   assert.deepEqual(stamped(true, "c"), []);
   assert.deepEqual(stamped(true, "c", "s"), [], "also when another operation ran meanwhile");
-  assert.deepEqual(stamped(false, "c"), ["every effect has its operation"]);
-  assert.deepEqual(stamped(true, "later"), ["every effect has its operation"]);
+  assert.deepEqual(stamped(false, "c"), ["every effect belongs to one operation"]);
+  assert.deepEqual(stamped(true, "later"), ["every effect belongs to one operation"]);
 });
 
 test("the stamp of a complete effect may follow its operation's end, unless it replaces a later one", () => {
@@ -113,10 +113,10 @@ test("the stamp of a complete effect may follow its operation's end, unless it r
     build().created().accepted("p", "PauseVm").effect("suspend").ended("p", "PauseVm");
   assert.deepEqual(rulesOf(paused().effect("set_metadata", { stamp })), []);
   const replaced = paused().accepted("s", "StopVm").effect("destroy");
-  assert.deepEqual(rulesOf(replaced.effect("set_metadata", { stamp })), ["every effect has its operation"]);
+  assert.deepEqual(rulesOf(replaced.effect("set_metadata", { stamp })), ["every effect belongs to one operation"]);
   const begun = { operation: "p", phase: "begun" };
   assert.deepEqual(rulesOf(paused().effect("set_metadata", { stamp: begun })), [
-    "every effect has its operation",
+    "every effect belongs to one operation",
   ]);
 });
 
@@ -128,37 +128,37 @@ test("effects of two operations that interleave are a violation", () => {
     .accepted("q", "ResumeVm");
   history.effect("shutdown").effect("suspend");
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.effect("shutdown")), ["one operation at a time, each once"]);
+  assert.deepEqual(rulesOf(history.effect("shutdown")), ["operations of a VM neither overlap nor repeat"]);
 });
 
 test("an operation that runs twice is a violation", () => {
   const history = build().created().accepted("r", "RebootVm").effect("reset");
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.restart().effect("reset")), ["one operation at a time, each once"]);
+  assert.deepEqual(rulesOf(history.restart().effect("reset")), ["operations of a VM neither overlap nor repeat"]);
 });
 
 test("a creation that rolls back objects it did not create is a violation", () => {
   const volume = `images/socle-${VM}-disk.qcow2`;
   const history = build().accepted("c", "CreateVm").effect("volume_create", { volume });
   assert.deepEqual(rulesOf(history.effect("volume_delete", { volume })), []);
-  assert.deepEqual(rulesOf(history.effect("undefine")), ["one operation at a time, each once"]);
+  assert.deepEqual(rulesOf(history.effect("undefine")), ["operations of a VM neither overlap nor repeat"]);
 });
 
 test("a second operation for a repeated request is a violation", () => {
   const history = build().created();
   const seq = history.request("CreateVm", { requestId: "r-c" });
   history.ok(seq, [history.read("other", "CreateVm", "running", "r-c")]);
-  assert.deepEqual(rulesOf(history), ["a repeated request has one answer"]);
+  assert.deepEqual(rulesOf(history), ["a repeated request returns the same operation"]);
 });
 
 test("an end that changes is a violation", () => {
-  assert.deepEqual(rulesOf(build().created().ended("c", "CreateVm", "failed")), ["an end is for good"]);
+  assert.deepEqual(rulesOf(build().created().ended("c", "CreateVm", "failed")), ["an outcome never changes"]);
 });
 
 test("a missing acknowledged operation is a violation, unless its state was lost", () => {
   const lost = build().created().restart();
   assert.deepEqual(rulesOf(lost.refused("GetOperation", "OPERATION_NOT_FOUND", { operation: "c" })), [
-    "what was acknowledged is kept",
+    "acknowledged operations are durable",
   ]);
   const rolledBack = build().created();
   rolledBack.recorder.add({ event: "fault", fault: "state_rolled_back" });
@@ -171,7 +171,7 @@ test("a read older than the caller's previous one is a violation, one of another
   history.accepted("s", "StopVm").effect("destroy").ended("s", "StopVm");
   history.reads("stopped", 5).reads("running", 5, {}, { caller: "other" });
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.reads("running", 6)), ["reads go forward"]);
+  assert.deepEqual(rulesOf(history.reads("running", 6)), ["reads are monotonic"]);
 });
 
 test("a start with the agent epoch of an earlier start is a violation", () => {
@@ -182,7 +182,7 @@ test("a start with the agent epoch of an earlier start is a violation", () => {
     return rulesOf(history);
   };
   assert.deepEqual(ready([7, 8]), []);
-  assert.deepEqual(ready([7, 7]), ["agent epochs rise"]);
+  assert.deepEqual(ready([7, 7]), ["agent epochs increase"]);
 });
 
 test("a control epoch that no unscoped scheduler's change raised is a violation", () => {
@@ -192,7 +192,7 @@ test("a control epoch that no unscoped scheduler's change raised is a violation"
     history.recorder.add({ event: "control_epoch", epoch: 7 });
     return rulesOf(history);
   };
-  const rule = "the control epoch is raised by those who may";
+  const rule = "only permitted changes raise the control epoch";
   assert.deepEqual(raised({}, "StartVm"), []);
   assert.deepEqual(raised({}, "GetVm"), [rule]);
   assert.deepEqual(raised({ tenant: "a" }, "StartVm"), [rule]);
@@ -211,7 +211,7 @@ test("raises by the previous release are not judged, also when the next agent sh
     look(9);
     return [...upgraded, "later", ...rulesOf(history)];
   };
-  const rule = "the control epoch is raised by those who may";
+  const rule = "only permitted changes raise the control epoch";
   assert.deepEqual(rises(false), ["later", rule]);
   assert.deepEqual(rises(true), ["later", rule]);
 });
@@ -223,12 +223,12 @@ test("an admission place reused before its reply was sent is a violation", () =>
   history.recorder.add({ event: "place_left", seq });
   assert.deepEqual(rulesOf(history), []);
   history.recorder.add({ event: "place_left", seq: history.request("GetVm") });
-  assert.deepEqual(rulesOf(history), ["a call has its place until its answer has left"]);
+  assert.deepEqual(rulesOf(history), ["a call holds its permit until its reply is delivered"]);
 });
 
 test("an operation that succeeded without its effect is a violation", () => {
   assert.deepEqual(rulesOf(build().created().accepted("s", "StopVm").ended("s", "StopVm")), [
-    "an end is true",
+    "an outcome is true",
   ]);
 });
 
@@ -241,7 +241,7 @@ test("a delete with an etag that has an effect on a VM changed since is a violat
   const history = build().created().reads("running", 3).accepted("d", "DeleteVm", { etag: "running 3" });
   history.foreign("suspend").restart();
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.effect("destroy")), ["an etag holds"]);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["an etag is enforced"]);
 });
 
 test("a delete with an etag that stamped the VM continues when another client changes the state", () => {
@@ -257,7 +257,7 @@ test("a delete with an etag that stamped the VM continues when another client ch
     "libvirt refused it",
   );
   const late = deleting().foreign("destroy").restart().effect("set_metadata", { stamp });
-  assert.deepEqual(rulesOf(late), ["an etag holds"]);
+  assert.deepEqual(rulesOf(late), ["an etag is enforced"]);
 });
 
 test("a delete with an etag continues after a manual destroy during its own destroy", () => {
@@ -278,9 +278,9 @@ test("at rest all operations have ended, lists are true and nothing is left over
     volumes: ["images/socle-6f1c2f1e-0000-4000-8000-000000000009-disk.qcow2"],
   });
   assert.deepEqual(rulesOf(history).sort(), [
+    "a deleted VM leaves nothing",
     "every operation ends",
-    "nothing is left of a VM that is gone",
-    "reads are true when all is quiet",
+    "reads are true at rest",
   ]);
 });
 
@@ -288,13 +288,13 @@ test("a written history reads back, and its violation shows the event that break
   const history = fromLines(toLines(build().created().effect("destroy").history));
   const [violation] = check(history);
   assert.ok(violation !== undefined);
-  assert.match(describe(history, violation), /^every effect has its operation: .*\n[^]*->.*"call":"destroy"/);
+  assert.match(describe(history, violation), /^every effect belongs to one operation: .*\n[^]*->.*"call":"destroy"/);
 });
 
 test("a stop without force destroys the guest only while a forced stop is open", () => {
   const patient = (): HistoryBuilder => build().created().accepted("s", "StopVm", { force: false });
   assert.deepEqual(rulesOf(patient().effect("shutdown").effect("destroy")), [
-    "every effect has its operation",
+    "every effect belongs to one operation",
   ]);
   const forced = patient().effect("shutdown").accepted("f", "StopVm", { force: true }).effect("destroy");
   assert.deepEqual(rulesOf(forced), []);
@@ -309,7 +309,7 @@ test("a call is repeated when another client undid the first one while it lasted
     return history;
   };
   assert.deepEqual(rulesOf(twice((history) => history.foreign("start"))), []);
-  assert.deepEqual(rulesOf(twice(() => undefined)), ["one operation at a time, each once"]);
+  assert.deepEqual(rulesOf(twice(() => undefined)), ["operations of a VM neither overlap nor repeat"]);
 });
 
 test("a deletion that removed the VM has not failed, unless another client removed it", () => {
@@ -323,7 +323,7 @@ test("a deletion that removed the VM has not failed, unless another client remov
 test("a stop that ended its run does not end a later run of another client", () => {
   const history = build().created().accepted("s", "StopVm").effect("destroy").foreign("start");
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.effect("destroy")), ["one operation at a time, each once"]);
+  assert.deepEqual(rulesOf(history.effect("destroy")), ["operations of a VM neither overlap nor repeat"]);
 });
 
 test("a creation whose guest ran does not remove its disk, unless libvirt cannot know that it ran", () => {
@@ -336,7 +336,7 @@ test("a creation whose guest ran does not remove its disk, unless libvirt cannot
       history.effect("undefine").effect("volume_delete", volume).ended("c", "CreateVm", "failed"),
     );
   };
-  assert.deepEqual(takenBack(false), ["every effect has its operation"]);
+  assert.deepEqual(takenBack(false), ["every effect belongs to one operation"]);
   assert.deepEqual(takenBack(true), []);
 });
 
@@ -344,7 +344,7 @@ test("a deletion cancelled after its first effect is a violation, unless the eff
   const cancelled = (history: HistoryBuilder): string[] =>
     rulesOf(history.effect("destroy").ended("d", "DeleteVm", "cancelled"));
   assert.deepEqual(cancelled(build().created().accepted("d", "DeleteVm")), [
-    "a cancelled deletion has done nothing",
+    "a cancelled deletion has no effect",
   ]);
   assert.deepEqual(cancelled(build().created().accepted("s", "StopVm").accepted("d", "DeleteVm")), []);
 });
@@ -356,7 +356,7 @@ test("a change with a lower control epoch than an earlier one is a violation, al
   history.restart().refused("StartVm", "CONTROL_EPOCH_STALE", { requestId: "r-a", controlEpoch: 6 });
   assert.deepEqual(rulesOf(history), []);
   assert.deepEqual(rulesOf(history.accepted("b", "StartVm", { controlEpoch: 6 })), [
-    "a replaced scheduler commands nothing",
+    "a replaced scheduler changes nothing",
   ]);
 });
 
@@ -369,7 +369,7 @@ test("a write to a disk of a visible guest is a violation", () => {
     return rulesOf(history.effect("volume_wipe", volume));
   };
   assert.deepEqual(erased(false), []);
-  assert.deepEqual(erased(true), ["every effect has its operation"]);
+  assert.deepEqual(erased(true), ["every effect belongs to one operation"]);
 });
 
 test("a VM redefined by its creation is the target of an operation requested meanwhile", () => {
@@ -379,5 +379,5 @@ test("a VM redefined by its creation is the target of an operation requested mea
     return rulesOf(history.effect("start").ended("c", "CreateVm").effect("suspend"));
   };
   assert.deepEqual(again("i"), []);
-  assert.deepEqual(again("another"), ["every effect has its operation"]);
+  assert.deepEqual(again("another"), ["every effect belongs to one operation"]);
 });

@@ -5,7 +5,7 @@ import type { RequestBegin } from "../../../faults/history/history.ts";
 import { HistoryBuilder } from "../../../support/history/history-builder.ts";
 
 const STEP = 1_000_000;
-const earned = "the control epoch is raised by those who may";
+const earned = "only permitted changes raise the control epoch";
 const audited = "each raise of the control epoch is audited";
 
 const build = (): HistoryBuilder => new HistoryBuilder();

@@ -27,7 +27,7 @@ function rulesWith({ endShown = false, guestEnds = true, marks = "run" }: Betwee
   return check(history.history).map(({ rule }) => rule);
 }
 
-const outOfTurn = ["one operation at a time, each once"];
+const outOfTurn = ["operations of a VM neither overlap nor repeat"];
 
 test("an older state may continue an operation when the later operation left no trace", () => {
   assert.deepEqual(rulesWith({}), []);

@@ -4,7 +4,7 @@ import { scheduleOf, type Action, type Schedule } from "../../../faults/history/
 import { withSecondTenant } from "../../../faults/history/simulated/second-tenant.ts";
 import { shrink, type Played } from "../../../faults/history/simulated/shrink.ts";
 
-const rule = "one operation at a time, each once";
+const rule = "operations of a VM neither overlap nor repeat";
 
 const isCall = (action: Action, id: number): boolean => action.do === "call" && action.id === id;
 
@@ -25,7 +25,7 @@ test("a schedule is shrunk to the actions that break the rule, on every player",
   plays = 0;
   await shrink(schedule, rule, { play, mostPlays: 4 });
   assert.equal(plays, 4);
-  assert.equal(await shrink(schedule, "reads go forward", { play, mostPlays: 4 }), undefined);
+  assert.equal(await shrink(schedule, "reads are monotonic", { play, mostPlays: 4 }), undefined);
 });
 
 test("some schedules get calls of a second tenant, and keep all of their own", () => {

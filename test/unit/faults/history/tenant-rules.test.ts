@@ -9,10 +9,10 @@ const build = (): HistoryBuilder => new HistoryBuilder();
 test("a tenant that reads or changes another's VM is a violation", () => {
   const scoped = { caller: "t", tenant: "a" } as const;
   assert.deepEqual(rulesOf(build().created().reads("running", 1, { tenant: "b" }, scoped)), [
-    "tenants are apart",
+    "tenants are isolated",
   ]);
   const history = build().accepted("c", "CreateVm").effect("define", { tenant: "b" }).ended("c", "CreateVm");
-  assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), ["tenants are apart"]);
+  assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), ["tenants are isolated"]);
 });
 
 test("a tenant may change its VM until the final destroy is answered, and may retry after another VM was created", () => {
@@ -32,5 +32,5 @@ test("a tenant may change its VM until the final destroy is answered, and may re
     return rulesOf(history);
   };
   assert.deepEqual(blues(true), []);
-  assert.deepEqual(blues(false), ["tenants are apart"]);
+  assert.deepEqual(blues(false), ["tenants are isolated"]);
 });

@@ -20,7 +20,7 @@ test("a destroy with a lost reply ends the guest that runs at its end, unless it
     return rulesOf(history);
   };
   assert.deepEqual(rulesIf(false), []);
-  assert.deepEqual(rulesIf(true), ["every effect has its operation", "an end is true"]);
+  assert.deepEqual(rulesIf(true), ["every effect belongs to one operation", "an outcome is true"]);
 });
 
 test("a destroy ends the guest that runs at its end, and the VM being deleted is gone", () => {
