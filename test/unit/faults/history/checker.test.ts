@@ -113,7 +113,9 @@ test("the stamp of a complete effect may follow its operation's end, unless it r
     build().created().accepted("p", "PauseVm").effect("suspend").ended("p", "PauseVm");
   assert.deepEqual(rulesOf(paused().effect("set_metadata", { stamp })), []);
   const replaced = paused().accepted("s", "StopVm").effect("destroy");
-  assert.deepEqual(rulesOf(replaced.effect("set_metadata", { stamp })), ["every effect belongs to one operation"]);
+  assert.deepEqual(rulesOf(replaced.effect("set_metadata", { stamp })), [
+    "every effect belongs to one operation",
+  ]);
   const begun = { operation: "p", phase: "begun" };
   assert.deepEqual(rulesOf(paused().effect("set_metadata", { stamp: begun })), [
     "every effect belongs to one operation",
@@ -134,7 +136,9 @@ test("effects of two operations that interleave are a violation", () => {
 test("an operation that runs twice is a violation", () => {
   const history = build().created().accepted("r", "RebootVm").effect("reset");
   assert.deepEqual(rulesOf(history), []);
-  assert.deepEqual(rulesOf(history.restart().effect("reset")), ["operations of a VM neither overlap nor repeat"]);
+  assert.deepEqual(rulesOf(history.restart().effect("reset")), [
+    "operations of a VM neither overlap nor repeat",
+  ]);
 });
 
 test("a creation that rolls back objects it did not create is a violation", () => {
@@ -288,7 +292,10 @@ test("a written history reads back, and its violation shows the event that break
   const history = fromLines(toLines(build().created().effect("destroy").history));
   const [violation] = check(history);
   assert.ok(violation !== undefined);
-  assert.match(describe(history, violation), /^every effect belongs to one operation: .*\n[^]*->.*"call":"destroy"/);
+  assert.match(
+    describe(history, violation),
+    /^every effect belongs to one operation: .*\n[^]*->.*"call":"destroy"/,
+  );
 });
 
 test("a stop without force destroys the guest only while a forced stop is open", () => {

@@ -12,7 +12,9 @@ test("a tenant that reads or changes another's VM is a violation", () => {
     "tenants are isolated",
   ]);
   const history = build().accepted("c", "CreateVm").effect("define", { tenant: "b" }).ended("c", "CreateVm");
-  assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), ["tenants are isolated"]);
+  assert.deepEqual(rulesOf(history.accepted("s", "StartVm", scoped).effect("start")), [
+    "tenants are isolated",
+  ]);
 });
 
 test("a tenant may change its VM until the final destroy is answered, and may retry after another VM was created", () => {
