@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, "..");
 /** The parent of the first commit whose subject is checked. */
 const SUBJECTS_SINCE = "8370637d5bfbfcbbe1b3f063577a1a9994fd50a5";
 /** Rooms whose words are not rewritten yet: they are counted, and do not fail. Empty once all are. */
-const LATER = [/^agent\//];
+const LATER = [/^agent\/libvirt\//];
 const CHECKED = /\.(ts|mts|mjs|js|md|proto|yaml|html|css|service|socket|sh|py)$|^(scripts|\.ci)\/[\w-]+$/;
 const SKIPPED =
   /^(agent\/gen|agent\/libvirt\/protocol|test\/fixtures|test\/unit\/scripts\/words|scripts\/words)|CHANGELOG|LICENSE/;

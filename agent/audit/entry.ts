@@ -17,7 +17,7 @@ export type ActKind =
   | "call_admitted"
   /** How it was answered; `of` is its admission. */
   | "call_ended"
-  /** A call that was not let in, or a connection. */
+  /** A refused call or connection. */
   | "call_refused"
   | "connection_refused"
   | "operation_ended"

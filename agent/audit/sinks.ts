@@ -52,7 +52,7 @@ export function syslogSink(
     name: "syslog",
     async connect(signal) {
       const { host, port } = address;
-      // An IP address cannot be a server name (RFC 6066, 3); the certificate must have it all the same.
+      // An IP address cannot be a server name (RFC 6066, 3); the certificate must still have it.
       const name = isIP(host) === 0 ? { servername: host } : {};
       const socket = connectTls({
         host,

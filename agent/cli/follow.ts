@@ -106,7 +106,7 @@ export function conclude(session: Session, agent: Agent, operation: Operation__O
   }
 }
 
-/** Without an answer the agent may have begun all the same: repeating with the same id is safe. */
+/** Without an answer the agent may still have begun: repeating with the same id is safe. */
 function maybeTaken(cause: unknown, requestId: string): unknown {
   if (!(cause instanceof SocleError) || (cause.kind !== "timeout" && cause.kind !== "cancelled"))
     return cause;

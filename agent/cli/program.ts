@@ -238,7 +238,7 @@ function addOperations(program: Cli, bind: Bind): void {
     .action(bind(async () => (await load()).waitOperation));
   operations
     .command("cancel")
-    .description("Ask it to stop; its outcome shows what was undone.")
+    .description("Request that it stops; its outcome shows what was rolled back.")
     .argument("<operation>", "Its id.")
     .option("--no-wait", "Do not wait for its end.")
     .addOption(timeoutOption())
@@ -246,9 +246,9 @@ function addOperations(program: Cli, bind: Bind): void {
   operations
     .command("settle")
     .description(
-      "Say what became of one whose outcome is unknown, so that its VM can be changed again; nothing is executed. " +
-        "It is refused while the agent works on it: wait until socle operations show has no step under way, " +
-        "and look at the VM (virsh domstate).",
+      "End an operation of unknown outcome, so that its VM can be changed again; nothing is executed. " +
+        "It is refused while the agent works on the operation: wait until socle operations show has no running step, " +
+        "and check the VM (virsh domstate).",
     )
     .argument("<operation>", "Its id.")
     .addOption(

@@ -4,7 +4,7 @@ const banned: readonly [phrase: RegExp, instead: string][] = [
     /\b(is|are|was|were|be|been|being) told\b|\btold (of|by|to|in|that|what|which|how)\b/i,
     "reported, listed, sent or logged",
   ],
-  [/\bwho(ever)? asks?\b|\bwho asked\b/i, "the caller"],
+  [/\bwho asks\b|\bwho asked\b/i, "the caller"],
   [/\bwhat (of it|of them|befell)\b|\bbef(a|e)lls?\b/i, "the thing itself"],
   [/\b(nobody|somebody|anybody|everybody)('s)?\b/i, "the caller, client or owner that is meant"],
   [/\bwhoever\b/i, "a caller that, clients that"],
@@ -16,6 +16,10 @@ const banned: readonly [phrase: RegExp, instead: string][] = [
   [/\b(is|are|was|were|can|cannot|could) (not )?(to )?be had\b|\bto be had\b/i, "is available"],
   [/\bcomes? to pass\b|\bcame to nothing\b/i, "happens, fails"],
   [/\bwhat (is|was) there\b/i, "the objects themselves"],
+  [/\bwhat (became|becomes|had become|has become) of\b/i, "the outcome"],
+  [/\b(has|have|had) (its|their) turns?\b/i, "runs, ran"],
+  [/\b(it|who|that) is let in\b|\blets? in\b/i, "admits, accepts"],
+  [/\ball the same\b/i, "still, anyway"],
 ];
 
 export interface Banned {
@@ -24,10 +28,10 @@ export interface Banned {
   readonly instead: string;
 }
 
-/** Each banned phrase of a text, with its line. Code between backquotes and code blocks of a page do not count. */
+/** Each banned phrase of a text, with its line. Text between backquotes and the system's user "nobody" do not count. */
 export function bannedIn(text: string): Banned[] {
   return text.split("\n").flatMap((line, index) => {
-    const prose = line.replaceAll(/`[^`]*`/g, "");
+    const prose = line.replaceAll(/`[^`]*`|"nobody"/g, "");
     return banned.flatMap(([phrase, instead]) => {
       const found = phrase.exec(prose);
       return found === null ? [] : [{ line: index + 1, phrase: found[0], instead }];

@@ -223,7 +223,7 @@ export class DiskTrouble {
       () => undefined,
       (thrown: unknown) => String(thrown),
     );
-    this.#run.demand(why !== undefined, "the agent started all the same");
+    this.#run.demand(why !== undefined, "the agent started anyway");
     if (why === undefined) return;
     this.#run.demand(word.test(why), `the agent does not print why it cannot start: ${why.slice(-600)}`);
     this.#run.demand(!/\n {4}at /.test(why), `the agent prints a stack trace: ${why.slice(-600)}`);

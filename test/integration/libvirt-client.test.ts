@@ -336,7 +336,7 @@ describe("a libvirtd that", { skip }, () => {
     const program = `import { Libvirt } from "./agent/libvirt/index.ts";
       import { silentLog } from "./agent/kernel/log.ts";
       const connecting = Libvirt.connect({ uri: process.argv[2] ?? "", log: silentLog });
-      const printed = connecting.then((libvirt) => libvirt.close().then(() => "let in"));
+      const printed = connecting.then((libvirt) => libvirt.close().then(() => "admitted"));
       console.log(await printed.catch((thrown) => thrown.kind + " " + thrown.reason));`;
     await build({
       stdin: { contents: program, resolveDir: join(import.meta.dirname, "../.."), loader: "ts" },
@@ -352,7 +352,7 @@ describe("a libvirtd that", { skip }, () => {
       const args = [...user, process.execPath, client, libvirtd.uri];
       return (await promisify(execFile)("setpriv", args, { cwd: "/", timeout: 30_000 })).stdout.trim();
     };
-    assert.equal(await asUser(0), "let in");
+    assert.equal(await asUser(0), "admitted");
     assert.equal(await asUser(65534), "denied LIBVIRT_SOCKET_DENIED");
     await chmod(libvirtd.socketPath, 0o777);
     assert.equal(await asUser(65534), "denied LIBVIRT_AUTH_FAILED");

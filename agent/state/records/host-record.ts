@@ -228,7 +228,7 @@ export class HostRecord {
 
   #laterFence(found: ControlFence, { isOwn, isBeforeThisRun }: FenceOrigin): ControlFence {
     const own = { ...this.controlFence, epoch: this.#controlEpoch };
-    // A rolled-back count of resets may not exceed the lease's: the reset in this run is later all the same.
+    // A rolled-back count of resets may not exceed the lease's: the reset in this run is still later.
     if (isOwn && isBeforeThisRun && this.#hasReset)
       return { epoch: own.epoch, resets: Math.max(own.resets, found.resets + 1) };
     const later = laterFence(own, found, isOwn);

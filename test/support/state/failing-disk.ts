@@ -12,7 +12,7 @@ export type Failing = Partial<Record<Call, number | true | (() => Promise<void>)
 
 /**
  * A disk that fails as set: `failing.datasync = 1` refuses the next fdatasync with EIO. A refused call has no
- * effect; a refused write may write all the same (`tornWrites`: everything, or that many bytes), like a
+ * effect; a refused write may still write (`tornWrites`: everything, or that many bytes), like a
  * device that fails late. `of`: only files of these paths.
  */
 export async function failingDisk(

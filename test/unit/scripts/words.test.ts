@@ -15,6 +15,14 @@ test("a banned turn of phrase is found with its line, and code between backquote
   );
 });
 
+test("the system's user nobody and engineers who ask are no findings", () => {
+  assert.deepEqual(bannedIn('ask("nobody", "kernel-log")\nFor engineers who ask why.'), []);
+  assert.deepEqual(
+    bannedIn("what became of it").map(({ phrase }) => phrase),
+    ["what became of"],
+  );
+});
+
 test("a sentence over 30 words is found where its paragraph begins, and tables and code do not count", () => {
   const long = Array.from({ length: 31 }, () => "word").join(" ");
   const page = `# A title\n\nShort.\nThen ${long}.\n\n| ${long} |\n\n\`\`\`sh\n${long}\n\`\`\`\n\n- ${long}\n`;

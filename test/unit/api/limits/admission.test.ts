@@ -21,7 +21,7 @@ function refusal(enter: () => unknown): SocleError {
     if (thrown instanceof SocleError) return thrown;
     throw thrown;
   }
-  throw new Error("it was let in");
+  throw new Error("it was admitted");
 }
 
 test("a caller may burst five seconds of calls; further ones are refused with their time to retry", () => {

@@ -9,7 +9,7 @@ test("the host id is libvirt's uuid if it comes from the firmware", () => {
   assert.equal(chooseHostId({ libvirtUuid, machineId, hasFirmwareTables: true }), libvirtUuid);
 });
 
-test("a host without any identity gets an id all the same", () => {
+test("a host without any identity still gets an id", () => {
   assert.match(chooseHostId({ hasFirmwareTables: false }), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 });
 

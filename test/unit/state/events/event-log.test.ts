@@ -288,7 +288,7 @@ test("a subscriber gets an event before anything else runs: it waits for no disk
   })();
   for (let i = 0; i < 500; i += 1) {
     const { sequence } = log.append({ kind: "vm_state_changed" });
-    // While promises run, no file, timer or socket has its turn.
+    // While promises run, no file, timer or socket callback runs.
     for (let turns = 0; turns < 20; turns += 1) await Promise.resolve();
     assert.equal(newest, BigInt(sequence));
   }
