@@ -143,7 +143,9 @@ test("an unreadable log gives an auditor neither entries nor a checkpoint, but t
   const directory = await folder(t);
   await writeFile(join(directory, "key.pem"), "no key", { mode: 0o600 });
   const options = { directory, clock: systemClock, log: silentLog, retentionMs: dayMs };
-  const { as } = await served(t, await AuditLog.open(options));
+  const log = await AuditLog.open(options);
+  t.after(() => log.close());
+  const { as } = await served(t, log);
   const auditor = await as("auditor/a");
   for (const call of [
     () => auditor.call(protos.audit.ListAuditEntries, {}, 60_000),
