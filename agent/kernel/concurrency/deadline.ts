@@ -2,6 +2,9 @@ import type { Clock } from "../clock.ts";
 
 export const LATE: unique symbol = Symbol("late");
 
+/** Made once: an abort without a reason makes an exception with a stack. */
+const workSettled = new Error("the work settled before its deadline");
+
 /**
  * Settles as `work` does, or with LATE after `timeoutMs` or when the signal aborts first. Late work continues;
  * its outcome is ignored.
@@ -19,7 +22,7 @@ export async function within<T>(
   try {
     return await Promise.race([work, late]);
   } finally {
-    settled.abort();
+    settled.abort(workSettled);
   }
 }
 

@@ -40,6 +40,9 @@ export interface ModelLibvirtOptions {
   readonly reconnectAfterMs?: number;
 }
 
+/** Made once: an abort without a reason makes an exception with a stack. */
+const callEnded = new Error("the call ended");
+
 /** The surface of `Libvirt` (agent/libvirt/client/client.ts) over the model. */
 export class ModelLibvirt implements Service {
   readonly name = "libvirt";
@@ -178,7 +181,7 @@ export class ModelLibvirt implements Service {
       () => undefined,
     );
     void this.#daemon.serve(this, call, args);
-    return await call.result.finally(() => done.abort());
+    return await call.result.finally(() => done.abort(callEnded));
   }
 
   async openStream<A, R>(
