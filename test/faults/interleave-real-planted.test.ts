@@ -5,12 +5,10 @@ import { after, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { CampaignRun } from "./campaign.ts";
-import { copyWith } from "./history/plant.ts";
+import { copyWith, isFromTheFirst } from "./history/plant.ts";
 import { plantedBugs } from "./history/planted.ts";
 import { realScheduleOf, RealStage } from "./history/real/real-stage.ts";
 
-/** Starts at seed 1 instead of at a seed that shows the bug. */
-const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
 const HISTORIES_AT_MOST = isFromTheFirst ? 100 : 40;
 const STAGES = 2;
 

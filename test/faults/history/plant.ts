@@ -11,6 +11,8 @@ export interface PlantedBug {
   readonly edits: readonly Edit[];
   /** Rules that may detect it. */
   readonly rules: readonly string[];
+  /** The seed of a simulated history that shows it; 1 by default. */
+  readonly seed?: number;
   /** The seed of a real history that shows it, if real histories do. */
   readonly realSeed?: number;
 }
@@ -28,6 +30,9 @@ export const effectRules = [
   "operations of a VM neither overlap nor repeat",
 ];
 
+/** Starts at seed 1 instead of a seed that shows the bug. */
+export const isFromTheFirst = process.env["PLANTED_FROM_THE_FIRST"] === "1";
+
 const repository = join(import.meta.dirname, "../../..");
 
 /** A copy of the repository's `paths` with a bug in its agent; `cleanUp` removes it. */
@@ -43,22 +48,23 @@ export async function copyWith(
     await cp(join(repository, path), join(root, path), { recursive: true });
   }
   await symlink(join(repository, "node_modules"), join(root, "node_modules"));
-  for (const edit of edits) await plant(root, edit);
+  for (const path of new Set(edits.map(({ file }) => `agent/${file}`)))
+    await writeFile(join(root, path), await readPlanted(edits, path));
   return root;
 }
 
-async function plant(root: string, edit: Edit): Promise<void> {
-  await writeFile(join(root, "agent", edit.file), await planted(edit, root));
-}
+/** A file of the repository with the bug in it. */
+export const readPlanted = async (edits: readonly Edit[], path: string): Promise<string> =>
+  plantedSource(edits, await readFile(join(repository, path), "utf8"), path);
 
-/** The file with the bug. Throws if the agent's code has changed; then update the edit. */
-export async function planted({ file, find, replace }: Edit, root = repository): Promise<string> {
-  const text = await readFile(join(root, "agent", file), "utf8");
-  const times = text.split(find).length - 1;
-  assert.equal(
-    times,
-    1,
-    `agent/${file} holds ${times} times: ${find}; adapt test/faults/history/planted-*.ts`,
-  );
-  return text.replace(find, () => replace);
+/** The source with the edits of its path. Throws if the agent's code has changed; then update the edit. */
+export function plantedSource(edits: readonly Edit[], source: string, path: string): string {
+  let changed = source;
+  for (const { file, find, replace } of edits) {
+    if (`agent/${file}` !== path) continue;
+    const times = changed.split(find).length - 1;
+    assert.equal(times, 1, `${path} holds ${times} times: ${find}; adapt test/faults/history/planted-*.ts`);
+    changed = changed.replace(find, () => replace);
+  }
+  return changed;
 }

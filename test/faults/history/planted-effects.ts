@@ -44,6 +44,7 @@ export const effectBugs: readonly PlantedBug[] = [
       { file: "vm/operations/recovery.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
     ],
     rules: [...effectRules, "an outcome never changes"],
+    seed: 41,
   },
   {
     name: "epoch-by-any-scheduler",
@@ -56,6 +57,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["only permitted changes raise the control epoch"],
+    seed: 5,
     realSeed: 25,
   },
   {
@@ -74,6 +76,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["only permitted changes raise the control epoch"],
+    seed: 21,
     realSeed: 52,
   },
   {
@@ -87,6 +90,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["only permitted changes raise the control epoch"],
+    seed: 40,
     realSeed: 28,
   },
   {
@@ -100,6 +104,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["each raise of the control epoch is audited"],
+    seed: 3,
     realSeed: 25,
   },
   {
@@ -125,6 +130,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 18,
   },
   {
     name: "forced-no-more",
@@ -150,6 +156,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["reads are monotonic"],
+    seed: 183,
   },
   {
     name: "undo-of-anothers-disk",
@@ -162,6 +169,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 48,
   },
   {
     name: "half-made-left",
@@ -174,6 +182,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a failed creation leaves nothing", "a deleted VM leaves nothing"],
+    seed: 11,
   },
   {
     name: "stamp-ignored",
@@ -188,6 +197,7 @@ export const effectBugs: readonly PlantedBug[] = [
       { file: "vm/operations/runner.ts", find: "      requireNewest(run, standing);\n", replace: "" },
     ],
     rules: [...effectRules, "an outcome never changes"],
+    seed: 4,
   },
   {
     name: "etag-skipped",
@@ -200,6 +210,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an etag is enforced"],
+    seed: 29,
   },
   {
     name: "rollback-unseen",
@@ -213,6 +224,7 @@ export const effectBugs: readonly PlantedBug[] = [
       { file: "composition/state.ts", find: "isOutdated: (id) => watermark.isOutdated(id),", replace: "" },
     ],
     rules: effectRules,
+    seed: 4,
   },
   {
     name: "two-at-once",
@@ -230,6 +242,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 5,
   },
   {
     name: "tenant-unchecked",
@@ -255,6 +268,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an outcome is true"],
+    seed: 24,
   },
   {
     name: "deleted-and-failed",
@@ -267,6 +281,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a failed deletion leaves the VM"],
+    seed: 34,
   },
   {
     name: "later-run-stopped",
@@ -279,6 +294,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 71,
   },
   {
     name: "written-disk-taken-back",
@@ -297,6 +313,7 @@ export const effectBugs: readonly PlantedBug[] = [
     what: "a deletion is cancelled after its first effect",
     edits: [{ file: "vm/operations/delete.ts", find: "    step.commit();\n", replace: "" }],
     rules: ["a cancelled deletion has no effect"],
+    seed: 6,
   },
   {
     name: "cancelled-half-done",
@@ -309,6 +326,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a cancelled deletion has no effect"],
+    seed: 51,
   },
   {
     name: "erased-under-guest",
@@ -321,6 +339,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 52,
   },
   {
     name: "fence-left",
@@ -333,5 +352,6 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a replaced scheduler changes nothing"],
+    seed: 68,
   },
 ];

@@ -13,6 +13,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [...effectRules, "a refused request has no effect"],
+    seed: 4,
   },
   {
     name: "end-not-durable",
@@ -25,6 +26,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [...effectRules, "an outcome never changes"],
+    seed: 13,
   },
   {
     name: "decided-shown",
@@ -37,6 +39,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [...effectRules, "an outcome never changes"],
+    seed: 9,
   },
   {
     name: "mark-not-written",
@@ -49,6 +52,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 40,
   },
   {
     name: "refused-unmarked",
@@ -61,6 +65,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [...effectRules, "a refused request has no effect"],
+    seed: 18,
   },
   {
     name: "copy-raised",
@@ -73,6 +78,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 4,
   },
   {
     name: "raised-unread",
@@ -85,6 +91,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 22,
   },
   {
     name: "request-forgotten-by-compaction",
@@ -103,6 +110,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a repeated request returns the same operation", ...effectRules],
+    seed: 14,
   },
   {
     name: "journal-begun-anew",
@@ -119,6 +127,7 @@ export const stateBugs: readonly PlantedBug[] = [
       "acknowledged operations are durable",
       ...effectRules,
     ],
+    seed: 18,
   },
   {
     name: "request-carried-out-twice",
@@ -144,6 +153,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["acknowledged operations are durable", "a refused request has no effect", ...effectRules],
+    seed: 10,
   },
   {
     name: "journal-not-synced",
@@ -160,6 +170,7 @@ export const stateBugs: readonly PlantedBug[] = [
       "a repeated request returns the same operation",
       "an outcome never changes",
     ],
+    seed: 10,
   },
   {
     name: "directory-not-synced",
@@ -172,6 +183,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["agent epochs increase", "acknowledged operations are durable"],
+    seed: 10,
   },
   {
     name: "agent-epoch-repeated",
@@ -184,6 +196,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["agent epochs increase"],
+    seed: 2,
   },
   {
     name: "cancel-shows-end",
@@ -196,5 +209,6 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an outcome never changes"],
+    seed: 41,
   },
 ];

@@ -1,6 +1,10 @@
 import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { setPriority } from "node:os";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
+import { bundle, moduleOf } from "../../../../scripts/bundle-tests.ts";
+import { plantedSource, type Edit } from "../plant.ts";
 import type { Finding } from "./simulate.ts";
 
 export interface PlayOptions {
@@ -8,8 +12,8 @@ export interface PlayOptions {
   readonly count: number;
   /** Concurrent processes. */
   readonly workers?: number;
-  /** A directory with `agent/` and `test/`: this repository, or a changed copy. */
-  readonly root?: string;
+  /** A bug in the agent that plays. */
+  readonly edits?: readonly Edit[];
   readonly shrink?: boolean;
   /** Ends each process at its first finding by one of these rules. */
   readonly untilCaught?: readonly string[];
@@ -21,37 +25,48 @@ export interface PlayOptions {
 }
 
 const repository = join(import.meta.dirname, "../../../..");
+const program = "test/faults/history/simulated/simulate.ts";
 /** With Node's default of 16 MiB for new objects, garbage collection takes a fifth of a simulation's time. */
 const YOUNG_SPACE = "--max-semi-space-size=64";
+/** A simulation has a virtual clock, so it yields the CPU to tests with real deadlines. */
+const LOW_PRIORITY = 10;
 
 /** Plays simulated histories in separate processes and returns their number. Throws if a process fails. */
 export async function playSimulated(options: PlayOptions): Promise<number> {
-  const { firstSeed, count, workers = 2, seedsAtOnce = 1000 } = options;
-  const endSeed = firstSeed + count;
-  let next = firstSeed;
-  let histories = 0;
-  const work = async (): Promise<void> => {
-    while (next < endSeed && options.signal?.aborted !== true) {
-      const from = next;
-      next = Math.min(endSeed, from + Math.min(seedsAtOnce, Math.ceil(count / workers)));
-      const played = await playSome(options, from, next - from);
-      histories += played;
-    }
-  };
-  await Promise.all(Array.from({ length: workers }, work));
-  return histories;
+  const { firstSeed, count, workers = 2, seedsAtOnce = 1000, edits = [] } = options;
+  await mkdir(join(repository, ".cache"), { recursive: true });
+  const directory = await mkdtemp(join(repository, ".cache/simulate-"));
+  try {
+    await bundle(directory, [program], (source, path) => plantedSource(edits, source, path));
+    const endSeed = firstSeed + count;
+    let next = firstSeed;
+    let histories = 0;
+    const work = async (): Promise<void> => {
+      while (next < endSeed && options.signal?.aborted !== true) {
+        const from = next;
+        next = Math.min(endSeed, from + Math.min(seedsAtOnce, Math.ceil(count / workers)));
+        const played = await playSome(options, join(directory, moduleOf(program)), from, next - from);
+        histories += played;
+      }
+    };
+    await Promise.all(Array.from({ length: workers }, work));
+    return histories;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
-async function playSome(options: PlayOptions, from: number, count: number): Promise<number> {
-  const { root = repository, shrink = false, untilCaught = [], onFinding, onHistories, signal } = options;
-  const script = join(root, "test/faults/history/simulated/simulate.ts");
+async function playSome(options: PlayOptions, module: string, from: number, count: number): Promise<number> {
+  const { shrink = false, untilCaught = [], onFinding, onHistories, signal } = options;
   const more = [...(shrink ? ["--shrink"] : []), ...untilCaught.flatMap((rule) => ["--until", rule])];
-  const args = ["--import", "tsx", script, "--from", String(from), "--count", String(count), ...more];
-  const child = spawn(process.execPath, [YOUNG_SPACE, ...args], {
-    cwd: root,
+  const nodeOptions = [YOUNG_SPACE, "--enable-source-maps"];
+  const args = [module, "--from", String(from), "--count", String(count), ...more];
+  const child = spawn(process.execPath, [...nodeOptions, ...args], {
+    cwd: repository,
     stdio: ["ignore", "pipe", "pipe"],
     ...(signal === undefined ? {} : { signal }),
   });
+  if (child.pid !== undefined) setPriority(child.pid, LOW_PRIORITY);
   let errors = "";
   child.stderr.on("data", (text: Buffer) => (errors = `${errors}${text.toString()}`.slice(-4000)));
   let histories: number | undefined;
