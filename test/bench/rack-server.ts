@@ -16,10 +16,10 @@ const THREADS = 2 * SOCKETS * CORES_PER_SOCKET;
  * end of the run. The latency of real sensors is missing, which is hardly CPU time.
  */
 export async function startRackServer(run: Run): Promise<number> {
-  const context = { after: (clean: () => Promise<void>) => run.cleanUp(clean) };
+  const context = { after: (clean: () => void) => run.cleanUp(clean) };
   const { root } = await unpackHost(context, "sick-server", asManyAsThere());
   for (const name of ["two-sockets", "worn-compute-node"])
-    await unpackTree(await readFile(join(hosts, `${name}.txt`), "utf8"), root);
+    unpackTree(await readFile(join(hosts, `${name}.txt`), "utf8"), root);
   await mkdir(join(root, "sys/fs/cgroup"), { recursive: true });
   await mkdir(join(root, "devices"));
   await mkdir(join(root, "bin"));

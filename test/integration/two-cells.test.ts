@@ -79,7 +79,7 @@ test(
       t.after(() => rm(root, { recursive: true }));
       const text = await shell.run(`record ${parts.join(" ")}`);
       if (process.env["RECORD"] !== undefined) await writeFile(process.env["RECORD"], text);
-      await unpackTree(text, root);
+      unpackTree(text, root);
       const [procRoot, sysRoot] = [join(root, "proc"), join(root, "sys")];
       return {
         procRoot,

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Roots } from "../../agent/hardware/roots.ts";
@@ -12,30 +12,39 @@ const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");
  * read. Lines before the first `@` are remarks. `changes` replaces the content of files, or removes them
  * (null).
  */
-export async function unpackHost(
-  context: { readonly after: (clean: () => Promise<void>) => void },
+export function unpackHost(
+  context: { readonly after: (clean: () => void) => void },
   name: string,
   changes: Readonly<Record<string, string | null>> = {},
 ): Promise<Roots & { readonly root: string }> {
-  const root = await mkdtemp(join(tmpdir(), `socle-${name}-`));
-  context.after(() => rm(root, { recursive: true, force: true }));
-  await unpackTree(await readFile(join(hosts, `${name}.txt`), "utf8"), root);
+  const root = mkdtempSync(join(tmpdir(), `socle-${name}-`));
+  context.after(() => rmSync(root, { recursive: true, force: true }));
+  unpackTree(readFileSync(join(hosts, `${name}.txt`), "utf8"), root);
   for (const [path, content] of Object.entries(changes)) {
-    if (content === null) await rm(join(root, path), { recursive: true });
-    else await put(join(root, path), content);
+    if (content === null) rmSync(join(root, path), { recursive: true });
+    else {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), content);
+    }
   }
-  return {
+  return Promise.resolve({
     root,
     procRoot: join(root, "proc"),
     sysRoot: join(root, "sys"),
     devRoot: join(root, "dev"),
     etcRoot: join(root, "etc"),
     runRoot: join(root, "run"),
-  };
+  });
 }
 
-/** Unpacks the text of such a file into a directory. */
-export async function unpackTree(text: string, root: string): Promise<void> {
+/** Unpacks the text of such a file into a directory. Synchronous: promises cost more than thousands of small files. */
+export function unpackTree(text: string, root: string): void {
+  const made = new Set<string>();
+  const make = (directory: string): void => {
+    if (made.has(directory)) return;
+    mkdirSync(directory, { recursive: true });
+    made.add(directory);
+  };
   const [, ...entries] = `\n${text}`.split(/^@ /m);
   for (const entry of entries) {
     const end = entry.indexOf("\n");
@@ -43,30 +52,21 @@ export async function unpackTree(text: string, root: string): Promise<void> {
     const content = end < 0 ? "" : entry.slice(end + 1);
     const [, link, target] = /^(.*?) -> (.*)$/.exec(head) ?? [];
     const [, denied] = /^(.*?) !E[A-Z]+$/.exec(head) ?? [];
-    if (link !== undefined && target !== undefined) {
-      await mkdir(join(root, dirname(link)), { recursive: true });
-      await symlink(target, join(root, link));
-    } else if (denied !== undefined) {
-      await deny(join(root, denied));
-    } else if (head.endsWith("/")) {
-      await mkdir(join(root, head), { recursive: true });
-    } else {
-      await put(join(root, head), content);
-    }
+    const path = join(root, link ?? denied ?? head);
+    make(dirname(path));
+    if (target !== undefined) symlinkSync(target, path);
+    else if (denied !== undefined) deny(path);
+    else if (head.endsWith("/")) make(path);
+    else writeFileSync(path, content);
   }
-}
-
-async function put(path: string, content: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, content);
 }
 
 /** Root may read a file of mode 000, and no user may read a directory as a file. */
-async function deny(path: string): Promise<void> {
+function deny(path: string): void {
   if (process.getuid?.() === 0) {
-    await mkdir(path, { recursive: true });
+    mkdirSync(path, { recursive: true });
     return;
   }
-  await put(path, "");
-  await chmod(path, 0);
+  writeFileSync(path, "");
+  chmodSync(path, 0);
 }
