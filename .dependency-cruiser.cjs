@@ -1,6 +1,7 @@
 // The layers of agent/ (agent/README.md). A room imports only the layers to its left:
 // kernel <- {libvirt, hardware, state, trust} <- {vm, host, audit} <- http <- {api, scheduler, metrics, page} <- agent <- main
-// The contract and its generated types belong to the edges: api, scheduler and cli.
+// The contract and its generated types belong to the edges: api, scheduler and cli. The spec of a VM alone
+// (contract/spec*.ts, which import kernel only) is for every layer above the kernel.
 const layers = [
   ["kernel"],
   ["libvirt", "hardware", "state", "trust"],
@@ -33,7 +34,7 @@ const layerRules = layers.flatMap((siblings, index) =>
     from: { path: `^agent/${name}/` },
     to: {
       path: "^agent/",
-      pathNot: `^agent/(${[name, ...allowedBelow(index), ...(["api", "scheduler"].includes(name) ? ["contract", "gen"] : []), ...(index > 0 ? ["config/schema"] : [])].join("|")})`,
+      pathNot: `^agent/(${[name, ...allowedBelow(index), ...(["api", "scheduler"].includes(name) ? ["contract", "gen"] : []), ...(index > 0 ? ["config/schema", "contract/spec"] : [])].join("|")})`,
     },
   })),
 );
@@ -98,6 +99,13 @@ module.exports = {
       severity: "error",
       from: { path: "^agent/contract/" },
       to: { path: "^agent/", pathNot: "^agent/(contract|kernel|gen)/" },
+    },
+    // Layers above the kernel import it, so that it must not bring gRPC's types with it.
+    {
+      name: "spec-imports-kernel-alone",
+      severity: "error",
+      from: { path: "^agent/contract/spec" },
+      to: { path: "^agent/", pathNot: "^agent/(contract/(spec|enum)|kernel/)" },
     },
     {
       name: "cli-is-a-client",

@@ -17,7 +17,7 @@ import {
 } from "../../agent/libvirt/index.ts";
 import { buildDomain } from "../../agent/libvirt/xml/index.ts";
 import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
-import type { VmSpec } from "../../agent/vm/model/spec.ts";
+import type { VmSpec } from "../../agent/contract/spec.ts";
 import { bootedMarker, guestFilesIn } from "../support/guest.ts";
 import { Libvirtd } from "../support/libvirtd.ts";
 import { eventually } from "../support/wait.ts";

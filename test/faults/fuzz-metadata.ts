@@ -3,7 +3,8 @@ import { vmToProto } from "../../agent/api/convert/vm.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import { parseDomain } from "../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../agent/state/reservations/placement.ts";
-import { checkSpec, specSchema } from "../../agent/vm/model/spec-check.ts";
+import { vmSpec } from "../../agent/contract/spec.ts";
+import { checkSpec } from "../../agent/vm/model/spec-check.ts";
 import { vmFromDomain, vmWithoutXml } from "../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm } from "../../agent/vm/model/vm.ts";
 import { protos } from "../support/api/harness.ts";
@@ -80,7 +81,7 @@ function check(vm: Vm): void {
     throw new Error("a VM without a valid spec has a tenant or labels");
   if (vm.managed && vm.spec === undefined && vm.unreadable === undefined)
     throw new Error("a VM is managed without a spec, and readable");
-  if (vm.spec !== undefined) specSchema.parse(vm.spec);
+  if (vm.spec !== undefined) vmSpec.parse(vm.spec);
   const shown = vmToProto(vm);
   if (shown.unreadable !== (vm.unreadable ?? "")) throw new Error(shown.unreadable);
   protos.vms.GetVm.responseSerialize(shown);

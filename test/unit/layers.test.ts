@@ -81,6 +81,18 @@ const cases: readonly Case[] = [
   ["api/up.ts", `import "../scheduler/up.ts"; export {};`, "api-imports-only-downwards"],
   ["scheduler/up.ts", `import "../composition/root.ts"; export {};`, "scheduler-imports-only-downwards"],
   ["cli/root.ts", `import "../composition/root.ts"; export {};`, "composition-is-the-root-s"],
+  [
+    "contract/spec.ts",
+    `import { kernel } from "../kernel/kernel.ts"; export const spec = kernel;`,
+    undefined,
+  ],
+  ["vm/spec.ts", `import { spec } from "../contract/spec.ts"; export const s = spec;`, undefined],
+  [
+    "vm/methods.ts",
+    `import { up } from "../contract/up.ts"; export const u = up;`,
+    "vm-imports-only-downwards",
+  ],
+  ["contract/spec-wire.ts", `import "../gen/wire.ts";`, "spec-imports-kernel-alone"],
   ["contract/up.ts", `import "../api/api.ts"; export {};`, "contract-imports-kernel-and-gen-alone"],
   ["composition/root.ts", "export const root = 1;", undefined],
   ["http/up.ts", `import "../metrics/prom.ts"; export {};`, "http-imports-only-downwards"],

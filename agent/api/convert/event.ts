@@ -1,7 +1,7 @@
 import type { EventKind, HostEvent } from "../../state/events/event.ts";
 import type { VmState } from "../../vm/model/vm.ts";
 import type { Event } from "../../gen/socle/v1/Event.ts";
-import { enumWords } from "./enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { toTimestamp } from "./time.ts";
 import { vmStates } from "./vm.ts";
 import { defined } from "../../kernel/defined.ts";

@@ -17,7 +17,7 @@ import type { Health } from "../../gen/socle/v1/Health.ts";
 import type { HostIdentity as ProtoIdentity } from "../../gen/socle/v1/HostIdentity.ts";
 import type { Inventory } from "../../gen/socle/v1/Inventory.ts";
 import { ByteCut, cutText } from "../limits/byte-cut.ts";
-import { enumWords } from "./enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { toTimestamp } from "./time.ts";
 import { presences } from "./vm.ts";
 

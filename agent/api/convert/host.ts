@@ -3,7 +3,7 @@ import type { Vm } from "../../vm/model/vm.ts";
 import type { Host } from "../../gen/socle/v1/Host.ts";
 import type { HostUsage as ProtoUsage } from "../../gen/socle/v1/HostUsage.ts";
 import type { VmCounts } from "../../gen/socle/v1/VmCounts.ts";
-import { enumWords } from "./enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { digestOf, hostParts } from "./host-parts.ts";
 import { toTimestamp } from "./time.ts";
 

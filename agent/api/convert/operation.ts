@@ -1,6 +1,6 @@
 import { isDone, type Operation } from "../../state/operations/operation.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
-import { enumWords } from "./enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { toTimestamp } from "./time.ts";
 import type { ErrorEncoder } from "./errors.ts";
 

@@ -1,10 +1,12 @@
 import type { Placement as ProtoPlacement } from "../../gen/socle/v1/Placement.ts";
 import type { PlacementWish as ProtoWish, PlacementWish__Output } from "../../gen/socle/v1/PlacementWish.ts";
-import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../state/reservations/placement.ts";
-import { enumWords } from "./enum.ts";
+import type { PlacementWish } from "../../contract/spec.ts";
+import { specEnums } from "../../contract/spec-enums.ts";
+import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
+import type { Placement } from "../../state/reservations/placement.ts";
 import { defined } from "../../kernel/defined.ts";
 
-const cellPolicies = enumWords("CELL_POLICY", ["any", "strict"]);
+const cellPolicies = specEnums.cellPolicy;
 
 /** The caller's wish, unchecked. `field`: its path in the request. */
 export function wishFromProto(field: string, wish: PlacementWish__Output): Readonly<Record<string, unknown>> {

@@ -1,17 +1,14 @@
+import { withoutUndefined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { DiskSpec, NicSpec, VmSpec } from "../../vm/model/spec.ts";
+import type { DiskSpec, NicSpec, VmSpec } from "../../contract/spec.ts";
+import { specEnums } from "../../contract/spec-enums.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
 import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmSpec.ts";
 import { wishFromProto, wishToProto } from "./placement.ts";
-import { enumWords } from "./enum.ts";
 
-export const accelerators = enumWords("ACCELERATOR", ["kvm", "tcg"]);
-const firmwares = enumWords("FIRMWARE", ["bios", "uefi", "uefi-secure-boot"]);
-const launchSecurities = enumWords("LAUNCH_SECURITY", ["sev", "sev-snp", "tdx"]);
-const cpuModes = enumWords("CPU_MODE", ["host-passthrough", "host-model", "custom"]);
-const formats = enumWords("DISK_FORMAT", ["qcow2", "raw"]);
-const encryptions = enumWords("VOLUME_ENCRYPTION", ["luks"]);
+const { accelerator: accelerators, firmware: firmwares, launchSecurity: launchSecurities } = specEnums;
+const { cpuMode: cpuModes, diskFormat: formats, encryption: encryptions } = specEnums;
 
 /** A spec without the fields that the caller left out. vm/ validates it; here only its shape changes. */
 export type SpecInput = Readonly<Record<string, unknown>>;
@@ -21,7 +18,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     const fields = { spec: "must be given" };
     throw new SocleError("invalid", "SPEC_INVALID", "spec must be given", { details: { fields } });
   }
-  return given({
+  return withoutUndefined({
     name: spec.name,
     id: nonEmpty(spec.vmId),
     vcpus: spec.vcpus,
@@ -36,7 +33,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     kernelBoot:
       spec.kernelBoot === null
         ? undefined
-        : given({
+        : withoutUndefined({
             kernel: spec.kernelBoot.kernel ?? undefined,
             initrd: spec.kernelBoot.initrd ?? undefined,
             commandLine: spec.kernelBoot.commandLine,
@@ -56,7 +53,7 @@ function diskFromProto(disk: Disk__Output, index: number): SpecInput {
   const field = `spec.disks[${index}]`;
   if (volume != null) return { name, source: { kind: "volume", volume }, readOnly };
   if (newVolume == null) throw sourceMissing(field, "a volume or a new volume");
-  const source = given({
+  const source = withoutUndefined({
     kind: "new",
     pool: newVolume.pool,
     capacityBytes: newVolume.capacityBytes === 0 ? undefined : newVolume.capacityBytes,
@@ -76,7 +73,7 @@ function nicFromProto(nic: Nic__Output, index: number): SpecInput {
         ? { kind: "bridge", bridge }
         : undefined;
   if (source === undefined) throw sourceMissing(`spec.nics[${index}]`, "a network or a bridge");
-  return given({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses });
+  return withoutUndefined({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses });
 }
 
 function sourceMissing(field: string, what: string): SocleError {
@@ -119,7 +116,3 @@ function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {
 
 /** In proto3 an empty string means absent. */
 const nonEmpty = (text: string): string | undefined => (text === "" ? undefined : text);
-
-function given(fields: Record<string, unknown>): SpecInput {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}

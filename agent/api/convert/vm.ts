@@ -3,8 +3,9 @@ import { toSocleError } from "../../kernel/errors.ts";
 import type { Vm, VmStats } from "../../vm/model/vm.ts";
 import type { Vm as ProtoVm } from "../../gen/socle/v1/Vm.ts";
 import type { VmStats as ProtoStats } from "../../gen/socle/v1/VmStats.ts";
-import { enumWords } from "./enum.ts";
-import { accelerators, specToProto } from "./spec.ts";
+import { enumWords } from "../../contract/enum.ts";
+import { specEnums } from "../../contract/spec-enums.ts";
+import { specToProto } from "./spec.ts";
 import { toTimestamp } from "./time.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -57,7 +58,7 @@ function convert(vm: Vm): ProtoVm {
     stats: vm.stats === undefined ? null : statsToProto(vm.stats),
     vcpus: vm.vcpus,
     memoryBytes: vm.memoryBytes,
-    accelerator: vm.accelerator === undefined ? undefined : accelerators.toProto(vm.accelerator),
+    accelerator: vm.accelerator === undefined ? undefined : specEnums.accelerator.toProto(vm.accelerator),
     tenant: vm.tenant,
     labels: vm.labels,
     createdAt: vm.createdAtMs === undefined ? null : toTimestamp(vm.createdAtMs),

@@ -6,7 +6,7 @@ import type { ListOperationsRequest__Output } from "../../gen/socle/v1/ListOpera
 import type { ListOperationsResponse } from "../../gen/socle/v1/ListOperationsResponse.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import type { OperationServiceHandlers } from "../../gen/socle/v1/OperationService.ts";
-import { enumWords } from "../convert/enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { operationToProto } from "../convert/operation.ts";
 import { durationMs } from "../convert/time.ts";
 import type { Doors } from "./doors.ts";

@@ -1,6 +1,7 @@
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import { createHash } from "node:crypto";
-import type { Reservation, ReservedRoom } from "../../state/reservations/reservation.ts";
+import type { Reservation } from "../../state/reservations/reservation.ts";
+import type { ReservedRoom } from "../../contract/spec.ts";
 import { requireReadWhole } from "../../state/journal/refusals.ts";
 import { checkRoom } from "../../vm/model/spec-check.ts";
 import type { ListReservationsRequest__Output } from "../../gen/socle/v1/ListReservationsRequest.ts";
@@ -8,9 +9,9 @@ import type { ListReservationsResponse } from "../../gen/socle/v1/ListReservatio
 import type { Reservation as ProtoReservation } from "../../gen/socle/v1/Reservation.ts";
 import type { ReservationServiceHandlers } from "../../gen/socle/v1/ReservationService.ts";
 import type { ReserveRequest__Output } from "../../gen/socle/v1/ReserveRequest.ts";
-import { enumWords } from "../convert/enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { placementToProto, wishFromProto, wishToProto } from "../convert/placement.ts";
-import { accelerators } from "../convert/spec.ts";
+import { specEnums } from "../../contract/spec-enums.ts";
 import { durationMs, toDuration, toTimestamp } from "../convert/time.ts";
 import type { Doors } from "./doors.ts";
 import type { Methods } from "./handler.ts";
@@ -70,7 +71,7 @@ function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm"
     vcpus,
     memoryBytes,
     tenant,
-    accelerator: accelerators.fromProto("accelerator", request.accelerator) ?? defaultAccelerator(),
+    accelerator: specEnums.accelerator.fromProto("accelerator", request.accelerator) ?? defaultAccelerator(),
     wish: wish === null ? {} : wishFromProto("wish", wish),
   };
 }
@@ -116,7 +117,7 @@ function toProto(reservation: Reservation, leftMs: number | undefined): ProtoRes
     ...same,
     reservationId: id,
     state: states.toProto(state),
-    accelerator: accelerators.toProto(accelerator),
+    accelerator: specEnums.accelerator.toProto(accelerator),
     wish: wishToProto(wish),
     placement: placementToProto(placement),
     ttl: toDuration(ttlMs),

@@ -1,6 +1,6 @@
 import type { Vm } from "../../vm/model/vm.ts";
 import type { VmFilter__Output } from "../../gen/socle/v1/VmFilter.ts";
-import { enumWords } from "../convert/enum.ts";
+import { enumWords } from "../../contract/enum.ts";
 import { vmStates } from "../convert/vm.ts";
 
 const managedFilters = enumWords("MANAGED_FILTER", ["managed", "unmanaged"]);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { anywhere, type Placement, type PlacementWish } from "../../state/reservations/placement.ts";
+import type { Placement } from "../../state/reservations/placement.ts";
+import { anywhere, type PlacementWish } from "../../contract/spec.ts";
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
 import { CpuPools } from "./cpu-pools.ts";
 import { demandOf, placedFootprint, type Demand, type Footprint, type VmSize } from "./demand.ts";

@@ -1,6 +1,8 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { PLAIN_PAGE_BYTES, type Placement, type PlacementWish } from "../../state/reservations/placement.ts";
+import type { Placement } from "../../state/reservations/placement.ts";
+import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
+import type { PlacementWish } from "../../contract/spec.ts";
 import { pickCpus, type Core } from "./cpu-pools.ts";
 import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName, type VmSize } from "./demand.ts";
 import type { DeviceCapacity } from "../host.ts";

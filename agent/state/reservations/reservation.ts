@@ -1,13 +1,5 @@
-import type { Placement, PlacementWish } from "./placement.ts";
-
-/** The reserved capacity; a VM made with the reservation has exactly that. */
-export interface ReservedRoom {
-  readonly tenant: string;
-  readonly vcpus: number;
-  readonly memoryBytes: number;
-  readonly accelerator: "kvm" | "tcg";
-  readonly wish: PlacementWish;
-}
+import type { ReservedRoom } from "../../contract/spec.ts";
+import type { Placement } from "./placement.ts";
 
 /** A claim on this host with a time to live. Immutable: every change makes a new object with the same id. */
 export interface Reservation extends ReservedRoom {

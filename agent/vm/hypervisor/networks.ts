@@ -1,7 +1,7 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import type { VmSpec } from "../model/spec.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 
 /** libvirt's virtual networks. */
 export class Networks {

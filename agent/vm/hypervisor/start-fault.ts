@@ -1,5 +1,5 @@
 import type { SocleError } from "../../kernel/errors.ts";
-import type { VmSpec } from "../model/spec.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 
 /**
  * The cause of a failed start. `host`: the host lacks or refuses something independent of the spec. `vm`: the VM or the

@@ -1,5 +1,5 @@
 import { SocleError } from "../../kernel/errors.ts";
-import type { Accelerator } from "./spec.ts";
+import type { Accelerator } from "../../contract/spec.ts";
 
 /** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
 export type KvmState =

@@ -1,6 +1,6 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmHost } from "./vm-host.ts";
-import type { VmSpec } from "./spec.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 
 /** A trait that a spec needs of its host, and the field that needs it. */
 interface Need {

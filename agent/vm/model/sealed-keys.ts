@@ -1,4 +1,4 @@
-import type { VmSpec } from "./spec.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 
 /** A VM's sealed passphrases, by what they open (`disk/NAME`, `tpm`). */
 export type SealedKeys = Readonly<Record<string, string>>;

@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import * as z from "zod";
 import { toSocleError } from "../../kernel/errors.ts";
 import type { DomainMetadata, VmMetadata } from "../../libvirt/xml/index.ts";
-import type { Placement } from "../../state/reservations/placement.ts";
+import { placementSchema, type Placement } from "../../state/reservations/placement.ts";
 import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./sealed-keys.ts";
-import { fieldPath, specSchema } from "./spec-check.ts";
-import type { VmSpec } from "./spec.ts";
+import { fieldPath } from "./spec-check.ts";
+import { vmSpec, type VmSpec } from "../../contract/spec.ts";
 import type { Vm } from "./vm.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -27,17 +26,6 @@ export type OwnFacts = Pick<
 >;
 
 const MAX_REASON_CHARACTERS = 200;
-
-const ids = z.array(z.int().min(0).max(16_383)).max(16_384);
-export const placementSchema = z.object({
-  cells: ids,
-  strict: z.boolean().default(false),
-  vcpuCpus: ids,
-  sharedCpus: ids.default([]),
-  emulatorCpus: ids,
-  hugepageBytes: z.int().positive().exactOptional(),
-  devices: z.array(z.string().max(64)).max(256),
-});
 
 /**
  * The facts in a domain's metadata, validated by the schema of the spec. A domain without Socle's element, or with a
@@ -99,7 +87,7 @@ function validated(socle: VmMetadata, json: unknown): Pick<Vm, "spec" | "tenant"
 
 function specOf({ spec: text, specDigest }: VmMetadata, json: unknown): VmSpec {
   if (json === undefined) throw new Error("it is not JSON");
-  const checked = specSchema.safeParse(json);
+  const checked = vmSpec.safeParse(json);
   if (!checked.success) {
     const [issue] = checked.error.issues;
     throw new Error(`${fieldPath(issue?.path ?? [], "spec")} is not valid: ${issue?.message ?? ""}`);

@@ -1,7 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { ipRanges } from "../../kernel/text/ip-ranges.ts";
-import { PLAIN_PAGE_BYTES } from "../../state/reservations/placement.ts";
-import type { VmSpec } from "./spec.ts";
+import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 
 /** What the callers of one tenant may request. Everything else is denied. */
 export interface TenantPermissions {

@@ -1,6 +1,7 @@
-import type { Placement, PlacementWish } from "../../state/reservations/placement.ts";
+import type { Placement } from "../../state/reservations/placement.ts";
+import type { PlacementWish } from "../../contract/spec.ts";
 import type { KvmState } from "./accelerator.ts";
-import type { Accelerator, VolumeRef } from "./spec.ts";
+import type { Accelerator, VolumeRef } from "../../contract/spec.ts";
 
 /** The host's functions that the VM layer needs; the composition root provides them. */
 export interface VmHost {

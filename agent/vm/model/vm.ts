@@ -1,4 +1,4 @@
-import type { Accelerator, VmSpec, VolumeRef } from "./spec.ts";
+import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 
 export type VmState = "running" | "paused" | "stopping" | "stopped" | "crashed" | "suspended" | "unknown";
 

@@ -1,4 +1,4 @@
-import type { DiskSpec, VmSpec, VolumeRef } from "./spec.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 
 /**
  * The volume made for a VM's disk. The VM's id makes the name unique; volume-users.ts keeps other VMs from using the
@@ -61,3 +61,7 @@ export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a
  * an overlay would make the host open any file for it.
  */
 export const formatOf = (volume: string): "qcow2" | "raw" => (volume.endsWith(".qcow2") ? "qcow2" : "raw");
+
+/** Capacity of the disks made for a VM. Specs from before capacities were filled in may lack one. */
+export const newDiskBytes = ({ disks }: Pick<VmSpec, "disks">): number =>
+  disks.reduce((bytes, { source }) => bytes + (source.kind === "new" ? (source.capacityBytes ?? 0) : 0), 0);

@@ -10,7 +10,7 @@ import {
 import type { Placement } from "../../state/reservations/placement.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
-import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../model/spec.ts";
+import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** A spec with its resolved volumes and the decisions made at admission. */

@@ -2,7 +2,7 @@ import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vm } from "../model/vm.ts";
 import { isActive } from "../hypervisor/domains.ts";
-import { newDiskBytes } from "../model/spec.ts";
+import { newDiskBytes } from "../model/volume-names.ts";
 import { hasNoSpec } from "../model/unreadable.ts";
 
 /** The host resources that a VM uses. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { unbound, type Placement } from "../../state/reservations/placement.ts";
+import { placementSchema, unbound, type Placement } from "../../state/reservations/placement.ts";
 import { domainDocument, specDigest } from "../observation/domain-document.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { instanceOf } from "../model/instance.ts";
@@ -11,7 +11,7 @@ import { stampComplete } from "./guest-run.ts";
 import { DEFINE, diskStep, disksLeft, KEYS, removals, rollBack, type Made } from "./creation-rollback.ts";
 import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
-import type { Accelerator, VmSpec, VolumeRef } from "../model/spec.ts";
+import { vmSpec, type Accelerator, type VmSpec, type VolumeRef } from "../../contract/spec.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
 import { namedVolumes, ownDisk, ownVolumes, type OwnDisk } from "../model/volume-names.ts";
@@ -19,8 +19,6 @@ import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from
 import { isUndecided, outcomeUnknown, seen, SEEN_WITHIN_MS } from "./work.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
 import { defineOperation } from "./definition.ts";
-import { specSchema } from "../model/spec-check.ts";
-import { placementSchema } from "../model/stored-spec.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Steps of every creation that needs them. */
@@ -57,7 +55,7 @@ export interface CreateIntent {
 }
 
 const intent: z.ZodType<CreateIntent> = z.object({
-  spec: specSchema,
+  spec: vmSpec,
   accelerator: z.enum(["kvm", "tcg"]),
   leaveStopped: z.boolean(),
   placement: placementSchema.exactOptional(),

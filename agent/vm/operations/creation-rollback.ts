@@ -1,7 +1,7 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
-import type { DiskSpec, VmSpec } from "../model/spec.ts";
+import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
 import { ownDisks, ownVolumes } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import type { WorkContext, WorkRun } from "./work.ts";

@@ -1,7 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { unbound } from "../../state/reservations/placement.ts";
 import type { VmHost, RoomClaim, VmSize } from "../model/vm-host.ts";
-import type { Accelerator, DiskSpec, VmSpec } from "../model/spec.ts";
+import type { Accelerator, DiskSpec, VmSpec } from "../../contract/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { ownDisks } from "../model/volume-names.ts";
 import type { Volumes } from "../storage/volumes.ts";

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Accelerator, VmSpec, VolumeRef } from "../model/spec.ts";
+import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm, VmState } from "../model/vm.ts";
 import type { VmTable } from "../observation/vm-table.ts";

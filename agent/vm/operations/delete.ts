@@ -4,7 +4,7 @@ import { isActive } from "../hypervisor/domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "./replaced-disks.ts";
-import type { VmSpec, VolumeRef } from "../model/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isSameVm, requireSameVm } from "../hypervisor/stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import type { Vm } from "../model/vm.ts";

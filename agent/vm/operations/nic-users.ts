@@ -1,7 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { canonicalAddress } from "../../kernel/text/ip-ranges.ts";
 import { macOf } from "../observation/domain-document.ts";
-import type { NicSpec, VmSpec } from "../model/spec.ts";
+import type { NicSpec, VmSpec } from "../../contract/spec.ts";
 import type { Vm } from "../model/vm.ts";
 import type { Users } from "../storage/volume-users.ts";
 

@@ -10,7 +10,7 @@ import { inTurn } from "./erasure.ts";
 import { definitionOf, type AnyDefinition, type Intent } from "./registry.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
-import type { VmSpec, VolumeRef } from "../model/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
 import { volumeKey } from "../storage/volume-users.ts";

@@ -5,7 +5,7 @@ import type { VmMetadata } from "../../libvirt/xml/index.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
-import type { VmSpec } from "../model/spec.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 import { ownDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";

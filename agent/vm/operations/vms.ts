@@ -15,7 +15,7 @@ import { requireNicsFree } from "./nic-users.ts";
 import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
 import { checkSpec, type SpecPolicy } from "../model/spec-check.ts";
-import type { Accelerator, VmSpec } from "../model/spec.ts";
+import type { Accelerator, VmSpec } from "../../contract/spec.ts";
 import { requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
 import { outdatedOutcome } from "./outdated.ts";

@@ -8,7 +8,7 @@ import type { Domains } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
-import type { VmSpec, VolumeRef } from "../model/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { namedVolumes, ownDisks } from "../model/volume-names.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";

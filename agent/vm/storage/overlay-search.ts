@@ -4,7 +4,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { isGone, type PoolRefresh } from "./pool-refresh.ts";
-import type { VolumeRef } from "../model/spec.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
 import type { StorageNames } from "./storage-names.ts";
 import { directories } from "./volume-guard.ts";
 import { volumeUnreadable } from "./volume-refusals.ts";

@@ -1,6 +1,6 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { VolumeRef } from "../model/spec.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
 
 export const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): SocleError =>
   new SocleError(

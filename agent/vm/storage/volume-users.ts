@@ -1,5 +1,5 @@
 import { SocleError } from "../../kernel/errors.ts";
-import type { VmSpec, VolumeRef } from "../model/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";

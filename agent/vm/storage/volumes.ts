@@ -7,7 +7,7 @@ import { buildVolume, parseVolume } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
 import { OverlaySearch, type Dependents } from "./overlay-search.ts";
 import { PoolRefresh } from "./pool-refresh.ts";
-import type { VolumeRef } from "../model/spec.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
 import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
 import { formatOf } from "../model/volume-names.ts";

@@ -4,7 +4,7 @@ import { AuditLog } from "../../../agent/audit/index.ts";
 import { systemClock as clock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { EventLog } from "../../../agent/state/events/event-log.ts";
-import { anywhere } from "../../../agent/state/reservations/placement.ts";
+import { anywhere } from "../../../agent/contract/spec.ts";
 import { dayMs, started } from "../audit/log-of.ts";
 import { folder } from "../state/folder.ts";
 import { open, request } from "../state/operations-stage.ts";

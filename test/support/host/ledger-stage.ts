@@ -3,7 +3,7 @@ import type { Footprint } from "../../../agent/host/capacity/demand.ts";
 import type { NumaCell } from "../../../agent/host/host.ts";
 import { Ledger, type ClaimRequest } from "../../../agent/host/capacity/ledger.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { anywhere } from "../../../agent/state/reservations/placement.ts";
+import { anywhere } from "../../../agent/contract/spec.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRecord } from "./fake-record.ts";
 

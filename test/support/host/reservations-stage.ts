@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { Ledger } from "../../../agent/host/capacity/ledger.ts";
 import { Reservations } from "../../../agent/host/capacity/reservations.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import { anywhere } from "../../../agent/state/reservations/placement.ts";
+import { anywhere } from "../../../agent/contract/spec.ts";
 import { ReservationBook } from "../../../agent/state/reservations/reservation-book.ts";
-import type { ReservedRoom } from "../../../agent/state/reservations/reservation.ts";
+import type { ReservedRoom } from "../../../agent/contract/spec.ts";
 import { folder } from "../state/folder.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRecord } from "./fake-record.ts";

@@ -11,7 +11,7 @@ import type { VmSpec__Output } from "../../../../agent/gen/socle/v1/VmSpec.ts";
 import type { SocleError } from "../../../../agent/kernel/errors.ts";
 import type { Operation } from "../../../../agent/state/operations/operation.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
-import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
+import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import { unlisted } from "../../../support/host/unlisted.ts";
 import { hostSnapshot, protos, vm } from "../../../support/api/harness.ts";
 

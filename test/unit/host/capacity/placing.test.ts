@@ -5,7 +5,7 @@ import { qemuOverheadBytes } from "../../../../agent/host/capacity/demand.ts";
 import type { NumaCell } from "../../../../agent/host/host.ts";
 import { Ledger, type HostDevice } from "../../../../agent/host/capacity/ledger.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { anywhere, type PlacementWish } from "../../../../agent/state/reservations/placement.ts";
+import { anywhere, type PlacementWish } from "../../../../agent/contract/spec.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { FakeRecord } from "../../../support/host/fake-record.ts";
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
-import { anywhere } from "../../../../agent/state/reservations/placement.ts";
-import type { ReservedRoom } from "../../../../agent/state/reservations/reservation.ts";
+import { anywhere } from "../../../../agent/contract/spec.ts";
+import type { ReservedRoom } from "../../../../agent/contract/spec.ts";
 import { GIB, room, blue, request, Machine, refusal } from "../../../support/host/reservations-stage.ts";
 
 test("a VM gets exactly its reservation, and no other VM gets it again", async (context) => {

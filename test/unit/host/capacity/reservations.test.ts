@@ -4,7 +4,7 @@ import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import { Journal } from "../../../../agent/state/journal/journal.ts";
-import { anywhere } from "../../../../agent/state/reservations/placement.ts";
+import { anywhere } from "../../../../agent/contract/spec.ts";
 import { eventually } from "../../../support/wait.ts";
 import { HOUR_MS, room, blue, request, Machine, refusal } from "../../../support/host/reservations-stage.ts";
 

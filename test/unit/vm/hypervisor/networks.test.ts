@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { Networks } from "../../../../agent/vm/hypervisor/networks.ts";
-import type { NicSpec } from "../../../../agent/vm/model/spec.ts";
+import type { NicSpec } from "../../../../agent/contract/spec.ts";
 import { answering } from "../../../support/vm/libvirt-answers.ts";
 
 const on = (source: NicSpec["source"]): { nics: NicSpec[] } => ({

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { anywhere } from "../../../../agent/state/reservations/placement.ts";
+import { anywhere } from "../../../../agent/contract/spec.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import { admission, GIB } from "../../../support/vm/admission-stage.ts";

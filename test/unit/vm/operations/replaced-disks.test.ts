@@ -5,7 +5,7 @@ import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import { deleteVm } from "../../../../agent/vm/operations/delete.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "../../../../agent/vm/operations/replaced-disks.ts";
 import type { Backing } from "../../../../agent/vm/storage/overlay-search.ts";
-import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
+import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { erasureOf, type Erasure, type RunContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";

@@ -6,7 +6,7 @@ import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import type { LibvirtCalls } from "../../../../agent/vm/hypervisor/certainty.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
-import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
+import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import {
   lookByChild,
   numberOf,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
-import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
+import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm, VmDisk } from "../../../../agent/vm/model/vm.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";

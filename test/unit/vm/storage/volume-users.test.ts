@@ -4,7 +4,7 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import type { Dependents } from "../../../../agent/vm/storage/overlay-search.ts";
 import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
-import type { VmSpec } from "../../../../agent/vm/model/spec.ts";
+import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
 import { vmFromDomain } from "../../../../agent/vm/observation/vm-from-domain.ts";

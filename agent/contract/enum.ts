@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../kernel/errors.ts";
 
 type Upper<Word extends string> = Word extends `${infer Head}${"-" | " "}${infer Tail}`
   ? `${Uppercase<Head>}_${Upper<Tail>}`
@@ -6,6 +6,7 @@ type Upper<Word extends string> = Word extends `${infer Head}${"-" | " "}${infer
 
 /** The agent's words for the values of a protobuf enum, both ways. */
 export interface EnumWords<Prefix extends string, Word extends string> {
+  readonly words: readonly Word[];
   toProto<W extends Word>(word: W): `${Prefix}_${Upper<W>}`;
   /**
    * Undefined for the contract's zero (UNSPECIFIED). Throws `invalid` UNKNOWN_VALUE for a value that this agent does not
@@ -24,6 +25,7 @@ export function enumWords<const Prefix extends string, const Word extends string
   const names = new Map(all.map((word) => [word, nameOf(word)]));
   const words = new Map<string | number, Word>(all.map((word) => [nameOf(word), word]));
   return {
+    words: all,
     toProto: <W extends Word>(word: W) => (names.get(word) ?? nameOf(word)) as `${Prefix}_${Upper<W>}`,
     fromProto(field, name) {
       const word = words.get(name);

@@ -1,0 +1,12 @@
+import { enumWords } from "./enum.ts";
+
+/** The enums of a spec: their words here and in a file, and their names on the wire. */
+export const specEnums = {
+  accelerator: enumWords("ACCELERATOR", ["kvm", "tcg"]),
+  firmware: enumWords("FIRMWARE", ["bios", "uefi", "uefi-secure-boot"]),
+  launchSecurity: enumWords("LAUNCH_SECURITY", ["sev", "sev-snp", "tdx"]),
+  cpuMode: enumWords("CPU_MODE", ["host-passthrough", "host-model", "custom"]),
+  diskFormat: enumWords("DISK_FORMAT", ["qcow2", "raw"]),
+  encryption: enumWords("VOLUME_ENCRYPTION", ["luks"]),
+  cellPolicy: enumWords("CELL_POLICY", ["any", "strict"]),
+} as const;

@@ -1,0 +1,365 @@
+import * as z from "zod";
+import type { Immutable } from "../kernel/immutable.ts";
+import { specEnums } from "./spec-enums.ts";
+import {
+  address,
+  bytes,
+  count,
+  deviceName,
+  GIB,
+  mac,
+  MIB,
+  PLAIN_PAGE_BYTES,
+  printable,
+  resourceName,
+  uuid,
+  volumeRef,
+} from "./spec-values.ts";
+
+// A tenant's request for a VM, defined once: the type, the validation, the file that `socle vm create -f` reads, and its
+// help. `description` and `examples` of a field are what the help and the example file show.
+
+const MAX_CELL = 1023;
+const MAX_DEVICES = 16;
+
+const newVolume = z.strictObject({
+  kind: z.literal("new"),
+  pool: resourceName.meta({ description: "The pool in which the volume is made.", examples: ["default"] }),
+  capacityBytes: bytes
+    .meta({ description: "Default: the base volume's capacity.", examples: ["20GiB"] })
+    .exactOptional(),
+  format: z
+    .enum(specEnums.diskFormat.words)
+    .meta({ description: "Default: qcow2.", examples: ["qcow2"] })
+    .default("qcow2"),
+  baseVolume: resourceName
+    .meta({
+      description: "A volume of the same pool; the new one is a copy-on-write overlay of it.",
+      examples: ["debian-13.qcow2"],
+    })
+    .exactOptional(),
+  encryption: z
+    .enum(specEnums.encryption.words)
+    .meta({
+      description:
+        "Encrypts the volume with a passphrase of its own; the host needs a volume key. Not with autostart.",
+      examples: ["luks"],
+    })
+    .exactOptional(),
+});
+
+const disk = z.strictObject({
+  name: deviceName.meta({
+    description: "Unique in the VM; the disk's serial number in the guest.",
+    examples: ["root"],
+  }),
+  source: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("volume"),
+      volume: volumeRef.meta({
+        description: "A volume that exists: POOL/VOLUME.",
+        examples: ["default/data.raw"],
+      }),
+    }),
+    newVolume.meta({ description: "A volume made for the VM, and deleted with it." }),
+  ]),
+  readOnly: z
+    .boolean()
+    .meta({ description: "The guest cannot write to it.", examples: [false] })
+    .default(false),
+});
+
+const nic = z.strictObject({
+  name: deviceName.meta({ description: "Unique in the VM.", examples: ["front"] }),
+  source: z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: z.literal("network"),
+      network: resourceName.meta({ description: "A network of libvirt.", examples: ["default"] }),
+    }),
+    z.strictObject({
+      kind: z.literal("bridge"),
+      bridge: z
+        .string()
+        .regex(/^[A-Za-z0-9._-]{1,15}$/, "must be an interface name")
+        .meta({
+          description: "A bridge of the host that its configuration allows.",
+          examples: ["br0"],
+        }),
+    }),
+  ]),
+  mac: mac
+    .meta({
+      description: "Locally administered unicast. Default: derived from the VM's id and the NIC's name.",
+      examples: ["52:54:00:12:34:56"],
+    })
+    .exactOptional(),
+  allowSpoofing: z
+    .boolean()
+    .meta({
+      description: "No filter against MAC, ARP and IP spoofing; the host's configuration must allow it.",
+      examples: [false],
+    })
+    .default(false),
+  allowedAddresses: z
+    .array(address)
+    .max(16, "must be at most 16")
+    .meta({
+      description:
+        "IP addresses that the filter lets the guest use. Default: the first that the guest takes.",
+      examples: [["192.0.2.7"]],
+    })
+    .default([]),
+});
+
+const placementWish = z
+  .strictObject({
+    dedicatedCpus: z
+      .boolean()
+      .meta({
+        description: "Each vCPU on a host CPU of its own, out of the host's dedicated pool.",
+        examples: [false],
+      })
+      .default(false),
+    cellPolicy: z
+      .enum(specEnums.cellPolicy.words)
+      .meta({
+        description:
+          "strict: CPUs, memory and devices of one NUMA cell, or a refusal. any: of one cell where possible. Default: any.",
+        examples: ["strict"],
+      })
+      .default("any"),
+    cell: z
+      .int()
+      .min(0)
+      .max(MAX_CELL)
+      .meta({ description: "With strict: this NUMA cell.", examples: [0] })
+      .exactOptional(),
+    pageSizeBytes: z
+      .literal(
+        [PLAIN_PAGE_BYTES, 2 * MIB, GIB],
+        "must be 4096 (4 KiB), 2097152 (2 MiB) or 1073741824 (1 GiB)",
+      )
+      .meta({
+        description: "Page size of its memory: 4KiB (default), or huge pages of 2MiB or 1GiB.",
+        examples: ["2MiB"],
+      })
+      .default(PLAIN_PAGE_BYTES),
+    isolatedEmulator: z
+      .boolean()
+      .meta({
+        description: "With dedicatedCpus: QEMU's own threads get a dedicated CPU of their own.",
+        examples: [false],
+      })
+      .default(false),
+    devices: z
+      .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/, "must be a PCI address or an alias"))
+      .max(MAX_DEVICES, `must be at most ${MAX_DEVICES}`)
+      // Several devices may share an alias.
+      .refine((devices) => {
+        const addresses = devices.filter((name) => name.includes(":"));
+        return new Set(addresses).size === addresses.length;
+      }, "must not name a device twice")
+      .meta({
+        description: "Devices of the host for this VM alone, by PCI address or alias.",
+        examples: [["0000:3b:00.0"]],
+      })
+      .default([]),
+  })
+  .superRefine(({ cell, cellPolicy, dedicatedCpus, isolatedEmulator }, context) => {
+    const refuse = (field: string, message: string): void =>
+      context.addIssue({ code: "custom", path: [field], message });
+    if (cell !== undefined && cellPolicy !== "strict")
+      refuse("cell", "must be given with a strict cell policy only");
+    if (isolatedEmulator && !dedicatedCpus) refuse("isolatedEmulator", "is for dedicated CPUs only");
+  });
+
+const vcpus = count(512).meta({ description: "Number of vCPUs.", examples: [2] });
+const memoryBytes = bytes
+  .multipleOf(MIB, "must be a multiple of 1 MiB")
+  .min(MIB)
+  .max(2 ** 46, "must be at most 64 TiB")
+  .meta({ description: "Memory of the guest; a multiple of 1 MiB.", examples: ["2GiB"] });
+const accelerator = z.enum(specEnums.accelerator.words).meta({
+  description: "tcg emulates: slow, for hosts without KVM. Default: the host's configuration decides.",
+  examples: ["kvm"],
+});
+const tenant = z
+  .string()
+  .regex(
+    /^([A-Za-z0-9][A-Za-z0-9._:-]{0,127})?$/,
+    "must be at most 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'",
+  )
+  .meta({ description: "The tenant that owns the VM. Default: none.", examples: ["blue"] });
+
+const flag = (description: string) => z.boolean().meta({ description, examples: [true] });
+
+/** The fields in the order in which a spec is stored. */
+const fields = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+      "must be 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+    )
+    .meta({ description: "Unique on the host; not a UUID.", examples: ["web-1"] }),
+  id: uuid
+    .refine((text) => !/^[0-]+$/.test(text), "must not be the nil UUID")
+    .meta({
+      description: "A lower-case UUID. Default: a new one.",
+      examples: ["6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01"],
+    }),
+  vcpus,
+  cpuTopology: z
+    .strictObject({ sockets: count(64), cores: count(512), threads: count(8) })
+    .meta({
+      description: "sockets * cores * threads is vcpus. Default: QEMU's.",
+      examples: [{ sockets: 1, cores: 2, threads: 1 }],
+    })
+    .exactOptional(),
+  cpuMode: z
+    .enum(specEnums.cpuMode.words)
+    .meta({
+      description: "Default: host-model under KVM, the emulator's under TCG.",
+      examples: ["host-model"],
+    })
+    .exactOptional(),
+  cpuModel: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, "must be a CPU model's name")
+    .meta({ description: "With cpuMode custom, and only then.", examples: ["EPYC-Rome"] })
+    .exactOptional(),
+  memoryBytes,
+  accelerator: accelerator.exactOptional(),
+  firmware: z
+    .enum(specEnums.firmware.words)
+    .meta({ description: "Default: bios.", examples: ["uefi"] })
+    .default("bios"),
+  disks: z
+    .array(disk)
+    .max(24, "must be at most 24")
+    .meta({ description: "The first disk is the boot disk. A VM needs a disk or kernelBoot." })
+    .default([]),
+  nics: z.array(nic).max(16, "must be at most 16").meta({ description: "Network interfaces." }).default([]),
+  kernelBoot: z
+    .strictObject({
+      kernel: volumeRef.meta({ description: "POOL/VOLUME.", examples: ["default/vmlinuz"] }),
+      initrd: volumeRef
+        .meta({ description: "POOL/VOLUME. Default: none.", examples: ["default/initrd"] })
+        .exactOptional(),
+      commandLine: printable(2048)
+        .meta({ description: "Default: empty.", examples: ["console=ttyS0"] })
+        .default(""),
+    })
+    .meta({ description: "Boots a kernel directly." })
+    .exactOptional(),
+  tpm: z
+    .literal(true)
+    .meta({
+      description: "A TPM 2.0 with encrypted state; the host needs a volume key. Not with autostart.",
+      examples: [true],
+    })
+    .exactOptional(),
+  launchSecurity: z
+    .enum(specEnums.launchSecurity.words)
+    .meta({
+      description: "Encrypts the memory against the host. With firmware uefi and KVM only.",
+      examples: ["sev-snp"],
+    })
+    .exactOptional(),
+  guestAgent: flag("A channel for qemu-guest-agent.").default(false),
+  tenant: tenant.default(""),
+  labels: z
+    .record(
+      z
+        .string()
+        .regex(/^[a-z0-9]([a-z0-9._/-]{0,62})$/, "must be 1 to 63 of a-z, 0-9, '.', '_', '/' and '-'"),
+      printable(255),
+    )
+    .refine((labels) => Object.keys(labels).length <= 64, "must be at most 64")
+    .meta({ description: "At most 64 keys with a text each.", examples: [{ tier: "front" }] })
+    .default({}),
+  autostart: flag("Starts the VM when the host boots.").default(false),
+  placement: placementWish
+    .meta({ description: "Where on the host the VM runs. Default: anywhere with free capacity." })
+    .exactOptional(),
+});
+
+const KEY_TOO_LATE = "must not be given with autostart: libvirt starts such VMs before it has the key";
+const WHOLE_PAGES = "must be a multiple of the page size";
+const isWholePages = (memory: number, wish: { readonly pageSizeBytes: number } | undefined): boolean =>
+  memory % (wish?.pageSizeBytes ?? 1) === 0;
+
+/** The rules between fields. Domains' metadata is read by this schema too: it must accept what it accepted before. */
+export const vmSpec = fields.superRefine((spec, context) => {
+  const refuse = (path: (string | number)[], message: string): void =>
+    context.addIssue({ code: "custom", path, message });
+  const topology = spec.cpuTopology;
+  if (topology !== undefined && topology.sockets * topology.cores * topology.threads !== spec.vcpus) {
+    refuse(["cpuTopology"], `sockets * cores * threads must be vcpus (${spec.vcpus})`);
+  }
+  if (spec.launchSecurity !== undefined && spec.firmware !== "uefi")
+    refuse(["launchSecurity"], "needs the firmware UEFI, without secure boot");
+  if (spec.launchSecurity !== undefined && spec.accelerator === "tcg")
+    refuse(["launchSecurity"], "needs the accelerator KVM");
+  if (spec.tpm !== undefined && spec.autostart) refuse(["tpm"], KEY_TOO_LATE);
+  if (!isWholePages(spec.memoryBytes, spec.placement)) refuse(["memoryBytes"], WHOLE_PAGES);
+  if ((spec.cpuMode === "custom") !== (spec.cpuModel !== undefined)) {
+    refuse(["cpuModel"], "must be given with cpuMode custom, and only then");
+  }
+  if (spec.disks.length === 0 && spec.kernelBoot === undefined)
+    refuse(["disks"], "needs a disk or a kernel to boot from");
+  for (const [kind, devices] of [
+    ["disks", spec.disks],
+    ["nics", spec.nics],
+  ] as const) {
+    const seen = new Set<string>();
+    devices.forEach((device, index) => {
+      if (seen.has(device.name)) refuse([kind, index, "name"], "is used twice");
+      seen.add(device.name);
+    });
+  }
+  const others = new Map<string, boolean>();
+  spec.disks.forEach(({ source, readOnly }, index) => {
+    const named = source.kind === "volume" ? source.volume : { pool: source.pool, volume: source.baseVolume };
+    const writes = source.kind === "volume" && !readOnly;
+    if (named.volume !== undefined) {
+      const key = `${named.pool}/${named.volume}`;
+      const isWritten = others.get(key);
+      if (isWritten !== undefined && (isWritten || writes))
+        refuse(["disks", index], "uses the volume of another disk, and at least one writes to it");
+      others.set(key, writes || isWritten === true);
+    }
+    if (source.kind !== "new") return;
+    if (source.capacityBytes === undefined && source.baseVolume === undefined) {
+      refuse(["disks", index, "capacityBytes"], "must be given without a base volume");
+    }
+    if (source.baseVolume !== undefined && source.format === "raw") {
+      refuse(["disks", index, "format"], "must be qcow2 with a base volume");
+    }
+    if (source.encryption !== undefined && spec.autostart) {
+      refuse(["disks", index, "encryption"], KEY_TOO_LATE);
+    }
+  });
+});
+
+/** A tenant's request for a VM, with its defaults. */
+export type VmSpec = Immutable<z.output<typeof vmSpec>>;
+export type DiskSpec = VmSpec["disks"][number];
+export type NicSpec = VmSpec["nics"][number];
+export type VolumeRef = Immutable<z.output<typeof volumeRef>>;
+export type Accelerator = z.output<typeof accelerator>;
+export type LaunchSecurity = NonNullable<VmSpec["launchSecurity"]>;
+/** The placement that a spec requests. */
+export type PlacementWish = Immutable<z.output<typeof placementWish>>;
+
+/** The default request. */
+export const anywhere: PlacementWish = placementWish.parse({});
+
+/** The capacity that a reservation claims, by the rules of a spec. A VM made with the reservation has exactly that. */
+export const reservedRoom = z
+  .strictObject({ vcpus, memoryBytes, accelerator, tenant, wish: placementWish })
+  .superRefine((room, context) => {
+    if (isWholePages(room.memoryBytes, room.wish)) return;
+    context.addIssue({ code: "custom", path: ["memoryBytes"], message: WHOLE_PAGES });
+  });
+export type ReservedRoom = Immutable<z.output<typeof reservedRoom>>;
