@@ -1,124 +1,46 @@
 import { createHash } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
-import { toSocleError } from "../../kernel/errors.ts";
-import type { DomainMetadata, VmMetadata } from "../../libvirt/xml/index.ts";
-import { placementSchema, type Placement } from "../../state/reservations/placement.ts";
-import { instanceOf } from "./instance.ts";
-import { sealerOf } from "./sealed-keys.ts";
-import { fieldPath } from "./spec-check.ts";
+import * as z from "zod";
 import { vmSpec, type VmSpec } from "../../contract/spec.ts";
-import type { Vm } from "./vm.ts";
-import { defined } from "../../kernel/defined.ts";
 
-/** The part of a VM that comes from its domain's metadata. */
-export type OwnFacts = Pick<
-  Vm,
-  | "managed"
-  | "tenant"
-  | "labels"
-  | "createdAtMs"
-  | "placementEpoch"
-  | "instance"
-  | "spec"
-  | "sealedBy"
-  | "unreadable"
-  | "claimedTenant"
->;
+// A VM's spec as it is stored: in its domain's metadata, and in the intent of its creation until that has ended. A stored
+// text is never rewritten: the instance of a VM of version 0.1.0 derives from it.
 
-const MAX_REASON_CHARACTERS = 200;
+type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * The facts in a domain's metadata, validated by the schema of the spec. A domain without Socle's element, or with a
- * copy of another domain's, is unmanaged. If the element is not valid, the VM is managed and `unreadable`: it has no
- * spec, tenant or labels, since none of them can be trusted.
+ * From each version to the next. A change of the schema that the version before cannot read adds one, and with it a
+ * version; test/fixtures/stored-spec has a fixture of each released version and of this one.
  */
-export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): OwnFacts {
-  const socle = metadata?.socle;
-  if (metadata?.problem !== undefined)
-    return {
-      ...unreadable(`metadata: ${metadata.problem}`),
-      ...(metadata.instance === undefined ? {} : { instance: metadata.instance }),
-    };
-  if (socle === undefined) return unmanaged;
-  const json = parsed(socle.spec);
-  const instance = instanceOf(uuid, socle);
-  if (isOfAnother(json, uuid)) return { ...unmanaged, ...rest(socle) };
-  try {
-    return { managed: true, instance, ...validated(socle, json), ...rest(socle) };
-  } catch (thrown) {
-    return {
-      ...unreadable(`spec: ${toSocleError(thrown).message}`),
-      instance,
-      claimedTenant: socle.tenant,
-      ...rest(socle),
-    };
-  }
-}
+const migrations: readonly ((fields: Fields) => Fields)[] = [
+  // Version 1 is 0.1.0's, which stored no version. Version 2 has the same fields.
+  (fields) => fields,
+];
 
-/** The placement in the metadata; undefined if it is missing or not valid. */
-export function storedPlacement(metadata: DomainMetadata | undefined): Placement | undefined {
-  const json = metadata?.socle?.placement;
-  return json === undefined ? undefined : placementSchema.safeParse(parsed(json)).data;
-}
+/** Of the format that this agent writes. */
+export const STORED_SPEC_VERSION = migrations.length + 1;
 
-/** A reason for people: one line, without control characters, short enough for a condition. */
-export function shortReason(text: string): string {
-  const line = text.replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
-  return line.length > MAX_REASON_CHARACTERS ? `${line.slice(0, MAX_REASON_CHARACTERS)}...` : line;
-}
+const stored = z.looseObject({ version: z.int().min(1).default(1) });
 
-const unmanaged: OwnFacts = { managed: false, tenant: "", labels: {}, placementEpoch: 0 };
-
-const unreadable = (reason: string): OwnFacts => ({
-  ...unmanaged,
-  managed: true,
-  unreadable: shortReason(reason),
+/** Reads the stored spec of any version up to this one, and writes this one. */
+export const storedSpec = z.codec(stored, vmSpec, {
+  decode({ version, ...fields }, context) {
+    if (version > STORED_SPEC_VERSION) {
+      const message = `version ${version} is of a later Socle, this one reads up to version ${STORED_SPEC_VERSION}; run the later one`;
+      context.issues.push({ code: "custom", message, input: version });
+    }
+    const migrated = migrations.slice(version - 1).reduce<Fields>((spec, migrate) => migrate(spec), fields);
+    // The cast gives unchecked fields to the schema, which checks them next.
+    return migrated as z.input<typeof vmSpec>;
+  },
+  encode: (spec) => ({ version: STORED_SPEC_VERSION, ...spec }),
 });
 
-function validated(socle: VmMetadata, json: unknown): Pick<Vm, "spec" | "tenant" | "labels"> {
-  const spec = specOf(socle, json);
-  if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
-  if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
-    throw new Error("the metadata has other labels than the spec");
-  if (socle.placement !== undefined && !placementSchema.safeParse(parsed(socle.placement)).success)
-    throw new Error("the placement in the metadata is not valid");
-  return { spec, tenant: spec.tenant, labels: spec.labels };
+export type StoredSpec = z.input<typeof storedSpec>;
+
+/** The text in the metadata of a VM's domain, and its SHA-256 in hex. The order of keys is the schema's. */
+export function storedText(spec: VmSpec): { readonly spec: string; readonly specDigest: string } {
+  const text = JSON.stringify({ version: STORED_SPEC_VERSION, ...spec });
+  return { spec: text, specDigest: digestOf(text) };
 }
 
-function specOf({ spec: text, specDigest }: VmMetadata, json: unknown): VmSpec {
-  if (json === undefined) throw new Error("it is not JSON");
-  const checked = vmSpec.safeParse(json);
-  if (!checked.success) {
-    const [issue] = checked.error.issues;
-    throw new Error(`${fieldPath(issue?.path ?? [], "spec")} is not valid: ${issue?.message ?? ""}`);
-  }
-  if (createHash("sha256").update(text).digest("hex") !== specDigest)
-    throw new Error("its SHA-256 does not match the stored one: it was changed");
-  return checked.data;
-}
-
-function rest({ createdAt, placementEpoch, keys = {} }: VmMetadata): Partial<OwnFacts> & {
-  placementEpoch: number;
-} {
-  const createdAtMs = Date.parse(createdAt);
-  const sealedBy = [...new Set(Object.values(keys).map(sealerOf))];
-  return defined({
-    placementEpoch,
-    createdAtMs: Number.isNaN(createdAtMs) ? undefined : createdAtMs,
-    sealedBy: sealedBy.length === 0 ? undefined : sealedBy,
-  });
-}
-
-/** A domain copied with its metadata (virt-clone) is not the VM that Socle made. */
-function isOfAnother(json: unknown, uuid: string): boolean {
-  const id = typeof json === "object" && json !== null && "id" in json ? json.id : undefined;
-  return typeof id === "string" && id !== uuid;
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json) as unknown;
-  } catch {
-    return undefined;
-  }
-}
+export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -9,6 +9,7 @@ import {
 } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
+import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
 import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -56,8 +57,7 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
       socle: defined<VmMetadata>({
         tenant: spec.tenant,
         labels: spec.labels,
-        spec: JSON.stringify(spec),
-        specDigest: specDigest(spec),
+        ...storedText(spec),
         placementEpoch: resolved.placementEpoch,
         createdAt: new Date(resolved.createdAtMs).toISOString(),
         instance: resolved.instance,
@@ -168,11 +168,6 @@ export function domainDocument(resolved: ResolvedSpec): DomainDocument {
 export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | undefined): string | undefined {
   const prefix = ALIAS_PREFIX[kind];
   return alias?.startsWith(prefix) ? alias.slice(prefix.length) : undefined;
-}
-
-/** SHA-256 of the spec's canonical JSON (checkSpec fixes the order of its keys), in hex. */
-export function specDigest(spec: VmSpec): string {
-  return createHash("sha256").update(JSON.stringify(spec)).digest("hex");
 }
 
 /** Policies in AMD's and Intel's terms: the host cannot debug the guest or share its key. */

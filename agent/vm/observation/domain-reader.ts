@@ -22,7 +22,7 @@ import {
   type DomainMetadata,
 } from "../../libvirt/xml/index.ts";
 import { stateOf } from "../hypervisor/domain-state.ts";
-import { ownFacts, type OwnFacts } from "../model/stored-spec.ts";
+import { ownFacts, type OwnFacts } from "../model/own-facts.ts";
 import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
 import type { Vm, VmDisk } from "../model/vm.ts";
 

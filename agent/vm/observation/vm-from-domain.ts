@@ -8,7 +8,7 @@ import {
 } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "./domain-document.ts";
-import { ownFacts, shortReason, storedPlacement } from "../model/stored-spec.ts";
+import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
 

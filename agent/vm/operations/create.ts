@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { placementSchema, unbound, type Placement } from "../../state/reservations/placement.ts";
-import { domainDocument, specDigest } from "../observation/domain-document.ts";
+import { placementSchema, unbound } from "../../state/reservations/placement.ts";
+import { domainDocument } from "../observation/domain-document.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { instanceOf } from "../model/instance.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
@@ -11,7 +11,7 @@ import { stampComplete } from "./guest-run.ts";
 import { DEFINE, diskStep, disksLeft, KEYS, removals, rollBack, type Made } from "./creation-rollback.ts";
 import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
-import { vmSpec, type Accelerator, type VmSpec, type VolumeRef } from "../../contract/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
 import { namedVolumes, ownDisk, ownVolumes, type OwnDisk } from "../model/volume-names.ts";
@@ -19,7 +19,9 @@ import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from
 import { isUndecided, outcomeUnknown, seen, SEEN_WITHIN_MS } from "./work.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
 import { defineOperation } from "./definition.ts";
+import { digestOf, storedSpec } from "../model/stored-spec.ts";
 import { defined } from "../../kernel/defined.ts";
+import type { Immutable } from "../../kernel/immutable.ts";
 
 /** Steps of every creation that needs them. */
 const CLAIM = "claim volumes";
@@ -40,30 +42,21 @@ interface Making extends Made {
 }
 
 /** The requested VM, and its placement from the ledger. */
-export interface CreateIntent {
-  readonly spec: VmSpec;
-  readonly accelerator: Accelerator;
-  readonly leaveStopped: boolean;
-  /** Absent in operations from before placement. */
-  readonly placement?: Placement;
-  /** The reservation that the VM uses up. */
-  readonly reservationId?: string;
-  /** Restricts the caller to the spec's tenant. */
-  readonly tenantOnly?: true;
-  readonly placementEpoch: number;
-  readonly createdAtMs: number;
-}
-
-const intent: z.ZodType<CreateIntent> = z.object({
-  spec: vmSpec,
+const schema = z.object({
+  spec: storedSpec,
   accelerator: z.enum(["kvm", "tcg"]),
   leaveStopped: z.boolean(),
+  /** Absent in operations from before placement. */
   placement: placementSchema.exactOptional(),
+  /** The reservation that the VM uses up. */
   reservationId: z.string().exactOptional(),
+  /** Restricts the caller to the spec's tenant. */
   tenantOnly: z.literal(true).exactOptional(),
   placementEpoch: z.number(),
   createdAtMs: z.number(),
 });
+export type CreateIntent = Immutable<z.output<typeof schema>>;
+const intent: z.ZodType<CreateIntent> = schema;
 
 /** Creates volumes, then the domain, then starts it. A certain failure rolls everything back: nothing is left half-made. */
 export const createVm = defineOperation({
@@ -105,13 +98,19 @@ export const createVm = defineOperation({
   },
 });
 
-/** The instance of the VM that a creation makes. */
+/**
+ * The instance of the VM that a creation makes. For an operation of version 0.1.0 it is that of the domain that 0.1.0
+ * would have made, whose metadata has the spec without a version.
+ */
 export const instanceMadeBy = (
   { spec, createdAtMs }: Pick<CreateIntent, "spec" | "createdAtMs">,
   { instance }: Pick<WorkRun, "instance">,
 ): string =>
   instance ??
-  instanceOf(spec.id, { createdAt: new Date(createdAtMs).toISOString(), specDigest: specDigest(spec) });
+  instanceOf(spec.id, {
+    createdAt: new Date(createdAtMs).toISOString(),
+    specDigest: digestOf(JSON.stringify(spec)),
+  });
 
 /** Finds what an earlier run made. Not a step, since a cancelled creation must know it to roll back. */
 async function begin({ domains }: WorkContext, intent: CreateIntent, run: WorkRun): Promise<Making> {

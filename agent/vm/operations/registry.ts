@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { createVm } from "./create.ts";
@@ -43,11 +44,15 @@ export function definitionOf(kind: OperationKind): AnyDefinition {
 /** By the journal's object: holders of claims identify an intent by its object. */
 const read = new WeakMap<object, Intent>();
 
-/** The intent to be journaled, from what the definition of its kind admitted. */
-export function newIntent(kind: OperationKind, admitted: object): Intent {
-  const intent = { kind, ...admitted } as Intent;
-  read.set(intent, intent);
-  return intent;
+/** The intent of an operation, from what the definition of its kind admitted. */
+export const newIntent = (kind: OperationKind, admitted: object): Intent => ({ kind, ...admitted }) as Intent;
+
+/** The intent as the journal stores it, in the format of this version. */
+export function storedIntent(intent: Intent): object {
+  const { kind } = intent;
+  const stored = Object.assign({ kind }, z.encode(definitionOf(kind).intent, intent));
+  read.set(stored, intent);
+  return stored;
 }
 
 /**

@@ -26,6 +26,7 @@ import {
   definitionOf,
   intentOf,
   newIntent,
+  storedIntent,
   type Intent,
   type OperationKind,
   type RequestOf,
@@ -259,7 +260,8 @@ export class Vms {
   ): Promise<Operation> {
     const { kind } = request.intent;
     const urgent = definitionOf(kind).urgent === true;
-    const { operation, fresh } = await this.#options.operations.begin({ ...request, kind, urgent });
+    const intent = storedIntent(request.intent);
+    const { operation, fresh } = await this.#options.operations.begin({ ...request, intent, kind, urgent });
     if (fresh) this.#runner.run(operation, request.intent, false, taken);
     else taken.ended("not made");
     return operation;

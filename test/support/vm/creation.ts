@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
-import { buildDomain, buildVmMetadata, parseDomain } from "../../../agent/libvirt/xml/index.ts";
+import {
+  buildDomain,
+  buildVmMetadata,
+  parseDomain,
+  type DomainDocument,
+} from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/reservations/placement.ts";
 import type { Step } from "../../../agent/state/operations/operations.ts";
 import { createVm } from "../../../agent/vm/operations/create.ts";
 import { domainDocument } from "../../../agent/vm/observation/domain-document.ts";
 import { checkSpec } from "../../../agent/vm/model/spec-check.ts";
+import { digestOf } from "../../../agent/vm/model/stored-spec.ts";
 import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
 import type { VmState } from "../../../agent/vm/model/vm.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
@@ -35,9 +41,21 @@ export const intent = {
   createdAtMs: 0,
 } as const;
 export const disk = { path: "/images/d.qcow2", format: "qcow2" };
-export const xml = buildDomain(
-  domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] }),
-);
+const made = domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] });
+const text = JSON.stringify(spec);
+/** As 0.1.0 defined it: without an instance, and with a spec without a version. */
+export const document: DomainDocument = {
+  ...made,
+  metadata: {
+    ...made.metadata,
+    socle: {
+      ...(made.metadata?.socle ?? assert.fail("no metadata")),
+      spec: text,
+      specDigest: digestOf(text),
+    },
+  },
+};
+export const xml = buildDomain(document);
 export const ownMetadata = buildVmMetadata(parseDomain(xml).metadata?.socle ?? assert.fail("no metadata"));
 export const volume = { vol: { pool: "images", name: `socle-${ID}-data.qcow2`, key: "k" } };
 const volumeXml =

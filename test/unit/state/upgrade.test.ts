@@ -14,7 +14,7 @@ import { silentLog } from "../../../agent/kernel/log.ts";
 import { Journal } from "../../../agent/state/journal/journal.ts";
 import { decodeLine } from "../../../agent/state/journal/format.ts";
 import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
-import { storedPlacement } from "../../../agent/vm/model/stored-spec.ts";
+import { storedPlacement } from "../../../agent/vm/model/own-facts.ts";
 import { vmFromDomain } from "../../../agent/vm/observation/vm-from-domain.ts";
 import { keyOf } from "../../support/audit/log-of.ts";
 import { failingDisk } from "../../support/state/failing-disk.ts";

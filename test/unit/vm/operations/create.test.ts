@@ -2,8 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { buildDomain, buildVmMetadata } from "../../../../agent/libvirt/xml/index.ts";
-import { unbound } from "../../../../agent/state/reservations/placement.ts";
-import { domainDocument } from "../../../../agent/vm/observation/domain-document.ts";
 import {
   CLAIMED,
   OFF,
@@ -15,7 +13,7 @@ import {
   count,
   create,
   defined,
-  disk,
+  document,
   fresh,
   intent,
   noDomain,
@@ -62,12 +60,6 @@ test("a creation stamps its domain as complete, and an older state directory doe
   assert.equal(count(made.called, "DOMAIN_SET_METADATA"), 1);
   const phase = async (of: "begun" | "complete") => {
     const stamp = { operation: OPERATION, phase: of };
-    const document = domainDocument({
-      ...intent,
-      placement: unbound,
-      architecture: "x86_64",
-      disks: [disk],
-    });
     const stamped = buildDomain({ ...document, metadata: { ...document.metadata, stamp } });
     // libvirt was restarted and has lost the reason for the off state; the journal was rolled back.
     const answers = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: stamped }], DOMAIN_GET_STATE: [OFF] };

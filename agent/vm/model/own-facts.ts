@@ -1,0 +1,124 @@
+import { isDeepStrictEqual } from "node:util";
+import { toSocleError } from "../../kernel/errors.ts";
+import type { DomainMetadata, VmMetadata } from "../../libvirt/xml/index.ts";
+import { placementSchema, type Placement } from "../../state/reservations/placement.ts";
+import { instanceOf } from "./instance.ts";
+import { sealerOf } from "./sealed-keys.ts";
+import { fieldPath } from "./spec-check.ts";
+import { digestOf, storedSpec } from "./stored-spec.ts";
+import type { VmSpec } from "../../contract/spec.ts";
+import type { Vm } from "./vm.ts";
+import { defined } from "../../kernel/defined.ts";
+
+/** The part of a VM that comes from its domain's metadata. */
+export type OwnFacts = Pick<
+  Vm,
+  | "managed"
+  | "tenant"
+  | "labels"
+  | "createdAtMs"
+  | "placementEpoch"
+  | "instance"
+  | "spec"
+  | "sealedBy"
+  | "unreadable"
+  | "claimedTenant"
+>;
+
+const MAX_REASON_CHARACTERS = 200;
+
+/**
+ * The facts in a domain's metadata, validated by the schema of the spec. A domain without Socle's element, or with a
+ * copy of another domain's, is unmanaged. If the element is not valid, the VM is managed and `unreadable`: it has no
+ * spec, tenant or labels, since none of them can be trusted.
+ */
+export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): OwnFacts {
+  const socle = metadata?.socle;
+  if (metadata?.problem !== undefined)
+    return {
+      ...unreadable(`metadata: ${metadata.problem}`),
+      ...(metadata.instance === undefined ? {} : { instance: metadata.instance }),
+    };
+  if (socle === undefined) return unmanaged;
+  const json = parsed(socle.spec);
+  const instance = instanceOf(uuid, socle);
+  if (isOfAnother(json, uuid)) return { ...unmanaged, ...rest(socle) };
+  try {
+    return { managed: true, instance, ...validated(socle, json), ...rest(socle) };
+  } catch (thrown) {
+    return {
+      ...unreadable(`spec: ${toSocleError(thrown).message}`),
+      instance,
+      claimedTenant: socle.tenant,
+      ...rest(socle),
+    };
+  }
+}
+
+/** The placement in the metadata; undefined if it is missing or not valid. */
+export function storedPlacement(metadata: DomainMetadata | undefined): Placement | undefined {
+  const json = metadata?.socle?.placement;
+  return json === undefined ? undefined : placementSchema.safeParse(parsed(json)).data;
+}
+
+/** A reason for people: one line, without control characters, short enough for a condition. */
+export function shortReason(text: string): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]+/gu, " ");
+  return line.length > MAX_REASON_CHARACTERS ? `${line.slice(0, MAX_REASON_CHARACTERS)}...` : line;
+}
+
+const unmanaged: OwnFacts = { managed: false, tenant: "", labels: {}, placementEpoch: 0 };
+
+const unreadable = (reason: string): OwnFacts => ({
+  ...unmanaged,
+  managed: true,
+  unreadable: shortReason(reason),
+});
+
+function validated(socle: VmMetadata, json: unknown): Pick<Vm, "spec" | "tenant" | "labels"> {
+  const spec = specOf(socle, json);
+  if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
+  if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
+    throw new Error("the metadata has other labels than the spec");
+  if (socle.placement !== undefined && !placementSchema.safeParse(parsed(socle.placement)).success)
+    throw new Error("the placement in the metadata is not valid");
+  return { spec, tenant: spec.tenant, labels: spec.labels };
+}
+
+function specOf({ spec: text, specDigest }: VmMetadata, json: unknown): VmSpec {
+  if (json === undefined) throw new Error("it is not JSON");
+  const checked = storedSpec.safeParse(json);
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    throw new Error(`${fieldPath(issue?.path ?? [], "spec")} is not valid: ${issue?.message ?? ""}`);
+  }
+  if (digestOf(text) !== specDigest)
+    throw new Error("its SHA-256 does not match the stored one: it was changed");
+  return checked.data;
+}
+
+function rest({ createdAt, placementEpoch, keys = {} }: VmMetadata): Partial<OwnFacts> & {
+  placementEpoch: number;
+} {
+  const createdAtMs = Date.parse(createdAt);
+  const sealedBy = [...new Set(Object.values(keys).map(sealerOf))];
+  return defined({
+    placementEpoch,
+    createdAtMs: Number.isNaN(createdAtMs) ? undefined : createdAtMs,
+    sealedBy: sealedBy.length === 0 ? undefined : sealedBy,
+  });
+}
+
+/** A domain copied with its metadata (virt-clone) is not the VM that Socle made. */
+function isOfAnother(json: unknown, uuid: string): boolean {
+  const id = typeof json === "object" && json !== null && "id" in json ? json.id : undefined;
+  return typeof id === "string" && id !== uuid;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return undefined;
+  }
+}
