@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import { bashCompletion } from "../agent/cli/commands/completion.ts";
 import { exitCodeMeanings, exitCodes } from "../agent/cli/errors.ts";
 import { buildProgram } from "../agent/cli/program.ts";
+import { specFields, type SpecField } from "../agent/cli/spec-help.ts";
 import { configKeys, type ConfigKey } from "../agent/config/keys.ts";
 import { allCollectors } from "../agent/metrics/collectors/index.ts";
 
@@ -63,6 +64,13 @@ function socle(program: Command): string {
     ...section("OPTIONS", ...options(program)),
     ...section("COMMANDS", ...commands(program, [])),
     ...section(
+      "SPEC FILE",
+      text(
+        "The file of socle vm create is YAML or JSON. A size is like 2GiB, or in bytes under the longer name (memoryBytes). socle vm create --example prints a file to start with.",
+      ),
+      ...specFields().flatMap(specField),
+    ),
+    ...section(
       "OUTPUT FOR PROGRAMS",
       text(
         "With --json a command prints one JSON document, or one line per item when it follows changes. Fields and enums are named as in the contract (proto/socle/v1) in camel case; a Timestamp is RFC 3339, a Duration like 1.5s; numbers are numbers; absent messages are null. An error is a line of JSON on standard error: error.kind, reason, message, fields, metadata, retryAfterMs, exitCode.",
@@ -102,6 +110,11 @@ function socle(program: Command): string {
     ),
   ]);
 }
+
+const specField = ({ path, description, inner }: SpecField): string[] => [
+  ...item(bold(path), description),
+  ...inner.flatMap(specField),
+];
 
 function* commands(command: Command, path: readonly string[]): Generator<string> {
   for (const inner of command.commands) {

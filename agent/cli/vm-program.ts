@@ -1,4 +1,5 @@
 import { Option, type Command as Cli } from "commander";
+import { specEnums } from "../contract/spec-enums.ts";
 import type { ChangeMethod } from "./commands/vm-change.ts";
 import { addMutationOptions, addPlacementOptions, collect, duration, size, whole } from "./options.ts";
 import type { Bind } from "./session.ts";
@@ -29,6 +30,7 @@ export function addVm(program: Cli, bind: Bind): void {
       .command("create")
       .description("Make a VM and start it.")
       .option("-f, --file <file>", "A spec in YAML or JSON, - for stdin; further options win over it.")
+      .option("--example", "Print a spec with every field and its description, to start a file with.")
       .option("--name <name>", "Its name, unique on the host.")
       .option("--id <uuid>", "Its id; default: a new one.")
       .addOption(new Option("--vcpus <number>", "Its vCPUs.").argParser(whole("--vcpus", 1)))
@@ -44,21 +46,16 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--initrd <pool/volume>", "Its initial RAM disk.")
       .option("--cmdline <text>", "Its command line.")
       .addOption(
-        new Option("--accelerator <kind>", "Default: what the host is configured for.").choices([
-          "kvm",
-          "tcg",
-        ]),
+        new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(
+          specEnums.accelerator.words,
+        ),
       )
-      .addOption(
-        new Option("--firmware <kind>", "Default: bios.").choices(["bios", "uefi", "uefi-secure-boot"]),
-      )
+      .addOption(new Option("--firmware <kind>", "Default: bios.").choices(specEnums.firmware.words))
       .option("--tpm", "A TPM 2.0 of its own; the host needs a volume key.")
       .addOption(
-        new Option("--launch-security <kind>", "Memory that the host cannot read.").choices([
-          "sev",
-          "sev-snp",
-          "tdx",
-        ]),
+        new Option("--launch-security <kind>", "Memory that the host cannot read.").choices(
+          specEnums.launchSecurity.words,
+        ),
       )
       .option("--guest-agent", "A channel for qemu-guest-agent.")
       .option("--autostart", "Start it when the host boots.")
@@ -142,7 +139,9 @@ export function addReservations(program: Cli, bind: Bind): void {
         .makeOptionMandatory(),
     )
     .addOption(
-      new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(["kvm", "tcg"]),
+      new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(
+        specEnums.accelerator.words,
+      ),
     )
     .option("--tenant <tenant>", "Whose VM it is to be.");
   ttl(addPlacementOptions(create), "60s").action(bind(async () => (await load()).createReservation));

@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../gen/socle/v1/VmSpec.ts";
-import { usageError } from "../errors.ts";
+import { exitCodes, usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import type { Command, Session } from "../session.ts";
-import { parseSpecFile, withFlags, type SpecFlags } from "../vm-spec.ts";
+import { parseSpecFile } from "../spec-file.ts";
+import { withFlags, type SpecFlags } from "../vm-spec.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 
 type Options = MutationOptions &
@@ -14,9 +15,15 @@ type Options = MutationOptions &
     readonly file?: string;
     readonly leaveStopped?: boolean;
     readonly dryRun?: boolean;
+    readonly example?: boolean;
   };
 
 export const createVm: Command = async (session, _args, options: Options) => {
+  if (options.example === true) {
+    if (session.json) throw usageError("--example prints a commented file: leave out --json");
+    session.print((await import("../spec-help.ts")).exampleSpec());
+    return exitCodes.ok;
+  }
   const base = options.file === undefined ? {} : await readSpec(session, options.file);
   const spec = withFlags(base, options);
   const missing = [

@@ -1,0 +1,209 @@
+import * as z from "zod";
+import type { EnumWords } from "../contract/enum.ts";
+import { vmSpec } from "../contract/spec.ts";
+import { specEnums } from "../contract/spec-enums.ts";
+import { volumeRef } from "../contract/spec-values.ts";
+import type { VmSpec } from "../gen/socle/v1/VmSpec.ts";
+import { SocleError } from "../kernel/errors.ts";
+import { parseBytes } from "./format.ts";
+
+// The spec as a person writes it: the fields of contract/spec.ts, named as in the contract, with sizes like 2GiB, enums as
+// words, and volumes as POOL/VOLUME. Strict: a misspelled key must not be dropped silently. Every field may be left out,
+// since flags and the agent's defaults fill it in; the agent checks the rules between fields.
+
+const { shape } = vmSpec;
+const disk = shape.disks.unwrap().element.shape;
+const [existing, made] = disk.source.options;
+const nic = shape.nics.unwrap().element.shape;
+const [onNetwork, onBridge] = nic.source.options;
+const boot = shape.kernelBoot.unwrap().shape;
+const placement = shape.placement.unwrap().shape;
+
+/** With the description and the example of a field. */
+const about = <S extends z.ZodType>(field: z.ZodType, schema: S): S =>
+  schema.meta(z.globalRegistry.get(field) ?? {});
+
+/** Text; "" is none, as in the contract. */
+const text = (field: z.ZodType<string, string>) =>
+  about(field, z.union([field, z.literal("")], { error: "must be text" })).exactOptional();
+
+const SIZE = "must be a size like 2GiB";
+/** In bytes, or like 2GiB. */
+const size = (field: z.ZodType<number, number>) => {
+  const bytes = z.union([z.number(), z.string()], { error: SIZE }).transform((value, context) => {
+    const parsed = typeof value === "number" ? value : parseBytes(value);
+    if (parsed === undefined) context.addIssue({ code: "custom", message: SIZE });
+    return parsed ?? z.NEVER;
+  });
+  return about(field, bytes.pipe(field)).exactOptional();
+};
+
+/** An enum by its word, "host-model", or by its name on the wire, "CPU_MODE_HOST_MODEL". */
+const word = <Prefix extends string, Word extends string>(
+  field: z.ZodType,
+  values: EnumWords<Prefix, Word>,
+) => {
+  const name = z.string().transform((value, context) => {
+    const upper = value.toUpperCase().replaceAll("-", "_");
+    const found = values.words.find((each) =>
+      [each.toUpperCase().replaceAll("-", "_"), values.toProto(each)].includes(upper),
+    );
+    if (found !== undefined) return values.toProto(found);
+    context.addIssue({ code: "custom", message: `must be one of ${values.words.join(", ")}` });
+    return z.NEVER;
+  });
+  const { description = "", ...meta } = z.globalRegistry.get(field) ?? {};
+  const choice = values.words.length > 1 ? `One of ${values.words.join(", ")}. ` : "";
+  return name.meta({ ...meta, description: `${choice}${description}` }).exactOptional();
+};
+
+const volume = (field: z.ZodType) => {
+  const poolAndVolume = z
+    .string()
+    .regex(/^[^/]+\/.+$/, "must be POOL/VOLUME")
+    .transform(splitVolume)
+    .pipe(volumeRef);
+  return about(field, z.union([volumeRef, poolAndVolume], { error: "must be POOL/VOLUME" }));
+};
+
+export const specFile = z.strictObject({
+  name: shape.name.exactOptional(),
+  vmId: text(shape.id),
+  vcpus: shape.vcpus.exactOptional(),
+  cpuTopology: shape.cpuTopology,
+  cpuMode: word(shape.cpuMode.unwrap(), specEnums.cpuMode),
+  cpuModel: text(shape.cpuModel.unwrap()),
+  memory: size(shape.memoryBytes),
+  memoryBytes: size(shape.memoryBytes),
+  accelerator: word(shape.accelerator.unwrap(), specEnums.accelerator),
+  firmware: word(shape.firmware.unwrap(), specEnums.firmware),
+  disks: z
+    .array(
+      z
+        .strictObject({
+          name: disk.name,
+          volume: volume(existing.shape.volume).exactOptional(),
+          newVolume: about(
+            made,
+            z
+              .strictObject({
+                pool: made.shape.pool,
+                capacity: size(made.shape.capacityBytes.unwrap()),
+                capacityBytes: size(made.shape.capacityBytes.unwrap()),
+                format: word(made.shape.format.unwrap(), specEnums.diskFormat),
+                baseVolume: text(made.shape.baseVolume.unwrap()),
+                encryption: word(made.shape.encryption.unwrap(), specEnums.encryption),
+              })
+              .transform(({ capacity, ...rest }) =>
+                capacity === undefined ? rest : { ...rest, capacityBytes: capacity },
+              ),
+          ).exactOptional(),
+          readOnly: disk.readOnly.unwrap().exactOptional(),
+        })
+        .refine(
+          (given) => (given.volume === undefined) !== (given.newVolume === undefined),
+          "must have a volume or a newVolume",
+        ),
+    )
+    .meta(z.globalRegistry.get(shape.disks.unwrap()) ?? {})
+    .exactOptional(),
+  nics: z
+    .array(
+      z
+        .strictObject({
+          name: nic.name,
+          network: onNetwork.shape.network.exactOptional(),
+          bridge: onBridge.shape.bridge.exactOptional(),
+          mac: text(nic.mac.unwrap()),
+          allowSpoofing: nic.allowSpoofing.unwrap().exactOptional(),
+          allowedAddresses: nic.allowedAddresses.unwrap().exactOptional(),
+        })
+        .refine(
+          (given) => (given.network === undefined) !== (given.bridge === undefined),
+          "must have a network or a bridge",
+        ),
+    )
+    .meta(z.globalRegistry.get(shape.nics.unwrap()) ?? {})
+    .exactOptional(),
+  kernelBoot: about(
+    shape.kernelBoot.unwrap(),
+    z.strictObject({
+      kernel: volume(boot.kernel),
+      initrd: volume(boot.initrd.unwrap()).exactOptional(),
+      commandLine: boot.commandLine.unwrap().exactOptional(),
+    }),
+  ).exactOptional(),
+  tpm: about(shape.tpm.unwrap(), z.boolean()).exactOptional(),
+  launchSecurity: word(shape.launchSecurity.unwrap(), specEnums.launchSecurity),
+  guestAgent: shape.guestAgent.unwrap().exactOptional(),
+  tenant: shape.tenant.unwrap().exactOptional(),
+  labels: shape.labels.unwrap().exactOptional(),
+  autostart: shape.autostart.unwrap().exactOptional(),
+  placement: about(
+    shape.placement.unwrap(),
+    z
+      .strictObject({
+        dedicatedCpus: placement.dedicatedCpus.unwrap().exactOptional(),
+        cellPolicy: word(placement.cellPolicy.unwrap(), specEnums.cellPolicy),
+        cell: placement.cell,
+        pageSize: size(placement.pageSizeBytes.unwrap()),
+        pageSizeBytes: size(placement.pageSizeBytes.unwrap()),
+        isolatedEmulator: placement.isolatedEmulator.unwrap().exactOptional(),
+        devices: placement.devices.unwrap().exactOptional(),
+      })
+      .transform(({ pageSize, ...rest }) =>
+        pageSize === undefined ? rest : { ...rest, pageSizeBytes: pageSize },
+      ),
+  ).exactOptional(),
+});
+
+/** A spec in YAML or JSON (which is YAML). Throws `invalid` SPEC_INVALID with every field that is wrong. */
+export async function parseSpecFile(content: string, name: string): Promise<VmSpec> {
+  const { parse } = await import("yaml");
+  let value: unknown;
+  try {
+    value = parse(content, { maxAliasCount: 0 });
+  } catch (cause) {
+    const why = cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : String(cause);
+    throw new SocleError("invalid", "SPEC_INVALID", `${name} is neither YAML nor JSON: ${why}`, { cause });
+  }
+  const parsed = specFile.safeParse(value);
+  if (!parsed.success) {
+    const fields: Record<string, string> = {};
+    for (const [path, what] of parsed.error.issues.flatMap(explained)) fields[path] ??= what;
+    const message = `${name} is not a VM's spec; socle vm create --example prints one with every field`;
+    throw new SocleError("invalid", "SPEC_INVALID", message, { details: { fields } });
+  }
+  const { memory, ...spec } = parsed.data;
+  return memory === undefined ? spec : { ...spec, memoryBytes: memory };
+}
+
+/** The wrong fields of an issue, by path, each with what it must be. */
+function explained(issue: z.core.$ZodIssue): [string, string][] {
+  const { code, path } = issue;
+  if (code === "unrecognized_keys")
+    return issue.keys.map((key) => [fieldPath([...path, key]), "is not a field of a VM's spec"]);
+  if (code === "invalid_key") return [[fieldPath(path), issue.issues[0]?.message ?? issue.message]];
+  if (code !== "invalid_type") return [[fieldPath(path), issue.message]];
+  const expected = typeNames[issue.expected] ?? issue.expected;
+  return [[fieldPath(path), issue.message.startsWith("must") ? issue.message : `must be ${expected}`]];
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: "text",
+  boolean: "true or false",
+  array: "a list",
+  object: "a map of fields",
+  record: "a map of texts",
+};
+
+const fieldPath = (path: readonly PropertyKey[]): string =>
+  path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`))
+    .join("")
+    .replace(/^\./, "") || "(the whole)";
+
+export function splitVolume(text: string): { pool: string; volume: string } {
+  const slash = text.indexOf("/");
+  return { pool: text.slice(0, Math.max(slash, 0)), volume: text.slice(slash + 1) };
+}
