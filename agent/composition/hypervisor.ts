@@ -2,7 +2,7 @@ import { arch } from "node:os";
 import { tenantRules, type TenantRules } from "../config/tenants.ts";
 import { probeCommand } from "../hardware/system/identity.ts";
 import { HostService } from "../host/host-service.ts";
-import type { Claim, ClaimRequest } from "../host/capacity/ledger.ts";
+import type { Claim } from "../host/capacity/ledger.ts";
 import { Reservations } from "../host/capacity/reservations.ts";
 import type { TenantQuota } from "../host/capacity/tenant-quotas.ts";
 import { credentialPath } from "../kernel/credentials.ts";
@@ -22,7 +22,7 @@ import { Observer } from "../vm/observation/observer.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
-import type { VmHost, VmSize } from "../vm/model/vm-host.ts";
+import type { VmHost } from "../vm/model/vm-host.ts";
 import { Vms } from "../vm/operations/vms.ts";
 import { Volumes } from "../vm/storage/volumes.ts";
 import type { Basis } from "./basis.ts";
@@ -245,17 +245,16 @@ export function hostDoorOf(
     consume: () => ledger.consume(claim),
     release: () => ledger.release(claim),
   });
-  const claimOf = ({ vmId, accelerator, ...vm }: VmSize): ClaimRequest => ({
-    ...vm,
-    holder: vmId,
-    emulated: accelerator === "tcg",
-  });
   return {
     claim({ reservation, ...vm }) {
-      if (reservation === undefined) return room(ledger.claim(claimOf(vm)));
-      const { id, caller, tenant } = reservation;
-      const { vmId, volumes, ...size } = vm;
-      const taken = reservations.take(id, { vmId, caller, room: { ...size, tenant }, volumes });
+      if (reservation === undefined) return room(ledger.claim(vm));
+      const { holder: vmId, volumes, ...size } = vm;
+      const taken = reservations.take(reservation.id, {
+        vmId,
+        caller: reservation.caller,
+        room: size,
+        volumes,
+      });
       let isBegun = false;
       return {
         ...room(taken.claim),
@@ -268,8 +267,8 @@ export function hostDoorOf(
       };
     },
     reclaim({ placement, reservationId, ...vm }) {
-      if (reservationId !== undefined) reservations.taken(reservationId, vm.vmId);
-      return room(ledger.reclaim({ ...claimOf(vm), placement }));
+      if (reservationId !== undefined) reservations.taken(reservationId, vm.holder);
+      return room(ledger.reclaim({ ...vm, placement }));
     },
     storageRead: () => host.storageRead(),
     deleted: (volumes) => ledger.deleted(volumes),

@@ -1,4 +1,5 @@
 import type { Config } from "../config/schema.ts";
+import type { KvmState } from "../hardware/cpu/kvm.ts";
 import { FilesystemProbe } from "../hardware/storage/filesystem.ts";
 import type { Reading } from "../hardware/reading.ts";
 import { systemRoots, type Roots } from "../hardware/roots.ts";
@@ -74,11 +75,6 @@ export interface HostServiceOptions {
 }
 
 const noCertificate = { kind: "unsupported", reason: "there is no trust domain" } as const;
-
-export type KvmState =
-  | { readonly kind: "usable" }
-  | { readonly kind: "absent" }
-  | { readonly kind: "broken"; readonly evidence: string };
 
 const HEALTH_PERIOD_MS = 10_000;
 const INVENTORY_PERIOD_MS = INVENTORY_PERIOD_SECONDS * 1000;

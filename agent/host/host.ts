@@ -1,3 +1,4 @@
+import type { Accelerator } from "../contract/spec.ts";
 import type { CacheGroup } from "../hardware/cpu/cpu-topology.ts";
 import type { PciFunction } from "../hardware/pci/pci.ts";
 
@@ -64,7 +65,7 @@ export interface PciDevice extends PciFunction {
 /** Properties that a migrating guest depends on: hosts with the same digest are compatible. */
 export interface Compatibility {
   readonly digest: string;
-  readonly accelerator: "kvm" | "tcg";
+  readonly accelerator: Accelerator;
   /** The CPU model of host-model on this host. */
   readonly cpuModel: string;
   readonly cpuVendor: string;

@@ -1,3 +1,4 @@
+import type { Accelerator } from "../../contract/spec.ts";
 import type { CreateRequest, Vms } from "../../vm/operations/vms.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
@@ -50,7 +51,7 @@ export interface Doors {
     "reserve" | "renew" | "release" | "get" | "list" | "count" | "leftMs" | "failure"
   >;
   /** The default accelerator of a VM. */
-  readonly defaultAccelerator: () => "kvm" | "tcg";
+  readonly defaultAccelerator: () => Accelerator;
   readonly events: Pick<EventLog, "subscribe" | "newestSequence" | "logId">;
   readonly host: HostView & {
     usage(): HostUsage;

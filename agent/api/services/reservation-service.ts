@@ -1,7 +1,7 @@
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import { createHash } from "node:crypto";
 import type { Reservation } from "../../state/reservations/reservation.ts";
-import type { ReservedRoom } from "../../contract/spec.ts";
+import type { Accelerator, ReservedRoom } from "../../contract/spec.ts";
 import { requireReadWhole } from "../../state/journal/refusals.ts";
 import { checkRoom } from "../../vm/model/spec-check.ts";
 import type { ListReservationsRequest__Output } from "../../gen/socle/v1/ListReservationsRequest.ts";
@@ -65,7 +65,7 @@ function asked(kind: string, request: { readonly requestId: string }, caller: Ca
   return { requestId, caller: caller.name, fingerprint };
 }
 
-function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => "kvm" | "tcg"): unknown {
+function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => Accelerator): unknown {
   const { vcpus, memoryBytes, tenant, wish } = request;
   return {
     vcpus,

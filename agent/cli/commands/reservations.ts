@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { specEnums } from "../../contract/spec-enums.ts";
 import type { Reservation__Output } from "../../gen/socle/v1/Reservation.ts";
 import type { Agent } from "../client.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, toDuration, toMs } from "../format.ts";
@@ -19,11 +20,9 @@ type CreateOptions = Options &
     readonly vcpus?: number;
     /** In bytes. */
     readonly memory?: number;
-    readonly accelerator?: "kvm" | "tcg";
+    readonly accelerator?: (typeof specEnums.accelerator.words)[number];
     readonly tenant?: string;
   };
-
-const accelerators = { kvm: "ACCELERATOR_KVM", tcg: "ACCELERATOR_TCG" } as const;
 
 export const listReservations: Command = async (session, _args, options: Options) => {
   const reservations = await allReservations(await session.agent(), options.all === true);
@@ -71,7 +70,7 @@ export const createReservation: Command = async (session, _args, options: Create
       vcpus,
       memoryBytes: memory,
       tenant,
-      accelerator: accelerator === undefined ? undefined : accelerators[accelerator],
+      accelerator: accelerator === undefined ? undefined : specEnums.accelerator.toProto(accelerator),
       wish: withPlacementFlags(undefined, options) ?? null,
       ttl: ttl === undefined ? null : toDuration(ttl),
     }),

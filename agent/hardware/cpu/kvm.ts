@@ -8,6 +8,12 @@ export interface Kvm {
   readonly nested?: boolean;
 }
 
+/** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
+export type KvmState =
+  | { readonly kind: "usable" }
+  | { readonly kind: "absent" }
+  | { readonly kind: "broken"; readonly evidence: string };
+
 /** Opens /dev/kvm, as QEMU would. Unsupported: it does not exist; failed: it cannot be opened. */
 export function readKvm(roots: Roots): Promise<Reading<Kvm>> {
   const path = join(roots.devRoot, "kvm");

@@ -1,3 +1,4 @@
+import type { Footprint, VmSize } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import type { CpuPools } from "./cpu-pools.ts";
 import type { ResourceCapacity } from "../host.ts";
@@ -13,35 +14,6 @@ export const resourceNames: readonly ResourceName[] = [
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
-
-/** A VM's size, independent of its placement. */
-export interface VmSize {
-  readonly vcpus: number;
-  readonly memoryBytes: number;
-  /** Emulated (TCG): QEMU then also caches translated code. */
-  readonly emulated?: boolean;
-}
-
-/** A VM's resource use, defined or running, managed by Socle or not. */
-export interface Footprint extends VmSize {
-  readonly id: string;
-  /** Absent or empty: no tenant. */
-  readonly tenant?: string;
-  /** Capacity of the disks created for it. */
-  readonly diskBytes?: number;
-  /** Cells that it is bound to; empty: any. */
-  readonly cells: readonly number[];
-  /** Size of the huge pages behind its memory. */
-  readonly hugepageBytes?: number;
-  /** The host CPUs of each pinned vCPU; unlisted vCPUs may run on any CPU. */
-  readonly vcpuPins?: readonly (readonly number[])[];
-  /** The host CPUs of QEMU's own threads. */
-  readonly emulatorPin?: readonly number[];
-  /** PCI addresses of its host devices. */
-  readonly devices?: readonly string[];
-  /** Its QEMU process exists. */
-  readonly active: boolean;
-}
 
 /** An amount of a resource (cpu in vCPUs, the others in bytes) on some cells; no cells: on any. */
 export interface DemandPart {
@@ -133,8 +105,8 @@ export function memoryOf({
  * with QEMU's default one, 20 s after its start.
  */
 export function qemuOverheadBytes(
-  vm: Pick<Footprint, "vcpus" | "memoryBytes" | "hugepageBytes" | "emulated">,
+  vm: Pick<Footprint, "vcpus" | "memoryBytes" | "hugepageBytes" | "accelerator">,
 ): number {
   const pageTableBytes = vm.hugepageBytes === undefined ? Math.ceil(vm.memoryBytes / 256) : 0;
-  return 64 * MIB + vm.vcpus * MIB + pageTableBytes + (vm.emulated === true ? 64 * MIB : 0);
+  return 64 * MIB + vm.vcpus * MIB + pageTableBytes + (vm.accelerator === "tcg" ? 64 * MIB : 0);
 }

@@ -2,14 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
-import { anywhere, type PlacementWish } from "../../contract/spec.ts";
+import { anywhere, type PlacementWish, type VolumeRef } from "../../contract/spec.ts";
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
 import { CpuPools } from "./cpu-pools.ts";
-import { demandOf, placedFootprint, type Demand, type Footprint, type VmSize } from "./demand.ts";
+import type { ClaimRequest, Footprint, NewVolume, VmSize } from "../../state/reservations/footprint.ts";
+import { demandOf, placedFootprint, type Demand } from "./demand.ts";
 import type { DeviceCapacity, HostCapacity, HostSnapshot, NumaCell, Truth } from "../host.ts";
 import { DemandTotals } from "./demand-totals.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
-import { StorageLedger, type NewVolume, type StorageLook, type VolumeName } from "./storage-ledger.ts";
+import { StorageLedger, type StorageLook } from "./storage-ledger.ts";
 import {
   noUse,
   requireWithinQuota,
@@ -19,18 +20,6 @@ import {
   type TenantUsage,
 } from "./tenant-quotas.ts";
 import { defined } from "../../kernel/defined.ts";
-
-/** Resources for a VM that is being created, or for a reservation. */
-export interface ClaimRequest extends VmSize {
-  /** The id of the VM or the reservation. */
-  readonly holder: string;
-  /** The tenant whose quota it uses; empty: none. */
-  readonly tenant?: string;
-  /** Absent: any cell. */
-  readonly wish?: PlacementWish;
-  /** Volumes to create for it. */
-  readonly volumes?: readonly NewVolume[];
-}
 
 export interface Claim {
   readonly id: string;
@@ -150,7 +139,7 @@ export class Ledger {
   }
 
   /** Volumes deleted with their VM. */
-  deleted(volumes: readonly VolumeName[]): void {
+  deleted(volumes: readonly VolumeRef[]): void {
     this.#storage.deleted(volumes, this.#clock.monotonicMs());
   }
 
@@ -390,8 +379,8 @@ const notRead = "the host's cells have not been read yet";
 const notListed = "libvirt has not listed the VMs yet: their resource use is unknown";
 const seenLast = "libvirt does not answer: the resource use of VMs is as last seen";
 
-const sizeOf = ({ vcpus, memoryBytes, emulated }: VmSize): VmSize =>
-  defined({ vcpus, memoryBytes, emulated });
+const sizeOf = ({ vcpus, memoryBytes, accelerator }: VmSize): VmSize =>
+  defined({ vcpus, memoryBytes, accelerator });
 
 const bytesOf = (volumes: readonly NewVolume[]): number =>
   volumes.reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);

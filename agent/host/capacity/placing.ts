@@ -1,10 +1,11 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import type { VmSize } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
 import type { PlacementWish } from "../../contract/spec.ts";
 import { pickCpus, type Core } from "./cpu-pools.ts";
-import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName, type VmSize } from "./demand.ts";
+import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName } from "./demand.ts";
 import type { DeviceCapacity } from "../host.ts";
 import { defined } from "../../kernel/defined.ts";
 

@@ -2,13 +2,11 @@ import type { Clock } from "../../kernel/clock.ts";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
-import type { PlacementWish } from "../../contract/spec.ts";
+import type { PlacementWish, ReservedRoom } from "../../contract/spec.ts";
+import type { NewVolume } from "../../state/reservations/footprint.ts";
 import type { ReservationBook } from "../../state/reservations/reservation-book.ts";
 import type { Reservation, ReservationRequest } from "../../state/reservations/reservation.ts";
-import type { ReservedRoom } from "../../contract/spec.ts";
-import type { VmSize } from "./demand.ts";
 import type { Claim, Ledger } from "./ledger.ts";
-import type { NewVolume } from "./storage-ledger.ts";
 
 export interface ReservationsOptions {
   readonly book: ReservationBook;
@@ -78,8 +76,7 @@ export class Reservations implements Service {
     this.#clock = clock;
     this.#log = log;
     for (const held of book.after("", false)) {
-      const { id, tenant, placement } = held;
-      this.#claims.set(id, ledger.reclaim({ holder: id, tenant, ...sizeOf(held), placement }));
+      this.#claims.set(held.id, ledger.reclaim({ holder: held.id, ...held }));
     }
   }
 
@@ -127,8 +124,7 @@ export class Reservations implements Service {
     checkTtl(ttlMs);
     this.#book.admit(request.caller);
     const id = this.#book.newId();
-    const { tenant, wish } = room;
-    const claim = this.#ledger.claim({ holder: id, tenant, ...sizeOf(room), wish });
+    const claim = this.#ledger.claim({ holder: id, ...room });
     this.#claims.set(id, claim);
     this.#wake.abort();
     const { caller } = request;
@@ -279,12 +275,6 @@ export class Reservations implements Service {
     return claim;
   }
 }
-
-const sizeOf = ({ vcpus, memoryBytes, accelerator }: Omit<ReservedRoom, "wish" | "tenant">): VmSize => ({
-  vcpus,
-  memoryBytes,
-  emulated: accelerator === "tcg",
-});
 
 function differences(held: ReservedRoom, { wish, ...room }: Taker["room"]): string[] {
   const names = ["vcpus", "memoryBytes", "accelerator"] as const;

@@ -1,17 +1,9 @@
 import type { Reading } from "../../hardware/reading.ts";
 import { formatBytes, formatExactBytes } from "../../kernel/text/bytes.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import type { NewVolume } from "../../state/reservations/footprint.ts";
 import type { StoragePool } from "../host.ts";
-
-export interface VolumeName {
-  readonly pool: string;
-  readonly volume: string;
-}
-
-/** A volume to be created. */
-export interface NewVolume extends VolumeName {
-  readonly capacityBytes: number;
-}
 
 /** Maximum sizes of a pool's volumes. */
 export interface VolumeCapacities {
@@ -44,7 +36,7 @@ export class StorageLedger {
   readonly #promised = new Map<string, Promised>();
   readonly #volumes = new Map<string, Map<string, number>>();
   /** Deleted volumes and their (monotonic) time: a reading that began before may still list them. */
-  readonly #deleted = new Map<string, VolumeName & { readonly atMs: number }>();
+  readonly #deleted = new Map<string, VolumeRef & { readonly atMs: number }>();
   #pools: StorageLook["pools"] | undefined;
   #unread = new Map<string, string>();
 
@@ -93,7 +85,7 @@ export class StorageLedger {
   }
 
   /** The volumes were deleted: frees their room before the next reading. */
-  deleted(volumes: readonly VolumeName[], nowMs: number): void {
+  deleted(volumes: readonly VolumeRef[], nowMs: number): void {
     for (const { pool, volume } of volumes) {
       const key = keyOf({ pool, volume });
       this.#promised.delete(key);
@@ -148,7 +140,7 @@ export class StorageLedger {
   }
 }
 
-const keyOf = ({ pool, volume }: VolumeName): string => `${pool}/${volume}`;
+const keyOf = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
 const sum = (volumes: readonly NewVolume[]): number =>
   volumes.reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { specEnums } from "../../contract/spec-enums.ts";
 import type { BootClock } from "../../kernel/boot-clock.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { Counts } from "../../kernel/counts.ts";
@@ -57,7 +58,7 @@ const keptSchema = z.looseObject({
     state: z.enum(["held", "consumed", "released", "expired"]),
     vcpus: z.number().int().min(0),
     memoryBytes: z.number().int().min(0),
-    accelerator: z.enum(["kvm", "tcg"]),
+    accelerator: z.enum(specEnums.accelerator.words),
     wish: z.looseObject({}),
     placement: z.looseObject({}),
     ttlMs: z.number(),

@@ -1,11 +1,6 @@
+import type { KvmState } from "../../hardware/cpu/kvm.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Accelerator } from "../../contract/spec.ts";
-
-/** Whether KVM can be used: `broken` carries the evidence that it opens but cannot run guests. */
-export type KvmState =
-  | { readonly kind: "usable" }
-  | { readonly kind: "absent" }
-  | { readonly kind: "broken"; readonly evidence: string };
 
 /** The accelerator for a guest that requests none. Throws `conflict` KVM_UNAVAILABLE. */
 export function chooseAccelerator(configured: "auto" | Accelerator, kvm: KvmState): Accelerator {

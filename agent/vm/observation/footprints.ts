@@ -1,27 +1,11 @@
+import { defined } from "../../kernel/defined.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
+import type { Footprint } from "../../state/reservations/footprint.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vm } from "../model/vm.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { newDiskBytes } from "../model/volume-names.ts";
 import { hasNoSpec } from "../model/unreadable.ts";
-
-/** The host resources that a VM uses. */
-export interface VmFootprint {
-  readonly id: string;
-  /** Tenant of a VM that Socle made; empty: no tenant. An unreadable VM counts for the tenant that it had, or claims. */
-  readonly tenant: string;
-  /** Capacity of the disks made for the VM. */
-  readonly diskBytes: number;
-  readonly vcpus: number;
-  readonly memoryBytes: number;
-  readonly cells: readonly number[];
-  readonly hugepageBytes?: number;
-  readonly vcpuPins?: readonly (readonly number[])[];
-  readonly emulatorPin?: readonly number[];
-  readonly devices?: readonly string[];
-  readonly emulated: boolean;
-  readonly active: boolean;
-}
 
 /**
  * Reports the footprints of all VMs to the ledger, once for any number of changes in one turn, and after each sampling
@@ -30,15 +14,15 @@ export interface VmFootprint {
  */
 export function footprintFeed(
   table: VmTable,
-  take: (footprints: readonly VmFootprint[], complete: boolean) => void,
+  take: (footprints: readonly Footprint[], complete: boolean) => void,
 ): Service {
   return {
     name: "footprints",
     async run(signal, ready) {
       const changes = table.subscribe(signal);
       const rounds = table.rounds(signal);
-      let known: ReadonlyMap<string, VmFootprint> = new Map<string, VmFootprint>();
-      let footprints: readonly VmFootprint[] = [];
+      let known: ReadonlyMap<string, Footprint> = new Map<string, Footprint>();
+      let footprints: readonly Footprint[] = [];
       let isPublished = true;
       const publish = (): void => {
         isPublished = true;
@@ -67,7 +51,7 @@ export function footprintFeed(
   };
 }
 
-const every: Readonly<Record<keyof VmFootprint, true>> = {
+const every: Readonly<Record<keyof Footprint, true>> = {
   id: true,
   tenant: true,
   diskBytes: true,
@@ -78,39 +62,38 @@ const every: Readonly<Record<keyof VmFootprint, true>> = {
   vcpuPins: true,
   emulatorPin: true,
   devices: true,
-  emulated: true,
+  accelerator: true,
   active: true,
 };
-const members = Object.keys(every) as (keyof VmFootprint)[];
+const members = Object.keys(every) as (keyof Footprint)[];
 
 /** Lists are compared by identity: a VM keeps its lists until it is read again. */
-const isSame = (a: VmFootprint, b: VmFootprint): boolean =>
-  members.every((member) => a[member] === b[member]);
+const isSame = (a: Footprint, b: Footprint): boolean => members.every((member) => a[member] === b[member]);
 
-function footprintOf(vm: Vm, before: VmFootprint | undefined): VmFootprint {
-  const { id, vcpus, memoryBytes, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
-  return {
+function footprintOf(vm: Vm, before: Footprint | undefined): Footprint {
+  const { id, vcpus, memoryBytes, accelerator, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
+  return defined({
     id,
     ...quotaFacts(vm, before),
     vcpus,
     memoryBytes,
+    accelerator,
     cells,
-    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
-    ...(vcpuPins === undefined ? {} : { vcpuPins }),
-    ...(emulatorPin === undefined ? {} : { emulatorPin }),
-    ...(devices === undefined ? {} : { devices }),
-    emulated: vm.accelerator === "tcg",
+    hugepageBytes,
+    vcpuPins,
+    emulatorPin,
+    devices,
     active: isActive(vm),
-  };
+  });
 }
 
 /** An unreadable spec does not release its tenant's quota: the last readable values still count. */
-function quotaFacts(vm: Vm, before: VmFootprint | undefined): Pick<VmFootprint, "tenant" | "diskBytes"> {
+function quotaFacts(vm: Vm, before: Footprint | undefined): Pick<Footprint, "tenant" | "diskBytes"> {
   if (!hasNoSpec(vm))
     return {
       tenant: vm.managed ? vm.tenant : "",
       diskBytes: vm.spec === undefined ? 0 : newDiskBytes(vm.spec),
     };
-  const tenant = before === undefined || before.tenant === "" ? vm.claimedTenant : before.tenant;
-  return { tenant: tenant ?? "", diskBytes: before?.diskBytes ?? 0 };
+  const { tenant = "", diskBytes = 0 } = before ?? {};
+  return { tenant: tenant === "" ? (vm.claimedTenant ?? "") : tenant, diskBytes };
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { specEnums } from "../../contract/spec-enums.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { placementSchema, unbound } from "../../state/reservations/placement.ts";
 import { domainDocument } from "../observation/domain-document.ts";
@@ -44,7 +45,7 @@ interface Making extends Made {
 /** The requested VM, and its placement from the ledger. */
 const schema = z.object({
   spec: storedSpec,
-  accelerator: z.enum(["kvm", "tcg"]),
+  accelerator: z.enum(specEnums.accelerator.words),
   leaveStopped: z.boolean(),
   /** Absent in operations from before placement. */
   placement: placementSchema.exactOptional(),

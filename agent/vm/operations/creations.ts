@@ -1,6 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { unbound } from "../../state/reservations/placement.ts";
-import type { VmHost, RoomClaim, VmSize } from "../model/vm-host.ts";
+import type { VmHost, RoomClaim, VmClaim } from "../model/vm-host.ts";
 import type { Accelerator, DiskSpec, VmSpec } from "../../contract/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { ownDisks } from "../model/volume-names.ts";
@@ -93,9 +93,9 @@ export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Pr
 export const sizeOf = (
   { id, tenant, vcpus, memoryBytes, placement, disks }: VmSpec,
   accelerator: Accelerator,
-): VmSize =>
+): VmClaim =>
   defined({
-    vmId: id,
+    holder: id,
     tenant,
     vcpus,
     memoryBytes,

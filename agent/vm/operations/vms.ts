@@ -119,9 +119,7 @@ export class Vms {
     const { reservationId, leaveStopped, placementEpoch } = request;
     const room = host.claim({
       ...sizeOf(asked, accelerator),
-      ...(reservationId === undefined
-        ? {}
-        : { reservation: { id: reservationId, caller, tenant: asked.tenant } }),
+      ...(reservationId === undefined ? {} : { reservation: { id: reservationId, caller } }),
     });
     const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
     const taken = this.#creations.take(spec, room);

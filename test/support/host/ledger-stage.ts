@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Footprint } from "../../../agent/host/capacity/demand.ts";
 import type { NumaCell } from "../../../agent/host/host.ts";
-import { Ledger, type ClaimRequest } from "../../../agent/host/capacity/ledger.ts";
+import { Ledger } from "../../../agent/host/capacity/ledger.ts";
+import type { ClaimRequest, Footprint } from "../../../agent/state/reservations/footprint.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { anywhere } from "../../../agent/contract/spec.ts";
 import { FakeClock } from "./fake-clock.ts";

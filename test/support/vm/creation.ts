@@ -40,7 +40,7 @@ export const intent = {
   placementEpoch: 0,
   createdAtMs: 0,
 } as const;
-export const disk = { path: "/images/d.qcow2", format: "qcow2" };
+const disk = { path: "/images/d.qcow2", format: "qcow2" };
 const made = domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] });
 const text = JSON.stringify(spec);
 /** As 0.1.0 defined it: without an instance, and with a spec without a version. */

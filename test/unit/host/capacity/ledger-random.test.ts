@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { qemuOverheadBytes, type Footprint } from "../../../../agent/host/capacity/demand.ts";
-import type { ClaimRequest, Ledger } from "../../../../agent/host/capacity/ledger.ts";
+import { qemuOverheadBytes } from "../../../../agent/host/capacity/demand.ts";
+import type { Ledger } from "../../../../agent/host/capacity/ledger.ts";
+import type { ClaimRequest, Footprint } from "../../../../agent/state/reservations/footprint.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { MIB, GIB, cell, ledgerOf, on, row, seen } from "../../../support/host/ledger-stage.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Footprint } from "../../../../agent/host/capacity/demand.ts";
+import type { Footprint } from "../../../../agent/state/reservations/footprint.ts";
 import { unbound } from "../../../../agent/state/reservations/placement.ts";
 import {
   cell,

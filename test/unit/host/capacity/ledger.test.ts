@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { qemuOverheadBytes } from "../../../../agent/host/capacity/demand.ts";
-import type { ClaimRequest } from "../../../../agent/host/capacity/ledger.ts";
+import type { ClaimRequest } from "../../../../agent/state/reservations/footprint.ts";
 import { unbound } from "../../../../agent/state/reservations/placement.ts";
 import { anywhere } from "../../../../agent/contract/spec.ts";
 import {

@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { StoragePool } from "../../../../agent/host/host.ts";
-import {
-  StorageLedger,
-  type NewVolume,
-  type VolumeCapacities,
-} from "../../../../agent/host/capacity/storage-ledger.ts";
+import { StorageLedger, type VolumeCapacities } from "../../../../agent/host/capacity/storage-ledger.ts";
+import type { NewVolume } from "../../../../agent/state/reservations/footprint.ts";
 import type { Reading } from "../../../../agent/hardware/reading.ts";
 import { toSocleError, type SocleError } from "../../../../agent/kernel/errors.ts";
 

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { footprintFeed, type VmFootprint } from "../../../../agent/vm/observation/footprints.ts";
+import type { Footprint } from "../../../../agent/state/reservations/footprint.ts";
+import { footprintFeed } from "../../../../agent/vm/observation/footprints.ts";
 import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { eventually } from "../../../support/wait.ts";
 import { vm } from "../../../support/metrics/fixed-sources.ts";
 
 interface Published {
-  readonly footprints: readonly VmFootprint[];
+  readonly footprints: readonly Footprint[];
   readonly complete: boolean;
 }
 
@@ -57,7 +58,7 @@ test("an unreadable VM counts for its known tenant, or for the one in its metada
   const counted = () =>
     published
       .at(-1)
-      ?.footprints.map(({ tenant, vcpus, diskBytes }) => ({ tenant, vcpus, diskBytes }))
+      ?.footprints.map(({ tenant = "", vcpus, diskBytes }) => ({ tenant, vcpus, diskBytes }))
       .toSorted((a, b) => a.tenant.localeCompare(b.tenant));
   await eventually(() => published.length > 0);
   table.put({ ...broken, claimedTenant: "globex", etag: "2" });
