@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 
 /** A short run of a campaign as a test: no violation. */
-export function shortRun(name: string, count: number, { timeoutMs = 280_000 } = {}): void {
+export function shortRun(name: string, count: number, { timeoutMs = 900_000 } = {}): void {
   const title = `the ${name} campaign, ${count} tries`;
   test(title, { skip: libvirtdUnavailable(), timeout: timeoutMs }, async (context) => {
     const script = join(import.meta.dirname, `${name}.campaign.ts`);
