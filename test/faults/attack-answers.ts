@@ -3,7 +3,7 @@ import type { Issued } from "../scheduler/authority.ts";
 import { callTo, flags, frame, frames, headerBlock, message, preface } from "./attack-frames.ts";
 import { connected } from "./attack-connection.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Try } from "./attack-tries.ts";
+import type { Outcome, Try } from "./attack-runner.ts";
 import type { TLSSocket } from "node:tls";
 import { setTimeout as pause } from "node:timers/promises";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { digestOf } from "../../agent/audit/chain.ts";
 import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 /** The length of the hash and the blank before each entry's JSON. */
 const HASH_CHARS = 64;

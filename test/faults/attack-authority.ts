@@ -6,7 +6,7 @@ import { Authority, fingerprintOf, putTrustFile, writeRevocations } from "../sch
 import { Enroller } from "../scheduler/enroller.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import { DOMAIN, type Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const HOUR_MS = 3_600_000;
 const epochKey = "socle-control-epoch";

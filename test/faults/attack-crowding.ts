@@ -10,7 +10,7 @@ import { eventually } from "../support/wait.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import { EVENTS_KEPT, FAILURES, type SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme } from "./attack-tries.ts";
+import type { Outcome, Theme } from "./attack-runner.ts";
 import { mutation } from "./host.ts";
 
 /** Tenants whose own callers have their maximum of kept operations; the provider may have more. */

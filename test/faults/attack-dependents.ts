@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import type { DeleteVmRequest } from "../../agent/gen/socle/v1/DeleteVmRequest.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Try } from "./attack-tries.ts";
+import type { Outcome, Try } from "./attack-runner.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 
 const END_WITHIN_MS = 60_000;

@@ -8,7 +8,7 @@ import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 import type { FaultyHost } from "./host.ts";
 
 const MIB = 2 ** 20;

@@ -8,7 +8,7 @@ import { enrollmentService } from "../scheduler/contract.ts";
 import { Enroller } from "../scheduler/enroller.ts";
 import { Caller, credentialsOf, type Answer } from "./attack-calls.ts";
 import { DOMAIN, type Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const HOUR_MS = 3_600_000;
 const LONG_MS = 60_000;

@@ -7,7 +7,7 @@ import { clientOf } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const LASTS_MS = 8000;
 /** The contract's bound for that time: a second between sessions, then a backoff. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { eventually } from "../support/wait.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme } from "./attack-tries.ts";
+import type { Outcome, Theme } from "./attack-runner.ts";
 
 /** The duration of an attack while others are answered; the agent's deadline for silent connections is 10 s. */
 export const LASTS_MS = 25_000;

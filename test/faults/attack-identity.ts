@@ -8,7 +8,7 @@ import { within } from "../support/wait.ts";
 import { writeRevocations, type Authority, type Issued, type IssueOptions } from "../scheduler/authority.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import { DOMAIN, type Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const HOUR_MS = 3_600_000;
 const HELLO_WITHIN_MS = 20_000;

@@ -10,7 +10,7 @@ import { Scheduler } from "../scheduler/scheduler.ts";
 import { heldBytes, MOST_HELD_BYTES } from "./attack-answers.ts";
 import type { Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const MIB = 2 ** 20;
 /** Together above gRPC's default of 4 MiB per message. */

@@ -8,7 +8,7 @@ import { freePort } from "../support/ports.ts";
 import { eventually } from "../support/wait.ts";
 import { Caller, type Answer } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const STARTS_WITHIN_MS = 30_000;
 const LOOK_MS = 1000;

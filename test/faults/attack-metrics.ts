@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { Outside } from "./attack-outside.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const ANSWER_WITHIN_MS = 20_000;
 const methods = [

@@ -7,7 +7,7 @@ import { linux } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 import type { Rule } from "./fault.ts";
 
 /** The virErrorNumber of an operating system error. */

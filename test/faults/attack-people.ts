@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { annsClaims, encoded, hmacToken, IdentityProvider } from "../support/trust/identity-provider.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 /** Operators and admins without a valid person: a missing, foreign, expired or forged token; and remote break-glass. */
 export async function people(stage: Stage): Promise<Theme> {

@@ -13,7 +13,7 @@ import { Enroller } from "../scheduler/enroller.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
 import { connected } from "./attack-connection.ts";
 import { DOMAIN, type Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const HOUR_MS = 3_600_000;
 const RENEWED_WITHIN_MS = 60_000;

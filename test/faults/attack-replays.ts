@@ -7,7 +7,7 @@ import { toSocleError } from "../../agent/kernel/errors.ts";
 import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme } from "./attack-tries.ts";
+import type { Outcome, Theme } from "./attack-runner.ts";
 import { mutation, type Kind } from "./host.ts";
 
 const VM = "target";

@@ -4,7 +4,7 @@ import { bootSector } from "../support/socle-host.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const MIB = 2 ** 20;
 /** The agent accepts 256 KiB per message. */

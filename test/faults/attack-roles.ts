@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { methods } from "../../agent/contract/methods.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 /** Paths that are not served, or that resemble a served one. */
 const strangePaths = [

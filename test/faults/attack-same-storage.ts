@@ -7,7 +7,7 @@ import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
 import { bootSector } from "../support/socle-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Try } from "./attack-tries.ts";
+import type { Outcome, Try } from "./attack-runner.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 
 const END_WITHIN_MS = 60_000;

@@ -6,7 +6,7 @@ import { clientOf } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const VM = "target";
 const ROUNDS = 5;

@@ -7,7 +7,7 @@ import { AgentProcess } from "../support/agent-process.ts";
 import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 import { mutation } from "./host.ts";
 
 const execute = promisify(execFile);

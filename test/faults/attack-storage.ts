@@ -10,7 +10,7 @@ import { Outside } from "./attack-outside.ts";
 import { dependents } from "./attack-dependents.ts";
 import { sameStorage } from "./attack-same-storage.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const END_WITHIN_MS = 120_000;
 

@@ -8,7 +8,7 @@ import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { bootSector, linux } from "../support/socle-host.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const TENANT = "evil";
 const VMS = 3;

@@ -24,9 +24,9 @@ import { Stage } from "./attack-stage.ts";
 import { state } from "./attack-state.ts";
 import { storage } from "./attack-storage.ts";
 import { tenancy } from "./attack-tenancy.ts";
-import { tooMuch } from "./attack-too-much.ts";
-import { Tally, type Theme } from "./attack-tries.ts";
-import { words } from "./attack-words.ts";
+import { tooMuch } from "./attack-floods.ts";
+import { Tally, type Theme } from "./attack-runner.ts";
+import { words } from "./attack-texts.ts";
 import { campaign } from "./campaign.ts";
 
 /** All tries. */

@@ -5,7 +5,7 @@ import { protoDirectory } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { FaultyHost } from "./host.ts";
-import { stateWord } from "./truth.ts";
+import { stateWord } from "./outcome-check.ts";
 
 const KNOWN_WITHIN_MS = 30_000;
 

@@ -4,7 +4,7 @@ import { campaign } from "./campaign.ts";
 import { Crowd } from "./crowd.ts";
 import { Hanging } from "./hanging.ts";
 import { FaultyHost } from "./host.ts";
-import { INTERVAL_MS } from "./measuring.ts";
+import { INTERVAL_MS } from "./latencies.ts";
 import { LATE_TIMES, Watch } from "./watch.ts";
 
 await campaign({ name: "hang", count: 50 }, async (run) => {

@@ -4,9 +4,9 @@ import { median } from "../bench/statistics.ts";
 import { eventually, within } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { find, type Crowd, type Guest } from "./crowd.ts";
-import { Measuring, OLD_MS, sampledAtMs, type Timings } from "./measuring.ts";
+import { LatencyMonitor, OLD_MS, sampledAtMs, type Timings } from "./latencies.ts";
 import { mutation, type FaultyHost } from "./host.ts";
-import { stateWord } from "./truth.ts";
+import { stateWord } from "./outcome-check.ts";
 import type { Watch } from "./watch.ts";
 
 /** The minimum duration of a hang; short with few guests. */
@@ -44,9 +44,9 @@ export class Hanging {
     this.#run.log("none hangs");
     const timings: Timings = new Map();
     const { vmId } = this.#guests[0] as Guest;
-    const measuring = new Measuring(this.#run, this.#host, new Set([vmId]), this.#crowd.pids, timings);
+    const monitor = new LatencyMonitor(this.#run, this.#host, new Set([vmId]), this.#crowd.pids, timings);
     await pause(this.#hangMs);
-    await measuring.stop();
+    await monitor.stop();
     return new Map([...timings].map(([what, all]) => [what, median(all.map(({ tookMs }) => tookMs))]));
   }
 
@@ -70,13 +70,13 @@ export class Hanging {
 
   async thenTheAgentDies(watch: Watch): Promise<void> {
     const [hung] = this.#begin("one hangs, and the agent is started again");
-    await this.#hang([hung], async (measuring) => {
-      measuring.pause();
+    await this.#hang([hung], async (monitor) => {
+      monitor.pause();
       watch.agentIsUp(false);
       await this.#host.agent.kill();
       await this.#host.startAgain();
       watch.agentIsUp(true);
-      measuring.resume();
+      monitor.resume();
       await this.#host.sees((vms) => vms.length === this.#guests.length, "all VMs");
       const vm = await this.#host.get(hung.vmId);
       this.#run.demand(vm.managed && vm.name === hung.name, `${hung.name} is not known for what it is`);
@@ -91,12 +91,12 @@ export class Hanging {
   async thenLibvirtDies(): Promise<void> {
     const [hung] = this.#begin("one hangs, and libvirt is started again");
     this.#crowd.mayEnd(hung);
-    await this.#stopped([hung], async (measuring) => {
-      measuring.pause();
+    await this.#stopped([hung], async (monitor) => {
+      monitor.pause();
       await this.#host.libvirtd.kill("SIGKILL");
       await within(this.#host.libvirtd.startAgain(), 30_000, "libvirt to start again");
       await this.#host.sees((vms) => vms.length === this.#guests.length, "all VMs");
-      measuring.resume();
+      monitor.resume();
       await pause(this.#hangMs);
     });
     await eventually(
@@ -146,14 +146,17 @@ export class Hanging {
   }
 
   /** As `#stopped`; then checks that they answer again, and that their age grew meanwhile. */
-  async #hang(hung: readonly Guest[], meanwhile: (measuring: Measuring) => Promise<unknown>): Promise<void> {
+  async #hang(
+    hung: readonly Guest[],
+    meanwhile: (monitor: LatencyMonitor) => Promise<unknown>,
+  ): Promise<void> {
     const ids = hung.map(({ vmId }) => vmId);
-    await this.#stopped(hung, async (measuring) => {
+    await this.#stopped(hung, async (monitor) => {
       const before = (await this.#host.list()).vms;
-      await meanwhile(measuring);
+      await meanwhile(monitor);
       const after = (await this.#host.list()).vms;
       for (const id of ids) {
-        const isOld = measuring.wasPaused || sampledAtMs(find(after, id)) === sampledAtMs(find(before, id));
+        const isOld = monitor.wasPaused || sampledAtMs(find(after, id)) === sampledAtMs(find(before, id));
         const isShown = find(after, id)?.stats?.unresponsive === true;
         this.#run.demand(isOld && isShown, `${id} hangs and is shown as fresh`);
       }
@@ -174,19 +177,19 @@ export class Hanging {
   /** Stops the guests' QEMUs, checks that they are detected, runs `meanwhile`, and continues them. */
   async #stopped(
     hung: readonly Guest[],
-    meanwhile: (measuring: Measuring) => Promise<unknown>,
+    meanwhile: (monitor: LatencyMonitor) => Promise<unknown>,
   ): Promise<void> {
     const ids = hung.map(({ vmId }) => vmId);
     const pids = await Promise.all(ids.map(async (id) => (await this.#crowd.processOf(id)).pid));
-    const measuring = new Measuring(this.#run, this.#host, new Set(ids), this.#crowd.pids, this.timings);
+    const monitor = new LatencyMonitor(this.#run, this.#host, new Set(ids), this.#crowd.pids, this.timings);
     try {
       for (const pid of pids) process.kill(pid, "SIGSTOP");
       this.foundMs.push(await this.#found(ids));
-      await meanwhile(measuring);
+      await meanwhile(monitor);
     } finally {
       for (const pid of pids) process.kill(pid, "SIGCONT");
-      await measuring.stop();
-      this.oldestMs = Math.max(this.oldestMs, measuring.oldestMs);
+      await monitor.stop();
+      this.oldestMs = Math.max(this.oldestMs, monitor.oldestMs);
     }
   }
 

@@ -15,7 +15,7 @@ import { clientOf } from "../support/socle-host.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { hinderedMs } from "./hindrance.ts";
+import { processorWaitMs } from "./processor-wait.ts";
 import { FaultProxy } from "./proxy.ts";
 import { Witness } from "./witness.ts";
 
@@ -123,12 +123,12 @@ export class FaultyHost {
    */
   async timed<T>(ask: () => Promise<T>): Promise<Timed<T>> {
     const { pid } = this.agent;
-    const hindered = hinderedMs(pid, process.pid);
+    const hindered = processorWaitMs(pid, process.pid);
     const startMs = performance.now();
     const answer = await ask();
     const tookMs = performance.now() - startMs;
     // An agent that ended meanwhile counts 0.
-    const ownMs = tookMs - Math.min(tookMs, Math.max(0, hinderedMs(pid, process.pid) - hindered));
+    const ownMs = tookMs - Math.min(tookMs, Math.max(0, processorWaitMs(pid, process.pid) - hindered));
     return { answer, ownMs, tookMs };
   }
 

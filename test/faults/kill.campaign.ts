@@ -2,7 +2,7 @@
 import { campaign } from "./campaign.ts";
 import { FaultyHost } from "./host.ts";
 import { Killer } from "./killer.ts";
-import { Victim } from "./victim.ts";
+import { Victim } from "./interrupted-vm.ts";
 import { Watch } from "./watch.ts";
 
 await campaign({ name: "kill", count: 1000 }, async (run) => {

@@ -4,7 +4,7 @@ import { parseDomain } from "../../agent/libvirt/xml/index.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { FaultyHost } from "./host.ts";
-import type { Promised, Promises } from "./promises.ts";
+import type { GrantedReservation, GrantedReservations } from "./granted-reservations.ts";
 
 const LOOK_EVERY_MS = 50;
 
@@ -21,16 +21,16 @@ export class OverbookWatch {
   looks = 0;
   readonly #run: CampaignRun;
   readonly #host: FaultyHost;
-  readonly #promises: Promises;
+  readonly #grants: GrantedReservations;
   readonly #end = new AbortController();
   readonly #done: Promise<unknown>;
   /** The total capacity. */
   #sold: Capacity | undefined;
 
-  constructor(run: CampaignRun, host: FaultyHost, promises: Promises) {
+  constructor(run: CampaignRun, host: FaultyHost, grants: GrantedReservations) {
     this.#run = run;
     this.#host = host;
-    this.#promises = promises;
+    this.#grants = grants;
     this.#done = Promise.all([this.#forEver(() => this.#askAgent()), this.#forEver(() => this.#addUp())]);
   }
 
@@ -41,14 +41,14 @@ export class OverbookWatch {
 
   /** Reservations from before the agent's death are held after it. */
   async checkAfterDeath(): Promise<void> {
-    const before = this.#promises.current();
+    const before = this.#grants.current();
     const { reservations } = await this.#host.client.ask(
       this.#host.client.contract.reservations.ListReservations,
       { pageSize: 1000 },
     );
     // A reservation that ended or was consumed during the list is not in both.
-    const now = new Set(this.#promises.current());
-    const lost = before.filter((promised) => now.has(promised) && !isIn(promised, reservations));
+    const now = new Set(this.#grants.current());
+    const lost = before.filter((granted) => now.has(granted) && !isIn(granted, reservations));
     for (const { id } of lost) this.#run.violation(`reservation ${id} was lost with the agent`);
   }
 
@@ -101,13 +101,13 @@ export class OverbookWatch {
   }
 
   async #addUp(): Promise<void> {
-    const before = this.#promises.current();
+    const before = this.#grants.current();
     const names = [...(await this.#host.witness.states()).keys()];
     const dumps = await this.#host.witness.virsh(
       names.map((name) => `dumpxml --inactive ${name}`).join("; "),
     );
-    const still = new Set(this.#promises.current());
-    const promised = before.filter((each) => still.has(each));
+    const still = new Set(this.#grants.current());
+    const granted = before.filter((each) => still.has(each));
     const domains = dumps
       .split(/(?=<domain )/)
       .filter((xml) => xml.startsWith("<domain "))
@@ -115,7 +115,7 @@ export class OverbookWatch {
     const owners = new Map<number, string>();
     let cpu = 0;
     let memory = 0;
-    const take = (who: string, size: Pick<Promised, "vcpus" | "memoryBytes" | "cpus">): void => {
+    const take = (who: string, size: Pick<GrantedReservation, "vcpus" | "memoryBytes" | "cpus">): void => {
       memory += size.memoryBytes;
       if (size.cpus.length === 0) cpu += size.vcpus;
       for (const each of size.cpus) {
@@ -127,7 +127,7 @@ export class OverbookWatch {
       const cpus = (cpuTune?.vcpuPins ?? []).flatMap(({ cpuSet }) => cpuSet);
       take(`VM ${name}`, { vcpus: vcpus.max, memoryBytes, cpus });
     }
-    for (const each of promised) take(`reservation ${each.id}`, each);
+    for (const each of granted) take(`reservation ${each.id}`, each);
     if (this.#sold === undefined) return;
     const { cpu: cpus, memory: bytes } = this.#sold;
     if (cpu > cpus) this.#run.violation(`${cpu} vCPUs of ${cpus} are allocated`);
@@ -137,5 +137,7 @@ export class OverbookWatch {
 
 const rowsOf = (host: Host__Output) => (host.capacity?.cells ?? []).flatMap(({ resources }) => resources);
 
-const isIn = ({ id }: Promised, reservations: readonly { readonly reservationId: string }[]): boolean =>
-  reservations.some(({ reservationId }) => reservationId === id);
+const isIn = (
+  { id }: GrantedReservation,
+  reservations: readonly { readonly reservationId: string }[],
+): boolean => reservations.some(({ reservationId }) => reservationId === id);

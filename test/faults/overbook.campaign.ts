@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { campaign } from "./campaign.ts";
 import { FaultyHost, mutation } from "./host.ts";
 import { OverbookWatch } from "./overbook-watch.ts";
-import { Promises } from "./promises.ts";
+import { GrantedReservations } from "./granted-reservations.ts";
 import { Scheduler } from "./scheduler.ts";
 import { isSame } from "./witness.ts";
 
@@ -27,11 +27,11 @@ await campaign({ name: "overbook", count: 10_000 }, async (run) => {
   });
   const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
   const bystander = await host.witness.process(vmId);
-  const promises = new Promises(run);
-  const watch = run.keep(new OverbookWatch(run, host, promises));
+  const grants = new GrantedReservations(run);
+  const watch = run.keep(new OverbookWatch(run, host, grants));
   const schedulers = Array.from(
     { length: SCHEDULERS },
-    (_, index) => new Scheduler(run, host, promises, index),
+    (_, index) => new Scheduler(run, host, grants, index),
   );
   let deaths = 0;
   let next = TRIES_PER_LIFE;
@@ -54,5 +54,5 @@ await campaign({ name: "overbook", count: 10_000 }, async (run) => {
   await host.sees();
   for (const { vmId: left } of (await host.list()).vms) await host.succeeds(mutation("DELETE", left));
   await watch.checkEmpty();
-  return { deaths, looks: watch.looks, ...promises.counts };
+  return { deaths, looks: watch.looks, ...grants.counts };
 });

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import type { EventProcedure } from "../../agent/libvirt/rpc/procedure.ts";
 import { ActiveRule, type Fault, type ProxyLane, type Rule } from "./fault.ts";
 import { eventFrame } from "./frames.ts";
-import { Passage, type Tap } from "./passage.ts";
+import { ProxyConnection, type Tap } from "./proxy-connection.ts";
 
 export interface ProxyOptions {
   /** The socket for clients. */
@@ -35,7 +35,7 @@ export class FaultProxy {
   readonly statistics: ProxyStatistics = { connections: 0, calls: 0, mostInFlight: 0, faults: {} };
   readonly #options: ProxyOptions;
   readonly #server: Server;
-  readonly #passages = new Set<Passage>();
+  readonly #connections = new Set<ProxyConnection>();
   readonly #rules = new Set<ActiveRule>();
 
   static async start(options: ProxyOptions): Promise<FaultProxy> {
@@ -52,15 +52,15 @@ export class FaultProxy {
     this.uri = `qemu:///system?socket=${options.socketPath}`;
     this.#server = createServer((client) => {
       this.statistics.connections += 1;
-      const passage = new Passage(client, options, {
+      const connection = new ProxyConnection(client, options, {
         faultFor: (procedure, lane) => this.#faultFor(procedure, lane),
         inFlight: (calls) => {
           this.statistics.mostInFlight = Math.max(this.statistics.mostInFlight, calls);
         },
-        closed: () => this.#passages.delete(passage),
+        closed: () => this.#connections.delete(connection),
         tap: options.tap?.(),
       });
-      this.#passages.add(passage);
+      this.#connections.add(connection);
     });
   }
 
@@ -81,27 +81,28 @@ export class FaultProxy {
 
   /** The number of held-back calls and replies. */
   get held(): number {
-    return [...this.#passages].reduce((sum, { held }) => sum + held, 0);
+    return [...this.#connections].reduce((sum, { held }) => sum + held, 0);
   }
 
   /** Closes the connections of a lane, or all; held-back calls still reach libvirt. */
   drop(lane?: ProxyLane): void {
-    for (const passage of this.#passages) if (lane === undefined || passage.lane === lane) passage.drop();
+    for (const connection of this.#connections)
+      if (lane === undefined || connection.lane === lane) connection.drop();
   }
 
   /** Closes the connections on which a client waits for a lost reply. */
   dropUnanswered(): void {
-    for (const passage of this.#passages) if (passage.hasUnanswered) passage.drop();
+    for (const connection of this.#connections) if (connection.hasUnanswered) connection.drop();
   }
 
   /** Sends the same event `count` times to every registered client, as fast as they read. */
   flood<T>(event: EventProcedure<T>, body: T, count: number): void {
     const { bytes } = eventFrame(event, body);
     this.#count("flood", count);
-    const listening = [...this.#passages].filter(({ lane }) => lane === "events");
-    for (const passage of listening) {
+    const listening = [...this.#connections].filter(({ lane }) => lane === "events");
+    for (const connection of listening) {
       for (let left = count; left > 0; left -= 1000) {
-        passage.toClient(Buffer.concat(Array.from({ length: Math.min(left, 1000) }, () => bytes)));
+        connection.toClient(Buffer.concat(Array.from({ length: Math.min(left, 1000) }, () => bytes)));
       }
     }
   }
@@ -110,7 +111,7 @@ export class FaultProxy {
     this.removeAll();
     const closed = once(this.#server, "close");
     this.#server.close();
-    for (const passage of this.#passages) passage.destroy();
+    for (const connection of this.#connections) connection.destroy();
     await closed;
     await rm(this.#options.socketPath, { force: true });
   }

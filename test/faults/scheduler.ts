@@ -8,7 +8,7 @@ import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import { bootSector, protoDirectory } from "../support/socle-host.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { FaultyHost } from "./host.ts";
-import type { Promised, Promises } from "./promises.ts";
+import type { GrantedReservation, GrantedReservations } from "./granted-reservations.ts";
 
 const MIB = 2 ** 20;
 const ANSWER_WITHIN_MS = 60_000;
@@ -21,14 +21,14 @@ const passing = new Set(["unavailable", "timeout", "cancelled", "outcome_unknown
 export class Scheduler {
   readonly #run: CampaignRun;
   readonly #host: FaultyHost;
-  readonly #promises: Promises;
+  readonly #grants: GrantedReservations;
   readonly #name: string;
   #client: Agent | undefined;
 
-  constructor(run: CampaignRun, host: FaultyHost, promises: Promises, index: number) {
+  constructor(run: CampaignRun, host: FaultyHost, grants: GrantedReservations, index: number) {
     this.#run = run;
     this.#host = host;
-    this.#promises = promises;
+    this.#grants = grants;
     this.#name = `scheduler-${index}`;
   }
 
@@ -56,12 +56,12 @@ export class Scheduler {
     }
     // Repeated after a crash, it may have ended meanwhile.
     if (made.state !== "STATE_HELD") return;
-    const promised = this.#promises.made(made, askedMs + seconds * 1000);
-    if (isShort) await this.#letExpire(promised);
-    else if (Math.random() < 0.15) await this.#create(promised, dedicatedCpus);
+    const granted = this.#grants.made(made, askedMs + seconds * 1000);
+    if (isShort) await this.#letExpire(granted);
+    else if (Math.random() < 0.15) await this.#create(granted, dedicatedCpus);
     else {
-      if (Math.random() < 0.2) await this.#renew(promised);
-      await this.#release(promised);
+      if (Math.random() < 0.2) await this.#renew(granted);
+      await this.#release(granted);
     }
   }
 
@@ -69,50 +69,50 @@ export class Scheduler {
   #refused(error: SocleError): void {
     const { dimension = "", wanted, ...rest } = error.details.metadata ?? {};
     if (error.reason !== "NO_CAPACITY") throw error;
-    this.#promises.counts.refused += 1;
+    this.#grants.counts.refused += 1;
     this.#run.demand(
       Number(rest[`free_${dimension}`]) < Number(wanted),
       `refused for ${dimension}, although there is enough: ${JSON.stringify(error.details.metadata)}`,
     );
   }
 
-  async #renew(promised: Promised): Promise<void> {
+  async #renew(granted: GrantedReservation): Promise<void> {
     const askedMs = performance.now();
-    const request = { requestId: randomUUID(), reservationId: promised.id, ttl: { seconds: 60, nanos: 0 } };
+    const request = { requestId: randomUUID(), reservationId: granted.id, ttl: { seconds: 60, nanos: 0 } };
     const renewed = await this.#ask(({ reservations }) => reservations.RenewReservation, request);
     if (renewed instanceof Error) {
-      this.#lost(promised, "renewed", renewed);
+      this.#lost(granted, "renewed", renewed);
       return;
     }
-    promised.untilMs = askedMs + 60_000;
-    this.#promises.counts.renewed += 1;
+    granted.untilMs = askedMs + 60_000;
+    this.#grants.counts.renewed += 1;
   }
 
-  async #release(promised: Promised): Promise<void> {
-    this.#promises.givenBack(promised);
-    const request = { requestId: randomUUID(), reservationId: promised.id };
+  async #release(granted: GrantedReservation): Promise<void> {
+    this.#grants.givenBack(granted);
+    const request = { requestId: randomUUID(), reservationId: granted.id };
     const released = await this.#ask(({ reservations }) => reservations.ReleaseReservation, request);
-    if (released instanceof Error) this.#lost(promised, "released", released);
-    else this.#promises.counts.released += 1;
+    if (released instanceof Error) this.#lost(granted, "released", released);
+    else this.#grants.counts.released += 1;
   }
 
-  async #letExpire(promised: Promised): Promise<void> {
+  async #letExpire(granted: GrantedReservation): Promise<void> {
     await pause(1200);
-    this.#promises.givenBack(promised);
-    this.#promises.counts.expired += 1;
+    this.#grants.givenBack(granted);
+    this.#grants.counts.expired += 1;
   }
 
   /** Defined only: its VM has exactly the reserved CPUs, and the same reservation gives them to no other VM. */
-  async #create(promised: Promised, dedicatedCpus: boolean): Promise<void> {
-    const name = `${this.#name}-${promised.id.slice(-12)}`;
-    const { vcpus, memoryBytes, id: reservationId } = promised;
+  async #create(granted: GrantedReservation, dedicatedCpus: boolean): Promise<void> {
+    const name = `${this.#name}-${granted.id.slice(-12)}`;
+    const { vcpus, memoryBytes, id: reservationId } = granted;
     const spec = bootSector(name, { vcpus, memoryBytes, placement: { dedicatedCpus } });
     // From now on, also if the agent dies before its reply.
-    promised.isTaken = true;
+    granted.isTaken = true;
     const begun = await this.#begin(spec, reservationId);
     if (begun instanceof Error) {
-      this.#promises.givenBack(promised);
-      this.#lost(promised, "consumed", begun);
+      this.#grants.givenBack(granted);
+      this.#lost(granted, "consumed", begun);
       return;
     }
     const end = await this.#ended(begun);
@@ -120,13 +120,13 @@ export class Scheduler {
       end.state === "STATE_SUCCEEDED",
       `a reservation's VM was not created: ${this.#host.describe(end)}`,
     );
-    this.#promises.counts.created += 1;
+    this.#grants.counts.created += 1;
     if (dedicatedCpus) {
       const pins = await this.#host.witness.virsh("vcpupin", name, "--config");
       const cpus = [...pins.matchAll(/^\s*\d+\s+(\S+)$/gm)].map(([, cpu]) => Number(cpu));
       this.#run.demand(
-        cpus.join() === promised.cpus.join(),
-        `VM ${name} is pinned to ${cpus.join()}, CPU ${promised.cpus.join()} was reserved`,
+        cpus.join() === granted.cpus.join(),
+        `VM ${name} is pinned to ${cpus.join()}, CPU ${granted.cpus.join()} was reserved`,
       );
     }
     const twice = await this.#begin({ ...spec, name: `${name}-twice` }, reservationId);
@@ -134,7 +134,7 @@ export class Scheduler {
       twice instanceof Error && twice.reason === "RESERVATION_ENDED",
       `${reservationId} was consumed twice`,
     );
-    this.#promises.givenBack(promised);
+    this.#grants.givenBack(granted);
     const request = { requestId: randomUUID(), vm: begun.vmId, force: true };
     const removal = await this.#ask(({ vms }) => vms.DeleteVm, request);
     if (removal instanceof Error) throw removal;
@@ -157,7 +157,7 @@ export class Scheduler {
   }
 
   /** A reservation ended before its time. */
-  #lost({ id, untilMs }: Promised, what: string, error: SocleError): void {
+  #lost({ id, untilMs }: GrantedReservation, what: string, error: SocleError): void {
     if (performance.now() >= untilMs) return;
     this.#run.violation(`reservation ${id} could not be ${what}: ${error.reason} ${error.message}`);
   }

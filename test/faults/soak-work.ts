@@ -8,7 +8,7 @@ import type { CampaignRun } from "./campaign.ts";
 import type { Guest } from "./crowd.ts";
 import type { Rule } from "./fault.ts";
 import { mutation, type Kind, type FaultyHost } from "./host.ts";
-import { isRight } from "./truth.ts";
+import { isRight } from "./outcome-check.ts";
 
 const END_WITHIN_MS = 150_000;
 

@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Answer } from "./attack-calls.ts";
-import type { Outcome } from "./attack-tries.ts";
+import type { Outcome } from "./attack-runner.ts";
 import type { Tenant, TenantsStage } from "./tenants-stage.ts";
 
 /** The expected metadata of a refusal: at least these facts. */

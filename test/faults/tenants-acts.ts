@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
-import type { Outcome } from "./attack-tries.ts";
+import type { Outcome } from "./attack-runner.ts";
 import { judge, type Act, type Cause } from "./tenants-act.ts";
 import { create, creations, overQuota, small } from "./tenants-creations.ts";
 import { flooding } from "./tenants-events.ts";

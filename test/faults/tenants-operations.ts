@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
-import type { Outcome } from "./attack-tries.ts";
+import type { Outcome } from "./attack-runner.ts";
 import {
   isByBoundsOfCallers,
   isCausedBy,

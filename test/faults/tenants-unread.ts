@@ -2,7 +2,7 @@ import { connect, constants, type ClientHttp2Session, type IncomingHttpHeaders }
 import { status } from "@grpc/grpc-js";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import { eventually } from "../support/wait.ts";
-import type { Outcome } from "./attack-tries.ts";
+import type { Outcome } from "./attack-runner.ts";
 import type { Act } from "./tenants-act.ts";
 import { MIB, type Tenant, type TenantsStage } from "./tenants-stage.ts";
 

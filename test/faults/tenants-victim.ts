@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { loadContract } from "../../agent/contract/load.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import { Caller, credentialsOf, secureOptions } from "./attack-calls.ts";
-import { hinderedMs } from "./hindrance.ts";
+import { processorWaitMs } from "./processor-wait.ts";
 import { TenantCaller } from "./tenants-stage.ts";
 import type { Issued } from "../scheduler/authority.ts";
 
@@ -38,11 +38,11 @@ async function measure({ address, ca, issued, vmId, agentPid }: VictimOptions): 
   const caller = new TenantCaller("victim", new Caller(address, by, contract), issued);
   for (;;) {
     // The wait of the two processes for a processor is not the agent's fault.
-    const hindered = hinderedMs(agentPid, process.pid);
+    const hindered = processorWaitMs(agentPid, process.pid);
     const startMs = performance.now();
     const { code, reason, message } = await caller.ask(contract.vms.GetVm, { vm: vmId });
     const ms = performance.now() - startMs;
-    times.push(ms - Math.min(ms, Math.max(0, hinderedMs(agentPid, process.pid) - hindered)));
+    times.push(ms - Math.min(ms, Math.max(0, processorWaitMs(agentPid, process.pid) - hindered)));
     if (code !== status.OK && failures.length < 10) failures.push(`${code} ${reason} ${message}`);
     if (times.length >= wanted) answer();
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

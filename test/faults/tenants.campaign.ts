@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { asked, campaign } from "./campaign.ts";
 import { Chance } from "./fuzz-chance.ts";
 import { Prober, READS_AT_REST } from "./tenants-prober.ts";
-import type { Outcome } from "./attack-tries.ts";
+import type { Outcome } from "./attack-runner.ts";
 import type { Act } from "./tenants-act.ts";
 import { acts } from "./tenants-acts.ts";
 import { proveCreations } from "./tenants-creations.ts";

@@ -1,7 +1,7 @@
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { mutation, type Kind, type FaultyHost } from "./host.ts";
-import { isRight, stateWord } from "./truth.ts";
+import { isRight, stateWord } from "./outcome-check.ts";
 import type { Watch } from "./watch.ts";
 import type { WireTry } from "./wire-plan.ts";
 import { isSame, type GuestProcess } from "./witness.ts";

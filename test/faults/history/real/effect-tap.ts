@@ -1,7 +1,7 @@
 import * as libvirt from "../../../../agent/libvirt/index.ts";
 import { XdrReader } from "../../../../agent/libvirt/rpc/xdr.ts";
 import type { RawFrame } from "../../frames.ts";
-import type { Tap } from "../../passage.ts";
+import type { Tap } from "../../proxy-connection.ts";
 import type { EffectBegin, EffectCall, Recorder } from "../history.ts";
 import { readXml, socleText, stampedOperation, stampIn, textAt, type Element } from "../model/element.ts";
 

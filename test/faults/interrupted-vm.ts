@@ -4,7 +4,7 @@ import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { mutation, type Kind, type FaultyHost, type Mutation } from "./host.ts";
 import type { Act, Killer, Trap } from "./killer.ts";
-import { isRight } from "./truth.ts";
+import { isRight } from "./outcome-check.ts";
 import type { Watch } from "./watch.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 

@@ -10,7 +10,7 @@ import { connected } from "./attack-connection.ts";
 import { callTo, flags, frame, frames, headerBlock, indexedBomb, message, preface } from "./attack-frames.ts";
 import { holds, LASTS_MS } from "./attack-half-open.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const MIB = 2 ** 20;
 const GET_HOST = "/socle.v1.HostService/GetHost";

@@ -8,7 +8,7 @@ import { pythonTrees, type Tree } from "../support/libvirt/xml/oracles.ts";
 import type { Caller, Described, Served, ServedContract } from "./attack-calls.ts";
 import { Outside } from "./attack-outside.ts";
 import type { Stage } from "./attack-stage.ts";
-import type { Outcome, Theme, Try } from "./attack-tries.ts";
+import type { Outcome, Theme, Try } from "./attack-runner.ts";
 
 const MIB = 2 ** 20;
 const END_WITHIN_MS = 120_000;

@@ -5,7 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
  * The time that the main threads of these processes waited for a processor, in ms since their start (schedstat of proc(5),
  * second field). A latency without this time is the program's own, however busy the machine is. An ended process counts 0.
  */
-export function hinderedMs(...pids: readonly number[]): number {
+export function processorWaitMs(...pids: readonly number[]): number {
   let ms = 0;
   for (const pid of pids) {
     try {
@@ -18,7 +18,7 @@ export function hinderedMs(...pids: readonly number[]): number {
 }
 
 /** The same for all their threads. */
-export async function allHinderedMs(pids: readonly number[]): Promise<number> {
+export async function allProcessorWaitMs(pids: readonly number[]): Promise<number> {
   const each = await Promise.all(
     pids.map(async (pid) => {
       const threads = await readdir(`/proc/${pid}/task`).catch(() => []);

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { allHinderedMs } from "./hindrance.ts";
+import { allProcessorWaitMs } from "./processor-wait.ts";
 import type { FaultyHost, Timed } from "./host.ts";
 
 /** The interval of the agent's rounds. */
@@ -19,7 +19,7 @@ const REMEMBER_MS = 120_000;
 export type Timings = Map<string, Omit<Timed<unknown>, "answer">[]>;
 
 /** Reads everything continuously and checks the age of the data. */
-export class Measuring {
+export class LatencyMonitor {
   oldestMs = 0;
   wasPaused = false;
   #isPaused = false;
@@ -31,7 +31,7 @@ export class Measuring {
   readonly #old = new Set<string>();
   readonly #guestPids: readonly number[];
   /** The total wait for a processor, and the time of its reading. */
-  readonly #hindrance: { readonly atMs: number; readonly ms: number }[] = [];
+  readonly #waits: { readonly atMs: number; readonly ms: number }[] = [];
   readonly #done: Promise<void>;
 
   constructor(
@@ -101,14 +101,14 @@ export class Measuring {
   async #remember(): Promise<void> {
     const pids = [this.#host.agent.pid, await this.#host.libvirtd.pid(), ...this.#guestPids];
     const atMs = Date.now();
-    this.#hindrance.push({ atMs, ms: await allHinderedMs(pids) });
-    while ((this.#hindrance[0]?.atMs ?? Infinity) < atMs - REMEMBER_MS) this.#hindrance.shift();
+    this.#waits.push({ atMs, ms: await allProcessorWaitMs(pids) });
+    while ((this.#waits[0]?.atMs ?? Infinity) < atMs - REMEMBER_MS) this.#waits.shift();
   }
 
   #ageMs(sinceMs: number): number {
-    const then = this.#hindrance.findLast(({ atMs }) => atMs <= sinceMs) ?? this.#hindrance[0];
-    const hinderedMs = (this.#hindrance.at(-1)?.ms ?? 0) - (then?.ms ?? 0);
-    return Date.now() - sinceMs - Math.max(0, hinderedMs);
+    const then = this.#waits.findLast(({ atMs }) => atMs <= sinceMs) ?? this.#waits[0];
+    const processorWaitMs = (this.#waits.at(-1)?.ms ?? 0) - (then?.ms ?? 0);
+    return Date.now() - sinceMs - Math.max(0, processorWaitMs);
   }
 
   async #timed<T>(what: string, ask: () => Promise<T>): Promise<T> {

@@ -42,7 +42,7 @@ const lists = new Map<number, Procedure<unknown, unknown>>(
 );
 
 /** One client's connection, and the matching connection to the daemon. */
-export class Passage {
+export class ProxyConnection {
   lane: ProxyLane = "command";
   /** Frames that are held back. */
   held = 0;
