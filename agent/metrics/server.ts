@@ -6,7 +6,7 @@ import { constants, createGzip } from "node:zlib";
 import { acceptsGzip } from "../http/accept.ts";
 import { SocleError, toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
-import { Places } from "../kernel/concurrency/places.ts";
+import { Semaphore } from "../kernel/concurrency/semaphore.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import { Slice } from "../kernel/concurrency/slice.ts";
 import { contentTypes } from "./family.ts";
@@ -109,9 +109,9 @@ export function metricsServer(options: MetricsServerOptions): Service {
 function handler(
   options: MetricsServerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const scrapes = new Places(maxConcurrentScrapes);
+  const scrapes = new Semaphore(maxConcurrentScrapes);
   const metrics = async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
-    const leave = scrapes.take(request.socket.remoteAddress ?? "");
+    const leave = scrapes.tryAcquire(request.socket.remoteAddress ?? "");
     if (leave === undefined) {
       response.setHeader("Retry-After", "1");
       throw new SocleError("exhausted", "TOO_MANY_SCRAPES", "too many scrapes at once: scrape less often");

@@ -4,7 +4,7 @@ import { constants, gzip } from "node:zlib";
 import { acceptsGzip } from "../http/accept.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
-import { Places } from "../kernel/concurrency/places.ts";
+import { Semaphore } from "../kernel/concurrency/semaphore.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import { loadAssets, type Asset } from "./assets.ts";
 import { Feed } from "./feed.ts";
@@ -43,8 +43,8 @@ export class StatusPage implements Service {
   readonly #options: StatusPageOptions;
   readonly #history = new History();
   readonly #feed: Feed;
-  readonly #watching = new Places(MOST_LISTENERS);
-  readonly #askingHistories = new Places(MOST_ASKING_HISTORIES);
+  readonly #watching = new Semaphore(MOST_LISTENERS);
+  readonly #askingHistories = new Semaphore(MOST_ASKING_HISTORIES);
   #assets: Promise<ReadonlyMap<string, Asset>> | undefined;
   #running = false;
 
@@ -93,7 +93,7 @@ export class StatusPage implements Service {
 
   #stream(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#running) throw new SocleError("unavailable", "NOT_READY", "the agent is starting or stopping");
-    const leave = this.#watching.take(visitorOf(request));
+    const leave = this.#watching.tryAcquire(visitorOf(request));
     if (leave === undefined) {
       const message = "too many browsers watch this host, in total or from your address: close one";
       throw new SocleError("exhausted", "TOO_MANY_WATCHERS", message);
@@ -116,7 +116,7 @@ export class StatusPage implements Service {
     if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0)) {
       throw new SocleError("invalid", "KEYS_INVALID", `keys takes up to ${MOST_HISTORIES} numbers`);
     }
-    const leave = this.#askingHistories.take(visitorOf(request));
+    const leave = this.#askingHistories.tryAcquire(visitorOf(request));
     if (leave === undefined)
       throw new SocleError("exhausted", "TOO_MANY_READERS", "too many readers; retry in a moment");
     response.once("close", leave);

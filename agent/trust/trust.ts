@@ -2,6 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
+import { Mutex } from "../kernel/concurrency/mutex.ts";
 import { Topic } from "../kernel/concurrency/topic.ts";
 import type { Material } from "./material.ts";
 import { latestTimes, type ListTimes } from "./revocation.ts";
@@ -49,7 +50,7 @@ export class Trust implements Service {
   #listTimes: ListTimes = {};
   #rolledBack: SocleError | undefined;
   #seen = "";
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
 
   constructor(options: TrustOptions) {
     this.#options = options;
@@ -116,7 +117,7 @@ export class Trust implements Service {
   async reload(): Promise<void> {
     const { domain } = this.#options;
     if (domain === null) return;
-    await this.#inTurn(() => this.#reload(domain));
+    await this.#mutex.run(() => this.#reload(domain));
   }
 
   /**
@@ -124,7 +125,7 @@ export class Trust implements Service {
    * or IDENTITY_CHANGED for a refused answer, and writes nothing then.
    */
   async renew(answer: TrustTexts): Promise<Material> {
-    return await this.#inTurn(async () => {
+    return await this.#mutex.run(async () => {
       try {
         const current = this.#current;
         if (current === undefined) throw unfit("this host is not enrolled");
@@ -146,7 +147,7 @@ export class Trust implements Service {
    */
   async enroll(answer: TrustTexts, expected: { identity: string; authority: string }): Promise<Material> {
     const domain = this.#options.domain ?? "";
-    return await this.#inTurn(async () => {
+    return await this.#mutex.run(async () => {
       try {
         const next = await trustSetOf(answer, domain);
         const { uri } = next.material.identity;
@@ -231,13 +232,6 @@ export class Trust implements Service {
 
   #judged(): SocleError | undefined {
     return this.#current === undefined ? undefined : listsRolledBack(this.#current, this.#listTimes);
-  }
-
-  /** Runs one change at a time. */
-  async #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
-    const turn = this.#turn.then(act);
-    this.#turn = turn.catch(() => undefined);
-    return await turn;
   }
 }
 

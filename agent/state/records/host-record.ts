@@ -3,6 +3,7 @@ import { readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import * as z from "zod";
+import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "../journal/append-file.ts";
 import { isSameFence, laterFence, type ControlFence, type FenceOrigin } from "./control-fence.ts";
@@ -45,7 +46,7 @@ const maxWaiting = 64;
 export class HostRecord {
   readonly #path: string;
   #facts: Facts;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #waiting = 0;
   #controlEpoch: number;
   /** The highest accepted from a scheduler in this run, since its last reset. */
@@ -248,7 +249,7 @@ export class HostRecord {
     if (this.#unreadable !== undefined) return Promise.reject(this.#unreadable);
     if (this.#waiting >= maxWaiting) return Promise.reject(tooSlow(this.#path));
     this.#waiting += 1;
-    const change = this.#writing.then(async () => {
+    return this.#mutex.run(async () => {
       const next = { ...this.#facts, controlEpoch: this.#controlEpoch, ...changeOf(this.#facts) };
       try {
         await this.#write(next);
@@ -258,8 +259,6 @@ export class HostRecord {
       this.#facts = next;
       onWritten(next);
     });
-    this.#writing = change.catch(() => undefined);
-    return change;
   }
 
   async #write(facts: Facts): Promise<void> {

@@ -1,5 +1,6 @@
 import { readlink } from "node:fs/promises";
 import { join } from "node:path";
+import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { FileLost, isFileLost, stateLost } from "../journal/append-file.ts";
 import { replaceLink, UncertainWrite } from "../journal/durable-file.ts";
@@ -32,7 +33,7 @@ export class Watermark {
   #raising: Promise<boolean> = Promise.resolve(true);
   /** Begins when the current raise has ended. */
   #next: Promise<boolean> | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #mutex = new Mutex();
 
   /** `onLost`: the link was deleted or replaced, which only a restart can repair. */
   static async open(directory: string, onLost?: (why: SocleError) => void): Promise<Watermark> {
@@ -125,7 +126,7 @@ export class Watermark {
 
   /** Writes run one at a time; each changes the previous mark. */
   #write(change: (mark: Mark) => Mark): Promise<void> {
-    const written = this.#writing.then(async () => {
+    return this.#mutex.run(async () => {
       const next = change(this.#mark);
       if (next === this.#mark) return;
       try {
@@ -137,8 +138,6 @@ export class Watermark {
         throw this.#failure;
       }
     });
-    this.#writing = written.catch(() => undefined);
-    return written;
   }
 
   async #replace(next: Mark): Promise<void> {

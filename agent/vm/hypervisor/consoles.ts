@@ -9,7 +9,7 @@ import type { Domains } from "./domains.ts";
  */
 export class Consoles {
   readonly #domains: Pick<Domains, "console">;
-  readonly #lock = new KeyedLock({ maxWaiting: 16 });
+  readonly #lock = new KeyedLock(16);
   readonly #held = new Map<string, LibvirtStream>();
 
   constructor(domains: Pick<Domains, "console">) {

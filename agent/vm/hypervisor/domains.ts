@@ -1,6 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { KeyedLock } from "../../kernel/concurrency/keyed-lock.ts";
+import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import {
   buildDomain,
   buildVmMetadata,
@@ -36,7 +36,7 @@ export class Domains {
    * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
    * documents in a new libvirtd, one may be refused for missing types. The queue is as long as the client's own.
    */
-  readonly #validation = new KeyedLock({ maxWaiting: 8192 });
+  readonly #validation = new Mutex(8192);
 
   constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;
@@ -91,10 +91,7 @@ export class Domains {
   async define(document: DomainDocument): Promise<void> {
     const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlags.VALIDATE };
     await this.#certainty.ensure(
-      () =>
-        this.#validation.run("libvirt to validate", () =>
-          this.#libvirt.call(libvirt.domainDefineXmlFlags, args),
-        ),
+      () => this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
       async () => (await this.state(document.uuid)) !== undefined,
       "again",
     );

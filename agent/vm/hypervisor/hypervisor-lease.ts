@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
@@ -81,7 +82,7 @@ export class HypervisorLease implements Service {
   /** libvirt has not taken the newest watermark yet. */
   #isBehind = false;
   /** Reads and writes of the lease run one at a time. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #wake: () => void = () => undefined;
   /** This libvirt has no secrets: the agent works without the lease. */
   #isWithout = false;
@@ -119,7 +120,7 @@ export class HypervisorLease implements Service {
     for (let looks = 0; !signal.aborted; looks += 1) {
       try {
         if (this.#isHeld && (this.#isBehind || looks % LOOKS_PER_BEAT === 0)) await this.#raise();
-        await this.#inTurn(() => this.#look());
+        await this.#mutex.run(() => this.#look());
       } catch (thrown) {
         this.#unanswered(toSocleError(thrown));
       }
@@ -129,7 +130,7 @@ export class HypervisorLease implements Service {
     if (!this.#isHeld) return;
     await watermark.raise().catch(() => undefined);
     this.#isHeld = false;
-    await this.#inTurn(() => this.#define(true)).catch(() => undefined);
+    await this.#mutex.run(() => this.#define(true)).catch(() => undefined);
   }
 
   /** Rejects with libvirt's errors only. */
@@ -166,12 +167,6 @@ export class HypervisorLease implements Service {
       if (item.kind === "overflow" || item.value.kind === "connected") this.#wake();
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
-  }
-
   async #look(): Promise<void> {
     this.#isHeld = this.#isHeld ? await this.#keep() : await this.#take();
   }
@@ -191,7 +186,7 @@ export class HypervisorLease implements Service {
 
   async #write(deadlineMs: number): Promise<boolean> {
     const inTime = <T>(work: () => Promise<T>): Promise<T> =>
-      this.#inTurn(() =>
+      this.#mutex.run(() =>
         this.#options.clock.monotonicMs() < deadlineMs ? work() : Promise.reject(unrecorded()),
       );
     for (let tries = 1; this.#isHeld; tries += 1) {

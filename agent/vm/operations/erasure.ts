@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { FairPlaces } from "../../kernel/concurrency/fair-places.ts";
+import type { Release, Semaphore } from "../../kernel/concurrency/semaphore.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
@@ -25,22 +25,22 @@ export interface ErasedDisk {
  * is no such step, and the wait cannot be cancelled.
  */
 export async function inTurn<T>(
-  places: FairPlaces,
-  owner: string,
+  semaphore: Semaphore,
+  client: string,
   step: Step,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  let giveBack = (): void => undefined;
+  let release: Release = () => undefined;
   try {
+    // The step may fail after the permit was granted.
     const wait = async (): Promise<void> => {
-      await places.take(owner, signal);
-      giveBack = () => places.giveBack();
+      release = await semaphore.acquire(client, signal);
     };
     await (signal === undefined ? wait() : step("wait for other erasures", wait));
     return await work();
   } finally {
-    giveBack();
+    release();
   }
 }
 

@@ -1,4 +1,4 @@
-import { FairPlaces } from "../../kernel/concurrency/fair-places.ts";
+import { Semaphore } from "../../kernel/concurrency/semaphore.ts";
 import { KeyedLock } from "../../kernel/concurrency/keyed-lock.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import type { Operation, OperationStep } from "../../state/operations/operation.ts";
@@ -37,11 +37,11 @@ export class OperationRunner {
   readonly #options: RunnerOptions;
   readonly #context: RunContext;
   /** The queue is as long as the limit of unfinished operations of one VM. */
-  readonly #lock = new KeyedLock({ maxWaiting: 64 });
+  readonly #lock = new KeyedLock(64);
   /** Creations and starts take libvirt's time: a few at once, so that stops are served quickly. */
-  readonly #places = new FairPlaces({ places: MADE_AT_ONCE, maxWaiting: 20_000 });
+  readonly #places = new Semaphore(MADE_AT_ONCE, 20_000);
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
-  readonly #overwriting = new FairPlaces({ places: 1, maxWaiting: 1000 });
+  readonly #overwriting = new Semaphore(1, 1000);
   /** Volumes that are being deleted with their VM. */
   readonly #beingDeleted = new Set<string>();
 

@@ -8,6 +8,7 @@ import { toSocleError } from "../../kernel/errors.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 import { defined } from "../../kernel/defined.ts";
 import { systemClock } from "../../kernel/clock.ts";
+import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 
 /** The fields of stat in use here. */
@@ -55,7 +56,7 @@ export class StorageLooks {
   /** By directory: the filesystem that it was last seen on. */
   readonly #devices = new Map<string, number>();
   readonly #hanging = new Set<{ readonly directory: string; readonly device: number | undefined }>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
 
   constructor(looks: Partial<Looks> = {}) {
     this.#looks = { look: stat, lookByChild, deviceOf: deviceByName, withinMs: LOOK_WITHIN_MS, ...looks };
@@ -63,9 +64,7 @@ export class StorageLooks {
 
   /** Looks at one path at a time. Never throws. */
   async at(path: string): Promise<Sight> {
-    const sight = this.#turn.then(() => this.#see(path, dirname(path)));
-    this.#turn = sight;
-    return await sight;
+    return await this.#mutex.run(() => this.#see(path, dirname(path)));
   }
 
   async #see(path: string, directory: string): Promise<Sight> {

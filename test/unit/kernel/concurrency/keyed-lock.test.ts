@@ -11,7 +11,7 @@ function gate(): { work: () => Promise<void>; open: () => void } {
 }
 
 test("one work runs per key, in the order of arrival; other keys do not wait", async () => {
-  const lock = new KeyedLock({ maxWaiting: 10 });
+  const lock = new KeyedLock(10);
   const order: string[] = [];
   const first = gate();
   const running = [
@@ -33,7 +33,7 @@ test("one work runs per key, in the order of arrival; other keys do not wait", a
 });
 
 test("failed work releases the lock, and only its caller gets the error", async () => {
-  const lock = new KeyedLock({ maxWaiting: 10 });
+  const lock = new KeyedLock(10);
   const failing = lock.run("a", () => Promise.reject(new Error("no")));
   const next = lock.run("a", () => Promise.resolve(7));
   await assert.rejects(failing, /no/);
@@ -41,7 +41,7 @@ test("failed work releases the lock, and only its caller gets the error", async 
 });
 
 test("work cancelled while it waits never runs, and those behind it keep their turn", async () => {
-  const lock = new KeyedLock({ maxWaiting: 10 });
+  const lock = new KeyedLock(10);
   const first = gate();
   const giveUp = new AbortController();
   let ran = false;
@@ -62,7 +62,7 @@ test("work cancelled while it waits never runs, and those behind it keep their t
 });
 
 test("an abort after the work has begun is up to the work", async () => {
-  const lock = new KeyedLock({ maxWaiting: 10 });
+  const lock = new KeyedLock(10);
   const first = gate();
   const abort = new AbortController();
   const holder = lock.run("a", () => Promise.resolve());
@@ -76,7 +76,7 @@ test("an abort after the work has begun is up to the work", async () => {
 });
 
 test("waiters beyond the limit are refused", async () => {
-  const lock = new KeyedLock({ maxWaiting: 1 });
+  const lock = new KeyedLock(1);
   const first = gate();
   const holder = lock.run("a", first.work);
   const waiting = lock.run("a", () => Promise.resolve());
@@ -93,7 +93,7 @@ test("waiters beyond the limit are refused", async () => {
 });
 
 test("priority waiters come before all others, in the order of arrival", async () => {
-  const lock = new KeyedLock({ maxWaiting: 10 });
+  const lock = new KeyedLock(10);
   const first = gate();
   const order: string[] = [];
   const wait = (name: string, ahead: boolean): Promise<void> =>
@@ -111,4 +111,21 @@ test("priority waiters come before all others, in the order of arrival", async (
   first.open();
   await Promise.all([holder, ...all]);
   assert.deepEqual(order, ["x", "y", "1", "2", "3"]);
+});
+
+test("a waiter that gives up as the lock is passed on leaves the next holder's lock in place", async () => {
+  const lock = new KeyedLock(10);
+  const giveUp = new AbortController();
+  const first = gate();
+  const holder = lock.run("a", first.work);
+  const gaveUp = lock.run("a", () => Promise.resolve(), giveUp.signal);
+  first.open();
+  giveUp.abort(new Error("enough"));
+  await Promise.allSettled([holder, gaveUp]);
+  const next = gate();
+  const running = lock.run("a", next.work);
+  assert.equal(lock.held("a"), true);
+  next.open();
+  await running;
+  assert.equal(lock.held("a"), false);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import type { Step } from "../../../../agent/state/operations/operations.ts";
-import { FairPlaces } from "../../../../agent/kernel/concurrency/fair-places.ts";
+import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 import { eraseDisks, inTurn, receiptOf, type ErasedDisk } from "../../../../agent/vm/operations/erasure.ts";
 import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
 import type { Erasure, WorkContext } from "../../../../agent/vm/operations/work.ts";
@@ -115,7 +115,7 @@ test("the receipt begins with its kind, and its digest and signature cover its e
 });
 
 test("disks are overwritten one at a time, and a waiting erasure reports it; keys are destroyed without waiting", async () => {
-  const places = new FairPlaces({ places: 1, maxWaiting: 8 });
+  const places = new Semaphore(1, 8);
   const signal = new AbortController().signal;
   const begun: string[] = [];
   const stepsOf = (owner: string): Step => steps((name) => begun.push(`${owner}: ${name}`));

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { FairPlaces } from "../../../../agent/kernel/concurrency/fair-places.ts";
+import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 
 /** Work that the test ends piece by piece, and its owners in the order of their begin. */
-function stage(places: FairPlaces) {
+function stage(places: Semaphore) {
   const begun: string[] = [];
   const ends: (() => void)[] = [];
   const add = (owner: string, name: string, signal?: AbortSignal): Promise<void> =>
@@ -24,7 +24,7 @@ function stage(places: FairPlaces) {
 }
 
 test("owners take turns: an owner of many works waits behind itself", async () => {
-  const places = new FairPlaces({ places: 2, maxWaiting: 100 });
+  const places = new Semaphore(2, 100);
   const { begun, add, endOne } = stage(places);
   const all = ["a1", "a2", "a3", "a4", "a5"].map((name) => add("a", name));
   all.push(add("b", "b1"), add("b", "b2"));
@@ -38,7 +38,7 @@ test("owners take turns: an owner of many works waits behind itself", async () =
 });
 
 test("an owner that stops waiting takes no place, and waiters beyond the limit are refused", async () => {
-  const places = new FairPlaces({ places: 1, maxWaiting: 1 });
+  const places = new Semaphore(1, 1);
   const { begun, add, endOne } = stage(places);
   const first = add("a", "first");
   const over = new AbortController();
@@ -58,9 +58,20 @@ test("an owner that stops waiting takes no place, and waiters beyond the limit a
 });
 
 test("failed work releases its place", async () => {
-  const places = new FairPlaces({ places: 1, maxWaiting: 1 });
+  const places = new Semaphore(1, 1);
   const failing = places.run("a", () => Promise.reject(new Error("no")));
   const next = places.run("a", () => Promise.resolve(7));
   await assert.rejects(failing, /no/);
   assert.equal(await next, 7);
+});
+
+test("one client holds at most half of the permits that are taken without waiting", () => {
+  const semaphore = new Semaphore(4);
+  const releases = [semaphore.tryAcquire("a"), semaphore.tryAcquire("a")];
+  assert.equal(semaphore.tryAcquire("a"), undefined);
+  releases.push(semaphore.tryAcquire("b"), semaphore.tryAcquire("c"));
+  assert.equal(semaphore.tryAcquire("d"), undefined);
+  for (const release of releases) release?.();
+  assert.equal(semaphore.taken, 0);
+  assert.notEqual(semaphore.tryAcquire("a"), undefined);
 });
