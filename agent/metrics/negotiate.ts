@@ -1,4 +1,4 @@
-import { choicesIn } from "../http/accept.ts";
+import { choicesIn } from "../http/negotiation.ts";
 import type { Format } from "./family.ts";
 
 /**

@@ -3,13 +3,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import type { Body } from "../http/response.ts";
 
 /** A file of the page, ready to be sent. */
-export interface Asset {
+export interface Asset extends Body {
   readonly contentType: string;
   readonly etag: string;
-  readonly plain: Buffer;
-  readonly packed: Buffer;
 }
 
 const contentTypes: Readonly<Record<string, string>> = {

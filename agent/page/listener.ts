@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, createGzip, type Gzip } from "node:zlib";
-import { acceptsGzip } from "../http/accept.ts";
+import { acceptsGzip } from "../http/negotiation.ts";
 
 /** Bytes written to a browser and not sent yet; beyond this it is behind. */
 const MOST_BUFFERED_BYTES = 512 * 1024;

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
-import { acceptsGzip } from "../http/accept.ts";
+import { clientOf } from "../http/connections.ts";
+import { sendBody } from "../http/response.ts";
+import type { Handler } from "../http/server.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { Semaphore } from "../kernel/concurrency/semaphore.ts";
@@ -67,18 +69,18 @@ export class StatusPage implements Service {
     this.#feed.end();
   }
 
-  serves(path: string): boolean {
-    return path === "/" || path.startsWith(ROOT);
+  /** The handler of the page's paths. It throws `denied`, `not_found`, `exhausted`, `unavailable`, `invalid`. */
+  handler(path: string): Handler | undefined {
+    return path === "/" || path.startsWith(ROOT) ? this.#answer : undefined;
   }
 
-  /** Answers a GET or HEAD. Throws `denied`, `not_found`, `exhausted`, `unavailable`, `invalid`. */
-  async answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+  readonly #answer: Handler = async (request, response, url) => {
     checkVisitor(request);
     const name = url.pathname === "/" ? "index.html" : url.pathname.slice(ROOT.length);
     if (name === "stream") this.#stream(request, response);
     else if (name === "history") await this.#histories(request, response, url);
     else await this.#asset(request, response, name);
-  }
+  };
 
   async #asset(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
     this.#assets ??= loadAssets(this.#options.directory);
@@ -88,12 +90,15 @@ export class StatusPage implements Service {
     });
     const asset = assets.get(name);
     if (asset === undefined) throw new SocleError("not_found", "NO_SUCH_PAGE", "there is no such page");
-    sendAsset(request, response, asset);
+    const { contentType, etag } = asset;
+    const isDocument = contentType.startsWith("text/html");
+    const same = { ...headers, ETag: etag, "Cache-Control": "no-cache", "Content-Type": contentType };
+    sendBody(request, response, isDocument ? { ...same, ...documentHeaders } : same, asset);
   }
 
   #stream(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#running) throw new SocleError("unavailable", "NOT_READY", "the agent is starting or stopping");
-    const leave = this.#watching.tryAcquire(visitorOf(request));
+    const leave = this.#watching.tryAcquire(clientOf(request));
     if (leave === undefined) {
       const message = "too many browsers watch this host, in total or from your address: close one";
       throw new SocleError("exhausted", "TOO_MANY_WATCHERS", message);
@@ -116,7 +121,7 @@ export class StatusPage implements Service {
     if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0)) {
       throw new SocleError("invalid", "KEYS_INVALID", `keys takes up to ${MOST_HISTORIES} numbers`);
     }
-    const leave = this.#askingHistories.tryAcquire(visitorOf(request));
+    const leave = this.#askingHistories.tryAcquire(clientOf(request));
     if (leave === undefined)
       throw new SocleError("exhausted", "TOO_MANY_READERS", "too many readers; retry in a moment");
     response.once("close", leave);
@@ -130,35 +135,4 @@ export class StatusPage implements Service {
     const same = { ...headers, "Content-Type": "application/json", "Cache-Control": "no-store" };
     sendBody(request, response, same, { plain, packed });
   }
-}
-
-const visitorOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? "";
-
-function sendAsset(request: IncomingMessage, response: ServerResponse, asset: Asset): void {
-  const { contentType, etag } = asset;
-  const same = { ...headers, ETag: etag, "Cache-Control": "no-cache" };
-  if (request.headers["if-none-match"] === etag) {
-    response.writeHead(304, { ...same, Vary: "Accept-Encoding" }).end();
-    return;
-  }
-  const isDocument = contentType.startsWith("text/html");
-  const own = { ...same, ...(isDocument ? documentHeaders : {}), "Content-Type": contentType };
-  sendBody(request, response, own, asset);
-}
-
-function sendBody(
-  request: IncomingMessage,
-  response: ServerResponse,
-  headersOfIt: Readonly<Record<string, string>>,
-  { plain, packed }: { readonly plain: Buffer; readonly packed: Buffer },
-): void {
-  const isPacked = acceptsGzip(request.headers["accept-encoding"]);
-  const body = isPacked ? packed : plain;
-  response.writeHead(200, {
-    ...headersOfIt,
-    Vary: "Accept-Encoding",
-    "Content-Length": body.length,
-    ...(isPacked ? { "Content-Encoding": "gzip" } : {}),
-  });
-  response.end(request.method === "HEAD" ? undefined : body);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { acceptsGzip } from "../../../agent/http/accept.ts";
+import { acceptsGzip } from "../../../agent/http/negotiation.ts";
 import { negotiateFormat } from "../../../agent/metrics/negotiate.ts";
 
 const accepts: readonly (readonly [string, string | undefined, "text" | "openmetrics"])[] = [

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { test } from "node:test";
-import { keepPlaces } from "../../../agent/http/visitors.ts";
+import { limitConnections } from "../../../agent/http/connections.ts";
 
 test("an address that sends many requests and reads no reply does not keep others out", async (context) => {
   let unanswered = 0;
@@ -11,7 +11,7 @@ test("an address that sends many requests and reads no reply does not keep other
     if (requested.url === "/never") unanswered += 1;
     else response.end("answered");
   });
-  keepPlaces(server);
+  limitConnections(server);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

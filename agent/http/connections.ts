@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { Socket } from "node:net";
 
 /** Connections in total, and from one address. */
@@ -9,7 +9,7 @@ const mostOfOne = 48;
  * Bounds unauthenticated connections: one more closes the connection that has been idle longest, or the new one if all others
  * wait for an answer. Otherwise a few silent connections would exclude Prometheus.
  */
-export function keepPlaces(server: Server): void {
+export function limitConnections(server: Server): void {
   const open = new Set<Socket>();
   /** In order of their last activity. */
   const silent = new Set<Socket>();
@@ -32,13 +32,11 @@ export function keepPlaces(server: Server): void {
   });
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
-
 /**
  * Delays a pipelined request until its turn: Node does not report a lost connection to a queued answer, whose resources
  * would be held forever. Scrapers and browsers pipeline at most one request.
  */
-export function inTurn(answer: Answer): Answer {
+export function oneAtATime(answer: RequestListener): RequestListener {
   const withOneAhead = new WeakSet<Socket>();
   return (request, response) => {
     const { socket } = request;
@@ -53,3 +51,6 @@ export function inTurn(answer: Answer): Answer {
     }
   };
 }
+
+/** By address: clients are not authenticated. */
+export const clientOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? "";
