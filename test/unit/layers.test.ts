@@ -139,6 +139,16 @@ const cases: readonly Case[] = [
     `import { spawn } from "node:child_process"; export const s = spawn;`,
     "children-are-hardware-s",
   ],
+  [
+    "state/egg-type.ts",
+    `import type { Hen } from "./hen-type.ts"; export type Egg = Hen | undefined;`,
+    "no-cycles",
+  ],
+  [
+    "state/hen-type.ts",
+    `import type { Egg } from "./egg-type.ts"; export interface Hen { readonly egg: Egg }`,
+    undefined,
+  ],
   ["state/egg.ts", `import { hen } from "./hen.ts"; export const egg = (): unknown => hen;`, "no-cycles"],
   ["vm/deep.ts", `import { wire } from "../libvirt/wire.ts"; export const w = wire;`, "libvirt-has-one-door"],
   ["api/deep-trust.ts", `import { x } from "../trust/x.ts"; export const y = x;`, "trust-has-one-door"],

@@ -3,8 +3,7 @@ import type { BootClock } from "../../kernel/boot-clock.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import { Forgettable } from "./forgettable.ts";
 import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
-import { errorOf, isDone, type End, type Operation, type OperationStep } from "./operation.ts";
-import type { Outcome } from "./requests.ts";
+import { errorOf, isDone, type End, type Operation, type OperationStep, type Outcome } from "./operation.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** The journal's records. Each may be replayed more than once: the last one of an operation counts. */

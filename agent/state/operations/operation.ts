@@ -83,3 +83,8 @@ export const isUnsettled = ({ state, decided }: Operation): boolean =>
 
 export const isDone = (operation: Operation): boolean =>
   operation.state !== "running" && operation.state !== "outcome_unknown";
+
+/** How an operation ended. */
+export type Outcome =
+  | { readonly state: "succeeded"; readonly result?: Readonly<Record<string, string>> }
+  | { readonly state: "failed" | "cancelled"; readonly error: unknown };

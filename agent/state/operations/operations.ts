@@ -6,7 +6,7 @@ import { Topic } from "../../kernel/concurrency/topic.ts";
 import type { Journal } from "../journal/journal.ts";
 import { OperationBounds } from "./bounds.ts";
 import { openOperationJournal } from "./operation-journal.ts";
-import { errorOf, isDone, isUnsettled, type End, type Operation } from "./operation.ts";
+import { errorOf, isDone, isUnsettled, type End, type Operation, type Outcome } from "./operation.ts";
 import {
   checkRequestId,
   notCancellable,
@@ -16,7 +16,7 @@ import {
   stopping,
   unsettled,
 } from "./refusals.ts";
-import type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./requests.ts";
+import type { BeginRequest, ListOptions, OperationsOptions } from "./requests.ts";
 import { OperationIds } from "./operation-id.ts";
 import { OperationTally, type OperationTotals } from "./tally.ts";
 import { OperationEnds, type EndSource } from "./ends.ts";
@@ -26,7 +26,7 @@ import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 import { OperationRun, type Step } from "./run.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export type { BeginRequest, ListOptions, OperationsOptions, Outcome } from "./requests.ts";
+export type { BeginRequest, ListOptions, OperationsOptions } from "./requests.ts";
 export type { Step } from "./run.ts";
 
 /** The mutations of this host: each durable before its effect, each with one end that is durable before it is shown. */

@@ -55,11 +55,6 @@ export interface BeginRequest {
   readonly urgent?: boolean;
 }
 
-/** How an operation ended. */
-export type Outcome =
-  | { readonly state: "succeeded"; readonly result?: Readonly<Record<string, string>> }
-  | { readonly state: "failed" | "cancelled"; readonly error: unknown };
-
 export interface ListOptions extends Selection {
   /** Continues after the last operation of the previous page. */
   readonly afterId?: string;

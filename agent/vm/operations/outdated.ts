@@ -1,6 +1,5 @@
 import { SocleError } from "../../kernel/errors.ts";
-import type { Operation } from "../../state/operations/operation.ts";
-import type { Outcome } from "../../state/operations/operations.ts";
+import type { Operation, Outcome } from "../../state/operations/operation.ts";
 import { instanceMadeBy } from "./create.ts";
 import type { Domains } from "../hypervisor/domains.ts";
 import { isComplete, type Admitted } from "../hypervisor/stamps.ts";

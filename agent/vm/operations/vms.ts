@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import type { LibvirtStream } from "../../libvirt/index.ts";
-import type { Behalf, Operation } from "../../state/operations/operation.ts";
+import type { Behalf, Operation, Outcome } from "../../state/operations/operation.ts";
 import { unsettled } from "../../state/operations/refusals.ts";
-import type { BeginRequest, Operations, Outcome } from "../../state/operations/operations.ts";
+import type { BeginRequest, Operations } from "../../state/operations/operations.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
 import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";

@@ -10,7 +10,8 @@ import { SmartProbe } from "../../../hardware/storage/smart.ts";
 import { readSriov } from "../../../hardware/pci/sriov.ts";
 import { readTimeSync } from "../../../hardware/system/time-sync.ts";
 import { readWatchdogs } from "../../../hardware/system/watchdog.ts";
-import { reader, type Reader, type ReaderContext } from "./reader.ts";
+import { reader, type Reader } from "./reader.ts";
+import type { ReaderContext } from "./reader-context.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

@@ -13,7 +13,8 @@ import type { Reading } from "../../../hardware/reading.ts";
 import { ownCertificate } from "./certificate.ts";
 import { eventLoopLag } from "./event-loop.ts";
 import { journalFailures } from "./journals.ts";
-import { reader, type Reader, type ReaderContext } from "./reader.ts";
+import { reader, type Reader } from "./reader.ts";
+import type { ReaderContext } from "./reader-context.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

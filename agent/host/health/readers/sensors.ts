@@ -6,7 +6,8 @@ import { pcieReader } from "../../../hardware/pci/pcie.ts";
 import { energyReader } from "../../../hardware/sensors/rapl.ts";
 import { throttlingReader } from "../../../hardware/cpu/throttling.ts";
 import type { Reading } from "../../../hardware/reading.ts";
-import type { Reader, ReaderContext } from "./reader.ts";
+import type { Reader } from "./reader.ts";
+import type { ReaderContext } from "./reader-context.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

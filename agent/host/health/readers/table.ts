@@ -1,7 +1,8 @@
 import { deviceReaders } from "./devices.ts";
 import { kernelReaders } from "./kernel.ts";
 import { sensorReaders } from "./sensors.ts";
-import type { ReaderContext, ReadingsOf, ValueOf } from "./reader.ts";
+import type { ReadingsOf, ValueOf } from "./reader.ts";
+import type { ReaderContext } from "./reader-context.ts";
 
 /** All periodic readers of a host; a file per group. */
 export const hostReaders = (context: ReaderContext) => ({
