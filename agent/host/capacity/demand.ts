@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import type { Footprint, VmSize } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import type { CpuPools } from "./cpu-pools.ts";
@@ -42,16 +43,16 @@ export function placedFootprint(id: string, size: VmSize, placement: Placement):
   const { cells, vcpuCpus, sharedCpus, emulatorCpus, hugepageBytes, devices } = placement;
   const own = vcpuCpus.map((cpu) => [cpu]);
   const shared = sharedCpus.length === 0 ? [] : Array.from({ length: size.vcpus }, () => sharedCpus);
-  return {
+  return defined({
     id,
     ...size,
     cells,
     vcpuPins: own.length > 0 ? own : shared,
-    ...(emulatorCpus.length === 0 ? {} : { emulatorPin: emulatorCpus }),
-    ...(hugepageBytes === undefined ? {} : { hugepageBytes }),
+    emulatorPin: emulatorCpus.length === 0 ? undefined : emulatorCpus,
+    hugepageBytes,
     devices,
     active: false,
-  };
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { defined } from "../../kernel/defined.ts";
+import { shallowEqual } from "../../kernel/shallow-equal.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { Footprint } from "../../state/reservations/footprint.ts";
 import type { VmTable } from "./vm-table.ts";
@@ -29,7 +30,8 @@ export function footprintFeed(
         footprints = table.all().map((vm) => {
           const before = known.get(vm.id);
           const now = footprintOf(vm, before);
-          return before !== undefined && isSame(before, now) ? before : now;
+          // Lists are compared by identity: a VM keeps its lists until it is read again.
+          return before !== undefined && shallowEqual(before, now) ? before : now;
         });
         known = new Map(footprints.map((footprint) => [footprint.id, footprint]));
         take(footprints, table.complete);
@@ -50,25 +52,6 @@ export function footprintFeed(
     },
   };
 }
-
-const every: Readonly<Record<keyof Footprint, true>> = {
-  id: true,
-  tenant: true,
-  diskBytes: true,
-  vcpus: true,
-  memoryBytes: true,
-  cells: true,
-  hugepageBytes: true,
-  vcpuPins: true,
-  emulatorPin: true,
-  devices: true,
-  accelerator: true,
-  active: true,
-};
-const members = Object.keys(every) as (keyof Footprint)[];
-
-/** Lists are compared by identity: a VM keeps its lists until it is read again. */
-const isSame = (a: Footprint, b: Footprint): boolean => members.every((member) => a[member] === b[member]);
 
 function footprintOf(vm: Vm, before: Footprint | undefined): Footprint {
   const { id, vcpus, memoryBytes, accelerator, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
