@@ -1,4 +1,5 @@
 import type { Config } from "../../config/schema.ts";
+import { allOf } from "../../kernel/concurrency/all-of.ts";
 import { readCpuModel } from "../../hardware/cpu/cpu.ts";
 import { readCpuTopology } from "../../hardware/cpu/cpu-topology.ts";
 import type { FilesystemProbe, FilesystemSpace } from "../../hardware/storage/filesystem.ts";
@@ -66,61 +67,28 @@ export class InventoryRound {
   ): Promise<Omit<InventorySources, "reasons" | "kvmFails" | "thinRatio">> {
     const patience = patienceOf(signal, timeoutMs);
     const functions = readPciFunctions(this.#roots);
-    const [
-      { capabilities, domain },
-      nodes,
-      offlineCpus,
-      poisonedPages,
-      memory,
-      cpu,
-      topology,
-      mounts,
-      pci,
-      names,
-      kvm,
-      memoryBytes,
-      pools,
-      networks,
-    ] = await Promise.all([
-      this.#offers(patience),
-      readNuma(this.#roots),
-      readOfflineCpus(this.#roots),
-      readPoisonedPages(this.#roots),
-      readMemory(this.#roots),
-      readCpuModel(this.#roots),
-      readCpuTopology(this.#roots),
-      readMounts(this.#roots),
-      functions,
-      functions.then((pci) => this.#namesOf(pci, patience)),
-      readKvm(this.#roots),
-      this.#facts.memoryBytes(patience),
-      this.#facts.pools(patience),
-      this.#facts.networks(patience),
-    ]);
-    const details = (valueOf(pools) ?? []).flatMap((pool) => valueOf(pool.details) ?? []);
-    const spaces = await this.spaces(directoriesOf(details));
+    const read = await allOf({
+      offers: this.#offers(patience),
+      nodes: readNuma(this.#roots),
+      offlineCpus: readOfflineCpus(this.#roots),
+      poisonedPages: readPoisonedPages(this.#roots),
+      memory: readMemory(this.#roots),
+      cpu: readCpuModel(this.#roots),
+      topology: readCpuTopology(this.#roots),
+      mounts: readMounts(this.#roots),
+      pci: functions,
+      names: functions.then((pci) => this.#namesOf(pci, patience)),
+      kvm: readKvm(this.#roots),
+      memoryBytes: this.#facts.memoryBytes(patience),
+      pools: this.#facts.pools(patience),
+      networks: this.#facts.networks(patience),
+    });
+    const { offers, ...others } = read;
+    const pools = valueOf(read.pools) ?? [];
+    const spaces = await this.spaces(directoriesOf(pools.flatMap(({ details }) => valueOf(details) ?? [])));
     // A separate deadline: one hung pool uses up the deadline of its details.
-    const volumes = await this.#volumes.read(valueOf(pools) ?? [], spaces, patienceOf(signal, timeoutMs));
-    return {
-      nodes,
-      offlineCpus,
-      poisonedPages,
-      memory,
-      cpu,
-      topology,
-      mounts,
-      pci,
-      names,
-      kvm,
-      capabilities,
-      domain,
-      versions: this.#facts.versions,
-      memoryBytes,
-      pools,
-      networks,
-      spaces,
-      volumes,
-    };
+    const volumes = await this.#volumes.read(pools, spaces, patienceOf(signal, timeoutMs));
+    return { ...others, ...offers, versions: this.#facts.versions, spaces, volumes };
   }
 
   async #offers(
