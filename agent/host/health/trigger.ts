@@ -18,8 +18,9 @@ export interface TriggerRule {
   /** Upper camel: the condition's reason while this trigger is on. */
   readonly reason: string;
   readonly effect: Exclude<Effect, "none">;
-  readonly enter: Streak;
-  readonly leave: Streak;
+  /** Absent: one result. */
+  readonly enter?: Streak;
+  readonly leave?: Streak;
   /**
    * Off until reported, rather than unknown until probed. The next agent of the same boot restores its state, since the
    * report may not be repeated.
@@ -212,7 +213,7 @@ function foundNow(rule: TriggerRule, good: RunningStreak | undefined, verdict: V
       const { sinceMs } = longer(good, at);
       const utc = (monotonicMs: number): string =>
         `${new Date(at.wallMs + monotonicMs - at.monotonicMs).toISOString().slice(0, 19)}Z`;
-      const { forMs } = rule.leave;
+      const forMs = rule.leave?.forMs ?? 0;
       const until = forMs > 0 ? `${utc(sinceMs + forMs)} at the earliest` : "the next probe";
       return `${verdict.evidence}, ${verdict.kind === "good" ? "well" : "so"} since ${utc(sinceMs)} (held until ${until})`;
     }
@@ -228,8 +229,11 @@ function longer(streak: RunningStreak | undefined, at: Moment): RunningStreak {
   return { probes: (streak?.probes ?? 0) + 1, sinceMs: streak?.sinceMs ?? at.monotonicMs };
 }
 
-function reached(streak: RunningStreak, wanted: Streak, at: Moment): boolean {
-  return streak.probes >= wanted.probes && at.monotonicMs - streak.sinceMs >= wanted.forMs;
+function reached(streak: RunningStreak, wanted: Streak | undefined, at: Moment): boolean {
+  return (
+    wanted === undefined ||
+    (streak.probes >= wanted.probes && at.monotonicMs - streak.sinceMs >= wanted.forMs)
+  );
 }
 
 function turn(

@@ -1,6 +1,15 @@
 import type { SocleError } from "../../../kernel/errors.ts";
 import type { TriggerRule, Verdict } from "../trigger.ts";
-import { atOnce, SECOND, streak, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+import {
+  SECOND,
+  streak,
+  watching,
+  type ConditionContext,
+  type ConditionTable,
+  type Trigger,
+} from "./condition.ts";
+
+const RECORDED = "changes can be recorded";
 
 export const agentConditions = ({ config: { health } }: ConditionContext) =>
   ({
@@ -18,44 +27,18 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
     },
     /** This host rejects all changes, which a scheduler should know in advance. */
     StateUnwritable: {
-      full: watching(
-        "journals",
-        { reason: "JournalFull", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => journalVerdict(failures.filter(isFull)),
-      ),
-      failed: watching(
-        "journals",
-        { reason: "JournalFailed", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => journalVerdict(failures.filter(isOther)),
-      ),
+      full: refusing("JournalFull", isFull, RECORDED),
+      failed: refusing("JournalFailed", isOther, RECORDED),
       /** Acknowledged changes would be lost at the next start. */
-      lost: watching(
-        "journals",
-        { reason: "StateLost", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => journalVerdict(failures.filter(isLost)),
-      ),
+      lost: refusing("StateLost", isLost, RECORDED),
     },
     /** The agent started without a part of its state, and rejects changes. */
-    StateUnreadable: {
-      unreadable: watching(
-        "journals",
-        { reason: "Unreadable", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => readVerdict(failures.filter(isUnreadable)),
-      ),
-    },
+    StateUnreadable: { unreadable: refusing("Unreadable", isUnreadable, "the state was read whole") },
     /** Another agent drives this libvirt, so this one changes nothing. */
     HypervisorInUse: {
-      held: watching(
-        "journals",
-        { reason: "LeaseHeldByAnotherAgent", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => leaseVerdict(failures.filter(isInUse)),
-      ),
+      held: refusing("LeaseHeldByAnotherAgent", isInUse, "no other agent is known"),
       /** The lease in libvirt cannot be read or written. */
-      refused: watching(
-        "journals",
-        { reason: "LeaseRefused", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (failures) => leaseVerdict(failures.filter(isLease)),
-      ),
+      refused: refusing("LeaseRefused", isLease, "no other agent is known"),
     },
     AuditLog: {
       unreadable: reported("Unreadable"),
@@ -71,31 +54,29 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
     },
   }) satisfies ConditionTable;
 
+/** Failures of a kind, because of which all changes are rejected. */
+function refusing(reason: string, isOfKind: (failure: SocleError) => boolean, good: string): Trigger {
+  return watching("journals", { reason, effect: "no_schedule" }, (failures) =>
+    journalVerdict(failures.filter(isOfKind), good),
+  );
+}
+
 function reported(reason: string): TriggerRule {
-  return { reason, effect: "degraded", enter: atOnce, leave: atOnce, offUntilReported: true };
+  return { reason, effect: "degraded", offUntilReported: true };
 }
 
 const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
-
 const isLost = ({ reason }: SocleError): boolean => reason === "STATE_LOST";
-
 const isUnreadable = ({ reason }: SocleError): boolean => reason === "STATE_UNREADABLE";
 const isInUse = ({ reason }: SocleError): boolean => reason === "HYPERVISOR_IN_USE";
 const isLease = ({ reason }: SocleError): boolean => reason.startsWith("LEASE_");
 const isOther = (failure: SocleError): boolean =>
   ![isFull, isLost, isUnreadable, isInUse, isLease].some((is) => is(failure));
 
-const leaseVerdict = (failures: readonly SocleError[]): Verdict =>
-  failures.length === 0 ? { kind: "good", evidence: "no other agent is known" } : journalVerdict(failures);
-
-/** Failures to read files at the start. */
-const readVerdict = (failures: readonly SocleError[]): Verdict =>
-  failures.length === 0 ? { kind: "good", evidence: "the state was read whole" } : journalVerdict(failures);
-
-/** Failures to write journals. */
-export const journalVerdict = (failures: readonly SocleError[]): Verdict =>
+/** `good`: the evidence when nothing failed. */
+const journalVerdict = (failures: readonly SocleError[], good: string): Verdict =>
   failures.length === 0
-    ? { kind: "good", evidence: "changes can be recorded" }
+    ? { kind: "good", evidence: good }
     : { kind: "bad", evidence: failures.map(({ message }) => message).join("; ") };
 
 /** `lagMs`: 99th percentile of the event loop's delay in the last window. */

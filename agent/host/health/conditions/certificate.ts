@@ -1,6 +1,6 @@
 import type { OwnCertificate } from "../readers/certificate.ts";
 import type { Moment, Verdict } from "../trigger.ts";
-import { atOnce, percent, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+import { percent, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 /** Without a valid certificate no scheduler can reach this host; guests keep running. */
 export const certificateConditions = ({ config: { health } }: ConditionContext) =>
@@ -8,29 +8,26 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
     CertificateExpiring: {
       soon: watching(
         "certificate",
-        { reason: "CertificateNotRenewed", effect: "degraded", enter: atOnce, leave: atOnce },
+        { reason: "CertificateNotRenewed", effect: "degraded" },
         (certificate, { wallMs }) => expiryVerdict(certificate, wallMs, health.certificateMinLifeRatio),
       ),
       invalid: watching(
         "certificate",
-        { reason: "CertificateNotValid", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        { reason: "CertificateNotValid", effect: "no_schedule" },
         validityVerdict,
       ),
     },
     TrustRefused: {
-      refused: watching(
-        "certificate",
-        { reason: "TrustSetRefused", effect: "degraded", enter: atOnce, leave: atOnce },
-        ({ problem }) =>
-          problem === undefined
-            ? { kind: "good", evidence: "the trust files and the authority's last answer are in use" }
-            : { kind: "bad", evidence: `the last good set stays in use: ${problem}` },
+      refused: watching("certificate", { reason: "TrustSetRefused", effect: "degraded" }, ({ problem }) =>
+        problem === undefined
+          ? { kind: "good", evidence: "the trust files and the authority's last answer are in use" }
+          : { kind: "bad", evidence: `the last good set stays in use: ${problem}` },
       ),
     },
     RevocationsRolledBack: {
       older: watching(
         "certificate",
-        { reason: "RevocationListOlder", effect: "no_schedule", enter: atOnce, leave: atOnce },
+        { reason: "RevocationListOlder", effect: "no_schedule" },
         ({ rolledBack }) =>
           rolledBack === undefined
             ? { kind: "good", evidence: "no revocation list is older than one before" }
@@ -40,7 +37,7 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
     RevocationsExpired: {
       expired: watching(
         "certificate",
-        { reason: "RevocationListExpired", effect: "degraded", enter: atOnce, leave: atOnce },
+        { reason: "RevocationListExpired", effect: "degraded" },
         revocationsVerdict,
       ),
     },

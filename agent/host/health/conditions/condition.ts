@@ -76,7 +76,6 @@ export function watchingReading<N extends ReaderName>(
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
-export const atOnce = { probes: 1, forMs: 0 };
 /** Minimum number of equal results in a row, over a minimum time. */
 export const streak = (probes: number, forSeconds: number): Streak => ({
   probes,

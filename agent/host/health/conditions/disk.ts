@@ -4,7 +4,6 @@ import type { DiskHealth, DiskWarning } from "../../../hardware/storage/smart-re
 import type { ExaminedDisk } from "../../../hardware/storage/smart.ts";
 import type { Verdict } from "../trigger.ts";
 import {
-  atOnce,
   each,
   notRead,
   percent,
@@ -19,16 +18,14 @@ import {
  * A failed disk must be replaced, which only an operator can confirm: it may fall off the bus, and is then
  * unreadable.
  */
-const untilReplaced = { enter: atOnce, leave: atOnce, latch: "acknowledge" } as const;
+const untilReplaced = { latch: "acknowledge" } as const;
 
 export const diskConditions = ({ config }: ConditionContext) => {
   const inSync = streak(2, config.health.raidInSyncSeconds);
   return {
     DiskWear: {
-      wear: watching(
-        "diskHealth",
-        { reason: "DiskWornOut", effect: "degraded", enter: atOnce, leave: atOnce },
-        (disks) => wearVerdicts(disks, config.health.diskWearMaxRatio),
+      wear: watching("diskHealth", { reason: "DiskWornOut", effect: "degraded" }, (disks) =>
+        wearVerdicts(disks, config.health.diskWearMaxRatio),
       ),
     },
     /** The closest effect to "no local storage": new VM disks must not be placed there. */
@@ -47,12 +44,12 @@ export const diskConditions = ({ config }: ConditionContext) => {
     RaidDegraded: {
       missing: watching(
         "raid",
-        { reason: "RaidDiskMissing", effect: "degraded", enter: atOnce, leave: inSync },
+        { reason: "RaidDiskMissing", effect: "degraded", leave: inSync },
         missingVerdicts,
       ),
       inactive: watching(
         "raid",
-        { reason: "RaidInactive", effect: "evacuate", enter: atOnce, leave: inSync },
+        { reason: "RaidInactive", effect: "evacuate", leave: inSync },
         inactiveVerdicts,
       ),
     },

@@ -3,7 +3,6 @@ import type { WatchedMount } from "../../../hardware/storage/mount-watch.ts";
 import type { Reading } from "../../../hardware/reading.ts";
 import type { Verdict } from "../trigger.ts";
 import {
-  atOnce,
   below,
   each,
   percent,
@@ -15,7 +14,7 @@ import {
 } from "./condition.ts";
 
 /** A filesystem that turned read-only lost writes: latched, even if it becomes writable again. */
-const heldOnce = { enter: atOnce, leave: atOnce, latch: "acknowledge" } as const;
+const heldOnce = { latch: "acknowledge" } as const;
 
 export const filesystemConditions = ({ config }: ConditionContext) =>
   ({
@@ -25,7 +24,6 @@ export const filesystemConditions = ({ config }: ConditionContext) =>
         {
           reason: "FilesystemAlmostFull",
           effect: "no_schedule",
-          enter: atOnce,
           leave: streak(2, config.health.diskSpaceGoodSeconds),
         },
         (filesystems) => spaceVerdicts(filesystems, config.health.diskSpaceMinRatio, config.health.headroom),

@@ -3,7 +3,6 @@ import type { KernelLog } from "../../../hardware/system/kernel-log.ts";
 import type { PcieDevice, PcieSeverity } from "../../../hardware/pci/pcie.ts";
 import type { Moment, Verdict } from "../trigger.ts";
 import {
-  atOnce,
   each,
   HOUR,
   MINUTE,
@@ -18,7 +17,7 @@ import { Growth } from "./growth.ts";
 
 const DAY = 24 * HOUR;
 /** Memory that lost data stays untrusted, even without new errors. */
-const untilReplaced = { enter: atOnce, leave: atOnce, latch: "reboot_and_acknowledge" } as const;
+const untilReplaced = { latch: "reboot_and_acknowledge" } as const;
 
 export const memoryErrorConditions = ({ config }: ConditionContext) => {
   const { memoryCorrectedPerDay, memoryCorrectedPerHour, memoryCorrectedGoodSeconds } = config.health;
@@ -40,24 +39,12 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
     MemoryCorrected: {
       perDay: watching(
         "memoryErrors",
-        {
-          reason: "ManyCorrectedMemoryErrors",
-          effect: "degraded",
-          enter: atOnce,
-          leave,
-          looksBackMs: DAY,
-        },
+        { reason: "ManyCorrectedMemoryErrors", effect: "degraded", leave, looksBackMs: DAY },
         (modules, { monotonicMs }) => day(modules, memoryCorrectedPerDay, monotonicMs),
       ),
       perHour: watching(
         "memoryErrors",
-        {
-          reason: "CorrectedMemoryErrorStorm",
-          effect: "evacuate",
-          enter: atOnce,
-          leave,
-          looksBackMs: HOUR,
-        },
+        { reason: "CorrectedMemoryErrorStorm", effect: "evacuate", leave, looksBackMs: HOUR },
         (modules, { monotonicMs }) => hour(modules, memoryCorrectedPerHour, monotonicMs),
       ),
     },
@@ -102,7 +89,7 @@ function correctedWithin(windowMs: number) {
 
 export const pcieConditions = ({ config: { health } }: ConditionContext) => {
   const cleanMs = health.pcieCleanSeconds * SECOND;
-  const rule = { enter: atOnce, leave: atOnce, looksBackMs: cleanMs } as const;
+  const rule = { looksBackMs: cleanMs } as const;
   const fatal = pcieWithin("fatal", { windowMs: cleanMs, limit: 0, cleanMs });
   const nonfatal = pcieWithin("nonfatal", {
     windowMs: health.pcieNonfatalSeconds * SECOND,

@@ -3,7 +3,6 @@ import type { Kvm } from "../../../hardware/cpu/kvm.ts";
 import type { Reading } from "../../../hardware/reading.ts";
 import type { Verdict } from "../trigger.ts";
 import {
-  atOnce,
   staleAfter,
   streak,
   watchingReading,
@@ -29,12 +28,7 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
     KvmUnavailable: {
       device: watchingReading(
         "kvm",
-        {
-          reason: "DeviceCannotBeOpened",
-          effect: "no_schedule",
-          enter: atOnce,
-          leave: { probes: 2, forMs: 0 },
-        },
+        { reason: "DeviceCannotBeOpened", effect: "no_schedule", leave: { probes: 2, forMs: 0 } },
         (kvm, _, seen) => {
           const wasUsable = seen.has("kvm", "usable");
           const verdict = kvmVerdict(kvm, config.vm.accelerator, offersKvm(), wasUsable);
@@ -47,7 +41,6 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
       guest: {
         reason: "GuestFailedOnKvm",
         effect: "no_schedule",
-        enter: atOnce,
         leave: { probes: 2, forMs: 0 },
         offUntilReported: true,
         endsOnAcknowledge: true,
@@ -56,30 +49,16 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
       start: {
         reason: "StartFailsOnKvm",
         effect: "no_schedule",
-        enter: atOnce,
-        leave: atOnce,
         offUntilReported: true,
         endsOnAcknowledge: true,
       },
     },
     VmStartFailures: {
-      starts: {
-        reason: "VmStartsFail",
-        effect: "no_schedule",
-        enter: atOnce,
-        leave: atOnce,
-        offUntilReported: true,
-      },
+      starts: { reason: "VmStartsFail", effect: "no_schedule", offUntilReported: true },
     },
     /** Degraded only: the host can run other VMs. */
     VmUnreadable: {
-      metadata: {
-        reason: "DomainUnreadable",
-        effect: "degraded",
-        enter: atOnce,
-        leave: atOnce,
-        offUntilReported: true,
-      },
+      metadata: { reason: "DomainUnreadable", effect: "degraded", offUntilReported: true },
     },
     StoragePool: {
       pool: {

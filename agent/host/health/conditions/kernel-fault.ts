@@ -1,7 +1,7 @@
 import type { KernelFaultKind } from "../../../hardware/system/kernel-fault.ts";
 import type { KernelLog } from "../../../hardware/system/kernel-log.ts";
 import type { Verdict } from "../trigger.ts";
-import { atOnce, MINUTE, SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
+import { MINUTE, SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 const FAULTS: ReadonlySet<KernelFaultKind> = new Set(["oops", "lockup", "hung_task"]);
 /** Task names of QEMU, libvirt's daemons and their threads: at most 15 characters (prio-rpc-libvir). */
@@ -12,15 +12,11 @@ export const kernelFaultConditions = ({ config }: ConditionContext) => {
   const withinMs = config.health.kernelFaultSeconds * SECOND;
   return {
     KernelFault: {
-      any: watching(
-        "kernelLog",
-        { reason: "KernelFault", effect: "degraded", enter: atOnce, leave: atOnce },
-        (log) => faultVerdict(log, withinMs, () => true),
+      any: watching("kernelLog", { reason: "KernelFault", effect: "degraded" }, (log) =>
+        faultVerdict(log, withinMs, () => true),
       ),
-      hypervisor: watching(
-        "kernelLog",
-        { reason: "HypervisorKernelFault", effect: "no_schedule", enter: atOnce, leave: atOnce },
-        (log) => faultVerdict(log, withinMs, (task) => HYPERVISOR_TASK.test(task)),
+      hypervisor: watching("kernelLog", { reason: "HypervisorKernelFault", effect: "no_schedule" }, (log) =>
+        faultVerdict(log, withinMs, (task) => HYPERVISOR_TASK.test(task)),
       ),
     },
   } satisfies ConditionTable;

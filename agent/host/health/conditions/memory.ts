@@ -3,7 +3,6 @@ import type { Pressure } from "../../../hardware/system/pressure.ts";
 import type { Verdict } from "../trigger.ts";
 import {
   above,
-  atOnce,
   below,
   percent,
   streak,
@@ -19,7 +18,7 @@ export const memoryConditions = ({ config: { health } }: ConditionContext) => {
   const maxRatio = { degraded: health.memoryStalledRatio, no_schedule: health.memoryStalledBadlyRatio };
   // The kernel's 60 s average provides the duration.
   const stalls = (reason: string, effect: keyof typeof maxRatio) =>
-    watching("pressure", { reason, effect, enter: atOnce, leave }, (pressure) =>
+    watching("pressure", { reason, effect, leave }, (pressure) =>
       stallVerdict(pressure.get("memory"), maxRatio[effect], health.headroom),
     );
   return {
