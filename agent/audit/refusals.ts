@@ -1,29 +1,13 @@
 import { SocleError } from "../kernel/errors.ts";
-import { isFileLost, stateLost } from "../state/journal/append-file.ts";
 import { isFullDisk } from "../state/journal/durable-file.ts";
-import { refusesChanges } from "../state/journal/refusals.ts";
+import { afterMending, cannotWrite, refusesChanges } from "../state/journal/refusals.ts";
 import { messageOf } from "../kernel/thrown.ts";
 
 // Errors for acts that cannot be recorded and so are refused.
 
 /** `isPassing`: acts are recorded again once there is space. */
-export function auditFailed(directory: string, cause: unknown, isPassing: boolean): SocleError {
-  const details = { metadata: { directory } };
-  if (isFileLost(cause)) {
-    const message = stateLost(`the audit log in ${directory}`);
-    return new SocleError("unavailable", "STATE_LOST", message, { cause, details });
-  }
-  const isFull = isFullDisk(cause);
-  const mend =
-    (isFull ? "free space there" : "check the disk") +
-    (isPassing ? ", then changes go on by themselves" : ", then restart the agent");
-  return new SocleError(
-    isFull ? "exhausted" : "unavailable",
-    "AUDIT_FAILED",
-    `the audit log in ${directory} cannot be written (${messageOf(cause)}): changes are refused, reads and guests go on; ${mend}`,
-    { cause, details },
-  );
-}
+export const auditFailed = (directory: string, cause: unknown, isPassing: boolean): SocleError =>
+  cannotWrite(`the audit log in ${directory}`, cause, "AUDIT_FAILED", afterMending(isPassing), { directory });
 
 /** The act is not done; the log may have it after a restart. */
 export const outcomeUnknown = (directory: string, cause: unknown): SocleError =>

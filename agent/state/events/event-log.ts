@@ -11,7 +11,7 @@ import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
 import type { HostEvent } from "./event.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
-export interface EventLogOptions {
+interface EventLogOptions {
   readonly directory: string;
   readonly maxEvents: number;
   /** Undefined: one above that of the newest event held. */

@@ -38,7 +38,7 @@ const recordSchema = z.union([
 ]);
 
 /** State at a start. `lost`: numbers that may have been published and whose events are lost. */
-export interface LoadedEvents {
+interface LoadedEvents {
   /** Id of the log: under it, a number always means the same event. */
   readonly logId: string;
   readonly nextSequence: number;

@@ -13,9 +13,11 @@ export class FileLost extends Error {
 export const isFileLost = (thrown: unknown): boolean =>
   thrown instanceof FileLost || (thrown instanceof Error && thrown.cause instanceof FileLost);
 
+export const changesRefused = "changes are refused, reads and guests go on";
+
 /** The message for a lost file. */
 export const stateLost = (what: string): string =>
-  `${what} was deleted, moved or replaced while the agent ran: changes are refused, reads and guests go on; put the state ` +
+  `${what} was deleted, moved or replaced while the agent ran: ${changesRefused}; put the state ` +
   "directory back as it was, or restore it from a backup, then restart the agent";
 
 interface FileIdentity {

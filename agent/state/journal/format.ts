@@ -43,7 +43,7 @@ export function decodeLine(line: Buffer): Line | undefined {
   }
 }
 
-export interface Replayed {
+interface Replayed {
   readonly records: number;
   /** The file is valid up to here. */
   readonly goodBytes: number;

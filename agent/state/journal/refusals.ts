@@ -1,25 +1,34 @@
 import type * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { isFileLost, stateLost } from "./append-file.ts";
+import { changesRefused, isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";
+import { defined } from "../../kernel/defined.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
 // Errors that refuse a record.
 
-/** `isPassing`: appends continue once there is space. */
-export function journalFailed(path: string, cause: unknown, isPassing: boolean): SocleError {
-  const details = { metadata: { path } };
-  if (isFileLost(cause))
-    return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause, details });
-  const mend = isFullDisk(cause) ? "free space there" : "check the disk";
-  return new SocleError(
-    isFullDisk(cause) ? "exhausted" : "unavailable",
-    "JOURNAL_FAILED",
-    `${path} cannot be written (${messageOf(cause)}): changes are refused, reads and guests go on; ${mend}` +
-      (isPassing ? ", then changes go on by themselves" : ", then restart the agent"),
-    { cause, details },
-  );
+/** The error of a file that cannot be written: `reason`, or STATE_LOST. `then`: what follows once the disk is mended. */
+export function cannotWrite(
+  what: string,
+  cause: unknown,
+  reason: string,
+  then: string,
+  metadata?: Readonly<Record<string, string>>,
+): SocleError {
+  const extra = defined({ cause, details: metadata && { metadata } });
+  if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(what), extra);
+  const isFull = isFullDisk(cause);
+  const mend = isFull ? "free space there" : "check the disk";
+  const message = `${what} cannot be written (${messageOf(cause)}): ${changesRefused}; ${mend}, then ${then}`;
+  return new SocleError(isFull ? "exhausted" : "unavailable", reason, message, extra);
 }
+
+/** What follows once the disk is mended. `isPassing`: writes continue once there is space. */
+export const afterMending = (isPassing: boolean): string =>
+  isPassing ? "changes go on by themselves" : "restart the agent";
+
+export const journalFailed = (path: string, cause: unknown, isPassing: boolean): SocleError =>
+  cannotWrite(path, cause, "JOURNAL_FAILED", afterMending(isPassing), { path });
 
 /** A restart may or may not read the record back. */
 export const outcomeUnknown = (path: string, cause: unknown): SocleError =>
@@ -131,7 +140,7 @@ export function asUnreadable(thrown: unknown): SocleError | undefined {
 
 /** `why` names the file and the remedy, in whole sentences. */
 export function refusesChanges(why: SocleError): SocleError {
-  const message = `changes are refused, reads and guests go on: ${why.message} Then restart the agent.`;
+  const message = `${changesRefused}: ${why.message} Then restart the agent.`;
   const metadata = { ...why.details.metadata, problem: why.reason };
   return new SocleError("unavailable", "STATE_UNREADABLE", message, { cause: why, details: { metadata } });
 }

@@ -7,7 +7,7 @@ import { errorOf, isDone, type End, type Operation, type OperationStep, type Out
 import { defined } from "../../kernel/defined.ts";
 
 /** The journal's records. Each may be replayed more than once: the last one of an operation counts. */
-export type OperationRecord =
+type OperationRecord =
   | { readonly t: "begin"; readonly operation: Operation; readonly fingerprint: string }
   | {
       readonly t: "step";

@@ -49,7 +49,7 @@ export interface Behalf {
   readonly breakGlass?: string;
 }
 
-export interface SinceBoot {
+interface SinceBoot {
   readonly bootId: string;
   readonly ms: number;
 }

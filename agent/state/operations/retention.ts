@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 
-export interface Retained {
+interface Retained {
   /** Removes expired entries, MOST_FORGOTTEN_AT_ONCE at most. Returns whether more of them are left. */
   forgetExpired(): boolean;
 }

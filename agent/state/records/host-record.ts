@@ -5,9 +5,10 @@ import { crc32 } from "node:zlib";
 import * as z from "zod";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { FileLost, isFileLost, stateLost } from "../journal/append-file.ts";
+import { FileLost } from "../journal/append-file.ts";
+import { cannotWrite } from "../journal/refusals.ts";
 import { isSameFence, laterFence, type ControlFence, type FenceOrigin } from "./control-fence.ts";
-import { exists, isFullDisk, replaceFile, replaceLink, UncertainWrite } from "../journal/durable-file.ts";
+import { exists, replaceFile, replaceLink, UncertainWrite } from "../journal/durable-file.ts";
 import { healthRecordSchema, type HealthRecord } from "./health-record.ts";
 import { defined } from "../../kernel/defined.ts";
 import { codeOf, messageOf } from "../../kernel/thrown.ts";
@@ -30,7 +31,7 @@ const factsSchema = z.strictObject({
 });
 type Facts = z.output<typeof factsSchema>;
 
-export type Scheduling = Readonly<Facts["scheduling"]>;
+type Scheduling = Readonly<Facts["scheduling"]>;
 
 const fresh: Facts = {
   version: 1,
@@ -281,14 +282,8 @@ export class HostRecord {
   }
 }
 
-function unwritable(path: string, cause: unknown): SocleError {
-  if (isFileLost(cause)) return new SocleError("unavailable", "STATE_LOST", stateLost(path), { cause });
-  const why = messageOf(cause);
-  const isFull = isFullDisk(cause);
-  const mend = isFull ? "free space there" : "check the disk";
-  const message = `${path} cannot be written (${why}): changes are refused, reads and guests go on; ${mend}, then try again`;
-  return new SocleError(isFull ? "exhausted" : "unavailable", "STATE_UNWRITABLE", message, { cause });
-}
+const unwritable = (path: string, cause: unknown): SocleError =>
+  cannotWrite(path, cause, "STATE_UNWRITABLE", "try again");
 
 /** Identifies the file at a path as written; undefined if there is none. */
 async function identityOf(path: string): Promise<string | undefined> {

@@ -15,7 +15,7 @@ import type { Reservation, ReservationRequest, ReservationState } from "./reserv
 import { MOST_FORGOTTEN_AT_ONCE } from "../operations/retention.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export interface ReservationBookOptions {
+interface ReservationBookOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly boot: BootClock;
@@ -72,7 +72,7 @@ const keptSchema = z.looseObject({
 
 type Requests = Readonly<Partial<Record<RequestKind, readonly ReservationRequest[]>>>;
 
-export type RequestKind = "reserve" | "renew" | "release";
+type RequestKind = "reserve" | "renew" | "release";
 
 /** Renewals kept for each reservation: a late repetition of an earlier one must not take effect again. */
 const MOST_RENEWALS = 16;
