@@ -13,7 +13,7 @@ import { runServices, type Service } from "./kernel/lifecycle/service.ts";
 import { replaceFile } from "./state/journal/durable-file.ts";
 import { Trust } from "./trust/index.ts";
 
-export interface AgentOptions {
+interface AgentOptions {
   readonly configPath: string | undefined;
   readonly version: string;
   /** Holds `socle/v1/*.proto`. */

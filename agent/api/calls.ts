@@ -35,7 +35,7 @@ import { actingCaller, type PeopleDoor } from "./auth/people.ts";
 import type { RequestShapes } from "./limits/request-shapes.ts";
 import { Malformed, requestOf, wired } from "./wire.ts";
 
-export interface CallsOptions {
+interface CallsOptions {
   readonly errors: ErrorEncoder;
   readonly identify: Identify;
   readonly admission: Admission;

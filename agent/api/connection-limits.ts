@@ -7,7 +7,7 @@ import { Throttle } from "../kernel/concurrency/throttle.ts";
 import type { AuditDoor } from "./call-audit.ts";
 import { accountOf, noCaller, type Caller } from "./auth/identity.ts";
 
-export interface ConnectionPlacesOptions {
+interface ConnectionPlacesOptions {
   /** "one": all connections belong to one caller, who may have all places. Otherwise `shares` bound them. */
   readonly callers: "one" | "many";
   /** Over all callers; 256. */

@@ -80,7 +80,7 @@ export function splitAddress(address: string): { readonly host: string; readonly
   };
 }
 
-export const isLoopback = (host: string): boolean =>
+const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 
 async function listen(

@@ -4,7 +4,7 @@ import { SocleError } from "../kernel/errors.ts";
 /** The first bytes of every HTTP/2 client. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
-export interface NewcomersOptions {
+interface NewcomersOptions {
   /** Maximum number; one more closes the oldest. */
   readonly most?: number;
   readonly withinMs?: number;

@@ -32,7 +32,7 @@ import { trustService } from "./services/trust-service.ts";
 import { vmService } from "./services/vm-service.ts";
 import { aborted, within } from "../kernel/concurrency/deadline.ts";
 
-export interface ApiServerOptions {
+interface ApiServerOptions {
   readonly config: Config["api"];
   readonly protos: Contract;
   readonly doors: Doors;

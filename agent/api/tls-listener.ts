@@ -10,7 +10,7 @@ import { bind, splitAddress, type Listener } from "./listener.ts";
 import { isRole } from "../contract/methods.ts";
 import { defined } from "../kernel/defined.ts";
 
-export interface TlsListenerOptions {
+interface TlsListenerOptions {
   readonly trust: Trust;
   readonly places: ConnectionPlaces;
   readonly clock: Clock;

@@ -97,7 +97,7 @@ export function entryIn(json: string): Entry | undefined {
 export const cut = (text: string): string =>
   text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;
 
-export interface EntryFilter {
+interface EntryFilter {
   /** "": any. */
   readonly tenant: string;
   /** The id or name of a VM; "": any. */

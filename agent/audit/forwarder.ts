@@ -30,7 +30,7 @@ export interface ForwardState {
   readonly lost: number;
 }
 
-export interface ForwarderOptions {
+interface ForwarderOptions {
   readonly audit: Pick<AuditLog, "state" | "subscribe" | "directory">;
   readonly sink: Sink;
   readonly clock: Clock;

@@ -35,7 +35,7 @@ export const nothingFound: Found = {
  * entries are missing or changed, the chain continues from the checkpoint in a new segment, which keeps the gap visible.
  * `mustExist`: this host had a log before. Throws `unavailable` AUDIT_UNREADABLE for a file that cannot be read.
  */
-export async function findLog(directory: string, key: VerifyKey, mustExist = false): Promise<Found> {
+export async function findLog(directory: string, key: VerifyKey, mustExist: boolean): Promise<Found> {
   const segments = await listSegments(directory);
   const head = await reading(headPath(directory), () => findHead(directory));
   const genuine = typeof head !== "string" && key.vouches(head) ? head : undefined;

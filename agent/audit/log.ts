@@ -14,7 +14,7 @@ import { readPage, type Page, type PageQuery } from "./page.ts";
 import { Repeats } from "./repeats.ts";
 import { Segments, type Keeping } from "./segments.ts";
 
-export interface AuditLogOptions extends Keeping {
+interface AuditLogOptions extends Keeping {
   /** The log's own directory, below the state directory. */
   readonly directory: string;
   /** This host had a log before: a missing one was lost. */
@@ -98,7 +98,7 @@ export class AuditLog {
     try {
       await makeDirectory(directory, 0o700);
       const key = await AuditKey.open(directory);
-      const found = await findLog(directory, key.public, options.mustExist);
+      const found = await findLog(directory, key.public, options.mustExist === true);
       const segments = await Segments.open(directory, found, options, clock.now());
       const audit = new AuditLog(options, { key, segments }, found);
       const { tornBytes, damage } = found;

@@ -15,7 +15,7 @@ const headerSchema = z.object({
   /** When it was begun: all entries of earlier segments are older. */
   time: z.string(),
 });
-export type SegmentHeader = Readonly<z.output<typeof headerSchema>>;
+type SegmentHeader = Readonly<z.output<typeof headerSchema>>;
 
 export interface SegmentFile {
   readonly path: string;
@@ -64,7 +64,7 @@ export function parseHeader(line: string): SegmentHeader | undefined {
   }
 }
 
-export interface Line {
+interface Line {
   readonly text: string;
   /** From 1. */
   readonly number: number;

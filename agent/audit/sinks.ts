@@ -42,7 +42,7 @@ export function syslogSink(
   address: { readonly host: string; readonly port: number },
   hostname: string,
   tls: () => Promise<ConnectionOptions>,
-  isRevoked: (serial: string) => boolean = () => false,
+  isRevoked: (serial: string) => boolean,
 ): Sink {
   const identityProblem = (name: string, certificate: PeerCertificate): Error | undefined =>
     isRevoked(certificate.serialNumber)

@@ -25,7 +25,7 @@ export interface Report {
   readonly tornBytes: number;
 }
 
-export interface VerifyOptions {
+interface VerifyOptions {
   readonly key: VerifyKey;
   /** Checkpoints kept elsewhere: a log that was cut and re-signed on the host does not match them. */
   readonly anchors?: readonly Checkpoint[];

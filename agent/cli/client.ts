@@ -11,7 +11,7 @@ export type Target =
   { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
 
 /** Metadata that is sent with every call. */
-export interface CallMetadata {
+interface CallMetadata {
   /** The control epoch of the scheduler that commands; api/auth/control-epoch.ts reads it. */
   readonly controlEpoch?: number | undefined;
   /** A signed token of the person, and the reason; api/auth/people.ts reads these. */

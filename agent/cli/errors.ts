@@ -90,8 +90,6 @@ export const withOptions = (text: string): string =>
     .replaceAll(/(?<![\w.-])[a-z]+(_[a-z]+)+(?![\w.-])/g, (word) => optionOfField[word] ?? word)
     .replaceAll(/\bwith force\b/g, "with --force");
 
-export const usageError = (message: string, fields?: Readonly<Record<string, string>>): SocleError =>
-  new SocleError("invalid", "USAGE", message, fields === undefined ? {} : { details: { fields } });
+export const usageError = (message: string): SocleError => new SocleError("invalid", "USAGE", message);
 
-export const interrupted = (message = "interrupted"): SocleError =>
-  new SocleError("cancelled", "INTERRUPTED", message);
+export const interrupted = (): SocleError => new SocleError("cancelled", "INTERRUPTED", "interrupted");

@@ -2,14 +2,14 @@ import type { Readable, Writable } from "node:stream";
 import type { Clock } from "../kernel/clock.ts";
 
 /** A terminal or pipe to write to. */
-export type Output = Writable & {
+type Output = Writable & {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;
 };
 
 /** A terminal or pipe to read from; raw mode exists on a terminal. */
-export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
 
 /** The process environment that main.ts passes to the CLI. */
 export interface CliIo {

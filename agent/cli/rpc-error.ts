@@ -22,7 +22,7 @@ const kinds: ReadonlyMap<number, ErrorKind> = new Map([
 ]);
 
 /** The parts of a gRPC client's ServiceError that are used. */
-export interface RpcError extends Error {
+interface RpcError extends Error {
   readonly code: number;
   readonly details: string;
   readonly metadata?: { get(key: string): (string | Buffer)[] };

@@ -19,7 +19,7 @@ export interface GlobalOptions {
   readonly breakGlass?: string;
 }
 
-export const defaultSocket = "/run/socle/agent.sock";
+const defaultSocket = "/run/socle/agent.sock";
 
 /** One run of a command: its output, its connection to the agent, and its interrupt. */
 export class Session {

@@ -29,7 +29,7 @@ import { defined } from "../kernel/defined.ts";
 const DRAIN_MS = 10_000;
 
 /** The agent's interfaces: its API, its metrics, its scheduler link. */
-export interface Edges {
+interface Edges {
   /** Services that start first and stop last: probes see that the agent is not ready. */
   readonly probes: readonly Service[];
   /** The other services, from the hypervisor's on, in order of start. */
@@ -219,7 +219,7 @@ function metricsSources(
       calls: api.callCounts,
       connections: api.connectionCounts,
       answers: api.answerCounts,
-      work: vms.places,
+      work: vms.permits,
       brokenGlass: api.brokenGlass,
       journalPendingBytes: operations.journalPendingBytes,
     }),

@@ -239,9 +239,9 @@ export function hostDoorOf(
   reservations: Pick<Reservations, "take" | "taken">,
 ): VmHost {
   const { ledger } = host;
-  const room = (claim: Claim, begun = Promise.resolve()): ReturnType<VmHost["claim"]> => ({
+  const room = (claim: Claim): ReturnType<VmHost["claim"]> => ({
     placement: claim.placement,
-    begun: () => begun,
+    begun: () => Promise.resolve(),
     consume: () => ledger.consume(claim),
     release: () => ledger.release(claim),
   });

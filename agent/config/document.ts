@@ -33,8 +33,8 @@ export class ConfigDocument {
   constructor(text: string, name: string) {
     this.#name = name;
     const findings: Finding[] = [];
-    const found = (offset: number, what: string, path: Finding["path"] = []): void => {
-      const finding = { path, text: what };
+    const found = (offset: number, what: string): void => {
+      const finding: Finding = { path: [], text: what };
       this.#offsets.set(finding, offset);
       findings.push(finding);
     };

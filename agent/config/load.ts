@@ -9,7 +9,7 @@ import { messageOf } from "../kernel/thrown.ts";
 const maxBytes = 1024 * 1024;
 const maxShown = 50;
 
-export interface LoadedConfig {
+interface LoadedConfig {
   readonly config: Config;
   /** Messages for the operator, each with its position in the file. */
   readonly warnings: readonly string[];

@@ -2,7 +2,7 @@ const secretName = /(password|passwd|passphrase|secret|token|credential|privatek
 const passwordInUri = /^([a-z][a-z0-9+.-]*:\/\/[^/:@\s]*):[^/@\s]*@/i;
 
 /** Whether a key's value must not be shown. A key that names a file (`tokenFile`) may be shown. */
-export const isSecretName = (name: string): boolean => secretName.test(name.replaceAll(/[-_]/g, ""));
+const isSecretName = (name: string): boolean => secretName.test(name.replaceAll(/[-_]/g, ""));
 
 /** A copy to print: secret values, and passwords inside URIs, become "[redacted]". */
 export function redacted(value: unknown): unknown {

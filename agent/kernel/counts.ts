@@ -15,9 +15,4 @@ export class Counts {
     if (left > 0) this.#counts.set(key, left);
     else this.#counts.delete(key);
   }
-
-  /** Keys with a count above zero, and that count. */
-  entries(): IterableIterator<[string, number]> {
-    return this.#counts.entries();
-  }
 }

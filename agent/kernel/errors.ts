@@ -18,7 +18,7 @@ export type ErrorKind =
   | "unsupported"
   | "internal";
 
-export interface ErrorDetails {
+interface ErrorDetails {
   /** Problems by field path, for `invalid`: `{ "spec.disks[0].name": "must not contain '/'" }`. */
   readonly fields?: Readonly<Record<string, string>>;
   /** If a retry helps: the least delay before it. */

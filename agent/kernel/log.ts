@@ -2,7 +2,7 @@ import { pino, type Logger, type DestinationStream } from "pino";
 
 export type { Logger };
 
-export interface LogOptions {
+interface LogOptions {
   readonly level: string;
   readonly destination?: DestinationStream;
 }

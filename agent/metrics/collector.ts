@@ -11,7 +11,7 @@ type Families = Readonly<Record<string, Family>>;
 type LabelValues<L extends readonly string[]> = { readonly [I in keyof L]: string | number };
 
 /** One function per family: a value and its label values, in the family's order. An undefined value is left out. */
-export type Emit<F extends Families> = {
+type Emit<F extends Families> = {
   readonly [K in keyof F]: F[K] extends HistogramFamily<infer L>
     ? (value: Distribution | undefined, ...labels: LabelValues<L>) => void
     : F[K] extends Family<infer L>
@@ -20,10 +20,10 @@ export type Emit<F extends Families> = {
 };
 
 /** Wall clock of the reading; undefined: now. */
-export type ReadAtMs = number | undefined;
+type ReadAtMs = number | undefined;
 
 /** The result of a collector whose data is partly missing: it counts as failed, and has the time of its last full reading. */
-export interface Incomplete {
+interface Incomplete {
   readonly missing: SocleError;
   readonly readAtMs: ReadAtMs;
 }
@@ -32,7 +32,7 @@ export interface Incomplete {
  * Emits everything it has. A generator yields to the event loop at least every few thousand samples. Throwing drops what
  * this collector emitted and marks it as failed; the others are not affected.
  */
-export type Collect<F extends Families> = (
+type Collect<F extends Families> = (
   sources: Sources,
   emit: Emit<F>,
 ) => ReadAtMs | Incomplete | Generator<undefined, ReadAtMs, undefined>;

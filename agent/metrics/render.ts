@@ -14,7 +14,7 @@ export interface Selection {
   readonly exclude: readonly string[];
 }
 
-export interface ExpositionOptions {
+interface ExpositionOptions {
   readonly collectors: readonly Collector[];
   /** Left out of every scrape. An unknown name is `invalid`: it would silently disable nothing. */
   readonly disabled: readonly string[];

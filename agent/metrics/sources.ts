@@ -26,20 +26,20 @@ export interface Sources {
   readonly monotonicMs: () => number;
 }
 
-export interface LibvirtLink {
+interface LibvirtLink {
   readonly connected: boolean;
   readonly reconnects?: number;
   readonly calls?: CallTotals;
 }
 
-export interface SchedulerLink {
+interface SchedulerLink {
   readonly connected: boolean;
   readonly connects?: number;
   readonly lastAckAtMs?: number;
 }
 
 /** The agent's load: open, queued and refused work. */
-export interface Load {
+interface Load {
   /** By class of call: open now, refused since the start. */
   readonly calls: readonly { readonly kind: string; readonly open: number; readonly refused: number }[];
   readonly connections: readonly {
@@ -71,7 +71,7 @@ export interface AuditFacts {
   }[];
 }
 
-export interface AgentFacts {
+interface AgentFacts {
   readonly version: string;
   readonly startedAtMs: number;
   readonly epoch?: number;

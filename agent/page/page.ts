@@ -15,7 +15,7 @@ import { checkVisitor } from "./visitor.ts";
 import { Listener } from "./listener.ts";
 import type { PageSources } from "./sources.ts";
 
-export interface StatusPageOptions {
+interface StatusPageOptions {
   /** Holds index.html and its files. */
   readonly directory: string;
   readonly sources: PageSources;

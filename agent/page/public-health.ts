@@ -2,7 +2,7 @@ import type { HostHealth } from "../host/host.ts";
 
 type HostCondition = HostHealth["conditions"][number];
 
-export interface ShownCondition extends HostCondition {
+interface ShownCondition extends HostCondition {
   /** The number of all subjects, including those left out of `subjects` because their names are paths. */
   readonly subjectCount: number;
 }

@@ -12,7 +12,7 @@ import { defined } from "../kernel/defined.ts";
 // command lines and consoles of VMs; the serial number and the labels of the host; callers, their requests, and the results
 // or messages; texts of libvirt, QEMU or the kernel in events or in the evidence of a condition.
 
-export interface ShownHost {
+interface ShownHost {
   readonly name: string;
   readonly machine: string;
   readonly os: string;
@@ -39,7 +39,7 @@ export interface ShownHost {
   readonly vms: { readonly complete: boolean; readonly atMs: number };
 }
 
-export interface ShownCell {
+interface ShownCell {
   readonly id: number;
   /** In the kernel's list format: 0-3,8-11. */
   readonly cpus: string;
@@ -53,7 +53,7 @@ export interface ShownCell {
 }
 
 /** A PCI function; virtual ones are part of their physical one. */
-export interface ShownDevice {
+interface ShownDevice {
   readonly address: string;
   readonly kind: string;
   /** The device's name, if known: "Intel Corporation Ethernet Controller X710". */
@@ -65,9 +65,9 @@ export interface ShownDevice {
   readonly virtualFunctions?: { readonly max: number; readonly enabled: number };
 }
 
-export type ShownPool = Omit<HostSnapshot["inventory"]["storagePools"][number], "path">;
+type ShownPool = Omit<HostSnapshot["inventory"]["storagePools"][number], "path">;
 
-export interface ShownVm {
+interface ShownVm {
   /** A small number instead of its id, for readings. */
   readonly key: number;
   readonly id: string;
@@ -91,7 +91,7 @@ export interface ShownVm {
   readonly createdAtMs: number;
 }
 
-export interface ShownOperation {
+interface ShownOperation {
   readonly id: string;
   readonly kind: string;
   /** Its name, or its id once it was deleted. */
@@ -105,7 +105,7 @@ export interface ShownOperation {
   readonly failure?: string;
 }
 
-export interface ShownEvent {
+interface ShownEvent {
   readonly sequence: number;
   readonly atMs: number;
   readonly kind: string;

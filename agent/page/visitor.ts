@@ -6,7 +6,8 @@ import { SocleError } from "../kernel/errors.ts";
  * Refuses (`denied`) requests that a foreign page makes an operator's browser send: under a name that its DNS points here
  * (rebinding), which is not this host's; or cross-site, which could only take streams away from others.
  */
-export function checkVisitor(request: IncomingMessage, ownName = hostname()): void {
+export function checkVisitor(request: IncomingMessage): void {
+  const ownName = hostname();
   const name = nameIn(request.headers.host);
   const isOurs =
     isAddress(name) || name === "localhost" || name === ownName.toLowerCase() || isBelow(name, ownName);

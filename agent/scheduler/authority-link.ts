@@ -15,7 +15,7 @@ interface Method<Request, Response> {
   readonly responseDeserialize: (bytes: Buffer) => Response;
 }
 
-export interface AuthorityPlace {
+interface AuthorityPlace {
   readonly address: string;
   readonly authoritiesPem: string;
   /** Checks its certificate, revocation included, before anything is sent and again before the answer is used. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** The parts of a VM that the digest covers. */
-export interface DigestVm {
+interface DigestVm {
   readonly id: string;
   readonly etag: string;
 }

@@ -27,7 +27,7 @@ import { askAuthority, authorityAt } from "./authority-link.ts";
 import { defined } from "../kernel/defined.ts";
 import { codeOf } from "../kernel/thrown.ts";
 
-export interface EnrollmentOptions {
+interface EnrollmentOptions {
   /** The trust directory, and this host's domain. */
   readonly config: Pick<Config["trust"], "directory" | "domain" | "enrollAt">;
   readonly environment: Environment;

@@ -5,7 +5,7 @@ import type { HostEvent } from "../state/events/event.ts";
 export type Events = Pick<EventLog, "subscribe" | "newestSequence" | "oldestSequence" | "logId">;
 
 /** The stamp of a `resync` event, which replaces lost ones. */
-export interface Stamp {
+interface Stamp {
   readonly agentEpoch: number;
   readonly now: () => number;
 }

@@ -13,7 +13,7 @@ import { Session, type SessionOptions } from "./session.ts";
 import { defined } from "../kernel/defined.ts";
 import { aborted } from "../kernel/concurrency/deadline.ts";
 
-export interface SchedulerLinkOptions extends Omit<
+interface SchedulerLinkOptions extends Omit<
   SessionOptions,
   "contactTimeoutMs" | "onWelcome" | "onAck" | "fence"
 > {
@@ -32,7 +32,7 @@ export interface SchedulerLinkOptions extends Omit<
 }
 
 /** The highest accepted control epoch, which a scheduler's session raises. */
-export interface LinkedEpochs {
+interface LinkedEpochs {
   readonly controlEpoch: number;
   /** Resolves when it is audited and durable. */
   raise(epoch: number, by: SchedulerActor): Promise<void>;
@@ -47,7 +47,7 @@ export interface SchedulerActor {
 }
 
 /** The link's state, for metrics and people. */
-export interface LinkStatus {
+interface LinkStatus {
   readonly state: "disabled" | "connecting" | "connected";
   readonly sinceMs: number;
   /** Sessions that the scheduler welcomed since the start. */

@@ -44,7 +44,7 @@ export interface SessionOptions {
 }
 
 /** The highest control epoch that this host accepted. */
-export interface Fence {
+interface Fence {
   readonly controlEpoch: number;
 }
 

@@ -9,7 +9,7 @@ import type { Host } from "../gen/socle/v1/Host.ts";
 import type { Vm as VmMessage } from "../gen/socle/v1/Vm.ts";
 import { stateDigest } from "./digest.ts";
 
-export interface ReportedStateOptions {
+interface ReportedStateOptions {
   readonly vms: VmView;
   readonly host: HostView;
   readonly position: Position;

@@ -3,7 +3,7 @@ import type { Logger } from "../kernel/log.ts";
 import { fingerprintOf, readPersonKeys, type PersonKey } from "./person-keys.ts";
 import { verifyPerson, type Person, type PersonRules } from "./person-token.ts";
 
-export interface PeopleOptions {
+interface PeopleOptions {
   /** The file of the identity provider's public keys; null: no token is accepted. */
   readonly keys: string | null;
   readonly rules: () => PersonRules;

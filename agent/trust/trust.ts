@@ -19,7 +19,7 @@ import {
   type TrustTexts,
 } from "./trust-set.ts";
 
-export interface TrustOptions {
+interface TrustOptions {
   readonly directory: string;
   /** The domain of identities, which names the cloud; null: no TLS. */
   readonly domain: string | null;

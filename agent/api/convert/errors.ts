@@ -24,7 +24,7 @@ const codes: Readonly<Record<ErrorKind, status>> = {
   internal: status.INTERNAL,
 };
 
-export const errorDomain = "socle";
+const errorDomain = "socle";
 const anyPrefix = "type.googleapis.com/";
 // Trailers share one header block with a usual limit of 8 KiB.
 const maxText = 512;

@@ -23,13 +23,7 @@ import { presences } from "./vm.ts";
 
 const truths = enumWords("TRUTH", ["true", "false", "unknown"]);
 
-export const effects = enumWords("EFFECT", [
-  "none",
-  "degraded",
-  "no_schedule",
-  "evacuate",
-  "fence_requested",
-]);
+const effects = enumWords("EFFECT", ["none", "degraded", "no_schedule", "evacuate", "fence_requested"]);
 
 const deviceKinds = enumWords("PCI_DEVICE_KIND", [
   "network",

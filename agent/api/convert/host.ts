@@ -50,7 +50,7 @@ export const usageToProto = ({ readAtMs, cells: _, ...usage }: HostUsage): Proto
 });
 
 /** `complete`: the list has all VMs. */
-export function countVms(vms: readonly Vm[], complete: boolean): VmCounts {
+function countVms(vms: readonly Vm[], complete: boolean): VmCounts {
   const count = (is: (vm: Vm) => boolean): number => vms.reduce((sum, vm) => (is(vm) ? sum + 1 : sum), 0);
   const isRunning = (vm: Vm): boolean => vm.presence === "present" && vm.state === "running";
   return {

@@ -11,7 +11,7 @@ const { accelerator: accelerators, firmware: firmwares, launchSecurity: launchSe
 const { cpuMode: cpuModes, diskFormat: formats, encryption: encryptions } = specEnums;
 
 /** A spec without the fields that the caller left out. vm/ validates it; here only its shape changes. */
-export type SpecInput = Readonly<Record<string, unknown>>;
+type SpecInput = Readonly<Record<string, unknown>>;
 
 export function specFromProto(spec: VmSpec__Output | null): SpecInput {
   if (spec === null) {

@@ -3,7 +3,7 @@ import type { CallClass } from "../../contract/methods.ts";
 import { Counts } from "../../kernel/counts.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
-export interface ClassLimit {
+interface ClassLimit {
   /** Average rate of one caller, with a burst of `burstSeconds`. */
   readonly perSecond: number;
   /** Open calls of one caller. */

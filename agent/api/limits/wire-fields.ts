@@ -1,5 +1,5 @@
 /** A field of a protobuf message as it is encoded. */
-export interface WireField {
+interface WireField {
   readonly number: number;
   /** Of a varint: its value; else 0. */
   readonly value: number;

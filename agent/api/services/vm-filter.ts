@@ -5,7 +5,7 @@ import { vmStates } from "../convert/vm.ts";
 
 const managedFilters = enumWords("MANAGED_FILTER", ["managed", "unmanaged"]);
 
-export const everyVm = (): boolean => true;
+const everyVm = (): boolean => true;
 
 /** Whether a VM matches every filter that is set. Throws `invalid` for an unknown state. */
 export function vmFilter(filter: VmFilter__Output | null): (vm: Vm) => boolean {

@@ -6,7 +6,7 @@ import { vmToProto } from "../convert/vm.ts";
 /** The last state of a VM that was sent to a reader. */
 type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
 
-export interface Matching {
+interface Matching {
   readonly matches: (vm: Vm) => boolean;
   /** For a VM whose spec is unreadable: its other facts do not exclude it. */
   readonly mayMatch: (vm: Vm) => boolean;

@@ -103,7 +103,7 @@ function eventKind(word: string): EventKind {
 }
 
 /** One event in one line: time, sequence, kind, subject, state. */
-export function renderEvent(event: Event__Output, paint: Paint): string {
+function renderEvent(event: Event__Output, paint: Paint): string {
   const time = new Date(toMs(event.time) ?? 0).toISOString().replace("T", " ");
   const kind = enumWord(event.kind, "EVENT_KIND");
   const state = event.vmState === "VM_STATE_UNSPECIFIED" ? "" : enumWord(event.vmState, "VM_STATE");

@@ -31,7 +31,7 @@ function outlook(condition: Condition__Output | undefined): string {
     : "acknowledged; it ends once its cause is gone";
 }
 
-export function renderHealth(host: Host__Output, paint: Paint, nowMs: number): string {
+function renderHealth(host: Host__Output, paint: Paint, nowMs: number): string {
   const { health } = host;
   const fields: [string, string][] = [
     ...healthFields(host, paint),

@@ -15,7 +15,7 @@ export const inventory: Command = async (session) => {
   return undefined;
 };
 
-export function renderInventory(host: Host__Output, paint: Paint): string {
+function renderInventory(host: Host__Output, paint: Paint): string {
   const { cells = [], storagePools = [], networks = [], devices = [] } = host.inventory ?? {};
   const parts = [renderFields(summary(host, paint), paint)];
   const add = <Row>(columns: Parameters<typeof renderTable<Row>>[0], rows: readonly Row[]): void => {

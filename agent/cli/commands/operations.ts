@@ -110,7 +110,7 @@ function withoutEndHint({ operationId, state, endDecided }: Operation__Output): 
 }
 
 /** One operation with its steps. */
-export function renderOperation(
+function renderOperation(
   operation: Operation__Output,
   error: string | undefined,
   paint: Paint,

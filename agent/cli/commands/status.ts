@@ -41,7 +41,7 @@ function unknownIfUnread(thrown: unknown): null {
 }
 
 /** The host as text for a person. */
-export function renderStatus(
+function renderStatus(
   seen: {
     readonly host: Host__Output;
     /** Null: unknown. */

@@ -90,7 +90,7 @@ function vmState(word: string): VmState {
 }
 
 /** VMs as a table, or a note when there are none. */
-export function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): string {
+function renderVms(vms: readonly Vm__Output[], paint: Paint, nowMs: number): string {
   if (vms.length === 0) return "no VMs\n";
   const columns: Column<Vm__Output>[] = [
     { title: "NAME", cell: ({ name }) => name },
@@ -139,7 +139,7 @@ export const showVm: Command = async (session, args) => {
 };
 
 /** One VM, a fact per line. */
-export function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
+function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
   const { spec, stats, observation } = vm;
   const isDeaf = stats?.unresponsive === true;
   const seen = !isSeen(vm)

@@ -21,7 +21,7 @@ export interface Choice {
   readonly offset: number;
 }
 
-export interface Size {
+interface Size {
   readonly columns: number;
   readonly rows: number;
 }

@@ -28,11 +28,10 @@ export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
   }
 }
 
-export const sortNames = ["cpu", "memory", "disk", "network", "name"] as const;
-export type SortName = (typeof sortNames)[number];
+export type SortName = "cpu" | "memory" | "disk" | "network" | "name";
 
 /** Current readings of a VM; unknown ones are absent. */
-export interface Reading {
+interface Reading {
   readonly cpuRatio?: number;
   readonly residentBytes?: number;
   readonly diskBytesPerSecond?: number;

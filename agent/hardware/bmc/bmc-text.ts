@@ -1,7 +1,7 @@
 import { numberOf, unique } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
+type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
 
 /** A BMC sensor in the output of `ipmitool -v -c sdr elist`. */
 export interface BmcSensor {
@@ -114,7 +114,7 @@ export function parseDcmiPower(text: string): number | undefined {
   return watts === 0 || isOff ? undefined : watts;
 }
 
-export const chassisFaults = [
+const chassisFaults = [
   "power_overload",
   "main_power",
   "power_control",
@@ -122,7 +122,7 @@ export const chassisFaults = [
   "cooling",
   "intrusion",
 ] as const;
-export type ChassisFault = (typeof chassisFaults)[number];
+type ChassisFault = (typeof chassisFaults)[number];
 
 export interface Chassis {
   readonly isOn: boolean;
@@ -174,7 +174,7 @@ const CRITICAL =
 const WARNING =
   /\b(non-critical|correctable|predictive failure|redundancy (lost|degraded)|degraded|limit reached|low)\b/i;
 
-export interface SelEntry {
+interface SelEntry {
   /** The whole entry: number, time, sensor and event. */
   readonly text: string;
   readonly severity: SelSeverity;
@@ -195,9 +195,9 @@ function severityOf(line: string): SelSeverity {
 }
 
 export const psuStates = ["ok", "failing", "failed", "absent", "unknown"] as const;
-export type PsuState = (typeof psuStates)[number];
+type PsuState = (typeof psuStates)[number];
 
-export interface PowerSupply {
+interface PowerSupply {
   readonly name: string;
   /** `failing`: a predicted failure; `unknown`: the BMC has no reading, so it may still be present. */
   readonly state: PsuState;

@@ -4,7 +4,7 @@ import type { Roots } from "../roots.ts";
 import { notHere } from "../walk.ts";
 
 /** Current frequency of the host's CPUs. */
-export interface CpuFrequency {
+interface CpuFrequency {
   readonly lowestHertz: number;
   readonly averageHertz: number;
   readonly highestHertz: number;

@@ -6,7 +6,7 @@ import { numberOf, MonotonicCounters } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Columns of a cpu line of /proc/stat (proc_stat(5)). `guest` is in `user` too, `guest_nice` in `nice`. */
-export const cpuModes = [
+const cpuModes = [
   "user",
   "nice",
   "system",
@@ -18,7 +18,7 @@ export const cpuModes = [
   "guest",
   "guest_nice",
 ] as const;
-export type CpuMode = (typeof cpuModes)[number];
+type CpuMode = (typeof cpuModes)[number];
 
 /** USER_HZ: 100 on every architecture that libvirt runs QEMU on. */
 const TICKS_PER_SECOND = 100;

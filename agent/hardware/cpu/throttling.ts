@@ -5,7 +5,7 @@ import type { Roots } from "../roots.ts";
 import { entriesOf, notHere, numberOf, rescanned, MonotonicCounters } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export interface SocketThrottles {
+interface SocketThrottles {
   readonly socket: string;
   /** Thermal throttling events since boot, of the package and of its cores. Absent if not reported. */
   readonly package?: number;

@@ -4,7 +4,7 @@ import { parseWhole, readText, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
 /** Kernel samepage merging: equal pages of guests are stored once. */
-export interface SamePages {
+interface SamePages {
   /** Memory that the merged pages would use unmerged. */
   readonly savedBytes: number;
 }

@@ -16,13 +16,13 @@ export interface NumaNode {
   readonly hugepages: Reading<readonly HugepagePool[]>;
 }
 
-export interface NodeMemory {
+interface NodeMemory {
   readonly totalBytes: number;
   readonly freeBytes: number;
   readonly bytesByName: ReadonlyMap<string, number>;
 }
 
-export interface HugepagePool {
+interface HugepagePool {
   readonly sizeBytes: number;
   /** Total pages in the pool. */
   readonly total: number;

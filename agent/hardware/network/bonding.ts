@@ -8,7 +8,7 @@ export interface Bond {
   readonly slaves: readonly BondSlave[];
 }
 
-export interface BondSlave {
+interface BondSlave {
   readonly name: string;
   /** The bond uses it, and its link is up. */
   readonly up: boolean;

@@ -4,7 +4,7 @@ import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Usage of the kernel's network tables in this network namespace; parts that this kernel lacks are absent. */
-export interface NetworkStack {
+interface NetworkStack {
   /** Of all CPUs since boot: packets dropped at a full queue, and polls that ended with packets left. */
   readonly softnet: { readonly dropped: number; readonly squeezed: number };
   readonly tcp?: {

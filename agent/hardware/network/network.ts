@@ -4,14 +4,14 @@ import type { Roots } from "../roots.ts";
 import { numberOf } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export interface NetworkTraffic {
+interface NetworkTraffic {
   readonly bytes: number;
   readonly packets: number;
   readonly errors: number;
   readonly drops: number;
 }
 
-export interface NetworkInterface {
+interface NetworkInterface {
   readonly name: string;
   readonly receive: NetworkTraffic;
   readonly transmit: NetworkTraffic;

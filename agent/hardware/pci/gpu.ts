@@ -4,7 +4,7 @@ import type { Reading } from "../reading.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
 /** A GPU driven by the host; passed-through GPUs are not monitored. Values that the driver does not report are absent. */
-export interface Gpu {
+interface Gpu {
   readonly uuid: string;
   readonly model: string;
   readonly pciAddress: string;

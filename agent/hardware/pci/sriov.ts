@@ -6,7 +6,7 @@ import type { Roots } from "../roots.ts";
 import { entriesOf } from "../walk.ts";
 
 /** A NIC with SR-IOV virtual functions. */
-export interface SriovFunctions {
+interface SriovFunctions {
   /** The physical function's interface. */
   readonly interfaceName: string;
   /** Virtual functions: the maximum, those enabled, and those of guests (with a VFIO driver). */

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 4000;
 
 const children = new OneChild();
 
-export interface ChildFilesOptions {
+interface ChildFilesOptions {
   readonly pattern?: string;
   readonly timeoutMs?: number;
   /** Only for tests. */

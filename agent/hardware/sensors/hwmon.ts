@@ -26,26 +26,26 @@ export interface Fan {
   readonly isFailed: boolean;
 }
 
-export interface Voltage {
+interface Voltage {
   readonly chip: string;
   readonly sensor: string;
   readonly volts: number;
 }
 
-export interface Current {
+interface Current {
   readonly chip: string;
   readonly sensor: string;
   readonly amperes: number;
 }
 
-export interface Power {
+interface Power {
   readonly chip: string;
   readonly sensor: string;
   readonly watts: number;
 }
 
 /** Readings of the kernel's hwmon drivers (Documentation/hwmon/sysfs-interface.rst) and its thermal zones. */
-export interface Sensors {
+interface Sensors {
   readonly temperatures: readonly Temperature[];
   readonly fans: readonly Fan[];
   readonly voltages: readonly Voltage[];
@@ -85,7 +85,7 @@ interface Probe {
 }
 
 /** Fans seen turning since boot; an empty fan header never turns. */
-export interface SeenFans {
+interface SeenFans {
   has(name: string): boolean;
   add(name: string): unknown;
 }

@@ -4,7 +4,7 @@ import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { numberOf, unique } from "../walk.ts";
 
-export interface EnergyZone {
+interface EnergyZone {
   /** package-0, package-0/dram, psys. */
   readonly zone: string;
   /** Since the agent's first read, across counter wraps. */

@@ -6,7 +6,7 @@ import { entriesOf } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** I/O counters of a host disk since it was found, for all programs including guests. */
-export interface DiskIo {
+interface DiskIo {
   /** As in /dev: nvme0n1, sda, md0, dm-3. */
   readonly device: string;
   readonly read: DiskRequests;
@@ -23,7 +23,7 @@ export interface DiskIo {
   readonly flush?: Pick<DiskRequests, "ops" | "seconds">;
 }
 
-export interface DiskRequests {
+interface DiskRequests {
   readonly ops: number;
   /** Requests merged with a neighbour before they reached the device. */
   readonly merged: number;
@@ -52,7 +52,7 @@ export function readDiskIo(roots: Roots): Promise<Reading<readonly DiskIo[]>> {
 }
 
 /** A device-mapper device, such as a logical volume, an encrypted disk or a multipath device. */
-export interface MappedDevice {
+interface MappedDevice {
   /** dm-3 */
   readonly device: string;
   /** As in /dev/mapper. */

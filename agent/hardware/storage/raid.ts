@@ -13,7 +13,7 @@ export const raidStates = [
   "reshape",
   "check",
 ] as const;
-export type RaidState = (typeof raidStates)[number];
+type RaidState = (typeof raidStates)[number];
 
 /** A software RAID array of the kernel's md driver. */
 export interface RaidArray {

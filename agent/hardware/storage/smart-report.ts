@@ -2,7 +2,7 @@ import * as z from "zod";
 import { SocleError } from "../../kernel/errors.ts";
 
 /** Warnings of a disk: the first six are bits of NVMe's critical warning, the last is the self-assessment of a SATA or SCSI disk. */
-export const diskWarnings = [
+const diskWarnings = [
   "spare",
   "temperature",
   "reliability",
@@ -83,7 +83,7 @@ const report = z.object({
 });
 type Report = z.output<typeof report>;
 
-export type SmartReport =
+type SmartReport =
   | { readonly kind: "health"; readonly health: DiskHealth }
   | { readonly kind: "asleep" }
   /** The device reports no health: a virtual disk, a LUN. */

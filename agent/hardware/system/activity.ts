@@ -4,7 +4,7 @@ import { parseWhole, readText, readTextIfThere, reading, type Reading } from "..
 import type { Roots } from "../roots.ts";
 
 /** Host activity other than CPU time. Counters start at boot. */
-export interface Activity {
+interface Activity {
   /** Average tasks running, runnable or waiting for a disk, over that many minutes. */
   readonly loadAverage: { readonly 1: number; readonly 5: number; readonly 15: number };
   readonly threads: number;

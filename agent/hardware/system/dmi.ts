@@ -4,7 +4,7 @@ import { readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
 /** The machine's identity in its firmware. Empty fields, and fields that only root may read, are absent. */
-export interface Dmi {
+interface Dmi {
   readonly systemVendor?: string;
   readonly productName?: string;
   readonly productSerial?: string;

@@ -4,7 +4,7 @@ import { meaningful, readDmi } from "./dmi.ts";
 import { readTextIfThere, valueOf, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 
-export interface Firmware {
+interface Firmware {
   /** bios, microcode, embedded_controller, or a disk's name. */
   readonly component: string;
   readonly version: string;

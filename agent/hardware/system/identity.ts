@@ -15,7 +15,7 @@ export interface MachineIdentity {
   readonly serial: string;
 }
 
-export interface IdentifiedMachine {
+interface IdentifiedMachine {
   readonly identity: MachineIdentity;
   /** Why systeminformation's answer, or the serial number, is missing. */
   readonly incompleteReason?: string;

@@ -3,7 +3,7 @@ import { readText, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export type PressureResource = "cpu" | "memory" | "io";
+type PressureResource = "cpu" | "memory" | "io";
 
 /** Pressure stall information (Documentation/accounting/psi.rst): the share of time that tasks waited. */
 export interface Pressure {
@@ -13,7 +13,7 @@ export interface Pressure {
   readonly stalled?: PressureStall;
 }
 
-export interface PressureStall {
+interface PressureStall {
   readonly avg60Ratio: number;
   readonly totalSeconds: number;
 }

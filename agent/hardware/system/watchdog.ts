@@ -5,7 +5,7 @@ import type { Roots } from "../roots.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** A hardware watchdog. Values that its driver does not report are absent. */
-export interface Watchdog {
+interface Watchdog {
   readonly name: string;
   /** Driver name, e.g. iTCO_wdt. */
   readonly identity: string;

@@ -9,7 +9,7 @@ import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName } from ".
 import type { DeviceCapacity } from "../host.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export type Amounts = Readonly<Record<ResourceName, number>>;
+type Amounts = Readonly<Record<ResourceName, number>>;
 
 /** Free resources of a cell. */
 export interface CellRoom {
@@ -20,7 +20,7 @@ export interface CellRoom {
 }
 
 /** Free resources of a host. */
-export interface Room {
+interface Room {
   readonly cells: readonly CellRoom[];
   readonly devices: readonly DeviceCapacity[];
   /** Some CPUs are dedicated: sharing VMs do not run on them. */

@@ -8,7 +8,7 @@ import type { ReservationBook } from "../../state/reservations/reservation-book.
 import type { Reservation, ReservationRequest } from "../../state/reservations/reservation.ts";
 import type { Claim, Ledger } from "./ledger.ts";
 
-export interface ReservationsOptions {
+interface ReservationsOptions {
   readonly book: ReservationBook;
   readonly ledger: Ledger;
   readonly clock: Clock;
@@ -16,13 +16,13 @@ export interface ReservationsOptions {
 }
 
 /** The caller. One with all rights may renew and release the reservations of others. */
-export interface Asker {
+interface Asker {
   readonly caller: string;
   readonly mayAll: boolean;
 }
 
 /** A VM's request to consume a reservation; unset members are as reserved. */
-export interface Taker {
+interface Taker {
   readonly vmId: string;
   readonly caller: string;
   readonly room: Omit<ReservedRoom, "wish"> & { readonly wish?: PlacementWish };
@@ -31,7 +31,7 @@ export interface Taker {
 }
 
 /** A reservation that a VM is about to consume. */
-export interface Taken {
+interface Taken {
   readonly claim: Claim;
   readonly wish: PlacementWish;
   /** The VM consumes it for good: durable when it resolves. */
@@ -40,13 +40,13 @@ export interface Taken {
   giveBack(): void;
 }
 
-export const MIN_TTL_MS = 1000;
-export const MAX_TTL_MS = 3_600_000;
+const MIN_TTL_MS = 1000;
+const MAX_TTL_MS = 3_600_000;
 const IDLE_MS = 60_000;
 /** Delay before another write after the journal rejected an expiry. */
 const AGAIN_MS = 1000;
 
-export interface ReservationQuery {
+interface ReservationQuery {
   readonly includeEnded: boolean;
   /** "": from the beginning. */
   readonly afterId: string;

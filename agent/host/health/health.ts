@@ -40,7 +40,7 @@ interface Held {
   isPublished: boolean;
 }
 
-export interface HealthOptions<Rules extends ConditionTable> {
+interface HealthOptions<Rules extends ConditionTable> {
   readonly rules: Rules;
   readonly flapping: Flapping;
   readonly at: Moment;

@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { Logger } from "../../kernel/log.ts";
 
-export interface Round {
+interface Round {
   /** Resolves after the first run, also a failed one. */
   readonly first: Promise<void>;
   /** Runs until the signal aborts. */

@@ -1,6 +1,6 @@
 import type { Verdict } from "./trigger.ts";
 
-export interface StartFailureLimits {
+interface StartFailureLimits {
   /** Number of independent failures. */
   readonly vms: number;
   readonly withinMs: number;

@@ -56,7 +56,7 @@ export interface Flapping {
 }
 
 /** Why a trigger is held on, regardless of probes. */
-export interface TriggerLatch {
+interface TriggerLatch {
   readonly cause: "flapping" | "acknowledge" | "reboot_and_acknowledge";
   /** Acknowledged; it waits for the reboot. */
   readonly acknowledged: boolean;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { DomainCapabilities, HostCapabilities } from "../../libvirt/xml/index.ts";
 import type { Compatibility } from "../host.ts";
 
-export interface CompatibilityFacts {
+interface CompatibilityFacts {
   readonly capabilities: HostCapabilities;
   /** Capabilities of the default domain type on this host. */
   readonly domain: DomainCapabilities;

@@ -3,7 +3,7 @@ import { valueOf, type Reading } from "../../hardware/reading.ts";
 import type { DomainCapabilities, HostCapabilities } from "../../libvirt/xml/index.ts";
 import type { NumaCell, PciDevice } from "../host.ts";
 
-export interface TraitFacts {
+interface TraitFacts {
   readonly kvm: Reading<Kvm>;
   /** Guests failed on KVM: an openable device then proves nothing. */
   readonly kvmFails: boolean;

@@ -1,24 +1,23 @@
 import type { Clock } from "../clock.ts";
 
 const maxKinds = 256;
+const intervalMs = 1000;
 
-/** Passes one item of a kind in each interval, and counts the others. */
+/** Passes one item of a kind in each second, and counts the others. */
 export class Throttle {
   readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #intervalMs: number;
   /** In the order in which they passed. */
   readonly #kinds = new Map<string, { readonly atMs: number; held: number }>();
 
-  constructor(clock: Pick<Clock, "monotonicMs">, intervalMs = 1000) {
+  constructor(clock: Pick<Clock, "monotonicMs">) {
     this.#clock = clock;
-    this.#intervalMs = intervalMs;
   }
 
   /** How many of this kind were suppressed since the last one passed; undefined: this one is suppressed. */
   pass(kind: string): number | undefined {
     const nowMs = this.#clock.monotonicMs();
     const last = this.#kinds.get(kind);
-    if (last !== undefined && nowMs - last.atMs < this.#intervalMs) {
+    if (last !== undefined && nowMs - last.atMs < intervalMs) {
       last.held += 1;
       return undefined;
     }

@@ -3,7 +3,7 @@ import { fstatSync, writeSync } from "node:fs";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../log.ts";
 
-export interface SdNotifyOptions {
+interface SdNotifyOptions {
   /** NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES and PATH are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;

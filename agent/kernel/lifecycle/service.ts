@@ -17,7 +17,7 @@ export interface Service {
   run(signal: AbortSignal, ready: () => void): Promise<void>;
 }
 
-export interface ServicesOptions {
+interface ServicesOptions {
   readonly log: Logger;
   /** How long one service may take to stop before it is abandoned, in milliseconds. */
   readonly stopTimeoutMs: number;

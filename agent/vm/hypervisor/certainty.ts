@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 250;
 const NIL_DOMAIN: libvirt.Domain = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
 
 /** Whether the effect is visible: undefined while it is in progress. Throws if libvirt does not answer. */
-export type Look = () => Promise<boolean | undefined>;
+type Look = () => Promise<boolean | undefined>;
 
 /**
  * Decides the outcome of changes whose replies may be lost, without guessing. A late reply is the outcome; if none can

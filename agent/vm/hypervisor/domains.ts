@@ -21,7 +21,7 @@ const NO_ID = -1;
 const AHEAD = { urgent: true } as const;
 
 /** Receives the results of starts, which show whether this host can start VMs. */
-export interface StartVerdicts {
+interface StartVerdicts {
   reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
   reportStartSuccess(vmId: string): void;
 }

@@ -16,7 +16,7 @@ import { LeaseSuccession } from "./lease-succession.ts";
 import { UniqueSecret } from "./unique-secret.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 
-export interface HypervisorLeaseOptions {
+interface HypervisorLeaseOptions {
   readonly libvirt: LibvirtCalls & Pick<libvirt.Libvirt, "events" | "changes">;
   readonly uri: string;
   readonly stateDirectory: string;

@@ -7,7 +7,7 @@ import { buildDomain, noDevices } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
 import type { KvmVerdicts } from "./kvm-witness.ts";
 
-export interface KvmProbeOptions {
+interface KvmProbeOptions {
   readonly libvirt: LibvirtCalls;
   readonly verdicts: KvmVerdicts;
   readonly architecture: string;

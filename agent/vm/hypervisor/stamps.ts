@@ -22,7 +22,7 @@ const OFF = -1;
 const NO_DOMAIN = Symbol("no domain");
 
 /** The VM that a domain is. */
-export interface Origin {
+interface Origin {
   /** The domain has Socle's metadata. */
   readonly isManaged: boolean;
   /** Undefined if the metadata cannot be read. */

@@ -5,7 +5,7 @@ import type { VmSpec } from "../../contract/spec.ts";
  * The cause of a failed start. `host`: the host lacks or refuses something independent of the spec. `vm`: the VM or the
  * request. `unclear`: QEMU gave up, because of the host or of what the tenant boots.
  */
-export type StartFault = "host" | "vm" | "unclear";
+type StartFault = "host" | "vm" | "unclear";
 
 /** A VM that failed to start, or that its hypervisor stopped, with the facts that decide the cause. */
 export interface Culprit {

@@ -9,7 +9,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const CREDENTIAL: CredentialName = "socle-volume-key";
 
-export interface KeySource {
+interface KeySource {
   /** The file with the volume key; null: systemd's credential. */
   readonly file: string | null;
   readonly environment: Environment;

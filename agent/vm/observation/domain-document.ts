@@ -39,7 +39,7 @@ export interface ResolvedSpec {
 const MIB = 1024 * 1024;
 const TCG_CACHE_BYTES = 32 * MIB;
 /** The nwfilter that libvirt ships against MAC, ARP and IP spoofing. */
-export const ANTI_SPOOFING_FILTER = "clean-traffic";
+const ANTI_SPOOFING_FILTER = "clean-traffic";
 const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
 const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
 

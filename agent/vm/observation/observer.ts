@@ -19,7 +19,7 @@ import { withEtag } from "./vm-from-domain.ts";
 import type { VmTable } from "./vm-table.ts";
 import type { Vm, VmStats } from "../model/vm.ts";
 
-export interface ObserverOptions {
+interface ObserverOptions {
   readonly libvirt: Pick<Libvirt, "call" | "events" | "changes" | "status">;
   readonly table: VmTable;
   /** Publishes VM events. */

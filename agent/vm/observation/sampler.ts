@@ -39,7 +39,7 @@ export interface Sample extends Listed {
 }
 
 /** The result of a round, and when libvirt returned it. */
-export interface Round {
+interface Round {
   readonly at: SampledAt;
   readonly samples: readonly Sample[];
   /** False if the round has only states: too many guests hang, or libvirt is slow. */

@@ -1,7 +1,7 @@
 import type { Domain, ParameterLists } from "../../libvirt/index.ts";
 
 /** A number that libvirt reports: its name, and its conversion. The value is the number times `times`, divided by `per`. */
-export interface Reading {
+interface Reading {
   readonly name: string;
   readonly times: number;
   readonly per: number;

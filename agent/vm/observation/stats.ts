@@ -13,7 +13,7 @@ import type { DiskStats, NicStats, VcpuStats, VmStats } from "../model/vm.ts";
 export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
 
 /** Marks that the agent adds to the readings of one sampling. */
-export type StatMarks = Partial<
+type StatMarks = Partial<
   Pick<VmStats, "unresponsive" | "migrationProcessedBytes" | "migrationRemainingBytes" | "rates">
 >;
 

@@ -69,7 +69,7 @@ const intent: z.ZodType<DeleteIntent> = z.object({
   etag: z.string().exactOptional(),
 });
 
-export interface DeleteRequest {
+interface DeleteRequest {
   readonly keepDisks: boolean;
   readonly eraseDisks?: boolean;
   readonly force: boolean;

@@ -10,7 +10,7 @@ const MARKED = "mark run";
 const NUMBERED = "note run";
 
 /** Identifies a run of the guest: the operation's mark on it, else libvirt's domain id within one numbering. */
-export type GuestRun = "marked" | { readonly number: number; readonly numbering: string };
+type GuestRun = "marked" | { readonly number: number; readonly numbering: string };
 
 /**
  * The run of the guest that the operation applies to: marks it on the guest, then in the journal. Undefined: that run

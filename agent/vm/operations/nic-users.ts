@@ -57,7 +57,7 @@ const addressesOf = ({ source, allowedAddresses }: NicSpec): string[] =>
  * another tenant's VM has the filter address on the same network or bridge. The VMs of one tenant may share an address,
  * as pairs with a virtual IP do. `tenantOnly`: the error does not name another tenant's VM.
  */
-export function requireNicsFree(spec: VmSpec, users: Users, tenantOnly = false): void {
+export function requireNicsFree(spec: VmSpec, users: Users, tenantOnly: boolean): void {
   const { macs, addresses } = nicsOf(spec);
   const twice = macs.find((mac, index) => macs.indexOf(mac) !== index);
   if (twice !== undefined) throw inUse("MAC_IN_USE", `MAC address ${twice}`, "another NIC of this VM", {});

@@ -39,7 +39,7 @@ export class OperationRunner {
   /** The queue is as long as the limit of unfinished operations of one VM. */
   readonly #lock = new KeyedLock(64);
   /** Creations and starts take libvirt's time: a few at once, so that stops are served quickly. */
-  readonly #places = new Semaphore(MADE_AT_ONCE, 20_000);
+  readonly #permits = new Semaphore(MADE_AT_ONCE, 20_000);
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
   readonly #overwriting = new Semaphore(1, 1000);
   /** Volumes that are being deleted with their VM. */
@@ -51,8 +51,8 @@ export class OperationRunner {
   }
 
   /** Permits in use by creations, starts and deletions, and the operations that wait for one. */
-  get places(): { readonly taken: number; readonly waiting: number } {
-    return this.#places;
+  get permits(): { readonly taken: number; readonly waiting: number } {
+    return this.#permits;
   }
 
   isBeingDeleted(volume: VolumeRef): boolean {
@@ -65,8 +65,9 @@ export class OperationRunner {
     this.#context.escalation.forced(vmId, caller, gracefulTimeoutMs, () => operations.isWanted(id));
   }
 
-  async inPlace<T>(caller: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return await this.#places.run(caller, work, signal);
+  /** Runs work beside operations with one of their permits. */
+  withPermit<T>(caller: string, work: () => Promise<T>): Promise<T> {
+    return this.#permits.run(caller, work);
   }
 
   run(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
@@ -96,7 +97,7 @@ export class OperationRunner {
       };
       const work = async (): Promise<Result> => {
         this.#requireTurn(operation, resumed);
-        return await this.#placed(caller, laneOf(definition, intent), step, untilCancelled, () =>
+        return await this.#permitted(caller, laneOf(definition, intent), step, untilCancelled, () =>
           this.#bound(definition, intent, run),
         );
       };
@@ -141,7 +142,7 @@ export class OperationRunner {
     }
   }
 
-  async #placed<T>(
+  async #permitted<T>(
     caller: string,
     lane: Lane,
     step: Step,
@@ -149,7 +150,7 @@ export class OperationRunner {
     work: () => Promise<T>,
   ): Promise<T> {
     if (lane === "erasure") return await inTurn(this.#overwriting, caller, step, signal, work);
-    return lane === "heavy" ? await this.#places.run(caller, work, signal) : await work();
+    return lane === "heavy" ? await this.#permits.run(caller, work, signal) : await work();
   }
 
   /**

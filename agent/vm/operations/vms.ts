@@ -36,7 +36,7 @@ import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export interface VmsOptions extends WorkContext {
+interface VmsOptions extends WorkContext {
   readonly operations: Operations;
   readonly host: VmHost;
   readonly kvmProbe: Pick<KvmProbe, "suspect">;
@@ -125,7 +125,7 @@ export class Vms {
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
-        await this.#runner.inPlace(caller, () => this.#lookOver(spec, request));
+        await this.#runner.withPermit(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
@@ -266,8 +266,8 @@ export class Vms {
   }
 
   /** Permits in use by creations, starts and deletions, and the operations that wait for one. */
-  get places(): { readonly taken: number; readonly waiting: number } {
-    return this.#runner.places;
+  get permits(): { readonly taken: number; readonly waiting: number } {
+    return this.#runner.permits;
   }
 
   /** Reports a VM as absent only over a complete list; otherwise its presence is unknown. */

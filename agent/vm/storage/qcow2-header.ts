@@ -1,6 +1,6 @@
 import { defined } from "../../kernel/defined.ts";
 /** References to other files in a qcow2 image: QEMU opens all of them. */
-export interface Qcow2Header {
+interface Qcow2Header {
   /** The guest's data is in another file. */
   readonly hasDataFile: boolean;
   /** The backing file as written in the header; `format` is absent if the header has none. */

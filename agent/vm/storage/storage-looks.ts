@@ -20,12 +20,12 @@ export interface FileFacts {
   readonly rdev: number;
 }
 
-export type LookAt = (path: string) => Promise<FileFacts>;
+type LookAt = (path: string) => Promise<FileFacts>;
 
 /** The device number (st_dev) of the filesystem that holds a path, from its name; undefined if it is not known. */
-export type DeviceOf = (path: string) => Promise<number | undefined>;
+type DeviceOf = (path: string) => Promise<number | undefined>;
 
-export type Sight =
+type Sight =
   | { readonly isSeen: true; readonly file?: FileFacts; readonly directory?: FileFacts }
   /** `device`: its filesystem, if known. */
   | { readonly isSeen: false; readonly device?: number };

@@ -17,7 +17,7 @@ export interface SameStorage {
   readonly doubtOf: (own: Iterable<string>, theirs: Iterable<string>) => Doubt | undefined;
 }
 
-export interface Doubt {
+interface Doubt {
   readonly at: string;
   readonly silent: Silent;
 }

@@ -32,7 +32,7 @@ export const bondConditions = ({ config }: ConditionContext) => {
  * A link whose card falls off the bus leaves its bond. It counts as missing until the bond has as many links again, or is
  * removed. A bond that never had links is unused.
  */
-export function bondVerdicts(
+function bondVerdicts(
   bonds: readonly Bond[],
   seen: SeenHardware,
   isBad: (up: number, all: number) => boolean,

@@ -44,7 +44,7 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
   }) satisfies ConditionTable;
 
 /** Renewal is due at about half of its life: little remaining life means that renewals have failed for long. */
-export function expiryVerdict(
+function expiryVerdict(
   { notBeforeMs, notAfterMs }: OwnCertificate,
   nowMs: number,
   minRatio: number,
@@ -54,7 +54,7 @@ export function expiryVerdict(
   return { kind: left < minRatio ? "bad" : "good", evidence };
 }
 
-export function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { wallMs }: Moment): Verdict {
+function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { wallMs }: Moment): Verdict {
   if (wallMs > notAfterMs)
     return { kind: "bad", evidence: `the host's certificate ended ${utc(notAfterMs)}` };
   if (wallMs < notBeforeMs)
@@ -66,7 +66,7 @@ export function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { w
 }
 
 /** Handshakes still use the expired list, which lacks certificates revoked since. */
-export function revocationsVerdict({ revocationsUntilMs }: OwnCertificate, { wallMs }: Moment): Verdict {
+function revocationsVerdict({ revocationsUntilMs }: OwnCertificate, { wallMs }: Moment): Verdict {
   if (revocationsUntilMs === undefined) return { kind: "good", evidence: "no revocation list expires" };
   const when = utc(revocationsUntilMs);
   if (wallMs > revocationsUntilMs)

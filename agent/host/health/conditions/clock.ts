@@ -44,7 +44,7 @@ const LEAST_MENDED = 0.1;
  * Keeps the offsets of a window: a shrinking offset is being corrected, however large. `isWanted`: a time service is
  * required.
  */
-export function offsetJudge(options: {
+function offsetJudge(options: {
   readonly maxSeconds: number;
   readonly windowMs: number;
   readonly headroom: number;
@@ -81,7 +81,7 @@ export function offsetJudge(options: {
 }
 
 /** Unknown, not good, if no time service answers. */
-export function syncVerdict(reading: Reading<TimeSync>): Verdict {
+function syncVerdict(reading: Reading<TimeSync>): Verdict {
   if (reading.kind !== "read") return { kind: "unknown", evidence: reading.reason };
   const { source, synced } = reading.value;
   if (synced) return { kind: "good", evidence: `${source} keeps the clock` };

@@ -56,7 +56,7 @@ export const diskConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-export function wearVerdicts(disks: readonly ExaminedDisk[], maxRatio: number): Verdicts {
+function wearVerdicts(disks: readonly ExaminedDisk[], maxRatio: number): Verdicts {
   return ofDisks(disks, ({ disk, health: { wearRatio } }) => {
     if (wearRatio === undefined) return undefined;
     const evidence = `${nameOf(disk)} is worn to ${percent(wearRatio)} of its life, ${percent(maxRatio)} is the limit`;
@@ -72,7 +72,7 @@ const FATAL: readonly (readonly [DiskWarning, string])[] = [
   ["self_assessment", "it expects to fail"],
 ];
 
-export function failingVerdicts(disks: readonly ExaminedDisk[]): Verdicts {
+function failingVerdicts(disks: readonly ExaminedDisk[]): Verdicts {
   return ofDisks(disks, ({ disk, health: { warnings, spareRatio, spareThresholdRatio } }) => {
     const fatal = FATAL.flatMap(([warning, words]) => (warnings.get(warning) === true ? [words] : []));
     const isShort =
@@ -88,14 +88,14 @@ export function failingVerdicts(disks: readonly ExaminedDisk[]): Verdicts {
   });
 }
 
-export function controllerVerdicts(disks: readonly Disk[]): Verdicts {
+function controllerVerdicts(disks: readonly Disk[]): Verdicts {
   return each(disks, nameOf, (disk) => ({
     kind: disk.state === "dead" ? "bad" : "good",
     evidence: `${nameOf(disk)} is ${disk.state ?? "there"}`,
   }));
 }
 
-export function missingVerdicts(arrays: readonly RaidArray[]): Verdicts {
+function missingVerdicts(arrays: readonly RaidArray[]): Verdicts {
   return each(arrays, arrayName, ({ name, level, state, disks, degradedDisks = 0 }) => {
     if (degradedDisks === 0) return { kind: "good", evidence: `${name} is whole` };
     const of = disks === undefined ? "" : ` of ${disks}`;
@@ -104,7 +104,7 @@ export function missingVerdicts(arrays: readonly RaidArray[]): Verdicts {
   });
 }
 
-export function inactiveVerdicts(arrays: readonly RaidArray[]): Verdicts {
+function inactiveVerdicts(arrays: readonly RaidArray[]): Verdicts {
   return each(arrays, arrayName, ({ name, state }) => ({
     kind: state === "inactive" || state === "broken" ? "bad" : "good",
     evidence: `${name} is ${state}`,

@@ -7,7 +7,7 @@ import { SECOND, watching, type ConditionContext, type ConditionTable } from "./
 import { allAnswered } from "./thermal.ts";
 
 /** A redundant part: a machine has several and can lose one. */
-export interface Part {
+interface Part {
   readonly name: string;
   readonly isLost: boolean;
   /** Its state is unknown now. */

@@ -64,7 +64,7 @@ function spaceVerdict(
   return { kind: below(availableRatio, minRatio, headroom), evidence };
 }
 
-export function readOnlyVerdicts(mounts: readonly WatchedMount[]): Verdicts {
+function readOnlyVerdicts(mounts: readonly WatchedMount[]): Verdicts {
   return each(
     mounts,
     ({ mountPoint }) => mountPoint,

@@ -51,7 +51,7 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-export function uncorrectedVerdicts(modules: readonly MemoryModule[]): Verdicts {
+function uncorrectedVerdicts(modules: readonly MemoryModule[]): Verdicts {
   return each(modules, nameOf, ({ dimm, uncorrectedErrors }) => {
     if (uncorrectedErrors === undefined) return notCounted(dimm, "uncorrected");
     if (uncorrectedErrors === 0) return { kind: "good", evidence: "no uncorrected memory error since boot" };
@@ -65,7 +65,7 @@ const notCounted = (dimm: string, which: string): Verdict => ({
   evidence: `the ${which} errors of ${dimm} cannot be read`,
 });
 
-export function machineCheckVerdict({ faults }: KernelLog): Verdict {
+function machineCheckVerdict({ faults }: KernelLog): Verdict {
   const newest = faults.findLast(({ isUncorrected }) => isUncorrected === true);
   if (newest === undefined)
     return { kind: "good", evidence: "no uncorrected machine check in the kernel's log" };

@@ -6,7 +6,7 @@ import { SECOND, watching, type ConditionContext, type ConditionTable } from "./
 import { defined } from "../../../kernel/defined.ts";
 
 /** A temperature of a host chip or a BMC sensor. */
-export interface Heat {
+interface Heat {
   readonly name: string;
   readonly celsius: number;
   readonly criticalCelsius?: number;

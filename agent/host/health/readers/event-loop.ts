@@ -10,7 +10,7 @@ const LAG_RESOLUTION_MS = 100;
 const FIRST_LOOK_MS = 3 * LAG_RESOLUTION_MS;
 
 /** Delays of the agent's event loop since the last reading, in milliseconds. */
-export interface EventLoopLag {
+interface EventLoopLag {
   readonly p99Ms: number;
   readonly maxMs: number;
 }
