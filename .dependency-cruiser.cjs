@@ -126,19 +126,19 @@ module.exports = {
       to: { pathNot: "^agent/page/browser/" },
     },
     {
-      name: "libvirt-has-one-door",
+      name: "libvirt-has-one-entry",
       severity: "error",
       from: { path: "^agent/", pathNot: "^agent/libvirt/" },
       to: { path: "^agent/libvirt/", pathNot: "^agent/libvirt/(index|xml/index)\\.ts$" },
     },
     {
-      name: "trust-has-one-door",
+      name: "trust-has-one-entry",
       severity: "error",
       from: { path: "^agent/", pathNot: "^agent/trust/" },
       to: { path: "^agent/trust/", pathNot: "^agent/trust/index\\.ts$" },
     },
     {
-      name: "audit-has-one-door",
+      name: "audit-has-one-entry",
       severity: "error",
       from: { path: "^agent/", pathNot: "^agent/audit/" },
       to: { path: "^agent/audit/", pathNot: "^agent/audit/index\\.ts$" },

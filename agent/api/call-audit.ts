@@ -3,7 +3,7 @@ import { toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import { messageBytes } from "../kernel/text/message-bytes.ts";
 import type { AuditBudget } from "./limits/audit-budget.ts";
 import { methods, type CallClass } from "../contract/methods.ts";
-import type { Doors } from "./services/doors.ts";
+import type { ServiceDependencies } from "./services/dependencies.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
 import { defined } from "../kernel/defined.ts";
 
@@ -21,8 +21,8 @@ export interface AdmittedCall {
   ended(answer: unknown, error?: unknown): void;
 }
 
-export type AuditDoor = Pick<AuditLog, "record" | "note" | "noteRepeatable">;
-type Known = Pick<Doors, "vmView" | "operations" | "reservations">;
+export type AuditRecorder = Pick<AuditLog, "record" | "note" | "noteRepeatable">;
+type Known = Pick<ServiceDependencies, "vmView" | "operations" | "reservations">;
 
 /** Callers' texts are truncated to this length. */
 const maxText = 256;
@@ -30,12 +30,12 @@ const entryBytes = 2048;
 
 /** Records each mutation, and each refused call. */
 export class CallAudit {
-  readonly #log: AuditDoor;
+  readonly #log: AuditRecorder;
   readonly #known: Known;
   readonly #budget: AuditBudget;
   readonly #nowMs: () => number;
 
-  constructor(log: AuditDoor, known: Known, limits: { budget: AuditBudget; nowMs: () => number }) {
+  constructor(log: AuditRecorder, known: Known, limits: { budget: AuditBudget; nowMs: () => number }) {
     this.#log = log;
     this.#known = known;
     this.#budget = limits.budget;

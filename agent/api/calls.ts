@@ -31,7 +31,7 @@ import type { BidiMethod, ServerStreamMethod, UnaryMethod } from "./services/han
 import type { Identify } from "./auth/identity.ts";
 import { LiveCall, type ServerCall } from "./live-call.ts";
 import type { Outbox } from "./limits/outbox.ts";
-import { actingCaller, type PeopleDoor } from "./auth/people.ts";
+import { actingCaller, type PersonVerifier } from "./auth/people.ts";
 import type { RequestShapes } from "./limits/request-shapes.ts";
 import { Malformed, requestOf, wired } from "./wire.ts";
 
@@ -42,7 +42,7 @@ interface CallsOptions {
   readonly outbox: Outbox;
   readonly controlEpochs: ControlEpochs;
   readonly audit: CallAudit;
-  readonly people: PeopleDoor;
+  readonly people: PersonVerifier;
   readonly shapes: RequestShapes;
   /** Shared by all listeners. */
   readonly turns: FairTurns;
@@ -74,7 +74,7 @@ export class Calls {
   readonly #outbox: Outbox;
   readonly #controlEpochs: ControlEpochs;
   readonly #audit: CallAudit;
-  readonly #people: PeopleDoor;
+  readonly #people: PersonVerifier;
   readonly #shapes: RequestShapes;
   readonly #turns: FairTurns;
   readonly #isLocal: boolean;

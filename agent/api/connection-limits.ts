@@ -4,16 +4,16 @@ import { Counts } from "../kernel/counts.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { Throttle } from "../kernel/concurrency/throttle.ts";
-import type { AuditDoor } from "./call-audit.ts";
+import type { AuditRecorder } from "./call-audit.ts";
 import { accountOf, noCaller, type Caller } from "./auth/identity.ts";
 
-interface ConnectionPlacesOptions {
+interface ConnectionLimitsOptions {
   /** "one": all connections belong to one caller, who may have all places. Otherwise `shares` bound them. */
   readonly callers: "one" | "many";
   /** Over all callers; 256. */
   readonly most?: number;
   readonly clock?: Pick<Clock, "monotonicMs">;
-  readonly audit: Pick<AuditDoor, "noteRepeatable">;
+  readonly audit: Pick<AuditRecorder, "noteRepeatable">;
   readonly log: Logger;
 }
 
@@ -28,10 +28,10 @@ interface Held {
 }
 
 /** Bounds a listener's connections: in total, and per account. */
-export class ConnectionPlaces {
-  readonly #options: ConnectionPlacesOptions;
+export class ConnectionLimits {
+  readonly #options: ConnectionLimitsOptions;
   readonly #most: number;
-  readonly #callers: ConnectionPlacesOptions["callers"];
+  readonly #callers: ConnectionLimitsOptions["callers"];
   readonly #of = new Counts();
   /** In order of arrival. */
   readonly #held = new Set<Held>();
@@ -39,7 +39,7 @@ export class ConnectionPlaces {
   #open = 0;
   #refused = 0;
 
-  constructor(options: ConnectionPlacesOptions) {
+  constructor(options: ConnectionLimitsOptions) {
     this.#options = options;
     this.#refusals = new Throttle(options.clock ?? systemClock);
     this.#most = options.most ?? 256;

@@ -4,9 +4,9 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { dirname } from "node:path";
 import { SocleError } from "../kernel/errors.ts";
 import { makeDirectory } from "../kernel/make-directory.ts";
-import type { ConnectionPlaces } from "./connection-places.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
 import { loopbackCaller, operator, type Caller } from "./auth/identity.ts";
-import { Newcomers } from "./newcomers.ts";
+import { PendingConnections } from "./pending-connections.ts";
 import { codeOf, messageOf } from "../kernel/thrown.ts";
 
 /** The longest path that fits a sockaddr_un. */
@@ -29,7 +29,7 @@ export interface Listener {
  */
 export async function listenOnSocket(
   path: string,
-  places: ConnectionPlaces,
+  places: ConnectionLimits,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
   if (Buffer.byteLength(path) > maxSocketPath) {
@@ -41,9 +41,9 @@ export async function listenOnSocket(
     throw cannotListen(path, messageOf(thrown), thrown);
   }
   await removeStale(path);
-  const newcomers = new Newcomers();
-  const listener = await listen(path, { path }, newcomers, (socket) => {
-    admit(socket, operator, { places, newcomers, onConnection });
+  const pending = new PendingConnections();
+  const listener = await listen(path, { path }, pending, (socket) => {
+    admit(socket, operator, { places, pending, onConnection });
   });
   await chmod(path, 0o660);
   return listener;
@@ -55,7 +55,7 @@ export async function listenOnSocket(
  */
 export async function listenOnLoopback(
   address: string,
-  places: ConnectionPlaces,
+  places: ConnectionLimits,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
   const { host, port } = splitAddress(address);
@@ -65,9 +65,9 @@ export async function listenOnLoopback(
       "set it, and enroll this host";
     throw new SocleError("unsupported", "NOT_LOOPBACK", message);
   }
-  const newcomers = new Newcomers();
-  return await listen(address, { host, port }, newcomers, (socket) => {
-    admit(socket, loopbackCaller(socket.remoteAddress ?? ""), { places, newcomers, onConnection });
+  const pending = new PendingConnections();
+  return await listen(address, { host, port }, pending, (socket) => {
+    admit(socket, loopbackCaller(socket.remoteAddress ?? ""), { places, pending, onConnection });
   });
 }
 
@@ -86,7 +86,7 @@ const isLoopback = (host: string): boolean =>
 async function listen(
   place: string,
   where: { path: string } | { host: string; port: number },
-  newcomers: Newcomers,
+  pending: PendingConnections,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
   const listener = await bind(createServer({ noDelay: true }, onConnection), place, where);
@@ -94,19 +94,19 @@ async function listen(
     port: listener.port,
     close() {
       listener.close();
-      newcomers.close();
+      pending.close();
     },
   };
 }
 
 interface Entrance {
-  readonly places: ConnectionPlaces;
-  readonly newcomers: Newcomers;
+  readonly places: ConnectionLimits;
+  readonly pending: PendingConnections;
   readonly onConnection: (socket: Socket) => void;
 }
 
 /** A connection takes a place once it sends its preface. */
-function admit(socket: Socket, caller: Caller, { places, newcomers, onConnection }: Entrance): void {
+function admit(socket: Socket, caller: Caller, { places, pending, onConnection }: Entrance): void {
   const refuse = (thrown: unknown): void => places.refuse(socket, thrown, caller);
   const take = (): void => {
     try {
@@ -117,7 +117,7 @@ function admit(socket: Socket, caller: Caller, { places, newcomers, onConnection
     }
     onConnection(socket);
   };
-  newcomers.receive(socket, take, refuse);
+  pending.receive(socket, take, refuse);
 }
 
 /** Binds a server. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */

@@ -4,23 +4,23 @@ import { SocleError } from "../kernel/errors.ts";
 /** The first bytes of every HTTP/2 client. */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
-interface NewcomersOptions {
+interface PendingConnectionsOptions {
   /** Maximum number; one more closes the oldest. */
   readonly most?: number;
   readonly withinMs?: number;
 }
 
 /**
- * Connections without an HTTP/2 preface yet. They take no connection place; their number and time have bounds of their
+ * Connections without an HTTP/2 preface yet. ConnectionLimits does not count them; their number and time have bounds of their
  * own, so that silent connections do not exclude others.
  */
-export class Newcomers {
+export class PendingConnections {
   readonly #most: number;
   readonly #withinMs: number;
   /** Oldest first, each with the function that ends it. */
   readonly #waiting = new Map<Socket, (problem: SocleError) => void>();
 
-  constructor({ most = 256, withinMs = 10_000 }: NewcomersOptions = {}) {
+  constructor({ most = 256, withinMs = 10_000 }: PendingConnectionsOptions = {}) {
     this.#most = most;
     this.#withinMs = withinMs;
   }

@@ -10,10 +10,10 @@ import type { Trust } from "../trust/index.ts";
 import { AuditBudget } from "./limits/audit-budget.ts";
 import { auditService } from "./services/audit-service.ts";
 import { Admission, type Limits } from "./limits/admission.ts";
-import { CallAudit, type AuditDoor } from "./call-audit.ts";
-import { ConnectionPlaces } from "./connection-places.ts";
+import { CallAudit, type AuditRecorder } from "./call-audit.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { Calls, type Implementable } from "./calls.ts";
-import type { Doors } from "./services/doors.ts";
+import type { ServiceDependencies } from "./services/dependencies.ts";
 import { ErrorEncoder } from "./convert/errors.ts";
 import { eventService } from "./services/event-service.ts";
 import { Health } from "./services/health.ts";
@@ -22,7 +22,7 @@ import { identifyOnLoopback, identifyOnSocket, noCaller, type Identify } from ".
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
 import { operationService } from "./services/operation-service.ts";
 import { Outbox, outboxBounds, type OutboxBounds } from "./limits/outbox.ts";
-import type { BrokenGlass, PeopleDoor } from "./auth/people.ts";
+import type { BrokenGlass, PersonVerifier } from "./auth/people.ts";
 import type { Contract } from "../contract/load.ts";
 import { reflection } from "./services/reflection.ts";
 import { RequestShapes } from "./limits/request-shapes.ts";
@@ -35,13 +35,13 @@ import { aborted, within } from "../kernel/concurrency/deadline.ts";
 interface ApiServerOptions {
   readonly config: Config["api"];
   readonly protos: Contract;
-  readonly doors: Doors;
+  readonly dependencies: ServiceDependencies;
   /** Authentication of TCP callers; without required trust, only loopback is allowed. */
   readonly trust: Trust;
   /** Records each mutation and each refusal. */
-  readonly audit: AuditDoor;
+  readonly audit: AuditRecorder;
   /** Identifies the person behind a caller, and who needs one. */
-  readonly people: PeopleDoor;
+  readonly people: PersonVerifier;
   readonly clock: Clock;
   readonly log: Logger;
   /** Time for clients to read pending data at stop, in milliseconds. */
@@ -86,18 +86,18 @@ export class ApiServer implements Service {
   readonly #shapes: RequestShapes;
   readonly #turns: FairTurns;
   /** By listener. */
-  readonly #places: { readonly unix: ConnectionPlaces; readonly tcp: ConnectionPlaces };
+  readonly #places: { readonly unix: ConnectionLimits; readonly tcp: ConnectionLimits };
   #tcpPort: number | undefined;
   #brokenGlass = 0;
 
   constructor(options: ApiServerOptions) {
-    const { protos, doors, config, clock, audit } = options;
+    const { protos, dependencies, config, clock, audit } = options;
     this.#options = options;
     const log = options.log.child({ component: "api" });
     this.#log = log;
     this.#places = {
-      unix: new ConnectionPlaces({ callers: "one", audit, log }),
-      tcp: new ConnectionPlaces({ callers: "many", audit, log }),
+      unix: new ConnectionLimits({ callers: "one", audit, log }),
+      tcp: new ConnectionLimits({ callers: "many", audit, log }),
     };
     this.#errors = new ErrorEncoder(protos);
     this.#admission = new Admission(limitsOf(config.limits), clock);
@@ -106,13 +106,13 @@ export class ApiServer implements Service {
     this.#shapes = new RequestShapes(protos.descriptorSet);
     this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
-      { definition: protos.vms, methods: vmService(doors, this.#errors) },
-      { definition: protos.operations, methods: operationService(doors, this.#errors) },
-      { definition: protos.host, methods: hostService(doors, protos) },
-      { definition: protos.reservations, methods: reservationService(doors) },
-      { definition: protos.events, methods: eventService(doors) },
-      { definition: protos.trust, methods: trustService(doors) },
-      { definition: protos.audit, methods: auditService(doors.audit) },
+      { definition: protos.vms, methods: vmService(dependencies, this.#errors) },
+      { definition: protos.operations, methods: operationService(dependencies, this.#errors) },
+      { definition: protos.host, methods: hostService(dependencies, protos) },
+      { definition: protos.reservations, methods: reservationService(dependencies) },
+      { definition: protos.events, methods: eventService(dependencies) },
+      { definition: protos.trust, methods: trustService(dependencies) },
+      { definition: protos.audit, methods: auditService(dependencies.audit) },
     ];
     this.#health = new Health(services.map(({ definition }) => nameOf(definition)));
     this.#services = [...services, { definition: protos.health, methods: this.#health.methods() }];
@@ -199,14 +199,14 @@ export class ApiServer implements Service {
     kind: { identify: Identify; isLocal: boolean; hasReflection: boolean; age: ServerOptions },
     listen: (hand: (socket: Parameters<Injector["injectConnection"]>[0]) => void) => Promise<Listener>,
   ): Promise<Front> {
-    const { config, protos, doors, trust, audit, people, clock } = this.#options;
+    const { config, protos, dependencies, trust, audit, people, clock } = this.#options;
     const calls = new Calls({
       errors: this.#errors,
       identify: kind.identify,
       admission: this.#admission,
       outbox: this.#outbox,
-      controlEpochs: doors.controlEpochs,
-      audit: new CallAudit(audit, doors, { budget: this.#auditBudget, nowMs: () => clock.now() }),
+      controlEpochs: dependencies.controlEpochs,
+      audit: new CallAudit(audit, dependencies, { budget: this.#auditBudget, nowMs: () => clock.now() }),
       people: { ...people, brokeGlass: (use) => this.#publishBrokenGlass(use) },
       shapes: this.#shapes,
       turns: this.#turns,

@@ -4,7 +4,7 @@ import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { chainOf, peerOf, requireValid, type Peer, type Trust } from "../trust/index.ts";
-import { addressOf, type ConnectionPlaces } from "./connection-places.ts";
+import { addressOf, type ConnectionLimits } from "./connection-limits.ts";
 import { noCaller, type Caller } from "./auth/identity.ts";
 import { bind, splitAddress, type Listener } from "./listener.ts";
 import { isRole } from "../contract/methods.ts";
@@ -12,7 +12,7 @@ import { defined } from "../kernel/defined.ts";
 
 interface TlsListenerOptions {
   readonly trust: Trust;
-  readonly places: ConnectionPlaces;
+  readonly places: ConnectionLimits;
   readonly clock: Clock;
   readonly log: Logger;
   /** Takes an authenticated connection. */

@@ -3,6 +3,7 @@ import { hostToProto } from "../api/convert/host.ts";
 import { vmToProto } from "../api/convert/vm.ts";
 import { loadContract, type Contract } from "../contract/load.ts";
 import { ApiServer } from "../api/server.ts";
+import type { ServiceDependencies } from "../api/services/dependencies.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import { allCollectors } from "../metrics/collectors/index.ts";
 import { Exposition } from "../metrics/render.ts";
@@ -21,7 +22,7 @@ import { buildAuditing, type Auditing } from "./audit.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import { buildPage } from "./page.ts";
-import { peopleDoor } from "./people.ts";
+import { personVerifier } from "./people.ts";
 import type { State } from "./state.ts";
 import { defined } from "../kernel/defined.ts";
 
@@ -129,14 +130,14 @@ function buildApi(
   const { record, position, operations, events, audit } = state;
   const { hypervisor, trust, enrollment } = parts;
   const { host, reservations, table, vms } = hypervisor;
-  const positionNow = (): ReturnType<ApiDoors["position"]> => ({
+  const positionNow = (): ReturnType<ServiceDependencies["position"]> => ({
     bootId: host.snapshot().identity.bootId,
     agentEpoch: record.agentEpoch,
     generation: position.generation,
     eventSequence: events.newestSequence,
     eventLogId: events.logId,
   });
-  const trustDoor: ApiDoors["trust"] = {
+  const trustState: ServiceDependencies["trust"] = {
     state: () => ({
       domain: config.trust.domain,
       insecureListen: config.trust.domain === null ? (config.api.listen ?? undefined) : undefined,
@@ -146,24 +147,22 @@ function buildApi(
     }),
     enroll: (address, token, fingerprint, signal) => enrollment.enroll(address, token, fingerprint, signal),
   };
-  const doors = {
+  const dependencies = {
     vmView: table,
     vms,
     operations,
     reservations,
     events,
     host,
-    trust: trustDoor,
+    trust: trustState,
     controlEpochs: state.controlEpochs,
     audit,
     position: positionNow,
     defaultAccelerator: () => vms.defaultAccelerator(),
   };
-  const people = peopleDoor(basis, state, { people: parts.people, host });
-  return new ApiServer({ config: config.api, protos, doors, trust, audit, people, clock, log });
+  const people = personVerifier(basis, state, { people: parts.people, host });
+  return new ApiServer({ config: config.api, protos, dependencies, trust, audit, people, clock, log });
 }
-
-type ApiDoors = ConstructorParameters<typeof ApiServer>[0]["doors"];
 
 function buildMetrics(
   { config: { metrics }, clock, log }: Basis,

@@ -82,7 +82,7 @@ export function buildHypervisor(
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,
       kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
-      host: hostDoorOf(host, reservations),
+      host: vmHostOf(host, reservations),
       policy: {
         ...config.vm,
         gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
@@ -234,7 +234,7 @@ const quotaOf = ({ vms, vcpus, memoryMiB, diskMiB }: TenantRules["quotas"]): Ten
 });
 
 /** The VM layer's interface to its host. */
-export function hostDoorOf(
+export function vmHostOf(
   host: Pick<HostService, "ledger" | "storageRead" | "trait" | "kvm">,
   reservations: Pick<Reservations, "take" | "taken">,
 ): VmHost {

@@ -1,5 +1,5 @@
 import type { AuditLog } from "../audit/index.ts";
-import type { PeopleDoor } from "../api/auth/people.ts";
+import type { PersonVerifier } from "../api/auth/people.ts";
 import { People } from "../trust/index.ts";
 import type { Basis } from "./basis.ts";
 import type { Hypervisor } from "./hypervisor.ts";
@@ -25,11 +25,11 @@ export async function readPeopleKeys(people: People, audit: Pick<AuditLog, "note
     audit.note({ act: "identity_keys_changed", outcome: "done", details: { fingerprint: changedTo } });
 }
 
-export function peopleDoor(
+export function personVerifier(
   { config }: Basis,
   { events }: Pick<State, "events">,
   { people, host }: { people: People; host: Pick<Hypervisor["host"], "reports"> },
-): PeopleDoor {
+): PersonVerifier {
   return {
     rules: config.people,
     verify: (token) => people.verify(token),

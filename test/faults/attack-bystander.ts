@@ -12,7 +12,7 @@ const LOOK_EVERY_MS = 250;
 const ANSWER_WITHIN_MS = 20_000;
 /** A new connection among thousands of others may need a retry. */
 const CONNECTED_WITHIN_MS = 60_000;
-/** All listeners' connections, handshakes, and the agent's own: connection-places.ts, tls-listener.ts, metrics/server.ts. */
+/** All listeners' connections, handshakes, and the agent's own: connection-limits.ts, tls-listener.ts, http/server.ts. */
 const MOST_DESCRIPTORS = 1000;
 const MOST_RSS_MIB = 600;
 

@@ -150,9 +150,13 @@ const cases: readonly Case[] = [
     undefined,
   ],
   ["state/egg.ts", `import { hen } from "./hen.ts"; export const egg = (): unknown => hen;`, "no-cycles"],
-  ["vm/deep.ts", `import { wire } from "../libvirt/wire.ts"; export const w = wire;`, "libvirt-has-one-door"],
-  ["api/deep-trust.ts", `import { x } from "../trust/x.ts"; export const y = x;`, "trust-has-one-door"],
-  ["api/deep-audit.ts", `import { x } from "../audit/x.ts"; export const y = x;`, "audit-has-one-door"],
+  [
+    "vm/deep.ts",
+    `import { wire } from "../libvirt/wire.ts"; export const w = wire;`,
+    "libvirt-has-one-entry",
+  ],
+  ["api/deep-trust.ts", `import { x } from "../trust/x.ts"; export const y = x;`, "trust-has-one-entry"],
+  ["api/deep-audit.ts", `import { x } from "../audit/x.ts"; export const y = x;`, "audit-has-one-entry"],
   ["audit/sibling.ts", `export { host } from "../host/host.ts";`, "audit-imports-only-downwards"],
   [
     "state/tls.ts",

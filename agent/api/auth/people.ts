@@ -18,7 +18,7 @@ export interface BrokenGlass {
   readonly requestId: string;
 }
 
-export interface PeopleDoor {
+export interface PersonVerifier {
   readonly rules: Pick<Config["people"], "required" | "requiredOf" | "breakGlass">;
   /** As People.verify. */
   verify(token: string): Person;
@@ -33,7 +33,7 @@ const maxText = 128;
  * `verify`; `unauthenticated` PERSON_MISSING; `invalid` PERSON_METADATA_INVALID; `denied` BREAK_GLASS_NOT_LOCAL and
  * BREAK_GLASS_FORBIDDEN.
  */
-export function actingCaller(people: PeopleDoor, { caller, metadata, isLocal, changes }: Call): Caller {
+export function actingCaller(people: PersonVerifier, { caller, metadata, isLocal, changes }: Call): Caller {
   const { rules } = people;
   const breakGlass = textOf(metadata, breakGlassKey);
   if (breakGlass !== undefined) requireGlass(rules, isLocal);
@@ -62,7 +62,7 @@ interface Call {
   readonly changes: boolean;
 }
 
-function requireGlass({ breakGlass }: PeopleDoor["rules"], isLocal: boolean): void {
+function requireGlass({ breakGlass }: PersonVerifier["rules"], isLocal: boolean): void {
   if (!isLocal) {
     const message =
       "break-glass works only on the host's own unix socket; over the network, send a person's token";
@@ -75,7 +75,7 @@ function requireGlass({ breakGlass }: PeopleDoor["rules"], isLocal: boolean): vo
 
 /** Throws where this caller needs a person. */
 function requireNone(
-  { required, requiredOf }: PeopleDoor["rules"],
+  { required, requiredOf }: PersonVerifier["rules"],
   { role }: Caller,
   isLocal: boolean,
 ): void {

@@ -1,14 +1,14 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { ConsoleRequest__Output } from "../../gen/socle/v1/ConsoleRequest.ts";
 import type { ConsoleResponse } from "../../gen/socle/v1/ConsoleResponse.ts";
-import type { ConsoleStream, Doors } from "./doors.ts";
+import type { ConsoleStream, ServiceDependencies } from "./dependencies.ts";
 
 /**
  * A guest's console for one caller. The first message opens it, later ones are typed into it at the guest's pace; it ends
  * when the caller, the guest or libvirt ends it.
  */
 export async function* runConsole(
-  vms: Doors["vms"],
+  vms: ServiceDependencies["vms"],
   requests: AsyncIterable<ConsoleRequest__Output>,
   signal: AbortSignal,
 ): AsyncGenerator<ConsoleResponse, void, undefined> {

@@ -32,7 +32,7 @@ export interface TrustFacts {
 }
 
 /** The services' dependencies; the composition root provides them. Mutations: vm/operations/vms.ts. */
-export interface Doors {
+export interface ServiceDependencies {
   readonly vmView: VmView;
   readonly vms: {
     create: (request: CreateRequest, caller: string) => Promise<Operation>;

@@ -4,10 +4,10 @@ import type { HostEvent } from "../../state/events/event.ts";
 import type { Event } from "../../gen/socle/v1/Event.ts";
 import type { EventServiceHandlers } from "../../gen/socle/v1/EventService.ts";
 import { eventKinds, eventToProto } from "../convert/event.ts";
-import type { Doors } from "./doors.ts";
+import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 
-export function eventService({ events }: Doors): Methods<EventServiceHandlers> {
+export function eventService({ events }: ServiceDependencies): Methods<EventServiceHandlers> {
   return {
     Subscribe: ({ afterSequence, fromNow, kinds, logId }, context) => {
       const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));

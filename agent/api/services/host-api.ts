@@ -4,7 +4,7 @@ import type { Host } from "../../gen/socle/v1/Host.ts";
 import type { HostServiceHandlers } from "../../gen/socle/v1/HostService.ts";
 import type { ListTenantsResponse } from "../../gen/socle/v1/ListTenantsResponse.ts";
 import { schedulingStates, usageToProto } from "../convert/host.ts";
-import type { Doors } from "./doors.ts";
+import type { ServiceDependencies } from "./dependencies.ts";
 import type { CallContext, Methods } from "./handler.ts";
 import { HostDocuments } from "./host-document.ts";
 import type { Contract } from "../../contract/load.ts";
@@ -12,10 +12,10 @@ import type { Contract } from "../../contract/load.ts";
 const maxReason = 256;
 
 export function hostService(
-  doors: Doors,
+  dependencies: ServiceDependencies,
   protos: Pick<Contract, "host" | "hostParts">,
 ): Methods<HostServiceHandlers> {
-  const { host, vmView, position, controlEpochs } = doors;
+  const { host, vmView, position, controlEpochs } = dependencies;
   const documents = new HostDocuments(protos);
   const now = (context: Pick<CallContext, "slice">): Promise<Host> => {
     const more = {
@@ -30,7 +30,7 @@ export function hostService(
   };
   return {
     GetHost: (_request, context) => now(context),
-    WatchHost: (_request, context) => watchHost(doors, () => now(context), context.signal),
+    WatchHost: (_request, context) => watchHost(dependencies, () => now(context), context.signal),
     ListTenants: () => listTenants(host.tenants()),
     SetSchedulingState: async (request, context) => {
       const state = schedulingStates.fromProto("state", request.state);
@@ -53,7 +53,7 @@ export function hostService(
 
 /** The host, then again after every change; a slow reader gets only the newest. */
 async function* watchHost(
-  { host }: Doors,
+  { host }: ServiceDependencies,
   now: () => Promise<Host>,
   signal: AbortSignal,
 ): AsyncGenerator<Host, void, undefined> {

@@ -9,11 +9,11 @@ import type { OperationServiceHandlers } from "../../gen/socle/v1/OperationServi
 import { enumWords } from "../../contract/enum.ts";
 import { operationToProto } from "../convert/operation.ts";
 import { durationMs } from "../convert/time.ts";
-import type { Doors } from "./doors.ts";
+import type { ServiceDependencies } from "./dependencies.ts";
 import type { ErrorEncoder } from "../convert/errors.ts";
 import type { Methods } from "./handler.ts";
 import type { Caller } from "../auth/identity.ts";
-import { doorsOf } from "./tenancy.ts";
+import { forCaller } from "./tenancy.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -29,8 +29,12 @@ const outcomeMissing = (): SocleError => {
 const defaultWaitMs = 30_000;
 const maxWaitMs = 300_000;
 
-export function operationService(doors: Doors, errors: ErrorEncoder): Methods<OperationServiceHandlers> {
-  const of = (caller: Caller): Doors["operations"] => doorsOf(doors)(caller).operations;
+export function operationService(
+  dependencies: ServiceDependencies,
+  errors: ErrorEncoder,
+): Methods<OperationServiceHandlers> {
+  const of = (caller: Caller): ServiceDependencies["operations"] =>
+    forCaller(dependencies)(caller).operations;
   return {
     GetOperation: ({ operationId }, { caller }) => operationToProto(of(caller).get(operationId), errors),
     ListOperations: (request, context) =>
@@ -45,7 +49,7 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
     SettleOperation: async ({ operationId, outcome }, { caller }) => {
       const as = outcomes.fromProto("outcome", outcome);
       if (as === undefined) throw outcomeMissing();
-      return operationToProto(await doors.vms.settle(operationId, as, caller.name), errors);
+      return operationToProto(await dependencies.vms.settle(operationId, as, caller.name), errors);
     },
     WatchOperations: ({ operationId }, { caller, signal }) =>
       operationId === ""
@@ -56,7 +60,7 @@ export function operationService(doors: Doors, errors: ErrorEncoder): Methods<Op
 
 /** Newest first. */
 async function listOperations(
-  operations: Doors["operations"],
+  operations: ServiceDependencies["operations"],
   request: ListOperationsRequest__Output,
   { errors, slice }: { readonly errors: ErrorEncoder; readonly slice: Slice },
 ): Promise<ListOperationsResponse> {
@@ -76,7 +80,7 @@ async function listOperations(
 }
 
 async function* watchAll(
-  operations: Doors["operations"],
+  operations: ServiceDependencies["operations"],
   errors: ErrorEncoder,
   signal: AbortSignal,
 ): AsyncGenerator<ProtoOperation, void, undefined> {
@@ -91,7 +95,7 @@ async function* watchAll(
 }
 
 async function* watchOne(
-  operations: Doors["operations"],
+  operations: ServiceDependencies["operations"],
   id: string,
   errors: ErrorEncoder,
   signal: AbortSignal,

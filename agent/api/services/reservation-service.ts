@@ -13,7 +13,7 @@ import { enumWords } from "../../contract/enum.ts";
 import { placementToProto, wishFromProto, wishToProto } from "../convert/placement.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { durationMs, toDuration, toTimestamp } from "../convert/time.ts";
-import type { Doors } from "./doors.ts";
+import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 import type { Caller } from "../auth/identity.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
@@ -22,15 +22,15 @@ const DEFAULT_TTL_MS = 60_000;
 
 const states = enumWords("STATE", ["held", "consumed", "released", "expired"]);
 
-export function reservationService(doors: Doors): Methods<ReservationServiceHandlers> {
-  const { reservations } = doors;
+export function reservationService(dependencies: ServiceDependencies): Methods<ReservationServiceHandlers> {
+  const { reservations } = dependencies;
   const leftMs = ({ state, id }: Reservation): number | undefined =>
     state === "held" ? reservations.leftMs(id) : undefined;
   const shown = (reservation: Reservation): ProtoReservation => toProto(reservation, leftMs(reservation));
   return {
     Reserve: async (request, { caller }) => {
       const ttlMs = request.ttl === null ? DEFAULT_TTL_MS : durationMs("ttl", request.ttl);
-      const room = (): ReservedRoom => checkRoom(roomOf(request, doors.defaultAccelerator));
+      const room = (): ReservedRoom => checkRoom(roomOf(request, dependencies.defaultAccelerator));
       return shown(await reservations.reserve(asked("RESERVE", request, caller), room, ttlMs));
     },
     RenewReservation: async (request, { caller }) => {
@@ -77,7 +77,7 @@ function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => Accel
 }
 
 async function list(
-  reservations: Doors["reservations"],
+  reservations: ServiceDependencies["reservations"],
   { includeEnded, pageToken: token, pageSize: asked }: ListReservationsRequest__Output,
   {
     leftMs,

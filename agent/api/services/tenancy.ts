@@ -3,22 +3,22 @@ import type { Operation } from "../../state/operations/operation.ts";
 import { mayOverrule } from "../../trust/index.ts";
 import { ASK_PROVIDER, hasNoSpec, requireReadable } from "../../vm/model/unreadable.ts";
 import type { Vm, VmView } from "../../vm/model/vm.ts";
-import type { Doors } from "./doors.ts";
+import type { ServiceDependencies } from "./dependencies.ts";
 import type { Caller } from "../auth/identity.ts";
 
-type Reachable = Pick<Doors, "vmView" | "vms" | "operations">;
+type Reachable = Pick<ServiceDependencies, "vmView" | "vms" | "operations">;
 
 /** The dependencies as a caller may use them: restricted to one tenant's VMs, if the caller is. */
-export function doorsOf(doors: Doors): (caller: Caller) => Reachable {
-  return ({ tenant, name }) => (tenant === undefined ? doors : tenantDoors(doors, tenant, name));
+export function forCaller(dependencies: ServiceDependencies): (caller: Caller) => Reachable {
+  return ({ tenant, name }) => (tenant === undefined ? dependencies : forTenant(dependencies, tenant, name));
 }
 
 /**
  * Other tenants' VMs appear absent. A new VM belongs to the tenant; vm/storage/volume-users.ts restricts the volumes that
  * it may write to.
  */
-function tenantDoors(doors: Doors, tenant: string, caller: string): Reachable {
-  const { vmView, vms, operations } = doors;
+function forTenant(dependencies: ServiceDependencies, tenant: string, caller: string): Reachable {
+  const { vmView, vms, operations } = dependencies;
   const isOwn = (vm: Vm | undefined): vm is Vm => vm?.managed === true && vm.tenant === tenant;
   const view: VmView = {
     get complete() {

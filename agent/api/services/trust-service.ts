@@ -3,10 +3,10 @@ import type { TrustServiceHandlers } from "../../gen/socle/v1/TrustService.ts";
 import type { TrustState } from "../../gen/socle/v1/TrustState.ts";
 import { fingerprintOf } from "../../trust/index.ts";
 import { toTimestamp } from "../convert/time.ts";
-import type { Doors, TrustFacts } from "./doors.ts";
+import type { ServiceDependencies, TrustFacts } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 
-export function trustService({ trust }: Doors): Methods<TrustServiceHandlers> {
+export function trustService({ trust }: ServiceDependencies): Methods<TrustServiceHandlers> {
   return {
     GetTrust: () => stateToProto(trust.state()),
     EnrollHost: async ({ address, token, authorityFingerprint }, { signal }) => {

@@ -15,17 +15,20 @@ import { operationToProto } from "../convert/operation.ts";
 import { specFromProto } from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
 import { presences, vmToProto } from "../convert/vm.ts";
-import type { Doors } from "./doors.ts";
+import type { ServiceDependencies } from "./dependencies.ts";
 import type { ErrorEncoder } from "../convert/errors.ts";
 import type { Caller } from "../auth/identity.ts";
 import type { Methods } from "./handler.ts";
-import { doorsOf } from "./tenancy.ts";
+import { forCaller } from "./tenancy.ts";
 import { afterIdOf, convertPage, pageSize, pageToken } from "../limits/paging.ts";
 import { vmFilter, withoutSpec } from "./vm-filter.ts";
 import { watchVms } from "./vm-watch.ts";
 
-export function vmService(doors: Doors, errors: ErrorEncoder): Methods<VmServiceHandlers> {
-  const of = doorsOf(doors);
+export function vmService(
+  dependencies: ServiceDependencies,
+  errors: ErrorEncoder,
+): Methods<VmServiceHandlers> {
+  const of = forCaller(dependencies);
   const reply = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
     operationToProto(await operation, errors);
   const begin = <Kind extends Exclude<OperationKind, "CREATE_VM">>(

@@ -3,9 +3,9 @@ import { Metadata, type ServiceDefinition } from "@grpc/grpc-js";
 import { Admission } from "../../../agent/api/limits/admission.ts";
 import { auditService } from "../../../agent/api/services/audit-service.ts";
 import { AuditBudget } from "../../../agent/api/limits/audit-budget.ts";
-import { CallAudit, type AuditDoor } from "../../../agent/api/call-audit.ts";
+import { CallAudit, type AuditRecorder } from "../../../agent/api/call-audit.ts";
 import { Calls } from "../../../agent/api/calls.ts";
-import type { Doors } from "../../../agent/api/services/doors.ts";
+import type { ServiceDependencies } from "../../../agent/api/services/dependencies.ts";
 import { ErrorEncoder } from "../../../agent/api/convert/errors.ts";
 import { eventService } from "../../../agent/api/services/event-service.ts";
 import { Health } from "../../../agent/api/services/health.ts";
@@ -47,8 +47,8 @@ export class DirectCalls {
   readonly #role: () => Role;
 
   constructor(
-    doors: Doors,
-    audit: AuditDoor,
+    doors: ServiceDependencies,
+    audit: AuditRecorder,
     {
       turns = new FairTurns(TURN_MS, () => performance.now()),
       readsAtOnce = unlimited.atOnce,

@@ -1,4 +1,4 @@
-import type { ConsoleStream } from "../../../agent/api/services/doors.ts";
+import type { ConsoleStream } from "../../../agent/api/services/dependencies.ts";
 import type { HostSnapshot, HostUsage } from "../../../agent/host/host.ts";
 import type { TenantShare } from "../../../agent/host/capacity/tenant-quotas.ts";
 import { Topic } from "../../../agent/kernel/concurrency/topic.ts";

@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import type { Doors } from "../../../agent/api/services/doors.ts";
+import type { ServiceDependencies } from "../../../agent/api/services/dependencies.ts";
 import { AuditLog } from "../../../agent/audit/index.ts";
 import { systemClock as clock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
@@ -103,7 +103,7 @@ export async function fullAgent(t: TestContext) {
     return Promise.resolve(stream);
   };
   const { host } = api;
-  const doors: Doors = {
+  const doors: ServiceDependencies = {
     ...api.doors,
     operations,
     events,

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { Doors } from "../../../agent/api/services/doors.ts";
-import type { AuditDoor } from "../../../agent/api/call-audit.ts";
+import type { ServiceDependencies } from "../../../agent/api/services/dependencies.ts";
+import type { AuditRecorder } from "../../../agent/api/call-audit.ts";
 import type { Act, Actor, AuditLog } from "../../../agent/audit/index.ts";
 import type { OutboxBounds } from "../../../agent/api/limits/outbox.ts";
-import type { PeopleDoor } from "../../../agent/api/auth/people.ts";
+import type { PersonVerifier } from "../../../agent/api/auth/people.ts";
 import { ApiServer } from "../../../agent/api/server.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
@@ -39,15 +39,15 @@ export interface Harness {
   readonly position: Position;
   readonly api: ApiServer;
   /** The dependencies of its services. */
-  readonly doors: Doors;
+  readonly doors: ServiceDependencies;
   readonly logged: Record<string, unknown>[];
   /** The audited entries; a test may replace `record`. */
   readonly audited: Act[];
-  readonly audit: { -readonly [Name in keyof AuditDoor]: AuditDoor[Name] };
+  readonly audit: { -readonly [Name in keyof AuditRecorder]: AuditRecorder[Name] };
   /** The calls to the fake of vm/operations/vms.ts, by method. */
   readonly requests: [string, unknown, string][];
   /** A test's replacements of a service's methods. */
-  readonly vms: { -readonly [Name in keyof Doors["vms"]]: Doors["vms"][Name] };
+  readonly vms: { -readonly [Name in keyof ServiceDependencies["vms"]]: ServiceDependencies["vms"][Name] };
   stop(): Promise<void>;
 }
 
@@ -59,8 +59,8 @@ export async function startApi(
   t: TestContext,
   config: Partial<Config["api"]> = {},
   trust: Trust = noTrust,
-  controlEpochs: Doors["controlEpochs"] = keptEpochs(0),
-  people: Partial<PeopleDoor> = {},
+  controlEpochs: ServiceDependencies["controlEpochs"] = keptEpochs(0),
+  people: Partial<PersonVerifier> = {},
   auditLog?: AuditLog,
   outbox: Partial<OutboxBounds> = {},
   clock: Clock = systemClock,
@@ -106,7 +106,7 @@ export async function startApi(
   };
   const reservations = await reservationsOf(directory, clock, log);
   const socket = join(directory, "agent.sock");
-  const doors: Doors = {
+  const doors: ServiceDependencies = {
     vmView: table,
     vms,
     operations,
@@ -129,7 +129,7 @@ export async function startApi(
   const api = new ApiServer({
     config: { ...configSchema.parse({}).api, socket, ...config },
     protos,
-    doors,
+    dependencies: doors,
     trust,
     audit: auditLog ?? audit,
     people: {
@@ -183,7 +183,9 @@ export async function startApi(
 }
 
 /** Control epochs in memory; `raised` lists each raise. */
-export function keptEpochs(from: number): Doors["controlEpochs"] & { readonly raised: number[] } {
+export function keptEpochs(
+  from: number,
+): ServiceDependencies["controlEpochs"] & { readonly raised: number[] } {
   const raised: number[] = [];
   let controlEpoch = from;
   const epochs = new ControlEpochs<Actor>(

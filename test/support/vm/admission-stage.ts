@@ -1,5 +1,5 @@
 import type { TestContext } from "node:test";
-import { hostDoorOf } from "../../../agent/composition/hypervisor.ts";
+import { vmHostOf } from "../../../agent/composition/hypervisor.ts";
 import { Ledger } from "../../../agent/host/capacity/ledger.ts";
 import { Reservations } from "../../../agent/host/capacity/reservations.ts";
 import type { TenantQuota } from "../../../agent/host/capacity/tenant-quotas.ts";
@@ -75,7 +75,7 @@ export async function admission(
     ...workContext(silent, systemClock, table),
     operations,
     kvmProbe: { suspect: () => Promise.resolve() },
-    host: hostDoorOf(
+    host: vmHostOf(
       {
         ledger,
         storageRead: () => Promise.resolve(),

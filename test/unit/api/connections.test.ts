@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { connect as connectSecured } from "node:tls";
-import { ConnectionPlaces } from "../../../agent/api/connection-places.ts";
+import { ConnectionLimits } from "../../../agent/api/connection-limits.ts";
 import type { Caller } from "../../../agent/api/auth/identity.ts";
-import { Newcomers } from "../../../agent/api/newcomers.ts";
+import { PendingConnections } from "../../../agent/api/pending-connections.ts";
 import { listenOnTls } from "../../../agent/api/tls-listener.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
 import type { SocleError } from "../../../agent/kernel/errors.ts";
@@ -63,7 +63,7 @@ test("a caller beyond its share of connections is refused; other callers and the
 });
 
 test("all callers on the socket are the same operator, who may have every place", () => {
-  const places = new ConnectionPlaces({ callers: "one", most: 4, audit, log: silentLog });
+  const places = new ConnectionLimits({ callers: "one", most: 4, audit, log: silentLog });
   const operator = { name: "unix:operator", role: "operator" } as const;
   const held = () => connect({ path: "/nonexistent" }).on("error", () => undefined);
   for (let place = 0; place < 4; place += 1) places.take(held(), operator);
@@ -74,7 +74,7 @@ test("a tenant with many certificates displaces no other tenant, and all tenants
   const displaced: string[] = [];
   const noteRepeatable = (entry: { caller?: { name: string } }): void =>
     void displaced.push(entry.caller?.name ?? "");
-  const places = new ConnectionPlaces({
+  const places = new ConnectionLimits({
     callers: "many",
     most: 64,
     audit: { noteRepeatable },
@@ -122,7 +122,7 @@ test("over TLS the certificate names the caller, whatever its address", async (t
   const end = new AbortController();
   t.after(() => end.abort());
   await new Promise<void>((resolve) => void trust.run(end.signal, resolve));
-  const places = new ConnectionPlaces({ callers: "many", most: 4, audit, log: silentLog });
+  const places = new ConnectionLimits({ callers: "many", most: 4, audit, log: silentLog });
   const listener = await listenOnTls("127.0.0.1:0", {
     trust,
     places,
@@ -208,7 +208,7 @@ test("a connection that speaks no HTTP/2, or too late, is closed; a slow one is 
   t.after(() => server.close());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  const newcomers = new Newcomers({ most: 2, withinMs: 200 });
+  const newcomers = new PendingConnections({ most: 2, withinMs: 200 });
   const outcomes: string[] = [];
   server.on("connection", (socket) =>
     newcomers.receive(

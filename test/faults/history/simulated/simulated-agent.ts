@@ -6,7 +6,7 @@ import { AuditBudget } from "../../../../agent/api/limits/audit-budget.ts";
 import { CallAudit } from "../../../../agent/api/call-audit.ts";
 import { Calls } from "../../../../agent/api/calls.ts";
 import { controlEpochKey } from "../../../../agent/api/auth/control-epoch.ts";
-import type { Doors } from "../../../../agent/api/services/doors.ts";
+import type { ServiceDependencies } from "../../../../agent/api/services/dependencies.ts";
 import { ErrorEncoder } from "../../../../agent/api/convert/errors.ts";
 import { noCaller, type Caller } from "../../../../agent/api/auth/identity.ts";
 import { outboxBounds, Outbox } from "../../../../agent/api/limits/outbox.ts";
@@ -15,7 +15,7 @@ import { loadContract } from "../../../../agent/contract/load.ts";
 import { FairTurns } from "../../../../agent/kernel/concurrency/fair-turns.ts";
 import { RequestShapes } from "../../../../agent/api/limits/request-shapes.ts";
 import { vmService } from "../../../../agent/api/services/vm-service.ts";
-import { buildLease, hostDoorOf } from "../../../../agent/composition/hypervisor.ts";
+import { buildLease, vmHostOf } from "../../../../agent/composition/hypervisor.ts";
 import { openState, type State } from "../../../../agent/composition/state.ts";
 import { parseConfig } from "../../../../agent/config/load.ts";
 import type { Config } from "../../../../agent/config/schema.ts";
@@ -106,7 +106,7 @@ export class SimulatedAgent {
       log,
       architecture: "x86_64",
       kvmProbe: { suspect: () => Promise.resolve() },
-      host: hostDoorOf(host, reservations),
+      host: vmHostOf(host, reservations),
       policy: {
         ...config.vm,
         gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
@@ -137,11 +137,11 @@ export class SimulatedAgent {
       controlEpochs: state.controlEpochs,
       audit,
       // The simulated calls use only these services.
-    } as unknown as Doors;
+    } as unknown as ServiceDependencies;
     this.#handlers = this.#handlersOf(doors);
   }
 
-  #handlersOf(doors: Doors): Readonly<Record<string, Handler>> {
+  #handlersOf(doors: ServiceDependencies): Readonly<Record<string, Handler>> {
     const calls = new Calls({
       errors: this.#errors,
       identify: (call) => (call instanceof FakeCall ? call.caller : noCaller),

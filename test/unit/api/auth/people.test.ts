@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { createSecureContext } from "node:tls";
 import { credentials, status } from "@grpc/grpc-js";
-import type { BrokenGlass, PeopleDoor } from "../../../../agent/api/auth/people.ts";
+import type { BrokenGlass, PersonVerifier } from "../../../../agent/api/auth/people.ts";
 import { configSchema } from "../../../../agent/config/schema.ts";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
@@ -14,7 +14,7 @@ import { Authority, installTrust } from "../../../scheduler/authority.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { ApiClient, errorOf, protos, startApi, vm } from "../../../support/api/harness.ts";
 
-type Rules = Partial<PeopleDoor["rules"]>;
+type Rules = Partial<PersonVerifier["rules"]>;
 
 /**
  * An API over TLS and on its socket; "ann" is Ann's token, "ann CHG-7" one with a ticket, all others are
@@ -33,7 +33,7 @@ async function peopled(t: TestContext, rules: Rules) {
   });
   await trust.reload();
   const uses: BrokenGlass[] = [];
-  const people: PeopleDoor = {
+  const people: PersonVerifier = {
     rules: { ...configSchema.parse({}).people, ...rules },
     verify(token) {
       const [name = "", ticket] = token.split(" ");

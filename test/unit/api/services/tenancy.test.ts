@@ -1,8 +1,8 @@
 // Callers of one tenant: what they see, and what they can do to others.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { doorsOf } from "../../../../agent/api/services/tenancy.ts";
-import type { Doors } from "../../../../agent/api/services/doors.ts";
+import { forCaller } from "../../../../agent/api/services/tenancy.ts";
+import type { ServiceDependencies } from "../../../../agent/api/services/dependencies.ts";
 import type { Caller } from "../../../../agent/api/auth/identity.ts";
 import type { SocleError } from "../../../../agent/kernel/errors.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
@@ -25,8 +25,8 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     events,
     host,
     position: () => position,
-  } as unknown as Doors;
-  const acme = doorsOf(doors)(caller);
+  } as unknown as ServiceDependencies;
+  const acme = forCaller(doors)(caller);
   const put = (id: string, change: Partial<Vm>): void => table.put({ ...vm(id, change), name: `name-${id}` });
   put(ownId, { tenant: "acme" });
   put(otherId, { tenant: "evil" });
@@ -95,7 +95,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
 
 test("a tenant cancels the operations of its own callers, and not the provider's on its VM", async (t) => {
   const { table, operations, vms } = await startApi(t);
-  const acme = doorsOf({ vmView: table, vms, operations } as unknown as Doors)(caller);
+  const acme = forCaller({ vmView: table, vms, operations } as unknown as ServiceDependencies)(caller);
   table.put({ ...vm(ownId, { tenant: "acme" }), name: "own" });
   let count = 0;
   const runs = async (by: string): Promise<string> => {
@@ -140,7 +140,7 @@ test("a tenant cancels the operations of its own callers, and not the provider's
 test("a VM with an unreadable spec belongs to no tenant, and the tenant that it names learns why", async (t) => {
   const { table, operations, vms, requests } = await startApi(t);
   const servicesOf = (tenant: string) =>
-    doorsOf({ vmView: table, vms, operations } as unknown as Doors)({ ...caller, tenant });
+    forCaller({ vmView: table, vms, operations } as unknown as ServiceDependencies)({ ...caller, tenant });
   const unreadable = { unreadable: "spec: spec.disks[0] is not valid", tenant: "" } as const;
   table.put(vm(ownId, { ...unreadable, claimedTenant: "acme" }));
   table.put(vm(otherId, unreadable));

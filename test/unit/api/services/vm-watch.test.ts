@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import type { Doors } from "../../../../agent/api/services/doors.ts";
+import type { ServiceDependencies } from "../../../../agent/api/services/dependencies.ts";
 import type { Caller } from "../../../../agent/api/auth/identity.ts";
-import { doorsOf } from "../../../../agent/api/services/tenancy.ts";
+import { forCaller } from "../../../../agent/api/services/tenancy.ts";
 import { watchVms } from "../../../../agent/api/services/vm-watch.ts";
 import type { WatchVmsResponse } from "../../../../agent/gen/socle/v1/WatchVmsResponse.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
@@ -31,7 +31,7 @@ async function watch(
   const { table } = await startApi(t);
   const end = new AbortController();
   t.after(() => end.abort());
-  const { vmView } = doorsOf({ vmView: table } as unknown as Doors)(caller);
+  const { vmView } = forCaller({ vmView: table } as unknown as ServiceDependencies)(caller);
   const messages = watchVms(vmView, { matches, mayMatch }, end.signal);
   return {
     table,
