@@ -53,7 +53,7 @@ export class CallAudit {
     const account = `${kind === "control" ? kind : "other"} ${accountOf(call.caller)}`;
     const credit = this.#budget.charge(account, 1 + Math.floor(messageBytes(about) / entryBytes));
     const of = await this.#log.record({ act: "call_admitted", ...about, outcome: "allowed" });
-    const { arguments: _told, ...same } = about;
+    const { arguments: _arguments, ...same } = about;
     return {
       ended: (answer, error) => {
         // No quota bounds consoles, so each one is charged.
@@ -80,8 +80,8 @@ export class CallAudit {
   #about({ path, caller, peer }: AuditedCall, request: unknown): Omit<Act, "act"> {
     const fields = (methods[path]?.audit ?? []).flatMap((field) => {
       const value = valueAt(request, field);
-      const isTold = typeof value === "number" || typeof value === "boolean" || typeof value === "string";
-      if (!isTold || value === "" || value === false || value === 0) return [];
+      const isScalar = typeof value === "number" || typeof value === "boolean" || typeof value === "string";
+      if (!isScalar || value === "" || value === false || value === 0) return [];
       return [[field, typeof value === "string" ? short(value) : value] as const];
     });
     return {

@@ -68,16 +68,7 @@ interface Route {
 
 /** Runs methods as grpc-js handlers. Every exception becomes a status. */
 export class Calls {
-  readonly #errors: ErrorEncoder;
-  readonly #identify: Identify;
-  readonly #admission: Admission;
-  readonly #outbox: Outbox;
-  readonly #controlEpochs: ControlEpochs;
-  readonly #audit: CallAudit;
-  readonly #people: PersonVerifier;
-  readonly #shapes: RequestShapes;
-  readonly #turns: FairTurns;
-  readonly #isLocal: boolean;
+  readonly #options: CallsOptions;
   readonly #changesRefused: () => SocleError | undefined;
   readonly #log: CallLog;
   /** Long calls: streams, and calls that use their signal. */
@@ -85,16 +76,7 @@ export class Calls {
   #stopReason: SocleError | undefined;
 
   constructor(options: CallsOptions) {
-    this.#errors = options.errors;
-    this.#identify = options.identify;
-    this.#admission = options.admission;
-    this.#outbox = options.outbox;
-    this.#controlEpochs = options.controlEpochs;
-    this.#audit = options.audit;
-    this.#people = options.people;
-    this.#shapes = options.shapes;
-    this.#turns = options.turns;
-    this.#isLocal = options.isLocal;
+    this.#options = options;
     this.#changesRefused = options.isLocal ? () => undefined : options.changesRefused;
     this.#log = new CallLog(options.log, options.clock);
   }
@@ -121,7 +103,10 @@ export class Calls {
       else implementation[name] = this.#unary(route, run as UnaryMethod<unknown, unknown>);
     }
     // grpc-js leaves its implementations untyped.
-    server.addService(wired(definition, this.#shapes), implementation as UntypedServiceImplementation);
+    server.addService(
+      wired(definition, this.#options.shapes),
+      implementation as UntypedServiceImplementation,
+    );
   }
 
   /** Ends streams and waiting calls with `reason`; the others answer within a moment. */
@@ -149,14 +134,14 @@ export class Calls {
         admitted?.ended(response);
         // An unread answer is held until its call is reset. Parallel calls share the bound; a mutation has already taken effect.
         if (!changes) this.#requireRoom(live, kind);
-        live.holds(this.#outbox.hold(live.account, bytes.length, () => live.reset()));
+        live.holds(this.#options.outbox.hold(live.account, bytes.length, () => live.reset()));
         respond(null, bytes);
         finish();
         this.#log.answered(live, changes, request);
       };
       const fail = (thrown: unknown): void => {
         this.#auditFailure(live, { changes, admitted, request, thrown });
-        const error = this.#errors.encode(thrown);
+        const error = this.#options.errors.encode(thrown);
         respond(error.status);
         finish();
         this.#log.answered(live, changes, request, error);
@@ -164,22 +149,22 @@ export class Calls {
       const answer = (): void => {
         this.#requireRoom(live, kind);
         this.#identifyPerson(live, call.metadata, changes);
-        authorize(live.caller, route.path, route.method, this.#isLocal);
-        const asked = requestOf(received);
+        authorize(live.caller, route.path, route.method, this.#options.isLocal);
+        const decoded = requestOf(received);
         const fenced = { caller: live.caller, metadata: call.metadata, changes };
-        checkControlEpoch(this.#controlEpochs, fenced);
+        checkControlEpoch(this.#options.controlEpochs, fenced);
         const response = changes
-          ? this.#admit(live, asked, kind).then(async (admission) => {
+          ? this.#admit(live, decoded, kind).then(async (admission) => {
               admitted = admission;
               await this.#enforceEpoch(live, fenced);
               // Many calls are admitted together, by one write to the audit log.
               return await this.#inTurn(live.account, () => {
                 // Another scheduler may take over before the turn comes.
-                checkControlEpoch(this.#controlEpochs, fenced);
-                return run(asked, live);
+                checkControlEpoch(this.#options.controlEpochs, fenced);
+                return run(decoded, live);
               });
             })
-          : run(asked, live);
+          : run(decoded, live);
         if (!(response instanceof Promise)) succeed(response);
         else
           response
@@ -187,7 +172,7 @@ export class Calls {
             .catch(fail);
       };
       try {
-        const leave = this.#admission.enter(live.account, kind);
+        const leave = this.#options.admission.enter(live.account, kind);
         // A mutation that hangs must not hold the permit: stops and health checks share its class.
         if (kind === "read" || kind === "wait") finish = live.holdsPlace(leave);
         else live.holds(leave);
@@ -195,7 +180,7 @@ export class Calls {
         fail(thrown);
         return;
       }
-      this.#turns.run(live.account, () => {
+      this.#options.turns.run(live.account, () => {
         try {
           if (isWanted()) answer();
           else finish();
@@ -209,7 +194,7 @@ export class Calls {
   /** Runs the synchronous part of `work` in the account's turn. */
   #inTurn(account: string, work: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#turns.run(account, () => {
+      this.#options.turns.run(account, () => {
         try {
           resolve(work());
         } catch (thrown) {
@@ -249,18 +234,18 @@ export class Calls {
     const changes = route.method.audit !== undefined;
     let admitted: AdmittedCall | undefined;
     try {
-      live.holds(this.#admission.enter(live.account, "stream"));
+      live.holds(this.#options.admission.enter(live.account, "stream"));
       this.#requireRoom(live, "stream");
       this.#identifyPerson(live, call.metadata, changes);
       const { caller, signal } = live;
-      authorize(caller, route.path, route.method, this.#isLocal);
+      authorize(caller, route.path, route.method, this.#options.isLocal);
       const fenced = { caller, metadata: call.metadata, changes };
-      checkControlEpoch(this.#controlEpochs, fenced);
+      checkControlEpoch(this.#options.controlEpochs, fenced);
       const opened = await open(live);
       ({ admitted } = opened);
       // Before the method begins, which is when its first response is requested.
       if (changes) await this.#enforceEpoch(live, fenced);
-      const writer = new StreamWriter(call, live, this.#outbox);
+      const writer = new StreamWriter(call, live, this.#options.outbox);
       const slice = live.slice();
       for await (const response of opened.responses) {
         if (signal.aborted) break;
@@ -273,7 +258,7 @@ export class Calls {
       this.#log.answered(live, false, undefined);
     } catch (thrown) {
       this.#auditFailure(live, { changes, admitted, request: undefined, thrown });
-      const error = this.#errors.encode(thrown);
+      const error = this.#options.errors.encode(thrown);
       // The status follows all written messages; on a finished call it has no effect.
       if (!call.cancelled) call.emit("error", error.status);
       this.#log.answered(live, false, undefined, error);
@@ -283,8 +268,8 @@ export class Calls {
   }
 
   #begin({ path }: Route, call: ServerCall & { getPeer(): string }): LiveCall {
-    const from = { lasting: this.#lasting, stopReason: this.#stopReason, turns: this.#turns };
-    const live = new LiveCall(path, this.#identify(call), call, from);
+    const from = { lasting: this.#lasting, stopReason: this.#stopReason, turns: this.#options.turns };
+    const live = new LiveCall(path, this.#options.identify(call), call, from);
     const peer = call.getPeer();
     if (/:\d+$/.test(peer)) live.peer = peer;
     return live;
@@ -292,7 +277,7 @@ export class Calls {
 
   /** While a caller has too many unread answers, only control calls are accepted. */
   #requireRoom({ account }: LiveCall, kind: CallClass): void {
-    if (kind !== "control") this.#outbox.requireRoom(account);
+    if (kind !== "control") this.#options.outbox.requireRoom(account);
   }
 
   /** Identifies the person behind the call. */
@@ -300,23 +285,28 @@ export class Calls {
     const { caller } = live;
     const refusal = changes ? this.#changesRefused() : undefined;
     if (refusal !== undefined) throw refusal;
-    live.caller = actingCaller(this.#people, { caller, metadata, isLocal: this.#isLocal, changes });
+    live.caller = actingCaller(this.#options.people, {
+      caller,
+      metadata,
+      isLocal: this.#options.isLocal,
+      changes,
+    });
   }
 
   /** Publishes break-glass use once the call is in the audit log. */
   async #admit(live: LiveCall, request: unknown, kind: CallClass): Promise<AdmittedCall> {
-    const admitted = await this.#audit.admit(live, request, kind);
+    const admitted = await this.#options.audit.admit(live, request, kind);
     const { path: method, caller } = live;
     const reason = caller.behalf?.breakGlass;
     if (reason !== undefined) {
       const { requestId = "" } = subjectOf(request);
-      this.#people.brokeGlass({ reason, method, requestId });
+      this.#options.people.brokeGlass({ reason, method, requestId });
     }
     return admitted;
   }
 
   #enforceEpoch(live: LiveCall, fenced: FencedCall): Promise<void> {
-    return enforceControlEpoch(this.#controlEpochs, fenced, actorOf(live.caller, live.peer));
+    return enforceControlEpoch(this.#options.controlEpochs, fenced, actorOf(live.caller, live.peer));
   }
 
   /** A read is audited only if it was denied. */
@@ -328,7 +318,7 @@ export class Calls {
     const isDenied =
       thrown instanceof SocleError && (thrown.kind === "denied" || thrown.kind === "unauthenticated");
     if (admitted !== undefined) admitted.ended(undefined, thrown);
-    else if (changes || isDenied) this.#audit.refused(live, request, thrown);
+    else if (changes || isDenied) this.#options.audit.refused(live, request, thrown);
   }
 }
 

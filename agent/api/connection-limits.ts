@@ -31,7 +31,6 @@ interface Held {
 export class ConnectionLimits {
   readonly #options: ConnectionLimitsOptions;
   readonly #most: number;
-  readonly #callers: ConnectionLimitsOptions["callers"];
   readonly #of = new Counts();
   /** In order of arrival. */
   readonly #held = new Set<Held>();
@@ -43,7 +42,6 @@ export class ConnectionLimits {
     this.#options = options;
     this.#refusals = new Throttle(options.clock ?? systemClock);
     this.#most = options.most ?? 256;
-    this.#callers = options.callers;
   }
 
   get open(): number {
@@ -98,7 +96,7 @@ export class ConnectionLimits {
 
   /** The accounts that this caller's connections are charged to, with their limits. */
   #boundsOf(caller: Pick<Caller, "name" | "tenant">): readonly (readonly [whose: string, most: number])[] {
-    if (this.#callers === "one") return [];
+    if (this.#options.callers === "one") return [];
     const account = accountOf(caller);
     const part = (share: number): number => Math.ceil(this.#most * share);
     return caller.tenant === undefined

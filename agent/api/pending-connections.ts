@@ -29,9 +29,9 @@ export class PendingConnections {
     return this.#waiting.size;
   }
 
-  /** Calls `spoke` once the preface has arrived, with all bytes still to be read; otherwise `refuse`. */
-  receive(socket: Socket, spoke: () => void, refuse: (problem: SocleError) => void): void {
-    let heard = Buffer.alloc(0);
+  /** Calls `onPreface` once the preface has arrived, with all bytes still to be read; otherwise `refuse`. */
+  receive(socket: Socket, onPreface: () => void, refuse: (problem: SocleError) => void): void {
+    let received = Buffer.alloc(0);
     const over = (): void => {
       clearTimeout(timer);
       socket.off("readable", onReadable);
@@ -45,13 +45,13 @@ export class PendingConnections {
     const onReadable = (): void => {
       const bytes = socket.read() as Buffer | null;
       if (bytes === null) return;
-      heard = Buffer.concat([heard, bytes]);
-      const length = Math.min(heard.length, preface.length);
-      if (!heard.subarray(0, length).equals(preface.subarray(0, length))) end(notHttp2());
+      received = Buffer.concat([received, bytes]);
+      const length = Math.min(received.length, preface.length);
+      if (!received.subarray(0, length).equals(preface.subarray(0, length))) end(notHttp2());
       else if (length === preface.length) {
         over();
-        socket.unshift(heard);
-        spoke();
+        socket.unshift(received);
+        onPreface();
       }
     };
     const timer = setTimeout(() => end(silent(`sent nothing for ${this.#withinMs} ms`)), this.#withinMs);

@@ -86,7 +86,7 @@ export class AuditLog {
   #failure: SocleError | undefined;
   #refused = 0;
   /** Refused acts that are in the log. */
-  #refusedTold = 0;
+  #refusedReported = 0;
   #isClosed = false;
 
   /**
@@ -276,7 +276,7 @@ export class AuditLog {
       return point.sequence;
     };
     const refused = this.#refused;
-    if (this.#full !== undefined) add(unwritable(this.#full.sinceMs, refused - this.#refusedTold));
+    if (this.#full !== undefined) add(unwritable(this.#full.sinceMs, refused - this.#refusedReported));
     const sequences = batch.map(({ act }) => add(act));
     const unsigned = this.#unsigned + point.sequence - this.#point.sequence;
     const isDue = unsigned > 0 && (this.#checkpointDue || unsigned >= checkpointEntries);
@@ -290,7 +290,7 @@ export class AuditLog {
     this.#unsigned = checkpoint === undefined ? unsigned : 0;
     if (this.#full !== undefined) this.#options.log.info("the audit log is written again");
     this.#full = undefined;
-    this.#refusedTold = refused;
+    this.#refusedReported = refused;
     if (this.#unsigned > 0) this.#timeCheckpoint();
     if (isSynced) this.#syncedSequence = point.sequence;
     batch.forEach(({ resolve }, index) => resolve?.(sequences[index] ?? 0));

@@ -184,10 +184,10 @@ class LogCheck {
       this.#fail({ file: "head.json", line: 0 }, "may have followed: head.json is missing or unreadable");
     const start = this.#start;
     if (start === undefined || start.sequence === 0) return;
-    const isTold = this.#dropped.some(
+    const isRecorded = this.#dropped.some(
       ({ sequence: at, hash }) => at === start.sequence && hash === start.hash,
     );
-    if (!isTold)
+    if (!isRecorded)
       this.#failAt(1, place, `to ${start.sequence} are missing, and the log does not record their deletion`);
   }
 

@@ -1,4 +1,4 @@
-import { Option, type Command as Cli } from "commander";
+import type { Command as Cli } from "commander";
 import { moment } from "./moment.ts";
 import { configOption, whole } from "./options.ts";
 import type { Bind } from "./session.ts";
@@ -31,11 +31,7 @@ export function addAudit(program: Cli, bind: Bind): void {
   filters(command("show", "Show entries, checked as they are read."))
     .option("--tenant <tenant>", "Only entries on VMs and reservations of this tenant.")
     .option("--denied", "Only denied and refused calls.")
-    .addOption(
-      new Option("--limit <number>", "At most this many entries, the newest ones.")
-        .default(100)
-        .argParser(whole("--limit", 1)),
-    )
+    .option("--limit <number>", "At most this many entries, the newest ones.", whole("--limit", 1), 100)
     .action(bind(async () => (await load()).showAudit));
   filters(command("export", "Print one tenant's entries with their proofs, and no other tenant's."))
     .requiredOption("--tenant <tenant>", "Whose.")
@@ -47,10 +43,10 @@ export function addAudit(program: Cli, bind: Bind): void {
 
 const filters = (command: Cli): Cli =>
   command
-    .addOption(
-      new Option("--since <time>", "Only since this time: 2026-03-01T12:00:00Z, or an age: 90m.").argParser(
-        moment("--since"),
-      ),
+    .option(
+      "--since <time>",
+      "Only since this time: 2026-03-01T12:00:00Z, or an age: 90m.",
+      moment("--since"),
     )
     .option("--who <text>", "Only callers whose name contains this text.")
     .option("--vm <vm>", "Only this VM, by its id or the name it was created with.");

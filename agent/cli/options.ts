@@ -9,14 +9,11 @@ export const addPlacementOptions = (command: Cli): Cli =>
     .option("--dedicated-cpus", "Each vCPU on a CPU of its own, out of the host's dedicated pool.")
     .option("--isolate-emulator", "With --dedicated-cpus: one more for QEMU's own threads.")
     .option("--strict", "CPUs, memory and devices of one NUMA cell, or not at all.")
-    .addOption(
-      new Option("--cell <number>", "Of this NUMA cell, or not at all.").argParser(whole("--cell", 0)),
-    )
-    .addOption(
-      new Option(
-        "--page-size <size>",
-        "Of the pages behind its memory: 4KiB, 2MiB or 1GiB; default: 4KiB.",
-      ).argParser(size("--page-size")),
+    .option("--cell <number>", "Of this NUMA cell, or not at all.", whole("--cell", 0))
+    .option(
+      "--page-size <size>",
+      "Of the pages behind its memory: 4KiB, 2MiB or 1GiB; default: 4KiB.",
+      size("--page-size"),
     )
     .option("--device <device>", "A device of the host, by PCI address or alias; may be repeated.", collect);
 

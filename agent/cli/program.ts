@@ -22,32 +22,29 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .helpOption("-h, --help", "Show what a command does and takes.")
     .helpCommand(false)
     .option("--socket <path>", "The agent's unix socket (also SOCLE_SOCKET; default /run/socle/agent.sock).")
-    .addOption(
-      new Option("--address <host:port>", "Reach the agent over TCP instead, as a scheduler does.").argParser(
-        hostPort("--address"),
-      ),
+    .option(
+      "--address <host:port>",
+      "Reach the agent over TCP instead, as a scheduler does.",
+      hostPort("--address"),
     )
-    .addOption(
-      new Option(
-        "--control-epoch <number>",
-        "With --address: command by the authority of the scheduler that has this control epoch.",
-      ).argParser(whole("--control-epoch", 1)),
+    .option(
+      "--control-epoch <number>",
+      "With --address: command by the authority of the scheduler that has this control epoch.",
+      whole("--control-epoch", 1),
     )
     .option(
       "--person-file <file>",
       "Say who acts: a token that the identity provider signed, in a file. It is sent with each call.",
     )
-    .addOption(
-      new Option(
-        "--ticket <ticket>",
-        "Say why: a change or an incident; kept with the operation and in the audit log.",
-      ).argParser(shortText("--ticket")),
+    .option(
+      "--ticket <ticket>",
+      "Say why: a change or an incident; kept with the operation and in the audit log.",
+      shortText("--ticket"),
     )
-    .addOption(
-      new Option(
-        "--break-glass <reason>",
-        "In an emergency, at the host's own socket: act without a person's token. It raises an event and a condition.",
-      ).argParser(shortText("--break-glass")),
+    .option(
+      "--break-glass <reason>",
+      "In an emergency, at the host's own socket: act without a person's token. It raises an event and a condition.",
+      shortText("--break-glass"),
     )
     .option("--json", "Print JSON for programs: one document, or a line each where something is followed.")
     .showSuggestionAfterError()
@@ -74,11 +71,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
         .default("cpu"),
     )
     .option("--filter <text>", "Only VMs with this in their name, tenant or state.")
-    .addOption(
-      new Option("--delay <duration>", "How often to look, e.g. 5s; default 2s.").argParser(
-        duration("--delay"),
-      ),
-    )
+    .option("--delay <duration>", "How often to look, e.g. 5s; default 2s.", duration("--delay"))
     .option("--once", "Print one look and end.")
     .action(bind(async () => (await import("./commands/top.ts")).top));
   addVm(program, bind);
@@ -101,11 +94,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
   program
     .command("events")
     .description("Follow what happens: VMs, libvirt, conditions, operations.")
-    .addOption(
-      new Option("--after <sequence>", "Begin after this event instead of now.").argParser(
-        whole("--after", 0),
-      ),
-    )
+    .option("--after <sequence>", "Begin after this event instead of now.", whole("--after", 0))
     .option("--since-start", "Begin with the agent's own start.")
     .option("--no-follow", "End after what has happened already.")
     .option("--kind <kind>", "Only this kind, e.g. vm_state_changed; may be repeated.", collect)
@@ -137,10 +126,10 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .description(
       "Set it, up or down, after a scheduler raised it wrongly. Only by the agent's unix socket; audited.",
     )
-    .addOption(
-      new Option("--to <number>", "The control epoch of the scheduler that is in charge.")
-        .argParser(whole("--to", 0))
-        .makeOptionMandatory(),
+    .requiredOption(
+      "--to <number>",
+      "The control epoch of the scheduler that is in charge.",
+      whole("--to", 0),
     )
     .action(bind(async () => (await import("./commands/epoch.ts")).resetEpoch));
   program
@@ -148,11 +137,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .description(
       "Get this host its certificate: its agent makes a key that never leaves it, and asks the scheduler.",
     )
-    .addOption(
-      new Option("--scheduler <host:port>", "Where the scheduler enrolls hosts.")
-        .argParser(hostPort("--scheduler"))
-        .makeOptionMandatory(),
-    )
+    .requiredOption("--scheduler <host:port>", "Where the scheduler enrolls hosts.", hostPort("--scheduler"))
     .requiredOption(
       "--token-file <file>",
       "Holds the token that the scheduler made for this host, good once; - is stdin. Never in a command line, which all of the host can read.",
@@ -223,7 +208,7 @@ function addOperations(program: Cli, bind: Bind): void {
     .description("List them, the newest first.")
     .option("--running", "Only those under way.")
     .option("--vm <vm>", "Only of this VM.")
-    .addOption(new Option("--limit <number>", "At most so many.").default(50).argParser(whole("--limit", 1)))
+    .option("--limit <number>", "At most so many.", whole("--limit", 1), 50)
     .action(bind(async () => (await load()).listOperations));
   operations
     .command("show")

@@ -9,8 +9,8 @@ export function negotiateFormat(accept: string | undefined): Format {
   const choices = choicesIn(accept ?? "");
   const quality = (type: string, version: string): number => {
     const named = choices.filter(({ name, parameters }) => {
-      const asked = parameters.get("version");
-      return name === type && (asked === undefined || asked === version);
+      const wanted = parameters.get("version");
+      return name === type && (wanted === undefined || wanted === version);
     });
     const group = `${type.slice(0, type.indexOf("/"))}/*`;
     const ranges = [named, ...[group, "*/*"].map((range) => choices.filter(({ name }) => name === range))];

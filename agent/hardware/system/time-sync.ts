@@ -61,8 +61,8 @@ async function chrony(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   }
   // chrony keeps reporting a synchronised clock long after it lost its servers.
   const silentSeconds = Date.now() / 1000 - heardAtSeconds;
-  const isHeard = silentSeconds < LOST_POLLS * Math.max(betweenSeconds, LONGEST_POLL_SECONDS);
-  const synced = leap !== "Not synchronised" && isHeard;
+  const isAnswering = silentSeconds < LOST_POLLS * Math.max(betweenSeconds, LONGEST_POLL_SECONDS);
+  const synced = leap !== "Not synchronised" && isAnswering;
   // Before synchronisation its offset is not a measurement.
   return defined({ source: "chrony", synced, offsetSeconds: synced ? offsetSeconds : undefined });
 }

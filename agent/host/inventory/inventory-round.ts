@@ -107,12 +107,12 @@ export class InventoryRound {
 
   /** Reads each product once; retries products that libvirt could not answer. */
   async #namesOf(pci: Reading<PciFunctions>, patience: Patience): Promise<ReadonlyMap<string, DeviceNames>> {
-    const strangers = new Map<string, string>();
+    const unnamed = new Map<string, string>();
     for (const found of valueOf(pci)?.functions ?? []) {
       const key = productKey(found);
-      if (!this.#names.has(key)) strangers.set(key, found.address);
+      if (!this.#names.has(key)) unnamed.set(key, found.address);
     }
-    for (const [key, address] of strangers) {
+    for (const [key, address] of unnamed) {
       const names = await this.#facts.deviceNames(address, patience);
       if (names.kind !== "read") break;
       this.#names.set(key, names.value);

@@ -1,7 +1,5 @@
-import type { Clock } from "../../kernel/clock.ts";
 import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
 import { isUncertain, toSocleError, type SocleError } from "../../kernel/errors.ts";
-import type { Logger } from "../../kernel/log.ts";
 import { Topic } from "../../kernel/concurrency/topic.ts";
 import type { Journal } from "../journal/journal.ts";
 import { OperationBounds } from "./bounds.ts";
@@ -37,8 +35,7 @@ export class Operations {
    */
   readonly interrupted: readonly Operation[];
 
-  readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #options: OperationsOptions;
   readonly #isOutdated: (id: string) => boolean;
   readonly #bounds: OperationBounds;
   readonly #journal: Journal;
@@ -63,10 +60,9 @@ export class Operations {
   }
 
   private constructor(options: OperationsOptions, journal: Journal, table: OperationTable) {
-    this.#clock = options.clock;
+    this.#options = options;
     this.#isOutdated = options.isOutdated ?? ((): boolean => false);
     this.#waiters = new OperationWaiters(options.clock);
-    this.#log = options.log;
     this.#bounds = new OperationBounds(options);
     this.#journal = journal;
     this.#ends = new OperationEnds(options, journal, (entry) => this.#written(entry));
@@ -77,7 +73,7 @@ export class Operations {
     this.interrupted = table.withoutEnd();
     this.#ends.found(this.interrupted);
     if (this.interrupted.length > 0)
-      this.#log.info({ operations: this.interrupted.length }, "unfinished operations were found");
+      this.#options.log.info({ operations: this.interrupted.length }, "unfinished operations were found");
   }
 
   /** Number of operations in progress. */
@@ -158,7 +154,7 @@ export class Operations {
       state: "running",
       steps: [],
       progress: 0,
-      createdAtMs: this.#clock.now(),
+      createdAtMs: this.#options.clock.now(),
       result: {},
       intent: request.intent,
     });
@@ -195,7 +191,7 @@ export class Operations {
       this.#show(entry);
     }
     const run = new OperationRun({
-      clock: this.#clock,
+      clock: this.#options.clock,
       operation: () => entry.recorded,
       mayStart: () => this.#state !== "closed",
       isOutdated: () => this.#isOutdated(operation.id),
@@ -261,7 +257,7 @@ export class Operations {
       const state = error.kind === "outcome_unknown" ? "outcome_unknown" : honoured ? "cancelled" : "failed";
       end = { state, error: errorOf(error) };
       if (error.kind === "internal")
-        this.#log.error({ operation: entry.recorded.id, err: thrown }, "operation failed");
+        this.#options.log.error({ operation: entry.recorded.id, err: thrown }, "operation failed");
     }
     // Once closed, an end cannot be made durable: the next start finds the operation interrupted.
     if (this.#state !== "closed") await this.#ends.write(entry, end, "work").catch(() => undefined);
@@ -373,11 +369,11 @@ export class Operations {
     if (this.#runs.size > 0) {
       const over = new AbortController();
       this.#drained = () => over.abort();
-      await this.#clock.sleep(timeoutMs, over.signal).catch(() => undefined);
+      await this.#options.clock.sleep(timeoutMs, over.signal).catch(() => undefined);
     }
     this.#state = "closed";
     if (this.#runs.size > 0) {
-      this.#log.warn(
+      this.#options.log.warn(
         { operations: [...this.#runs.keys()] },
         "stopping with unfinished operations; the next start settles them",
       );

@@ -71,8 +71,8 @@ export const effectBugs: readonly PlantedBug[] = [
       },
       {
         file: "api/calls.ts",
-        find: "          : run(asked, live);\n",
-        replace: "          : this.#enforceEpoch(live, fenced).then(() => run(asked, live));\n",
+        find: "          : run(decoded, live);\n",
+        replace: "          : this.#enforceEpoch(live, fenced).then(() => run(decoded, live));\n",
       },
     ],
     rules: ["only permitted changes raise the control epoch"],
@@ -113,8 +113,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/calls.ts",
-        find: "const leave = this.#admission.enter(live.account, kind);",
-        replace: "this.#admission.enter(live.account, kind)(); const leave = () => undefined;",
+        find: "const leave = this.#options.admission.enter(live.account, kind);",
+        replace: "this.#options.admission.enter(live.account, kind)(); const leave = () => undefined;",
       },
     ],
     rules: ["a call holds its permit until its reply is delivered"],
