@@ -1,4 +1,5 @@
 import type { Accelerator } from "../contract/spec.ts";
+import type { CpuModel } from "../hardware/cpu/cpu.ts";
 import type { CacheGroup } from "../hardware/cpu/cpu-topology.ts";
 import type { PciFunction } from "../hardware/pci/pci.ts";
 
@@ -36,15 +37,7 @@ export interface HostInventory {
   /** False if any part could not be read; `incompleteReasons` has the reasons. */
   readonly complete: boolean;
   readonly incompleteReasons: readonly string[];
-  readonly cpu?: {
-    readonly architecture: string;
-    readonly vendor: string;
-    readonly model: string;
-    readonly sockets: number;
-    readonly cores: number;
-    readonly threads: number;
-    readonly maxFrequencyHertz?: number;
-  };
+  readonly cpu?: CpuModel;
   readonly cells: readonly NumaCell[];
   readonly storagePools: readonly StoragePool[];
   readonly networks: readonly HostNetwork[];
@@ -168,8 +161,11 @@ export interface ResourceCapacity {
   readonly step: number;
 }
 
-export type Effect = "none" | "degraded" | "no_schedule" | "evacuate" | "fence_requested";
-export type Truth = "true" | "false" | "unknown";
+/** From the least to the worst. */
+export const effects = ["none", "degraded", "no_schedule", "evacuate", "fence_requested"] as const;
+export type Effect = (typeof effects)[number];
+export const truths = ["true", "false", "unknown"] as const;
+export type Truth = (typeof truths)[number];
 
 export interface Condition {
   /** LibvirtUnresponsive, KvmUnavailable, DiskSpace, MemoryPressure, AgentImpaired, ... */

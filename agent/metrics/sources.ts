@@ -1,3 +1,4 @@
+import type { ForwardState } from "../audit/index.ts";
 import type { HostView } from "../host/host.ts";
 import type { HostReadings } from "../host/health/readers/table.ts";
 import type { TenantShare } from "../host/capacity/tenant-quotas.ts";
@@ -62,13 +63,7 @@ export interface AuditFacts {
   readonly bytes?: number;
   readonly writable: boolean;
   readonly refused: number;
-  readonly sinks: readonly {
-    readonly name: string;
-    readonly connected: boolean;
-    readonly lagEntries: number;
-    readonly lagSeconds: number;
-    readonly lost: number;
-  }[];
+  readonly sinks: readonly ForwardState[];
 }
 
 interface AgentFacts {

@@ -1,14 +1,16 @@
 import { createHash, type Hash } from "node:crypto";
-import type {
-  Condition,
-  HostCapacity,
-  HostHealth,
-  HostIdentity,
-  HostInventory,
-  HostNetwork,
-  NumaCell,
-  PciDevice,
-  StoragePool,
+import {
+  effects,
+  truths,
+  type Condition,
+  type HostCapacity,
+  type HostHealth,
+  type HostIdentity,
+  type HostInventory,
+  type HostNetwork,
+  type NumaCell,
+  type PciDevice,
+  type StoragePool,
 } from "../../host/host.ts";
 import type { Capacity } from "../../gen/socle/v1/Capacity.ts";
 import type { Compatibility } from "../../gen/socle/v1/Compatibility.ts";
@@ -21,9 +23,8 @@ import { enumWords } from "../../contract/enum.ts";
 import { toTimestamp } from "./time.ts";
 import { presences } from "./vm.ts";
 
-const truths = enumWords("TRUTH", ["true", "false", "unknown"]);
-
-const effects = enumWords("EFFECT", ["none", "degraded", "no_schedule", "evacuate", "fence_requested"]);
+const truthWords = enumWords("TRUTH", truths);
+const effectWords = enumWords("EFFECT", effects);
 
 const deviceKinds = enumWords("PCI_DEVICE_KIND", [
   "network",
@@ -245,11 +246,11 @@ function* convertHealth(health: HostHealth): Converting<Health> {
     yield;
   }
   const message = {
-    state: effects.toProto(health.state),
+    state: effectWords.toProto(health.state),
     conditions: converted,
-    alive: truths.toProto(health.alive),
-    schedulable: truths.toProto(health.schedulable),
-    safeToFence: truths.toProto(health.safeToFence),
+    alive: truthWords.toProto(health.alive),
+    schedulable: truthWords.toProto(health.schedulable),
+    safeToFence: truthWords.toProto(health.safeToFence),
     blockingConditions: [...health.blockingConditions],
   };
   const conditions = health.conditions.map((condition, at) => ({
@@ -269,8 +270,8 @@ function convertCondition(condition: Condition): ProtoCondition & { readonly sub
     ...same,
     evidence: [cutText(evidence, maxEvidence), ...cut.leftOut].join("; "),
     subjects: shown,
-    status: truths.toProto(status),
-    effect: effects.toProto(effect),
+    status: truthWords.toProto(status),
+    effect: effectWords.toProto(effect),
     since: toTimestamp(sinceMs),
     lastProbe: lastProbeMs === 0 ? null : toTimestamp(lastProbeMs),
   };

@@ -2,7 +2,7 @@ import type { ConditionTable, Trigger, Verdicts } from "./conditions/condition.t
 import type { HostConditions } from "./conditions/table.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Latch, LeftOn } from "../../state/records/health-record.ts";
-import type { Condition, Effect, HostHealth, Truth } from "../host.ts";
+import { effects, type Condition, type Effect, type HostHealth, type Truth } from "../host.ts";
 import type { HostReadings, ReaderName } from "./readers/table.ts";
 import { SeenHardware } from "./seen.ts";
 import {
@@ -18,7 +18,6 @@ import {
   type Verdict,
 } from "./trigger.ts";
 
-const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate", "fence_requested"];
 /** The subject of a trigger for the whole host. */
 const WHOLE = "";
 const MOST_EVIDENCE = 8;

@@ -1,10 +1,7 @@
 import { NOT_PRESENT, NOT_WATCHED } from "../../host/health/health.ts";
-import type { Condition, DeviceCapacity, Effect, Truth } from "../../host/host.ts";
+import { effects, truths, type Condition, type DeviceCapacity } from "../../host/host.ts";
 import { collector } from "../collector.ts";
 import { gauge } from "../family.ts";
-
-const truths: readonly Truth[] = ["true", "false", "unknown"];
-const effects: readonly Effect[] = ["none", "degraded", "no_schedule", "evacuate", "fence_requested"];
 
 export const hostInfo = collector(
   "host_info",
