@@ -135,12 +135,10 @@ function known<Found>(find: () => Found): Found | undefined {
   }
 }
 
-export function actorOf(
+export const actorOf = (
   { name, role, tenant, certificateSerial, behalf }: Caller,
   peer: string | undefined,
-): Actor {
-  return defined({ name, role, tenant, certificateSerial, peer, ...behalf });
-}
+): Actor => defined({ name, role, tenant, certificateSerial, peer, ...behalf });
 
 const outcomes: Partial<Record<ErrorKind, Act["outcome"]>> = {
   denied: "denied",

@@ -32,9 +32,8 @@ export async function listenOnSocket(
   places: ConnectionLimits,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
-  if (Buffer.byteLength(path) > maxSocketPath) {
+  if (Buffer.byteLength(path) > maxSocketPath)
     throw cannotListen(path, `the path is longer than ${maxSocketPath} bytes`);
-  }
   try {
     await makeDirectory(dirname(path), 0o750);
   } catch (thrown) {
@@ -177,6 +176,5 @@ function inUse(place: string, cause?: unknown): SocleError {
   return new SocleError("unavailable", "ADDRESS_IN_USE", message, { cause });
 }
 
-function cannotListen(place: string, why: string, cause?: unknown): SocleError {
-  return new SocleError("invalid", "LISTEN_FAILED", `cannot listen on ${place}: ${why}`, { cause });
-}
+const cannotListen = (place: string, why: string, cause?: unknown): SocleError =>
+  new SocleError("invalid", "LISTEN_FAILED", `cannot listen on ${place}: ${why}`, { cause });

@@ -262,6 +262,5 @@ const limitsOf = (config: Config["api"]["limits"]): Limits => ({
 });
 
 /** The full name of a service, from the path of one of its methods: `/package.Service/Method`. */
-function nameOf(definition: Implementable["definition"]): string {
-  return Object.values(definition)[0]?.path.split("/")[1] ?? "";
-}
+const nameOf = (definition: Implementable["definition"]): string =>
+  Object.values(definition)[0]?.path.split("/")[1] ?? "";

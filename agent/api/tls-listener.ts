@@ -144,9 +144,8 @@ async function followTrust(
 
 function callerFrom({ identity, serial }: Peer): Caller {
   const { uri, role, tenant } = identity;
-  if (!isRole(role)) {
+  if (!isRole(role))
     throw new SocleError("denied", "CERTIFICATE_ROLE", `${uri} has no role that may call a host's agent`);
-  }
   return defined({ name: uri, role, certificateSerial: serial, tenant });
 }
 

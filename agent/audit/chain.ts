@@ -39,6 +39,5 @@ export interface Link {
 export const encodeLink = ({ hash, json }: Link): string => `${hash} ${json}\n`;
 
 /** A line without its newline; undefined for an invalid one. */
-export function decodeLink(line: string): Link | undefined {
-  return /^[0-9a-f]{64} \{/.test(line) ? { hash: line.slice(0, 64), json: line.slice(65) } : undefined;
-}
+export const decodeLink = (line: string): Link | undefined =>
+  /^[0-9a-f]{64} \{/.test(line) ? { hash: line.slice(0, 64), json: line.slice(65) } : undefined;

@@ -39,9 +39,8 @@ export interface Attested {
 export type Checkpoint = Readonly<z.output<typeof checkpointSchema>>;
 
 /** Undefined for an invalid checkpoint. `VerifyKey.vouches` verifies its signature. */
-export function parseCheckpoint(value: unknown): Checkpoint | undefined {
-  return checkpointSchema.safeParse(value).data;
-}
+export const parseCheckpoint = (value: unknown): Checkpoint | undefined =>
+  checkpointSchema.safeParse(value).data;
 
 const textOf = ({ sequence, hash, time, key }: Omit<Checkpoint, "signature">): Buffer =>
   Buffer.from(`socle audit checkpoint 1\n${key}\n${sequence}\n${hash}\n${time}\n`);

@@ -192,8 +192,8 @@ async function readCursor(path: string, newest: number): Promise<number> {
 }
 
 /** Resolves when the kernel has accepted it all. */
-function written(socket: Socket, text: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+const written = (socket: Socket, text: string, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
     const onAbort = (): void => reject(toError(signal.reason));
     if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
@@ -203,7 +203,6 @@ function written(socket: Socket, text: string, signal: AbortSignal): Promise<voi
       else reject(error);
     });
   });
-}
 
 /** Gives `act` a signal that aborts with `signal`, or when the time is over. */
 async function within<T>(

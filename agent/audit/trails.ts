@@ -54,33 +54,31 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
 };
 
 /** Each certificate that this host begins to use, and each refused set of files. */
-export function certificateTrail(audit: Pick<AuditLog, "note">, trust: Trust): Service {
-  return {
-    name: "certificate-trail",
-    async run(signal, ready) {
-      let inUse: string | undefined;
-      let problem: string | undefined;
-      const look = (): void => {
-        const { material } = trust;
-        const authorities = material?.roots.map(fingerprintOf).join(" ") ?? "";
-        if (material !== undefined && `${material.serial} ${authorities}` !== inUse) {
-          inUse = `${material.serial} ${authorities}`;
-          const until = new Date(material.notAfterMs).toISOString();
-          const details = { identity: material.identity.uri, serial: material.serial, until, authorities };
-          audit.note({ act: "certificate_changed", outcome: "done", details });
-        }
-        const reason = trust.problem?.reason;
-        if (reason !== undefined && reason !== problem)
-          audit.note({ act: "certificate_changed", outcome: "failed", reason });
-        problem = reason;
-      };
-      const changes = trust.subscribe(signal);
-      look();
-      ready();
-      for await (const _change of changes) look();
-    },
-  };
-}
+export const certificateTrail = (audit: Pick<AuditLog, "note">, trust: Trust): Service => ({
+  name: "certificate-trail",
+  async run(signal, ready) {
+    let inUse: string | undefined;
+    let problem: string | undefined;
+    const look = (): void => {
+      const { material } = trust;
+      const authorities = material?.roots.map(fingerprintOf).join(" ") ?? "";
+      if (material !== undefined && `${material.serial} ${authorities}` !== inUse) {
+        inUse = `${material.serial} ${authorities}`;
+        const until = new Date(material.notAfterMs).toISOString();
+        const details = { identity: material.identity.uri, serial: material.serial, until, authorities };
+        audit.note({ act: "certificate_changed", outcome: "done", details });
+      }
+      const reason = trust.problem?.reason;
+      if (reason !== undefined && reason !== problem)
+        audit.note({ act: "certificate_changed", outcome: "failed", reason });
+      problem = reason;
+    };
+    const changes = trust.subscribe(signal);
+    look();
+    ready();
+    for await (const _change of changes) look();
+  },
+});
 
 /** The log's faults; absent: none. */
 export interface AuditTrouble {
@@ -95,36 +93,34 @@ const lookMs = 5000;
 const behindSeconds = 300;
 
 /** Checks the log and its sinks, and reports their faults. */
-export function auditHealth(
+export const auditHealth = (
   audit: Pick<AuditLog, "state">,
   forwarders: readonly Pick<Forwarder, "state">[],
   report: (trouble: AuditTrouble) => void,
   clock: Clock,
-): Service {
-  return {
-    name: "audit-health",
-    async run(signal, ready) {
-      ready();
-      for (;;) {
-        const { damage, unreadable } = audit.state;
-        const behind = forwarders.flatMap(({ state }) =>
-          state !== undefined && state.lagSeconds > behindSeconds
-            ? [`${state.name} lacks ${state.lagEntries} entries, for ${Math.round(state.lagSeconds)} s`]
-            : [],
-        );
-        report(
-          defined({
-            unreadable,
-            damaged: damage,
-            behind: behind.length === 0 ? undefined : behind.join("; "),
-          }),
-        );
-        try {
-          await clock.sleep(lookMs, signal);
-        } catch {
-          return;
-        }
+): Service => ({
+  name: "audit-health",
+  async run(signal, ready) {
+    ready();
+    for (;;) {
+      const { damage, unreadable } = audit.state;
+      const behind = forwarders.flatMap(({ state }) =>
+        state !== undefined && state.lagSeconds > behindSeconds
+          ? [`${state.name} lacks ${state.lagEntries} entries, for ${Math.round(state.lagSeconds)} s`]
+          : [],
+      );
+      report(
+        defined({
+          unreadable,
+          damaged: damage,
+          behind: behind.length === 0 ? undefined : behind.join("; "),
+        }),
+      );
+      try {
+        await clock.sleep(lookMs, signal);
+      } catch {
+        return;
       }
-    },
-  };
-}
+    }
+  },
+});

@@ -190,9 +190,8 @@ async function firstContact(
   for (;;) {
     const state = channel.getConnectivityState(true);
     if (state === states.READY) return;
-    if (state === states.TRANSIENT_FAILURE) {
+    if (state === states.TRANSIENT_FAILURE)
       throw new SocleError("unavailable", "AGENT_UNREACHABLE", `no agent answers at ${place}`);
-    }
     const outcome = await new Promise<"changed" | "late" | "interrupted">((resolve) => {
       const release = onAbort(interrupt, () => resolve("interrupted"));
       channel.watchConnectivityState(state, deadline, (error) => {

@@ -80,12 +80,10 @@ export async function follow(
 }
 
 /** The VM's name in a request. */
-function nameIn(request: {
+const nameIn = (request: {
   readonly vm?: string;
   readonly spec?: { readonly name?: string } | null;
-}): string {
-  return request.vm ?? request.spec?.name ?? "";
-}
+}): string => request.vm ?? request.spec?.name ?? "";
 
 /** Prints an operation's outcome, with the VM's name if known; throws its error unless it is done. */
 export function conclude(session: Session, agent: Agent, operation: Operation__Output, name = ""): void {

@@ -57,9 +57,8 @@ export function parseDuration(text: string): number | undefined {
   return factor === undefined ? undefined : Math.round(Number(match[1]) * factor);
 }
 
-export function toMs(time: Timestamp__Output | null | undefined): number | undefined {
-  return time === null || time === undefined ? undefined : time.seconds * 1000 + time.nanos / 1e6;
-}
+export const toMs = (time: Timestamp__Output | null | undefined): number | undefined =>
+  time === null || time === undefined ? undefined : time.seconds * 1000 + time.nanos / 1e6;
 
 export const toDuration = (ms: number): { seconds: number; nanos: number } => ({
   seconds: Math.floor(ms / 1000),
@@ -100,6 +99,5 @@ export const printableJson = (value: unknown, indent?: number): string =>
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** In UTC, to the second: "2026-03-01T12:00:00Z"; "-" for none. */
-export function formatTime(time: Timestamp__Output | null | undefined): string {
-  return time == null ? "-" : new Date(time.seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
-}
+export const formatTime = (time: Timestamp__Output | null | undefined): string =>
+  time == null ? "-" : new Date(time.seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");

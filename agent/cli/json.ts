@@ -32,15 +32,12 @@ export function toJson(value: unknown, field = ""): unknown {
   );
 }
 
-function isTime(value: object): value is { seconds: number; nanos: number } {
-  return (
-    "seconds" in value &&
-    "nanos" in value &&
-    typeof value.seconds === "number" &&
-    typeof value.nanos === "number" &&
-    Object.keys(value).length === 2
-  );
-}
+const isTime = (value: object): value is { seconds: number; nanos: number } =>
+  "seconds" in value &&
+  "nanos" in value &&
+  typeof value.seconds === "number" &&
+  typeof value.nanos === "number" &&
+  Object.keys(value).length === 2;
 
 /** proto-loader marks a present optional field by `_field: "field"`. */
 const isPresenceMark = (message: object, key: string, inner: unknown): boolean =>

@@ -37,9 +37,8 @@ export const whole =
   (option: string, least: number) =>
   (text: string): number => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
       throw usageError(`${option} takes a whole number from ${least}, not '${text}'`);
-    }
     return value;
   };
 

@@ -181,56 +181,53 @@ function buildMetrics(
   return [metricsServer({ listen: metrics.listen, log, readiness, exposition, page })];
 }
 
-function metricsSources(
+const metricsSources = (
   { version, clock }: Basis,
   { record, position, operations, events }: State,
   { host, table, vms, libvirt, sampleIntervalMs }: Hypervisor,
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
-): Sources {
-  return {
-    vms: table,
-    incidents: (id) => table.incidents(id),
-    host,
-    readings: host.readings,
-    libvirt: () => ({
-      connected: libvirt.status.connected,
-      reconnects: libvirt.reconnects,
-      calls: libvirt.calls,
-    }),
-    scheduler: () => {
-      const { state, connects, lastAckAtMs } = scheduler.status;
-      if (state === "disabled") return undefined;
-      return defined({ connected: state === "connected", connects, lastAckAtMs });
+): Sources => ({
+  vms: table,
+  incidents: (id) => table.incidents(id),
+  host,
+  readings: host.readings,
+  libvirt: () => ({
+    connected: libvirt.status.connected,
+    reconnects: libvirt.reconnects,
+    calls: libvirt.calls,
+  }),
+  scheduler: () => {
+    const { state, connects, lastAckAtMs } = scheduler.status;
+    if (state === "disabled") return undefined;
+    return defined({ connected: state === "connected", connects, lastAckAtMs });
+  },
+  agent: () => ({
+    version,
+    startedAtMs: host.snapshot().identity.agentStartedAtMs,
+    epoch: record.agentEpoch,
+    generation: position.generation,
+    eventSequence: events.newestSequence,
+    operations: {
+      running: operations.running,
+      retained: operations.retained,
+      byKind: new Map(operationKinds.map((kind) => [kind, operations.totals(kind)])),
     },
-    agent: () => ({
-      version,
-      startedAtMs: host.snapshot().identity.agentStartedAtMs,
-      epoch: record.agentEpoch,
-      generation: position.generation,
-      eventSequence: events.newestSequence,
-      operations: {
-        running: operations.running,
-        retained: operations.retained,
-        byKind: new Map(operationKinds.map((kind) => [kind, operations.totals(kind)])),
-      },
-    }),
-    load: () => ({
-      calls: api.callCounts,
-      connections: api.connectionCounts,
-      answers: api.answerCounts,
-      work: vms.permits,
-      brokenGlass: api.brokenGlass,
-      journalPendingBytes: operations.journalPendingBytes,
-    }),
-    audit: () => auditing.facts(),
-    tenants: () => host.tenants(),
-    sampleIntervalMs,
-    nowMs: () => clock.now(),
-    monotonicMs: () => clock.monotonicMs(),
-  };
-}
+  }),
+  load: () => ({
+    calls: api.callCounts,
+    connections: api.connectionCounts,
+    answers: api.answerCounts,
+    work: vms.permits,
+    brokenGlass: api.brokenGlass,
+    journalPendingBytes: operations.journalPendingBytes,
+  }),
+  audit: () => auditing.facts(),
+  tenants: () => host.tenants(),
+  sampleIntervalMs,
+  nowMs: () => clock.now(),
+  monotonicMs: () => clock.monotonicMs(),
+});
 
 /** The configured address with its actual port; empty without TCP. */
-function addressOf(listen: string | null, port: number | undefined): string {
-  return listen === null || port === undefined ? "" : `${listen.slice(0, listen.lastIndexOf(":"))}:${port}`;
-}
+const addressOf = (listen: string | null, port: number | undefined): string =>
+  listen === null || port === undefined ? "" : `${listen.slice(0, listen.lastIndexOf(":"))}:${port}`;

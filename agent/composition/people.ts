@@ -25,17 +25,15 @@ export async function readPeopleKeys(people: People, audit: Pick<AuditLog, "note
     audit.note({ act: "identity_keys_changed", outcome: "done", details: { fingerprint: changedTo } });
 }
 
-export function personVerifier(
+export const personVerifier = (
   { config }: Basis,
   { events }: Pick<State, "events">,
   { people, host }: { people: People; host: Pick<Hypervisor["host"], "reports"> },
-): PersonVerifier {
-  return {
-    rules: config.people,
-    verify: (token) => people.verify(token),
-    brokeGlass(use) {
-      events.append({ kind: "break_glass", details: { ...use } });
-      host.reports.reportBreakGlass(use);
-    },
-  };
-}
+): PersonVerifier => ({
+  rules: config.people,
+  verify: (token) => people.verify(token),
+  brokeGlass(use) {
+    events.append({ kind: "break_glass", details: { ...use } });
+    host.reports.reportBreakGlass(use);
+  },
+});

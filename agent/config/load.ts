@@ -19,9 +19,8 @@ interface LoadedConfig {
  * The configuration in a YAML file; without a path, the defaults. Throws `invalid` CONFIG_UNREADABLE, or CONFIG_INVALID
  * with every problem as `FILE:LINE:COLUMN: key: problem` (details.fields: by key).
  */
-export async function loadConfig(path: string | undefined): Promise<LoadedConfig> {
-  return parseConfig(path === undefined ? "" : await readText(path), path ?? "defaults");
-}
+export const loadConfig = async (path: string | undefined): Promise<LoadedConfig> =>
+  parseConfig(path === undefined ? "" : await readText(path), path ?? "defaults");
 
 /** The same from a text; messages call the file `name`. */
 export function parseConfig(text: string, name: string): LoadedConfig {

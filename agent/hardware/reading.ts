@@ -12,9 +12,8 @@ export type Reading<T> =
   | { readonly kind: "unsupported"; readonly reason: string }
   | { readonly kind: "failed"; readonly reason: string; readonly code?: string };
 
-export function valueOf<T>(reading: Reading<T>): T | undefined {
-  return reading.kind === "read" ? reading.value : undefined;
-}
+export const valueOf = <T>(reading: Reading<T>): T | undefined =>
+  reading.kind === "read" ? reading.value : undefined;
 
 /** errno values that mean "permission denied". */
 const DENIED = new Set(["EACCES", "EPERM"]);
@@ -50,9 +49,8 @@ export async function reading<T>(
 ): Promise<Reading<T>> {
   // Only this function writes the map, and a key always belongs to the same reader: its type is T.
   if (stuck.has(key)) return { kind: "failed", reason: `${key}: an earlier read is still stuck` };
-  if (stuck.size >= MAX_STUCK) {
+  if (stuck.size >= MAX_STUCK)
     return { kind: "failed", reason: `${key} was not read: reads of ${[...stuck].join(" and ")} are stuck` };
-  }
   const shared = inFlight.get(key) as Promise<Reading<T>> | undefined;
   const run = shared ?? start(key, read);
   const answer = await within(systemClock, timeoutMs, run);
@@ -81,19 +79,13 @@ function notRead<T>(cause: unknown): Reading<T> {
 }
 
 /** Whether the error means that the file or device does not exist (any more). */
-export function isAbsent(cause: unknown): boolean {
-  return ABSENT.has(errorCode(cause));
-}
+export const isAbsent = (cause: unknown): boolean => ABSENT.has(errorCode(cause));
 
 /** The system's name of an error (ENOENT, EACCES), or "". */
-export function errorCode(cause: unknown): string {
-  return codeOf(cause) ?? "";
-}
+export const errorCode = (cause: unknown): string => codeOf(cause) ?? "";
 
 /** A file's trimmed text. */
-export async function readText(path: string): Promise<string> {
-  return (await readFile(path, "utf8")).trim();
-}
+export const readText = async (path: string): Promise<string> => (await readFile(path, "utf8")).trim();
 
 /** errno values for "no value now": a speed without a link, a CPU or an array that is being removed. */
 const NO_VALUE = new Set(["EINVAL", "EBUSY", "EAGAIN", "ENODATA"]);
@@ -112,9 +104,8 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
 /** Parses a whole number; throws on any other text. */
 export function parseWhole(text: string | undefined, what: string): number {
   const value = Number(text);
-  if (text === undefined || text.trim() === "" || !Number.isSafeInteger(value)) {
+  if (text === undefined || text.trim() === "" || !Number.isSafeInteger(value))
     throw new Error(`${what} is not a whole number: ${JSON.stringify(text?.slice(0, 40))}`);
-  }
   return value;
 }
 
@@ -123,9 +114,8 @@ export function parseNumberList(text: string, what: string): number[] {
   const numbers: number[] = [];
   for (const range of text.split(",").filter((part) => part.trim() !== "")) {
     const [from, to = from, ...more] = range.split("-").map((part) => parseWhole(part, what));
-    if (from === undefined || to === undefined || more.length > 0 || to - from > 65536) {
+    if (from === undefined || to === undefined || more.length > 0 || to - from > 65536)
       throw new Error(`${what} is not a list of numbers: ${JSON.stringify(text.slice(0, 40))}`);
-    }
     for (let number = from; number <= to; number += 1) numbers.push(number);
   }
   return numbers;

@@ -10,9 +10,8 @@ export function rescanned<T>(
 ): (signal: AbortSignal, when?: "now") => Promise<T> {
   let found: { readonly value: T; readonly atMs: number } | undefined;
   return async (signal, when) => {
-    if (when === "now" || found === undefined || monotonicMs() - found.atMs >= RESCAN_MS) {
+    if (when === "now" || found === undefined || monotonicMs() - found.atMs >= RESCAN_MS)
       found = { value: await scan(signal), atMs: monotonicMs() };
-    }
     return found.value;
   };
 }
@@ -58,6 +57,4 @@ export class MonotonicCounters {
 }
 
 /** An error that `reading` reports as `unsupported`: this machine does not have it. */
-export function notHere(what: string): Error {
-  return Object.assign(new Error(what), { code: "ENODEV" });
-}
+export const notHere = (what: string): Error => Object.assign(new Error(what), { code: "ENODEV" });

@@ -7,8 +7,8 @@ export interface Choice {
 }
 
 /** RFC 9110, 12.4.2: values with parameters, `q` among them. */
-export function choicesIn(header: string): Choice[] {
-  return header
+export const choicesIn = (header: string): Choice[] =>
+  header
     .split(",")
     .filter((part) => part.trim() !== "")
     .map((part) => {
@@ -22,7 +22,6 @@ export function choicesIn(header: string): Choice[] {
       const quality = Number(parameters.get("q") ?? 1);
       return { name, parameters, quality: Number.isFinite(quality) ? Math.min(Math.max(quality, 0), 1) : 0 };
     });
-}
 
 /** Whether an Accept-Encoding header takes gzip. */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {

@@ -22,8 +22,5 @@ export function defined<T extends object>(value: NoInfer<Undefinable<T>>): T {
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 /** The object without its undefined members: for messages, where each present member has a value. */
-export function withoutUndefined<T extends object>(value: T): Partial<Defined<T>> {
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as Partial<
-    Defined<T>
-  >;
-}
+export const withoutUndefined = <T extends object>(value: T): Partial<Defined<T>> =>
+  Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as Partial<Defined<T>>;

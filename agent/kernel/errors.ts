@@ -57,9 +57,8 @@ export const isUncertain = (thrown: unknown): boolean =>
 /** Any thrown value as a SocleError: its own kind kept, an abort as `cancelled`, the rest as `internal`. */
 export function toSocleError(thrown: unknown): SocleError {
   if (thrown instanceof SocleError) return thrown;
-  if (thrown instanceof Error && thrown.name === "AbortError") {
+  if (thrown instanceof Error && thrown.name === "AbortError")
     return new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause: thrown });
-  }
   const message = messageOf(thrown);
   return new SocleError("internal", "INTERNAL", message, { cause: thrown });
 }

@@ -11,8 +11,8 @@ interface LogOptions {
 const maxWaitingBytes = 4 * 1024 * 1024;
 
 /** JSON lines on stdout. Fields used across the agent: `component`, `vm`, `operation`, `caller`, `err`. */
-export function createLog(options: LogOptions): Logger {
-  return pino(
+export const createLog = (options: LogOptions): Logger =>
+  pino(
     {
       level: options.level,
       base: null,
@@ -25,7 +25,6 @@ export function createLog(options: LogOptions): Logger {
     },
     options.destination ?? pino.destination({ fd: 1, sync: false, maxLength: maxWaitingBytes }),
   );
-}
 
 /** A log without output, for tests and for the CLI. */
 export const silentLog: Logger = pino({ level: "silent" });

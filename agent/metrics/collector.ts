@@ -59,13 +59,10 @@ export interface Collector {
  * Declares a collector's families and how to read them; the scrape owns isolation, timing and rendering. Each exposition has
  * its own: a collector caches the text of its series between scrapes.
  */
-export function collector<F extends Families>(
-  name: string,
-  families: F,
-  collect: Collect<F>,
-): () => Collector {
-  return () => makeCollector(name, families, collect);
-}
+export const collector =
+  <F extends Families>(name: string, families: F, collect: Collect<F>): (() => Collector) =>
+  () =>
+    makeCollector(name, families, collect);
 
 function makeCollector<F extends Families>(name: string, families: F, collect: Collect<F>): Collector {
   const samples = Object.entries(families).map(([key, family]) => [key, samplesOf(family)] as const);
@@ -116,18 +113,17 @@ export function fresh<N extends ReaderName>(
 }
 
 /** A collector of one reader. Where the machine lacks the hardware, it emits nothing. */
-export function ofReader<N extends ReaderName, F extends Families>(
+export const ofReader = <N extends ReaderName, F extends Families>(
   name: string,
   reader: N,
   families: F,
   show: (value: HostValue<N>, emit: Emit<F>, sources: Sources) => void,
-): () => Collector {
-  return collector(name, families, (sources, emit) => {
+): (() => Collector) =>
+  collector(name, families, (sources, emit) => {
     const read = fresh(sources.readings, reader);
     if (read !== undefined) show(read.value, emit, sources);
     return read?.readAtMs;
   });
-}
 
 /**
  * For a collector of several readers: emits what each has; one without a current reading makes the whole incomplete, unless

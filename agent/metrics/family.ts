@@ -76,9 +76,8 @@ export function samplePrefix(
   return `${name}{${pairs.join(",")}} `;
 }
 
-function escapeLabel(value: string): string {
-  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-}
+const escapeLabel = (value: string): string =>
+  value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 
 /** A sample's value in both formats. */
 export function formatValue(value: number): string {

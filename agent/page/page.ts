@@ -118,9 +118,8 @@ export class StatusPage implements Service {
   /** `?keys=1,2`: the histories of these VMs, by key, one value per channel for each of the samplings that ended at `atMs`. */
   async #histories(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const keys = (url.searchParams.get("keys") ?? "").split(",").map(Number);
-    if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0)) {
+    if (keys.length > MOST_HISTORIES || !keys.every((key) => Number.isSafeInteger(key) && key > 0))
       throw new SocleError("invalid", "KEYS_INVALID", `keys takes up to ${MOST_HISTORIES} numbers`);
-    }
     const leave = this.#askingHistories.tryAcquire(clientOf(request));
     if (leave === undefined)
       throw new SocleError("exhausted", "TOO_MANY_READERS", "too many readers; retry in a moment");

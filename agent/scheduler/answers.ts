@@ -77,9 +77,8 @@ export function welcomeOf(welcome: Welcome__Output): { readonly terms: Terms; re
   };
 }
 
-export function ackOf(ack: Ack__Output): { readonly generation: number; readonly eventSequence: number } {
-  return checked("Ack", ackSchema, ack);
-}
+export const ackOf = (ack: Ack__Output): { readonly generation: number; readonly eventSequence: number } =>
+  checked("Ack", ackSchema, ack);
 
 export function reconnectOf(reconnect: Reconnect__Output): Reconnect {
   const { address } = checked("Reconnect", reconnectSchema, reconnect);
@@ -87,9 +86,8 @@ export function reconnectOf(reconnect: Reconnect__Output): Reconnect {
 }
 
 /** The digest that the scheduler holds after a report. */
-export function reportDigestOf(response: ReportResponse__Output): string {
-  return checked("ReportResponse", reportSchema, response).digest;
-}
+export const reportDigestOf = (response: ReportResponse__Output): string =>
+  checked("ReportResponse", reportSchema, response).digest;
 
 function checked<Value>(name: string, schema: z.ZodType<Value>, answer: unknown): Value {
   const { data, error } = schema.safeParse(answer);

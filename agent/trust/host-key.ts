@@ -29,6 +29,5 @@ export async function newHostKey(hostname: string): Promise<HostKey> {
 }
 
 /** Proves possession of the previous certificate's key: ECDSA over SHA-256, in the form of IEEE P1363. */
-export function proofOf(keyPem: string, request: Buffer): Buffer {
-  return sign("sha256", request, { key: createPrivateKey(keyPem), dsaEncoding: "ieee-p1363" });
-}
+export const proofOf = (keyPem: string, request: Buffer): Buffer =>
+  sign("sha256", request, { key: createPrivateKey(keyPem), dsaEncoding: "ieee-p1363" });

@@ -49,9 +49,8 @@ export interface Peer {
 export function peerOf(chain: readonly X509Certificate[], rules: PeerRules, nowMs: number): Peer {
   const [certificate, ...sent] = chain;
   const identity = identityOf(certificate?.subjectAltName);
-  if (certificate === undefined || identity.domain !== rules.domain) {
+  if (certificate === undefined || identity.domain !== rules.domain)
     throw denied("CERTIFICATE_DOMAIN", `${identity.uri} is not of the domain ${rules.domain}`);
-  }
   const peer = {
     identity,
     serial: serialOf(certificate.serialNumber),

@@ -63,7 +63,7 @@ export class ErrorEncoder {
       : [this.#errorInfo(error.reason, error.details.metadata ?? {}), ...this.#further(error)];
     metadata.set("grpc-status-details-bin", this.#protos.status.serialize({ code, message, details }));
     const encoded = { status: { code, details: message, metadata }, reason: error.reason };
-    return id === undefined ? encoded : { ...encoded, id, cause: asError(thrown) };
+    return id === undefined ? encoded : { ...encoded, id, cause: toError(thrown) };
   }
 
   /** A failed operation's error as its google.rpc.Status. */
@@ -100,13 +100,8 @@ export class ErrorEncoder {
   }
 }
 
-function codeOfKind(kind: string): status {
-  return Object.hasOwn(codes, kind) ? codes[kind as ErrorKind] : status.UNKNOWN;
-}
-
-function asError(thrown: unknown): Error {
-  return toError(thrown);
-}
+const codeOfKind = (kind: string): status =>
+  Object.hasOwn(codes, kind) ? codes[kind as ErrorKind] : status.UNKNOWN;
 
 // Cut in the middle, where foreign text stands (QEMU's can be long): the advice is at the end.
 // Half a surrogate pair (a caller's, echoed) makes grpc-js throw while it writes the trailers, outside of any handler.

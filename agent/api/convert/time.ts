@@ -12,9 +12,7 @@ export function toTimestamp(ms: number): SecondsAndNanos {
   return nanos === 1e9 ? { seconds: seconds + 1, nanos: 0 } : { seconds, nanos };
 }
 
-export function fromTimestamp(time: SecondsAndNanos): number {
-  return time.seconds * 1000 + time.nanos / 1e6;
-}
+export const fromTimestamp = (time: SecondsAndNanos): number => time.seconds * 1000 + time.nanos / 1e6;
 
 /** Milliseconds (not negative) as a google.protobuf.Duration. */
 export const toDuration = toTimestamp;

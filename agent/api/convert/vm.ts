@@ -46,8 +46,8 @@ function converted(vm: Vm): ProtoVm {
   }
 }
 
-function convert(vm: Vm): ProtoVm {
-  return defined({
+const convert = (vm: Vm): ProtoVm =>
+  defined({
     vmId: vm.id,
     name: vm.name,
     state: vmStates.toProto(vm.state),
@@ -67,7 +67,6 @@ function convert(vm: Vm): ProtoVm {
     instance: vm.instance ?? "",
     unreadable: vm.unreadable ?? "",
   });
-}
 
 function statsToProto(stats: VmStats): ProtoStats {
   const { cpuSeconds, balloonBytes, rssBytes, rates } = stats;

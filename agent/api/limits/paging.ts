@@ -7,9 +7,7 @@ const USUAL = 100;
 const MOST = 250;
 
 /** A page's maximum size: 0 asks for the default, and larger values are reduced to the maximum. */
-export function pageSize(asked: number): number {
-  return asked === 0 ? USUAL : Math.min(asked, MOST);
-}
+export const pageSize = (asked: number): number => (asked === 0 ? USUAL : Math.min(asked, MOST));
 
 /** The first items, converted, that fit a page's bytes: at least one. In slices. */
 export const convertPage = <Item, Message extends object>(
@@ -38,9 +36,8 @@ function* converting<Item, Message extends object>(
  * A page token: opaque to callers. It holds the last id of the page and its query, so that a token used with another filter
  * is refused instead of returning a mixed list.
  */
-export function pageToken(afterId: string, query: unknown): string {
-  return Buffer.from(JSON.stringify([1, afterId, digest(query)])).toString("base64url");
-}
+export const pageToken = (afterId: string, query: unknown): string =>
+  Buffer.from(JSON.stringify([1, afterId, digest(query)])).toString("base64url");
 
 /** The id to continue after; undefined for the first page. Throws `invalid` PAGE_TOKEN_INVALID. */
 export function afterIdOf(token: string, query: unknown): string | undefined {

@@ -11,12 +11,10 @@ import { afterIdOf, pageSize, pageToken } from "../limits/paging.ts";
 
 export type AuditReader = Pick<AuditLog, "page" | "checkpoint" | "state">;
 
-export function auditService(audit: AuditReader): Methods<AuditServiceHandlers> {
-  return {
-    ListAuditEntries: (request, { caller }) => listEntries(audit, withTenant(request, caller)),
-    SignCheckpoint: () => audit.checkpoint(),
-  };
-}
+export const auditService = (audit: AuditReader): Methods<AuditServiceHandlers> => ({
+  ListAuditEntries: (request, { caller }) => listEntries(audit, withTenant(request, caller)),
+  SignCheckpoint: () => audit.checkpoint(),
+});
 
 /** Restricts a tenant's caller to its own entries. */
 function withTenant(

@@ -15,8 +15,8 @@ const file = { name: 1, package: 2, dependency: 3, messageType: 4, enumType: 5, 
 const typeName = 1;
 
 /** The files of a serialized google.protobuf.FileDescriptorSet. */
-export function descriptorFiles(descriptorSet: Buffer): readonly DescriptorFile[] {
-  return bytesIn(descriptorSet, setFile).map((bytes) => {
+export const descriptorFiles = (descriptorSet: Buffer): readonly DescriptorFile[] =>
+  bytesIn(descriptorSet, setFile).map((bytes) => {
     const packageName = textIn(bytes, file.package);
     const types = [file.messageType, file.enumType, file.service].flatMap((field) => bytesIn(bytes, field));
     return {
@@ -26,7 +26,6 @@ export function descriptorFiles(descriptorSet: Buffer): readonly DescriptorFile[
       bytes,
     };
   });
-}
 
 /** The file, followed by its imports. */
 export function withImports(

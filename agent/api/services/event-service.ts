@@ -7,20 +7,18 @@ import { eventKinds, eventToProto } from "../convert/event.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 
-export function eventService({ events }: ServiceDependencies): Methods<EventServiceHandlers> {
-  return {
-    Subscribe: ({ afterSequence, fromNow, kinds, logId }, context) => {
-      const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
-      const from = { afterSequence, logId, fromNow: fromNow && afterSequence === 0 };
-      const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
-      return subscribe(events.subscribe(from, context.signal), {
-        wants,
-        logId: () => events.logId,
-        slice: context.slice(),
-      });
-    },
-  };
-}
+export const eventService = ({ events }: ServiceDependencies): Methods<EventServiceHandlers> => ({
+  Subscribe: ({ afterSequence, fromNow, kinds, logId }, context) => {
+    const wanted = new Set(kinds.map((kind) => eventKinds.fromProto("kinds", kind)));
+    const from = { afterSequence, logId, fromNow: fromNow && afterSequence === 0 };
+    const wants = (event: HostEvent): boolean => wanted.size === 0 || wanted.has(event.kind);
+    return subscribe(events.subscribe(from, context.signal), {
+      wants,
+      logId: () => events.logId,
+      slice: context.slice(),
+    });
+  },
+});
 
 async function* subscribe(
   events: AsyncIterable<HostEvent | { readonly kind: "overflow" }>,

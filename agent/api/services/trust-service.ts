@@ -6,40 +6,36 @@ import { toTimestamp } from "../convert/time.ts";
 import type { ServiceDependencies, TrustFacts } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 
-export function trustService({ trust }: ServiceDependencies): Methods<TrustServiceHandlers> {
-  return {
-    GetTrust: () => stateToProto(trust.state()),
-    EnrollHost: async ({ address, token, authorityFingerprint }, { signal }) => {
-      if (!/^\S+:\d{1,5}$/.test(address)) throw wrong("address", "must be ADDRESS:PORT");
-      const fingerprint = authorityFingerprint.replaceAll(":", "").toLowerCase();
-      if (!/^([0-9a-f]{64})?$/.test(fingerprint))
-        throw wrong("authority_fingerprint", "must be a SHA-256 in hexadecimal, 64 digits");
-      await trust.enroll(address, token, fingerprint === "" ? null : fingerprint, signal);
-      return stateToProto(trust.state());
-    },
-  };
-}
+export const trustService = ({ trust }: ServiceDependencies): Methods<TrustServiceHandlers> => ({
+  GetTrust: () => stateToProto(trust.state()),
+  EnrollHost: async ({ address, token, authorityFingerprint }, { signal }) => {
+    if (!/^\S+:\d{1,5}$/.test(address)) throw wrong("address", "must be ADDRESS:PORT");
+    const fingerprint = authorityFingerprint.replaceAll(":", "").toLowerCase();
+    if (!/^([0-9a-f]{64})?$/.test(fingerprint))
+      throw wrong("authority_fingerprint", "must be a SHA-256 in hexadecimal, 64 digits");
+    await trust.enroll(address, token, fingerprint === "" ? null : fingerprint, signal);
+    return stateToProto(trust.state());
+  },
+});
 
-function stateToProto({ domain, insecureListen, material, renewsAtMs, problem }: TrustFacts): TrustState {
-  return {
-    trustDomain: domain ?? "",
-    insecureListen: insecureListen ?? "",
-    problem: problem?.message ?? "",
-    renewsAt: renewsAtMs === undefined ? null : toTimestamp(renewsAtMs),
-    ...(material === undefined
-      ? {}
-      : {
-          identity: material.identity.uri,
-          serial: material.serial,
-          notBefore: toTimestamp(material.notBeforeMs),
-          notAfter: toTimestamp(material.notAfterMs),
-          revoked: material.revoked.size,
-          authorityFingerprints: material.roots.map(fingerprintOf),
-          revocationsExpireAt:
-            material.revocationsUntilMs === undefined ? null : toTimestamp(material.revocationsUntilMs),
-        }),
-  };
-}
+const stateToProto = ({ domain, insecureListen, material, renewsAtMs, problem }: TrustFacts): TrustState => ({
+  trustDomain: domain ?? "",
+  insecureListen: insecureListen ?? "",
+  problem: problem?.message ?? "",
+  renewsAt: renewsAtMs === undefined ? null : toTimestamp(renewsAtMs),
+  ...(material === undefined
+    ? {}
+    : {
+        identity: material.identity.uri,
+        serial: material.serial,
+        notBefore: toTimestamp(material.notBeforeMs),
+        notAfter: toTimestamp(material.notAfterMs),
+        revoked: material.revoked.size,
+        authorityFingerprints: material.roots.map(fingerprintOf),
+        revocationsUntil:
+          material.revocationsUntilMs === undefined ? null : toTimestamp(material.revocationsUntilMs),
+      }),
+});
 
 function wrong(field: string, why: string): SocleError {
   const details = { fields: { [field]: why } };

@@ -237,9 +237,8 @@ async function directoryOf({ directory, config }: Options): Promise<string> {
   return join((await loadConfig(String(config))).config.state.directory, "audit");
 }
 
-async function keyOf(directory: string, { key }: Options): Promise<VerifyKey> {
-  return await readKey(typeof key === "string" ? key : join(directory, publicName));
-}
+const keyOf = async (directory: string, { key }: Options): Promise<VerifyKey> =>
+  await readKey(typeof key === "string" ? key : join(directory, publicName));
 
 const readKey = async (path: string): Promise<VerifyKey> =>
   VerifyKey.fromPem(await readable(path, () => readFile(path, "utf8")));

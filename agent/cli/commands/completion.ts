@@ -111,6 +111,4 @@ function values(program: Cli): string {
 
 const allOptions = (command: Cli): Option[] => [...command.options, ...command.commands.flatMap(allOptions)];
 
-function ancestors({ parent }: Cli): Cli[] {
-  return parent === null ? [] : [parent, ...ancestors(parent)];
-}
+const ancestors = ({ parent }: Cli): Cli[] => (parent === null ? [] : [parent, ...ancestors(parent)]);

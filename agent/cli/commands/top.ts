@@ -26,9 +26,8 @@ export const top: Command = async (session, _args, options: Partial<Options>) =>
   const choice: Choice = { sort, reversed: false, filter, typing: false, offset: 0 };
   const { io } = session;
   const isLive = io.isTTY && io.stdin.isTTY === true && io.env.TERM !== "dumb";
-  if (isLive && options.once !== true && !session.json) {
+  if (isLive && options.once !== true && !session.json)
     return await new Top(session, choice, Math.max(LEAST_DELAY_MS, options.delay ?? DELAY_MS)).run();
-  }
   const seen = await look(await session.agent(), () => session.nowMs());
   if (session.json) {
     const { host, complete } = seen;

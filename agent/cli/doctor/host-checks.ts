@@ -40,8 +40,8 @@ export async function checkLibvirt(uri: string, runtimeDirectory: string | undef
 }
 
 /** Connects and closes; returns the system's error name on failure. */
-function knock(path: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
+const knock = (path: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
     const socket = connect(path);
     const end = (problem?: string): void => {
       socket.destroy();
@@ -51,7 +51,6 @@ function knock(path: string): Promise<string | undefined> {
     socket.once("connect", () => end());
     socket.once("error", (error) => end(errorWord(error)));
   });
-}
 
 /** libvirt's sockets in its client's order of search: the modular daemon first. */
 function libvirtSockets(uri: string, runtimeDirectory: string): string[] {
@@ -84,9 +83,8 @@ export async function checkStateDirectory(directory: string, isAgentRunning: boo
   try {
     const [{ mode }, space] = await Promise.all([stat(directory), statfs(directory)]);
     const free = space.bavail * space.bsize;
-    if (free < 100 * 2 ** 20) {
+    if (free < 100 * 2 ** 20)
       return say.fail(`${directory} has ${formatBytes(free)} left`, "Free some: the journal needs it.");
-    }
     return (mode & 0o077) === 0
       ? say.ok(`${directory}, ${formatBytes(free)} free`)
       : say.warn(`users other than its owner may enter ${directory}`, `chmod 0700 ${directory}`);

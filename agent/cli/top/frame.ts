@@ -259,9 +259,8 @@ function bar(ratio: number | undefined): string {
 
 const alignOf = ({ title }: Column): "left" | "right" => (LEFT.has(title) ? "left" : "right");
 
-function fitted(text: string, width: number, align?: "left" | "right"): string {
-  return pad(widthOf(text) > width ? `${clip(text, width - 1)}…` : text, width, align);
-}
+const fitted = (text: string, width: number, align?: "left" | "right"): string =>
+  pad(widthOf(text) > width ? `${clip(text, width - 1)}…` : text, width, align);
 
 /** Items two blanks apart, as many as fit. */
 function line(

@@ -46,28 +46,23 @@ interface NodePaths {
   readonly hugepages: string;
 }
 
-function partsOf(node: string): NodePaths {
-  return {
-    cpus: join(node, "cpulist"),
-    memory: join(node, "meminfo"),
-    distances: join(node, "distance"),
-    hugepages: join(node, "hugepages"),
-  };
-}
+const partsOf = (node: string): NodePaths => ({
+  cpus: join(node, "cpulist"),
+  memory: join(node, "meminfo"),
+  distances: join(node, "distance"),
+  hugepages: join(node, "hugepages"),
+});
 
-function wholeMachine(roots: Roots): NodePaths {
-  return {
-    cpus: join(roots.sysRoot, "devices/system/cpu/online"),
-    memory: join(roots.procRoot, "meminfo"),
-    distances: join(roots.sysRoot, "devices/system/node/node0/distance"),
-    hugepages: join(roots.sysRoot, "kernel/mm/hugepages"),
-  };
-}
+const wholeMachine = (roots: Roots): NodePaths => ({
+  cpus: join(roots.sysRoot, "devices/system/cpu/online"),
+  memory: join(roots.procRoot, "meminfo"),
+  distances: join(roots.sysRoot, "devices/system/node/node0/distance"),
+  hugepages: join(roots.sysRoot, "kernel/mm/hugepages"),
+});
 
 /** Node ids, ascending; empty on a kernel without NUMA. */
-export async function nodeIds(directory: string): Promise<number[]> {
-  return (await entriesOf(directory)).flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []).map(Number);
-}
+export const nodeIds = async (directory: string): Promise<number[]> =>
+  (await entriesOf(directory)).flatMap((name) => /^node(\d+)$/.exec(name)?.[1] ?? []).map(Number);
 
 async function readNode(id: number, paths: NodePaths): Promise<NumaNode> {
   const part = <T>(path: string, parse: (path: string) => Promise<T>): Promise<Reading<T>> =>
@@ -87,9 +82,8 @@ async function readNodeMemory(path: string): Promise<NodeMemory> {
   const bytesByName = parseMeminfo(await readText(path));
   const totalBytes = bytesByName.get("MemTotal");
   const freeBytes = bytesByName.get("MemFree");
-  if (totalBytes === undefined || freeBytes === undefined) {
+  if (totalBytes === undefined || freeBytes === undefined)
     throw new Error(`${path} has no MemTotal or no MemFree`);
-  }
   return { totalBytes, freeBytes, bytesByName };
 }
 

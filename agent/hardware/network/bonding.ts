@@ -53,6 +53,4 @@ async function readSlave(net: string, name: string): Promise<BondSlave> {
   return { name, up: mii === "up" && operstate !== "down" };
 }
 
-function words(text: string): string[] {
-  return text.split(/\s+/).filter((word) => word !== "");
-}
+const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");

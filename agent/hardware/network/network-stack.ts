@@ -50,8 +50,8 @@ export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkS
  * A line per online CPU, in hexadecimal: processed, dropped, squeezed, ...; the 13th column is the CPU, since Linux
  * 5.10 (net/core/net-procfs.c). Older kernels: the line number.
  */
-function parseSoftnet(text: string): [cpu: string, counts: NetworkStack["softnet"]][] {
-  return text.split("\n").map((line, number) => {
+const parseSoftnet = (text: string): [cpu: string, counts: NetworkStack["softnet"]][] =>
+  text.split("\n").map((line, number) => {
     const columns = line.trim().split(" ");
     const [, dropped = "", squeezed = ""] = columns;
     if (columns.length < 3 || !columns.every((column) => /^[0-9a-f]{8}$/.test(column)))
@@ -59,7 +59,6 @@ function parseSoftnet(text: string): [cpu: string, counts: NetworkStack["softnet
     const counts = { dropped: Number.parseInt(dropped, 16), squeezed: Number.parseInt(squeezed, 16) };
     return [columns[12] ?? `line ${number}`, counts];
   });
-}
 
 /** The kernel counts IPv4 and IPv6 sockets separately, except orphaned ones. */
 function parseTcp(text: string, text6 = ""): NonNullable<NetworkStack["tcp"]> {

@@ -68,9 +68,8 @@ export class GpuProbe {
 function parseLine(line: string): Gpu {
   const columns = line.split(",").map((column) => column.trim());
   const [uuid, model, pciAddress, driver, temperature, power, utilization, total, used, errors] = columns;
-  if (columns.length !== FIELDS.length || uuid === undefined || model === undefined) {
+  if (columns.length !== FIELDS.length || uuid === undefined || model === undefined)
     throw new Error(`unexpected output of nvidia-smi: ${JSON.stringify(line.slice(0, 200))}`);
-  }
   const numbers = {
     temperatureCelsius: number(temperature),
     powerWatts: number(power),
@@ -84,6 +83,5 @@ function parseLine(line: string): Gpu {
 }
 
 /** "[N/A]", "[Not Supported]" and similar are not numbers. */
-function number(text = "", unit = 1): number | undefined {
-  return /^-?[\d.]+$/.test(text) ? Number(text) * unit : undefined;
-}
+const number = (text = "", unit = 1): number | undefined =>
+  /^-?[\d.]+$/.test(text) ? Number(text) * unit : undefined;

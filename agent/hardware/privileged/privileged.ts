@@ -53,8 +53,8 @@ export class Privileged {
 }
 
 /** One query per connection: a line of text, answered by a JSON document. Disconnecting cancels it. */
-function askHelper(path: string, question: Question, signal: AbortSignal): Promise<ChildOutput> {
-  return new Promise((resolve, reject) => {
+const askHelper = (path: string, question: Question, signal: AbortSignal): Promise<ChildOutput> =>
+  new Promise((resolve, reject) => {
     const failed = (why: string): void => {
       socket.destroy();
       const message = `the hardware helper ${why}; see: systemctl status socle-hardware.socket socle-hardware`;
@@ -78,7 +78,6 @@ function askHelper(path: string, question: Question, signal: AbortSignal): Promi
       else reject(errorOf(parsed.data.error));
     });
   });
-}
 
 /** Keeps the system's error code, which readers check. */
 function errorOf({ reason, message, code }: { reason: string; message: string; code: string }): Error {

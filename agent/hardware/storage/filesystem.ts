@@ -12,9 +12,8 @@ export interface FilesystemSpace {
 }
 
 /** coreutils' stat, printing: block size, blocks, free blocks, blocks free to unprivileged users. */
-function statfs(path: string, timeoutMs: number): Child {
-  return runChild(["stat", "-f", "-c", "%S %b %f %a", "--", path], { timeoutMs, maxOutputBytes: 4096 });
-}
+const statfs = (path: string, timeoutMs: number): Child =>
+  runChild(["stat", "-f", "-c", "%S %b %f %a", "--", path], { timeoutMs, maxOutputBytes: 4096 });
 
 /**
  * Reads a filesystem's space in a child process: statfs on a dead NFS never returns, and in this process it would
@@ -57,9 +56,8 @@ function parseStatfs(text: string, path: string): FilesystemSpace {
     .trim()
     .split(" ")
     .map((word) => parseWhole(word, `statfs of ${path}`));
-  if (blockBytes === undefined || blocks === undefined || free === undefined || available === undefined) {
+  if (blockBytes === undefined || blocks === undefined || free === undefined || available === undefined)
     throw new Error(`unexpected output of stat: ${JSON.stringify(text.slice(0, 100))}`);
-  }
   const usable = blocks - free + available;
   return {
     sizeBytes: blocks * blockBytes,

@@ -24,9 +24,8 @@ export function readMounts(roots: Roots): Promise<Reading<readonly Mount[]>> {
       const [place = "", filesystem = ""] = line.split(" - ");
       const [, , device, , mountPoint] = place.split(" ");
       const [type, source, options] = filesystem.split(" ");
-      if (device === undefined || mountPoint === undefined || type === undefined || source === undefined) {
+      if (device === undefined || mountPoint === undefined || type === undefined || source === undefined)
         throw new Error(`${path} has a malformed line: ${JSON.stringify(line.slice(0, 100))}`);
-      }
       return {
         mountPoint: unescape(mountPoint),
         device,
@@ -67,6 +66,5 @@ export async function readWantedWritable(roots: Roots): Promise<ReadonlySet<stri
 }
 
 /** The kernel escapes spaces, tabs, newlines and backslashes as three octal digits. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
-}
+const unescape = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));

@@ -148,9 +148,8 @@ function warningsOf(
   criticalWarning: number | undefined,
   passed: boolean | undefined,
 ): Map<DiskWarning, boolean> {
-  if (criticalWarning === undefined) {
+  if (criticalWarning === undefined)
     return new Map(passed === undefined ? [] : [["self_assessment", !passed]]);
-  }
   return new Map(
     diskWarnings.slice(0, 6).map((warning, bit) => [warning, (criticalWarning & (1 << bit)) !== 0]),
   );
@@ -197,10 +196,8 @@ function countOf(parsed: Report, attribute: number): number | undefined {
   return counted === undefined ? raw?.value : Number(counted);
 }
 
-function times(value: number | undefined, unit: number): number | undefined {
-  return value === undefined ? undefined : value * unit;
-}
+const times = (value: number | undefined, unit: number): number | undefined =>
+  value === undefined ? undefined : value * unit;
 
-function ratio(percent: number | undefined): number | undefined {
-  return percent === undefined ? undefined : percent / 100;
-}
+const ratio = (percent: number | undefined): number | undefined =>
+  percent === undefined ? undefined : percent / 100;

@@ -81,9 +81,8 @@ export class SmartProbe {
           };
       }
     } catch (cause) {
-      if (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED") {
+      if (cause instanceof SocleError && cause.reason === "CHILD_NOT_STARTED")
         return { kind: "failed", reason: "smartctl is not installed", code: NOT_INSTALLED };
-      }
       const why = messageOf(cause);
       return { kind: "failed", reason: `${device}: ${why}` };
     }
@@ -100,6 +99,4 @@ export class SmartProbe {
   }
 }
 
-function keyOf({ name, model, serial }: Disk): string {
-  return `${name} ${model} ${serial}`;
-}
+const keyOf = ({ name, model, serial }: Disk): string => `${name} ${model} ${serial}`;

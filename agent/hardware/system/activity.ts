@@ -18,8 +18,8 @@ interface Activity {
 }
 
 /** From /proc/loadavg, sys/fs/file-nr and vmstat; a kernel may omit some fields. */
-export function readActivity({ procRoot }: Roots): Promise<Reading<Activity>> {
-  return reading(join(procRoot, "loadavg"), async () => {
+export const readActivity = ({ procRoot }: Roots): Promise<Reading<Activity>> =>
+  reading(join(procRoot, "loadavg"), async () => {
     const load = parseLoad(await readText(join(procRoot, "loadavg")));
     const vmstat = firstNumbers((await readTextIfThere(join(procRoot, "vmstat"))) ?? "");
     const [openFiles, , maxOpenFiles] = (await readText(join(procRoot, "sys/fs/file-nr"))).split(/\s+/);
@@ -41,7 +41,6 @@ export function readActivity({ procRoot }: Roots): Promise<Reading<Activity>> {
       ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
     };
   });
-}
 
 function parseLoad(text: string): Pick<Activity, "loadAverage" | "threads"> {
   const [, one, five, fifteen, threads] = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) \d+\/(\d+) /.exec(text) ?? [];

@@ -56,9 +56,8 @@ async function chrony(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const [heardAtSeconds = NaN, offsetSeconds = NaN, betweenSeconds = NaN] = [3, 4, 12].map((column) =>
     Number(columns[column]),
   );
-  if (leap === undefined || !Number.isFinite(heardAtSeconds + offsetSeconds + betweenSeconds)) {
+  if (leap === undefined || !Number.isFinite(heardAtSeconds + offsetSeconds + betweenSeconds))
     throw new Error(`unexpected output of chronyc: ${JSON.stringify(stdout.slice(0, 100))}`);
-  }
   // chrony keeps reporting a synchronised clock long after it lost its servers.
   const silentSeconds = Date.now() / 1000 - heardAtSeconds;
   const isAnswering = silentSeconds < LOST_POLLS * Math.max(betweenSeconds, LONGEST_POLL_SECONDS);
@@ -87,15 +86,14 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
 };
 
 /** systemd's spans, e.g. "1min 2.5s". */
-function timespanSeconds(text: string): number {
-  return text.split(" ").reduce((sum, part) => {
+const timespanSeconds = (text: string): number =>
+  text.split(" ").reduce((sum, part) => {
     const [, count, unit = ""] = /^([\d.]+)([a-z]+)$/.exec(part) ?? [];
     const seconds = Number(count) * (UNIT_SECONDS[unit] ?? NaN);
     if (!Number.isFinite(seconds))
       throw new Error(`unexpected offset from timedatectl: ${JSON.stringify(text)}`);
     return sum + seconds;
   }, 0);
-}
 
 async function timedated(ask: Run, signal: AbortSignal): Promise<TimeSync> {
   const { stdout } = await ask(["timedatectl", "show", "--property=NTPSynchronized"], signal);

@@ -79,13 +79,10 @@ function amountsOf(size: VmSize, wish: PlacementWish): Amounts {
 const cpusOf = ({ vcpus }: VmSize, { dedicatedCpus, isolatedEmulator }: PlacementWish): number =>
   vcpus + (dedicatedCpus && isolatedEmulator ? 1 : 0);
 
-function fits(cell: CellRoom, { amounts, wish, cpus, room }: Wanted): boolean {
-  return (
-    resourceNames.every((name) => amounts[name] === 0 || amounts[name] <= cell.free[name]) &&
-    (!wish.dedicatedCpus || pickCpus(cell.cores, cpus) !== undefined) &&
-    pickDevices(room, wish, cell.id) !== undefined
-  );
-}
+const fits = (cell: CellRoom, { amounts, wish, cpus, room }: Wanted): boolean =>
+  resourceNames.every((name) => amounts[name] === 0 || amounts[name] <= cell.free[name]) &&
+  (!wish.dedicatedCpus || pickCpus(cell.cores, cpus) !== undefined) &&
+  pickDevices(room, wish, cell.id) !== undefined;
 
 function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], bound: boolean): Placement {
   const shared = cells.flatMap(({ sharedCpus }) => sharedCpus);

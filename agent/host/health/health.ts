@@ -378,9 +378,8 @@ function safeToFence(guests: Truth, libvirtUnresponsive: Truth | undefined): Tru
   return guests === "false" && libvirtUnresponsive === "false" ? "true" : "unknown";
 }
 
-function worst(found: readonly Effect[]): Effect {
-  return effects[Math.max(0, ...found.map((effect) => effects.indexOf(effect)))] ?? "none";
-}
+const worst = (found: readonly Effect[]): Effect =>
+  effects[Math.max(0, ...found.map((effect) => effects.indexOf(effect)))] ?? "none";
 
 /** Compares all but evidence and probe time. */
 function sameCondition(a: Condition, b: Condition): boolean {

@@ -19,9 +19,8 @@ export function judgePools({
 type Spaces = ReadonlyMap<string, Reading<FilesystemSpace>>;
 
 /** Verdicts by pool name. `spaces`: filesystem space of directory pools. */
-export function poolVerdicts(pools: readonly PoolFacts[], spaces: Spaces): Verdicts {
-  return new Map(pools.map((pool) => [pool.name, verdictOn(pool, spaces)]));
-}
+export const poolVerdicts = (pools: readonly PoolFacts[], spaces: Spaces): Verdicts =>
+  new Map(pools.map((pool) => [pool.name, verdictOn(pool, spaces)]));
 
 function verdictOn({ name, details }: PoolFacts, spaces: Spaces): Verdict {
   const say = (kind: Verdict["kind"], what: string): Verdict => ({

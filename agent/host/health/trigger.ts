@@ -106,21 +106,19 @@ export function initialState(rule: TriggerRule, at: Moment): TriggerState {
 }
 
 /** A trigger that an earlier agent left on. */
-export function heldState(
+export const heldState = (
   evidence: string,
   held: Pick<TriggerState, "latch" | "stayUntilMs">,
   at: Moment,
-): TriggerState {
-  return {
-    status: "true",
-    lastKnown: "true",
-    evidence,
-    lastProbe: { ...at, wallMs: NEVER },
-    unknownProbes: 0,
-    flipsMs: [],
-    ...held,
-  };
-}
+): TriggerState => ({
+  status: "true",
+  lastKnown: "true",
+  evidence,
+  lastProbe: { ...at, wallMs: NEVER },
+  unknownProbes: 0,
+  flipsMs: [],
+  ...held,
+});
 
 /** The state after one more probe. Pure. */
 export function step(
@@ -229,12 +227,8 @@ function longer(streak: RunningStreak | undefined, at: Moment): RunningStreak {
   return { probes: (streak?.probes ?? 0) + 1, sinceMs: streak?.sinceMs ?? at.monotonicMs };
 }
 
-function reached(streak: RunningStreak, wanted: Streak | undefined, at: Moment): boolean {
-  return (
-    wanted === undefined ||
-    (streak.probes >= wanted.probes && at.monotonicMs - streak.sinceMs >= wanted.forMs)
-  );
-}
+const reached = (streak: RunningStreak, wanted: Streak | undefined, at: Moment): boolean =>
+  wanted === undefined || (streak.probes >= wanted.probes && at.monotonicMs - streak.sinceMs >= wanted.forMs);
 
 function turn(
   rule: TriggerRule,

@@ -52,6 +52,5 @@ function machinesOf({ guests }: HostCapabilities, arch: string): string[] {
   return own.flatMap(({ machines }) => machines.map(({ name, canonical }) => canonical ?? name));
 }
 
-function ascending(names: readonly string[]): string[] {
-  return [...new Set(names)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-}
+const ascending = (names: readonly string[]): string[] =>
+  [...new Set(names)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

@@ -78,11 +78,10 @@ export const emptyInventory: HostInventory = {
 /** Pools in a mounted filesystem, whose space can be read. */
 const directoryPools = new Set(["dir", "fs", "netfs"]);
 
-export function directoriesOf(pools: readonly Pick<StoragePool, "type" | "active" | "path">[]): string[] {
-  return pools.flatMap(({ type, active, path }) =>
+export const directoriesOf = (pools: readonly Pick<StoragePool, "type" | "active" | "path">[]): string[] =>
+  pools.flatMap(({ type, active, path }) =>
     active && directoryPools.has(type) && path !== undefined ? [path] : [],
   );
-}
 
 /** The inventory after a round. Unreadable parts keep their last known values, with the reason. */
 export function assembleInventory(
@@ -233,9 +232,7 @@ const unreadNetworks = (networks: InventorySources["networks"]): string[] =>
         problem === undefined ? [] : [`network ${name}: ${problem}`],
       );
 
-function unknownNow<T extends StoragePool | HostNetwork>(one: T): T {
-  return { ...one, presence: "unknown" };
-}
+const unknownNow = <T extends StoragePool | HostNetwork>(one: T): T => ({ ...one, presence: "unknown" });
 
 function sizesOf(
   space: FilesystemSpace,

@@ -243,11 +243,8 @@ export class LibvirtFacts {
 }
 
 /** It disappeared after the listing, so nothing is missing. */
-function isGone(found: Reading<unknown>): boolean {
-  return found.kind === "failed" && found.code === "not_found";
-}
+const isGone = (found: Reading<unknown>): boolean => found.kind === "failed" && found.code === "not_found";
 
 /** libvirt encodes versions as major * 1,000,000 + minor * 1,000 + micro. */
-function versionText(version: number): string {
-  return [Math.floor(version / 1_000_000), Math.floor(version / 1000) % 1000, version % 1000].join(".");
-}
+const versionText = (version: number): string =>
+  [Math.floor(version / 1_000_000), Math.floor(version / 1000) % 1000, version % 1000].join(".");

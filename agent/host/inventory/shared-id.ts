@@ -64,9 +64,8 @@ function hostsOf(type: string, { hosts = [] }: PoolSource): string | undefined {
 
 const withoutSlash = (path: string): string => (path === "/" ? path : path.replace(/\/+$/, ""));
 
-function digestOf(kind: string, parts: readonly string[]): string {
-  return createHash("sha256")
+const digestOf = (kind: string, parts: readonly string[]): string =>
+  createHash("sha256")
     .update(JSON.stringify([kind, ...parts]))
     .digest("hex")
     .slice(0, 32);
-}

@@ -77,9 +77,8 @@ export async function runServices(
   for (const { service, stop, done } of started.reverse()) {
     stop.abort();
     const timeoutMs = service.stopTimeoutMs ?? stopTimeoutMs;
-    if (!(await settles(done, timeoutMs))) {
+    if (!(await settles(done, timeoutMs)))
       log.warn({ service: service.name, timeoutMs }, "service did not stop in time and is abandoned");
-    }
   }
   if (failure !== undefined) throw failure;
 }

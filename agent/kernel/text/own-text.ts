@@ -5,6 +5,5 @@ const SHORTEST_SLICE = 13;
  * A copy of the text that keeps no other string in memory. In V8 a substring keeps its whole parent, and a concatenated
  * string keeps its parts. Copy texts that outlive their document.
  */
-export function ownText(text: string): string {
-  return text.length < SHORTEST_SLICE ? text : Buffer.from(text, "utf8").toString("utf8");
-}
+export const ownText = (text: string): string =>
+  text.length < SHORTEST_SLICE ? text : Buffer.from(text, "utf8").toString("utf8");

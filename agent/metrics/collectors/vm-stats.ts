@@ -232,12 +232,10 @@ function* sampled({
   const now = monotonicMs();
   const isRecent = (atMonotonicMs: number): boolean =>
     isFresh({ ageMs: now - atMonotonicMs, intervalMs: sampleIntervalMs });
-  if (vms.lastReadings === undefined) {
+  if (vms.lastReadings === undefined)
     throw new SocleError("unavailable", "NOT_SAMPLED_YET", "VM statistics have not been read yet");
-  }
-  if (!isRecent(vms.lastReadings.atMonotonicMs)) {
+  if (!isRecent(vms.lastReadings.atMonotonicMs))
     throw new SocleError("unavailable", "STATS_STALE", "no recent reading of VM statistics");
-  }
   for (const vm of vms.all()) {
     if (hasStats(vm) && isRecent(vm.stats.sampledAtMonotonicMs)) yield vm;
   }

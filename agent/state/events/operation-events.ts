@@ -5,27 +5,25 @@ import type { Operations } from "../operations/operations.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Publishes the end of every operation in the event log. */
-export function operationEvents(operations: Operations, events: EventLog): Service {
-  return {
-    name: "operation-events",
-    async run(signal, ready) {
-      const changes = operations.watch(signal);
-      ready();
-      for await (const change of changes) {
-        if (change.kind === "overflow") {
-          events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
-        } else if (isDone(change.value)) {
-          const { id, kind, vmId, state, error, cancelledBy } = change.value;
-          const details = defined<Record<string, string>>({
-            operation: id,
-            operation_kind: kind,
-            state,
-            error: error?.reason,
-            cancelled_by: cancelledBy,
-          });
-          events.append({ kind: "operation_ended", vmId, details });
-        }
+export const operationEvents = (operations: Operations, events: EventLog): Service => ({
+  name: "operation-events",
+  async run(signal, ready) {
+    const changes = operations.watch(signal);
+    ready();
+    for await (const change of changes) {
+      if (change.kind === "overflow") {
+        events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
+      } else if (isDone(change.value)) {
+        const { id, kind, vmId, state, error, cancelledBy } = change.value;
+        const details = defined<Record<string, string>>({
+          operation: id,
+          operation_kind: kind,
+          state,
+          error: error?.reason,
+          cancelled_by: cancelledBy,
+        });
+        events.append({ kind: "operation_ended", vmId, details });
       }
-    },
-  };
-}
+    }
+  },
+});

@@ -77,12 +77,11 @@ export async function replaceLink(path: string, text: string): Promise<void> {
   await putInPlace(temporary, path);
 }
 
-export async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
+export const exists = async (path: string): Promise<boolean> =>
+  await access(path).then(
     () => true,
     () => false,
   );
-}
 
 export const isFullDisk = (thrown: unknown): boolean => {
   const code = codeOf(thrown);

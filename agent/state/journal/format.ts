@@ -80,9 +80,8 @@ export async function replayLines(
       }
       bad ??= { record: records + 1, offset };
       const later = line ?? (ended ? lineInside(bytes) : undefined);
-      if (bad.record === 1 || (later !== undefined && later.syncedBytes > bad.offset)) {
+      if (bad.record === 1 || (later !== undefined && later.syncedBytes > bad.offset))
         throw corrupt(path, kind, bad.record, bad.offset);
-      }
     }
   }
   if (records === 0) throw corrupt(path, kind, 1, 0);

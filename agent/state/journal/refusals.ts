@@ -77,15 +77,14 @@ const startWithout = (path: string, what: string): string =>
   `start without the ${what} it held (guests are not affected, but a request that is sent again may be carried out a second ` +
   `time): echo ${beginAnew} > ${path}`;
 
-export function corrupt(path: string, kind: string, record: number, offset: number): SocleError {
-  return new SocleError(
+export const corrupt = (path: string, kind: string, record: number, offset: number): SocleError =>
+  new SocleError(
     "internal",
     "JOURNAL_CORRUPT",
     `${path}: record ${record} at byte ${offset} is damaged and was on the disk before; its records are not ` +
       `guessed. Check the disk, then restore the file from a backup. Where there is none, move the file aside and ${startWithout(path, kind)}.`,
     { details: { metadata: { path, record: String(record), offset: String(offset) } } },
   );
-}
 
 export const missing = (path: string, kind: string): SocleError =>
   new SocleError(

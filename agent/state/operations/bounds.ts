@@ -113,14 +113,13 @@ export class OperationBounds {
 }
 
 /** The part of a limit that this caller may use. */
-function roomOf(
+const roomOf = (
   kind: keyof typeof reserve,
   bound: number,
   { urgent = false, byTenant = false }: Pick<Admitted, "urgent" | "byTenant">,
-): number {
-  return byTenant
+): number =>
+  byTenant
     ? Math.ceil(bound * tenantsPart[urgent ? "urgent" : "usual"])
     : bound + (urgent ? reserve[kind] : 0);
-}
 
 const expiryOf = (table: OperationTable): number => table.nextExpiryInMs() ?? 60_000;

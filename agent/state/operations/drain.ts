@@ -7,17 +7,15 @@ const MARGIN_MS = 2000;
  * Waits at stop for running operations, before the services that they use stop. So it must start after libvirt and its
  * observers. The next start settles operations that do not end in time.
  */
-export function operationDrain(operations: Operations, drainMs: number): Service {
-  return {
-    name: "operation-drain",
-    stopTimeoutMs: drainMs + MARGIN_MS,
-    async run(signal, ready) {
-      ready();
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-      await operations.drain(drainMs);
-    },
-  };
-}
+export const operationDrain = (operations: Operations, drainMs: number): Service => ({
+  name: "operation-drain",
+  stopTimeoutMs: drainMs + MARGIN_MS,
+  async run(signal, ready) {
+    ready();
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await operations.drain(drainMs);
+  },
+});

@@ -286,12 +286,11 @@ const unwritable = (path: string, cause: unknown): SocleError =>
   cannotWrite(path, cause, "STATE_UNWRITABLE", "try again");
 
 /** Identifies the file at a path as written; undefined if there is none. */
-async function identityOf(path: string): Promise<string | undefined> {
-  return await stat(path, { bigint: true }).then(
+const identityOf = async (path: string): Promise<string | undefined> =>
+  await stat(path, { bigint: true }).then(
     ({ dev, ino, mtimeNs }) => `${dev} ${ino} ${mtimeNs}`,
     () => undefined,
   );
-}
 
 function requireEpoch(epoch: number): void {
   if (factsSchema.shape.controlEpoch.safeParse(epoch).success) return;

@@ -50,9 +50,8 @@ export async function openStateDirectory(path: string, log: Logger): Promise<Sta
     throw unwritable(path, thrown);
   }
   const { uid, mode } = await stat(path);
-  if (uid !== process.geteuid?.()) {
+  if (uid !== process.geteuid?.())
     log.warn({ path, owner: uid }, "the state directory belongs to another user; chown it to the agent's");
-  }
   if ((mode & 0o077) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, "0");
     log.warn({ path, mode: octal }, "the state directory is accessible to other users; chmod it to 0700");

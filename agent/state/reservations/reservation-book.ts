@@ -174,9 +174,7 @@ export class ReservationBook {
     const entry = this.#entries.get(this.#byRequest.get(keyOf(request)) ?? "");
     if (entry === undefined) return undefined;
     const held = entry.kept.requests[kind]?.find((one) => keyOf(one) === keyOf(request));
-    if (held?.fingerprint !== request.fingerprint) {
-      throw reused(request.requestId, entry.kept.reservation.id);
-    }
+    if (held?.fingerprint !== request.fingerprint) throw reused(request.requestId, entry.kept.reservation.id);
     return entry.durable.then(() => entry.kept.reservation);
   }
 
@@ -358,9 +356,8 @@ function joined(before: Requests, added: Requests): Requests {
 }
 
 /** Earlier versions wrote one of each kind, not as a list. */
-function asLists(requests: Requests | Readonly<Partial<Record<RequestKind, ReservationRequest>>>): Requests {
-  return Object.fromEntries(Object.entries(requests).map(([kind, of]) => [kind, [of].flat()]));
-}
+const asLists = (requests: Requests | Readonly<Partial<Record<RequestKind, ReservationRequest>>>): Requests =>
+  Object.fromEntries(Object.entries(requests).map(([kind, of]) => [kind, [of].flat()]));
 
 const byId = (one: Entry, other: Entry): number =>
   one.kept.reservation.id < other.kept.reservation.id ? -1 : 1;

@@ -226,9 +226,8 @@ export class Domains {
   }
 }
 
-export function isActive(seen: { state: VmState } | undefined): boolean {
-  return seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";
-}
+export const isActive = (seen: { state: VmState } | undefined): boolean =>
+  seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";
 
 /** libvirt is starting it: the start may still fail. */
 const isStarting = (seen: { stateReason: string } | undefined): boolean =>

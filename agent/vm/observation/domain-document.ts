@@ -215,25 +215,23 @@ function cpu(spec: VmSpec, accelerator: Accelerator): Pick<DomainDocument, "cpu"
   return { cpu: { mode, ...model, ...topology } };
 }
 
-function nicDevice(spec: VmSpec, nic: NicSpec): Interface {
-  return {
-    source:
-      nic.source.kind === "network"
-        ? { type: "network", network: nic.source.network }
-        : { type: "bridge", bridge: nic.source.bridge },
-    mac: macOf(spec.id, nic),
-    model: "virtio",
-    alias: `${ALIAS_PREFIX.nic}${nic.name}`,
-    ...(nic.allowSpoofing
-      ? {}
-      : {
-          filter: {
-            name: ANTI_SPOOFING_FILTER,
-            parameters: nic.allowedAddresses.map((value) => ({ name: "IP", value })),
-          },
-        }),
-  };
-}
+const nicDevice = (spec: VmSpec, nic: NicSpec): Interface => ({
+  source:
+    nic.source.kind === "network"
+      ? { type: "network", network: nic.source.network }
+      : { type: "bridge", bridge: nic.source.bridge },
+  mac: macOf(spec.id, nic),
+  model: "virtio",
+  alias: `${ALIAS_PREFIX.nic}${nic.name}`,
+  ...(nic.allowSpoofing
+    ? {}
+    : {
+        filter: {
+          name: ANTI_SPOOFING_FILTER,
+          parameters: nic.allowedAddresses.map((value) => ({ name: "IP", value })),
+        },
+      }),
+});
 
 /** The MAC in the domain: the spec's, else one derived from the VM's id and the NIC's name. */
 export const macOf = (vmId: string, { mac, name }: Pick<NicSpec, "mac" | "name">): string =>

@@ -28,9 +28,8 @@ export function ratesBetween(before: VmStats | undefined, after: VmStats): VmRat
   return Object.values(rates).every((value) => value === undefined) ? undefined : rates;
 }
 
-function rate(from: number | undefined, to: number | undefined, elapsedMs: number): number | undefined {
-  return from === undefined || to === undefined || to < from ? undefined : ((to - from) * 1000) / elapsedMs;
-}
+const rate = (from: number | undefined, to: number | undefined, elapsedMs: number): number | undefined =>
+  from === undefined || to === undefined || to < from ? undefined : ((to - from) * 1000) / elapsedMs;
 
 /** Sum over all devices; undefined unless each has a value and the devices are the same. */
 function summed<Device extends { readonly device: string }>(

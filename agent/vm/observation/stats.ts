@@ -18,9 +18,8 @@ type StatMarks = Partial<
 >;
 
 /** The same readings with other marks. */
-export function marked(stats: VmStats, marks: StatMarks): VmStats {
-  return stats instanceof SampledStats ? stats.with(marks) : { ...stats, ...marks };
-}
+export const marked = (stats: VmStats, marks: StatMarks): VmStats =>
+  stats instanceof SampledStats ? stats.with(marks) : { ...stats, ...marks };
 
 /** A slice of the round's numbers: those of one domain. */
 class Values {

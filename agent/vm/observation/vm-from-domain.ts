@@ -23,12 +23,12 @@ export interface DomainFacts {
 }
 
 /** Converts a libvirt domain to a VM. `own`: the facts of its metadata. */
-export function vmFromDomain(
+export const vmFromDomain = (
   document: DomainDocument,
   facts: DomainFacts,
   own = ownFacts(document.metadata, document.uuid),
-): Vm {
-  return withEtag({
+): Vm =>
+  withEtag({
     id: document.uuid,
     name: document.name,
     presence: "present",
@@ -63,7 +63,6 @@ export function vmFromDomain(
       return defined({ mac: nic.mac ?? "", name, device: nic.targetDevice });
     }),
   });
-}
 
 /** Undefined: neither a file nor a volume of this host. */
 export function imageOf(source: DiskSource | undefined): VmImage | undefined {
@@ -148,9 +147,8 @@ function asPlaced(placement: Placement | undefined): OnHost {
   });
 }
 
-function onHostBefore({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): OnHost {
-  return defined({ cells, hugepageBytes, vcpuPins, emulatorPin, devices });
-}
+const onHostBefore = ({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): OnHost =>
+  defined({ cells, hugepageBytes, vcpuPins, emulatorPin, devices });
 
 const UNSEEN = "-unseen";
 
@@ -181,6 +179,5 @@ export const isSameBesideState = (a: string, b: string): boolean =>
   a.slice(0, LASTING_LENGTH) === b.slice(0, LASTING_LENGTH);
 
 /** The VM as last seen. Keeps its etag: a lost connection changes all VMs at once. */
-export function unseen(vm: Vm): Vm {
-  return vm.presence === "unknown" ? vm : { ...vm, presence: "unknown", etag: `${vm.etag}${UNSEEN}` };
-}
+export const unseen = (vm: Vm): Vm =>
+  vm.presence === "unknown" ? vm : { ...vm, presence: "unknown", etag: `${vm.etag}${UNSEEN}` };

@@ -125,9 +125,7 @@ async function begin({ domains }: WorkContext, intent: CreateIntent, run: WorkRu
   // Adopts only what an earlier run of this operation defined.
   const socle = existing?.metadata?.socle;
   const isOurs = resumed && socle !== undefined && instanceOf(spec.id, socle) === instance;
-  if (existing !== undefined && !isOurs) {
-    throw vmExists(spec.id);
-  }
+  if (existing !== undefined && !isOurs) throw vmExists(spec.id);
   if (existing === undefined && resumed && (done.has(START) || cutOff?.has(START) === true))
     throw removed(spec);
   const stamp = existing?.metadata?.stamp;

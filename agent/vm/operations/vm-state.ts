@@ -6,13 +6,11 @@ import type { WorkContext } from "./work.ts";
 // A VM's state from libvirt. Each function throws `not_found` VM_NOT_FOUND if the VM is gone.
 
 /** Its state once all calls of an earlier run have taken effect. */
-export async function settled({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
-  return present(vmId, await domains.settledState(vmId));
-}
+export const settled = async ({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> =>
+  present(vmId, await domains.settledState(vmId));
 
-export async function known({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> {
-  return present(vmId, await domains.steadyState(vmId));
-}
+export const known = async ({ domains }: WorkContext, vmId: string): Promise<{ state: VmState }> =>
+  present(vmId, await domains.steadyState(vmId));
 
 export function present(vmId: string, state: { state: VmState } | undefined): { state: VmState } {
   if (state !== undefined) return state;

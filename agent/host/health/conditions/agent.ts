@@ -55,15 +55,12 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
   }) satisfies ConditionTable;
 
 /** Failures of a kind, because of which all changes are rejected. */
-function refusing(reason: string, isOfKind: (failure: SocleError) => boolean, good: string): Trigger {
-  return watching("journals", { reason, effect: "no_schedule" }, (failures) =>
+const refusing = (reason: string, isOfKind: (failure: SocleError) => boolean, good: string): Trigger =>
+  watching("journals", { reason, effect: "no_schedule" }, (failures) =>
     journalVerdict(failures.filter(isOfKind), good),
   );
-}
 
-function reported(reason: string): TriggerRule {
-  return { reason, effect: "degraded", offUntilReported: true };
-}
+const reported = (reason: string): TriggerRule => ({ reason, effect: "degraded", offUntilReported: true });
 
 const isFull = ({ kind }: SocleError): boolean => kind === "exhausted";
 const isLost = ({ reason }: SocleError): boolean => reason === "STATE_LOST";

@@ -63,9 +63,8 @@ function bondVerdicts(
 }
 
 /** Interface names contain no slash. */
-function linksSeen(seen: SeenHardware, bond: string): readonly string[] {
-  return seen.names("bondSlave").flatMap((entry) => {
+const linksSeen = (seen: SeenHardware, bond: string): readonly string[] =>
+  seen.names("bondSlave").flatMap((entry) => {
     const [name, link = ""] = entry.split("/");
     return name === bond ? [link] : [];
   });
-}

@@ -30,12 +30,12 @@ export type ConditionTable = Readonly<Record<string, Readonly<Record<string, Tri
 const MAY_END: ReadonlySet<ReaderName> = new Set(["diskHealth", "certificate"]);
 
 /** A trigger decided by each reading. Hardware that was never present is no fault; lost hardware is unknown. */
-export function watching<N extends ReaderName>(
+export const watching = <N extends ReaderName>(
   reader: N,
   rule: TriggerRule,
   judge: (value: HostValue<N>, at: Moment, seen: SeenHardware) => Verdict | Verdicts,
-): Trigger {
-  return watchingReading(reader, rule, (reading, at, seen) => {
+): Trigger =>
+  watchingReading(reader, rule, (reading, at, seen) => {
     switch (reading.kind) {
       case "read":
         return judge(reading.value, at, seen);
@@ -47,7 +47,6 @@ export function watching<N extends ReaderName>(
         return notRead(reading);
     }
   });
-}
 
 const WATCHED_BY: Readonly<Record<string, string>> = {
   [NOT_INSTALLED]: "install it to have this watched",
@@ -62,16 +61,14 @@ export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>):
 }
 
 /** As `watching`, for a judge that handles unsupported and failed readings itself. */
-export function watchingReading<N extends ReaderName>(
+export const watchingReading = <N extends ReaderName>(
   reader: N,
   rule: TriggerRule,
   judge: (reading: Reading<HostValue<N>>, at: Moment, seen: SeenHardware) => Verdict | Verdicts,
-): Trigger {
-  return {
-    ...rule,
-    watches: { reader, judge: (readings, at, seen) => judge(readings.last(reader), at, seen) },
-  };
-}
+): Trigger => ({
+  ...rule,
+  watches: { reader, judge: (readings, at, seen) => judge(readings.last(reader), at, seen) },
+});
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;

@@ -56,13 +56,12 @@ export const diskConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-function wearVerdicts(disks: readonly ExaminedDisk[], maxRatio: number): Verdicts {
-  return ofDisks(disks, ({ disk, health: { wearRatio } }) => {
+const wearVerdicts = (disks: readonly ExaminedDisk[], maxRatio: number): Verdicts =>
+  ofDisks(disks, ({ disk, health: { wearRatio } }) => {
     if (wearRatio === undefined) return undefined;
     const evidence = `${nameOf(disk)} is worn to ${percent(wearRatio)} of its life, ${percent(maxRatio)} is the limit`;
     return { kind: wearRatio >= maxRatio ? "bad" : "good", evidence };
   });
-}
 
 /** Warnings of data loss. A disk that is too hot, or lost its backup capacitor, stays usable. */
 const FATAL: readonly (readonly [DiskWarning, string])[] = [
@@ -72,8 +71,8 @@ const FATAL: readonly (readonly [DiskWarning, string])[] = [
   ["self_assessment", "it expects to fail"],
 ];
 
-function failingVerdicts(disks: readonly ExaminedDisk[]): Verdicts {
-  return ofDisks(disks, ({ disk, health: { warnings, spareRatio, spareThresholdRatio } }) => {
+const failingVerdicts = (disks: readonly ExaminedDisk[]): Verdicts =>
+  ofDisks(disks, ({ disk, health: { warnings, spareRatio, spareThresholdRatio } }) => {
     const fatal = FATAL.flatMap(([warning, words]) => (warnings.get(warning) === true ? [words] : []));
     const isShort =
       spareRatio !== undefined && spareThresholdRatio !== undefined && spareRatio < spareThresholdRatio;
@@ -86,39 +85,35 @@ function failingVerdicts(disks: readonly ExaminedDisk[]): Verdicts {
     if (reasons.length === 0) return { kind: "good", evidence: `${nameOf(disk)} reports no problem` };
     return { kind: "bad", evidence: `${nameOf(disk)}: ${reasons.join(", ")}` };
   });
-}
 
-function controllerVerdicts(disks: readonly Disk[]): Verdicts {
-  return each(disks, nameOf, (disk) => ({
+const controllerVerdicts = (disks: readonly Disk[]): Verdicts =>
+  each(disks, nameOf, (disk) => ({
     kind: disk.state === "dead" ? "bad" : "good",
     evidence: `${nameOf(disk)} is ${disk.state ?? "there"}`,
   }));
-}
 
-function missingVerdicts(arrays: readonly RaidArray[]): Verdicts {
-  return each(arrays, arrayName, ({ name, level, state, disks, degradedDisks = 0 }) => {
+const missingVerdicts = (arrays: readonly RaidArray[]): Verdicts =>
+  each(arrays, arrayName, ({ name, level, state, disks, degradedDisks = 0 }) => {
     if (degradedDisks === 0) return { kind: "good", evidence: `${name} is whole` };
     const of = disks === undefined ? "" : ` of ${disks}`;
     const rebuilding = state === "recovering" ? " and is rebuilding" : "";
     return { kind: "bad", evidence: `${name} (${level}) lacks ${degradedDisks}${of} disks${rebuilding}` };
   });
-}
 
-function inactiveVerdicts(arrays: readonly RaidArray[]): Verdicts {
-  return each(arrays, arrayName, ({ name, state }) => ({
+const inactiveVerdicts = (arrays: readonly RaidArray[]): Verdicts =>
+  each(arrays, arrayName, ({ name, state }) => ({
     kind: state === "inactive" || state === "broken" ? "bad" : "good",
     evidence: `${name} is ${state}`,
   }));
-}
 
 const arrayName = ({ name }: RaidArray): string => name;
 
 /** Verdicts for disks that report their health; a failed reading is unknown. */
-function ofDisks(
+const ofDisks = (
   disks: readonly ExaminedDisk[],
   judge: (reported: { disk: Disk; health: DiskHealth }) => Verdict | undefined,
-): Verdicts {
-  return each(
+): Verdicts =>
+  each(
     disks,
     ({ disk }) => nameOf(disk),
     ({ disk, health }) => {
@@ -127,9 +122,7 @@ function ofDisks(
       return judge({ disk, health: health.value });
     },
   );
-}
 
 /** Enough to find the disk in the rack, and to distinguish it from its replacement. */
-function nameOf({ name, model, serial }: Disk): string {
-  return `${name} (${[model, serial === "" ? "" : `serial ${serial}`].filter((word) => word !== "").join(", ")})`;
-}
+const nameOf = ({ name, model, serial }: Disk): string =>
+  `${name} (${[model, serial === "" ? "" : `serial ${serial}`].filter((word) => word !== "").join(", ")})`;

@@ -62,8 +62,8 @@ function rulesOf({ health }: Config) {
 const ofChip = ({ chip, sensor, isFailed }: Fan): Part => ({ name: `${chip} ${sensor}`, isLost: isFailed });
 
 /** By the BMC's state, with or without a value. A header that never had a reading has no fan. */
-function fansOfBmc(sensors: readonly BmcSensor[], seen: SeenHardware): Part[] {
-  return sensors.flatMap(({ name, kind, state }) => {
+const fansOfBmc = (sensors: readonly BmcSensor[], seen: SeenHardware): Part[] =>
+  sensors.flatMap(({ name, kind, state }) => {
     if (kind !== "Fan") return [];
     const isUnknown = state === "unavailable";
     if (!isUnknown) seen.add("bmcFan", name);
@@ -71,11 +71,10 @@ function fansOfBmc(sensors: readonly BmcSensor[], seen: SeenHardware): Part[] {
     const isBeyondRecovery = state === "non_recoverable";
     return [{ name, isLost: isBeyondRecovery || state === "critical", isUnknown, isBeyondRecovery }];
   });
-}
 
 /** A supply that was present before is lost; a slot that was always empty or unknown is not. */
-function supplies(sensors: readonly BmcSensor[], seen: SeenHardware): Part[] {
-  return powerSuppliesOf(sensors).flatMap(({ name, state, isBeyondRecovery }) => {
+const supplies = (sensors: readonly BmcSensor[], seen: SeenHardware): Part[] =>
+  powerSuppliesOf(sensors).flatMap(({ name, state, isBeyondRecovery }) => {
     const isUnknown = state === "unknown";
     if (state !== "absent" && !isUnknown) seen.add("psu", name);
     const wasThere = seen.has("psu", name);
@@ -83,7 +82,6 @@ function supplies(sensors: readonly BmcSensor[], seen: SeenHardware): Part[] {
     const isLost = state === "failed" || (state === "absent" && wasThere);
     return [{ name, isLost, isUnknown, isBeyondRecovery }];
   });
-}
 
 export function lostVerdict(parts: readonly Part[], limit: number): Verdict {
   if (parts.length === 0) return { kind: "absent", evidence: "no sensor reports any" };

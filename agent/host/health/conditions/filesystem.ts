@@ -42,15 +42,12 @@ export const filesystemConditions = ({ config }: ConditionContext) =>
   }) satisfies ConditionTable;
 
 /** By path; a filesystem that does not answer is unknown. */
-export function spaceVerdicts(
+export const spaceVerdicts = (
   filesystems: ReadonlyMap<string, Reading<FilesystemSpace>>,
   minRatio: number,
   headroom: number,
-): Verdicts {
-  return new Map(
-    [...filesystems].map(([path, space]) => [path, spaceVerdict(path, space, minRatio, headroom)]),
-  );
-}
+): Verdicts =>
+  new Map([...filesystems].map(([path, space]) => [path, spaceVerdict(path, space, minRatio, headroom)]));
 
 function spaceVerdict(
   path: string,
@@ -64,8 +61,8 @@ function spaceVerdict(
   return { kind: below(availableRatio, minRatio, headroom), evidence };
 }
 
-function readOnlyVerdicts(mounts: readonly WatchedMount[]): Verdicts {
-  return each(
+const readOnlyVerdicts = (mounts: readonly WatchedMount[]): Verdicts =>
+  each(
     mounts,
     ({ mountPoint }) => mountPoint,
     ({ mountPoint, type, source, readOnly }) => ({
@@ -73,4 +70,3 @@ function readOnlyVerdicts(mounts: readonly WatchedMount[]): Verdicts {
       evidence: `${mountPoint} (${type} on ${source}) ${readOnly ? "turned read-only" : "is writable"}`,
     }),
   );
-}

@@ -51,13 +51,12 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-function uncorrectedVerdicts(modules: readonly MemoryModule[]): Verdicts {
-  return each(modules, nameOf, ({ dimm, uncorrectedErrors }) => {
+const uncorrectedVerdicts = (modules: readonly MemoryModule[]): Verdicts =>
+  each(modules, nameOf, ({ dimm, uncorrectedErrors }) => {
     if (uncorrectedErrors === undefined) return notCounted(dimm, "uncorrected");
     if (uncorrectedErrors === 0) return { kind: "good", evidence: "no uncorrected memory error since boot" };
     return { kind: "bad", evidence: `${dimm} has ${uncorrectedErrors} uncorrected errors` };
   });
-}
 
 const nameOf = ({ dimm }: MemoryModule): string => dimm;
 const notCounted = (dimm: string, which: string): Verdict => ({

@@ -93,9 +93,8 @@ export function kvmVerdict(
       return { kind: "good", evidence: "there is no /dev/kvm: guests are emulated" };
     case "failed":
       if (kvm.code !== "EACCES" && kvm.code !== "EPERM") return { kind: "bad", evidence: kvm.reason };
-      if (offered === true) {
+      if (offered === true)
         return { kind: "good", evidence: "libvirt offers KVM (the agent itself is not in group kvm)" };
-      }
       return {
         kind: offered === false ? "bad" : "unknown",
         evidence: `${kvm.reason}; add the agent's user to group kvm`,

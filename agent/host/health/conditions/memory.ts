@@ -62,6 +62,4 @@ export function stallVerdict(pressure: Pressure | undefined, limitRatio: number,
   return { kind: above(ratio, limitRatio, headroom), evidence };
 }
 
-function mib(bytes: number): number {
-  return Math.floor(bytes / MIB);
-}
+const mib = (bytes: number): number => Math.floor(bytes / MIB);

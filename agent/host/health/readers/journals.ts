@@ -10,16 +10,14 @@ export interface WatchedJournal {
 }
 
 /** Failures of unwritable journals. Also retries them, since a host that rejects changes would not. */
-export function journalFailures(
+export const journalFailures = (
   journals: readonly WatchedJournal[],
   everyMs: number,
-): Reader<readonly SocleError[]> {
-  return {
-    everyMs,
-    lane: "journals",
-    async read() {
-      for (const journal of journals) await journal.tryAgain();
-      return { kind: "read", value: journals.flatMap(({ failure }) => failure ?? []) };
-    },
-  };
-}
+): Reader<readonly SocleError[]> => ({
+  everyMs,
+  lane: "journals",
+  async read() {
+    for (const journal of journals) await journal.tryAgain();
+    return { kind: "read", value: journals.flatMap(({ failure }) => failure ?? []) };
+  },
+});
