@@ -4,7 +4,7 @@ import { tenantsSchema } from "./tenants.ts";
 
 // Each key's default and description are here: `socle config show --defaults` and the man page print them.
 
-const seconds = (min: number, max: number) => z.number().min(min).max(max);
+const seconds = (max: number) => z.number().min(1).max(max);
 const perSecond = (usual: number) => z.number().min(0.1).max(1_000_000).default(usual);
 const atOnce = (usual: number) => z.number().int().min(1).max(100_000).default(usual);
 const hostPort = z
@@ -81,7 +81,7 @@ export const configSchema = z.strictObject({
         )
         .default("qemu:///system")
         .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH for another socket."),
-      callTimeoutSeconds: seconds(1, 600)
+      callTimeoutSeconds: seconds(600)
         .default(35)
         .describe("Deadline of one call. Above 30: libvirt waits 30 s for a busy guest before it refuses."),
     })
@@ -115,10 +115,10 @@ export const configSchema = z.strictObject({
         .describe(
           "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",
         ),
-      gracefulStopSeconds: seconds(1, 3600)
+      gracefulStopSeconds: seconds(3600)
         .default(90)
         .describe("How long a guest may take to shut down, unless the request sets a time."),
-      sampleIntervalSeconds: seconds(1, 300).default(10).describe("How often VM statistics are read."),
+      sampleIntervalSeconds: seconds(300).default(10).describe("How often VM statistics are read."),
     })
     .prefault({}),
   tenants: tenantsSchema.prefault({}),
@@ -150,7 +150,7 @@ export const configSchema = z.strictObject({
           "The file with its password, for lanplus. Default: the systemd credential socle-bmc-password, if any.",
         ),
       cipherSuite: z.number().int().min(0).max(17).default(17).describe("RMCP+ cipher suite, for lanplus."),
-      timeoutSeconds: seconds(1, 120)
+      timeoutSeconds: seconds(120)
         .default(30)
         .describe("Deadline of one query: ten seconds are normal with a hundred sensors."),
     })

@@ -5,7 +5,7 @@ import type { Vm } from "../model/vm.ts";
 import { defineOperation } from "./definition.ts";
 import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import type { Cut } from "./stop-escalation.ts";
-import { isActiveVm, known } from "./vm-state.ts";
+import { known } from "./vm-state.ts";
 import { seen, SEEN_WITHIN_MS, type WorkContext, type WorkRun } from "./work.ts";
 
 /** A guest that is booting misses the power button: the request is repeated at this interval. */
@@ -84,7 +84,7 @@ const stop = (cut: Cut) => {
     requireForce();
     await step("pull plug", () => domains.destroy(vmId, { isOver, requireWanted: requireForce }), 0.3);
     await stampComplete(context, run, false);
-    await seen(table.until(vmId, (vm) => !isActiveVm(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
+    await seen(table.until(vmId, (vm) => !isActive(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
     return { state: "stopped", stopped_by: "force" };
   };
 };

@@ -1,5 +1,4 @@
 import { SocleError } from "../../kernel/errors.ts";
-import { isActive } from "../hypervisor/domains.ts";
 import type { VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -16,8 +15,6 @@ export function present(vmId: string, state: { state: VmState } | undefined): { 
   if (state !== undefined) return state;
   throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
 }
-
-export const isActiveVm = (vm: { state: VmState } | undefined): boolean => isActive(vm);
 
 export function requireState(state: VmState, needed: readonly VmState[], participle: string): void {
   if (needed.includes(state)) return;
