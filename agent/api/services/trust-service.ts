@@ -32,7 +32,7 @@ const stateToProto = ({ domain, insecureListen, material, renewsAtMs, problem }:
         notAfter: toTimestamp(material.notAfterMs),
         revoked: material.revoked.size,
         authorityFingerprints: material.roots.map(fingerprintOf),
-        revocationsUntil:
+        revocationsExpireAt:
           material.revocationsUntilMs === undefined ? null : toTimestamp(material.revocationsUntilMs),
       }),
 });
