@@ -1,5 +1,6 @@
 // The layers of agent/ (agent/README.md). A room imports only the layers to its left:
 // kernel <- {libvirt, hardware, state, trust} <- {vm, host, audit} <- http <- {api, scheduler, metrics, page} <- agent <- main
+// libvirt is a package of its own and imports nothing of the agent (libvirt-stands-alone).
 // The contract and its generated types belong to the edges: api, scheduler and cli. The spec of a VM alone
 // (contract/spec*.ts, which import kernel only) is for every layer above the kernel.
 const layers = [
@@ -13,7 +14,7 @@ const layers = [
 // that `ground` names; those import no floor. Floors in one list are siblings.
 const floors = {
   kernel: { ground: "[^/]+\\.ts", floors: [["text"], ["concurrency"], ["lifecycle"]] },
-  libvirt: { ground: "", floors: [["rpc"], ["protocol", "xml"], ["client"]] },
+  libvirt: { ground: "", floors: [["internal"], ["rpc"], ["protocol", "xml"], ["client"]] },
   hardware: {
     ground: "[^/]+\\.ts",
     floors: [["privileged"], ["cpu", "memory", "storage", "sensors", "bmc", "pci", "network"], ["system"]],
@@ -28,15 +29,17 @@ const floors = {
 };
 const allowedBelow = (index) => layers.slice(0, index).flat();
 const layerRules = layers.flatMap((siblings, index) =>
-  siblings.map((name) => ({
-    name: `${name}-imports-only-downwards`,
-    severity: "error",
-    from: { path: `^agent/${name}/` },
-    to: {
-      path: "^agent/",
-      pathNot: `^agent/(${[name, ...allowedBelow(index), ...(["api", "scheduler"].includes(name) ? ["contract", "gen"] : []), ...(index > 0 ? ["config/schema", "contract/spec"] : [])].join("|")})`,
-    },
-  })),
+  siblings
+    .filter((name) => name !== "libvirt")
+    .map((name) => ({
+      name: `${name}-imports-only-downwards`,
+      severity: "error",
+      from: { path: `^agent/${name}/` },
+      to: {
+        path: "^agent/",
+        pathNot: `^agent/(${[name, ...allowedBelow(index), ...(["api", "scheduler"].includes(name) ? ["contract", "gen"] : []), ...(index > 0 ? ["config/schema", "contract/spec"] : [])].join("|")})`,
+      },
+    })),
 );
 const within = (room, names) => `^agent/${room}/(${names.map((name) => `${name}/`).join("|")})`;
 const floorRules = Object.entries(floors).flatMap(([room, { ground, floors }]) => [
@@ -124,6 +127,12 @@ module.exports = {
       severity: "error",
       from: { path: "^agent/page/browser/" },
       to: { pathNot: "^agent/page/browser/" },
+    },
+    {
+      name: "libvirt-stands-alone",
+      severity: "error",
+      from: { path: "^agent/libvirt/" },
+      to: { path: "^agent/|node_modules/", pathNot: "^agent/libvirt/|node_modules/(saxes|@types/node)/" },
     },
     {
       name: "libvirt-has-one-entry",

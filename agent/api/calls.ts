@@ -9,7 +9,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { abortReason, type Clock } from "../kernel/clock.ts";
-import { SocleError, toSocleError } from "../kernel/errors.ts";
+import { isSocleError, type SocleError, toSocleError } from "../kernel/errors.ts";
 import type { FairTurns } from "../kernel/concurrency/fair-turns.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Slice } from "../kernel/concurrency/slice.ts";
@@ -315,8 +315,7 @@ export class Calls {
     call: { changes: boolean; admitted: AdmittedCall | undefined; request: unknown; thrown: unknown },
   ): void {
     const { changes, admitted, request, thrown } = call;
-    const isDenied =
-      thrown instanceof SocleError && (thrown.kind === "denied" || thrown.kind === "unauthenticated");
+    const isDenied = isSocleError(thrown) && (thrown.kind === "denied" || thrown.kind === "unauthenticated");
     if (admitted !== undefined) admitted.ended(undefined, thrown);
     else if (changes || isDenied) this.#options.audit.refused(live, request, thrown);
   }

@@ -50,13 +50,18 @@ export class SocleError extends Error {
   }
 }
 
+/** Whether it is an error of the agent. The libvirt client, a package of its own, throws errors with the same members. */
+export const isSocleError = (thrown: unknown): thrown is SocleError =>
+  thrown instanceof SocleError ||
+  (thrown instanceof Error && "kind" in thrown && "reason" in thrown && "details" in thrown);
+
 /** Whether an action that failed with this error may have taken effect. */
 export const isUncertain = (thrown: unknown): boolean =>
-  thrown instanceof SocleError && thrown.kind === "outcome_unknown";
+  isSocleError(thrown) && thrown.kind === "outcome_unknown";
 
-/** Any thrown value as a SocleError: its own kind kept, an abort as `cancelled`, the rest as `internal`. */
+/** Any thrown value as an error of the agent: its own kind kept, an abort as `cancelled`, the rest as `internal`. */
 export function toSocleError(thrown: unknown): SocleError {
-  if (thrown instanceof SocleError) return thrown;
+  if (isSocleError(thrown)) return thrown;
   if (thrown instanceof Error && thrown.name === "AbortError")
     return new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause: thrown });
   const message = messageOf(thrown);

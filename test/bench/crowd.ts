@@ -7,12 +7,12 @@ import {
   domainDefineXmlFlags,
   Libvirt,
 } from "../../agent/libvirt/index.ts";
-import { buildDomain } from "../../agent/libvirt/xml/index.ts";
 import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
 import type { VmSpec } from "../../agent/contract/spec.ts";
 import { guestFilesIn } from "../support/guest.ts";
 import { Libvirtd } from "../support/libvirtd.ts";
 import type { Run } from "./bench.ts";
+import { buildVmDomain } from "../../agent/vm/model/vm-domain.ts";
 
 /** QEMU starts on two cores: more concurrent starts take longer in total. */
 const STARTS_AT_ONCE = 3;
@@ -61,7 +61,7 @@ async function startPaused(libvirt: Libvirt, spec: VmSpec, bootSector: string): 
     placementEpoch: 1,
     createdAtMs: Date.now(),
   });
-  const { dom } = await libvirt.call(domainDefineXmlFlags, { xml: buildDomain(document), flags: 0 });
+  const { dom } = await libvirt.call(domainDefineXmlFlags, { xml: buildVmDomain(document), flags: 0 });
   await libvirt.call(domainCreateWithFlags, { dom, flags: DomainCreateFlags.START_PAUSED });
 }
 

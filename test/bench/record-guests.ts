@@ -15,13 +15,13 @@ import {
   domainGetXmlDesc,
   Libvirt,
 } from "../../agent/libvirt/index.ts";
-import { buildDomain } from "../../agent/libvirt/xml/index.ts";
 import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
 import type { VmSpec } from "../../agent/contract/spec.ts";
 import { bootedMarker, guestFilesIn } from "../support/guest.ts";
 import { Libvirtd } from "../support/libvirtd.ts";
 import { eventually } from "../support/wait.ts";
 import { recordedGuests, type RecordedGuest } from "./recorded-guests.ts";
+import { buildVmDomain } from "../../agent/vm/model/vm-domain.ts";
 
 const GUESTS = 3;
 const libvirtd = await Libvirtd.start();
@@ -47,7 +47,7 @@ try {
       placementEpoch: 1,
       createdAtMs: Date.now(),
     });
-    const xmlDesc = buildDomain(document).replace(
+    const xmlDesc = buildVmDomain(document).replace(
       /<serial type="pty">/,
       `<serial type="pty"><log file="${log}" append="off"/>`,
     );

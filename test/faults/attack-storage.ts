@@ -3,7 +3,7 @@ import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { isSocleError } from "../../agent/kernel/errors.ts";
 import { bootSector, linux } from "../support/socle-host.ts";
 import { hostileImages, makeOverlay } from "./attack-images.ts";
 import { Outside } from "./attack-outside.ts";
@@ -97,7 +97,7 @@ async function creates(stage: Stage, outside: Outside, spec: VmSpec): Promise<Ou
       END_WITHIN_MS,
     );
   } catch (thrown) {
-    if (!(thrown instanceof SocleError) || thrown.kind === "internal") throw thrown;
+    if (!isSocleError(thrown) || thrown.kind === "internal") throw thrown;
     return (await isUntouched(outside)) ?? "refused";
   }
   if (!end.done) throw new Error(`it has no end: ${host.describe(end)}`);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../agent/libvirt/index.ts";
 import { Connection } from "../../agent/libvirt/rpc/connection.ts";
 import { libvirtError, remoteError } from "../../agent/libvirt/rpc/errors.ts";
 import { readEvent } from "../../agent/libvirt/client/event-sources.ts";
@@ -188,9 +188,9 @@ export async function connections(cleanUp: CleanUp): Promise<FuzzTarget> {
       try {
         await connection.call({ ...asked, args: protocol.authList.args }, {}, { timeoutMs: 60_000 });
       } catch (thrown) {
-        if (!(thrown instanceof SocleError)) throw thrown;
+        if (!(thrown instanceof LibvirtError)) throw thrown;
       } finally {
-        connection.close(new SocleError("cancelled", "FUZZED", "the input is over"));
+        connection.close(new LibvirtError("cancelled", "FUZZED", "the input is over"));
       }
     },
   };

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { vmToProto } from "../../agent/api/convert/vm.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
-import { parseDomain } from "../../agent/libvirt/xml/index.ts";
+import { isSocleError } from "../../agent/kernel/errors.ts";
 import { unbound } from "../../agent/state/reservations/placement.ts";
 import { vmSpec } from "../../agent/contract/spec.ts";
 import { checkSpec } from "../../agent/vm/model/spec-check.ts";
@@ -10,6 +9,7 @@ import type { Vm } from "../../agent/vm/model/vm.ts";
 import { protos } from "../support/api/harness.ts";
 import type { Chance } from "./fuzz-chance.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
+import { parseVmDomain } from "../../agent/vm/model/vm-domain.ts";
 
 const policy = { bridges: ["br0"], allowSpoofing: true };
 const ID = "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01";
@@ -33,11 +33,11 @@ export const metadata = (spec: object): FuzzTarget => {
       return Buffer.from(domainOf(text, chance));
     },
     feed: (text) => {
-      let document: ReturnType<typeof parseDomain>;
+      let document: ReturnType<typeof parseVmDomain>;
       try {
-        document = parseDomain(text.toString());
+        document = parseVmDomain(text.toString());
       } catch (thrown) {
-        if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
+        if (!isSocleError(thrown) || thrown.reason === "INTERNAL") throw thrown;
         return;
       }
       const size = { vcpus: 1, memoryBytes: 2 ** 20 };

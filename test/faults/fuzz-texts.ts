@@ -2,27 +2,28 @@ import type { FileHandle } from "node:fs/promises";
 import { deserialize, serialize } from "node:v8";
 import { exampleConfig } from "../../agent/config/example.ts";
 import { parseConfig } from "../../agent/config/load.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { isSocleError } from "../../agent/kernel/errors.ts";
 import * as xml from "../../agent/libvirt/xml/index.ts";
 import { encodeLine, replayLines } from "../../agent/state/journal/format.ts";
 import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
 import { unbound, type Placement } from "../../agent/state/reservations/placement.ts";
 import { checkSpec } from "../../agent/vm/model/spec-check.ts";
+import { buildVmDomain, parseVmDomain, type VmDomain } from "../../agent/vm/model/vm-domain.ts";
 import { fixture } from "../support/libvirt/xml/oracles.ts";
 import { fullDomain } from "../support/libvirt/xml/samples.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";
 
 /** A proper refusal, with a specific reason. */
 function refusal(thrown: unknown): void {
-  if (!(thrown instanceof SocleError) || thrown.reason === "INTERNAL") throw thrown;
+  if (!isSocleError(thrown) || thrown.reason === "INTERNAL") throw thrown;
 }
 
 /** Receives built XML for a check with another parser. */
 export type Built = (text: string) => void;
 
 const readers: readonly (readonly [fixture: string, parse: (text: string) => unknown])[] = [
-  ["domain-running", xml.parseDomain],
-  ["domain-openstack", xml.parseDomain],
+  ["domain-running", parseVmDomain],
+  ["domain-openstack", parseVmDomain],
   ["capabilities", xml.parseCapabilities],
   ["domain-capabilities", xml.parseDomainCapabilities],
   ["network-dual-stack", xml.parseNetwork],
@@ -43,8 +44,8 @@ interface Source {
 // The fixtures hold XML that Socle only reads; its own domain shows that a changed one is still written correctly.
 const documents: readonly Source[] = [
   ...readers.map(([name, parse]) => ({ name, text: fixture(name), parse })),
-  { name: "own", text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
-  { name: "own", text: xml.buildDomain(fullDomain), parse: xml.parseDomain },
+  { name: "own", text: buildVmDomain(fullDomain), parse: parseVmDomain },
+  { name: "own", text: buildVmDomain(fullDomain), parse: parseVmDomain },
 ];
 
 /** libvirt's XML: read, and written again if it is still a domain. */
@@ -61,10 +62,10 @@ export const libvirtXml = (built: Built): FuzzTarget => ({
   },
   feed: (input) => {
     const [name = "", ...lines] = input.toString().split("\n");
-    const parse = documents.find((each) => each.name === name)?.parse ?? xml.parseDomain;
+    const parse = documents.find((each) => each.name === name)?.parse ?? parseVmDomain;
     try {
       const document = parse(lines.join("\n"));
-      if (parse === xml.parseDomain) built(xml.buildDomain(document as xml.DomainDocument));
+      if (parse === parseVmDomain) built(buildVmDomain(document as VmDomain));
     } catch (thrown) {
       refusal(thrown);
     }
@@ -156,7 +157,7 @@ export const specs = (built: Built): FuzzTarget => ({
       const { asked, ...wish } = deserialize(input) as Wish;
       const checked = checkSpec(asked, { bridges: ["br0"], allowSpoofing: true });
       built(
-        xml.buildDomain(
+        buildVmDomain(
           domainDocument({
             ...wish,
             spec: checked,

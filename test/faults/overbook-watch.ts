@@ -1,6 +1,6 @@
 import type { Host__Output } from "../../agent/gen/socle/v1/Host.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
-import { parseDomain } from "../../agent/libvirt/xml/index.ts";
+import { parseVmDomain } from "../../agent/vm/model/vm-domain.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import type { FaultyHost } from "./host.ts";
@@ -111,7 +111,7 @@ export class OverbookWatch {
     const domains = dumps
       .split(/(?=<domain )/)
       .filter((xml) => xml.startsWith("<domain "))
-      .map(parseDomain);
+      .map(parseVmDomain);
     const owners = new Map<number, string>();
     let cpu = 0;
     let memory = 0;

@@ -9,7 +9,7 @@ import { after, afterEach, before, suite, test } from "node:test";
 import type { Agent } from "../../agent/cli/client.ts";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { SocleError, type ErrorKind } from "../../agent/kernel/errors.ts";
+import { isSocleError, type SocleError, type ErrorKind } from "../../agent/kernel/errors.ts";
 import { spawnBound } from "../support/bound-child.ts";
 import { bootedMarker } from "../support/guest.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
@@ -42,7 +42,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
       () => assert.fail("it was not refused"),
       (error: unknown) => error,
     );
-    assert.ok(thrown instanceof SocleError, String(thrown));
+    assert.ok(isSocleError(thrown), String(thrown));
     return thrown;
   };
   const refused = async (call: Promise<unknown>, kind: ErrorKind, reason: string): Promise<SocleError> => {
@@ -227,7 +227,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
           outcomes.made += 1;
           return [operation];
         } catch (thrown) {
-          assert.ok(thrown instanceof SocleError);
+          assert.ok(isSocleError(thrown));
           assert.deepEqual([thrown.kind, thrown.reason], ["exhausted", "NO_CAPACITY"], thrown.message);
           assert.equal(thrown.details.metadata?.["dimension"], "cpu");
           outcomes.refused += 1;

@@ -9,7 +9,7 @@ import { suite, test } from "node:test";
 import type { Agent } from "../../agent/cli/client.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
 import { INVENTORY_PERIOD_SECONDS } from "../../agent/host/health/conditions/hypervisor.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { isSocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
 import { AgentProcess } from "../support/agent-process.ts";
@@ -37,7 +37,7 @@ const condition = async (client: Agent, type: string) => {
 const presence = async (client: Agent): Promise<string | undefined> =>
   (await client.ask(client.contract.vms.ListVms, {})).observation?.presence;
 const isUnavailable = (error: unknown): boolean => {
-  assert.ok(error instanceof SocleError, String(error));
+  assert.ok(isSocleError(error), String(error));
   const { kind, reason, details } = error;
   assert.deepEqual([kind, reason], ["unavailable", "LIBVIRT_UNAVAILABLE"]);
   assert.ok((details.retryAfterMs ?? 0) > 0, "the error has a retry delay");
@@ -45,7 +45,7 @@ const isUnavailable = (error: unknown): boolean => {
 };
 
 function unlessUnavailable(thrown: unknown): undefined {
-  if (!(thrown instanceof SocleError) || thrown.kind !== "unavailable") throw thrown;
+  if (!isSocleError(thrown) || thrown.kind !== "unavailable") throw thrown;
 }
 
 /** A client's timeout for a hung libvirt. */

@@ -6,10 +6,9 @@ import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
-import { Libvirt, type LibvirtEvent, type LibvirtOptions } from "../../agent/libvirt/index.ts";
+import { Libvirt, type LibvirtEvent, type LibvirtOptions, LibvirtError } from "../../agent/libvirt/index.ts";
 import { bootedMarker, guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
@@ -45,7 +44,7 @@ function lifecycle(received: readonly LibvirtEvent[], name: string): string[] {
 }
 
 function reason(thrown: unknown): string {
-  assert.ok(thrown instanceof SocleError, String(thrown));
+  assert.ok(thrown instanceof LibvirtError, String(thrown));
   return `${thrown.kind} ${thrown.reason}`;
 }
 

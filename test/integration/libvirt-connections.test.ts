@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../agent/libvirt/index.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
 import { guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
@@ -11,7 +11,7 @@ import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
 
 function reason(thrown: unknown): string {
-  assert.ok(thrown instanceof SocleError, String(thrown));
+  assert.ok(thrown instanceof LibvirtError, String(thrown));
   return `${thrown.kind} ${thrown.reason}`;
 }
 

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import * as libvirt from "../../agent/libvirt/index.ts";
-import { parseDomain, parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
+import { parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
 import { eventually } from "../support/wait.ts";
 import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
+import { parseVmDomain } from "../../agent/vm/model/vm-domain.ts";
 
 const dom = (number: number): libvirt.Domain => ({ name: "", uuid: uuidOf(number), id: -1 });
 const noDomain = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
@@ -24,7 +25,7 @@ const bootDisk = ({ images }: Side): string => `${images}/bootsector.img`;
 const isRunning = ({ id }: libvirt.Domain): boolean => id >= 0;
 const domainView = ({ dom: { name, uuid, id } }: { dom: libvirt.Domain }) => ({ name, uuid, runs: id >= 0 });
 const xmlView = ({ xml }: { xml: string }) => {
-  const { name, uuid, type, memoryBytes, currentMemoryBytes, vcpus, metadata, devices } = parseDomain(xml);
+  const { name, uuid, type, memoryBytes, currentMemoryBytes, vcpus, metadata, devices } = parseVmDomain(xml);
   const disks = devices.disks.map(({ alias, source, target, readOnly }) => ({
     ...(alias?.startsWith("ua-") === true ? { alias } : {}),
     source,

@@ -6,10 +6,9 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
-import { SocleError } from "../../agent/kernel/errors.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import * as p from "../../agent/libvirt/index.ts";
-import { Libvirt, type LibvirtEvent } from "../../agent/libvirt/index.ts";
+import { Libvirt, type LibvirtEvent, LibvirtError } from "../../agent/libvirt/index.ts";
 import { locate, parseUri } from "../../agent/libvirt/client/locate.ts";
 import type { Family } from "../../agent/libvirt/rpc/procedure.ts";
 import { AgentProcess } from "../support/agent-process.ts";
@@ -181,8 +180,8 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     await host.kill("SIGKILL", "virtstoraged");
     t.after(() => host.startAgain());
     await assert.rejects(
-      eventually(() => listPools(libvirt).then(() => false), { giveUpOn: SocleError }),
-      (error: SocleError) => error.kind === "unavailable",
+      eventually(() => listPools(libvirt).then(() => false), { giveUpOn: LibvirtError }),
+      (error: LibvirtError) => error.kind === "unavailable",
     );
     // It is retried; nothing else is affected.
     for (let i = 0; i < 20; i++) {

@@ -5,34 +5,35 @@ import { after, before, describe, it } from "node:test";
 import {
   buildBackup,
   buildCheckpoint,
-  buildDomain,
   buildNetwork,
   buildPool,
   buildSecret,
   buildSnapshot,
-  buildVmMetadata,
   buildVolume,
-  type DomainDocument,
   noDevices,
   parseBackup,
   parseCapabilities,
   parseCheckpoint,
-  parseDomain,
   parseDomainCapabilities,
   parseNetwork,
   parseNodeDevice,
   parsePool,
   parseSecret,
   parseSnapshot,
-  parseVmMetadata,
   parseVolume,
-  vmMetadataKey,
-  vmMetadataNamespace,
 } from "../../agent/libvirt/xml/index.ts";
 import { guestFilesIn, guestXml } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { domain, mebibyte, socle } from "./xml-sample.ts";
+import {
+  buildVmDomain,
+  buildVmMetadata,
+  parseVmDomain,
+  parseVmMetadata,
+  vmMetadata,
+  type VmDomain,
+} from "../../agent/vm/model/vm-domain.ts";
 
 /** `actual` contains all of `expected`; libvirt may add members, and its own devices after the given ones. */
 function assertHolds(actual: unknown, expected: unknown, path: string): void {
@@ -60,10 +61,10 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
   });
   after(() => libvirtd.stop());
 
-  async function defined(document: DomainDocument): Promise<DomainDocument> {
-    await client("define", "--validate", await file("domain.xml", buildDomain(document)));
+  async function defined(document: VmDomain): Promise<VmDomain> {
+    await client("define", "--validate", await file("domain.xml", buildVmDomain(document)));
     try {
-      return parseDomain(await client("dumpxml", "--inactive", document.name));
+      return parseVmDomain(await client("dumpxml", "--inactive", document.name));
     } finally {
       await client("undefine", document.name);
     }
@@ -82,7 +83,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
   });
 
   it("keeps a domain on huge pages, with bound memory and throttled disks", async () => {
-    const other: DomainDocument = {
+    const other: VmDomain = {
       ...domain,
       memoryBacking: {
         hugePages: [{ pageSizeBytes: 2 * mebibyte, guestCells: [0, 1] }],
@@ -131,7 +132,7 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
   });
 
   it("keeps a domain that boots signed firmware from named files", async () => {
-    const os: DomainDocument["os"] = {
+    const os: VmDomain["os"] = {
       type: "hvm",
       arch: "x86_64",
       machine: "pc-q35-10.0",
@@ -142,16 +143,19 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
   });
 
   it("keeps Socle's metadata separate from other metadata", async () => {
-    await client("define", await file("domain.xml", buildDomain({ ...domain, metadata: {} })));
+    await client("define", await file("domain.xml", buildVmDomain({ ...domain, metadata: {} })));
     try {
       const set = (uri: string, key: string, xml: string) =>
         client("metadata", domain.name, "--config", "--uri", uri, "--key", key, "--set", xml);
-      await set(vmMetadataNamespace, vmMetadataKey, buildVmMetadata(socle));
-      const alone = await client("metadata", domain.name, "--config", "--uri", vmMetadataNamespace);
+      await set(vmMetadata.uri, vmMetadata.key, buildVmMetadata(socle));
+      const alone = await client("metadata", domain.name, "--config", "--uri", vmMetadata.uri);
       assert.deepEqual(parseVmMetadata(alone), socle);
-      assert.deepEqual(parseDomain(await client("dumpxml", domain.name)).metadata, { socle });
+      assert.deepEqual(parseVmDomain(await client("dumpxml", domain.name)).metadata, { socle });
       await set("urn:someone:else", "other", "<thing/>");
-      assert.deepEqual(parseDomain(await client("dumpxml", domain.name)).metadata, { socle, foreign: true });
+      assert.deepEqual(parseVmDomain(await client("dumpxml", domain.name)).metadata, {
+        socle,
+        foreign: true,
+      });
     } finally {
       await client("undefine", domain.name);
     }

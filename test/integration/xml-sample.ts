@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { type DomainDocument, noDevices } from "../../agent/libvirt/xml/index.ts";
+import { noDevices } from "../../agent/libvirt/xml/index.ts";
+import type { VmDomain } from "../../agent/vm/model/vm-domain.ts";
 
 export const mebibyte = 1024 ** 2;
 
@@ -14,7 +15,7 @@ export const socle = {
 } as const;
 
 /** A VM of Socle's without parts that depend on this machine's hardware. */
-export const domain: DomainDocument = {
+export const domain: VmDomain = {
   type: "qemu",
   name: "socle-xml-round-trip",
   uuid: "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01",

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { SocleError } from "../../agent/kernel/errors.ts";
+import { isSocleError } from "../../agent/kernel/errors.ts";
 import {
   storagePoolBuild,
   storagePoolCreate,
@@ -77,7 +77,7 @@ export class DemoPool {
       try {
         await work();
       } catch (thrown) {
-        if (!(thrown instanceof SocleError) || thrown.kind !== "conflict") throw thrown;
+        if (!isSocleError(thrown) || thrown.kind !== "conflict") throw thrown;
       }
     };
     await quietly(() => this.#libvirt.call(storagePoolCreate, { pool, flags: 0 }));
@@ -97,7 +97,7 @@ async function find(libvirt: Libvirt): Promise<StoragePool | undefined> {
   try {
     return (await libvirt.call(storagePoolLookupByName, { name: DemoPool.poolName })).pool;
   } catch (thrown) {
-    if (thrown instanceof SocleError && thrown.kind === "not_found") return undefined;
+    if (isSocleError(thrown) && thrown.kind === "not_found") return undefined;
     throw thrown;
   }
 }

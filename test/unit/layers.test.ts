@@ -29,7 +29,7 @@ type Case = readonly [file: string, text: string, caughtBy: string | undefined];
 /** Lowest floor first; siblings share an item. */
 const floors: Readonly<Record<string, readonly string[]>> = {
   kernel: ["text", "concurrency", "lifecycle"],
-  libvirt: ["rpc", "protocol xml", "client"],
+  libvirt: ["internal", "rpc", "protocol xml", "client"],
   hardware: ["privileged", "cpu memory storage sensors bmc pci network", "system"],
   state: ["journal", "records", "operations", "events reservations"],
   vm: ["model", "hypervisor", "keys", "storage observation", "operations"],
@@ -101,11 +101,13 @@ const cases: readonly Case[] = [
     `import { vm } from "../vm/vm.ts"; export const up = vm;`,
     "kernel-imports-only-downwards",
   ],
+  ["libvirt/up.ts", `import type { Vm } from "../vm/vm.ts"; export type Up = Vm;`, "libvirt-stands-alone"],
   [
-    "libvirt/up.ts",
-    `import type { Vm } from "../vm/vm.ts"; export type Up = Vm;`,
-    "libvirt-imports-only-downwards",
+    "libvirt/kernel.ts",
+    `import { kernel } from "../kernel/kernel.ts"; export const k = kernel;`,
+    "libvirt-stands-alone",
   ],
+  ["libvirt/library.ts", `import { pino } from "pino"; export const p = pino;`, "libvirt-stands-alone"],
   ["state/up.ts", `import "../api/api.ts";`, "state-imports-only-downwards"],
   ["vm/sibling.ts", `export { host } from "../host/host.ts";`, "vm-imports-only-downwards"],
   ["page/sibling.ts", `import "../metrics/sibling.ts";`, "page-imports-only-downwards"],
@@ -178,6 +180,7 @@ const cases: readonly Case[] = [
   ["cli/audit.ts", `export { x } from "../audit/index.ts";`, undefined],
   ["kernel/kernel.ts", `export const kernel = 1;`, undefined],
   ["libvirt/wire.ts", `export const wire = 1;`, undefined],
+  ["libvirt/parser.ts", `import { SaxesParser } from "saxes"; export const s = SaxesParser;`, undefined],
   ["libvirt/index.ts", `export { wire } from "./wire.ts";`, undefined],
   ["libvirt/rpc/connection.ts", `import { connect } from "node:net"; export const c = connect;`, undefined],
   [

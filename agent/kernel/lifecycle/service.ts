@@ -1,4 +1,4 @@
-import { SocleError } from "../errors.ts";
+import { isSocleError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { messageOf } from "../thrown.ts";
 import { systemClock } from "../clock.ts";
@@ -85,7 +85,7 @@ export async function runServices(
 
 /** A SocleError of a service as it is; any other error with the service's name. */
 function asFailure(service: Service, cause: unknown): Error {
-  if (cause instanceof SocleError) return cause;
+  if (isSocleError(cause)) return cause;
   const why = messageOf(cause);
   return new Error(`service ${service.name} failed: ${why}`, { cause });
 }

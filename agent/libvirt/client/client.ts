@@ -1,15 +1,18 @@
 import { setMaxListeners } from "node:events";
-import { abortReason, systemClock, type Clock } from "../../kernel/clock.ts";
-import { toSocleError, type SocleError } from "../../kernel/errors.ts";
-import type { Logger } from "../../kernel/log.ts";
-import type { Service } from "../../kernel/lifecycle/service.ts";
-import { Topic } from "../../kernel/concurrency/topic.ts";
+import { systemClock, type Clock } from "../internal/clock.ts";
+import { toLibvirtError, type LibvirtError } from "../internal/errors.ts";
+import { silent, type Logger } from "../internal/logger.ts";
+import { Topic, type Subscribable } from "../internal/topic.ts";
 import { CallMeter, type CallTotals } from "./call-meter.ts";
 import { unreachable } from "../rpc/errors.ts";
+import { closed, either } from "./ending.ts";
 import { eventFamilies, readEvent, registerEvents } from "./event-sources.ts";
 import type { LibvirtEvent, ResyncEvent } from "./events.ts";
 import type { Frame } from "../rpc/frame.ts";
 import { Link } from "./link.ts";
+import { Domains } from "./objects/domains.ts";
+import { Networks } from "./objects/networks.ts";
+import { Pools } from "./objects/pools.ts";
 import { locate, parseUri, type Target } from "./locate.ts";
 import { CALL_TIMEOUT_MS } from "./options.ts";
 import type {
@@ -30,20 +33,23 @@ import { LibvirtStream, type StreamReceiver } from "../rpc/stream.ts";
 const STREAMS_END_WITHIN_MS = 3000;
 const lanes = ["events", "command", "observation"] as const;
 type AnyLane = (typeof lanes)[number] | Lane;
-/** Made by the first call that needs it; without it libvirt is connected all the same. */
+/** Opened by the first call that needs it, and not counted for `status`. */
 const isLazy = (lane: AnyLane): boolean => lane === "slow";
 
 /**
- * A libvirt on this host. Connected while all three connections to the hypervisor's daemon (commands, observation,
- * events) are up; each is repaired by itself. Whoever keeps a picture of libvirt lists again after `connected` in
+ * The libvirt of this host. It is connected while all three connections to the hypervisor's daemon (commands, observation,
+ * events) are up; each reconnects by itself. Clients with a copy of libvirt's state list again after `connected` in
  * `changes` and after `resync` in `events`.
  */
-export class Libvirt implements Service {
+export class Libvirt {
   readonly name = "libvirt";
-  /** The first attempt to connect takes as long as a daemon that hangs is waited for. */
+  /** A hung daemon delays the first attempt to connect up to its deadline; startup goes on without it. */
   readonly readyWithinMs = 1000;
-  readonly changes = new Topic<LibvirtChange>();
-  readonly events = new Topic<LibvirtEvent>();
+  readonly domains = new Domains(this);
+  readonly pools = new Pools(this);
+  readonly networks = new Networks(this);
+  readonly #changes = new Topic<LibvirtChange>();
+  readonly #events = new Topic<LibvirtEvent>();
   readonly #options: LibvirtOptions;
   readonly #log: Logger;
   readonly #clock: Clock;
@@ -61,13 +67,13 @@ export class Libvirt implements Service {
   /** Throws `invalid` or `unsupported` for a URI that cannot work. */
   constructor(options: LibvirtOptions) {
     this.#options = options;
-    this.#log = options.log.child({ component: "libvirt" });
+    this.#log = (options.log ?? silent).child({ component: "libvirt" });
     this.#clock = options.clock ?? systemClock;
     this.#target = parseUri(options.uri);
     this.#status = { connected: false, sinceMs: this.#clock.now() };
   }
 
-  /** For scripts and tests: a client that is connected, until `close`. Throws why it is not. */
+  /** Connects, and stays connected until `close`. Throws the error of the first attempt. */
   static async connect(options: LibvirtOptions): Promise<Libvirt> {
     const libvirt = new Libvirt(options);
     const stop = new AbortController();
@@ -81,24 +87,32 @@ export class Libvirt implements Service {
     throw status.error ?? unreachable("DISCONNECTED", "libvirt could not be reached");
   }
 
+  get events(): Subscribable<LibvirtEvent> {
+    return this.#events;
+  }
+
+  get changes(): Subscribable<LibvirtChange> {
+    return this.#changes;
+  }
+
   /** Since when, on the wall clock; versions as major * 1,000,000 + minor * 1,000 + micro. */
   get status(): LibvirtStatus {
     return this.#status;
   }
 
-  /** Of `call` alone: what keeps a connection open is not counted. */
+  /** Counts `call` alone, not the calls that open and keep a connection. */
   get calls(): CallTotals {
     return this.#meter;
   }
 
-  /** How often it was connected anew. */
+  /** Number of reconnects. */
   get reconnects(): number {
     return Math.max(0, this.#connects - 1);
   }
 
-  /** `ready` is called once the first attempt to connect ended, either way. */
+  /** Calls `ready` once the first attempt to connect has succeeded or failed. */
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    // Every connection and stream listens to it; Node would take eleven for a leak.
+    // Each connection and stream adds a listener; Node warns of a leak from eleven on.
     setMaxListeners(0, signal);
     this.#running = signal;
     await Promise.all(lanes.map(async (lane) => this.#link(lane, "hypervisor", signal).attempt));
@@ -115,7 +129,7 @@ export class Libvirt implements Service {
     this.#status = { connected: false, sinceMs: this.#clock.now(), error: closed() };
   }
 
-  /** Ends what `connect` began. */
+  /** Ends a client that `connect` started. */
   async close(): Promise<void> {
     this.#ownRun?.stop.abort();
     await this.#ownRun?.done;
@@ -163,8 +177,8 @@ export class Libvirt implements Service {
   }
 
   /**
-   * Opens a stream on a connection of its own. `timeoutMs` is for its opening and its end, not for its data; that may not
-   * stand still for `stallTimeoutMs` (`callTimeoutMs` unless said; Infinity where a person watches).
+   * Opens a stream on a connection of its own. `timeoutMs` is the deadline for opening and for finishing it. The stream
+   * fails when no data moves for `stallTimeoutMs` (`callTimeoutMs` by default; Infinity for a console).
    */
   async openStream<A, R>(
     procedure: Procedure<A, R>,
@@ -199,7 +213,7 @@ export class Libvirt implements Service {
     }
   }
 
-  /** Opens a session of the caller's own, which is never replaced. It ends by its `close`, or with this client. */
+  /** Opens a session for the caller alone, which is never replaced. It ends with its `close`, or with this client. */
   async pin({ signal: asked, family = "hypervisor" }: PinSettings = {}): Promise<PinnedSession> {
     const running = this.#running;
     if (running === undefined) throw closed();
@@ -218,7 +232,7 @@ export class Libvirt implements Service {
     }
   }
 
-  /** Streams end themselves by the signal; what libvirt has not ended in time is left to it. */
+  /** The signal ends all streams; connections whose streams libvirt has not ended in time are closed. */
   async #endStreams(): Promise<void> {
     if (this.#streaming.size === 0) return;
     const done = new AbortController();
@@ -228,7 +242,7 @@ export class Libvirt implements Service {
     for (const connection of this.#streaming) connection.close(closed());
   }
 
-  /** For `attempt`, but no longer than the time and the caller's patience allow; gives how long it took. */
+  /** Waits for `attempt`, up to the deadline or the caller's signal. Returns how long it waited. */
   async #wait(attempt: Promise<void>, timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
     const startedMs = this.#clock.monotonicMs();
     const done = new AbortController();
@@ -255,14 +269,14 @@ export class Libvirt implements Service {
       open: (ending) => this.#open(lane, family, ending),
       onUp: (session) => {
         for (const other of this.#links.values()) if (other.family === family) other.link.hurry();
-        // Of a driver's own daemon each lane tells, not the events alone: who lists again at the first may find the
-        // lane it asks over still down.
+        // For a driver's own daemon each lane publishes a resync: a client that lists after the first one may find its
+        // own lane still down.
         if (was === "down" && (lane === "events" || !isMain)) this.#resync(family, "reconnected");
         was = "up";
         if (isCounted) this.#laneUp(lane, session);
       },
       onDown: (error) => {
-        // `changes` says it of the hypervisor's daemon.
+        // For the hypervisor's daemon, `changes` reports it.
         if (was === "up" && lane === "events" && !isMain) this.#resync(family, "disconnected");
         was = "down";
         if (isCounted) this.#laneDown(lane, error);
@@ -297,7 +311,7 @@ export class Libvirt implements Service {
       if (leftOut.length > 0)
         this.#log.info({ family, leftOut }, "libvirt does not know some events; they are left out");
     } catch (thrown) {
-      session.connection.close(toSocleError(thrown));
+      session.connection.close(toLibvirtError(thrown));
       throw thrown;
     }
     return session;
@@ -335,10 +349,10 @@ export class Libvirt implements Service {
       "libvirt is connected",
     );
     this.#connects += 1;
-    this.changes.publish({ kind: "connected" });
+    this.#changes.publish({ kind: "connected" });
   }
 
-  #laneDown(lane: AnyLane, error: SocleError): void {
+  #laneDown(lane: AnyLane, error: LibvirtError): void {
     this.#up.delete(lane);
     if (!this.#status.connected) {
       this.#status = { ...this.#status, error };
@@ -346,13 +360,13 @@ export class Libvirt implements Service {
     }
     this.#status = { connected: false, sinceMs: this.#clock.now(), error };
     this.#log.warn({ lane, err: error }, "libvirt is disconnected");
-    this.changes.publish({ kind: "disconnected", error });
+    this.#changes.publish({ kind: "disconnected", error });
   }
 
   #onEvent(family: Family, frame: Frame): void {
     try {
       const event = readEvent(frame);
-      if (event !== undefined) this.events.publish(event);
+      if (event !== undefined) this.#events.publish(event);
     } catch (thrown) {
       this.#log.error({ err: thrown, procedure: frame.procedure }, "an event of libvirt cannot be read");
       this.#resync(family, "unreadable_event");
@@ -360,27 +374,6 @@ export class Libvirt implements Service {
   }
 
   #resync(family: Family, reason: ResyncEvent["reason"]): void {
-    this.events.publish({ kind: "resync", family, reason });
+    this.#events.publish({ kind: "resync", family, reason });
   }
-}
-
-/** Aborted with the first of the two, whose reason it has; with the other, because the client ends. */
-function either(
-  asked: AbortSignal | undefined,
-  running: AbortSignal,
-): { readonly signal: AbortSignal; readonly release: () => void } {
-  const ending = new AbortController();
-  const over = new AbortController();
-  const follow = (followed: AbortSignal, why: () => Error): void => {
-    const onAbort = (): void => ending.abort(why());
-    if (followed.aborted) onAbort();
-    else followed.addEventListener("abort", onAbort, { once: true, signal: over.signal });
-  };
-  if (asked !== undefined) follow(asked, () => abortReason(asked));
-  follow(running, closed);
-  return { signal: ending.signal, release: () => over.abort() };
-}
-
-function closed(): SocleError {
-  return unreachable("CLOSED", "the libvirt client does not run");
 }

@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { toLibvirtError } from "../internal/errors.ts";
 import type { CallOptions, Connection } from "../rpc/connection.ts";
 import { namer, type LibvirtEvent, type LifecycleEvent } from "./events.ts";
 import { decodeWhole, QEMU_PROGRAM, type Frame } from "../rpc/frame.ts";
@@ -55,7 +55,7 @@ const deviceEvent = namer(protocol.NodeDeviceEventLifecycleType);
 const secretEvent = namer(protocol.SecretEventLifecycleType);
 const metadataPart = namer(protocol.DomainMetadataType);
 
-/** What is registered for, everywhere. RTC changes and changes of power are left out. */
+/** The events that are registered; not those of RTC and power changes. */
 const sources: readonly Source[] = [
   domainSource(domainEvents.lifecycle, ({ dom, event, detail }) => lifecycle(dom, event, detail)),
   domainSource(domainEvents.reboot, ({ dom }) => ({ kind: "reboot", domain: dom })),
@@ -174,8 +174,8 @@ const byNumber = new Map(sources.map((each) => [each.number, each]));
 export const eventFamilies: readonly Family[] = [...new Set(sources.map(({ family }) => family))];
 
 /**
- * Registers for all events of the given families. What the daemon or driver does not know is left out and named in
- * the result; anything else that fails is thrown.
+ * Registers for all events of the given families. Returns the names of events that the daemon or driver does not know;
+ * throws other failures.
  */
 export async function registerEvents(
   connection: Connection,
@@ -189,9 +189,8 @@ export async function registerEvents(
       try {
         await register(connection, family, eventId, options);
       } catch (thrown) {
-        // libvirt's own answer, whatever it is: "no support", or "invalid argument" for an event it never heard of.
-        if (!(thrown instanceof SocleError) || thrown.details.metadata?.libvirtCode === undefined)
-          throw thrown;
+        // Any refusal of libvirt: "no support", or "invalid argument" for an event that is newer than the daemon.
+        if (toLibvirtError(thrown).code === undefined) throw thrown;
         leftOut.push(name);
       }
     }),
@@ -199,7 +198,7 @@ export async function registerEvents(
   return leftOut;
 }
 
-/** The event in a message, or nothing when it is of a kind that is not registered for. Throws when it is unreadable. */
+/** The event in a message; undefined for a kind that is not registered. Throws if it cannot be decoded. */
 export function readEvent(frame: Frame): LibvirtEvent | undefined {
   return frame.program === QEMU_PROGRAM ? undefined : byNumber.get(frame.procedure)?.read(frame);
 }

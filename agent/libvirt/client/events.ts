@@ -40,7 +40,7 @@ export interface GraphicsAddress {
   readonly service: string;
 }
 
-/** What libvirt tells about a domain. `domain.id` is -1 while it does not run. */
+/** An event of a domain. `domain.id` is -1 while it does not run. */
 export type DomainEvent =
   | LifecycleEvent
   | ({ readonly domain: Domain } & (
@@ -95,7 +95,7 @@ export type DomainEvent =
         }
       | {
           readonly kind: "graphics";
-          /** A viewer connects, has authenticated, or is gone. */
+          /** A viewer connects, has authenticated, or disconnects. */
           readonly phase: NameOf<typeof protocol.DomainEventGraphicsPhase>;
           readonly local: GraphicsAddress;
           readonly remote: GraphicsAddress;
@@ -147,14 +147,14 @@ export type ObjectEvent =
     };
 
 /**
- * Events may have been missed, or the daemon of one driver was lost or is there at last: whoever keeps a picture made
- * of events must list again. It may be said more than once of the same loss.
+ * Events may have been missed, or a driver's daemon was lost or is back: clients with a copy of libvirt's state must list
+ * again. One loss may cause more than one resync.
  */
 export interface ResyncEvent {
   readonly kind: "resync";
-  /** Whose objects; "hypervisor" is domains, and everything where libvirt is one daemon. */
+  /** The kind of objects; "hypervisor" is domains, and all objects of a monolithic daemon. */
   readonly family: Family;
-  readonly reason: "reconnected" | "disconnected" | "unreadable_event";
+  readonly reason: "reconnected" | "disconnected" | "unreadable_event" | "overflow";
 }
 
 export type LibvirtEvent = DomainEvent | ObjectEvent | ResyncEvent;

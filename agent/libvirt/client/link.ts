@@ -1,7 +1,7 @@
-import { abortReason, type Clock } from "../../kernel/clock.ts";
-import { Backoff } from "../../kernel/concurrency/backoff.ts";
-import { toSocleError, type SocleError } from "../../kernel/errors.ts";
-import type { Logger } from "../../kernel/log.ts";
+import { abortReason, type Clock } from "../internal/clock.ts";
+import { Backoff } from "../internal/backoff.ts";
+import { toLibvirtError, type LibvirtError } from "../internal/errors.ts";
+import type { Logger } from "../internal/logger.ts";
 import type { CallOptions, Connection } from "../rpc/connection.ts";
 import { unanswered, unreachable } from "../rpc/errors.ts";
 import type { Procedure } from "../rpc/procedure.ts";
@@ -14,15 +14,15 @@ export interface LinkOptions {
   readonly clock: Clock;
   readonly open: (signal: AbortSignal) => Promise<Session>;
   readonly onUp: (session: Session) => void;
-  readonly onDown: (error: SocleError) => void;
+  readonly onDown: (error: LibvirtError) => void;
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
 }
 
-/** A session that is kept up: opened, watched, replaced when worn, opened again after a loss. */
+/** Keeps a session up: opens it, replaces it when it is worn, reopens it after a loss. */
 export class Link {
   readonly #options: LinkOptions;
   #connection: Connection | undefined;
-  #error: SocleError = unreachable("DISCONNECTED", "libvirt is not connected yet");
+  #error: LibvirtError = unreachable("DISCONNECTED", "libvirt is not connected yet");
   /** The next attempt with the delay before it; undefined while the link is up. */
   #attempt: Promise<void> | undefined;
   #endAttempt = (): void => undefined;
@@ -33,23 +33,23 @@ export class Link {
     this.#options = options;
   }
 
-  /** Fails at once while the link is down. */
+  /** Rejects at once while the link is down. */
   call<A, R>(procedure: Procedure<A, R>, args: A, options: CallOptions): Promise<R> {
     if (this.#connection === undefined) return Promise.reject(unanswered(procedure, false, this.#error));
     return this.#connection.call(procedure, args, options);
   }
 
   /**
-   * The attempt to connect that is worth waiting for: the first, or one since `hurry`. Resolves when it has ended, either
-   * way.
+   * The attempt to connect that a call should wait for: the first one, or one since `hurry`. Resolves when it has
+   * succeeded or failed.
    */
   get attempt(): Promise<void> | undefined {
     return this.#isPromising ? this.#attempt : undefined;
   }
 
   /**
-   * The daemon was seen to be there: a link that is down tries now, not when its delay is over. Once only, until the link
-   * has held or the delay has run: links to a daemon that drops them all must not drive each other.
+   * Retries at once: another link has reached the daemon. It cuts one delay only, until the link was steady or a delay has
+   * run in full, so that links to a daemon that drops them all do not drive each other.
    */
   hurry(): void {
     if (this.#delay?.mayBeCut === false) return;
@@ -72,7 +72,7 @@ export class Link {
       if (!signal.aborted) onDown(this.#error);
       this.#endAttempt();
       if (signal.aborted) return;
-      // A daemon that accepts and dies at once must not be asked in a tight loop.
+      // No tight loop against a daemon that accepts connections and dies at once.
       if (clock.monotonicMs() - startedMs >= STEADY_MS) {
         backoff.reset();
         wasHurried = false;
@@ -86,7 +86,7 @@ export class Link {
     }
   }
 
-  /** Whether the delay was cut. */
+  /** Returns whether the delay was cut. */
   async #wait(delayMs: number, mayBeCut: boolean, signal: AbortSignal): Promise<boolean> {
     const cut = new AbortController();
     this.#delay = { cut, mayBeCut };
@@ -108,7 +108,7 @@ export class Link {
     });
   }
 
-  async #keepOnce(signal: AbortSignal): Promise<SocleError> {
+  async #keepOnce(signal: AbortSignal): Promise<LibvirtError> {
     try {
       const session = await this.#options.open(signal);
       this.#connection = session.connection;
@@ -116,12 +116,12 @@ export class Link {
       this.#endAttempt();
       return await this.#hold(session.connection, signal);
     } catch (thrown) {
-      return toSocleError(thrown);
+      return toLibvirtError(thrown);
     }
   }
 
-  /** Until the link is lost; gives why. */
-  async #hold(first: Connection, signal: AbortSignal): Promise<SocleError> {
+  /** Returns the reason once the link is lost. */
+  async #hold(first: Connection, signal: AbortSignal): Promise<LibvirtError> {
     let connection = first;
     const closing = unreachable("CLOSED", "the libvirt client was closed");
     const onAbort = (): void => connection.close(closing);
@@ -137,7 +137,7 @@ export class Link {
           for (const call of connection.retire()) next.submit(call);
           this.#connection = connection = next;
         } catch (thrown) {
-          const error = signal.aborted ? toSocleError(abortReason(signal)) : toSocleError(thrown);
+          const error = signal.aborted ? toLibvirtError(abortReason(signal)) : toLibvirtError(thrown);
           connection.close(error);
           return error;
         }

@@ -1,15 +1,15 @@
 import { stat } from "node:fs/promises";
-import { SocleError } from "../../kernel/errors.ts";
+import { LibvirtError } from "../internal/errors.ts";
 import { unreachable } from "../rpc/errors.ts";
 import type { Family } from "../rpc/procedure.ts";
 
-/** The part of the process's environment that says where a session's sockets are. */
+/** The environment variables that locate a session's sockets. */
 export type Environment = {
   readonly [Name in "XDG_RUNTIME_DIR" | "XDG_CACHE_HOME" | "HOME"]?: string | undefined;
 };
 
 export interface Target {
-  /** What CONNECT_OPEN is told. */
+  /** The URI for CONNECT_OPEN. */
   readonly uri: string;
   readonly driver: "qemu" | "test";
   readonly session: boolean;
@@ -17,11 +17,11 @@ export interface Target {
   readonly socketPath?: string;
 }
 
-/** Where one family of procedures is answered. */
+/** The daemon for one family of procedures. */
 export interface Endpoint {
   readonly socketPath: string;
   readonly uri: string;
-  /** The daemon is that of one driver; other families have daemons of their own. */
+  /** Each driver has a daemon of its own. */
   readonly modular: boolean;
 }
 
@@ -43,7 +43,7 @@ const daemons: Readonly<Record<Exclude<Family, "hypervisor">, string>> = {
 
 const MONOLITHIC = "libvirt-sock";
 
-/** Understands `qemu:///system`, `qemu:///session`, `test:///default` and `test:///file.xml`, all with `?socket=`. */
+/** Accepts `qemu:///system`, `qemu:///session`, `test:///default` and `test:///file.xml`, all with `?socket=`. */
 export function parseUri(text: string): Target {
   let url: URL;
   let path: string;
@@ -56,7 +56,7 @@ export function parseUri(text: string): Target {
   const [driver, transport] = url.protocol.slice(0, -1).split("+");
   if ((transport !== undefined && transport !== "unix") || url.host !== "") {
     const message = `${text}: only a libvirt on this host, over its unix socket, is supported (no TLS, TCP, SSH or SASL)`;
-    throw new SocleError("unsupported", "LIBVIRT_TRANSPORT_UNSUPPORTED", message);
+    throw new LibvirtError("unsupported", "LIBVIRT_TRANSPORT_UNSUPPORTED", message);
   }
   for (const name of url.searchParams.keys()) {
     if (name !== "socket") throw invalid(text, `has a parameter that means nothing here: ${name}`);
@@ -76,13 +76,13 @@ export function parseUri(text: string): Target {
 }
 
 /**
- * The socket to use for a family, found as libvirt's own client finds it: the daemon of that driver if it has a
- * socket, else the monolithic libvirtd. No daemon is started. Throws `unavailable` with all that was tried.
+ * The socket for a family, found as libvirt's own client finds it: that of the driver's daemon if it exists, else that
+ * of the monolithic libvirtd. Starts no daemon. Throws `unavailable` with the paths that were tried.
  */
 export async function locate(target: Target, family: Family, locator: Locator): Promise<Endpoint> {
   const { uri } = target;
   if (target.socketPath !== undefined) {
-    // One explicit socket serves everything: libvirtd has all the drivers, and virtqemud passes calls on.
+    // An explicit socket serves all families: libvirtd has all drivers, and virtqemud forwards calls.
     return { socketPath: await mustExist([target.socketPath], uri), uri, modular: false };
   }
   const directories = target.session
@@ -91,7 +91,7 @@ export async function locate(target: Target, family: Family, locator: Locator): 
       ? [locator.runDirectory, sessionDirectory(target, locator)]
       : [locator.runDirectory];
   const monolithic = directories.map((directory) => `${directory}/${MONOLITHIC}`);
-  // The test driver lives in libvirtd alone.
+  // Only libvirtd has the test driver.
   if (target.driver === "test") return { socketPath: await mustExist(monolithic, uri), uri, modular: false };
 
   const [directory = ""] = directories;
@@ -123,7 +123,7 @@ async function mustExist(candidates: readonly string[], uri: string): Promise<st
   throw unreachable("SOCKET_MISSING", message);
 }
 
-/** A socket that is there, or that we may not look at: opening it then says why. */
+/** True also for a path without permission: opening the socket then fails with the reason. */
 async function exists(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isSocket();
@@ -132,6 +132,6 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-function invalid(uri: string, problem: string, cause?: unknown): SocleError {
-  return new SocleError("invalid", "LIBVIRT_BAD_URI", `${uri} ${problem}`, { cause });
+function invalid(uri: string, problem: string, cause?: unknown): LibvirtError {
+  return new LibvirtError("invalid", "LIBVIRT_BAD_URI", `${uri} ${problem}`, { cause });
 }

@@ -1,6 +1,6 @@
-import type { Clock } from "../../kernel/clock.ts";
-import type { SocleError } from "../../kernel/errors.ts";
-import type { Logger } from "../../kernel/log.ts";
+import type { Clock } from "../internal/clock.ts";
+import type { LibvirtError } from "../internal/errors.ts";
+import type { Logger } from "../internal/logger.ts";
 import type { Family } from "../rpc/procedure.ts";
 import type { Environment } from "./locate.ts";
 
@@ -10,27 +10,28 @@ export const CALL_TIMEOUT_MS = 35_000;
 export interface LibvirtOptions {
   /** `qemu:///system`, `qemu:///session`, `test:///default`, `test:///file.xml`; `?socket=/path` for another socket. */
   readonly uri: string;
-  readonly log: Logger;
+  /** Without it, nothing is logged. */
+  readonly log?: Logger;
   readonly clock?: Clock;
-  /** For `qemu:///session`: the process's environment, or the part that locates the socket. */
+  /** For `qemu:///session`: the environment variables that locate the socket. */
   readonly environment?: Environment;
-  /** Where the system daemons keep their sockets; `/run/libvirt`. */
+  /** Directory of the system daemons' sockets; `/run/libvirt` by default. */
   readonly runDirectory?: string;
-  /** Deadline of a call without its own: 35 s, since libvirt itself waits 30 s for a busy guest and then refuses. */
+  /** Default deadline of a call: 35 s, since libvirt itself waits 30 s for a busy guest and then refuses. */
   readonly callTimeoutMs?: number;
-  /** From the socket to the open session: 10 s. */
+  /** Deadline from opening the socket to the open session: 10 s. */
   readonly connectTimeoutMs?: number;
-  /** Calls on their way at once, per connection: 4, one below what a daemon takes, which keepalive needs. */
+  /** Calls in flight per connection: 4, one less than a daemon takes, so that keepalive gets through. */
   readonly maxInFlight?: number;
-  /** Calls that may wait for a place, per connection: 8192. */
+  /** Calls that may wait for a place, for each connection: 8192. */
   readonly maxQueued?: number;
-  /** A daemon that is silent for intervalMs * (count + 1) is given up: 5 s and 5, as libvirt's own client does. */
+  /** The connection is lost after intervalMs * (count + 1) of silence: 5 s and 5, as in libvirt's own client. */
   readonly keepalive?: { readonly intervalMs: number; readonly count: number };
-  /** Between attempts to connect: 100 ms, growing to 10 s. */
+  /** Delay between attempts to connect: from 100 ms up to 10 s. */
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
 }
 
-/** Commands never wait behind the observation's bulk calls, nor behind those that take hours: a `slow` one has a lane too. */
+/** Each lane has a connection of its own: bulk calls (`observation`) and calls that take hours (`slow`) never delay commands. */
 export type Lane = "command" | "observation" | "slow";
 
 export type LibvirtStatus =
@@ -40,24 +41,24 @@ export type LibvirtStatus =
       readonly libVersion: number;
       readonly hypervisorVersion?: number;
     }
-  | { readonly connected: false; readonly sinceMs: number; readonly error?: SocleError };
+  | { readonly connected: false; readonly sinceMs: number; readonly error?: LibvirtError };
 
 export type LibvirtChange =
-  { readonly kind: "connected" } | { readonly kind: "disconnected"; readonly error: SocleError };
+  { readonly kind: "connected" } | { readonly kind: "disconnected"; readonly error: LibvirtError };
 
 export interface CallSettings {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
-  /** `command` when not said. */
+  /** `command` by default. */
   readonly lane?: Lane | undefined;
-  /** Goes before all that wait, and on the command lane has a place that no other call takes. */
+  /** Precedes all calls that wait; the command lane reserves a place for urgent calls. */
   readonly urgent?: boolean | undefined;
 }
 
 export interface PinSettings {
-  /** For opening the session alone. */
+  /** For opening the session only. */
   readonly signal?: AbortSignal | undefined;
-  /** Whose daemon, where each driver has its own: the hypervisor's by default. */
+  /** The driver, if each one has its own daemon; the hypervisor by default. */
   readonly family?: Family | undefined;
 }
 

@@ -1,4 +1,4 @@
-import type { SocleError } from "../../kernel/errors.ts";
+import type { LibvirtError } from "../internal/errors.ts";
 import type { Connection } from "../rpc/connection.ts";
 import { unreachable } from "../rpc/errors.ts";
 import type { Procedure } from "../rpc/procedure.ts";
@@ -6,9 +6,9 @@ import type { CallMeter } from "./call-meter.ts";
 import { CALL_TIMEOUT_MS, type CallSettings } from "./options.ts";
 
 /**
- * A connection of its owner's own, for what libvirtd ties to a connection and undoes when that ends: an incoming
- * migration, a domain with AUTODESTROY. It is never replaced and never opened again: once `closed` has resolved, every
- * call fails with `unavailable`. The owner closes it.
+ * A connection for one owner, for state that libvirtd ties to a connection and undoes when it ends: an incoming
+ * migration, a domain with AUTODESTROY. It is never replaced or reopened: once `closed` has resolved, every call fails
+ * with `unavailable`. The owner closes it.
  */
 export class PinnedSession {
   readonly #connection: Connection;
@@ -21,8 +21,8 @@ export class PinnedSession {
     this.#callTimeoutMs = callTimeoutMs;
   }
 
-  /** Resolves with why the connection ended, `close` included. */
-  get closed(): Promise<SocleError> {
+  /** Resolves with the reason when the connection has ended, also after `close`. */
+  get closed(): Promise<LibvirtError> {
     return this.#connection.closed;
   }
 

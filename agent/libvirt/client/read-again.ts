@@ -1,7 +1,7 @@
-import type { Clock } from "../../kernel/clock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import type { Clock } from "../internal/clock.ts";
+import { LibvirtError } from "../internal/errors.ts";
 
-/** How long a read waits for a libvirt that was lost: a restart of its daemon takes a few seconds. */
+/** How long a read is retried after libvirt is lost: a restart of its daemon takes a few seconds. */
 const WITHIN_MS = 10_000;
 
 const away: ReadonlySet<string> = new Set([
@@ -14,13 +14,13 @@ export interface ReadAgainOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** False: there will be no further connection. */
+  /** False: the client is closed. */
   readonly mayRepeat: () => boolean;
 }
 
 /**
- * Reads, and reads again while libvirt is away, within the read's time and 10 s. For commands: what they read before their
- * first effect does not fail them then. Throws what the last read threw.
+ * Retries a read while libvirt is away, within its deadline and 10 s, so that a restart of libvirtd does not fail commands
+ * before their first effect. Throws the error of the last attempt.
  */
 export async function readAgain<R>(
   read: (leftMs: number) => Promise<R>,
@@ -31,7 +31,7 @@ export async function readAgain<R>(
     try {
       return await read(timeoutMs - (clock.monotonicMs() - startedMs));
     } catch (thrown) {
-      const isAway = thrown instanceof SocleError && away.has(thrown.reason);
+      const isAway = thrown instanceof LibvirtError && away.has(thrown.reason);
       const nextMs = clock.monotonicMs() - startedMs + pauseMs;
       if (!isAway || nextMs >= Math.min(timeoutMs, WITHIN_MS) || !mayRepeat()) throw thrown;
       await clock.sleep(pauseMs, signal);

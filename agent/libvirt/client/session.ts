@@ -1,5 +1,5 @@
-import { abortReason, type Clock } from "../../kernel/clock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { abortReason, type Clock } from "../internal/clock.ts";
+import { LibvirtError } from "../internal/errors.ts";
 import { Connection, type CallOptions } from "../rpc/connection.ts";
 import { unreachable } from "../rpc/errors.ts";
 import type { Frame } from "../rpc/frame.ts";
@@ -24,7 +24,7 @@ export interface SessionOptions {
   readonly reserved?: number;
   readonly pinned?: boolean;
   readonly maxQueued: number;
-  /** For the whole way from the socket to the open session. */
+  /** Deadline from opening the socket to the open session. */
   readonly connectTimeoutMs: number;
   readonly keepalive?: { readonly intervalMs: number; readonly count: number };
   readonly onEvent?: (frame: Frame) => void;
@@ -39,7 +39,7 @@ export interface Session {
   readonly hypervisorVersion?: number;
 }
 
-/** Connects, authenticates and opens the driver. Throws what keeps it from that; nothing is left open then. */
+/** Connects, authenticates and opens the driver. If it throws, nothing is left open. */
 export async function openSession(
   endpoint: Endpoint,
   options: SessionOptions,
@@ -76,13 +76,13 @@ async function introduce(
   options: SessionOptions,
   signal: AbortSignal,
 ): Promise<Session> {
-  // The session's own deadline, in `signal`, is the one that counts: a call's must not race it to another error.
+  // The session's deadline, in `signal`, decides: the deadline of a call must not win with another error.
   const call: CallOptions = { timeoutMs: 2 * options.connectTimeoutMs, signal };
   await authenticate(connection, call);
   await connection.call(connectOpen, { name: uri, flags: 0 }, call);
   const hypervisor = connection.call(connectGetVersion, {}, call).then(
     ({ hvVer }) => ({ hypervisorVersion: hvVer }),
-    // The drivers of networks, pools and the like have no hypervisor.
+    // The drivers of networks, pools and so on have no hypervisor.
     () => ({}),
   );
   if (options.keepalive !== undefined) {
@@ -102,24 +102,24 @@ async function authenticate(connection: Connection, call: CallOptions): Promise<
   if (!types.includes(AuthType.POLKIT)) {
     const message =
       "libvirt asks for SASL, which is not supported; set auth_unix_rw to none or polkit in its configuration";
-    throw new SocleError("unsupported", "LIBVIRT_AUTH_UNSUPPORTED", message);
+    throw new LibvirtError("unsupported", "LIBVIRT_AUTH_UNSUPPORTED", message);
   }
   try {
     await connection.call(authPolkit, {}, call);
   } catch (thrown) {
-    // libvirt reports a polkit that is out of reach as an internal error of its own; either way we may not come in.
-    if (!(thrown instanceof SocleError) || thrown.kind !== "internal") throw thrown;
+    // libvirt reports an unreachable polkit as an internal error; either way access is denied.
+    if (!(thrown instanceof LibvirtError) || thrown.kind !== "internal") throw thrown;
     const message = `libvirt could not let us in through polkit; join its group (libvirt) or add a rule: ${thrown.message}`;
-    throw new SocleError("denied", "LIBVIRT_AUTH_FAILED", message, {
+    throw new LibvirtError("denied", "LIBVIRT_AUTH_FAILED", message, {
       cause: thrown,
       details: thrown.details,
     });
   }
 }
 
-function tooOld(libVersion: number): SocleError {
+function tooOld(libVersion: number): LibvirtError {
   const text = `${Math.floor(libVersion / 1_000_000)}.${Math.floor(libVersion / 1000) % 1000}.${libVersion % 1000}`;
-  return new SocleError(
+  return new LibvirtError(
     "unsupported",
     "LIBVIRT_TOO_OLD",
     `libvirt ${text} is too old; 7.0.0 or newer is needed`,

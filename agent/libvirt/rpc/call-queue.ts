@@ -1,8 +1,8 @@
 import type { PendingCall } from "./call.ts";
 
 /**
- * Calls that wait for a place on a connection. Urgent ones go first, and have places that no others may take: so they
- * get through whatever waits.
+ * Calls that wait for a place on a connection. Urgent calls go first and have reserved places, so they proceed however
+ * many calls wait.
  */
 export class CallQueue {
   readonly #urgent = new Fifo();
@@ -11,19 +11,19 @@ export class CallQueue {
   readonly #places: number;
   readonly #reserved: number;
 
-  /** `places`: calls on their way at once; `reserved`: those of them that are for urgent calls alone. */
+  /** `places`: the most calls in flight; `reserved`: how many of these are for urgent calls only. */
   constructor(options: { readonly maxQueued: number; readonly places: number; readonly reserved: number }) {
     this.#maxQueued = options.maxQueued;
     this.#places = options.places;
     this.#reserved = Math.min(options.reserved, options.places - 1);
   }
 
-  /** Calls that wait, those given up meanwhile included. */
+  /** Number of calls that wait, abandoned ones included. */
   get size(): number {
     return this.#urgent.size + this.#ordinary.size;
   }
 
-  /** False: too many wait already. */
+  /** False if the queue is full. */
   push(call: PendingCall): boolean {
     const queue = call.urgent ? this.#urgent : this.#ordinary;
     if (queue.size >= this.#maxQueued) queue.compact();
@@ -32,7 +32,7 @@ export class CallQueue {
     return true;
   }
 
-  /** The next that may go while so many are on their way. */
+  /** The next call that may be sent with this many in flight. */
   next(inFlight: number): PendingCall | undefined {
     if (inFlight >= this.#places) return undefined;
     const urgent = this.#urgent.shift();
@@ -62,7 +62,7 @@ class Fifo {
     this.#calls.push(call);
   }
 
-  /** The first that nobody has given up. */
+  /** The first call that is not abandoned. */
   shift(): PendingCall | undefined {
     for (;;) {
       const call = this.#calls[this.#head];

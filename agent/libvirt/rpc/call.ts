@@ -1,36 +1,36 @@
 import { setMaxListeners } from "node:events";
-import { abortReason } from "../../kernel/clock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { abortReason } from "../internal/clock.ts";
+import { cancelled, LibvirtError } from "../internal/errors.ts";
 import { unanswered, type LateReply } from "./errors.ts";
 import type { Procedure } from "./procedure.ts";
 import type { XdrWriter } from "./xdr.ts";
 
-// One for all: the bundle keeps names of functions, which costs more for each that is made than the rest of a call.
-const nobody = (): void => undefined;
+// One function for all calls: a new closure for each costs more than the rest of a call.
+const ignore = (): void => undefined;
 
 /**
- * One call from the moment it is asked for until it is settled, which happens once: by its reply, its deadline, its
- * caller's signal or the end of its connection. A call given up after it was written stays in its place ("abandoned")
- * until the daemon answers it, for until then it takes up one of the daemon's; that late answer is the truth about it.
+ * One call until it is settled, which happens once: by its reply, its deadline, the caller's signal or the end of its
+ * connection. A call that is abandoned after it was sent keeps its place until the daemon answers, since the daemon is
+ * still busy with it. That late reply is its true outcome.
  */
 export class PendingCall {
   readonly procedure: Procedure<unknown, unknown>;
   readonly deadlineMs: number;
   readonly urgent: boolean;
   readonly result: Promise<unknown>;
-  /** Given when the request is written. */
+  /** Set when the request is written. */
   serial: number | undefined;
-  /** Told when the call was given up with its request already written. */
+  /** Called when the call is abandoned after its request was written. */
   onAbandoned: (() => void) | undefined;
   #settled = false;
   readonly #args: unknown;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort: (() => void) | undefined;
-  #resolve: (value: unknown) => void = nobody;
-  #reject: (error: unknown) => void = nobody;
-  /** Of a call that was given up. */
-  #reply: (reply: LateReply) => void = nobody;
+  #resolve: (value: unknown) => void = ignore;
+  #reject: (error: unknown) => void = ignore;
+  /** Resolves the late reply of an abandoned call. */
+  #reply: (reply: LateReply) => void = ignore;
 
   constructor(
     procedure: Procedure<unknown, unknown>,
@@ -53,12 +53,12 @@ export class PendingCall {
     });
     this.#signal = options.signal;
     if (this.#signal === undefined) return;
-    this.#onAbort = () => this.#giveUp(cancelled(this.#signal));
+    this.#onAbort = () => this.#giveUp(cancelled(abortReason(this.#signal)));
     if (this.#signal.aborted) {
       this.#onAbort();
       return;
     }
-    // Any number of calls may share a signal; Node would take eleven for a leak.
+    // Any number of calls may share a signal; Node warns of a leak from eleven listeners on.
     setMaxListeners(0, this.#signal);
     this.#signal.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -77,25 +77,25 @@ export class PendingCall {
     else this.#reply({ kind: "done" });
   }
 
-  /** With an answer that is an error. */
-  fail(error: SocleError): void {
+  /** The reply is an error. */
+  fail(error: LibvirtError): void {
     if (this.#settle()) this.#reject(error);
     else this.#reply({ kind: "refused", error });
   }
 
-  /** Without any answer, now or later. */
-  lose(why: SocleError): void {
+  /** No reply will come any more. */
+  lose(why: LibvirtError): void {
     if (this.#settle()) this.#reject(unanswered(this.procedure, this.serial !== undefined, why));
     else this.#reply({ kind: "none" });
   }
 
   expire(): void {
     const message = `libvirt did not answer ${this.procedure.name} within ${Math.round(this.#timeoutMs)} ms`;
-    this.#giveUp(new SocleError("timeout", "LIBVIRT_TIMEOUT", message));
+    this.#giveUp(new LibvirtError("timeout", "LIBVIRT_TIMEOUT", message));
   }
 
-  /** The answer may still come. */
-  #giveUp(why: SocleError): void {
+  /** The reply may still come. */
+  #giveUp(why: LibvirtError): void {
     if (!this.#settle()) return;
     const reply = new Promise<LateReply>((resolve) => {
       this.#reply = resolve;
@@ -110,8 +110,4 @@ export class PendingCall {
     if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
     return true;
   }
-}
-
-function cancelled(signal: AbortSignal | undefined): SocleError {
-  return new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause: abortReason(signal) });
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
-import type { Clock } from "../../kernel/clock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import type { Clock } from "../internal/clock.ts";
+import { LibvirtError } from "../internal/errors.ts";
 import { PendingCall } from "./call.ts";
 import { CallQueue } from "./call-queue.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -15,16 +15,16 @@ import { XdrError, XdrWriter } from "./xdr.ts";
 export interface ConnectionOptions {
   readonly socketPath: string;
   readonly clock: Clock;
-  /** Calls on their way at once. The daemon takes 5 (`max_client_requests`), its own keepalive counted in. */
+  /** Most calls in flight. The daemon takes 5 (`max_client_requests`), keepalive included. */
   readonly maxInFlight: number;
-  /** Of these places, those that urgent calls alone may take. */
+  /** How many of these are reserved for urgent calls. */
   readonly reserved?: number;
-  /** Calls that may wait for a place; more are refused with `exhausted`. */
+  /** Most calls that wait; further ones fail with `exhausted`. */
   readonly maxQueued: number;
-  /** Never worn: calls that were given up hold their places, but the connection goes on with the rest. */
+  /** Never worn: abandoned calls keep their places, and the connection goes on with the others. */
   readonly pinned?: boolean;
   readonly onEvent?: (frame: Frame) => void;
-  /** Messages of a stream; its data too, where `onStreamData` does not take that. */
+  /** Messages of a stream, with its data unless `onStreamData` is set. */
   readonly onStream?: (frame: Frame) => void;
   /** Data of a stream, in chunks of any size that are the receiver's to keep. */
   readonly onStreamData?: (chunk: Buffer) => void;
@@ -33,7 +33,7 @@ export interface ConnectionOptions {
 export interface CallOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Goes before all that wait. */
+  /** Precedes all calls that wait. */
   readonly urgent?: boolean | undefined;
 }
 
@@ -44,15 +44,15 @@ const nothing = new Uint8Array(0);
 const MAX_SERIAL = 0xffffffff;
 
 /**
- * One socket to one daemon: calls go out pipelined and are matched to their replies by serial. Whatever breaks the
- * connection fails every call on it; it is never repaired, only replaced.
+ * One socket to one daemon. Calls are pipelined and matched to their replies by serial. A broken connection fails all its
+ * calls and is replaced, never repaired.
  */
 export class Connection {
-  /** Why it ended. */
-  readonly closed: Promise<SocleError>;
+  /** Resolves with the reason when it has ended. */
+  readonly closed: Promise<LibvirtError>;
   /**
-   * Half of its places are held by calls that were given up and are still unanswered (a guest that hangs, most
-   * likely). It writes no new calls any more and wants to be replaced.
+   * Resolves when half of its places are held by abandoned calls without a reply (most likely of a hung guest). It sends no
+   * new calls then and must be replaced.
    */
   readonly worn: Promise<void>;
   readonly #options: ConnectionOptions;
@@ -70,11 +70,11 @@ export class Connection {
   #retired = false;
   #flushing = false;
   #heard = false;
-  #error: SocleError | undefined;
-  #resolveClosed: (error: SocleError) => void = () => undefined;
+  #error: LibvirtError | undefined;
+  #resolveClosed: (error: LibvirtError) => void = () => undefined;
   #resolveWorn: () => void = () => undefined;
 
-  /** Connects the socket; nothing is said on it yet. Throws `unavailable`, `denied`, or the signal's reason. */
+  /** Connects the socket and sends nothing. Throws `unavailable`, `denied`, or the signal's reason. */
   static async open(options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
     signal.throwIfAborted();
     const connection = new Connection(options);
@@ -112,7 +112,7 @@ export class Connection {
       (frame) => this.#receive(frame),
       chunks && ((part, leftBytes) => chunks.add(part, leftBytes)),
     );
-    // One buffer for all that is read: whatever outlives the handling of its frame is copied out by the codecs.
+    // One buffer for all reads: codecs copy values that outlive the handling of their frame.
     const onread = {
       buffer: chunks === undefined ? Buffer.allocUnsafeSlow(READ_BYTES) : () => chunks.next(),
       callback: (bytes: number, buffer: Uint8Array): boolean => {
@@ -140,7 +140,7 @@ export class Connection {
     return call;
   }
 
-  /** Takes a call that was not written yet: one that is new, or one from the queue of a retired connection. */
+  /** Takes a call that was not sent yet: a new one, or one from the queue of a retired connection. */
   submit(call: PendingCall): void {
     if (call.settled) return;
     if (this.#error !== undefined) {
@@ -151,7 +151,7 @@ export class Connection {
     if (!this.#queue.push(call)) {
       const message = `${this.#options.maxQueued} calls wait for libvirt already; try again later`;
       call.fail(
-        new SocleError("exhausted", "LIBVIRT_QUEUE_FULL", message, { details: { retryAfterMs: 1000 } }),
+        new LibvirtError("exhausted", "LIBVIRT_QUEUE_FULL", message, { details: { retryAfterMs: 1000 } }),
       );
       return;
     }
@@ -163,7 +163,7 @@ export class Connection {
     }
   }
 
-  /** Hands back the calls that were not written; the connection closes once nobody waits for it any more. */
+  /** Returns the calls that were not sent; the connection closes once its calls in flight are settled. */
   retire(): PendingCall[] {
     const waiting = this.#queue.waiting();
     this.#queue.clear();
@@ -172,8 +172,8 @@ export class Connection {
     return waiting;
   }
 
-  /** Fails every call that is not settled with `why`, or `outcome_unknown` where it changes something and was sent. */
-  close(why: SocleError): void {
+  /** Fails unsettled calls with `why`, or with `outcome_unknown` if a change was sent. */
+  close(why: LibvirtError): void {
     if (this.#error !== undefined) return;
     this.#error = why;
     this.#chunks?.flush();
@@ -188,8 +188,8 @@ export class Connection {
   }
 
   /**
-   * Pings the daemon whenever it was silent for `intervalMs`, and closes the connection after `count` pings without
-   * a sign of life. Only after the daemon said that it knows keepalive.
+   * Pings the daemon after each `intervalMs` of silence, and closes the connection after `count` pings without any
+   * message. Only for daemons that support keepalive.
    */
   async keepAlive(intervalMs: number, count: number): Promise<void> {
     let missed = 0;
@@ -207,13 +207,13 @@ export class Connection {
   }
 
   /**
-   * Sends messages of a stream that have the same header, one for each of `bodies`, at least one. `onTaken` is called once
-   * the socket took them all, so a daemon that reads slowly slows the caller down, or with why it will not.
+   * Sends messages of a stream with the same header, one for each of `bodies`, at least one. Calls `onTaken` once the
+   * socket has taken them all, which applies the daemon's backpressure to the caller, or with the failure.
    */
   sendStream(
     header: FrameHeader,
     bodies: readonly Uint8Array[],
-    onTaken?: (failure?: SocleError) => void,
+    onTaken?: (failure?: LibvirtError) => void,
   ): void {
     if (this.#error !== undefined) {
       onTaken?.(this.#error);
@@ -280,7 +280,7 @@ export class Connection {
     this.#inFlight.delete(frame.serial);
     if (call.settled) this.#abandoned -= 1;
     call.onAbandoned = undefined;
-    // What is larger than the buffer for reading was gathered in one of its own, and may wait there.
+    // A body above the read buffer's size has a buffer of its own, so it can be decoded later.
     if (frame.body.remaining > READ_BYTES) void settleInSlices(call, frame);
     else settle(call, frame);
     this.#closeIfDone();
@@ -357,10 +357,10 @@ export class Connection {
   }
 }
 
-function socketError(cause: NodeJS.ErrnoException, path: string): SocleError {
+function socketError(cause: NodeJS.ErrnoException, path: string): LibvirtError {
   if (cause.code === "EACCES" || cause.code === "EPERM") {
     const message = `may not open ${path}: run as root or as a member of the group that owns it (libvirt)`;
-    return new SocleError("denied", "LIBVIRT_SOCKET_DENIED", message, { cause });
+    return new LibvirtError("denied", "LIBVIRT_SOCKET_DENIED", message, { cause });
   }
   return unreachable("DISCONNECTED", `the connection to ${path} failed: ${cause.message}`, cause);
 }

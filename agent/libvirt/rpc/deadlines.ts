@@ -1,8 +1,8 @@
-import type { Clock } from "../../kernel/clock.ts";
+import type { Clock } from "../internal/clock.ts";
 
 /**
- * One timer for any number of deadlines. It wakes at the earliest one it was told of and asks for the next; a
- * deadline that was met in the meantime costs nothing.
+ * One timer for any number of deadlines. It wakes at the earliest one and gets the next from `expire`; a deadline that was
+ * met in the meantime costs nothing.
  */
 export class Deadlines {
   readonly #clock: Clock;
@@ -10,7 +10,7 @@ export class Deadlines {
   #wakeAtMs = Infinity;
   #sleeping: AbortController | undefined;
 
-  /** `expire` ends everything that is due and returns the earliest deadline left, or Infinity. */
+  /** `expire` ends all calls that are due and returns the earliest deadline left, or Infinity. */
   constructor(clock: Clock, expire: (nowMs: number) => number) {
     this.#clock = clock;
     this.#expire = expire;

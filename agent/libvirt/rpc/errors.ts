@@ -1,4 +1,4 @@
-import { SocleError, type ErrorKind } from "../../kernel/errors.ts";
+import { LibvirtError, type LibvirtErrorKind } from "../internal/errors.ts";
 import type { Procedure } from "./procedure.ts";
 import { int, optional, string, struct, uuid, type Value } from "./xdr.ts";
 
@@ -23,8 +23,8 @@ export type RemoteError = Value<typeof remoteError>;
 
 const SYSTEM_ERROR = 38;
 
-/** virErrorNumber of virterror.h, those that say more than "internal". The reason is `LIBVIRT_` and the name. */
-const codes: Readonly<Record<number, readonly [ErrorKind, string]>> = {
+/** Numbers of virErrorNumber with a kind of their own. The reason is `LIBVIRT_` and the name. */
+const codes: Readonly<Record<number, readonly [LibvirtErrorKind, string]>> = {
   1: ["internal", "INTERNAL_ERROR"],
   2: ["exhausted", "NO_MEMORY"],
   3: ["unsupported", "NO_SUPPORT"],
@@ -47,7 +47,7 @@ const codes: Readonly<Record<number, readonly [ErrorKind, string]>> = {
   36: ["invalid", "INVALID_NETWORK"],
   37: ["already_exists", "NETWORK_EXIST"],
   38: ["internal", "SYSTEM_ERROR"],
-  // What a daemon answers to a procedure that is newer than itself.
+  // A daemon's reply to a procedure that is newer than itself.
   39: ["unsupported", "RPC"],
   42: ["not_found", "NO_DOMAIN"],
   43: ["not_found", "NO_NETWORK"],
@@ -113,8 +113,8 @@ const codes: Readonly<Record<number, readonly [ErrorKind, string]>> = {
   113: ["internal", "AGENT_COMMAND_FAILED"],
 };
 
-/** For a system error libvirt puts the errno of Linux into `int1`. */
-const errnos: Readonly<Record<number, readonly [ErrorKind, string]>> = {
+/** A system error has the errno of Linux in `int1`. */
+const errnos: Readonly<Record<number, readonly [LibvirtErrorKind, string]>> = {
   12: ["exhausted", "NO_MEMORY"],
   17: ["already_exists", "FILE_EXISTS"],
   28: ["exhausted", "NO_SPACE"],
@@ -122,32 +122,32 @@ const errnos: Readonly<Record<number, readonly [ErrorKind, string]>> = {
   122: ["exhausted", "NO_SPACE"],
 };
 
-/** `procedure` names what was asked for. */
-export function libvirtError(error: RemoteError, procedure: string): SocleError {
+/** The error of a refused call of `procedure`. */
+export function libvirtError(error: RemoteError, procedure: string): LibvirtError {
   const known = (error.code === SYSTEM_ERROR ? errnos[error.int1] : undefined) ?? codes[error.code];
   const [kind, name] = known ?? ["internal", `ERROR_${error.code}`];
-  // QEMU's words come as it printed them, over several lines.
+  // QEMU's messages may span several lines.
   const said = (error.message ?? `error ${error.code}`).trim().replaceAll(/\s*\n\s*/g, " ");
   const message = `libvirt answered ${procedure} with: ${said}`;
   const metadata = { libvirtCode: String(error.code), libvirtDomain: String(error.domain), procedure };
-  return new SocleError(kind, `LIBVIRT_${name}`, message, { details: { metadata } });
+  const { code, domain } = error;
+  return new LibvirtError(kind, `LIBVIRT_${name}`, message, { details: { metadata }, code, domain });
 }
 
-/** What came of a call after its caller had given it up: libvirt did it, refused it, or will never say. */
+/** The late outcome of an abandoned call: done, refused, or no reply will come. */
 export type LateReply =
   | { readonly kind: "done" }
-  | { readonly kind: "refused"; readonly error: SocleError }
+  | { readonly kind: "refused"; readonly error: LibvirtError }
   | { readonly kind: "none" };
 
 /**
- * A call that changes something was sent and got no answer in time. The daemon may be carrying it out now, or have it
- * in its queue still: `reply` is its answer when that comes after all, and `none` once the connection has ended, when
- * it may still be carried out, but will not be answered.
+ * A change was sent and got no reply in time. The daemon may be making it now, or have it in its queue. `reply` is the
+ * late reply, or `none` once the connection has ended: the daemon may still make the change then, without a reply.
  */
-export class OutcomeUnknown extends SocleError {
+export class OutcomeUnknown extends LibvirtError {
   readonly reply: Promise<LateReply>;
 
-  constructor(procedure: string, why: SocleError, reply: Promise<LateReply>) {
+  constructor(procedure: string, why: LibvirtError, reply: Promise<LateReply>) {
     const message = `${procedure} was sent and not answered (${why.message}); ask libvirt what came of it`;
     super("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", message, {
       cause: why,
@@ -158,21 +158,21 @@ export class OutcomeUnknown extends SocleError {
 }
 
 /**
- * What becomes of a call that gets no reply, for `why`. Once written, a call that changes something may have been
- * carried out; nobody but libvirt knows.
+ * The error of a call without a reply: `why`, or `outcome_unknown` for a change that was sent, which libvirt may have
+ * made.
  */
 export function unanswered(
   procedure: Procedure<unknown, unknown>,
   written: boolean,
-  why: SocleError,
+  why: LibvirtError,
   reply: Promise<LateReply> = Promise.resolve({ kind: "none" }),
-): SocleError {
+): LibvirtError {
   return !written || procedure.onlyReads ? why : new OutcomeUnknown(procedure.name, why, reply);
 }
 
-/** The connection, or the daemon behind it, is not there. */
-export function unreachable(reason: string, message: string, cause?: unknown): SocleError {
-  return new SocleError("unavailable", `LIBVIRT_${reason}`, message, {
+/** The connection or its daemon is not available. */
+export function unreachable(reason: string, message: string, cause?: unknown): LibvirtError {
+  return new LibvirtError("unavailable", `LIBVIRT_${reason}`, message, {
     ...(cause === undefined ? {} : { cause }),
     details: { retryAfterMs: 1000 },
   });

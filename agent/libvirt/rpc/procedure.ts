@@ -1,12 +1,12 @@
 import { struct, type Codec, type Fields, type StructOf } from "./xdr.ts";
 
-/** Whose procedure numbers these are: the ones all drivers share, or those of QEMU alone. */
+/** The program that a procedure number belongs to: that of all drivers, or that of QEMU. */
 export type Program = "remote" | "qemu";
 
 /** REMOTE_PROGRAM and QEMU_PROGRAM of libvirt's .x files. */
 export const programNumbers: Readonly<Record<Program, number>> = { remote: 0x20008086, qemu: 0x20008087 };
 
-/** The driver that answers. Where libvirt runs as modular daemons, each has a daemon and a socket of its own. */
+/** The driver of a procedure. Modular libvirt has a daemon and a socket for each. */
 export type Family = "hypervisor" | "network" | "storage" | "nodedev" | "secret" | "nwfilter" | "interface";
 
 export interface Procedure<A, R> {
@@ -16,7 +16,7 @@ export interface Procedure<A, R> {
   readonly family: Family;
   readonly args: Codec<A>;
   readonly result: Codec<R>;
-  /** A repeated call does no harm: without a reply it ends with a timeout, not with an unknown outcome. */
+  /** The call can be repeated: without a reply it fails with `timeout`, not with `outcome_unknown`. */
   readonly onlyReads: boolean;
   /** The procedure opens a stream: libvirt sends to the client, the client to libvirt, or both. */
   readonly stream?: "read" | "write" | "both";

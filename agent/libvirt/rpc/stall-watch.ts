@@ -1,8 +1,8 @@
-import type { Clock } from "../../kernel/clock.ts";
+import type { Clock } from "../internal/clock.ts";
 
 /**
- * Finds out that what is waited for has not moved for `timeoutMs`. One timer serves any number of waits, and a wait that
- * ends in time costs nothing but a look at the clock.
+ * Detects that a wait made no progress for `timeoutMs`. One timer serves any number of waits, and a wait that ends in time
+ * costs one read of the clock.
  */
 export class StallWatch {
   readonly #clock: Clock;

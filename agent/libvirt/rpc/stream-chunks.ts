@@ -1,17 +1,17 @@
-/** VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX: the most that a daemon sends of a stream, or every daemon takes, in one message. */
+/** VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX: the most stream data that every daemon sends or takes in one message. */
 export const STREAM_MESSAGE_MAX_BYTES = 262120;
 
 const SLAB_BYTES = 1024 * 1024;
-/** Each read is offered at least so much. */
+/** Least free space for a read. */
 const READ_BYTES = 128 * 1024;
-/** Chunks that are smaller are copied: a few bytes of a console must not hold a slab in memory. */
+/** Smaller chunks are copied: a few bytes of a console must not keep a slab in memory. */
 const COPIED_BYTES = 8 * 1024;
-/** Up to so many bytes are moved to lie behind the chunk that they belong to. */
+/** Parts up to this size are moved behind their chunk. */
 const MOVED_BYTES = 4 * 1024;
 
 /**
- * Makes chunks of a stream's data without a copy: the socket reads into slabs, and a chunk is the part of a slab where
- * the data of a message came to lie. A slab's memory is used again only where no chunk was made of it.
+ * Makes chunks of a stream's data without a copy: the socket reads into slabs, and a chunk is the part of a slab with the
+ * data of a message. Memory of a slab is reused only where it is not part of a chunk.
  *
  * A message of full length is followed by another one, so its chunk may wait for that: libvirtd reads volumes in
  * 262,144 bytes and sends each in a message of full length and one of 24 bytes, which become one chunk.
@@ -24,12 +24,12 @@ export class StreamChunks {
   #chunk: Buffer | undefined;
   #messageBytes = 0;
 
-  /** The chunks are the receiver's to keep. */
+  /** The receiver owns the chunks. */
   constructor(onChunk: (chunk: Buffer) => void) {
     this.#onChunk = onChunk;
   }
 
-  /** Where the socket's next read goes. */
+  /** Buffer for the socket's next read. */
   next(): Buffer {
     const at = this.#chunk === undefined ? this.#keptEnd : this.#endOf(this.#chunk);
     if (SLAB_BYTES - at >= READ_BYTES) return this.#slab.subarray(at);
@@ -39,7 +39,7 @@ export class StreamChunks {
     return this.#slab;
   }
 
-  /** Takes data out of the last read; `leftBytes` of its message follow. */
+  /** Adds data of the last read; `leftBytes` of its message follow. */
   add(part: Buffer, leftBytes: number): void {
     if (!this.#join(part)) {
       this.flush();
@@ -51,7 +51,7 @@ export class StreamChunks {
     this.#messageBytes = 0;
   }
 
-  /** Hands over what there is: another kind of message comes, or none. */
+  /** Passes the pending chunk on: another kind of message follows, or none. */
   flush(): void {
     const chunk = this.#chunk;
     if (chunk === undefined) return;
@@ -60,7 +60,7 @@ export class StreamChunks {
     this.#onChunk(chunk.length < COPIED_BYTES ? Buffer.from(chunk) : chunk);
   }
 
-  /** Whether the part lies behind the chunk now and belongs to it. */
+  /** Whether the part now is part of the chunk. */
   #join(part: Buffer): boolean {
     const chunk = this.#chunk;
     if (chunk === undefined) return false;

@@ -1,5 +1,5 @@
-import { abortReason, type Clock } from "../../kernel/clock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { abortReason, type Clock } from "../internal/clock.ts";
+import { abortedWith, LibvirtError } from "../internal/errors.ts";
 import type { Connection, ConnectionOptions } from "./connection.ts";
 import { libvirtError, remoteError, unanswered, unreachable } from "./errors.ts";
 import { decodeWhole, FrameStatus, FrameType, type Frame } from "./frame.ts";
@@ -9,11 +9,11 @@ import { programNumbers, type Procedure } from "./procedure.ts";
 import { hyper, struct, uint, XdrError, XdrWriter } from "./xdr.ts";
 
 const PIECE_BYTES = STREAM_MESSAGE_MAX_BYTES;
-/** Pieces that are written at once: what the daemon takes meanwhile counts as one step of the stream. */
+/** Pieces that are written at once, and count as one step for the stall timeout. */
 const PIECES_AT_ONCE = 8;
-/** With this much unread, nothing more is read from the socket; the daemon then stops too. */
+/** With this much unread, the socket is paused, which stops the daemon too. */
 const UNREAD_MAX_BYTES = 1024 * 1024;
-/** How long `abort` waits for libvirt's word, and how long the connection does. */
+/** How long `abort` waits for libvirt's confirmation, and how long the connection stays open for it. */
 const ABORT_TIMEOUT_MS = 2000;
 const LINGER_MS = 60_000;
 const streamHole = struct({ length: hyper, flags: uint });
@@ -24,20 +24,20 @@ export type StreamReceiver = Required<Pick<ConnectionOptions, "onStream" | "onSt
 
 export interface StreamOptions {
   readonly clock: Clock;
-  /** For opening the stream and for the daemon's word that it is finished. Data may flow as long as it likes. */
+  /** Deadline for opening the stream, and for the daemon's confirmation of its end; not for its data. */
   readonly timeoutMs: number;
-  /** How long nothing may move while data is waited for, or the daemon to take some; Infinity: as long as it likes. */
+  /** The longest time without data in either direction while one is expected; Infinity: no limit. */
   readonly stallTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A stream of bytes from libvirt, to it, or both, on a connection of its own, so that one who reads slowly holds up
- * nobody else. Reading: iterate, once; the end comes when libvirt says so, an error of the stream is thrown there.
- * Leaving the loop early aborts the stream. Holes of sparse streams read as zeros.
+ * A stream of bytes from libvirt, to it, or both, on a connection of its own, so that a slow reader delays no other
+ * call. Iterate it once to read; an error of the stream is thrown in the loop. Leaving the loop early aborts the stream.
+ * Holes of sparse streams read as zeros.
  *
- * The connection is only closed once libvirt has ended the stream: a libvirt (11.3 for one) that has something to send
- * on a stream whose client has just left waits for itself for ever, with its event loop, and answers nobody any more.
+ * The connection is closed only after libvirt has ended the stream: libvirt 11.3 deadlocks its event loop if it has data
+ * for a stream whose client has just disconnected.
  */
 export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
   readonly #procedure: Procedure<unknown, unknown>;
@@ -46,20 +46,20 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
   #unreadBytes = 0;
   #connection: Connection | undefined;
   #serial = 0;
-  /** Set before `open` hands the stream out. */
+  /** Set before `open` returns the stream. */
   #reply: R | undefined;
   #ended = false;
-  #error: SocleError | undefined;
+  #error: LibvirtError | undefined;
   #finished = false;
   #discarding = false;
-  /** libvirt has ended it, well or not: nothing more comes. */
+  /** libvirt has ended it, with or without an error. */
   #over = false;
   #stopping: Promise<void> | undefined;
   #wake: (() => void)[] = [];
   readonly #stallWatch: StallWatch;
-  readonly #rejectWrites = new Set<(why: SocleError) => void>();
+  readonly #rejectWrites = new Set<(why: LibvirtError) => void>();
 
-  /** Opens a connection with `connect` and the stream on it. `connect` passes on the connection's stream messages. */
+  /** Opens a connection with `connect` and the stream on it. `connect` passes the connection's stream messages to the receiver. */
   static async open<A, R>(
     connect: (receiver: StreamReceiver) => Promise<Connection>,
     procedure: Procedure<A, R>,
@@ -84,7 +84,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
         throw thrown;
       },
     );
-    // Who gives up is let go at once; what libvirt opens all the same is ended as any stream is.
+    // An abort rejects at once. A stream that libvirt opens anyway is then ended.
     await unlessAborted(opened, signal);
     return stream;
   }
@@ -110,7 +110,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     }
   }
 
-  /** Resolves once the socket took all of it; `data` must not change before. */
+  /** Resolves once the socket has taken all data; `data` must not change before. */
   async write(data: Uint8Array): Promise<void> {
     const pieces: Uint8Array[] = [];
     for (let at = 0; at < data.byteLength; at += PIECE_BYTES)
@@ -119,7 +119,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
       await this.#send(FrameStatus.CONTINUE, pieces.slice(at, at + PIECES_AT_ONCE));
   }
 
-  /** So much is passed over, on a stream that was opened as a sparse one. In a file, nothing stays behind the hole. */
+  /** Skips that many bytes of a stream that was opened as sparse. In a file, the hole replaces old data. */
   async writeHole(bytes: number): Promise<void> {
     const body = new XdrWriter();
     streamHole.encode(body, { length: bytes, flags: 0 });
@@ -127,8 +127,8 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Says that nothing more follows, waits for the daemon's word that all went well, and closes. What was not read yet
-   * is dropped. A written stream whose daemon falls silent here is `outcome_unknown`.
+   * Ends the stream, waits for the daemon's confirmation, and closes. Unread data is dropped. Throws `outcome_unknown` if
+   * the daemon does not confirm a written stream.
    */
   async finish(): Promise<void> {
     if (this.#finished) return;
@@ -149,16 +149,16 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
   }
 
   /**
-   * Ends the stream before its end, for `why`; libvirt drops what it has of it. Resolves when libvirt says so, which
-   * frees the console or the volume, or when it does not for 2 s. Never throws.
+   * Cancels the stream, for `why`; libvirt drops data in transit. Resolves when libvirt confirms, which frees the console
+   * or the volume, or after 2 s. Never throws.
    */
   abort(
-    why = new SocleError("cancelled", "LIBVIRT_STREAM_ABORTED", "the stream was aborted"),
+    why: Error = new LibvirtError("cancelled", "LIBVIRT_STREAM_ABORTED", "the stream was aborted"),
   ): Promise<void> {
-    return this.#stop(why);
+    return this.#stop(abortedWith(why));
   }
 
-  /** What libvirt answered to the call that opened it, e.g. the MIME type of a screenshot. */
+  /** The reply of the call that opened it, e.g. the MIME type of a screenshot. */
   get reply(): R {
     return this.#reply as R;
   }
@@ -168,16 +168,16 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     return this.#connection?.closed ?? Promise.resolve();
   }
 
-  #stop(why: SocleError): Promise<void> {
+  #stop(why: LibvirtError): Promise<void> {
     this.#stopping ??= this.#end(why);
     return this.#stopping;
   }
 
-  async #end(why: SocleError): Promise<void> {
+  async #end(why: LibvirtError): Promise<void> {
     const connection = this.#connection;
     if (this.#finished || connection === undefined) return;
     this.#fail(why);
-    // Data may still be ahead of libvirt's word.
+    // Data may still arrive before libvirt's confirmation.
     this.#discard();
     const isOver = (): boolean => this.#over || connection.isClosed;
     if (!isOver()) {
@@ -193,7 +193,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     this.#connection = connection;
     this.#serial = serial;
     const { signal } = this.#options;
-    const onAbort = (): void => void this.#stop(cancelled(signal));
+    const onAbort = (): void => void this.#stop(abortedWith(abortReason(signal)));
     void connection.closed.then((why) => {
       signal?.removeEventListener("abort", onAbort);
       if (this.#finished) this.#changed();
@@ -219,7 +219,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     } catch (thrown) {
       if (!(thrown instanceof XdrError)) throw thrown;
       this.#fail(
-        new SocleError("internal", "LIBVIRT_BAD_REPLY", `a message of the stream: ${thrown.message}`),
+        new LibvirtError("internal", "LIBVIRT_BAD_REPLY", `a message of the stream: ${thrown.message}`),
       );
     }
     this.#changed();
@@ -275,17 +275,17 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     }
   }
 
-  /** libvirt holds the stream up for too long: storage that is gone would hang it for ever. */
+  /** libvirt stalls the stream for too long: lost storage would hang it forever. */
   #stalled(): void {
     const { name } = this.#procedure;
     const message = `nothing moved on the stream of ${name} for ${this.#options.stallTimeoutMs} ms; is its storage there?`;
-    void this.#stop(new SocleError("timeout", "LIBVIRT_TIMEOUT", message));
+    void this.#stop(new LibvirtError("timeout", "LIBVIRT_TIMEOUT", message));
   }
 
   #open(): Connection {
     if (this.#error !== undefined) throw this.#error;
     if (!this.#finished && this.#connection !== undefined) return this.#connection;
-    throw new SocleError("conflict", "LIBVIRT_STREAM_FINISHED", "the stream is finished");
+    throw new LibvirtError("conflict", "LIBVIRT_STREAM_FINISHED", "the stream is finished");
   }
 
   #header(status: number): {
@@ -305,12 +305,12 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     };
   }
 
-  #silent(): SocleError {
+  #silent(): LibvirtError {
     const message = `libvirt did not finish the stream within ${Math.round(this.#options.timeoutMs)} ms`;
-    return new SocleError("timeout", "LIBVIRT_TIMEOUT", message);
+    return new LibvirtError("timeout", "LIBVIRT_TIMEOUT", message);
   }
 
-  /** False when the time is up first. */
+  /** False if the deadline passes first. */
   async #until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
     const done = new AbortController();
     const late = this.#options.clock.sleep(timeoutMs, done.signal).then(
@@ -332,7 +332,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
     this.#connection?.resume();
   }
 
-  #fail(error: SocleError): void {
+  #fail(error: LibvirtError): void {
     this.#error ??= error;
     for (const reject of this.#rejectWrites) reject(this.#error);
     this.#rejectWrites.clear();
@@ -359,7 +359,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
 async function unlessAborted(opened: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   const done = new AbortController();
   const aborted = new Promise<never>((_, reject) => {
-    const onAbort = (): void => reject(cancelled(signal));
+    const onAbort = (): void => reject(abortedWith(abortReason(signal)));
     if (signal?.aborted === true) onAbort();
     else signal?.addEventListener("abort", onAbort, { once: true, signal: done.signal });
   });
@@ -367,15 +367,8 @@ async function unlessAborted(opened: Promise<void>, signal: AbortSignal | undefi
   await Promise.race([opened, aborted]).finally(() => done.abort());
 }
 
-function cancelled(signal: AbortSignal | undefined): SocleError {
-  const cause = abortReason(signal);
-  return cause instanceof SocleError
-    ? cause
-    : new SocleError("cancelled", "CANCELLED", "the caller gave up", { cause });
-}
-
-/** A stream that ran is ended with the daemon's own error when its other end goes, or somebody takes a console over. */
-function brokenOr(error: SocleError): SocleError {
+/** libvirt ends a running stream with an RPC error when its other end closes or another client takes over a console. */
+function brokenOr(error: LibvirtError): LibvirtError {
   if (error.reason !== "LIBVIRT_RPC") return error;
   const message = "libvirt ended the stream: its other end is gone, or was taken over";
   return unreachable("STREAM_BROKEN", message, error);

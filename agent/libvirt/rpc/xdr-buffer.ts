@@ -1,7 +1,7 @@
 /** VIR_NET_MESSAGE_MAX of libvirt's virnetprotocol.x: a whole frame, its length word not counted. */
 export const MESSAGE_MAX_BYTES = 32 * 1024 * 1024;
 
-/** A value that cannot be written as told, or bytes that are not what was told. `path` leads to the field. */
+/** A value that does not fit its codec, or bytes that do not decode. `path` is the path of the field. */
 export class XdrError extends Error {
   readonly path: string;
   readonly problem: string;

@@ -9,7 +9,7 @@ export { XdrError, XdrReader, XdrWriter, MESSAGE_MAX_BYTES } from "./xdr-buffer.
 export interface Codec<T> {
   encode(writer: XdrWriter, value: T): void;
   decode(reader: XdrReader): T;
-  /** The same in steps, for what may be large: yields wherever the event loop may have its turn. */
+  /** The same in steps, for what may be large: yields wherever the event loop may run. */
   readonly decodeSteps?: (reader: XdrReader) => Generator<undefined, T, undefined>;
 }
 

@@ -1,6 +1,6 @@
 import { SaxesParser, type SaxesOptions, type SaxesTagNS } from "saxes";
-import { SocleError } from "../../kernel/errors.ts";
-import { ownText } from "../../kernel/text/own-text.ts";
+import { LibvirtError } from "../internal/errors.ts";
+import { ownText } from "../internal/own-text.ts";
 import { XmlElement } from "./element.ts";
 
 // Why saxes: of the parsers in plain JavaScript, it and slimdom alone refuse all 52 malformed documents of the tests
@@ -25,7 +25,7 @@ const blank = /^[ \t\r\n]*$/;
  */
 export function parseDocument(text: string, rootName: string): XmlElement {
   if (text.length > maxDocumentBytes || Buffer.byteLength(text) > maxDocumentBytes) {
-    throw new SocleError(
+    throw new LibvirtError(
       "exhausted",
       "XML_TOO_LARGE",
       `libvirt XML above ${maxDocumentBytes} bytes is refused`,
@@ -33,7 +33,7 @@ export function parseDocument(text: string, rootName: string): XmlElement {
   }
   const root = read(text);
   if (root.name !== rootName) {
-    throw new SocleError(
+    throw new LibvirtError(
       "internal",
       "XML_UNEXPECTED",
       `libvirt XML: the root is <${root.name}>, <${rootName}> was expected`,
@@ -49,7 +49,7 @@ function read(text: string): XmlElement {
   let depth = 0;
   let elements = 0;
   const refuse = (problem: string): never => {
-    throw new SocleError("internal", "XML_MALFORMED", `libvirt XML ${problem} (line ${parser.line})`);
+    throw new LibvirtError("internal", "XML_MALFORMED", `libvirt XML ${problem} (line ${parser.line})`);
   };
   const addText = (characters: string): void => {
     if (open !== undefined) open.text += characters;

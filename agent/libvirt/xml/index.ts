@@ -7,17 +7,10 @@ export {
   buildInterface,
   buildMemoryDevice,
 } from "./domain/build.ts";
-export {
-  buildStamp,
-  buildVmMetadata,
-  parseStamp,
-  parseVmMetadata,
-  readVmMetadata,
-  stampKey,
-  stampNamespace,
-  vmMetadataKey,
-  vmMetadataNamespace,
-} from "./domain/metadata.ts";
+export { buildMetadata, type MetadataElement, type MetadataNamespace } from "./domain/metadata.ts";
+export { parseDocument } from "./document.ts";
+export type { XmlElement } from "./element.ts";
+export { node, textNode, type DocumentRules, type ElementRule, type XmlNode } from "./writer.ts";
 export { formatCpuSet, parseCpuSet } from "./domain/cpuset.ts";
 export { formatPciAddress, parsePciName, type PciAddress } from "./pci-address.ts";
 export { noDevices } from "./domain/devices.ts";

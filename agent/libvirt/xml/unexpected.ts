@@ -1,6 +1,6 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { LibvirtError } from "../internal/errors.ts";
 
 /** A document that is well-formed XML but not what libvirt promises: `internal`/XML_UNEXPECTED, naming the place. */
-export function unexpected(path: string, problem: string): SocleError {
-  return new SocleError("internal", "XML_UNEXPECTED", `libvirt XML: ${path} ${problem}`);
+export function unexpected(path: string, problem: string): LibvirtError {
+  return new LibvirtError("internal", "XML_UNEXPECTED", `libvirt XML: ${path} ${problem}`);
 }

@@ -1,8 +1,8 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { LibvirtError } from "../internal/errors.ts";
 
-// What Socle writes for libvirt is a security border: whoever can define a domain with an element of his choice is
-// root on the host. So a document is written only through an allow-list that says, element by element, which
-// attributes and children may stand there and what their values may look like.
+// Writing XML for libvirt is a security border: a caller who can put an element of choice into a domain is root on the
+// host. So each document is written through an allow-list: for each element its attributes, its children and the form of
+// their values.
 
 /** What a value may look like: one of the listed words, or a kind of text. */
 export type ValueRule = readonly string[] | keyof typeof valueKinds;
@@ -85,7 +85,7 @@ const valueKinds = {
   text: must("be one line of printable text", line),
   /** As element content only: an attribute would lose its line ends. */
   prose: must("be printable text", (value) => !refusedInProse.test(value)),
-  /** A whole record of Socle's own, such as JSON. */
+  /** A whole record of the caller, such as JSON. */
   record: must("be one line of printable text", line, maxRecordLength),
   name: must(
     "be a name: printable, without a slash, without a blank at either end",
@@ -175,12 +175,16 @@ function escape(text: string): string {
     .replaceAll("'", "&apos;");
 }
 
-function notAllowed(path: string): SocleError {
-  return new SocleError("internal", "XML_NOT_ALLOWED", `${path} is not on the list of what Socle may write`);
+function notAllowed(path: string): LibvirtError {
+  return new LibvirtError(
+    "internal",
+    "XML_NOT_ALLOWED",
+    `${path} is not on the allow-list of what may be written`,
+  );
 }
 
-function valueRefused(path: string, problem: string): SocleError {
-  return new SocleError("invalid", "XML_VALUE_REFUSED", `${path} ${problem}`, {
+function valueRefused(path: string, problem: string): LibvirtError {
+  return new LibvirtError("invalid", "XML_VALUE_REFUSED", `${path} ${problem}`, {
     details: { fields: { [path]: problem } },
   });
 }

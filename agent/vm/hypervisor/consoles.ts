@@ -1,5 +1,5 @@
 import { KeyedLock } from "../../kernel/concurrency/keyed-lock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { isSocleError, SocleError } from "../../kernel/errors.ts";
 import type { LibvirtStream } from "../../libvirt/index.ts";
 import type { Domains } from "./domains.ts";
 
@@ -38,7 +38,7 @@ export class Consoles {
     try {
       return await this.#domains.console(id, false, signal);
     } catch (thrown) {
-      if (!force || !(thrown instanceof SocleError) || thrown.reason !== "CONSOLE_IN_USE") throw thrown;
+      if (!force || !isSocleError(thrown) || thrown.reason !== "CONSOLE_IN_USE") throw thrown;
       return await this.#domains.console(id, true, signal);
     }
   }

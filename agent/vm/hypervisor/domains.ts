@@ -1,20 +1,20 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
-import {
-  buildDomain,
-  buildVmMetadata,
-  parseDomain,
-  vmMetadataKey,
-  vmMetadataNamespace,
-} from "../../libvirt/xml/index.ts";
-import type { DomainDocument, VmMetadata } from "../../libvirt/xml/index.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { stateOf } from "./domain-state.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
+import {
+  buildVmDomain,
+  buildVmMetadata,
+  parseVmDomain,
+  vmMetadata,
+  type VmDomain,
+  type VmMetadata,
+} from "../model/vm-domain.ts";
 
 const NO_ID = -1;
 /** Stops and state queries bypass the creation queue. */
@@ -26,9 +26,12 @@ interface StartVerdicts {
   reportStartSuccess(vmId: string): void;
 }
 
+/** The libvirt client methods that its domains call. */
+export type DomainCalls = LibvirtCalls & Pick<libvirt.Libvirt, "events">;
+
 /** libvirt's domains, one method per call. Addressed by id (UUID) only. */
 export class Domains {
-  readonly #libvirt: LibvirtCalls;
+  readonly #libvirt: DomainCalls;
   readonly #certainty: Certainty;
   readonly stamps: Stamps;
   readonly #verdicts: StartVerdicts | undefined;
@@ -38,7 +41,7 @@ export class Domains {
    */
   readonly #validation = new Mutex(8192);
 
-  constructor(calls: LibvirtCalls, clock: Clock, verdicts?: StartVerdicts) {
+  constructor(calls: DomainCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;
     this.#certainty = new Certainty(calls, clock);
     this.stamps = new Stamps(calls, clock);
@@ -54,11 +57,10 @@ export class Domains {
     });
   }
 
-  async document(id: string, as: "defined" | "running" = "defined"): Promise<DomainDocument | undefined> {
+  async document(id: string, as: "defined" | "running" = "defined"): Promise<VmDomain | undefined> {
     return await orGone(async () => {
       const flags = as === "defined" ? libvirt.DomainXMLFlags.INACTIVE : 0;
-      const { xml } = await this.#libvirt.call(libvirt.domainGetXmlDesc, { dom: reference(id), flags });
-      return parseDomain(xml);
+      return parseVmDomain(await this.#domain(id).xml({ flags }));
     });
   }
 
@@ -88,8 +90,8 @@ export class Domains {
   }
 
   /** Does nothing if the domain is defined already. libvirt refuses a name that another domain has. */
-  async define(document: DomainDocument): Promise<void> {
-    const args = { xml: buildDomain(document), flags: libvirt.DomainDefineFlags.VALIDATE };
+  async define(document: VmDomain): Promise<void> {
+    const args = { xml: buildVmDomain(document), flags: libvirt.DomainDefineFlags.VALIDATE };
     await this.#certainty.ensure(
       () => this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
       async () => (await this.state(document.uuid)) !== undefined,
@@ -106,7 +108,7 @@ export class Domains {
       libvirt.DomainUndefineFlagsValues;
     const flags = MANAGED_SAVE | SNAPSHOTS_METADATA | CHECKPOINTS_METADATA | NVRAM | TPM;
     await this.#certainty.ensure(
-      () => orGone(() => this.#libvirt.call(libvirt.domainUndefineFlags, { dom: reference(id), flags })),
+      () => orGone(() => this.#domain(id).undefine({ flags })),
       async () => !(await isThere()),
       "again",
     );
@@ -118,8 +120,7 @@ export class Domains {
       const seen = await this.state(id);
       return isInTransition(seen) ? undefined : isActive(seen);
     };
-    const create = (): Promise<unknown> =>
-      this.#libvirt.call(libvirt.domainCreateWithFlags, { dom: reference(id), flags: 0 });
+    const create = (): Promise<void> => this.#domain(id).start();
     try {
       await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
     } catch (thrown) {
@@ -143,31 +144,29 @@ export class Domains {
       requireWanted = () => undefined,
     }: { readonly isOver?: () => Promise<boolean>; readonly requireWanted?: () => void } = {},
   ): Promise<void> {
-    const pull = (): Promise<unknown> => {
+    const pull = (): Promise<void> => {
       requireWanted();
-      return this.#libvirt.call(libvirt.domainDestroyFlags, { dom: reference(id), flags: 0 }, AHEAD);
+      return this.#domain(id).destroy(AHEAD);
     };
     await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff, "again");
   }
 
   /** Requests a shutdown of the guest, through its agent if connected, else through ACPI. */
   async shutdown(id: string): Promise<void> {
-    await this.#asked(() =>
-      this.#libvirt.call(libvirt.domainShutdownFlags, { dom: reference(id), flags: 0 }, AHEAD),
-    );
+    await this.#asked(() => this.#domain(id).shutdown(AHEAD));
   }
 
   async reboot(id: string): Promise<void> {
-    await this.#asked(() => this.#libvirt.call(libvirt.domainReboot, { dom: reference(id), flags: 0 }));
+    await this.#asked(() => this.#domain(id).reboot());
   }
 
   async reset(id: string): Promise<void> {
-    await this.#libvirt.call(libvirt.domainReset, { dom: reference(id), flags: 0 });
+    await this.#domain(id).reset();
   }
 
   async suspend(id: string): Promise<void> {
     await this.#certainty.ensure(
-      () => this.#libvirt.call(libvirt.domainSuspend, { dom: reference(id) }),
+      () => this.#domain(id).suspend(),
       async () => (await this.state(id))?.state === "paused",
       "again",
     );
@@ -175,24 +174,22 @@ export class Domains {
 
   async resume(id: string): Promise<void> {
     await this.#certainty.ensure(
-      () => this.#libvirt.call(libvirt.domainResume, { dom: reference(id) }),
+      () => this.#domain(id).resume(),
       async () => (await this.state(id))?.state === "running",
       "again",
     );
   }
 
   async setAutostart(id: string, on: boolean): Promise<void> {
-    await this.#libvirt.call(libvirt.domainSetAutostart, { dom: reference(id), autostart: on });
+    await this.#domain(id).setAutostart(on);
   }
 
   /** Writes Socle's metadata into the domain, live and persistent. */
   async setMetadata(id: string, metadata: VmMetadata, active: boolean): Promise<void> {
-    await this.#libvirt.call(libvirt.domainSetMetadata, {
-      dom: reference(id),
-      type: libvirt.DomainMetadataType.ELEMENT,
-      metadata: buildVmMetadata(metadata),
-      key: vmMetadataKey,
-      uri: vmMetadataNamespace,
+    const { uri, key } = vmMetadata;
+    await this.#domain(id).setMetadata(buildVmMetadata(metadata), {
+      uri,
+      key,
       flags: active
         ? libvirt.DomainModificationImpact.LIVE | libvirt.DomainModificationImpact.CONFIG
         : libvirt.DomainModificationImpact.CONFIG,
@@ -203,17 +200,17 @@ export class Domains {
   async console(id: string, force: boolean, signal: AbortSignal): Promise<libvirt.LibvirtStream> {
     const flags = force ? libvirt.DomainConsoleFlags.FORCE : libvirt.DomainConsoleFlags.SAFE;
     try {
-      return await this.#libvirt.openStream(
-        libvirt.domainOpenConsole,
-        { dom: reference(id), devName: null, flags },
-        { signal, stallTimeoutMs: Infinity },
-      );
+      return await this.#domain(id).openConsole({ flags, signal });
     } catch (thrown) {
       // libvirt has no error number of its own for a refusal by SAFE; all other failures here have another one.
       if (force || toSocleError(thrown).reason !== "LIBVIRT_OPERATION_FAILED") throw thrown;
       const message = "another client holds this VM's console; take it over with force";
       throw new SocleError("conflict", "CONSOLE_IN_USE", message, { cause: thrown });
     }
+  }
+
+  #domain(id: string): libvirt.LibvirtDomain {
+    return new libvirt.LibvirtDomain(this.#libvirt, reference(id));
   }
 
   /** A request to the guest. It may be sent twice, so a lost reply counts as sent. */

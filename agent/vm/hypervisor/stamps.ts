@@ -2,18 +2,17 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import {
-  buildStamp,
-  parseStamp,
-  readVmMetadata,
-  stampKey,
-  stampNamespace,
-  vmMetadataNamespace,
-  type OperationStamp,
-} from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { instanceOf } from "../model/instance.ts";
 import { defined } from "../../kernel/defined.ts";
+import {
+  buildStamp,
+  operationStamp,
+  parseStamp,
+  readVmMetadata,
+  vmMetadata,
+  type OperationStamp,
+} from "../model/vm-domain.ts";
 
 /** A hung guest holds its domain's job, which a write needs: no stop waits longer than this for it. */
 const QUICKLY = { urgent: true, timeoutMs: 2000 } as const;
@@ -58,7 +57,7 @@ export class Stamps {
 
   /** Undefined: the domain does not exist. */
   async origin(id: string): Promise<Origin | undefined> {
-    const xml = await this.#metadata(id, vmMetadataNamespace, libvirt.DomainModificationImpact.CURRENT);
+    const xml = await this.#metadata(id, vmMetadata.uri, libvirt.DomainModificationImpact.CURRENT);
     if (xml === NO_DOMAIN) return undefined;
     if (xml === undefined) return { isManaged: false };
     const { socle, instance } = readVmMetadata(xml);
@@ -87,7 +86,7 @@ export class Stamps {
   async isDefined(id: string): Promise<boolean> {
     try {
       return (
-        (await this.#metadata(id, vmMetadataNamespace, libvirt.DomainModificationImpact.CONFIG)) !== NO_DOMAIN
+        (await this.#metadata(id, vmMetadata.uri, libvirt.DomainModificationImpact.CONFIG)) !== NO_DOMAIN
       );
     } catch (thrown) {
       if (lacksDefinition(thrown)) return false;
@@ -136,8 +135,8 @@ export class Stamps {
       dom: reference(id),
       type: libvirt.DomainMetadataType.ELEMENT,
       metadata: buildStamp(stamp),
-      key: stampKey,
-      uri: stampNamespace,
+      key: operationStamp.key,
+      uri: operationStamp.uri,
       flags,
     };
     await this.#libvirt.call(libvirt.domainSetMetadata, args, settings);
@@ -146,7 +145,7 @@ export class Stamps {
   /** Also undefined if the domain lacks this definition: it is off, or transient. */
   async #stamp(id: string, flags: number): Promise<OperationStamp | undefined> {
     try {
-      const xml = await this.#metadata(id, stampNamespace, flags);
+      const xml = await this.#metadata(id, operationStamp.uri, flags);
       return xml === undefined || xml === NO_DOMAIN ? undefined : parseStamp(xml);
     } catch (thrown) {
       if (lacksDefinition(thrown)) return undefined;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { VmMetadata } from "../../libvirt/xml/index.ts";
+import type { VmMetadata } from "./vm-domain.ts";
 
 const uuid = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/;
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { toSocleError } from "../../kernel/errors.ts";
-import type { DomainMetadata, VmMetadata } from "../../libvirt/xml/index.ts";
+import type { DomainMetadata, VmMetadata } from "./vm-domain.ts";
 import { placementSchema, type Placement } from "../../state/reservations/placement.ts";
 import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./sealed-keys.ts";

@@ -1,18 +1,12 @@
 import { createHash } from "node:crypto";
-import {
-  noDevices,
-  parsePciName,
-  type Disk,
-  type DomainDocument,
-  type Interface,
-  type VmMetadata,
-} from "../../libvirt/xml/index.ts";
+import { noDevices, parsePciName, type Disk, type Interface } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
 import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
+import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
 
 /** A spec with its resolved volumes and the decisions made at admission. */
 export interface ResolvedSpec {
@@ -44,7 +38,7 @@ const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
 const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
 
 /** The libvirt domain for a spec. Socle chooses all values that the spec leaves open here. */
-export function domainDocument(resolved: ResolvedSpec): DomainDocument {
+export function domainDocument(resolved: ResolvedSpec): VmDomain {
   const { spec, accelerator, architecture } = resolved;
   const x86 = architecture === "x86_64";
   const uefi = spec.firmware !== "bios";
@@ -190,7 +184,7 @@ function hardLimit({ memoryBytes, vcpus }: VmSpec, headroomBytes: number): numbe
 function whereOnHost(
   spec: VmSpec,
   { cells, strict, vcpuCpus, sharedCpus, emulatorCpus, hugepageBytes }: Placement,
-): Pick<DomainDocument, "vcpus" | "cpuTune" | "numaTune" | "memoryBacking"> {
+): Pick<VmDomain, "vcpus" | "cpuTune" | "numaTune" | "memoryBacking"> {
   const vcpus = { max: spec.vcpus, current: spec.vcpus };
   const vcpuPins = vcpuCpus.map((cpu, vcpu) => ({ vcpu, cpuSet: [cpu] }));
   return defined({
@@ -206,7 +200,7 @@ function whereOnHost(
   });
 }
 
-function cpu(spec: VmSpec, accelerator: Accelerator): Pick<DomainDocument, "cpu"> {
+function cpu(spec: VmSpec, accelerator: Accelerator): Pick<VmDomain, "cpu"> {
   const topology = spec.cpuTopology === undefined ? {} : { topology: spec.cpuTopology };
   const mode = spec.cpuMode ?? (accelerator === "kvm" ? "host-model" : undefined);
   if (mode === undefined) return spec.cpuTopology === undefined ? {} : { cpu: topology };

@@ -1,7 +1,7 @@
 import type { DomainEvent } from "../../libvirt/index.ts";
-import { stampNamespace } from "../../libvirt/xml/index.ts";
 import type { EventKind } from "../../state/events/event.ts";
 import type { VmState } from "../model/vm.ts";
+import { operationStamp } from "../model/vm-domain.ts";
 
 /** The VM's state after a lifecycle event. */
 export const stateByEvent: Readonly<Record<string, VmState>> = {
@@ -37,4 +37,4 @@ const changing: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["kind"]>(
  * stamp of another agent can only make an interrupted operation end as superseded.
  */
 export const changesVm = (event: DomainEvent): boolean =>
-  changing.has(event.kind) && !(event.kind === "metadata_change" && event.namespace === stampNamespace);
+  changing.has(event.kind) && !(event.kind === "metadata_change" && event.namespace === operationStamp.uri);

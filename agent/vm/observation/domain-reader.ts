@@ -14,17 +14,17 @@ import {
   type Domain,
   type Libvirt,
 } from "../../libvirt/index.ts";
-import {
-  parseDomain,
-  readVmMetadata,
-  vmMetadataNamespace,
-  type DomainDocument,
-  type DomainMetadata,
-} from "../../libvirt/xml/index.ts";
 import { stateOf } from "../hypervisor/domain-state.ts";
 import { ownFacts, type OwnFacts } from "../model/own-facts.ts";
 import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
 import type { Vm, VmDisk } from "../model/vm.ts";
+import {
+  parseVmDomain,
+  readVmMetadata,
+  vmMetadata,
+  type DomainMetadata,
+  type VmDomain,
+} from "../model/vm-domain.ts";
 
 const READ_TIMEOUT_MS = 5000;
 const KIB = 1024;
@@ -130,7 +130,7 @@ export class DomainReader {
     before: Vm | undefined,
   ): Promise<{ readonly vm: Vm | undefined; readonly validated?: Validated }> {
     try {
-      const document = parseDomain(xml);
+      const document = parseVmDomain(xml);
       const validated = validate(document, this.#last.get(domain.uuid)?.validated);
       return { vm: vmFromDomain(document, facts, validated.facts), validated };
     } catch (thrown) {
@@ -179,7 +179,7 @@ export class DomainReader {
 
   /** Socle's metadata element. libvirt returns it separately, so that unreadable XML elsewhere does not matter. */
   async #metadata(domain: Domain): Promise<DomainMetadata | undefined> {
-    const args = { dom: domain, type: DomainMetadataType.ELEMENT, uri: vmMetadataNamespace, flags: 0 };
+    const args = { dom: domain, type: DomainMetadataType.ELEMENT, uri: vmMetadata.uri, flags: 0 };
     try {
       return readVmMetadata((await this.#call(domainGetMetadata, args)).metadata);
     } catch (thrown) {
@@ -192,7 +192,7 @@ export class DomainReader {
     this.#libvirt.call(procedure, args, { lane: "observation", timeoutMs: READ_TIMEOUT_MS });
 }
 
-function validate({ metadata: whole = {}, uuid }: DomainDocument, last: Validated | undefined): Validated {
+function validate({ metadata: whole = {}, uuid }: VmDomain, last: Validated | undefined): Validated {
   const { stamp: _stamp, ...metadata } = whole;
   if (last !== undefined && isDeepStrictEqual(metadata, last.metadata)) return last;
   return { metadata, facts: ownFacts(metadata, uuid) };

@@ -1,16 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Domain } from "../../libvirt/index.ts";
-import {
-  formatPciAddress,
-  type DiskSource,
-  type DomainDocument,
-  type DomainMetadata,
-} from "../../libvirt/xml/index.ts";
+import { formatPciAddress, type DiskSource } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
+import type { DomainMetadata, VmDomain } from "../model/vm-domain.ts";
 
 /** Size of huge pages if the domain names none: the default of every kernel without a boot parameter for it. */
 const DEFAULT_HUGEPAGE_BYTES = 2 * 1024 ** 2;
@@ -24,7 +20,7 @@ export interface DomainFacts {
 
 /** Converts a libvirt domain to a VM. `own`: the facts of its metadata. */
 export const vmFromDomain = (
-  document: DomainDocument,
+  document: VmDomain,
   facts: DomainFacts,
   own = ownFacts(document.metadata, document.uuid),
 ): Vm =>
@@ -114,7 +110,7 @@ const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean 
 type OnHost = Pick<Vm, "cells" | "hugepageBytes" | "vcpuPins" | "emulatorPin" | "devices">;
 
 /** The placement of a domain on the host, from its XML. */
-function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: DomainDocument): OnHost {
+function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: VmDomain): OnHost {
   const pins = new Map(cpuTune?.vcpuPins?.map(({ vcpu, cpuSet }) => [vcpu, cpuSet]));
   const ofVcpus = Array.from({ length: vcpus.current }, (_, vcpu) => pins.get(vcpu) ?? vcpus.cpuSet);
   const vcpuPins = ofVcpus.filter((cpuSet) => cpuSet !== undefined);

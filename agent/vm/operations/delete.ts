@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { eraseDisks, receiptOf } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
@@ -287,7 +287,7 @@ async function removeRest(
     if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
     if (!isGone) await endLastRun(context, intent, run);
   } catch (thrown) {
-    throw thrown instanceof SocleError && thrown.reason !== "VM_RUNNING" ? notAllGone(thrown) : thrown;
+    throw isSocleError(thrown) && thrown.reason !== "VM_RUNNING" ? notAllGone(thrown) : thrown;
   }
 }
 

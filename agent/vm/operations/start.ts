@@ -1,7 +1,6 @@
 import * as z from "zod";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { VmMetadata } from "../../libvirt/xml/index.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
@@ -12,6 +11,7 @@ import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { present } from "./vm-state.ts";
 import { interrupted, seen, SEEN_WITHIN_MS, type WorkContext } from "./work.ts";
+import type { VmMetadata } from "../model/vm-domain.ts";
 
 /** More than libvirt takes to report that a pool's storage does not answer. */
 const LOOK_FOR_MS = 60_000;

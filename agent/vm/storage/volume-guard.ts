@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { SocleError } from "../../kernel/errors.ts";
+import { isSocleError, SocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
@@ -121,7 +121,7 @@ export class VolumeGuard {
     try {
       return (await this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name })).vol;
     } catch (thrown) {
-      if (thrown instanceof SocleError && thrown.reason === "LIBVIRT_NO_STORAGE_VOL") return undefined;
+      if (isSocleError(thrown) && thrown.reason === "LIBVIRT_NO_STORAGE_VOL") return undefined;
       throw thrown;
     }
   }

@@ -1,5 +1,5 @@
 import { systemClock } from "../../../agent/kernel/clock.ts";
-import { SocleError } from "../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../agent/libvirt/index.ts";
 import { decodeWhole, type Frame } from "../../../agent/libvirt/rpc/frame.ts";
 import * as p from "../../../agent/libvirt/index.ts";
 import type { EventProcedure } from "../../../agent/libvirt/index.ts";
@@ -64,7 +64,7 @@ export class EventRecorder {
   }
 
   close(): void {
-    this.#session.connection.close(new SocleError("unavailable", "DONE", "the test is over"));
+    this.#session.connection.close(new LibvirtError("unavailable", "DONE", "the test is over"));
   }
 
   async #listen(ledger: Ledger): Promise<void> {

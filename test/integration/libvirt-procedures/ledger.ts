@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as libvirtDoor from "../../../agent/libvirt/index.ts";
 import type { EventProcedure, Procedure } from "../../../agent/libvirt/index.ts";
-import { SocleError } from "../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../agent/libvirt/index.ts";
 
 /** The caller: the client, or a bare connection. */
 export interface Caller {
@@ -97,8 +97,8 @@ export class Proof {
 }
 
 /** Rethrows other errors, so that the report shows them. */
-function isRefusal(thrown: unknown, reasons?: readonly string[]): thrown is SocleError {
-  if (!(thrown instanceof SocleError) || reasons?.includes(thrown.reason) === false) throw thrown;
+function isRefusal(thrown: unknown, reasons?: readonly string[]): thrown is LibvirtError {
+  if (!(thrown instanceof LibvirtError) || reasons?.includes(thrown.reason) === false) throw thrown;
   assert.equal(thrown.details.metadata?.libvirtCode === undefined, false, "libvirt itself refuses");
   return true;
 }

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import type { QueueItem } from "../../../agent/kernel/concurrency/bounded-queue.ts";
-import { SocleError } from "../../../agent/kernel/errors.ts";
+import { LibvirtError, type Subscribable, type TopicItem } from "../../../agent/libvirt/index.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
-import type { Topic } from "../../../agent/kernel/concurrency/topic.ts";
 import { Libvirt } from "../../../agent/libvirt/client/client.ts";
 import type { LibvirtOptions } from "../../../agent/libvirt/client/options.ts";
 import * as p from "../../../agent/libvirt/protocol/index.ts";
@@ -25,8 +23,8 @@ export async function connect(
 }
 
 /** All items published from now on. */
-export function itemsOf<T>(t: TestContext, topic: Topic<T>, capacity?: number): QueueItem<T>[] {
-  const items: QueueItem<T>[] = [];
+export function itemsOf<T>(t: TestContext, topic: Subscribable<T>, capacity?: number): TopicItem<T>[] {
+  const items: TopicItem<T>[] = [];
   const stop = new AbortController();
   t.after(() => stop.abort());
   const queue = topic.subscribe(stop.signal, capacity);
@@ -36,7 +34,7 @@ export function itemsOf<T>(t: TestContext, topic: Topic<T>, capacity?: number): 
   return items;
 }
 
-export function values<T>(items: readonly QueueItem<T>[]): T[] {
+export function values<T>(items: readonly TopicItem<T>[]): T[] {
   return items.flatMap((item) => (item.kind === "item" ? [item.value] : []));
 }
 
@@ -45,7 +43,7 @@ export function replyHostname(call: Received, name = "host"): void {
 }
 
 export function reason(thrown: unknown): string {
-  assert.ok(thrown instanceof SocleError, String(thrown));
+  assert.ok(thrown instanceof LibvirtError, String(thrown));
   return `${thrown.kind} ${thrown.reason}`;
 }
 

@@ -4,6 +4,7 @@ import { Ledger } from "../../../agent/host/capacity/ledger.ts";
 import { Reservations } from "../../../agent/host/capacity/reservations.ts";
 import type { TenantQuota } from "../../../agent/host/capacity/tenant-quotas.ts";
 import { systemClock } from "../../../agent/kernel/clock.ts";
+import { Topic } from "../../../agent/kernel/concurrency/topic.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Operations, type OperationsOptions } from "../../../agent/state/operations/operations.ts";
 import { ReservationBook } from "../../../agent/state/reservations/reservation-book.ts";
@@ -70,6 +71,7 @@ export async function admission(
   const silent = {
     call: () => new Promise<never>(() => undefined),
     openStream: () => new Promise<never>(() => undefined),
+    events: new Topic<never>(),
   };
   const vms = new Vms({
     ...workContext(silent, systemClock, table),

@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
-import {
-  buildDomain,
-  buildVmMetadata,
-  parseDomain,
-  type DomainDocument,
-} from "../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../agent/state/reservations/placement.ts";
 import type { Step } from "../../../agent/state/operations/operations.ts";
 import { createVm } from "../../../agent/vm/operations/create.ts";
@@ -18,6 +12,12 @@ import type { VmState } from "../../../agent/vm/model/vm.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { answering, sleepingClock } from "./libvirt-answers.ts";
 import { workContext } from "./work-context.ts";
+import {
+  buildVmDomain,
+  buildVmMetadata,
+  parseVmDomain,
+  type VmDomain,
+} from "../../../agent/vm/model/vm-domain.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 export const OPERATION = "0193a0c0-0000-7000-8000-000000000001";
@@ -44,7 +44,7 @@ const disk = { path: "/images/d.qcow2", format: "qcow2" };
 const made = domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] });
 const text = JSON.stringify(spec);
 /** As 0.1.0 defined it: without an instance, and with a spec without a version. */
-export const document: DomainDocument = {
+export const document: VmDomain = {
   ...made,
   metadata: {
     ...made.metadata,
@@ -55,8 +55,8 @@ export const document: DomainDocument = {
     },
   },
 };
-export const xml = buildDomain(document);
-export const ownMetadata = buildVmMetadata(parseDomain(xml).metadata?.socle ?? assert.fail("no metadata"));
+export const xml = buildVmDomain(document);
+export const ownMetadata = buildVmMetadata(parseVmDomain(xml).metadata?.socle ?? assert.fail("no metadata"));
 export const volume = { vol: { pool: "images", name: `socle-${ID}-data.qcow2`, key: "k" } };
 const volumeXml =
   `<volume><name>socle-${ID}-data.qcow2</name><capacity>${MIB}</capacity>` +

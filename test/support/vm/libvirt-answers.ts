@@ -1,7 +1,8 @@
 import type { Clock } from "../../../agent/kernel/clock.ts";
+import { Topic } from "../../../agent/kernel/concurrency/topic.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import type { Procedure } from "../../../agent/libvirt/index.ts";
-import type { LibvirtCalls } from "../../../agent/vm/hypervisor/certainty.ts";
+import type { DomainCalls } from "../../../agent/vm/hypervisor/domains.ts";
 
 /** A clock whose time passes only in sleeps. */
 export function sleepingClock(): Clock {
@@ -18,7 +19,7 @@ export function sleepingClock(): Clock {
 
 /** A libvirt that gives these answers, by procedure, one after the other (the last one repeatedly). */
 export function answering(answers: Readonly<Record<string, readonly unknown[]>>): {
-  calls: LibvirtCalls;
+  calls: DomainCalls;
   called: string[];
 } {
   const called: string[] = [];
@@ -34,5 +35,6 @@ export function answering(answers: Readonly<Record<string, readonly unknown[]>>)
     const answer = list.length > 1 ? list.shift() : list[0];
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as R);
   };
-  return { calls: { call, openStream: () => Promise.reject(new Error("no streams here")) }, called };
+  const openStream = (): Promise<never> => Promise.reject(new Error("no streams here"));
+  return { calls: { call, openStream, events: new Topic() }, called };
 }

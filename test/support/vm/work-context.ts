@@ -11,7 +11,7 @@ import type { RunContext } from "../../../agent/vm/operations/work.ts";
 
 /** The dependencies of works, over the test's libvirt. */
 export function workContext(
-  calls: ConstructorParameters<typeof Volumes>[0],
+  calls: ConstructorParameters<typeof Domains>[0],
   clock: Clock,
   table: VmTable,
   volumes?: ConstructorParameters<typeof Volumes>[2],

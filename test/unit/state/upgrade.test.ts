@@ -13,13 +13,13 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Journal } from "../../../agent/state/journal/journal.ts";
 import { decodeLine } from "../../../agent/state/journal/format.ts";
-import { parseDomain } from "../../../agent/libvirt/xml/index.ts";
 import { storedPlacement } from "../../../agent/vm/model/own-facts.ts";
 import { vmFromDomain } from "../../../agent/vm/observation/vm-from-domain.ts";
 import { keyOf } from "../../support/audit/log-of.ts";
 import { failingDisk } from "../../support/state/failing-disk.ts";
 import { folder } from "../../support/state/folder.ts";
 import { options } from "../../support/state/journal-stage.ts";
+import { parseVmDomain } from "../../../agent/vm/model/vm-domain.ts";
 
 const release = join(import.meta.dirname, "../../fixtures/release-0.1.0");
 const VM = "6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01";
@@ -195,14 +195,14 @@ test("a failed sync at the upgrade leaves the journal of version 1 as it was, an
 
 test("a domain of 0.1.0 is a managed VM with its spec, tenant, placement and its own instance", async () => {
   const xml = await readFile(join(release, "domain.xml"), "utf8");
-  const vm = vmFromDomain(parseDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
+  const vm = vmFromDomain(parseVmDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
   assert.deepEqual(
     [vm.managed, vm.id, vm.name, vm.tenant, vm.placementEpoch, vm.accelerator, vm.unreadable],
     [true, VM, "web-1", "blue", 3, "kvm", undefined],
   );
   assert.deepEqual(vm.labels, { note: "a <b> & 'c'" });
   assert.equal(vm.spec?.disks[0]?.name, "root");
-  assert.deepEqual(storedPlacement(parseDomain(xml).metadata)?.vcpuCpus, [2, 3]);
+  assert.deepEqual(storedPlacement(parseVmDomain(xml).metadata)?.vcpuCpus, [2, 3]);
   assert.ok(vm.instance !== undefined && vm.instance !== "");
 });
 

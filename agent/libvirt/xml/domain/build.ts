@@ -1,4 +1,4 @@
-import { SocleError } from "../../../kernel/errors.ts";
+import { LibvirtError } from "../../internal/errors.ts";
 import { formatCpuSet } from "./cpuset.ts";
 import { deviceRules } from "./device-rules.ts";
 import {
@@ -10,8 +10,8 @@ import {
   memoryDeviceNode,
 } from "./devices-build.ts";
 import type { Disk, Graphics, HostDevice, Interface, MemoryDevice } from "./devices.ts";
-import { stampNode, vmMetadataNode } from "./metadata.ts";
-import { domainRules } from "./rules.ts";
+import { metadataNode, type MetadataElement } from "./metadata.ts";
+import { domainRulesWith } from "./rules.ts";
 import type {
   CpuTune,
   DomainClock,
@@ -25,21 +25,20 @@ import type {
 import { flagNode, node, nodeIfAny, on, textNode, write, yes, type XmlNode } from "../writer.ts";
 
 /**
- * The domain as libvirt is to define it, through the allow-list of domain-rules.ts. Throws `invalid`/XML_VALUE_REFUSED
- * with the element's path for a value that may not be written, `unsupported`/DOMAIN_NOT_WRITABLE for a document that
- * holds what Socle only reads.
+ * The XML to define the domain with, through the allow-list of rules.ts. `metadata` takes the place of the document's
+ * elements with the same namespaces. Throws `invalid`/XML_VALUE_REFUSED with the element's path for a value that may not be
+ * written, `unsupported`/DOMAIN_NOT_WRITABLE for a document with read-only members.
  */
-export function buildDomain(domain: DomainDocument): string {
-  refuseReadOnly(domain);
-  const { socle, stamp } = domain.metadata ?? {};
+export function buildDomain(domain: DomainDocument, metadata: readonly MetadataElement[] = []): string {
+  refuseReadOnly(domain, metadata);
   return write(
-    domainRules,
+    domainRulesWith(metadata.map(({ namespace }) => namespace)),
     node("domain", { type: domain.type }, [
       textNode("name", domain.name),
       textNode("uuid", domain.uuid),
       textNode("title", domain.title),
       textNode("description", domain.description),
-      socle && node("metadata", {}, [vmMetadataNode(socle), stamp && stampNode(stamp)]),
+      nodeIfAny("metadata", {}, metadata.map(metadataNode)),
       domain.maxMemory &&
         node("maxMemory", { slots: domain.maxMemory.slots, unit: "KiB" }, kibibytes(domain.maxMemory.bytes)),
       node("memory", { unit: "KiB" }, kibibytes(domain.memoryBytes)),
@@ -91,20 +90,20 @@ export function buildGraphics(graphics: Graphics): string {
   return write({ root: "graphics", rule: deviceRules.graphics }, graphicsNode(graphics));
 }
 
-function refuseReadOnly(domain: DomainDocument): void {
+function refuseReadOnly(domain: DomainDocument, metadata: readonly MetadataElement[]): void {
+  const written = new Set(metadata.map(({ namespace }) => namespace.uri));
   const found = [
     domain.hasCommandLine === true ? "qemu:commandline" : undefined,
-    domain.metadata?.foreign === true ? "metadata of others" : undefined,
-    domain.metadata?.problem === undefined ? undefined : "metadata of Socle's that cannot be read",
+    domain.metadata?.some(({ namespace }) => !written.has(namespace)) === true ? "metadata" : undefined,
     domain.launchSecurity?.hasMore === true ? "launchSecurity" : undefined,
     domain.features?.hyperv === true ? "features/hyperv" : undefined,
     domain.devices.graphics.some(({ type }) => type !== "vnc") ? "devices/graphics" : undefined,
   ].filter((name) => name !== undefined);
   if (found.length === 0) return;
-  throw new SocleError(
+  throw new LibvirtError(
     "unsupported",
     "DOMAIN_NOT_WRITABLE",
-    `the domain holds what Socle reads but does not write: ${found.join(", ")}`,
+    `the domain has parts that are read but never written: ${found.join(", ")}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { SocleError } from "../../../kernel/errors.ts";
+import { LibvirtError } from "../../internal/errors.ts";
 import { formatCpuSet } from "./cpuset.ts";
 import type {
   Channel,
@@ -252,6 +252,6 @@ function aliasNode(alias: string | undefined): XmlNode | undefined {
   return alias?.startsWith("ua-") === true ? node("alias", { name: alias }) : undefined;
 }
 
-function notWritable(what: string): SocleError {
-  return new SocleError("unsupported", "DOMAIN_NOT_WRITABLE", `Socle reads but does not write ${what}`);
+function notWritable(what: string): LibvirtError {
+  return new LibvirtError("unsupported", "DOMAIN_NOT_WRITABLE", `${what} can be read but not written`);
 }

@@ -1,49 +1,9 @@
+import type { XmlElement } from "../element.ts";
 import type { DomainDevices } from "./devices.ts";
 
-/** How far an operation's effect on a domain got. `run`: it is marked on the live definition, and so on this run of the guest. */
-export const stampPhases = ["run", "begun", "complete"] as const;
-
-/** The newest operation that had an effect on a domain. */
-export interface OperationStamp {
-  readonly operation: string;
-  readonly phase: (typeof stampPhases)[number];
-}
-
-/** Socle's own facts about a VM, kept in the domain's `<metadata>`. */
-export interface VmMetadata {
-  readonly tenant: string;
-  readonly labels: Readonly<Record<string, string>>;
-  /** What was asked for, as JSON; opaque to libvirt/. */
-  readonly spec: string;
-  readonly specDigest: string;
-  readonly placementEpoch: number;
-  /** RFC 3339. */
-  readonly createdAt: string;
-  /** UUID made at creation: a later VM with the same id has another. Absent in VMs made by version 0.1.0. */
-  readonly instance?: string;
-  readonly accelerator?: "kvm" | "tcg";
-  /** Where on the host it was put, as JSON; opaque to libvirt/. */
-  readonly placement?: string;
-  /** Sealed secrets of its own by what each is for; opaque to libvirt/. */
-  readonly keys?: Readonly<Record<string, string>>;
-}
-
-export interface DomainMetadata {
-  /** Present on the VMs that Socle made. */
-  readonly socle?: VmMetadata;
-  /** Absent in VMs that no operation changed since version 0.1.0. */
-  readonly stamp?: OperationStamp;
-  /** Why Socle's element is there but cannot be read. */
-  readonly problem?: string;
-  /** With `problem`: the instance that the element names all the same. */
-  readonly instance?: string;
-  /** Others' metadata is there too (read only: never written). */
-  readonly foreign?: boolean;
-}
-
 /**
- * A libvirt domain as far as Socle knows one. Parsing leaves out what it does not know and what is not there; a member
- * marked "read only" is parsed and makes `buildDomain` refuse, so that nothing known is dropped silently.
+ * A libvirt domain as data. Parsing leaves out unknown and missing members; a member marked "read only" is parsed and
+ * makes `buildDomain` refuse, so that nothing known is dropped silently.
  */
 export interface DomainDocument {
   /** kvm, qemu or test are written; any other is read only. */
@@ -52,7 +12,11 @@ export interface DomainDocument {
   readonly uuid: string;
   readonly title?: string;
   readonly description?: string;
-  readonly metadata?: DomainMetadata;
+  /**
+   * The elements of `<metadata>`, which libvirt gives no meaning. Copy what is needed: an element keeps its whole document
+   * in memory. Read only: `buildDomain` takes what to write as an argument.
+   */
+  readonly metadata?: readonly XmlElement[];
   /** What the guest boots with (`<memory>`). */
   readonly memoryBytes: number;
   /** The balloon's target; the whole memory when absent. */

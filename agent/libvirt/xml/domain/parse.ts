@@ -1,7 +1,6 @@
 import { flag, type XmlElement } from "../element.ts";
 import { parseDocument } from "../document.ts";
 import { parseDevices } from "./devices-parse.ts";
-import { readMetadata } from "./metadata.ts";
 import { oneOf, present, some } from "../present.ts";
 import type {
   CpuTune,
@@ -16,12 +15,11 @@ import type {
 } from "./domain.ts";
 
 /**
- * What `virDomainGetXMLDesc` answered, of any domain of any hypervisor: what Socle does not know is passed over.
+ * Reads the XML of `virDomainGetXMLDesc`, of any domain of any hypervisor; unknown elements are ignored.
  * Throws as `parseDocument` does, and XML_UNEXPECTED where what libvirt always writes is missing.
  */
 export function parseDomain(xml: string): DomainDocument {
   const root = parseDocument(xml, "domain");
-  const metadata = readMetadata(root.child("metadata"));
   const vcpu = root.child("vcpu");
   const maxVcpus = vcpu?.integer() ?? 1;
   const devices = root.child("devices");
@@ -31,7 +29,7 @@ export function parseDomain(xml: string): DomainDocument {
     uuid: root.requireText("uuid").trim().toLowerCase(),
     title: root.textAt("title"),
     description: root.textAt("description"),
-    metadata,
+    metadata: some(root.child("metadata")?.children ?? []),
     memoryBytes: root.requireChild("memory").bytes(),
     currentMemoryBytes: root.bytesAt("currentMemory"),
     maxMemory: readMaxMemory(root.child("maxMemory")),

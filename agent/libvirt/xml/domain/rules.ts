@@ -1,10 +1,10 @@
-import { stampPhases } from "./domain.ts";
 import type { DocumentRules, ElementRule } from "../writer.ts";
 import { onOff, yesNo } from "../writer.ts";
 import { deviceRules } from "./device-rules.ts";
+import { metadataRules, type MetadataNamespace } from "./metadata.ts";
 
-// The allow-list of domains: what does not stand here cannot be written, whoever asks. Terms and value forms are those
-// of libvirt's domaincommon.rng.
+// The allow-list of domains: what is not listed here is never written. Terms and value forms are those of libvirt's
+// domaincommon.rng.
 
 const empty: ElementRule = {};
 const toggled: ElementRule = { attributes: { state: onOff } };
@@ -15,39 +15,6 @@ const kibibytes: ElementRule = { attributes: { unit: ["KiB"] }, text: "integer" 
 const numaModes = ["strict", "preferred", "interleave", "restrictive"] as const;
 const onStop = ["destroy", "restart", "preserve", "rename-restart"] as const;
 
-function vmMetadata(prefix: string): ElementRule {
-  const named = (children: Readonly<Record<string, ElementRule>>) =>
-    Object.fromEntries(Object.entries(children).map(([name, rule]) => [prefix + name, rule]));
-  return {
-    attributes: prefix === "" ? {} : { "xmlns:socle": ["urn:socle:vm:1"] },
-    children: named({
-      tenant: { text: "text" },
-      labels: { children: named({ label: { attributes: { key: "text" }, text: "text" } }) },
-      spec: { text: "record" },
-      specDigest: { text: "text" },
-      placementEpoch: integer,
-      createdAt: { text: "text" },
-      instance: { text: "uuid" },
-      accelerator: { text: ["kvm", "tcg"] },
-      placement: { text: "record" },
-      keys: { children: named({ key: { attributes: { of: "text" }, text: "text" } }) },
-    }),
-  };
-}
-
-const operationStamp: ElementRule = {
-  attributes: { "xmlns:socle-op": ["urn:socle:operation:1"], operation: "uuid", phase: stampPhases },
-};
-
-/** The newest operation, by itself. */
-export const operationStampRules: DocumentRules = {
-  root: "stamp",
-  rule: { attributes: { operation: "uuid", phase: stampPhases } },
-};
-
-/** Socle's element by itself, as `virDomainSetMetadata` wants it. */
-export const vmMetadataRules: DocumentRules = { root: "vm", rule: vmMetadata("") };
-
 export const domainRules: DocumentRules = {
   root: "domain",
   rule: {
@@ -57,7 +24,6 @@ export const domainRules: DocumentRules = {
       uuid: { text: "uuid" },
       title: { text: "text" },
       description: { text: "prose" },
-      metadata: { children: { "socle:vm": vmMetadata("socle:"), "socle-op:stamp": operationStamp } },
       maxMemory: { attributes: { slots: "integer", unit: ["KiB"] }, text: "integer" },
       memory: kibibytes,
       currentMemory: kibibytes,
@@ -189,3 +155,13 @@ export const domainRules: DocumentRules = {
     },
   },
 };
+
+/** The allow-list of domains with metadata of the given namespaces. */
+export function domainRulesWith(namespaces: readonly MetadataNamespace[]): DocumentRules {
+  if (namespaces.length === 0) return domainRules;
+  const metadata: ElementRule = {
+    children: Object.fromEntries(namespaces.flatMap((each) => Object.entries(metadataRules(each)))),
+  };
+  const { root, rule } = domainRules;
+  return { root, rule: { ...rule, children: { ...rule.children, metadata } } };
+}

@@ -1,4 +1,4 @@
-import { SocleError } from "../../../kernel/errors.ts";
+import { LibvirtError } from "../../internal/errors.ts";
 import { parseDocument } from "../document.ts";
 import type { XmlElement } from "../element.ts";
 import { unexpected } from "../unexpected.ts";
@@ -8,7 +8,7 @@ import { type DocumentRules, node, nodeIfAny, on, textNode, write, type XmlNode 
 export interface Network {
   readonly name: string;
   readonly uuid?: string;
-  /** How guests reach beyond; absent for an isolated network. Socle writes nat and bridge. */
+  /** How guests reach beyond; absent for an isolated network. `buildNetwork` writes nat and bridge. */
   readonly forwardMode?: string;
   /** The host's interface that forwarding is bound to. */
   readonly forwardDevice?: string;
@@ -117,10 +117,10 @@ function prefixOf(netmask: string, path: string): number {
 export function buildNetwork(network: Network): string {
   const { forwardMode, bridge } = network;
   if (forwardMode !== undefined && forwardMode !== "nat" && forwardMode !== "bridge") {
-    throw new SocleError(
+    throw new LibvirtError(
       "unsupported",
       "NETWORK_NOT_WRITABLE",
-      `Socle does not write networks of forward mode ${forwardMode}`,
+      `networks of forward mode ${forwardMode} can be read but not written`,
     );
   }
   return write(

@@ -1,4 +1,4 @@
-import { SocleError } from "../../../kernel/errors.ts";
+import { LibvirtError } from "../../internal/errors.ts";
 import { parseDocument } from "../document.ts";
 import type { XmlElement } from "../element.ts";
 import { type Permissions, permissionsNode, permissionsRule, readPermissions } from "./permissions.ts";
@@ -88,10 +88,10 @@ function readSource(element: XmlElement | undefined): PoolSource | undefined {
 export function buildPool(pool: StoragePool): string {
   const { source } = pool;
   if ((pool.type !== "dir" && pool.type !== "logical") || source?.hosts || source?.directory !== undefined) {
-    throw new SocleError(
+    throw new LibvirtError(
       "unsupported",
       "POOL_NOT_WRITABLE",
-      `Socle does not write pools of type ${pool.type}`,
+      `pools of type ${pool.type} can be read but not written`,
     );
   }
   return write(

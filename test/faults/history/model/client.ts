@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Clock } from "../../../../agent/kernel/clock.ts";
 import type { Service } from "../../../../agent/kernel/lifecycle/service.ts";
 import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../../agent/libvirt/index.ts";
 import { PendingCall } from "../../../../agent/libvirt/rpc/call.ts";
 import { CallMeter, type CallTotals } from "../../../../agent/libvirt/client/call-meter.ts";
 import { unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
@@ -122,7 +122,7 @@ export class ModelLibvirt implements Service {
   }
 
   /** The connection breaks; the daemon continues its running calls. */
-  drop(why: SocleError = unreachable("DISCONNECTED", "libvirt closed the connection")): void {
+  drop(why: LibvirtError = unreachable("DISCONNECTED", "libvirt closed the connection")): void {
     if (!this.#status.connected) return;
     this.#down(why, false);
     this.#lost?.();
@@ -212,7 +212,7 @@ export class ModelLibvirt implements Service {
     this.changes.publish({ kind: "connected" });
   }
 
-  #down(error: SocleError, isClosing: boolean): void {
+  #down(error: LibvirtError, isClosing: boolean): void {
     this.#daemon.detach(this);
     this.#status = { connected: false, sinceMs: this.#daemon.clock.now(), error };
     for (const call of this.#inFlight) call.lose(error);
@@ -223,7 +223,7 @@ export class ModelLibvirt implements Service {
 
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
-const closed = (): SocleError => unreachable("CLOSED", "the libvirt client does not run");
+const closed = (): LibvirtError => unreachable("CLOSED", "the libvirt client does not run");
 
 /** Validates arguments as the wire encoding does. */
 function checkArguments(call: PendingCall): void {
@@ -233,6 +233,6 @@ function checkArguments(call: PendingCall): void {
     if (!(thrown instanceof XdrError)) throw thrown;
     const message = `${call.procedure.name} cannot be sent: ${thrown.message}`;
     const details = { fields: { [thrown.path]: thrown.problem } };
-    throw new SocleError("invalid", "LIBVIRT_BAD_ARGUMENT", message, { cause: thrown, details });
+    throw new LibvirtError("invalid", "LIBVIRT_BAD_ARGUMENT", message, { cause: thrown, details });
   }
 }

@@ -1,4 +1,4 @@
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../../agent/libvirt/index.ts";
 
 /** A stream of the model: existing bytes, or bytes that are counted until `finish`. */
 export class ModelStream implements AsyncIterable<Buffer> {
@@ -23,7 +23,7 @@ export class ModelStream implements AsyncIterable<Buffer> {
 
   write(): Promise<void> {
     if (!this.#finished) return Promise.resolve();
-    return Promise.reject(new SocleError("conflict", "LIBVIRT_STREAM_FINISHED", "the stream is finished"));
+    return Promise.reject(new LibvirtError("conflict", "LIBVIRT_STREAM_FINISHED", "the stream is finished"));
   }
 
   writeHole(): Promise<void> {

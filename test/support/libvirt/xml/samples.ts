@@ -1,18 +1,18 @@
 import {
-  type DomainDocument,
   type Network,
   noDevices,
   type Secret,
   type StoragePool,
   type StorageVolume,
 } from "../../../../agent/libvirt/xml/index.ts";
+import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 
 // One document of each kind with every member that Socle writes.
 
 const mebibyte = 1024 ** 2;
 const gibibyte = 1024 ** 3;
 
-export const fullDomain: DomainDocument = {
+export const fullDomain: VmDomain = {
   type: "kvm",
   name: "socle-xml-full",
   uuid: "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01",

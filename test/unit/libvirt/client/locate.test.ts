@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../../agent/libvirt/index.ts";
 import { locate, parseUri } from "../../../../agent/libvirt/client/locate.ts";
 import type { Family } from "../../../../agent/libvirt/rpc/procedure.ts";
 
@@ -69,7 +69,7 @@ describe("a URI", () => {
     it(`${text === "" ? "an empty one" : text} is ${kind}`, () => {
       assert.throws(
         () => parseUri(text),
-        (error) => error instanceof SocleError && error.kind === kind,
+        (error) => error instanceof LibvirtError && error.kind === kind,
       );
     });
   }
@@ -152,7 +152,7 @@ describe("the socket", () => {
     const { directory, find } = await host(t, ["run/other"]);
     await writeFile(join(directory, "run/libvirt-sock"), "");
     await assert.rejects(find("qemu:///system"), (error) => {
-      assert.ok(error instanceof SocleError);
+      assert.ok(error instanceof LibvirtError);
       assert.equal(error.kind, "unavailable");
       for (const name of ["virtqemud-sock", "libvirt-sock"])
         assert.ok(error.message.includes(join(directory, "run", name)));

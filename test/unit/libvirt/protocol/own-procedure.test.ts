@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { tsImport } from "tsx/esm/api";
-import type { Domain, Procedure } from "../../../../agent/libvirt/index.ts";
-import { connect, dom } from "../../../support/libvirt/client-stage.ts";
+import type { Procedure } from "../../../../agent/libvirt/index.ts";
+import { connect } from "../../../support/libvirt/client-stage.ts";
 import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
@@ -17,7 +17,10 @@ async function readmeModule(directory: string): Promise<Record<string, unknown>>
   const example = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].find(([, code]) =>
     code?.includes(" procedure("),
   );
-  const code = (example?.[1] ?? "").replace('"./', `"${pathToFileURL(repository).href}/`);
+  const code = (example?.[1] ?? "")
+    .replace("@socle/libvirt", pathToFileURL(join(repository, "agent/libvirt/index.ts")).href)
+    .replace(/^const /m, "export const ")
+    .replace(/^console.*$/m, "");
   const file = join(directory, "example.mts");
   await writeFile(file, code);
   return (await tsImport(pathToFileURL(file).href, import.meta.url)) as Record<string, unknown>;
@@ -26,15 +29,15 @@ async function readmeModule(directory: string): Promise<Record<string, unknown>>
 test("the README's procedure of another libvirt is called with the exported codecs", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "socle-readme-"));
   t.after(() => rm(directory, { recursive: true }));
-  const { domainGetTitle } = await readmeModule(directory);
-  const procedure = domainGetTitle as Procedure<{ dom: Domain; flags: number }, { title: string }>;
+  const { connectGetType } = await readmeModule(directory);
+  const procedure = connectGetType as Procedure<Record<string, never>, { type: string }>;
 
   const daemon = await FakeDaemon.start(t);
   daemon.on(procedure, (call) => {
-    assert.deepEqual([call.procedure, call.args(procedure)], [1000, { dom, flags: 7 }]);
-    call.reply(encoded(procedure.result, { title: "a title" }));
+    assert.deepEqual([call.procedure, call.args(procedure)], [3, {}]);
+    call.reply(encoded(procedure.result, { type: "QEMU" }));
   });
   const libvirt = await connect(t, daemon);
-  assert.deepEqual(await libvirt.call(procedure, { dom, flags: 7 }), { title: "a title" });
+  assert.deepEqual(await libvirt.call(procedure, {}), { type: "QEMU" });
   assert.equal(procedure.onlyReads, true);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
-import { SocleError, type ErrorKind } from "../../../../agent/kernel/errors.ts";
+import { LibvirtError, type LibvirtErrorKind } from "../../../../agent/libvirt/index.ts";
 import { Connection, type ConnectionOptions } from "../../../../agent/libvirt/rpc/connection.ts";
 import { OutcomeUnknown, unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
@@ -32,9 +32,9 @@ async function connected(
   return { daemon, connection, client };
 }
 
-function is(kind: ErrorKind, reason?: string): (error: unknown) => boolean {
+function is(kind: LibvirtErrorKind, reason?: string): (error: unknown) => boolean {
   return (error) => {
-    assert.ok(error instanceof SocleError, String(error));
+    assert.ok(error instanceof LibvirtError, String(error));
     assert.equal(error.kind, kind, error.message);
     if (reason !== undefined) assert.equal(error.reason, reason);
     return true;
@@ -107,7 +107,7 @@ describe("calls", () => {
     const bad = connection.call(p.domainGetXmlDesc, { dom: { ...dom, uuid: "x" }, flags: 0 }, patient);
     await assert.rejects(bad, (error: unknown) => {
       is("invalid", "LIBVIRT_BAD_ARGUMENT")(error);
-      assert.ok(error instanceof SocleError && error.details.fields?.["dom.uuid"] !== undefined);
+      assert.ok(error instanceof LibvirtError && error.details.fields?.["dom.uuid"] !== undefined);
       return true;
     });
     assert.equal(await hostname(connection), "host");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../../agent/libvirt/index.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import { Libvirt } from "../../../../agent/libvirt/client/client.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
@@ -17,7 +17,7 @@ const vol: p.StorageVol = { pool: "pool", name: "vol", key: "/pool/vol" };
 const everything = { vol, offset: 0, length: 0, flags: 0 };
 
 function reason(thrown: unknown): string {
-  assert.ok(thrown instanceof SocleError, String(thrown));
+  assert.ok(thrown instanceof LibvirtError, String(thrown));
   return `${thrown.kind} ${thrown.reason}`;
 }
 
@@ -358,7 +358,7 @@ describe("writing a stream", () => {
         await stream.write(Buffer.from("y"));
         return false;
       },
-      { giveUpOn: SocleError },
+      { giveUpOn: LibvirtError },
     );
     await assert.rejects(writing, /No space left/);
     assert.equal(await stream.finish().catch(reason), "exhausted LIBVIRT_NO_SPACE");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { LibvirtError } from "../../../../agent/libvirt/index.ts";
 import { maxDocumentBytes, parseDocument } from "../../../../agent/libvirt/xml/document.ts";
 import { fixture, noPython, pythonTrees, treeOf } from "../../../support/libvirt/xml/oracles.ts";
 
@@ -65,11 +65,11 @@ const malformed = [
   "<a><?xml version='1.0'?></a>",
 ];
 
-function refusal(text: string, root = "a"): SocleError {
+function refusal(text: string, root = "a"): LibvirtError {
   try {
     parseDocument(text, root);
   } catch (thrown) {
-    assert.ok(thrown instanceof SocleError);
+    assert.ok(thrown instanceof LibvirtError);
     return thrown;
   }
   assert.fail(`accepted: ${text.slice(0, 80)}`);

@@ -1,23 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { domainRules } from "../../../../agent/libvirt/xml/domain/rules.ts";
+import { LibvirtError } from "../../../../agent/libvirt/index.ts";
+import { domainRulesWith } from "../../../../agent/libvirt/xml/domain/rules.ts";
 import {
   buildDisk,
-  buildDomain,
   buildHostDevice,
   buildInterface,
   buildNetwork,
   buildPool,
   buildSecret,
-  buildVmMetadata,
   buildVolume,
-  parseDomain,
   parseNetwork,
   parsePool,
   parseSecret,
-  parseVmMetadata,
   parseVolume,
 } from "../../../../agent/libvirt/xml/index.ts";
 import type { ElementRule } from "../../../../agent/libvirt/xml/writer.ts";
@@ -29,11 +25,21 @@ import {
   fullSecret,
   fullVolume,
 } from "../../../support/libvirt/xml/samples.ts";
+import {
+  buildVmDomain,
+  buildVmMetadata,
+  operationStamp,
+  parseVmDomain,
+  parseVmMetadata,
+  vmMetadata,
+} from "../../../../agent/vm/model/vm-domain.ts";
 
 // Names, paths and labels come from callers that may create a VM. Every string of every document is replaced
 // in turn by a third of an attacker's attempts, each by another (the fuzz campaign tries the rest). The
 // outcome is a refusal, or a document in which another parser finds the elements and attributes of the benign
 // one, and Socle's own finds the exact string.
+
+const allowed = domainRulesWith([vmMetadata, operationStamp]);
 
 const attacks = [
   "",
@@ -221,7 +227,7 @@ function assail<T>(target: Target<T>): { built: number; refused: number } {
       built.push({ place, attack, document, xml: target.build(document) });
     } catch (thrown) {
       const where = `${target.name} ${place.join(".")} = ${JSON.stringify(attack.slice(0, 80))}`;
-      assert.ok(thrown instanceof SocleError, `${where}: ${String(thrown)}`);
+      assert.ok(thrown instanceof LibvirtError, `${where}: ${String(thrown)}`);
       assert.ok(
         ["invalid", "unsupported"].includes(thrown.kind),
         `${where}: ${thrown.kind} ${thrown.message}`,
@@ -252,8 +258,8 @@ describe("hostile strings", { skip: noPython }, () => {
     const { built, refused } = assail({
       name: "domain",
       sample: fullDomain,
-      build: buildDomain,
-      parse: parseDomain,
+      build: buildVmDomain,
+      parse: parseVmDomain,
       mayReshape,
     });
     assert.ok(built > 400 && refused > 1500, `${String(built)} built, ${String(refused)} refused`);
@@ -282,7 +288,7 @@ describe("hostile strings", { skip: noPython }, () => {
       }
       const { devices } = document as typeof fullDomain;
       const tries = [
-        () => buildDomain(document as typeof fullDomain),
+        () => buildVmDomain(document as typeof fullDomain),
         ...devices.disks.map((disk) => () => buildDisk(disk)),
         ...devices.interfaces.map((one) => () => buildInterface(one)),
         ...devices.hostDevices.map((device) => () => buildHostDevice(device)),
@@ -291,16 +297,16 @@ describe("hostile strings", { skip: noPython }, () => {
         try {
           texts.push(attempt());
         } catch (thrown) {
-          assert.ok(thrown instanceof SocleError);
+          assert.ok(thrown instanceof LibvirtError);
         }
       }
     }
     const unique = [...new Set(texts)];
     assert.ok(unique.length > 100, `${String(unique.length)} texts`);
-    const deviceRules = domainRules.rule.children?.["devices"]?.children ?? {};
+    const deviceRules = allowed.rule.children?.["devices"]?.children ?? {};
     for (const [index, tree] of pythonTrees(unique).entries()) {
       assert.ok(tree, unique[index]);
-      const rule = tree[0] === "domain" ? domainRules.rule : deviceRules[tree[0]];
+      const rule = tree[0] === "domain" ? allowed.rule : deviceRules[tree[0]];
       assert.deepEqual(outside(tree, rule, tree[0]), []);
     }
   });
@@ -314,7 +320,7 @@ describe("hostile strings", { skip: noPython }, () => {
       try {
         text = buildVmMetadata({ ...socle, labels });
       } catch (thrown) {
-        assert.ok(thrown instanceof SocleError && thrown.kind === "invalid");
+        assert.ok(thrown instanceof LibvirtError && thrown.kind === "invalid");
         continue;
       }
       assert.deepEqual(Object.entries(parseVmMetadata(text).labels), [[key, "value"]]);

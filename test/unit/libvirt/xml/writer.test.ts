@@ -13,7 +13,7 @@ const rules: DocumentRules = {
 const notAllowed = (path: string) => ({
   kind: "internal",
   reason: "XML_NOT_ALLOWED",
-  message: `${path} is not on the list of what Socle may write`,
+  message: `${path} is not on the allow-list of what may be written`,
 });
 
 describe("the writer", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { OutcomeUnknown, type LateReply } from "../../../../agent/libvirt/index.ts";
+import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
+import { OutcomeUnknown, type LateReply, LibvirtError } from "../../../../agent/libvirt/index.ts";
 import { Domains } from "../../../../agent/vm/hypervisor/domains.ts";
 import { fullDomain } from "../../../support/libvirt/xml/samples.ts";
 import { answering, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
@@ -12,9 +12,10 @@ const OFF = { state: 5, reason: 1 };
 const STARTING = { state: 3, reason: 11 };
 /** libvirt's VIR_DOMAIN_SHUTDOWN: not off yet. */
 const STOPPING = { state: 4, reason: 0 };
-const lost = (): SocleError => new SocleError("outcome_unknown", "LIBVIRT_UNANSWERED", "the answer was lost");
-const gone = (): SocleError => new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
-const away = (): SocleError => new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
+const lost = (): LibvirtError =>
+  new LibvirtError("outcome_unknown", "LIBVIRT_UNANSWERED", "the answer was lost");
+const gone = (): LibvirtError => new LibvirtError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
+const away = (): LibvirtError => new LibvirtError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const starts = (called: readonly string[]): number =>
@@ -45,14 +46,14 @@ test("a lost reply stays outcome_unknown while libvirt is unavailable", async ()
 });
 
 test("a libvirt error fails the call at once", async () => {
-  const refusal = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
+  const refusal = new LibvirtError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
   const { calls, called } = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal] });
   await assert.rejects(new Domains(calls, sleepingClock()).start(ID), refusal);
   assert.deepEqual(called, ["DOMAIN_CREATE_WITH_FLAGS"]);
 });
 
 test("starting a running domain succeeds; a domain that only starts up does not confirm a start", async () => {
-  const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is already running");
+  const refusal = new LibvirtError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is already running");
   const running = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal], DOMAIN_GET_STATE: [RUNNING] });
   await new Domains(running.calls, sleepingClock()).start(ID);
   const off = answering({ DOMAIN_CREATE_WITH_FLAGS: [refusal], DOMAIN_GET_STATE: [OFF] });
@@ -79,7 +80,7 @@ test("a late reply decides the outcome, whatever state was observed before it", 
     new OutcomeUnknown("DOMAIN_CREATE_WITH_FLAGS", away(), Promise.resolve(reply));
   const done = answering({ DOMAIN_CREATE_WITH_FLAGS: [give({ kind: "done" })], DOMAIN_GET_STATE: [OFF] });
   await new Domains(done.calls, sleepingClock()).start(ID);
-  const error = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
+  const error = new LibvirtError("internal", "LIBVIRT_INTERNAL_ERROR", "no such network");
   const refused = answering({
     DOMAIN_CREATE_WITH_FLAGS: [give({ kind: "refused", error })],
     DOMAIN_GET_STATE: [OFF],
@@ -94,7 +95,7 @@ test("an outcome stays unknown while a reply is pending or the call waits in lib
   const queued = answering({
     DOMAIN_CREATE_WITH_FLAGS: [lost()],
     DOMAIN_GET_STATE: [OFF],
-    DOMAIN_GET_METADATA: [new SocleError("timeout", "LIBVIRT_TIMEOUT", "all workers are busy")],
+    DOMAIN_GET_METADATA: [new LibvirtError("timeout", "LIBVIRT_TIMEOUT", "all workers are busy")],
   });
   await assert.rejects(new Domains(queued.calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
 });
@@ -123,7 +124,7 @@ test("an undefine or destroy with a lost reply is not repeated on a newer domain
 
 test("a destroy with a lost reply is not repeated after it is cancelled", async () => {
   const { calls, called } = answering({ DOMAIN_DESTROY_FLAGS: [lost(), {}], DOMAIN_GET_STATE: [RUNNING] });
-  const unwanted = new SocleError("timeout", "GUEST_DID_NOT_STOP", "it runs on");
+  const unwanted = new LibvirtError("timeout", "GUEST_DID_NOT_STOP", "it runs on");
   let tries = 0;
   const requireWanted = (): void => {
     if ((tries += 1) > 1) throw unwanted;
@@ -133,7 +134,7 @@ test("a destroy with a lost reply is not repeated after it is cancelled", async 
 });
 
 test("destroying a domain that is off or undefined succeeds", async () => {
-  const refusal = new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is not running");
+  const refusal = new LibvirtError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is not running");
   const off = answering({ DOMAIN_DESTROY_FLAGS: [refusal], DOMAIN_GET_STATE: [OFF] });
   await new Domains(off.calls, sleepingClock()).destroy(ID);
   await new Domains(answering({ DOMAIN_DESTROY_FLAGS: [gone()] }).calls, sleepingClock()).destroy(ID);
@@ -156,9 +157,9 @@ test("libvirt validates one document at a time, also after it rejected one", asy
     most.push(atOnce);
     await new Promise(setImmediate);
     atOnce -= 1;
-    throw new SocleError("invalid", "LIBVIRT_XML_ERROR", "no");
+    throw new LibvirtError("invalid", "LIBVIRT_XML_ERROR", "no");
   };
-  const calls = { call, openStream: call };
+  const calls = { call, openStream: call, events: new Topic<never>() };
   const domains = new Domains(calls, sleepingClock());
   const defined = await Promise.allSettled([
     domains.define(fullDomain),

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildDomain, buildStamp, parseDomain, parseStamp } from "../../../../agent/libvirt/xml/index.ts";
 import { unbound } from "../../../../agent/state/reservations/placement.ts";
 import { domainDocument } from "../../../../agent/vm/observation/domain-document.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { isSameBesideState, vmFromDomain } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
+import {
+  buildStamp,
+  buildVmDomain,
+  parseStamp,
+  parseVmDomain,
+} from "../../../../agent/vm/model/vm-domain.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const INSTANCE = "0f1c2f1e-0000-4000-8000-00000000000a";
@@ -22,7 +27,7 @@ const spec = checkSpec(
 );
 
 const xmlOf = (more: { instance?: string; operationId?: string; createdAtMs?: number }): string =>
-  buildDomain(
+  buildVmDomain(
     domainDocument({
       spec,
       accelerator: "tcg",
@@ -36,14 +41,14 @@ const xmlOf = (more: { instance?: string; operationId?: string; createdAtMs?: nu
   );
 
 const read = (xml: string, state: Vm["state"] = "running"): Vm =>
-  vmFromDomain(parseDomain(xml), { state, stateReason: "BOOTED", observedAtMs: 1 });
+  vmFromDomain(parseVmDomain(xml), { state, stateReason: "BOOTED", observedAtMs: 1 });
 
 test("a domain keeps its VM's instance and the operation that created it", () => {
   const vm = read(xmlOf({ instance: INSTANCE, operationId: OPERATION }));
   assert.equal(vm.managed, true);
   assert.equal(vm.instance, INSTANCE);
   assert.equal(vm.newestOperation, OPERATION);
-  assert.equal(parseDomain(xmlOf({ operationId: OPERATION })).metadata?.foreign, undefined);
+  assert.equal(parseVmDomain(xmlOf({ operationId: OPERATION })).metadata?.foreign, undefined);
 });
 
 test("a VM of version 0.1.0 gets its instance from its metadata, a different one per creation", () => {

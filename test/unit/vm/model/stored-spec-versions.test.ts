@@ -8,7 +8,7 @@ import * as z from "zod";
 import { specFromProto } from "../../../../agent/api/convert/spec.ts";
 import { vmSpec, type VmSpec } from "../../../../agent/contract/spec.ts";
 import type { CreateVmRequest } from "../../../../agent/gen/socle/v1/CreateVmRequest.ts";
-import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
+import { parseVmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 import { instanceOf } from "../../../../agent/vm/model/instance.ts";
 import { ownFacts } from "../../../../agent/vm/model/own-facts.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
@@ -87,7 +87,7 @@ test("what a released version stored is read as the spec that was requested", as
       const vm =
         xml === undefined
           ? ownFacts(metadata === undefined ? undefined : { socle: { ...from, ...metadata } }, id)
-          : vmFromDomain(parseDomain(xml), facts);
+          : vmFromDomain(parseVmDomain(xml), facts);
       assert.deepEqual(
         [vm.unreadable, vm.managed, vm.spec],
         [undefined, true, now.spec],

@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { vmToProto } from "../../../../agent/api/convert/vm.ts";
 import { loadContract } from "../../../../agent/contract/load.ts";
-import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import { vmFromDomain } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
+import { parseVmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 /** A spec that 0.1.0 wrote: defaults filled in, in the order of its schema. */
@@ -71,7 +71,7 @@ function vmOf({ spec, tenant = "blue", labels, placement, specDigest, epoch = "3
   const xml =
     `<domain type='qemu'><name>web-1</name><uuid>${ID}</uuid><metadata>${metadata}</metadata>` +
     `<memory unit='KiB'>4096</memory><vcpu>3</vcpu><os><type>hvm</type></os><devices/></domain>`;
-  return vmFromDomain(parseDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
+  return vmFromDomain(parseVmDomain(xml), { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 });
 }
 
 /** The same spec on the wire. */

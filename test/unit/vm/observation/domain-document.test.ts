@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildDomain, parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import { unbound, type Placement } from "../../../../agent/state/reservations/placement.ts";
 import { domainDocument, type ResolvedSpec } from "../../../../agent/vm/observation/domain-document.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { vmFromDomain, vmWithoutXml } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
+import { buildVmDomain, parseVmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const resolved = (
@@ -47,11 +47,11 @@ const resolved = (
   ...decided,
 });
 /** The document without white space between elements. */
-const xmlOf = (each: ResolvedSpec): string => buildDomain(domainDocument(each)).replaceAll(/>\s+</g, "><");
+const xmlOf = (each: ResolvedSpec): string => buildVmDomain(domainDocument(each)).replaceAll(/>\s+</g, "><");
 
 test("a VM is restored from its domain when the state directory is lost", () => {
   const requested = resolved();
-  const vm = vmFromDomain(parseDomain(xmlOf(requested)), {
+  const vm = vmFromDomain(parseVmDomain(xmlOf(requested)), {
     state: "stopped",
     stateReason: "UNKNOWN",
     observedAtMs: 5,
@@ -85,7 +85,7 @@ test("a VM is restored from its domain when the state directory is lost", () => 
 
 test("a domain lists the volume keys that opened its VM, without the sealed secrets", () => {
   const keys = { "disk/root": "v1.aaaa.c2VhbGVk", "disk/data": "v1.bbbb.c2VhbGVk", tpm: "v1.aaaa.c2VhbGVk" };
-  const vm = vmFromDomain(parseDomain(xmlOf(resolved({}, { keys }))), {
+  const vm = vmFromDomain(parseVmDomain(xmlOf(resolved({}, { keys }))), {
     state: "stopped",
     stateReason: "UNKNOWN",
     observedAtMs: 5,
@@ -145,7 +145,7 @@ test("metadata of another domain makes a VM unmanaged", () => {
   const xml = xmlOf(resolved());
   const facts = { state: "running", stateReason: "BOOTED", observedAtMs: 0 } as const;
   const copied = xml.replace(`<uuid>${ID}</uuid>`, "<uuid>6f1c2f1e-0000-4000-8000-0000000000ff</uuid>");
-  assert.equal(vmFromDomain(parseDomain(copied), facts).managed, false);
+  assert.equal(vmFromDomain(parseVmDomain(copied), facts).managed, false);
 });
 
 test("every disk that a spec may have gets a distinct device name", () => {
@@ -192,7 +192,7 @@ test("without shared CPUs, QEMU's own threads run only on the CPUs of their vCPU
 });
 
 test("a VM's claim is read back from its domain, and from the placement where the domain lacks it", () => {
-  const document = parseDomain(xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed })));
+  const document = parseVmDomain(xmlOf(resolved({ memoryBytes: 2 ** 30 }, { placement: placed })));
   const taken = {
     cells: [1],
     hugepageBytes: 2 ** 30,
@@ -221,7 +221,7 @@ test("VMs on shared CPUs and their QEMU threads are confined to the shared CPUs"
   const xml = xmlOf(resolved({}, { placement: { ...unbound, sharedCpus: [0, 1, 8] } }));
   assert.match(xml, /<vcpu placement=['"]static['"] cpuset=['"]0-1,8['"]>2<\/vcpu>/);
   assert.doesNotMatch(xml, /cputune|numatune|hugepages/);
-  assert.deepEqual(vmFromDomain(parseDomain(xml), facts).vcpuPins, [
+  assert.deepEqual(vmFromDomain(parseVmDomain(xml), facts).vcpuPins, [
     [0, 1, 8],
     [0, 1, 8],
   ]);
@@ -231,22 +231,22 @@ test("memory encryption is requested with a policy that forbids debugging", () =
   const policies = { sev: "0x0003", "sev-snp": "0x30000", tdx: "0x10000000" };
   for (const [launchSecurity, policy] of Object.entries(policies)) {
     const document = domainDocument(resolved({ firmware: "uefi", launchSecurity }));
-    const xml = buildDomain(document);
+    const xml = buildVmDomain(document);
     assert.match(xml, new RegExp(`<launchSecurity type="${launchSecurity}">\\s*<policy>${policy}</policy>`));
-    assert.deepEqual(parseDomain(xml).launchSecurity, document.launchSecurity);
+    assert.deepEqual(parseVmDomain(xml).launchSecurity, document.launchSecurity);
   }
-  assert.doesNotMatch(buildDomain(domainDocument(resolved())), /launchSecurity|memtune/);
+  assert.doesNotMatch(buildVmDomain(domainDocument(resolved())), /launchSecurity|memtune/);
 });
 
 test("a memory limit leaves room beyond the guest, its page tables and the headroom", () => {
   const GIB = 2 ** 30;
   const document = domainDocument(resolved({ memoryBytes: 64 * GIB }, { memoryHeadroomBytes: GIB }));
-  const limit = parseDomain(buildDomain(document)).memoryHardLimitBytes ?? 0;
+  const limit = parseVmDomain(buildVmDomain(document)).memoryHardLimitBytes ?? 0;
   assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
 });
 
 test("a TPM is emulated, with its state encrypted by the VM's own secret", () => {
-  const xml = buildDomain(domainDocument(resolved({ tpm: true })));
+  const xml = buildVmDomain(domainDocument(resolved({ tpm: true })));
   assert.match(
     xml,
     /<tpm model="tpm-crb">\s*<backend type="emulator" version="2\.0">\s*<encryption secret="[\da-f-]{36}"/,

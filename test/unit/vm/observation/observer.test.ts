@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import type { NewEvent } from "../../../../agent/state/events/event-log.ts";
 import { Observer } from "../../../../agent/vm/observation/observer.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { eventually } from "../../../support/wait.ts";
-import { DomainStatsTypes } from "../../../../agent/libvirt/index.ts";
-import { stampNamespace } from "../../../../agent/libvirt/xml/index.ts";
+import { DomainStatsTypes, LibvirtError } from "../../../../agent/libvirt/index.ts";
 import { FakeHypervisor } from "../../../support/vm/fake-hypervisor.ts";
+import { operationStamp } from "../../../../agent/vm/model/vm-domain.ts";
 
 interface Watched {
   readonly libvirt: FakeHypervisor;
@@ -75,7 +74,7 @@ test("a round during which libvirt disconnects reports nothing as complete, also
   t.mock.method(libvirt, "call", async (...args: Parameters<typeof call>) => {
     const answer = await call(...args);
     Object.assign(libvirt.status, { connected: false });
-    const error = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd was killed");
+    const error = new LibvirtError("unavailable", "LIBVIRT_DISCONNECTED", "libvirtd was killed");
     libvirt.changes.publish({ kind: "disconnected", error });
     // The disconnect arrives before the reply is processed.
     await eventually(() => !table.complete, { what: "the loss to be observed" });
@@ -136,7 +135,7 @@ test("a metadata change makes the agent read the domain again; its own stamp doe
   const { libvirt, table } = await observe(t, new FakeHypervisor(["a", "b"]));
   await eventually(() => table.complete, { what: "the complete list" });
   for (const [name, namespace] of [
-    ["a", stampNamespace],
+    ["a", operationStamp.uri],
     ["b", "urn:of-others:1"],
   ] as const) {
     libvirt.garble(name);

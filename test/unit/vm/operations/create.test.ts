@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { buildDomain, buildVmMetadata } from "../../../../agent/libvirt/xml/index.ts";
 import {
   CLAIMED,
   OFF,
@@ -25,6 +24,7 @@ import {
   volume,
   xml,
 } from "../../../support/vm/creation.ts";
+import { buildVmDomain, buildVmMetadata } from "../../../../agent/vm/model/vm-domain.ts";
 
 test("an interrupted creation whose VM runs changes nothing: no volume, no definition, no start", async () => {
   const { result, called } = await create({ ...defined, DOMAIN_GET_STATE: [RUNNING] }, { resumed: true });
@@ -60,7 +60,7 @@ test("a creation stamps its domain as complete, and an older state directory doe
   assert.equal(count(made.called, "DOMAIN_SET_METADATA"), 1);
   const phase = async (of: "begun" | "complete") => {
     const stamp = { operation: OPERATION, phase: of };
-    const stamped = buildDomain({ ...document, metadata: { ...document.metadata, stamp } });
+    const stamped = buildVmDomain({ ...document, metadata: { ...document.metadata, stamp } });
     // libvirt was restarted and has lost the reason for the off state; the journal was rolled back.
     const answers = { ...defined, DOMAIN_GET_XML_DESC: [{ xml: stamped }], DOMAIN_GET_STATE: [OFF] };
     const resumed = await create(answers, {

@@ -1,7 +1,6 @@
 // An erasure is refused when the guest's data is outside the erased volumes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import { deleteVm } from "../../../../agent/vm/operations/delete.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "../../../../agent/vm/operations/replaced-disks.ts";
 import type { Backing } from "../../../../agent/vm/storage/overlay-search.ts";
@@ -9,6 +8,7 @@ import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { erasureOf, type Erasure, type RunContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
+import { parseVmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 
 const ID = "aaaaaaaa-0000-4000-8000-000000000000";
 const volume = (name: string) => ({ pool: "p", volume: name });
@@ -34,7 +34,7 @@ const over = (path: string): Backing[] => [{ ...volume("own.qcow2"), backing: pa
  * `backings`: what libvirt reads in the volumes' headers.
  */
 function contextWith(disks: string, silent = false, backings: Backing[] = []): RunContext {
-  const document = parseDomain(
+  const document = parseVmDomain(
     `<domain type="qemu"><name>web</name><uuid>${ID}</uuid><memory>1024</memory><os><type>hvm</type></os>` +
       `<devices>${disks}</devices></domain>`,
   );

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { parseDomain } from "../../../../agent/libvirt/xml/index.ts";
 import type { Dependents } from "../../../../agent/vm/storage/overlay-search.ts";
 import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
 import type { VmSpec } from "../../../../agent/contract/spec.ts";
@@ -12,6 +11,7 @@ import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { requireUnused } from "../../../../agent/vm/storage/volume-users.ts";
 import type { RunContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
+import { parseVmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 
 const A = "aaaaaaaa-0000-4000-8000-000000000000";
 const B = "bbbbbbbb-0000-4000-8000-000000000000";
@@ -74,7 +74,7 @@ test("a disk below a running domain's image or a block job's target is in use", 
     `<backingStore type="file"><format type="qcow2"/><source file="${path}"/>${next}</backingStore>`;
   const running = (disk: string): Vm =>
     vmFromDomain(
-      parseDomain(
+      parseVmDomain(
         `<domain type="qemu"><name>foreign</name><uuid>${B}</uuid><memory>1024</memory><vcpu>1</vcpu><os><type>hvm</type></os>` +
           `<devices><disk type="file"><source file="/clones/c"/><target dev="vda"/>${disk}</disk></devices></domain>`,
       ),

@@ -5,16 +5,20 @@ import {
   buildDomain,
   buildHostDevice,
   buildInterface,
-  buildVmMetadata,
-  type Disk,
-  type DomainDocument,
   parseDomain,
-  parseVmMetadata,
+  type Disk,
 } from "../../../../../agent/libvirt/xml/index.ts";
 import { fixture, noXmllint, schemaComplaints } from "../../../../support/libvirt/xml/oracles.ts";
 import { fullDomain } from "../../../../support/libvirt/xml/samples.ts";
+import {
+  buildVmDomain,
+  buildVmMetadata,
+  parseVmDomain,
+  parseVmMetadata,
+  type VmDomain,
+} from "../../../../../agent/vm/model/vm-domain.ts";
 
-function withDisk(change: Partial<Disk>): DomainDocument {
+function withDisk(change: Partial<Disk>): VmDomain {
   const [disk] = fullDomain.devices.disks;
   assert.ok(disk);
   return { ...fullDomain, devices: { ...fullDomain.devices, disks: [{ ...disk, ...change }] } };
@@ -39,11 +43,11 @@ function refused(element: string, problem: RegExp) {
 
 describe("a domain that Socle builds", () => {
   it("is read back as it was written, every member", () => {
-    assert.deepEqual(parseDomain(buildDomain(fullDomain)), fullDomain);
+    assert.deepEqual(parseVmDomain(buildVmDomain(fullDomain)), fullDomain);
   });
 
   it("is valid by libvirt's schema", { skip: noXmllint }, () => {
-    assert.equal(schemaComplaints("domain", buildDomain(fullDomain)), "");
+    assert.equal(schemaComplaints("domain", buildVmDomain(fullDomain)), "");
   });
 
   it("is the same text for the same document", () => {
@@ -51,19 +55,19 @@ describe("a domain that Socle builds", () => {
     assert.ok(socle);
     const labels = Object.fromEntries(Object.entries(socle.labels).reverse());
     assert.equal(
-      buildDomain({ ...fullDomain, metadata: { socle: { ...socle, labels } } }),
-      buildDomain(fullDomain),
+      buildVmDomain({ ...fullDomain, metadata: { socle: { ...socle, labels } } }),
+      buildVmDomain(fullDomain),
     );
   });
 
   it("leaves libvirt's own aliases and a terminal's path to libvirt", () => {
-    const running = parseDomain(fixture("domain-running"));
-    const text = buildDomain({ ...running, devices: { ...running.devices, graphics: [] } });
+    const running = parseVmDomain(fixture("domain-running"));
+    const text = buildVmDomain({ ...running, devices: { ...running.devices, graphics: [] } });
     assert.doesNotMatch(text, /alias|\/dev\/pts/);
   });
 
   it("is refused, field by field, for a value that may not be written", () => {
-    const name = (value: string) => () => buildDomain({ ...fullDomain, name: value });
+    const name = (value: string) => () => buildVmDomain({ ...fullDomain, name: value });
     assert.throws(name("a/b"), refused("domain/name", /without a slash/));
     assert.throws(name(".."), refused("domain/name", /be a name/));
     assert.throws(name(""), refused("domain/name", /be a name/));
@@ -73,47 +77,48 @@ describe("a domain that Socle builds", () => {
     assert.throws(name("a\ud800"), refused("domain/name", /printable/));
     assert.throws(name("x".repeat(5000)), refused("domain/name", /at most 4096/));
     assert.throws(
-      () => buildDomain({ ...fullDomain, uuid: fullDomain.uuid.toUpperCase() }),
+      () => buildVmDomain({ ...fullDomain, uuid: fullDomain.uuid.toUpperCase() }),
       refused("domain/uuid", /lower-case UUID/),
     );
     assert.throws(
-      () => buildDomain({ ...fullDomain, type: "lxc" }),
+      () => buildVmDomain({ ...fullDomain, type: "lxc" }),
       refused("domain@type", /one of kvm, qemu, test/),
     );
     assert.throws(
-      () => buildDomain({ ...fullDomain, memoryBytes: -1024 }),
+      () => buildVmDomain({ ...fullDomain, memoryBytes: -1024 }),
       refused("domain/memory", /integer from 0/),
     );
     assert.throws(
-      () => buildDomain({ ...fullDomain, memoryBytes: Number.NaN }),
+      () => buildVmDomain({ ...fullDomain, memoryBytes: Number.NaN }),
       refused("domain/memory", /integer from 0/),
     );
     for (const path of ["relative", "/a/../b", "/a/./b", "//a", "/a/", "/a\u0085b", "/..", ""]) {
       assert.throws(
-        () => buildDomain(withDisk({ source: { type: "file", path } })),
+        () => buildVmDomain(withDisk({ source: { type: "file", path } })),
         refused("domain/devices/disk/source@file", /absolute path/),
       );
     }
     assert.throws(
-      () => buildDomain(withDisk({ format: "vmdk" })),
+      () => buildVmDomain(withDisk({ format: "vmdk" })),
       refused("domain/devices/disk/driver@type", /one of raw, qcow2/),
     );
     assert.throws(
-      () => buildDomain(withDisk({ serial: "a,b" })),
+      () => buildVmDomain(withDisk({ serial: "a,b" })),
       refused("domain/devices/disk/serial", /letters, digits/),
     );
   });
 
-  it("is refused if it would lose an element that Socle only reads", () => {
-    const unmanaged = parseDomain(fixture("domain-openstack"));
-    assert.throws(() => buildDomain(unmanaged), {
-      kind: "unsupported",
-      reason: "DOMAIN_NOT_WRITABLE",
+  it("is refused if it would lose an element that is only read", () => {
+    const notWritable = { kind: "unsupported", reason: "DOMAIN_NOT_WRITABLE" };
+    assert.throws(() => buildDomain(parseDomain(fixture("domain-openstack"))), {
+      ...notWritable,
       message:
-        "the domain holds what Socle reads but does not write: qemu:commandline, metadata of others, launchSecurity, " +
+        "the domain has parts that are read but never written: qemu:commandline, metadata, launchSecurity, " +
         "features/hyperv, devices/graphics",
     });
-    const notWritable = { kind: "unsupported", reason: "DOMAIN_NOT_WRITABLE" };
+    const unmanaged = parseVmDomain(fixture("domain-openstack"));
+    const message = "the domain has metadata of others, which is never written";
+    assert.throws(() => buildVmDomain(unmanaged), { ...notWritable, message });
     for (const disk of unmanaged.devices.disks) {
       if (disk.source?.type === "network" || disk.source?.type === "other") {
         assert.throws(() => buildDisk(disk), notWritable);
@@ -132,7 +137,7 @@ describe("a domain that Socle builds", () => {
 
 describe("a single device", () => {
   it("is the element of a domain", () => {
-    const domain = buildDomain(fullDomain).replaceAll(/^ +/gm, "");
+    const domain = buildVmDomain(fullDomain).replaceAll(/^ +/gm, "");
     const { disks, interfaces, hostDevices } = fullDomain.devices;
     const texts = [
       ...disks.map(buildDisk),

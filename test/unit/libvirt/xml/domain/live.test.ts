@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  buildDomain,
-  buildGraphics,
-  buildMemoryDevice,
-  parseDomain,
-} from "../../../../../agent/libvirt/xml/index.ts";
+import { buildGraphics, buildMemoryDevice } from "../../../../../agent/libvirt/xml/index.ts";
 import { fullDomain } from "../../../../support/libvirt/xml/samples.ts";
+import { buildVmDomain, parseVmDomain } from "../../../../../agent/vm/model/vm-domain.ts";
 
 const mebibyte = 1024 ** 2;
 
@@ -51,7 +47,7 @@ const notWritable = { kind: "unsupported", reason: "DOMAIN_NOT_WRITABLE" };
 
 describe("a running domain", () => {
   it("shows its memory devices, screens and block jobs", () => {
-    const { disks, graphics, memoryDevices } = parseDomain(live).devices;
+    const { disks, graphics, memoryDevices } = parseVmDomain(live).devices;
     assert.deepEqual(disks[0]?.mirror, { type: "file", path: "/srv/copy.qcow2" });
     assert.deepEqual(disks[0].mirrorJob, { job: "copy", format: "qcow2", ready: "yes" });
     assert.deepEqual(graphics, [
@@ -75,12 +71,12 @@ describe("a running domain", () => {
   });
 
   it("is written with its memory and screens, and without the parts of a running guest", () => {
-    const domain = parseDomain(live);
+    const domain = parseVmDomain(live);
     const [virtio, dimm, nvdimm] = domain.devices.memoryDevices;
     assert.ok(virtio && dimm && nvdimm);
-    const text = buildDomain({ ...domain, devices: { ...domain.devices, memoryDevices: [virtio, dimm] } });
+    const text = buildVmDomain({ ...domain, devices: { ...domain.devices, memoryDevices: [virtio, dimm] } });
     assert.doesNotMatch(text, /mirror|alias|current/);
-    const { graphics, memoryDevices } = parseDomain(text).devices;
+    const { graphics, memoryDevices } = parseVmDomain(text).devices;
     assert.deepEqual(graphics, domain.devices.graphics);
     assert.deepEqual(
       memoryDevices.map(({ model, requestedBytes }) => [model, requestedBytes]),
@@ -89,7 +85,7 @@ describe("a running domain", () => {
         ["dimm", undefined],
       ],
     );
-    assert.throws(() => buildDomain(domain), notWritable);
+    assert.throws(() => buildVmDomain(domain), notWritable);
     assert.throws(() => buildMemoryDevice(nvdimm), notWritable);
   });
 
@@ -101,7 +97,7 @@ describe("a running domain", () => {
 });
 
 it("a single memory device or screen is the element of a domain", () => {
-  const domain = buildDomain(fullDomain).replaceAll(/^ +/gm, "");
+  const domain = buildVmDomain(fullDomain).replaceAll(/^ +/gm, "");
   for (const device of fullDomain.devices.memoryDevices)
     assert.ok(domain.includes(buildMemoryDevice(device).replaceAll(/^ +/gm, "")));
   for (const graphics of fullDomain.devices.graphics)

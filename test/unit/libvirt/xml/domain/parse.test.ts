@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type DomainDocument, noDevices, parseDomain } from "../../../../../agent/libvirt/xml/index.ts";
+import { noDevices } from "../../../../../agent/libvirt/xml/index.ts";
 import { fixture } from "../../../../support/libvirt/xml/oracles.ts";
+import { parseVmDomain, type VmDomain } from "../../../../../agent/vm/model/vm-domain.ts";
 
 const gibibyte = 1024 ** 3;
 const mebibyte = 1024 ** 2;
 
 describe("a running domain of Socle's in libvirt 11.3", () => {
-  const domain = parseDomain(fixture("domain-running"));
+  const domain = parseVmDomain(fixture("domain-running"));
 
   it("has Socle's own facts", () => {
     assert.deepEqual(domain.metadata, {
@@ -89,7 +90,7 @@ describe("a running domain of Socle's in libvirt 11.3", () => {
 });
 
 describe("an unmanaged domain of an OpenStack host", () => {
-  const { devices, ...domain } = parseDomain(fixture("domain-openstack"));
+  const { devices, ...domain } = parseVmDomain(fixture("domain-openstack"));
 
   it("is read in all parts that Socle knows, and no others", () => {
     assert.deepEqual(domain, {
@@ -204,7 +205,7 @@ describe("an unmanaged domain of an OpenStack host", () => {
       ],
       launchSecurity: { type: "sev", policy: 3, hasMore: true },
       hasCommandLine: true,
-    } satisfies Omit<DomainDocument, "devices">);
+    } satisfies Omit<VmDomain, "devices">);
   });
 
   it("has its disks of every kind", () => {
@@ -312,7 +313,7 @@ const bare = (inside: string) =>
 
 describe("a domain's document", () => {
   it("may contain only what libvirt always writes", () => {
-    assert.deepEqual(parseDomain(bare("")), {
+    assert.deepEqual(parseVmDomain(bare("")), {
       type: "test",
       name: "n",
       uuid: "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01",
@@ -328,13 +329,13 @@ describe("a domain's document", () => {
       <disk/><interface/><hostdev/><hostdev type='pci'/><serial/><channel/><rng/><tpm/><graphics/><video/><input/>
       <panic/><controller/><memballoon/><vsock/><unknown/></devices><cpu/><features/><clock/><metadata/>
       <memoryBacking/><cputune/><numatune/><idmap/>`;
-    assert.equal(parseDomain(bare(odd)).devices.disks.length, 2);
+    assert.equal(parseVmDomain(bare(odd)).devices.disks.length, 2);
   });
 
   it("must have its name, uuid and memory, and names the missing one", () => {
     for (const name of ["name", "uuid", "memory"]) {
       const text = bare("").replace(new RegExp(`<${name}>.*</${name}>`), "");
-      assert.throws(() => parseDomain(text), {
+      assert.throws(() => parseVmDomain(text), {
         kind: "internal",
         reason: "XML_UNEXPECTED",
         message: `libvirt XML: domain/${name} is missing`,
@@ -345,7 +346,7 @@ describe("a domain's document", () => {
   it("shows a chain of 200 backing files", () => {
     const store = "<backingStore type='file'><format type='qcow2'/><source file='/b'/>";
     const chain = `${store.repeat(200)}<backingStore/>${"</backingStore>".repeat(200)}`;
-    const { devices } = parseDomain(
+    const { devices } = parseVmDomain(
       bare(`<devices><disk type='file'><source file='/a'/>${chain}<target dev='vda'/></disk></devices>`),
     );
     assert.equal(devices.disks[0]?.backingChain?.length, 200);
@@ -357,16 +358,16 @@ describe("a domain's document", () => {
       `<${prefix}:spec>{}</${prefix}:spec><${prefix}:specDigest>d</${prefix}:specDigest>` +
       `<${prefix}:placementEpoch>0</${prefix}:placementEpoch><${prefix}:createdAt>c</${prefix}:createdAt>` +
       `</${prefix}:vm></metadata>`;
-    assert.equal(parseDomain(bare(vm("socle"))).metadata?.socle?.tenant, "t");
-    assert.equal(parseDomain(bare(vm("other"))).metadata?.socle?.tenant, "t");
+    assert.equal(parseVmDomain(bare(vm("socle"))).metadata?.socle?.tenant, "t");
+    assert.equal(parseVmDomain(bare(vm("other"))).metadata?.socle?.tenant, "t");
     const claimed = vm("socle").replace("urn:socle:vm:1", "urn:someone:else");
-    assert.deepEqual(parseDomain(bare(claimed)).metadata, { foreign: true });
+    assert.deepEqual(parseVmDomain(bare(claimed)).metadata, { foreign: true });
   });
 
   it("is read-only for Socle if Socle's element cannot be read", () => {
     const broken =
       "<metadata><x xmlns='urn:socle:vm:1'><tenant>t</tenant><placementEpoch>-1</placementEpoch></x></metadata>";
-    const { metadata } = parseDomain(bare(broken));
+    const { metadata } = parseVmDomain(bare(broken));
     assert.equal(metadata?.socle, undefined);
     assert.match(metadata?.problem ?? "", /placementEpoch is no integer/);
   });
