@@ -49,23 +49,26 @@ export class StreamWriter {
   }
 }
 
-/** A caller's messages, read on demand; ends when the caller ends, throws when the call is over. */
+/**
+ * A caller's messages, read on demand; ends when the caller ends, throws when the call is over. Not by the stream's own
+ * iterator: that destroys the stream when the call fails, and with it the answers and the status that wait for the caller.
+ */
 export async function* readAll<Request>(
   call: ServerDuplexStream<Request | Malformed, unknown>,
   signal: AbortSignal,
 ): AsyncGenerator<Request, void, undefined> {
-  // Leaving the loop must not destroy the stream: the answer still goes out on it.
-  const messages = call.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Request | Malformed>;
-  let interrupt: (reason: Error) => void = () => undefined;
-  signal.addEventListener("abort", () => interrupt(abortReason(signal)), { once: true });
+  let wake: () => void = () => undefined;
+  const onChange = (): void => wake();
+  call.on("readable", onChange);
+  call.once("end", onChange);
+  signal.addEventListener("abort", onChange, { once: true });
   for (;;) {
-    const next = await new Promise<IteratorResult<Request | Malformed, unknown>>((resolve, reject) => {
-      interrupt = reject;
-      if (signal.aborted) reject(abortReason(signal));
-      else messages.next().then(resolve, reject);
-    });
-    if (next.done === true) return;
-    yield requestOf(next.value);
+    if (signal.aborted) throw abortReason(signal);
+    // Objects in a stream of objects; null while there is none.
+    const message = call.read() as Request | Malformed | null;
+    if (message !== null) yield requestOf(message);
+    else if (call.readableEnded) return;
+    else await new Promise<void>((resolve) => (wake = resolve));
   }
 }
 

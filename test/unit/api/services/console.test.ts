@@ -54,3 +54,33 @@ test("a refused console reports its reason", async (t) => {
   vms.openConsole = () => Promise.reject(new SocleError("conflict", "CONSOLE_HELD", "another has it"));
   assert.match((await failure({ vm: "v" })).details, /another has it/);
 });
+
+test("a caller that reads late gets a console's output and then why it ended", async (t) => {
+  const { socket, vms } = await startApi(t);
+  const client = new ApiClient(t, `unix:${socket}`);
+  // The second piece waits for the caller, whose window has 64 KiB.
+  const piece = Buffer.alloc(40 * 1024, "x");
+  let failed: () => void = () => undefined;
+  const failure = new Promise<void>((resolve) => (failed = resolve));
+  vms.openConsole = () =>
+    Promise.resolve({
+      write: () => Promise.resolve(),
+      abort: () => {
+        failed();
+        return Promise.resolve();
+      },
+      async *[Symbol.asyncIterator]() {
+        yield piece;
+        yield await Promise.resolve(piece);
+        throw new SocleError("unavailable", "CONSOLE_TAKEN_OVER", "taken over");
+      },
+    });
+  const call = client.bidi(protos.vms.Console);
+  call.write({ vm: "web" });
+  await failure;
+  let bytes = 0;
+  call.on("data", ({ output }: { output: Buffer }) => (bytes += output.length));
+  const [error] = (await once(call, "error", { signal: AbortSignal.timeout(30_000) })) as [ServiceError];
+  assert.deepEqual([error.code, error.details], [status.UNAVAILABLE, "taken over"]);
+  assert.equal(bytes, 2 * piece.length);
+});
