@@ -95,7 +95,7 @@ test("a person acts with the provider's token; a reload reads the provider's key
   const broken = join(directory, "broken");
   await writeFile(broken, "nothing");
   await put(broken);
-  await reloaded("the last valid ones stay in use", "the refusal of the keys");
+  await reloaded("the last good ones stay in use", "the refusal of the keys");
   assert.equal((await run("--person-file", token, "uncordon")).exitCode, 0);
   const next = provider(directory, "next");
   await put(next.publicKey);

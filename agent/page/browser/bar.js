@@ -41,7 +41,7 @@ export function bar(of, { x, y, width, slices, selected, known, freeBytes }) {
   const over = available !== undefined && available < 0;
   const free =
     available === undefined
-      ? "unknown how much is free"
+      ? "free capacity is unknown"
       : over
         ? `${amount(resource, -available)} too many`
         : `${amount(resource, available)} free`;
