@@ -12,7 +12,7 @@ import { defined } from "../kernel/defined.ts";
 // command lines and consoles of VMs; the serial number and the labels of the host; callers, their requests, and the results
 // or messages; texts of libvirt, QEMU or the kernel in events or in the evidence of a condition.
 
-interface ShownHost {
+export interface ShownHost {
   readonly name: string;
   readonly machine: string;
   readonly os: string;
@@ -39,7 +39,7 @@ interface ShownHost {
   readonly vms: { readonly complete: boolean; readonly atMs: number };
 }
 
-interface ShownCell {
+export interface ShownCell {
   readonly id: number;
   /** In the kernel's list format: 0-3,8-11. */
   readonly cpus: string;
@@ -67,7 +67,7 @@ interface ShownDevice {
 
 type ShownPool = Omit<HostSnapshot["inventory"]["storagePools"][number], "path">;
 
-interface ShownVm {
+export interface ShownVm {
   /** A small number instead of its id, for readings. */
   readonly key: number;
   readonly id: string;
@@ -91,7 +91,7 @@ interface ShownVm {
   readonly createdAtMs: number;
 }
 
-interface ShownOperation {
+export interface ShownOperation {
   readonly id: string;
   readonly kind: string;
   /** Its name, or its id once it was deleted. */
@@ -105,7 +105,7 @@ interface ShownOperation {
   readonly failure?: string;
 }
 
-interface ShownEvent {
+export interface ShownEvent {
   readonly sequence: number;
   readonly atMs: number;
   readonly kind: string;
