@@ -129,10 +129,12 @@ export class Libvirt {
     this.#status = { connected: false, sinceMs: this.#clock.now(), error: closed() };
   }
 
-  /** Ends a client that `connect` started. */
+  /** Ends a client that `connect` started, and with it all its subscriptions. */
   async close(): Promise<void> {
     this.#ownRun?.stop.abort();
     await this.#ownRun?.done;
+    this.#events.end();
+    this.#changes.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

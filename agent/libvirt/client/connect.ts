@@ -12,6 +12,9 @@ export interface ConnectOptions extends Partial<LibvirtOptions> {
  */
 export function connect({ socket, ...options }: ConnectOptions = {}): Promise<Libvirt> {
   const { uri = "qemu:///system", environment = process.env } = options;
-  const query = socket === undefined ? "" : `?socket=${encodeURIComponent(socket)}`;
-  return Libvirt.connect({ ...options, environment, uri: uri + query });
+  const [base = "", query] = uri.split("?", 2);
+  const parameters = new URLSearchParams(query);
+  if (socket !== undefined) parameters.set("socket", socket);
+  const target = parameters.size === 0 ? base : `${base}?${parameters.toString()}`;
+  return Libvirt.connect({ ...options, environment, uri: target });
 }

@@ -13,9 +13,17 @@ export interface Subscribable<T> {
 /** One publisher, any number of subscribers, each with its own bounded queue: a slow subscriber delays only itself. */
 export class Topic<T> implements Subscribable<T> {
   readonly #queues = new Set<Queue<T>>();
+  #ended = false;
 
   publish(value: T): void {
     for (const queue of this.#queues) queue.push(value);
+  }
+
+  /** Ends all subscriptions, after the items that wait for their readers. */
+  end(): void {
+    this.#ended = true;
+    for (const queue of this.#queues) queue.close();
+    this.#queues.clear();
   }
 
   subscribe(signal: AbortSignal, capacity = 1024): AsyncIterable<TopicItem<T>> {
@@ -25,7 +33,7 @@ export class Topic<T> implements Subscribable<T> {
       this.#queues.delete(queue);
       queue.close();
     };
-    if (signal.aborted) {
+    if (signal.aborted || this.#ended) {
       queue.close();
     } else {
       this.#queues.add(queue);

@@ -57,6 +57,9 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
   #stopping: Promise<void> | undefined;
   #wake: (() => void)[] = [];
   readonly #stallWatch: StallWatch;
+  #reportFailure: (why: LibvirtError) => void = () => undefined;
+  /** Resolves with the reason once the stream has failed or was aborted. */
+  readonly failed = new Promise<LibvirtError>((resolve) => (this.#reportFailure = resolve));
   readonly #rejectWrites = new Set<(why: LibvirtError) => void>();
 
   /** Opens a connection with `connect` and the stream on it. `connect` passes the connection's stream messages to the receiver. */
@@ -334,6 +337,7 @@ export class LibvirtStream<R = unknown> implements AsyncIterable<Buffer> {
 
   #fail(error: LibvirtError): void {
     this.#error ??= error;
+    this.#reportFailure(this.#error);
     for (const reject of this.#rejectWrites) reject(this.#error);
     this.#rejectWrites.clear();
     this.#changed();

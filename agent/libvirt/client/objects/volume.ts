@@ -1,6 +1,7 @@
 import * as protocol from "../../protocol/index.ts";
 import { parseVolume, type StorageVolume } from "../../xml/storage/volume.ts";
 import { namer, type NameOf } from "../events.ts";
+import type { LibvirtError } from "../../internal/errors.ts";
 import type { CallSettings, StreamSettings } from "../options.ts";
 import type { ActSettings, Caller } from "./caller.ts";
 
@@ -72,9 +73,10 @@ export class LibvirtVolume {
     await this.#caller.call(protocol.storageVolResize, args, settings);
   }
 
-  /** Overwrites the data with zeros. */
+  /** Overwrites the data with zeros, which may take hours: `timeoutMs` decides how long this waits for the end. */
   async wipe({ flags = 0, ...settings }: ActSettings = {}): Promise<void> {
-    await this.#caller.call(protocol.storageVolWipe, { vol: this.ref, flags }, settings);
+    const slow: ActSettings = { lane: "slow", ...settings };
+    await this.#caller.call(protocol.storageVolWipe, { vol: this.ref, flags }, slow);
   }
 
   /** Removes the volume and its data. `flags`: StorageVolDeleteFlags. */
@@ -92,10 +94,25 @@ export class LibvirtVolume {
   ): Promise<void> {
     const args = { vol: this.ref, offset: offsetBytes, length: lengthBytes, flags: 0 };
     const stream = await this.#caller.openStream(protocol.storageVolUpload, args, settings);
+    const chunks =
+      Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+    // A source that is silent must not hold up the end of a stream that failed.
+    let interrupt: (why: LibvirtError) => void = () => undefined;
+    let failure: LibvirtError | undefined;
+    void stream.failed.then((why) => interrupt((failure = why)));
+    const next = (): Promise<IteratorResult<Uint8Array, unknown>> =>
+      new Promise((resolve, reject) => {
+        interrupt = reject;
+        if (failure === undefined) Promise.resolve(chunks.next()).then(resolve, reject);
+        else reject(failure);
+      });
     try {
-      for await (const chunk of source) await stream.write(chunk);
+      for (let chunk = await next(); chunk.done !== true; chunk = await next())
+        await stream.write(chunk.value);
       await stream.finish();
     } catch (thrown) {
+      // Not awaited: a generator returns only after the value that it waits for.
+      void Promise.resolve(chunks.return?.()).catch(() => undefined);
       await stream.abort();
       throw thrown;
     }

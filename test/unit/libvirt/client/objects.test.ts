@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   DomainCreateFlags,
   Domains,
+  LibvirtError,
   LibvirtVolume,
   type CallSettings,
   type LibvirtEvent,
@@ -28,7 +29,8 @@ function recorder(reply: unknown = {}, stream?: Partial<LibvirtStream>) {
   };
   const openStream = <A, R>({ name }: Procedure<A, R>, args: A, settings?: CallSettings) => {
     called.push({ name, args, settings });
-    return Promise.resolve(stream as LibvirtStream<R>);
+    const opened: Partial<LibvirtStream> = { failed: new Promise(() => undefined), ...stream };
+    return Promise.resolve(opened as LibvirtStream<R>);
   };
   return { called, events, caller: { call, openStream, events } };
 }
@@ -132,4 +134,29 @@ test("an upload is finished after its source, and aborted when the source fails"
   }
   await assert.rejects(volume.upload(broken()), /the file is gone/);
   assert.deepEqual(steps, ["write 1", "abort"]);
+});
+
+test("an upload whose stream fails ends although its source is silent", async () => {
+  const why = new LibvirtError("exhausted", "LIBVIRT_NO_SPACE", "the pool is full");
+  const aborted: boolean[] = [];
+  const failed = Promise.resolve(why);
+  const abort = (): Promise<void> => Promise.resolve(void aborted.push(true));
+  const { caller } = recorder({}, { failed, abort });
+  const volume = new LibvirtVolume(caller, { pool: "default", name: "disk", key: "/disk" });
+  const silent = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) };
+  await assert.rejects(volume.upload(silent), why);
+  assert.deepEqual(aborted, [true]);
+});
+
+test("a client that closes ends the loops over its events", async () => {
+  const { events, caller } = recorder();
+  const seen: string[] = [];
+  const loop = (async () => {
+    for await (const { kind } of new Domains(caller).events()) seen.push(kind);
+  })();
+  events.publish({ kind: "reboot", domain: dom });
+  events.end();
+  await loop;
+  for await (const { kind } of new Domains(caller).events()) seen.push(kind);
+  assert.deepEqual(seen, ["reboot"]);
 });
