@@ -27,6 +27,16 @@ const about = <S extends z.ZodType>(field: z.ZodType, schema: S): S =>
 const text = (field: z.ZodType<string, string>) =>
   about(field, z.union([field, z.literal("")], { error: "must be text" })).exactOptional();
 
+/** A number; 0 is none, as in the contract. */
+const numberOrNone = (field: z.ZodType<number, number>) =>
+  about(
+    field,
+    z.number().superRefine((value, context) => {
+      for (const { message } of value === 0 ? [] : (field.safeParse(value).error?.issues ?? []))
+        context.addIssue({ code: "custom", message });
+    }),
+  );
+
 const SIZE = "must be a size like 2GiB";
 /** In bytes, or like 2GiB. */
 const size = (field: z.ZodType<number, number>) => {
@@ -35,7 +45,7 @@ const size = (field: z.ZodType<number, number>) => {
     if (parsed === undefined) context.addIssue({ code: "custom", message: SIZE });
     return parsed ?? z.NEVER;
   });
-  return about(field, bytes.pipe(field)).exactOptional();
+  return about(field, bytes.pipe(numberOrNone(field))).exactOptional();
 };
 
 /** An enum by its word, "host-model", or by its name on the wire, "CPU_MODE_HOST_MODEL". */
@@ -67,9 +77,9 @@ const volume = (field: z.ZodType) => {
 };
 
 export const specFile = z.strictObject({
-  name: shape.name.exactOptional(),
+  name: text(shape.name),
   vmId: text(shape.id),
-  vcpus: shape.vcpus.exactOptional(),
+  vcpus: numberOrNone(shape.vcpus).exactOptional(),
   cpuTopology: shape.cpuTopology,
   cpuMode: word(shape.cpuMode.unwrap(), specEnums.cpuMode),
   cpuModel: text(shape.cpuModel.unwrap()),

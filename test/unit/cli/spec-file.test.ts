@@ -109,3 +109,14 @@ test("values may be written as a person does, or as in the contract", async () =
   ${disks("p, capacity: 1GiB, format: raw")} }`;
   assert.deepEqual(await received(asContract), await received(asPerson));
 });
+
+test("a value that is none in the contract is none in a file, so a flag can replace it", async () => {
+  const file = `
+name: ""
+vcpus: 0
+memory: 0
+disks: [{ name: root, newVolume: { pool: default, baseVolume: debian, capacity: 0 } }]
+placement: { pageSizeBytes: 0 }
+`;
+  assert.deepEqual(await refused(file), {});
+});
