@@ -20,7 +20,7 @@ export class KeyedLock {
     signal?: AbortSignal,
     order?: { readonly ahead?: boolean },
   ): Promise<T> {
-    const lock = this.#locks.get(key) ?? new Semaphore(1, this.#maxWaiting);
+    const lock = this.#locks.get(key) ?? new Semaphore(1, this.#maxWaiting, key);
     this.#locks.set(key, lock);
     try {
       return await lock.run("", work, signal, order);

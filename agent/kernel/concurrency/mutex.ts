@@ -4,9 +4,9 @@ import { Semaphore } from "./semaphore.ts";
 export class Mutex {
   readonly #semaphore: Semaphore;
 
-  /** `maxWaiting`: calls beyond it throw `exhausted`. */
-  constructor(maxWaiting = Infinity) {
-    this.#semaphore = new Semaphore(1, maxWaiting);
+  /** `maxWaiting`: calls beyond it throw `exhausted`, which names the `subject`. */
+  constructor(maxWaiting = Infinity, subject?: string) {
+    this.#semaphore = new Semaphore(1, maxWaiting, subject);
   }
 
   /** Throws what `work` throws. */

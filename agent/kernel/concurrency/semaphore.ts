@@ -5,19 +5,24 @@ import { FairQueue } from "./fair-queue.ts";
 
 export type Release = () => void;
 
-/** A bounded number of permits. Waiting clients take turns, so a client with many requests delays only itself. */
+/**
+ * A bounded number of permits. Waiting clients take turns, so a client with many requests delays only itself. `tryAcquire`
+ * counts only its own permits of a client: use either that or `acquire` and `run`.
+ */
 export class Semaphore {
   readonly #permits: number;
   readonly #maxWaiting: number;
+  readonly #subject: string;
   readonly #byClient = new Counts();
   readonly #ahead = new FairQueue<() => void>();
   readonly #waiters = new FairQueue<() => void>();
   #taken = 0;
 
-  /** `maxWaiting`: requests beyond it are refused. */
-  constructor(permits: number, maxWaiting = Infinity) {
+  /** `maxWaiting`: requests beyond it are refused, and the error names the `subject`. */
+  constructor(permits: number, maxWaiting = Infinity, subject = "this queue") {
     this.#permits = permits;
     this.#maxWaiting = maxWaiting;
+    this.#subject = subject;
   }
 
   get taken(): number {
@@ -49,7 +54,7 @@ export class Semaphore {
     else if (this.waiting < this.#maxWaiting)
       await this.#turn(ahead ? this.#ahead : this.#waiters, client, signal);
     else {
-      const message = `the queue is full: ${this.#maxWaiting} requests wait; try again later`;
+      const message = `${this.#maxWaiting} requests wait for ${this.#subject}; try again later`;
       throw new SocleError("exhausted", "TOO_MANY_WAITING", message, { details: { retryAfterMs: 1000 } });
     }
     return () => this.#release();

@@ -39,7 +39,7 @@ export class Domains {
    * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
    * documents in a new libvirtd, one may be refused for missing types. The queue is as long as the client's own.
    */
-  readonly #validation = new Mutex(8192);
+  readonly #validation = new Mutex(8192, "libvirt to validate");
 
   constructor(calls: DomainCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;

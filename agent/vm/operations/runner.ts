@@ -39,9 +39,9 @@ export class OperationRunner {
   /** The queue is as long as the limit of unfinished operations of one VM. */
   readonly #lock = new KeyedLock(64);
   /** Creations and starts take libvirt's time: a few at once, so that stops are served quickly. */
-  readonly #permits = new Semaphore(MADE_AT_ONCE, 20_000);
+  readonly #permits = new Semaphore(MADE_AT_ONCE, 20_000, "heavy operations");
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
-  readonly #overwriting = new Semaphore(1, 1000);
+  readonly #overwriting = new Semaphore(1, 1000, "the erasure of disks");
   /** Volumes that are being deleted with their VM. */
   readonly #beingDeleted = new Set<string>();
 

@@ -109,7 +109,8 @@ export class Vms {
     this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
     if (checked.disks.some(({ source }) => source.kind === "new")) await host.storageRead();
-    const asked = await sized(checked, this.#options.volumes);
+    // Again, since a base volume may have a capacity that no spec may have.
+    const asked = checkSpec(await sized(checked, this.#options.volumes), policy);
     // No await from here until everything is claimed: a concurrent request may have come meanwhile, even this one again.
     const meanwhile = find();
     if (meanwhile !== undefined) return await meanwhile;
