@@ -5,11 +5,22 @@ import { test } from "node:test";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 
 /** A short run of a campaign as a test: no violation. */
-export function shortRun(name: string, count: number, { timeoutMs = 900_000 } = {}): void {
-  const title = `the ${name} campaign, ${count} tries`;
+export function shortRun(
+  name: string,
+  count: number,
+  { part, timeoutMs = 900_000 }: { readonly part?: "simulated" | "real"; readonly timeoutMs?: number } = {},
+): void {
+  const title = `the ${name} campaign, ${count} tries${part === undefined ? "" : `, ${part}`}`;
   test(title, { skip: libvirtdUnavailable(), timeout: timeoutMs }, async (context) => {
     const script = join(import.meta.dirname, `${name}.campaign.ts`);
-    const { code, stdout, stderr } = await run(["--import", "tsx", script, "--count", String(count)]);
+    const { code, stdout, stderr } = await run([
+      "--import",
+      "tsx",
+      script,
+      "--count",
+      String(count),
+      ...(part === undefined ? [] : [`--${part}`]),
+    ]);
     const last = stdout.trim().split("\n").at(-1) ?? "";
     assert.match(last, /^{/, stderr);
     const result = JSON.parse(last) as Record<string, unknown>;
