@@ -8,7 +8,8 @@ import { defined } from "../kernel/defined.ts";
 import { codeOf } from "../kernel/thrown.ts";
 
 export type Target =
-  { readonly kind: "socket"; readonly path: string } | { readonly kind: "tcp"; readonly address: string };
+  | { readonly kind: "socket"; readonly path: string }
+  | { readonly kind: "tcp"; readonly address: string };
 
 /** Metadata that is sent with every call. */
 interface CallMetadata {

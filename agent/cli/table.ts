@@ -68,7 +68,7 @@ export function renderFields(fields: readonly (readonly [string, string])[], pai
     .join("");
 }
 
-// eslint-disable-next-line no-control-regex -- what painter writes
+// oxlint-disable-next-line no-control-regex -- what painter writes
 const COLOUR = /\u001b\[\d+m/;
 
 /** Narrows the widest until all fit, as far as possible. */

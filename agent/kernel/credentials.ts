@@ -6,7 +6,10 @@ import { messageOf } from "./thrown.ts";
 
 /** The secrets that systemd may pass to the agent, by their names in the unit's LoadCredentialEncrypted=. */
 export type CredentialName =
-  "socle-agent-key" | "socle-enrollment-token" | "socle-bmc-password" | "socle-volume-key";
+  | "socle-agent-key"
+  | "socle-enrollment-token"
+  | "socle-bmc-password"
+  | "socle-volume-key";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** systemd's limit for a credential. */

@@ -21,7 +21,16 @@ export interface Panel {
 
 /** Grafana's names of units. */
 type Unit =
-  "short" | "percentunit" | "bytes" | "Bps" | "s" | "celsius" | "watt" | "rotrpm" | "ops" | "dateTimeAsIso";
+  | "short"
+  | "percentunit"
+  | "bytes"
+  | "Bps"
+  | "s"
+  | "celsius"
+  | "watt"
+  | "rotrpm"
+  | "ops"
+  | "dateTimeAsIso";
 
 /** A query and what its series are called. */
 export type Query = readonly [expr: string, legend?: string];

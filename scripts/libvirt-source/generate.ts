@@ -1,7 +1,7 @@
 /** scripts/gen-libvirt: its header has the usage. */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { format, resolveConfig } from "prettier";
+import { format } from "oxfmt";
 import { readApiDescription } from "./api-description.ts";
 import { generatedFiles } from "./files.ts";
 
@@ -10,10 +10,14 @@ const output = join(root, "agent/libvirt/protocol");
 const fixture = join(root, "test/fixtures/libvirt-api.json");
 
 async function formatted(tree: string): Promise<Map<string, string>> {
-  const config = (await resolveConfig(join(output, "index.ts"))) ?? {};
+  const options = JSON.parse(readFileSync(join(root, ".oxfmtrc.json"), "utf8")) as Parameters<
+    typeof format
+  >[2];
   const files = new Map<string, string>();
   for (const [path, text] of generatedFiles(tree)) {
-    files.set(path, await format(text, { ...config, parser: "typescript" }));
+    const { code, errors } = await format(path, text, options);
+    if (errors.length > 0) throw new Error(`${path}: ${JSON.stringify(errors)}`);
+    files.set(path, code);
   }
   return files;
 }

@@ -5,7 +5,8 @@
 
 /** How a declaration is laid out: once, as a pointer that may be absent, or as a list. */
 export type Repeat =
-  { readonly kind: "one" | "optional" } | { readonly kind: "fixed" | "list"; readonly count: number };
+  | { readonly kind: "one" | "optional" }
+  | { readonly kind: "fixed" | "list"; readonly count: number };
 
 export interface Declaration {
   readonly name: string;

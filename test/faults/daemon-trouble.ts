@@ -3,7 +3,13 @@ import type { CampaignRun } from "./campaign.ts";
 import { mutation, type FaultyHost } from "./host.ts";
 
 type Trouble =
-  "killed" | "frozen 2 s" | "stopped" | "killed with a guest" | "frozen 8 s" | "killed twice" | "frozen 40 s";
+  | "killed"
+  | "frozen 2 s"
+  | "stopped"
+  | "killed with a guest"
+  | "frozen 8 s"
+  | "killed twice"
+  | "frozen 40 s";
 
 /** The last one exceeds the keepalive time. */
 const order: readonly Trouble[] = [

@@ -63,6 +63,10 @@ async function stage(t: TestContext) {
   return { directory, agent, idp, put, run, audit };
 }
 
+function callerOf(entry: Record<string, unknown> | undefined): Record<string, unknown> {
+  return (entry?.["caller"] ?? {}) as Record<string, unknown>;
+}
+
 test("a person acts with the provider's token; a reload reads the provider's keys again; the audit log names the person", async (t) => {
   const { directory, agent, idp, put, run, audit } = await stage(t);
   const cordon = ["cordon", "--reason", "test"];
@@ -76,7 +80,7 @@ test("a person acts with the provider's token; a reload reads the provider's key
   const entries = await audit();
   const of = (act: string) => entries.filter((entry) => entry["act"] === act);
   assert.deepEqual([of("call_refused").length, of("call_refused")[0]?.["reason"]], [1, "PERSON_MISSING"]);
-  const { person, ticket, token: id } = of("call_admitted")[0]?.["caller"] as Record<string, unknown>;
+  const { person, ticket, token: id } = callerOf(of("call_admitted")[0]);
   assert.deepEqual([person, ticket, id], ["ann@example", "CHG-7", "t-1"]);
   assert.equal(of("identity_keys_changed").length, 1, "the keys at the start are recorded");
 
@@ -120,7 +124,7 @@ test("break-glass is accepted and shown in events, health, metrics and the audit
   const events = await run("events", "--since-start", "--no-follow", "--json", "--kind", "break_glass");
   assert.match(events.stdout, new RegExp(reason));
   const admitted = (await audit()).find(({ act }) => act === "call_admitted");
-  assert.equal((admitted?.["caller"] as Record<string, unknown>)["breakGlass"], reason);
+  assert.equal(callerOf(admitted)["breakGlass"], reason);
   const scrape = async (): Promise<string> =>
     await (await fetch(`http://${agent.metricsAddress}/metrics`)).text();
   const metrics = await scrape();

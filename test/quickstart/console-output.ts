@@ -53,6 +53,6 @@ export async function* consoleOutput(
 
 /** A guest's output reaches a user's terminal, so control sequences are removed. */
 function printable(line: string): string {
-  // eslint-disable-next-line no-control-regex -- removing control characters is what it is for
+  // oxlint-disable-next-line no-control-regex -- removing control characters is what it is for
   return line.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|[\u0000-\u001f\u007f]/g, "").trim();
 }

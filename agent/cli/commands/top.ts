@@ -45,7 +45,7 @@ const sorts: Readonly<Record<string, SortName>> = {
   a: "name",
 };
 /** A character, or the escape sequence of a key without one. */
-// eslint-disable-next-line no-control-regex -- they begin with ESC
+// oxlint-disable-next-line no-control-regex -- they begin with ESC
 const KEY = /\u001b\[[\d;]*[A-Za-z~]|\u001b[^\u001b]?|[^\u001b]/gu;
 const moves: ReadonlyMap<string, number> = new Map([
   ["\u001b[A", -1],

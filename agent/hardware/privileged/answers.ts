@@ -38,7 +38,12 @@ export function ipmitoolArguments(question: string): readonly string[] | undefin
  *     kernel-log [NUMBER]   the kernel's log after this record, as `KernelLogTail`
  */
 export type Question =
-  `smart ${string}` | `bmc ${BmcQuestion}` | "energy" | "serial" | "kernel-log" | `kernel-log ${number}`;
+  | `smart ${string}`
+  | `bmc ${BmcQuestion}`
+  | "energy"
+  | "serial"
+  | "kernel-log"
+  | `kernel-log ${number}`;
 
 /** Answers queries. Of a query's text, only disk names and numbers reach a command line or a path. */
 export class Answers {

@@ -49,9 +49,16 @@ export class OneChild {
     const child = start();
     this.#startedMs.set(thing, Date.now());
     const gone = child.gone.then(() => void this.#startedMs.delete(thing));
-    // The exit arrives by the next turn: a caller that has the output may start the next child.
-    const output = child.output.finally(() => Promise.race([gone, nextTurn()]));
-    return { output, gone };
+    return { output: outputThenExit(child.output, gone), gone };
+  }
+}
+
+/** The exit arrives by the turn after the output: a caller that has the output may start the next child. */
+async function outputThenExit<T>(output: Promise<T>, gone: Promise<void>): Promise<T> {
+  try {
+    return await output;
+  } finally {
+    await Promise.race([gone, nextTurn()]);
   }
 }
 

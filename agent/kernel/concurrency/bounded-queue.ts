@@ -3,7 +3,8 @@
  * and sets `overflowed`. The consumer's next read then yields an `overflow` item, so that it lists again.
  */
 export type QueueItem<T> =
-  { readonly kind: "item"; readonly value: T } | { readonly kind: "overflow"; readonly dropped: number };
+  | { readonly kind: "item"; readonly value: T }
+  | { readonly kind: "overflow"; readonly dropped: number };
 
 export class BoundedQueue<T> implements AsyncIterable<QueueItem<T>> {
   readonly #capacity: number;

@@ -44,7 +44,8 @@ export type LibvirtStatus =
   | { readonly connected: false; readonly sinceMs: number; readonly error?: LibvirtError };
 
 export type LibvirtChange =
-  { readonly kind: "connected" } | { readonly kind: "disconnected"; readonly error: LibvirtError };
+  | { readonly kind: "connected" }
+  | { readonly kind: "disconnected"; readonly error: LibvirtError };
 
 export interface CallSettings {
   readonly signal?: AbortSignal | undefined;

@@ -1,6 +1,7 @@
 /** An item, or that the subscriber was too slow: `dropped` items are lost, so list the current state again. */
 export type TopicItem<T> =
-  { readonly kind: "item"; readonly value: T } | { readonly kind: "overflow"; readonly dropped: number };
+  | { readonly kind: "item"; readonly value: T }
+  | { readonly kind: "overflow"; readonly dropped: number };
 
 export interface Subscribable<T> {
   /**

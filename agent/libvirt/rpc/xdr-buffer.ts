@@ -116,7 +116,7 @@ const NAME_MAX_BYTES = 64;
 /** A power of two. A name that finds its place taken by another takes it over. */
 const KNOWN_NAMES = 1024;
 const knownNames: (string | undefined)[] = new Array<string | undefined>(KNOWN_NAMES).fill(undefined);
-// eslint-disable-next-line no-control-regex -- all of ASCII is meant
+// oxlint-disable-next-line no-control-regex -- all of ASCII is meant
 const ASCII = /^[\x00-\x7f]*$/;
 
 /** Reads one buffer from front to end. Byte fields are copied out; the buffer may be used again afterwards. */

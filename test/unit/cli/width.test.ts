@@ -150,6 +150,6 @@ test("a partly coloured value continues below itself, each word once", async (co
   const { stdout } = await socle(["health"], { socket, isTTY: true, columns: 60, env: {} });
   for (const name of blockingConditions) assert.equal(stdout.split(name).length, 2, stdout);
   for (const text of stdout.split("\n"))
-    // eslint-disable-next-line no-control-regex -- colours are not shown
+    // oxlint-disable-next-line no-control-regex -- colours are not shown
     assert.ok(text.replace(/\u001b\[\d+m/g, "").length <= 60, text);
 });

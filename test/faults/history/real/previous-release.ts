@@ -14,7 +14,8 @@ const execute = promisify(execFile);
 
 /** Its bundle, or the reason for none. */
 export type PreviousRelease =
-  { readonly bundle: string } | { readonly bundle: undefined; readonly why: string };
+  | { readonly bundle: string }
+  | { readonly bundle: undefined; readonly why: string };
 
 export const previousStartsIn = (history: History): number =>
   history.filter((event) => event.event === "agent_start" && event.version === "previous").length;
