@@ -1,4 +1,4 @@
-// Bundles test files for scripts/test: bundle-tests.ts DIRECTORY FILE... writes each as an ES module of the same path below
+// Bundles test files and programs for scripts/test: bundle-tests.ts DIRECTORY FILE... writes each as an ES module of the same path below
 // DIRECTORY, what they share as chunks, and modules group-N.mjs that each import some of them. tsx would resolve and
 // compile some 200 modules anew in the process of each file, which takes about half of its CPU time.
 import { readFile, writeFile } from "node:fs/promises";

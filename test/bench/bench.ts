@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
+import { builtAgent } from "../support/programs.ts";
 import { checkOut } from "./check-out.ts";
 
 const repository = join(import.meta.dirname, "../..");
@@ -40,10 +41,11 @@ export class Run {
   }
 
   /**
-   * Builds the shipped bundle in the run's own directory and returns its path. With `commit`: the agent of that commit instead
-   * of this tree's.
+   * The path of the shipped bundle: the one that scripts/test built, else one built in the run's own directory. With `commit`:
+   * the agent of that commit instead of this tree's.
    */
   async bundle(commit?: string): Promise<string> {
+    if (commit === undefined && builtAgent !== undefined) return builtAgent;
     const directory = await mkdtemp(join(tmpdir(), "socle-bench-"));
     this.cleanUp(() => rm(directory, { recursive: true, force: true }));
     const sources = commit === undefined ? repository : join(directory, "sources");

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Journal } from "../../agent/state/journal/journal.ts";
+import { program } from "../support/programs.ts";
 import type { CampaignRun } from "./campaign.ts";
 
 interface Written {
@@ -11,7 +12,7 @@ interface Written {
 }
 
 const hook = new URL("die-at-call.mjs", import.meta.url).href;
-const script = join(import.meta.dirname, "journal-writer.ts");
+const script = program("test/faults/journal-writer.ts");
 
 /** Processes that die while they write and compact a journal, each a little later. */
 export class Compaction {
@@ -52,7 +53,7 @@ export class Compaction {
 
 function write(path: string, place: number): Promise<{ stdout: string; isKilled: boolean }> {
   return new Promise((resolve) => {
-    const args = ["--import", "tsx", "--import", hook, script, path];
+    const args = ["--import", hook, ...script, path];
     const options = { env: { ...process.env, SOCLE_DIE_AT_CALL: String(place) } };
     const child = execFile(process.execPath, args, options, (_error, stdout) => {
       resolve({ stdout, isKilled: child.signalCode === "SIGKILL" });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
 import { spawnBound } from "../support/bound-child.ts";
+import { program } from "../support/programs.ts";
 import { asked, campaign, type CampaignRun } from "./campaign.ts";
 
 const HEAP_MIB = 512;
@@ -62,8 +63,8 @@ async function feedAll(
 }
 
 async function feed(run: CampaignRun, numbers: readonly number[], mark: string): Promise<Line> {
-  const script = join(import.meta.dirname, "fuzz-worker.ts");
-  const node = ["--expose-gc", `--max-old-space-size=${HEAP_MIB}`, "--import", "tsx", script];
+  const worker = program("test/faults/fuzz-worker.ts");
+  const node = ["--expose-gc", `--max-old-space-size=${HEAP_MIB}`, ...worker];
   const child = spawnBound(process.execPath, [...node, ...numbers.map(String), mark]);
   run.cleanUp(() => child.kill("SIGKILL"));
   let last: Line = {};

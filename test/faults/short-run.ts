@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { test } from "node:test";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { program } from "../support/programs.ts";
 
 /** A short run of a campaign as a test: no violation. */
 export function shortRun(
@@ -12,11 +12,8 @@ export function shortRun(
 ): void {
   const title = `the ${name} campaign, ${count} tries${part === undefined ? "" : `, ${part}`}`;
   test(title, { skip: libvirtdUnavailable(), timeout: timeoutMs }, async (context) => {
-    const script = join(import.meta.dirname, `${name}.campaign.ts`);
     const { code, stdout, stderr } = await run([
-      "--import",
-      "tsx",
-      script,
+      ...program(`test/faults/${name}.campaign.ts`),
       "--count",
       String(count),
       ...(part === undefined ? [] : [`--${part}`]),

@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { program } from "../support/programs.ts";
 import type { TenantsStage } from "./tenants-stage.ts";
 import type { FiguresWanted, VictimFigures, VictimOptions } from "./tenants-victim.ts";
 
@@ -12,7 +12,8 @@ export class Prober {
   readonly #child: ReturnType<typeof fork>;
 
   static async start({ run, authority, address, victim, host }: TenantsStage): Promise<Prober> {
-    const child = fork(join(import.meta.dirname, "tenants-victim.ts"), { execArgv: ["--import", "tsx"] });
+    const victimProgram = program("test/faults/tenants-victim.ts");
+    const child = fork(victimProgram.at(-1) ?? "", { execArgv: victimProgram.slice(0, -1) });
     run.cleanUp(() => {
       if (child.connected) child.disconnect();
       return Promise.resolve();

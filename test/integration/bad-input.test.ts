@@ -13,6 +13,7 @@ import { isSocleError, type SocleError, type ErrorKind } from "../../agent/kerne
 import { spawnBound } from "../support/bound-child.ts";
 import { bootedMarker } from "../support/guest.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { program } from "../support/programs.ts";
 import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -290,9 +291,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     const before = await descriptors();
     for (let round = 0; round < 3; round += 1) {
       const child = spawnBound(process.execPath, [
-        "--import",
-        "tsx",
-        join(import.meta.dirname, "../support/streaming-client.ts"),
+        ...program("test/support/streaming-client.ts"),
         host.agent.socketPath,
         "watched",
       ]);

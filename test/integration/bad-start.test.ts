@@ -14,9 +14,9 @@ import { HostRecord } from "../../agent/state/records/host-record.ts";
 import { Operations } from "../../agent/state/operations/operations.ts";
 import { AgentProcess } from "../support/agent-process.ts";
 import { freePort } from "../support/ports.ts";
+import { socleCommand } from "../support/programs.ts";
 import { clientOf } from "../support/socle-host.ts";
 
-const main = join(import.meta.dirname, "../../agent/main.ts");
 /** Without libvirt, which the agent does not need for its start. */
 const libvirt = { uri: "test:///default" };
 
@@ -36,7 +36,7 @@ suite("an agent that cannot start", () => {
     const path = join(folder, `${randomUUID()}.yaml`);
     if (config !== undefined)
       await writeFile(path, typeof config === "string" ? config : JSON.stringify(config));
-    const agent = ["--import", "tsx", main, "agent", "--config", path];
+    const agent = [...socleCommand, "agent", "--config", path];
     const [command, args] =
       wrap[0] === undefined
         ? [process.execPath, agent]

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { program } from "../support/programs.ts";
 
 const directory = join(import.meta.dirname, "../bench");
 const files = (await readdir(directory)).filter((name) => name.endsWith(".bench.ts"));
@@ -14,7 +15,7 @@ describe("a small run of the bench", { concurrency: 2, skip: libvirtdUnavailable
   for (const file of files) {
     const name = file.replace(".bench.ts", "");
     test(name, async () => {
-      const args = ["--import", "tsx", join(directory, file), "--quick"];
+      const args = [...program(`test/bench/${file}`), "--quick"];
       const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 600_000 });
       const line = stdout.trim().split("\n").at(-1) ?? "";
       const result = JSON.parse(line) as {

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { AgentProcess } from "../support/agent-process.ts";
 import { guestFilesIn } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { socleCommand } from "../support/programs.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually, within } from "../support/wait.ts";
-
-const repository = join(import.meta.dirname, "../..");
-const main = ["--import", "tsx", join(repository, "agent/main.ts")];
 
 interface Ran {
   readonly code: number;
@@ -30,7 +27,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
   const socle = (line: string): Promise<Ran> =>
     new Promise((resolve) => {
       const options = { env: environment(), timeout: 120_000 };
-      const args = [...main, ...line.split(" ").map((word) => word.replaceAll("\u00a0", " "))];
+      const args = [...socleCommand, ...line.split(" ").map((word) => word.replaceAll("\u00a0", " "))];
       const child = execFile(process.execPath, args, options, (_, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, stdout, stderr }),
       );
@@ -161,7 +158,9 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
   });
 
   test("events end with Ctrl-C and when the reader closes the pipe", async () => {
-    const follow = spawn(process.execPath, [...main, "events", "--since-start"], { env: environment() });
+    const follow = spawn(process.execPath, [...socleCommand, "events", "--since-start"], {
+      env: environment(),
+    });
     await within(new Promise((resolve) => follow.stdout.once("data", resolve)), 60_000, "the first event");
     const ended = new Promise((resolve) => follow.once("exit", (code) => resolve(code)));
     follow.kill("SIGINT");
@@ -175,7 +174,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
         `set -o pipefail; "$@" | head -1`,
         "-",
         process.execPath,
-        ...main,
+        ...socleCommand,
         "events",
         "--after",
         "0",
@@ -195,7 +194,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
 
   /** The output of `socle vm console` until the guest is up, or all of it at the timeout. */
   async function watchConsole(vm: string): Promise<string> {
-    const child = spawn(process.execPath, [...main, "vm", "console", vm], { env: environment() });
+    const child = spawn(process.execPath, [...socleCommand, "vm", "console", vm], { env: environment() });
     let seen = "";
     child.stdout.on("data", (chunk: Buffer) => (seen += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => (seen += chunk.toString()));

@@ -16,6 +16,7 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { GuestShell } from "../support/guest-shell.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { socleCommand } from "../support/programs.ts";
 import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -290,7 +291,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const socle = async (reported: Operation__Output): Promise<string> => {
         await writeFile(at("operation.json"), JSON.stringify(reported));
         const words = ["audit", "verify", "--receipt", at("operation.json"), "--directory", audit];
-        return (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...words])).stdout;
+        return (await run(process.execPath, [...socleCommand, ...words])).stdout;
       };
       assert.match(await socle(operation), /^good: /);
       const changed = { ...operation.result, receipt: receipt.replace("overwrite", "crypto-erase") };
@@ -299,8 +300,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const shown = ["audit", "show", "--json", "--directory", audit, "--vm", operation.vmId];
       const log = await eventually(
         async () => {
-          const reported = (await run(process.execPath, ["--import", "tsx", "agent/main.ts", ...shown]))
-            .stdout;
+          const reported = (await run(process.execPath, [...socleCommand, ...shown])).stdout;
           return (
             reported.includes(operation.operationId) && reported.includes('"operation_ended"') && reported
           );

@@ -7,10 +7,10 @@ import { createInterface } from "node:readline";
 import { configSchema, type Config } from "../../agent/config/schema.ts";
 import { spawnBound } from "./bound-child.ts";
 import { freePort } from "./ports.ts";
+import { socleCommand } from "./programs.ts";
 import { eventually, within } from "./wait.ts";
 
 const repository = join(import.meta.dirname, "../..");
-const fromSources = ["--import", "tsx", join(repository, "agent/main.ts")];
 
 type Partly<T> = T extends readonly unknown[]
   ? T
@@ -21,7 +21,7 @@ type Partly<T> = T extends readonly unknown[]
 export interface AgentProcessOptions {
   /** Changes of the defaults. The socket, state and metrics address are the agent's own unless given. */
   readonly config?: Partly<Config>;
-  /** The bundle to run (dist/socle.js); the sources otherwise. */
+  /** The bundle to run (dist/socle.js) in place of `socleCommand`. */
   readonly bundle?: string;
   readonly nodeOptions?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -111,7 +111,7 @@ export class AgentProcess {
   /** After `kill`: the same configuration and state. Resolves when it is ready, with how long that took. */
   async startAgain(): Promise<{ readyMs: number }> {
     const { bundle, nodeOptions = [], environment = {}, startTimeoutMs = 30_000, mountsOf } = this.#options;
-    const entry = bundle === undefined ? fromSources : [bundle];
+    const entry = bundle === undefined ? socleCommand : [bundle];
     const began = performance.now();
     const seen = this.log.length;
     const args = [...nodeOptions, ...entry, "agent", "--config", this.configPath];

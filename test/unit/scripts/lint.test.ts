@@ -34,7 +34,10 @@ test("the linter knows types, and finds bounds in milliseconds", (t) => {
   ];
   writeFileSync(join(project, "test/planted.ts"), [...declared, ...planted.map(([line]) => line)].join("\n"));
   const oxlint = join(root, "node_modules/.bin/oxlint");
-  const { stdout } = spawnSync(oxlint, ["--type-check", "--format=unix", "test"], { cwd: project, encoding: "utf8" });
+  const { stdout } = spawnSync(oxlint, ["--type-check", "--format=unix", "test"], {
+    cwd: project,
+    encoding: "utf8",
+  });
   const found = stdout.split("\n");
   planted.forEach(([line, rule], index) => {
     const at = `planted.ts:${declared.length + 1 + index}:`;
