@@ -211,7 +211,7 @@ function agent(): string {
       ...item(bold("/healthz"), "200 while the process lives and its event loop runs."),
       ...item(
         bold("/readyz"),
-        "200 when the agent is ready: it serves, and libvirt lists its VMs. Otherwise 503 and the reasons, one line of JSON each. It does not depend on whether the host takes new VMs: see socle_host_schedulable and socle health.",
+        "200 when the agent is ready: it serves, libvirt lists its VMs, and it accepts changes. Otherwise 503 and the reasons, one line of JSON each. It does not depend on whether the host takes new VMs: see socle_host_schedulable and socle health.",
       ),
     ),
     ...section(

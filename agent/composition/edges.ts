@@ -97,6 +97,7 @@ export function buildEdges(
   const metrics = buildMetrics(basis, { sources, page }, () => ({
     serving: isServing,
     listed: table.complete,
+    refusal: state.permit.refusal,
     reportFailed: reported.failure !== undefined,
   }));
   return {

@@ -38,10 +38,12 @@ const maxScrapeTimeoutMs = 60_000;
 /** Share of the scraper's timeout reserved for sending. */
 const sendingMs = 200;
 
-/** Why the agent is not ready: it does not serve, or its VM list is unknown, so it refuses changes. */
+/** Why the agent is not ready: it does not serve, its VM list is unknown, or it refuses all changes. */
 export function whyNotReady(seen: {
   readonly serving: boolean;
   readonly listed: boolean;
+  /** Why every change is refused. */
+  readonly refusal?: SocleError | undefined;
   /** The report for schedulers cannot be made. */
   readonly reportFailed?: boolean;
 }): readonly NotReady[] {
@@ -50,9 +52,11 @@ export function whyNotReady(seen: {
     const message = "the report for schedulers cannot be made: they hold an older one. See the agent's log";
     return [{ reason: "REPORT_FAILED", message }];
   }
-  if (seen.listed) return [];
   const message = "VM list unavailable: libvirt has not reported all VMs; changes are refused until then";
-  return [{ reason: "VMS_NOT_LISTED", message }];
+  return [
+    ...(seen.listed ? [] : [{ reason: "VMS_NOT_LISTED", message }]),
+    ...(seen.refusal === undefined ? [] : [{ reason: seen.refusal.reason, message: seen.refusal.message }]),
+  ];
 }
 
 /** Serves /metrics, /healthz, /readyz and the page. Fails with `unavailable` when the address cannot be taken. */

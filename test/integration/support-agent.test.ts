@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AgentProcess } from "../support/agent-process.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
+import { eventually } from "../support/wait.ts";
 
 const skip = libvirtdUnavailable();
 
@@ -14,8 +15,14 @@ test(
     const config = { libvirt: { uri: libvirtd.uri } };
     const agent = await AgentProcess.start({ config });
     t.after(() => agent.stop());
-    const health = await fetch(`http://${agent.metricsAddress}/readyz`);
-    assert.equal(health.status, 200, await health.text());
+    await eventually(
+      async () => {
+        const readiness = await fetch(`http://${agent.metricsAddress}/readyz`);
+        if (readiness.status !== 200) throw new Error(await readiness.text());
+        return true;
+      },
+      { what: "the agent to be ready for changes" },
+    );
 
     await agent.kill();
     await assert.rejects(fetch(`http://${agent.metricsAddress}/healthz`));

@@ -64,16 +64,18 @@ export class SocleHost {
   }
 
   /**
-   * Waits until the agent knows all VMs and the pools' volumes: a new libvirtd takes seconds to open, and
-   * readiness does not wait.
+   * Waits until the agent knows all VMs, the pools' volumes and the owner of its libvirt: a new libvirtd takes seconds to open,
+   * and the agent serves before.
    */
   async sees(timeoutMs = 30_000): Promise<void> {
     const isComplete = async (): Promise<boolean> => {
       const unread = (await this.host()).inventory?.incompleteReasons ?? [];
       const { presence } = (await this.list()).observation ?? {};
       const arePoolsSeen = !unread.some((reason) => /not been read yet|storage pool/.test(reason));
-      if (presence === "PRESENCE_PRESENT" && arePoolsSeen) return true;
-      throw new Error(`VMs: ${presence}; not read of the host: ${unread.join("; ") || "nothing"}`);
+      const notReady = await (await fetch(`http://${this.agent.metricsAddress}/readyz`)).text();
+      const isLeaseKnown = !notReady.includes("LIBVIRT_UNAVAILABLE");
+      if (presence === "PRESENCE_PRESENT" && arePoolsSeen && isLeaseKnown) return true;
+      throw new Error(`VMs: ${presence}; not read: ${unread.join("; ") || "nothing"}; ${notReady}`);
     };
     await eventually(isComplete, { what: "the VMs and the pools to be read", timeoutMs });
   }

@@ -78,7 +78,7 @@ async function checkReadiness(listen: string): Promise<Finding> {
     const { status, body } = await get(listen, "/readyz");
     if (status === 200)
       return say.ok(
-        `http://${listen}/metrics is served, and the agent is ready: it serves, and libvirt lists its VMs`,
+        `http://${listen}/metrics is served, and the agent is ready: libvirt lists its VMs, and it accepts changes`,
       );
     return say.warn(`the agent is not ready: ${body.trim()}`, "Wait a moment; the agent's log has details.");
   } catch (thrown) {

@@ -8,6 +8,7 @@ import { runInNewContext } from "node:vm";
 import { gunzipSync } from "node:zlib";
 import { request, type IncomingMessage } from "node:http";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { allCollectors } from "../../../agent/metrics/collectors/index.ts";
 import { collector, type Collector } from "../../../agent/metrics/collector.ts";
@@ -183,6 +184,10 @@ test("an agent is ready once it serves and knows its VMs, and not after that has
     whyNotReady({ serving, listed }).map(({ reason }) => reason);
   assert.deepEqual(reasons(true, true), []);
   assert.deepEqual(reasons(true, false), ["VMS_NOT_LISTED"]);
+  const refusal = new SocleError("conflict", "HYPERVISOR_IN_USE", "another agent controls it");
+  assert.deepEqual(whyNotReady({ serving: true, listed: true, refusal }), [
+    { reason: "HYPERVISOR_IN_USE", message: "another agent controls it" },
+  ]);
   assert.deepEqual(reasons(false, false), ["NOT_READY"]);
   const unreported = whyNotReady({ serving: true, listed: true, reportFailed: true });
   assert.deepEqual(
