@@ -1,5 +1,5 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 
 /** The libvirt client methods that the VM layer calls. */
@@ -116,12 +116,8 @@ export class Certainty {
    * once. So the reply to an ordinary call shows that no earlier call is queued any more.
    */
   async #passQueue(): Promise<void> {
-    try {
-      const type = libvirt.DomainMetadataType.TITLE;
-      await this.#libvirt.call(libvirt.domainGetMetadata, { dom: NIL_DOMAIN, type, uri: null, flags: 0 });
-    } catch (thrown) {
-      if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
-    }
+    const args = { dom: NIL_DOMAIN, type: libvirt.DomainMetadataType.TITLE, uri: null, flags: 0 };
+    await ifPresent("LIBVIRT_NO_DOMAIN", () => this.#libvirt.call(libvirt.domainGetMetadata, args));
   }
 }
 

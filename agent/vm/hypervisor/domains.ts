@@ -1,5 +1,5 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
@@ -240,14 +240,7 @@ const isInTransition = (seen: { state: VmState; stateReason: string } | undefine
 /** libvirt finds a domain by its UUID and ignores the name. */
 const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });
 
-async function orGone<T>(call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call();
-  } catch (thrown) {
-    if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN") return undefined;
-    throw thrown;
-  }
-}
+const orGone = <T>(call: () => Promise<T>): Promise<T | undefined> => ifPresent("LIBVIRT_NO_DOMAIN", call);
 
 /** Treats libvirt's refusal as success if the domain is in the wanted state already. */
 async function unlessAlready(

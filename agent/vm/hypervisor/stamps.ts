@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { instanceOf } from "../model/instance.ts";
@@ -95,13 +95,10 @@ export class Stamps {
   }
 
   async runNumber(id: string): Promise<number | undefined> {
-    try {
+    return await ifPresent("LIBVIRT_NO_DOMAIN", async () => {
       const { dom } = await this.#libvirt.call(libvirt.domainLookupByUuid, { uuid: id }, AHEAD);
       return dom.id === OFF ? undefined : dom.id;
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN") return undefined;
-      throw thrown;
-    }
+    });
   }
 
   /** Stamps the persistent definition: durable when it resolves. */

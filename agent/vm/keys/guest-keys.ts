@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
@@ -8,6 +8,7 @@ import type { KeyWrap } from "./key-wrap.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
 
 const PASSPHRASE_BYTES = 32;
+const NO_SECRET = "LIBVIRT_NO_SECRET";
 
 /**
  * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret, which it keeps only in memory and
@@ -48,14 +49,11 @@ export class GuestKeys {
   async forget(vmId: string, part: string): Promise<void> {
     const uuid = secretUuid(vmId, part);
     await this.#certainty.ensure(
-      async () => {
-        try {
+      () =>
+        ifPresent(NO_SECRET, async () => {
           const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
           await this.#libvirt.call(libvirt.secretUndefine, { secret });
-        } catch (thrown) {
-          if (toSocleError(thrown).reason !== "LIBVIRT_NO_SECRET") throw thrown;
-        }
-      },
+        }),
       () => Promise.resolve(false),
       "again",
     );
@@ -81,17 +79,14 @@ export class GuestKeys {
 
   /** From the description, if it matches the UUID: other clients can put any description on a secret. */
   async #partOf(vmId: string, secret: libvirt.Secret): Promise<string | undefined> {
-    try {
+    return await ifPresent(NO_SECRET, async () => {
       const { xml } = await this.#libvirt.call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
       const { description = "" } = parseSecret(xml);
       const part = description.slice("Socle: ".length, -` of VM ${vmId}`.length);
       return descriptionOf(vmId, part) === description && secretUuid(vmId, part) === secret.uuid
         ? part
         : undefined;
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "LIBVIRT_NO_SECRET") return undefined;
-      throw thrown;
-    }
+    });
   }
 
   async #give(vmId: string, part: string, passphrase: string): Promise<void> {
