@@ -7,7 +7,8 @@ import {
 } from "node:tls";
 import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
-import { codeOf, toError } from "../kernel/thrown.ts";
+import { abortable } from "../kernel/clock.ts";
+import { codeOf } from "../kernel/thrown.ts";
 
 /** With the entry's text as it was hashed, so that receivers can verify the chain. */
 const messageOf = ({ hash, json }: TailEntry): string => `{"hash":"${hash}","entry":${json}}`;
@@ -76,20 +77,14 @@ export function syslogSink(
 }
 
 function connected(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const give = (reason: unknown): void => {
-      signal.removeEventListener("abort", onAbort);
-      socket.destroy();
-      reject(toError(reason));
-    };
-    const onAbort = (): void => give(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    socket.once("error", give);
+  if (signal.aborted) socket.destroy();
+  return abortable(signal, (resolve, reject) => {
+    // A socket with an error destroys itself.
+    socket.once("error", reject);
     socket.once(event, () => {
-      signal.removeEventListener("abort", onAbort);
-      socket.off("error", give);
+      socket.off("error", reject);
       resolve(socket);
     });
+    return () => socket.destroy();
   });
 }

@@ -6,7 +6,7 @@ import {
   type ChannelOptions,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { abortReason, systemClock } from "../kernel/clock.ts";
+import { abortable, abortReason, systemClock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { AgentMessage } from "../gen/socle/v1/AgentMessage.ts";
 import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
@@ -142,25 +142,9 @@ export class Contact {
 
   /** A promise that also rejects when the session is over. */
   #race<T>(run: (resolve: (value: T) => void, reject: (reason: Error) => void) => void): Promise<T> {
-    const signal = this.#signal;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => reject(abortReason(signal));
-      if (signal.aborted) {
-        onAbort();
-        return;
-      }
-      const done = (): void => signal.removeEventListener("abort", onAbort);
-      signal.addEventListener("abort", onAbort, { once: true });
-      run(
-        (value) => {
-          done();
-          resolve(value);
-        },
-        (reason) => {
-          done();
-          reject(reason);
-        },
-      );
+    return abortable<T>(this.#signal, (resolve, reject) => {
+      run(resolve, reject);
+      return undefined;
     });
   }
 }
