@@ -6,7 +6,7 @@ import { defineOperation } from "./definition.ts";
 import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { known } from "./vm-state.ts";
-import { seen, SEEN_WITHIN_MS, type WorkContext, type WorkRun } from "./work.ts";
+import { seen, type WorkContext, type WorkRun } from "./work.ts";
 
 /** A guest that is booting misses the power button: the request is repeated at this interval. */
 const ASK_AGAIN_MS = 10_000;
@@ -54,7 +54,7 @@ export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: 
  */
 const stop = (cut: Cut) => {
   return async (context: WorkContext, { gracefulTimeoutMs, force }: StopIntent, run: WorkRun) => {
-    const { domains, table } = context;
+    const { domains } = context;
     const { vmId, step, signal } = run;
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
@@ -84,7 +84,7 @@ const stop = (cut: Cut) => {
     requireForce();
     await step("pull plug", () => domains.destroy(vmId, { isOver, requireWanted: requireForce }), 0.3);
     await stampComplete(context, run, false);
-    await seen(table.until(vmId, (vm) => !isActive(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
+    await seen(context, vmId, (vm) => !isActive(vm));
     return { state: "stopped", stopped_by: "force" };
   };
 };
