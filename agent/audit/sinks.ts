@@ -8,7 +8,7 @@ import {
 import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
 import { abortable } from "../kernel/clock.ts";
-import { codeOf } from "../kernel/thrown.ts";
+import { ifExists } from "../kernel/thrown.ts";
 
 /** With the entry's text as it was hashed, so that receivers can verify the chain. */
 const messageOf = ({ hash, json }: TailEntry): string => `{"hash":"${hash}","entry":${json}}`;
@@ -21,15 +21,10 @@ export function journalSink(path = "/run/systemd/journal/stdout"): Sink {
   return {
     name: "journal",
     async connect(signal) {
-      try {
-        const socket = await connected(connectPlain({ path }), "connect", signal);
-        // Identifier, unit, priority, whether lines have their own, and three other destinations.
-        socket.write("socle-audit\n\n5\n1\n0\n0\n0\n");
-        return socket;
-      } catch (thrown) {
-        if (codeOf(thrown) === "ENOENT") return undefined;
-        throw thrown;
-      }
+      const socket = await ifExists(connected(connectPlain({ path }), "connect", signal));
+      // Identifier, unit, priority, whether lines have their own, and three other destinations.
+      socket?.write("socle-audit\n\n5\n1\n0\n0\n0\n");
+      return socket;
     },
     frame: (entry) => `<${isRefusal(entry) ? 4 : 5}>${messageOf(entry)}\n`,
   };

@@ -95,7 +95,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
       async () => (await this.state(document.uuid)) !== undefined,
-      "again",
     );
   }
 
@@ -110,7 +109,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => orGone(() => this.#domain(id).undefine({ flags })),
       async () => !(await isThere()),
-      "again",
     );
   }
 
@@ -148,7 +146,7 @@ export class Domains {
       requireWanted();
       return this.#domain(id).destroy(AHEAD);
     };
-    await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff, "again");
+    await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff);
   }
 
   /** Requests a shutdown of the guest, through its agent if connected, else through ACPI. */
@@ -168,7 +166,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => this.#domain(id).suspend(),
       async () => (await this.state(id))?.state === "paused",
-      "again",
     );
   }
 
@@ -176,7 +173,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => this.#domain(id).resume(),
       async () => (await this.state(id))?.state === "running",
-      "again",
     );
   }
 

@@ -74,12 +74,7 @@ export class Stamps {
     const config = await this.#stamp(id, libvirt.DomainModificationImpact.CONFIG);
     const live =
       runNumber === undefined ? undefined : await this.#stamp(id, libvirt.DomainModificationImpact.LIVE);
-    return {
-      ...origin,
-      ...(config === undefined ? {} : { config }),
-      ...(live === undefined ? {} : { live }),
-      ...(runNumber === undefined ? {} : { runNumber }),
-    };
+    return defined({ ...origin, config, live, runNumber });
   }
 
   /** Whether it has a persistent definition. A running domain has none after an undefine. */
@@ -107,7 +102,6 @@ export class Stamps {
     await this.#certainty.ensure(
       () => this.#set(id, { operation, phase: "begun" }, CONFIG),
       async () => (await this.#stamp(id, CONFIG))?.operation === operation,
-      "again",
     );
   }
 

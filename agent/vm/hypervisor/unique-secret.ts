@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { ifPresent } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/text/json.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
@@ -33,7 +34,8 @@ export class UniqueSecret<S extends z.ZodType> {
     return await ifPresent(NO_SECRET, async () => {
       const { secret } = await this.#call(libvirt.secretLookupByUsage, { usageType, usageId: this.#usage });
       const { xml } = await this.#call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
-      return { secret, record: this.#read(parseSecret(xml).description) };
+      const { description = "" } = parseSecret(xml);
+      return { secret, record: this.#schema.safeParse(parseJson(description)).data };
     });
   }
 
@@ -47,14 +49,6 @@ export class UniqueSecret<S extends z.ZodType> {
   /** Removes only this secret: another agent may have its own by now. */
   async remove(secret: libvirt.Secret): Promise<void> {
     await ifPresent(NO_SECRET, () => this.#call(libvirt.secretUndefine, { secret }));
-  }
-
-  #read(description: string | undefined): z.output<S> | undefined {
-    try {
-      return this.#schema.safeParse(JSON.parse(description ?? "")).data;
-    } catch {
-      return undefined;
-    }
   }
 
   #call<A, R>(procedure: libvirt.Procedure<A, R>, args: A, timeoutMs = CALL_MS): Promise<R> {

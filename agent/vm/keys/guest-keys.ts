@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { ifPresent, toSocleError } from "../../kernel/errors.ts";
+import { uuidOf } from "../../kernel/text/uuid.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
@@ -48,14 +49,11 @@ export class GuestKeys {
   /** Removes it from libvirt. Also succeeds if libvirt does not have it. */
   async forget(vmId: string, part: string): Promise<void> {
     const uuid = secretUuid(vmId, part);
-    await this.#certainty.ensure(
-      () =>
-        ifPresent(NO_SECRET, async () => {
-          const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
-          await this.#libvirt.call(libvirt.secretUndefine, { secret });
-        }),
-      () => Promise.resolve(false),
-      "again",
+    await this.#certainty.ensure(() =>
+      ifPresent(NO_SECRET, async () => {
+        const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
+        await this.#libvirt.call(libvirt.secretUndefine, { secret });
+      }),
     );
   }
 
@@ -94,14 +92,10 @@ export class GuestKeys {
     const xml = buildSecret({ uuid: secretUuid(vmId, part), ephemeral: true, private: true, description });
     const value = Buffer.from(passphrase);
     // Both may be repeated, so the outcome of a lost reply does not matter.
-    await this.#certainty.ensure(
-      async () => {
-        const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
-        await this.#libvirt.call(libvirt.secretSetValue, { secret, value, flags: 0 });
-      },
-      () => Promise.resolve(false),
-      "again",
-    );
+    await this.#certainty.ensure(async () => {
+      const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
+      await this.#libvirt.call(libvirt.secretSetValue, { secret, value, flags: 0 });
+    });
   }
 }
 
@@ -110,10 +104,6 @@ const purposeOf = (vmId: string, part: string): string => `socle guest key 1 ${v
 
 const descriptionOf = (vmId: string, part: string): string => `Socle: ${part} of VM ${vmId}`;
 
-/** The UUID of the libvirt secret, the same at any time and on any host: version 8 of RFC 9562, for custom values. */
-export function secretUuid(vmId: string, part: string): string {
-  const bytes = createHash("sha256").update(purposeOf(vmId, part)).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
+/** The UUID of the libvirt secret, the same at any time and on any host. */
+export const secretUuid = (vmId: string, part: string): string =>
+  uuidOf(createHash("sha256").update(purposeOf(vmId, part)).digest(), 8);

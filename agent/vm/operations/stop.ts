@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import type { Vm } from "../model/vm.ts";
 import { defineOperation } from "./definition.ts";
@@ -102,13 +103,9 @@ async function requestStop(
   signal: AbortSignal,
 ): Promise<SocleError | undefined> {
   const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
   const seenStopped = (): Promise<boolean> =>
-    table
-      .until(vmId, (vm) => vm !== undefined && !isActive(vm), AbortSignal.any([signal, over.signal]))
-      .then(
-        () => true,
-        () => false,
-      );
+    succeeds(table.until(vmId, (vm) => vm !== undefined && !isActive(vm), until));
   let stopped = seenStopped();
   const beganMs = clock.monotonicMs();
   let askAtMs = beganMs;

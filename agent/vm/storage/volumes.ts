@@ -165,11 +165,7 @@ export class Volumes {
       await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
     };
     try {
-      await this.#certainty.ensure(
-        create,
-        async () => (await this.#lookup(reference)) !== undefined,
-        "again",
-      );
+      await this.#certainty.ensure(create, async () => (await this.#lookup(reference)) !== undefined);
     } catch (thrown) {
       // The first attempt had a reply, so no volume of ours can exist.
       if (tries > 1 || !NAME_TAKEN.has(toSocleError(thrown).reason)) throw thrown;
@@ -201,7 +197,6 @@ export class Volumes {
         await ifPresent(NO_VOLUME, () => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
       },
       async () => (await this.#lookup(reference)) === undefined,
-      "again",
     );
     return wasThere;
   }
@@ -274,10 +269,8 @@ export class Volumes {
     const algorithm = libvirt.StorageVolWipeAlgorithm.ZERO;
     const timeoutMs = 60_000 + bytes / SLOWEST_BYTES_PER_MS;
     const slowly = { timeoutMs, lane: "slow" } as const;
-    await this.#certainty.ensure(
-      () => this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
-      () => Promise.resolve(false),
-      "again",
+    await this.#certainty.ensure(() =>
+      this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
     );
   }
 
