@@ -39,9 +39,9 @@ export const abortable = <T = void>(
       reject(abortReason(signal));
       return;
     }
-    let undo: (() => unknown) | undefined;
+    const begun: { undo?: (() => unknown) | undefined } = {};
     const onAbort = (): void => {
-      undo?.();
+      begun.undo?.();
       reject(abortReason(signal));
     };
     const once =
@@ -51,7 +51,7 @@ export const abortable = <T = void>(
         settle(value);
       };
     signal?.addEventListener("abort", onAbort, { once: true });
-    undo = begin(once(resolve), once(reject));
+    begun.undo = begin(once(resolve), once(reject));
   });
 
 /** The reason of an aborted signal, always as an Error. */
