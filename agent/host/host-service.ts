@@ -293,7 +293,7 @@ export class HostService implements Service, HostView {
     const [readAtMs, startedAtMs] = [this.#clock.now(), this.#clock.monotonicMs()];
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
-    this.#health.observe("StoragePool", "pool", judgePools(sources), this.#now());
+    this.#health.observe("StoragePool", "pool", judgePools(sources.pools, sources.spaces), this.#now());
     const before = this.#inventory;
     const after = assembleInventory(
       {

@@ -6,6 +6,7 @@ import { effects, type Condition, type Effect, type HostHealth, type Truth } fro
 import type { HostReadings, ReaderName } from "./readers/table.ts";
 import { SeenHardware } from "./seen.ts";
 import {
+  absent,
   acknowledge,
   aged,
   canAcknowledge,
@@ -257,7 +258,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       held.states = new Map([...states.keys()].map((subject) => next([subject, found])));
       return;
     }
-    const none: Verdict = { kind: "absent", evidence: "this host has none" };
+    const none: Verdict = absent("this host has none");
     const subjects = found.size > 0 ? found : new Map([[WHOLE, none]]);
     const stays = [...states].filter(([subject, { latch }]) => latch !== undefined && !subjects.has(subject));
     held.states = new Map([...[...subjects].map(next), ...stays]);
