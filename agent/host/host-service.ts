@@ -140,12 +140,9 @@ export class HostService implements Service, HostView {
       },
       onLatch: () => this.#memory.keep(),
     });
-    this.#memory = new HealthMemory({ health: this.#health, store: options.record, clock, log });
-    this.reports = new HealthReports({
-      health: this.#health,
-      config: config.health,
-      now: () => this.#now(),
-    });
+    const now = (): Moment => this.#now();
+    this.#memory = new HealthMemory({ health: this.#health, store: options.record, now, log });
+    this.reports = new HealthReports({ health: this.#health, config: config.health, now });
     const vmPaths = (): readonly string[] => directoriesOf(this.#inventory.storagePools);
     const ownPaths = [config.state.directory, ...config.health.paths];
     const watchedPaths = (): readonly string[] => [...ownPaths, ...vmPaths()];
