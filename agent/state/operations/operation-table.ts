@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { BootClock } from "../../kernel/boot-clock.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import { Forgettable } from "./forgettable.ts";
-import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
+import { OperationIndex, type Selection } from "./operation-index.ts";
 import { errorOf, isDone, type End, type Operation, type OperationStep, type Outcome } from "./operation.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -61,7 +61,7 @@ export class OperationTable {
   /** In the order of ids, which is the order of begin. */
   readonly #byId = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
-  readonly #index = new OperationIndex();
+  readonly index = new OperationIndex();
   readonly #forgettable = new Forgettable();
   /** Unfinished ones, in the order of ids. */
   readonly #unfinished = new Set<string>();
@@ -83,20 +83,6 @@ export class OperationTable {
     return this.#unfinished.size;
   }
 
-  /** Number of operations of this tenant, or this caller, ended ones included. */
-  heldOf(who: Charged): number {
-    return this.#index.heldOf(who);
-  }
-
-  unfinishedOf(who: Charged): number {
-    return this.#index.runningOf(who);
-  }
-
-  /** Number of operations that run or wait for this VM. */
-  unfinishedFor(vmId: string): number {
-    return this.#index.runningFor(vmId);
-  }
-
   get(id: string): Entry | undefined {
     return this.#byId.get(id);
   }
@@ -111,33 +97,24 @@ export class OperationTable {
     return this.#byRequest.get(`${requestId} ${caller}`);
   }
 
-  newestId(): string | undefined {
-    return this.#index.newestId;
-  }
-
   withoutEnd(): Operation[] {
     return this.#recordedOf(this.#unfinished);
   }
 
   /** Unfinished operations of this VM. */
   withoutEndOf(vmId: string): Operation[] {
-    return this.#recordedOf([...this.#index.newestFirst({ vmId, onlyRunning: true })].reverse());
+    return this.#recordedOf([...this.index.newestFirst({ vmId, onlyRunning: true })].reverse());
   }
 
   #recordedOf(ids: Iterable<string>): Operation[] {
-    const found: Operation[] = [];
-    for (const id of ids) {
-      const recorded = this.#byId.get(id)?.recorded;
-      if (recorded !== undefined) found.push(recorded);
-    }
-    return found;
+    return [...ids].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
   }
 
   add({ operation, fingerprint }: { operation: Operation; fingerprint: string }): Entry {
     const entry: Entry = { fingerprint, recorded: operation, shown: undefined, durable: Promise.resolve() };
     this.#byId.set(operation.id, entry);
     this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);
-    this.#index.add(operation);
+    this.index.add(operation);
     this.#unfinished.add(operation.id);
     if (isDone(operation)) this.#finish(operation);
     return entry;
@@ -150,12 +127,12 @@ export class OperationTable {
     // A newer operation may have reused a forgotten one's request id.
     const request = `${requestId} ${caller}`;
     if (this.#byRequest.get(request)?.recorded.id === id) this.#byRequest.delete(request);
-    this.#index.remove(recorded);
+    this.index.remove(recorded);
     this.#forgettable.remove(recorded);
   }
 
   #finish(operation: Operation): void {
-    if (this.#unfinished.delete(operation.id)) this.#index.finish(operation);
+    if (this.#unfinished.delete(operation.id)) this.index.finish(operation);
   }
 
   ended({ recorded }: Entry): void {
@@ -200,7 +177,7 @@ export class OperationTable {
     const { onlyRunning = false } = selection;
     const found: Operation[] = [];
     if (limit <= 0) return found;
-    for (const id of this.#index.newestFirst(selection, afterId)) {
+    for (const id of this.index.newestFirst(selection, afterId)) {
       const operation = this.#byId.get(id)?.shown;
       if (operation === undefined || (onlyRunning && isDone(operation))) continue;
       if (found.push(operation) >= limit) break;

@@ -68,7 +68,7 @@ export class Operations {
     this.#ends = new OperationEnds(options, journal, (entry) => this.#written(entry));
     this.#table = table;
     this.#ids = new OperationIds(() => options.clock.now());
-    const newest = table.newestId();
+    const newest = table.index.newestId;
     if (newest !== undefined) this.#ids.startAfter(newest);
     this.interrupted = table.withoutEnd();
     this.#ends.found(this.interrupted);
