@@ -126,7 +126,7 @@ export class Vms {
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
-        await this.#runner.withPermit(caller, () => this.#lookOver(spec, request));
+        await this.#runner.permits.run(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
