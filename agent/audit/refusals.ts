@@ -47,7 +47,7 @@ export const keyDamaged = (path: string, cause: unknown): SocleError =>
   );
 
 export const keyInvalid = (message: string, cause?: unknown): SocleError =>
-  new SocleError("invalid", "AUDIT_KEY_INVALID", message, cause === undefined ? {} : { cause });
+  new SocleError("invalid", "AUDIT_KEY_INVALID", message, { cause });
 
 /** Rethrows as `unavailable` AUDIT_UNREADABLE: file system errors do not always name the file. */
 export async function reading<Content>(path: string, read: () => Promise<Content>): Promise<Content> {

@@ -1,5 +1,6 @@
 import type { ConditionTable, Trigger, Verdicts } from "./conditions/condition.ts";
 import type { HostConditions } from "./conditions/table.ts";
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Latch, LeftOn } from "../../state/records/health-record.ts";
 import { effects, type Condition, type Effect, type HostHealth, type Truth } from "../host.ts";
@@ -210,12 +211,8 @@ export class Health<Rules extends ConditionTable = HostConditions> {
         const latch = isLatched ? latchAfter(kept, isRebooted) : undefined;
         const { looksBackMs } = found.rule;
         const stays = isSameBoot && looksBackMs !== undefined;
-        const state = heldState(
-          kept.evidence,
-          { ...(latch && { latch }), ...(stays && { stayUntilMs: at.monotonicMs + looksBackMs }) },
-          at,
-        );
-        found.states.set(kept.subject, state);
+        const stayUntilMs = stays ? at.monotonicMs + looksBackMs : undefined;
+        found.states.set(kept.subject, heldState(kept.evidence, defined({ latch, stayUntilMs }), at));
         if (kept.subject !== WHOLE) found.states.delete(WHOLE);
       });
       return false;

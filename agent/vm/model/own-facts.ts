@@ -36,10 +36,7 @@ const MAX_REASON_CHARACTERS = 200;
 export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): OwnFacts {
   const socle = metadata?.socle;
   if (metadata?.problem !== undefined)
-    return {
-      ...unreadable(`metadata: ${metadata.problem}`),
-      ...(metadata.instance === undefined ? {} : { instance: metadata.instance }),
-    };
+    return defined({ ...unreadable(`metadata: ${metadata.problem}`), instance: metadata.instance });
   if (socle === undefined) return unmanaged;
   const json = parseJson(socle.spec);
   const instance = instanceOf(uuid, socle);

@@ -57,15 +57,11 @@ export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict 
   return unknown(`no answer from ${mute.join(", ")}`);
 }
 
-const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat =>
-  defined({
-    name: `${chip} ${sensor}`,
-    celsius,
-    isAlarming: criticalAlarm,
-    ...(criticalCelsius === undefined
-      ? {}
-      : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
-  });
+function ofChip({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat {
+  const isOver = criticalCelsius === undefined ? undefined : celsius >= criticalCelsius;
+  const isAlarming = isOver === undefined ? criticalAlarm : criticalAlarm === true || isOver;
+  return defined({ name: `${chip} ${sensor}`, celsius, isAlarming, criticalCelsius });
+}
 
 /** `mute`: sensors that reported before and do not now; the sensor of an empty slot never reports. */
 function heatsOfBmc(sensors: readonly BmcSensor[], seen: SeenHardware): { heats: Heat[]; mute: string[] } {
