@@ -24,9 +24,7 @@ export const busy = (): SocleError =>
     "exhausted",
     "AUDIT_BUSY",
     "the audit log's disk is too slow for the load; try again later",
-    {
-      details: { retryAfterMs: 1000 },
-    },
+    { details: { retryAfterMs: 1000 } },
   );
 
 export const stopping = (): SocleError =>

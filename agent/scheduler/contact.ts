@@ -14,18 +14,14 @@ import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
 import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
 import { messageOf } from "../kernel/thrown.ts";
+import { channelOptions } from "./credentials.ts";
 
-const channelOptions: ChannelOptions = {
+const sessionOptions: ChannelOptions = {
+  ...channelOptions,
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
-  "grpc.max_receive_message_length": 1024 * 1024,
-  "grpc.enable_channelz": 0,
   "grpc.enable_retries": 0,
-  "grpc.enable_http_proxy": 0,
-  "grpc.service_config_disable_resolution": 1,
-  // A connection of its own: the shared pool would give a hanging subchannel to the next client.
-  "grpc.use_local_subchannel_pool": 1,
 };
 const reportTimeoutMs = 60_000;
 
@@ -47,7 +43,7 @@ export class Contact {
     signals: { readonly dial: AbortSignal; readonly session: AbortSignal },
   ): Promise<Contact> {
     const { address } = to;
-    const client = new Client(address, to.credentials, channelOptions);
+    const client = new Client(address, to.credentials, sessionOptions);
     try {
       await ready(client, timeoutMs, signals.dial);
       return new Contact(client, service, signals.session);

@@ -8,7 +8,7 @@ import { isFileLost, stateLost } from "../journal/append-file.ts";
 import { isFullDisk } from "../journal/durable-file.ts";
 import { EventRing } from "./event-ring.ts";
 import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
-import type { HostEvent } from "./event.ts";
+import type { HostEvent, NewEvent } from "./event.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
 interface EventLogOptions {
@@ -19,8 +19,6 @@ interface EventLogOptions {
   readonly clock: Clock;
   readonly log: Logger;
 }
-
-export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 
 /** Start of a subscription. Neither, or afterSequence 0: with the oldest held. */
 export interface SubscribeFrom {

@@ -53,11 +53,15 @@ export const wholeEnd = (operation: Operation): End => {
   return defined({ state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy });
 };
 
+interface TableOptions {
+  readonly retentionMs: number;
+  readonly clock: Clock;
+  readonly boot?: BootClock;
+}
+
 /** All operations held, by id and by request, built by replaying the journal. */
 export class OperationTable {
-  readonly #retentionMs: number;
-  readonly #clock: Clock;
-  readonly #boot: BootClock | undefined;
+  readonly #options: TableOptions;
   /** In the order of ids, which is the order of begin. */
   readonly #byId = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
@@ -69,10 +73,8 @@ export class OperationTable {
   readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
   #expired = 0;
 
-  constructor(options: { retentionMs: number; clock: Clock; boot?: BootClock | undefined }) {
-    this.#boot = options.boot;
-    this.#retentionMs = options.retentionMs;
-    this.#clock = options.clock;
+  constructor(options: TableOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -137,8 +139,12 @@ export class OperationTable {
 
   ended({ recorded }: Entry): void {
     this.#finish(recorded);
-    this.#forgettable.add(recorded);
-    this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
+    this.#keep(recorded, this.#options.retentionMs);
+  }
+
+  #keep(operation: Operation, forMs: number): void {
+    this.#forgettable.add(operation);
+    this.#expiries.push({ id: operation.id, atMonotonicMs: this.#options.clock.monotonicMs() + forMs });
   }
 
   /**
@@ -154,7 +160,7 @@ export class OperationTable {
 
   /** Removes up to `most` operations whose retention has ended, oldest first. Returns whether more of them are left. */
   forgetExpired(most: number): boolean {
-    const now = this.#clock.monotonicMs();
+    const now = this.#options.clock.monotonicMs();
     const isDue = (): boolean => (this.#expiries[this.#expired]?.atMonotonicMs ?? Infinity) <= now;
     for (let forgotten = 0; forgotten < most && isDue(); forgotten += 1, this.#expired += 1) {
       const entry = this.#byId.get(this.#expiries[this.#expired]?.id ?? "");
@@ -169,7 +175,7 @@ export class OperationTable {
 
   nextExpiryInMs(): number | undefined {
     const next = this.#expiries[this.#expired];
-    return next === undefined ? undefined : next.atMonotonicMs - this.#clock.monotonicMs();
+    return next && next.atMonotonicMs - this.#options.clock.monotonicMs();
   }
 
   /** Newest first. Visits only operations that it may show. */
@@ -220,19 +226,16 @@ export class OperationTable {
       ended.push({ operation: entry.recorded, ageMs: this.#ageMs(entry.recorded) });
     }
     ended.sort((a, b) => b.ageMs - a.ageMs);
-    for (const { operation, ageMs } of ended) {
-      const leftMs = this.#retentionMs - ageMs;
-      this.#forgettable.add(operation);
-      this.#expiries.push({ id: operation.id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
-    }
+    for (const { operation, ageMs } of ended) this.#keep(operation, this.#options.retentionMs - ageMs);
     this.forgetExpired(Infinity);
   }
 
   /** Time since its end. The wall clock may have been stepped: it is used only after a reboot. */
   #ageMs({ endedAtMs, endedSinceBoot }: Operation): number {
-    const isThisBoot = this.#boot !== undefined && endedSinceBoot?.bootId === this.#boot.bootId;
-    if (isThisBoot) return Math.max(0, this.#boot.ms() - endedSinceBoot.ms);
-    const now = this.#clock.now();
+    const { boot, clock } = this.#options;
+    const isThisBoot = boot !== undefined && endedSinceBoot?.bootId === boot.bootId;
+    if (isThisBoot) return Math.max(0, boot.ms() - endedSinceBoot.ms);
+    const now = clock.now();
     return Math.max(0, now - (endedAtMs ?? now));
   }
 

@@ -374,7 +374,5 @@ const tooMany = (why: string): SocleError =>
     "exhausted",
     "TOO_MANY_RESERVATIONS",
     `${why}, which is the limit; release some, or try again later`,
-    {
-      details: { retryAfterMs: 1000 },
-    },
+    { details: { retryAfterMs: 1000 } },
   );

@@ -5,7 +5,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { stateOf } from "./domain-state.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
-import { Stamps } from "./stamps.ts";
+import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
 import {
   buildVmDomain,
@@ -15,10 +15,6 @@ import {
   type VmDomain,
   type VmMetadata,
 } from "../model/vm-domain.ts";
-
-const NO_ID = -1;
-/** Stops and state queries bypass the creation queue. */
-const AHEAD = { urgent: true } as const;
 
 /** Receives the results of starts, which show whether this host can start VMs. */
 interface StartVerdicts {
@@ -232,9 +228,6 @@ const isStarting = (seen: { stateReason: string } | undefined): boolean =>
  */
 const isInTransition = (seen: { state: VmState; stateReason: string } | undefined): boolean =>
   isStarting(seen) || seen?.state === "stopping";
-
-/** libvirt finds a domain by its UUID and ignores the name. */
-const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });
 
 const orGone = <T>(call: () => Promise<T>): Promise<T | undefined> => ifPresent("LIBVIRT_NO_DOMAIN", call);
 

@@ -16,7 +16,8 @@ import {
 
 /** A hung guest holds its domain's job, which a write needs: no stop waits longer than this for it. */
 const QUICKLY = { urgent: true, timeoutMs: 2000 } as const;
-const AHEAD = { urgent: true } as const;
+/** Stops and state queries bypass the creation queue. */
+export const AHEAD = { urgent: true } as const;
 const OFF = -1;
 const NO_DOMAIN = Symbol("no domain");
 
@@ -163,7 +164,8 @@ function lacksDefinition(thrown: unknown): boolean {
   return kind === "conflict" || reason === "LIBVIRT_INVALID_ARG";
 }
 
-const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: OFF });
+/** libvirt finds a domain by its UUID and ignores the name. */
+export const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: OFF });
 
 /** The VM that an operation was admitted for. */
 export interface Admitted {
