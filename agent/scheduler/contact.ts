@@ -152,30 +152,22 @@ export class Contact {
 async function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const channel = client.getChannel();
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
-  let wake: () => void = () => undefined;
-  const onAbort = (): void => wake();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    for (;;) {
-      if (signal.aborted) throw abortReason(signal);
-      const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) return;
-      if (state === connectivityState.TRANSIENT_FAILURE)
-        throw new Error("the connection was refused or lost");
-      const leftMs = deadlineMs - systemClock.monotonicMs();
-      if (leftMs <= 0) throw new Error(`nothing was received for ${timeoutMs} ms`);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        // grpc-js only has wall-clock deadlines: it waits forever, and this deadline ends the wait.
-        const timer = setTimeout(resolve, leftMs);
-        channel.watchConnectivityState(state, Infinity, () => {
-          clearTimeout(timer);
-          resolve();
-        });
+  for (;;) {
+    if (signal.aborted) throw abortReason(signal);
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) return;
+    if (state === connectivityState.TRANSIENT_FAILURE) throw new Error("the connection was refused or lost");
+    const leftMs = deadlineMs - systemClock.monotonicMs();
+    if (leftMs <= 0) throw new Error(`nothing was received for ${timeoutMs} ms`);
+    await abortable(signal, (resolve) => {
+      // grpc-js only has wall-clock deadlines: it waits forever, and this deadline ends the wait.
+      const timer = setTimeout(resolve, leftMs);
+      channel.watchConnectivityState(state, Infinity, () => {
+        clearTimeout(timer);
+        resolve();
       });
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+      return () => clearTimeout(timer);
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { within } from "../../kernel/concurrency/deadline.ts";
 import { succeeds } from "../../kernel/thrown.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import type { Vm } from "../model/vm.ts";
@@ -127,14 +128,7 @@ async function requestStop(
         askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
       }
       const leftMs = Math.min(deadlineMs, askAtMs) - clock.monotonicMs();
-      const pause = new AbortController();
-      const later = clock.sleep(Math.max(0, leftMs), pause.signal).then(
-        () => false,
-        () => false,
-      );
-      const isStopped = await Promise.race([stopped, later]);
-      pause.abort();
-      if (isStopped) {
+      if ((await within(clock, Math.max(0, leftMs), stopped)) === true) {
         if (await isOver()) {
           // A late effect must not reach the next run.
           await asking;
