@@ -14,7 +14,8 @@ import { cut } from "./entry.ts";
 import { unownedMark, Marks, proofText } from "./mark.ts";
 import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";
 import { replaceFile } from "../state/journal/durable-file.ts";
-import { codeOf } from "../kernel/thrown.ts";
+import { parseJson } from "../kernel/text/json.ts";
+import { ifExists } from "../kernel/thrown.ts";
 
 const checkpointSchema = z.object({
   /** The entry that it covers, with all entries before it. */
@@ -178,12 +179,7 @@ export const headPath = (directory: string): string => join(directory, "head.jso
  */
 export async function findHead(directory: string): Promise<Checkpoint | "missing" | "damaged"> {
   const text = await readIfThere(headPath(directory));
-  if (text === undefined) return "missing";
-  try {
-    return parseCheckpoint(JSON.parse(text)) ?? "damaged";
-  } catch {
-    return "damaged";
-  }
+  return text === undefined ? "missing" : (parseCheckpoint(parseJson(text)) ?? "damaged");
 }
 
 /** As findHead; undefined unless that finds a checkpoint. */
@@ -195,11 +191,4 @@ export async function readHead(directory: string): Promise<Checkpoint | undefine
 export const writeHead = async (directory: string, checkpoint: Checkpoint): Promise<void> =>
   await replaceFile(headPath(directory), Buffer.from(`${JSON.stringify(checkpoint)}\n`));
 
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return undefined;
-    throw thrown;
-  }
-}
+export const readIfThere = (path: string): Promise<string | undefined> => ifExists(readFile(path, "utf8"));

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { parseJson } from "../kernel/text/json.ts";
 import type { Behalf } from "../state/operations/operation.ts";
 
 /** The caller, as the API identified it. */
@@ -81,17 +82,8 @@ export function encodeEntry(act: Act, sequence: number, mark: string, nowMs: num
   );
 }
 
-/** Throws `SyntaxError` for invalid JSON. */
-export const decodeEntry = (json: string): Entry => JSON.parse(json) as Entry;
-
 /** Undefined for a damaged entry. */
-export function entryIn(json: string): Entry | undefined {
-  try {
-    return decodeEntry(json);
-  } catch {
-    return undefined;
-  }
-}
+export const entryIn = (json: string): Entry | undefined => parseJson(json) as Entry | undefined;
 
 /** Truncates an entry's texts. */
 export const cut = (text: string): string =>

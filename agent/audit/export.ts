@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { contentOf, linked, markIn, marked } from "./chain.ts";
 import { parseCheckpoint, VerifyKey, type Checkpoint } from "./checkpoint.ts";
-import { decodeEntry, type Entry } from "./entry.ts";
+import { parseJson } from "../kernel/text/json.ts";
+import { entryIn, type Entry } from "./entry.ts";
 import type { ChainPoint, Followed } from "./follow.ts";
 import { Marks } from "./mark.ts";
 import { linesOf } from "./segment.ts";
@@ -260,21 +261,12 @@ class ExportCheck {
   }
 
   #entry(json: string, sequence: number): Entry | string {
-    let entry: Entry;
-    try {
-      entry = decodeEntry(json);
-    } catch {
-      return `entry ${sequence} is not readable`;
-    }
+    const entry = entryIn(json);
+    if (entry === undefined) return `entry ${sequence} is not readable`;
     if (entry.sequence === sequence && entry.tenant === this.#tenant) return entry;
     return `entry ${sequence} states that it is ${entry.sequence}, of ${entry.tenant ?? "no tenant"}`;
   }
 }
 
-function parse<T>(schema: z.ZodType<T>, text: string): T | undefined {
-  try {
-    return schema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
-}
+const parse = <T>(schema: z.ZodType<T>, text: string): T | undefined =>
+  schema.safeParse(parseJson(text)).data;

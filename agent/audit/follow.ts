@@ -1,5 +1,5 @@
 import { contentOf, decodeLink, digestOf, genesis, linked } from "./chain.ts";
-import { decodeEntry, type Entry } from "./entry.ts";
+import { entryIn, type Entry } from "./entry.ts";
 
 /** A point of the chain. */
 export interface ChainPoint {
@@ -23,12 +23,8 @@ export function follow(point: ChainPoint, line: string): Followed | string {
   if (link === undefined) return "is no entry: the line was damaged or overwritten";
   const digest = contentOf(link.json);
   const hash = linked(point.hash, digestOf(link.json));
-  let entry: Entry;
-  try {
-    entry = decodeEntry(link.json);
-  } catch {
-    return "is not readable: the line was damaged or edited";
-  }
+  const entry = entryIn(link.json);
+  if (entry === undefined) return "is not readable: the line was damaged or edited";
   const { sequence } = entry;
   if (link.hash !== hash) {
     if (sequence === point.sequence + 1) return "does not fit its hash: it was edited";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Socket } from "node:net";
 import { Backoff } from "../kernel/concurrency/backoff.ts";
-import type { Clock } from "../kernel/clock.ts";
+import { abortable, type Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import * as z from "zod";
@@ -193,15 +193,9 @@ async function readCursor(path: string, newest: number): Promise<number> {
 
 /** Resolves when the kernel has accepted it all. */
 const written = (socket: Socket, text: string, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(toError(signal.reason));
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    socket.write(text, (error) => {
-      signal.removeEventListener("abort", onAbort);
-      if (error == null) resolve();
-      else reject(error);
-    });
+  abortable(signal, (resolve, reject) => {
+    socket.write(text, (error) => (error == null ? resolve() : reject(error)));
+    return undefined;
   });
 
 /** Gives `act` a signal that aborts with `signal`, or when the time is over. */

@@ -70,13 +70,10 @@ export async function findLog(directory: string, key: VerifyKey, mustExist: bool
   };
 }
 
-const goOn = (point: ChainPoint, segments: readonly SegmentFile[], damage: string): Found => ({
-  point: { sequence: point.sequence, hash: point.hash },
-  goesOn: false,
+const goOn = ({ sequence, hash }: ChainPoint, segments: readonly SegmentFile[], damage: string): Found => ({
+  ...nothingFound,
+  point: { sequence, hash },
   segments,
-  unsigned: 0,
-  signedBytes: 0,
-  tornBytes: 0,
   damage,
 });
 

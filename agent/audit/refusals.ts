@@ -24,9 +24,7 @@ export const busy = (): SocleError =>
     "exhausted",
     "AUDIT_BUSY",
     "the audit log's disk is too slow for the load; try again later",
-    {
-      details: { retryAfterMs: 1000 },
-    },
+    { details: { retryAfterMs: 1000 } },
   );
 
 export const stopping = (): SocleError =>
@@ -47,7 +45,7 @@ export const keyDamaged = (path: string, cause: unknown): SocleError =>
   );
 
 export const keyInvalid = (message: string, cause?: unknown): SocleError =>
-  new SocleError("invalid", "AUDIT_KEY_INVALID", message, cause === undefined ? {} : { cause });
+  new SocleError("invalid", "AUDIT_KEY_INVALID", message, { cause });
 
 /** Rethrows as `unavailable` AUDIT_UNREADABLE: file system errors do not always name the file. */
 export async function reading<Content>(path: string, read: () => Promise<Content>): Promise<Content> {

@@ -2,7 +2,8 @@ import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { replaceFile } from "../state/journal/durable-file.ts";
-import { codeOf } from "../kernel/thrown.ts";
+import { parseJson } from "../kernel/text/json.ts";
+import { ifExists } from "../kernel/thrown.ts";
 
 // The log is files of lines, each named for its first entry; the first line has the chain's point there.
 
@@ -27,11 +28,8 @@ const nameOf = (first: number): string => `audit-${String(first).padStart(12, "0
 
 /** In order. A missing directory has none. */
 export async function listSegments(directory: string): Promise<SegmentFile[]> {
-  const names = await readdir(directory).catch((thrown: unknown): string[] => {
-    if (codeOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  });
-  return names
+  const names = await ifExists(readdir(directory));
+  return (names ?? [])
     .filter((name) => /^audit-\d{12,}\.log$/.test(name))
     .map((name) => ({ path: join(directory, name), name, first: Number(name.slice(6, -4)) }))
     .sort((a, b) => a.first - b.first);
@@ -56,13 +54,8 @@ export async function readHeader(path: string): Promise<SegmentHeader | undefine
 }
 
 /** Undefined for an invalid header. */
-export function parseHeader(line: string): SegmentHeader | undefined {
-  try {
-    return headerSchema.safeParse(JSON.parse(line)).data;
-  } catch {
-    return undefined;
-  }
-}
+export const parseHeader = (line: string): SegmentHeader | undefined =>
+  headerSchema.safeParse(parseJson(line)).data;
 
 interface Line {
   readonly text: string;

@@ -7,7 +7,8 @@ import {
 } from "node:tls";
 import type { Sink } from "./forwarder.ts";
 import type { TailEntry } from "./tail.ts";
-import { codeOf, toError } from "../kernel/thrown.ts";
+import { abortable } from "../kernel/clock.ts";
+import { ifExists } from "../kernel/thrown.ts";
 
 /** With the entry's text as it was hashed, so that receivers can verify the chain. */
 const messageOf = ({ hash, json }: TailEntry): string => `{"hash":"${hash}","entry":${json}}`;
@@ -20,15 +21,10 @@ export function journalSink(path = "/run/systemd/journal/stdout"): Sink {
   return {
     name: "journal",
     async connect(signal) {
-      try {
-        const socket = await connected(connectPlain({ path }), "connect", signal);
-        // Identifier, unit, priority, whether lines have their own, and three other destinations.
-        socket.write("socle-audit\n\n5\n1\n0\n0\n0\n");
-        return socket;
-      } catch (thrown) {
-        if (codeOf(thrown) === "ENOENT") return undefined;
-        throw thrown;
-      }
+      const socket = await ifExists(connected(connectPlain({ path }), "connect", signal));
+      // Identifier, unit, priority, whether lines have their own, and three other destinations.
+      socket?.write("socle-audit\n\n5\n1\n0\n0\n0\n");
+      return socket;
     },
     frame: (entry) => `<${isRefusal(entry) ? 4 : 5}>${messageOf(entry)}\n`,
   };
@@ -76,20 +72,14 @@ export function syslogSink(
 }
 
 function connected(socket: Socket, event: "connect" | "secureConnect", signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const give = (reason: unknown): void => {
-      signal.removeEventListener("abort", onAbort);
-      socket.destroy();
-      reject(toError(reason));
-    };
-    const onAbort = (): void => give(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    socket.once("error", give);
+  if (signal.aborted) socket.destroy();
+  return abortable(signal, (resolve, reject) => {
+    // A socket with an error destroys itself.
+    socket.once("error", reject);
     socket.once(event, () => {
-      signal.removeEventListener("abort", onAbort);
-      socket.off("error", give);
+      socket.off("error", reject);
       resolve(socket);
     });
+    return () => socket.destroy();
   });
 }

@@ -40,7 +40,7 @@ export function operationTrail(
 
 const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
   const { id, kind, vmId, caller, behalf, requestId, state, error, result } = operation;
-  const receipt = result["receipt_sha256"];
+  const { receipt_sha256: receipt } = result;
   return defined({
     act: "operation_ended",
     requestId,
@@ -49,7 +49,7 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
     outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
     reason: error?.reason,
     operation: id,
-    details: { kind, by: caller, ...behalf, ...(receipt === undefined ? {} : { receipt }) },
+    details: defined<Record<string, string>>({ kind, by: caller, ...behalf, receipt }),
   });
 };
 

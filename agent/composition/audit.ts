@@ -33,9 +33,7 @@ export function buildAuditing(
   const authorities = syslogAuthorities ?? join(config.trust.directory, files.authorities);
   const tls = async () => {
     const { cert, key } = trust.material?.tls ?? {};
-    const ca = await readFile(authorities);
-    const own = cert === undefined || key === undefined ? {} : { cert, key };
-    return { ca, ...own };
+    return { ca: await readFile(authorities), ...(cert !== undefined && key !== undefined && { cert, key }) };
   };
   const isRevoked = (serial: string): boolean => trust.material?.revoked.has(serialOf(serial)) ?? false;
   const sinks = [

@@ -140,12 +140,9 @@ export class HostService implements Service, HostView {
       },
       onLatch: () => this.#memory.keep(),
     });
-    this.#memory = new HealthMemory({ health: this.#health, store: options.record, clock, log });
-    this.reports = new HealthReports({
-      health: this.#health,
-      config: config.health,
-      now: () => this.#now(),
-    });
+    const now = (): Moment => this.#now();
+    this.#memory = new HealthMemory({ health: this.#health, store: options.record, now, log });
+    this.reports = new HealthReports({ health: this.#health, config: config.health, now });
     const vmPaths = (): readonly string[] => directoriesOf(this.#inventory.storagePools);
     const ownPaths = [config.state.directory, ...config.health.paths];
     const watchedPaths = (): readonly string[] => [...ownPaths, ...vmPaths()];
@@ -293,7 +290,7 @@ export class HostService implements Service, HostView {
     const [readAtMs, startedAtMs] = [this.#clock.now(), this.#clock.monotonicMs()];
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
-    this.#health.observe("StoragePool", "pool", judgePools(sources), this.#now());
+    this.#health.observe("StoragePool", "pool", judgePools(sources.pools, sources.spaces), this.#now());
     const before = this.#inventory;
     const after = assembleInventory(
       {

@@ -14,35 +14,45 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
-  sleep(ms, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(abortReason(signal));
-        return;
-      }
-      const onAbort = (): void => {
-        clearTimeout(timer);
-        reject(abortReason(signal));
-      };
+  sleep: (ms, signal) =>
+    abortable(signal, (resolve) => {
       let timer: NodeJS.Timeout;
       const wait = (leftMs: number): void => {
-        timer = setTimeout(
-          () => {
-            if (leftMs > LONGEST_TIMER_MS) {
-              wait(leftMs - LONGEST_TIMER_MS);
-              return;
-            }
-            signal?.removeEventListener("abort", onAbort);
-            resolve();
-          },
-          Math.min(leftMs, LONGEST_TIMER_MS),
-        );
+        const next = leftMs > LONGEST_TIMER_MS ? () => wait(leftMs - LONGEST_TIMER_MS) : resolve;
+        timer = setTimeout(next, Math.min(leftMs, LONGEST_TIMER_MS));
       };
       wait(ms);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
-  },
+      return () => clearTimeout(timer);
+    }),
 };
+
+/**
+ * As `new Promise`, but it rejects with the signal's reason when that aborts first. Then the function that `begin` returned
+ * undoes what it began. An aborted signal begins nothing.
+ */
+export const abortable = <T = void>(
+  signal: AbortSignal | undefined,
+  begin: (resolve: (value: T) => void, reject: (reason: Error) => void) => (() => unknown) | undefined,
+): Promise<T> =>
+  new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(abortReason(signal));
+      return;
+    }
+    const begun: { undo?: (() => unknown) | undefined } = {};
+    const onAbort = (): void => {
+      begun.undo?.();
+      reject(abortReason(signal));
+    };
+    const once =
+      <Value>(settle: (value: Value) => void) =>
+      (value: Value): void => {
+        signal?.removeEventListener("abort", onAbort);
+        settle(value);
+      };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    begun.undo = begin(once(resolve), once(reject));
+  });
 
 /** The reason of an aborted signal, always as an Error. */
 export function abortReason(signal: AbortSignal | undefined): Error {

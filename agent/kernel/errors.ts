@@ -59,6 +59,16 @@ export const isSocleError = (thrown: unknown): thrown is SocleError =>
 export const isUncertain = (thrown: unknown): boolean =>
   isSocleError(thrown) && thrown.kind === "outcome_unknown";
 
+/** As `work`; undefined if it fails for this reason, which shows that its object does not exist. */
+export async function ifPresent<T>(reason: string, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (toSocleError(thrown).reason === reason) return undefined;
+    throw thrown;
+  }
+}
+
 /** Any thrown value as an error of the agent: its own kind kept, an abort as `cancelled`, the rest as `internal`. */
 export function toSocleError(thrown: unknown): SocleError {
   if (isSocleError(thrown)) return thrown;

@@ -4,7 +4,7 @@ import { Client, status, type ServiceError } from "@grpc/grpc-js";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { PeerRules } from "../trust/index.ts";
-import { checkedCredentials } from "./credentials.ts";
+import { channelOptions, checkedCredentials } from "./credentials.ts";
 
 const callTimeoutMs = 15_000;
 const helloTimeoutMs = 10_000;
@@ -35,13 +35,7 @@ export async function askAuthority<Request, Response>(
   signal: AbortSignal,
 ): Promise<Response> {
   const contact = checkedCredentials({ ca: to.authoritiesPem, minVersion: "TLSv1.3" }, to.rules, to.clock);
-  const client = new Client(to.address, contact.channel, {
-    "grpc.enable_http_proxy": 0,
-    "grpc.service_config_disable_resolution": 1,
-    "grpc.enable_channelz": 0,
-    "grpc.use_local_subchannel_pool": 1,
-    "grpc.max_receive_message_length": 1024 * 1024,
-  });
+  const client = new Client(to.address, contact.channel, channelOptions);
   try {
     const response = await new Promise<Response>((resolve, reject) => {
       const call = client.makeUnaryRequest(
@@ -129,7 +123,5 @@ const unreachable = (address: string, why: string, cause?: unknown): SocleError 
     "unavailable",
     "AUTHORITY_UNREACHABLE",
     `no authority answers at ${address}: ${why}; check that it runs, and the unit's IPAddressAllow=`,
-    {
-      cause,
-    },
+    { cause },
   );

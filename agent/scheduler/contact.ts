@@ -6,7 +6,7 @@ import {
   type ChannelOptions,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { abortReason, systemClock } from "../kernel/clock.ts";
+import { abortable, abortReason, systemClock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { AgentMessage } from "../gen/socle/v1/AgentMessage.ts";
 import type { ReportPart } from "../gen/socle/v1/ReportPart.ts";
@@ -14,18 +14,14 @@ import type { ReportResponse__Output } from "../gen/socle/v1/ReportResponse.ts";
 import type { SchedulerMessage__Output } from "../gen/socle/v1/SchedulerMessage.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
 import { messageOf } from "../kernel/thrown.ts";
+import { channelOptions } from "./credentials.ts";
 
-const channelOptions: ChannelOptions = {
+const sessionOptions: ChannelOptions = {
+  ...channelOptions,
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 10_000,
   "grpc.keepalive_permit_without_calls": 1,
-  "grpc.max_receive_message_length": 1024 * 1024,
-  "grpc.enable_channelz": 0,
   "grpc.enable_retries": 0,
-  "grpc.enable_http_proxy": 0,
-  "grpc.service_config_disable_resolution": 1,
-  // A connection of its own: the shared pool would give a hanging subchannel to the next client.
-  "grpc.use_local_subchannel_pool": 1,
 };
 const reportTimeoutMs = 60_000;
 
@@ -47,7 +43,7 @@ export class Contact {
     signals: { readonly dial: AbortSignal; readonly session: AbortSignal },
   ): Promise<Contact> {
     const { address } = to;
-    const client = new Client(address, to.credentials, channelOptions);
+    const client = new Client(address, to.credentials, sessionOptions);
     try {
       await ready(client, timeoutMs, signals.dial);
       return new Contact(client, service, signals.session);
@@ -142,25 +138,9 @@ export class Contact {
 
   /** A promise that also rejects when the session is over. */
   #race<T>(run: (resolve: (value: T) => void, reject: (reason: Error) => void) => void): Promise<T> {
-    const signal = this.#signal;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => reject(abortReason(signal));
-      if (signal.aborted) {
-        onAbort();
-        return;
-      }
-      const done = (): void => signal.removeEventListener("abort", onAbort);
-      signal.addEventListener("abort", onAbort, { once: true });
-      run(
-        (value) => {
-          done();
-          resolve(value);
-        },
-        (reason) => {
-          done();
-          reject(reason);
-        },
-      );
+    return abortable<T>(this.#signal, (resolve, reject) => {
+      run(resolve, reject);
+      return undefined;
     });
   }
 }
@@ -172,30 +152,22 @@ export class Contact {
 async function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const channel = client.getChannel();
   const deadlineMs = systemClock.monotonicMs() + timeoutMs;
-  let wake: () => void = () => undefined;
-  const onAbort = (): void => wake();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    for (;;) {
-      if (signal.aborted) throw abortReason(signal);
-      const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) return;
-      if (state === connectivityState.TRANSIENT_FAILURE)
-        throw new Error("the connection was refused or lost");
-      const leftMs = deadlineMs - systemClock.monotonicMs();
-      if (leftMs <= 0) throw new Error(`nothing was received for ${timeoutMs} ms`);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        // grpc-js only has wall-clock deadlines: it waits forever, and this deadline ends the wait.
-        const timer = setTimeout(resolve, leftMs);
-        channel.watchConnectivityState(state, Infinity, () => {
-          clearTimeout(timer);
-          resolve();
-        });
+  for (;;) {
+    if (signal.aborted) throw abortReason(signal);
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) return;
+    if (state === connectivityState.TRANSIENT_FAILURE) throw new Error("the connection was refused or lost");
+    const leftMs = deadlineMs - systemClock.monotonicMs();
+    if (leftMs <= 0) throw new Error(`nothing was received for ${timeoutMs} ms`);
+    await abortable(signal, (resolve) => {
+      // grpc-js only has wall-clock deadlines: it waits forever, and this deadline ends the wait.
+      const timer = setTimeout(resolve, leftMs);
+      channel.watchConnectivityState(state, Infinity, () => {
+        clearTimeout(timer);
+        resolve();
       });
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+      return () => clearTimeout(timer);
+    });
   }
 }
 

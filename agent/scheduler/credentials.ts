@@ -1,9 +1,18 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureContext, type DetailedPeerCertificate, type PeerCertificate } from "node:tls";
-import { credentials, type ChannelCredentials } from "@grpc/grpc-js";
+import { credentials, type ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
 import type { Clock } from "../kernel/clock.ts";
 import { SocleError, toSocleError } from "../kernel/errors.ts";
 import { chainOf, peerOf, requireValid, type Peer, type PeerRules, type Trust } from "../trust/index.ts";
+
+/** For a connection of its own: the shared pool would give a hanging subchannel to the next client. */
+export const channelOptions: ChannelOptions = {
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
+  "grpc.enable_channelz": 0,
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.max_receive_message_length": 1024 * 1024,
+};
 
 /** The credentials of one contact with a scheduler, and their validity. */
 export interface ContactCredentials {

@@ -1,4 +1,4 @@
-import { abortReason, type Clock } from "../kernel/clock.ts";
+import { abortable, type Clock } from "../kernel/clock.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { countWithin, messageBytes, pageBytes } from "../kernel/text/message-bytes.ts";
 import type { HostIdentity } from "../host/host.ts";
@@ -85,9 +85,7 @@ export class Session {
    */
   async run(): Promise<Reconnect | undefined> {
     const over = new AbortController();
-    const stopped = new Promise<never>((_, reject) => {
-      over.signal.addEventListener("abort", () => reject(abortReason(over.signal)), { once: true });
-    });
+    const stopped = abortable<never>(over.signal, () => undefined);
     const onStop = (): void => over.abort(this.#stop.reason);
     if (this.#stop.aborted) onStop();
     this.#stop.addEventListener("abort", onStop, { once: true });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
-import type { NewEvent } from "../../agent/state/events/event-log.ts";
+import type { NewEvent } from "../../agent/state/events/event.ts";
 import { isDone, type Operation } from "../../agent/state/operations/operation.ts";
 import { Operations } from "../../agent/state/operations/operations.ts";
 import { Domains } from "../../agent/vm/hypervisor/domains.ts";

@@ -68,7 +68,7 @@ export function capacityOf(
         resource,
         total: amount + unhealthyHere,
         reserved: reserved[index] ?? 0,
-        ...(allocated === undefined ? {} : { allocated: allocatedHere, available }),
+        ...(allocated !== undefined && { allocated: allocatedHere, available }),
         claimed: claimedHere,
         unhealthy: unhealthyHere,
         overcommitRatio: ratio,

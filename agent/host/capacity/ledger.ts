@@ -54,6 +54,17 @@ export interface HostDevice {
   readonly healthy: boolean;
 }
 
+interface LedgerOptions {
+  readonly policy: CapacityPolicy;
+  /** Set by the operator. */
+  readonly scheduling: () => HostSnapshot["scheduling"];
+  /** Absent: no quotas. */
+  readonly quotaOf?: (tenant: string) => TenantQuota | undefined;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Called after each change of `capacity`. */
+  readonly changed: () => void;
+}
+
 /** A consumed claim expires after this time if complete listings do not include its VM. */
 const UNSEEN_MS = 60_000;
 
@@ -62,11 +73,7 @@ const UNSEEN_MS = 60_000;
  * step. A VM is counted once at every moment: as claimed until it is among the footprints, then as allocated.
  */
 export class Ledger {
-  readonly #policy: CapacityPolicy;
-  readonly #scheduling: () => HostSnapshot["scheduling"];
-  readonly #quotaOf: (tenant: string) => TenantQuota | undefined;
-  readonly #changed: () => void;
-  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #options: LedgerOptions;
   readonly #claims = new Map<string, Held>();
   readonly #storage = new StorageLedger();
   #cells: readonly NumaCell[] = [];
@@ -87,21 +94,9 @@ export class Ledger {
     devices: [],
   };
 
-  /** `scheduling`: set by the operator. `changed` is called after each change of `capacity`. */
-  constructor(options: {
-    readonly policy: CapacityPolicy;
-    readonly scheduling: () => HostSnapshot["scheduling"];
-    /** Absent: no quotas. */
-    readonly quotaOf?: (tenant: string) => TenantQuota | undefined;
-    readonly clock: Pick<Clock, "monotonicMs">;
-    readonly changed: () => void;
-  }) {
-    this.#policy = options.policy;
-    this.#scheduling = options.scheduling;
-    this.#quotaOf = options.quotaOf ?? (() => undefined);
-    this.#clock = options.clock;
-    this.#changed = options.changed;
-    this.#pools = new CpuPools([], this.#policy.dedicatedCpus);
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+    this.#pools = new CpuPools([], options.policy.dedicatedCpus);
   }
 
   get capacity(): Omit<HostCapacity, "generation"> {
@@ -117,7 +112,7 @@ export class Ledger {
   setCells(cells: readonly NumaCell[]): void {
     const areCpusTheSame = cpusOf(cells) === cpusOf(this.#cells);
     this.#cells = cells;
-    this.#pools = new CpuPools(cells, this.#policy.dedicatedCpus);
+    this.#pools = new CpuPools(cells, this.#options.policy.dedicatedCpus);
     if (areCpusTheSame) {
       this.#recount();
       return;
@@ -140,7 +135,7 @@ export class Ledger {
 
   /** Volumes deleted with their VM. */
   deleted(volumes: readonly VolumeRef[]): void {
-    this.#storage.deleted(volumes, this.#clock.monotonicMs());
+    this.#storage.deleted(volumes, this.#options.clock.monotonicMs());
   }
 
   /**
@@ -155,7 +150,7 @@ export class Ledger {
     this.#listed = footprints;
     const claims = this.#claims.size;
     const ids = isNews ? new Set(footprints.map(({ id }) => id)) : this.#footprints;
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#options.clock.monotonicMs();
     for (const [id, { claim, consumedAtMs }] of this.#claims) {
       if (consumedAtMs === undefined) continue;
       const isLost = complete && nowMs - consumedAtMs >= UNSEEN_MS;
@@ -167,7 +162,7 @@ export class Ledger {
 
   /** Throws `conflict` HOST_CORDONED on a cordoned host. */
   requireOpen(): void {
-    const { state, reason } = this.#scheduling();
+    const { state, reason } = this.#options.scheduling();
     if (state !== "cordoned") return;
     const why = reason === "" ? "" : ` (${reason})`;
     const message = `this host accepts no new VMs${why}; run socle uncordon to accept them again`;
@@ -240,10 +235,11 @@ export class Ledger {
    * minute, it was not created.
    */
   consume(claim: Claim): void {
-    this.#storage.made(claim.holder, this.#clock.monotonicMs());
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#storage.made(claim.holder, nowMs);
     const held = this.#claims.get(claim.id);
     if (held === undefined) return;
-    held.consumedAtMs = this.#clock.monotonicMs();
+    held.consumedAtMs = nowMs;
     if (!this.#footprints.has(held.claim.holder)) return;
     this.#claims.delete(claim.id);
     this.#recount();
@@ -268,7 +264,7 @@ export class Ledger {
   }
 
   #requireWithinQuota(tenant: string, asked: TenantUsage): void {
-    const quota = tenant === "" ? undefined : this.#quotaOf(tenant);
+    const quota = tenant === "" ? undefined : this.#options.quotaOf?.(tenant);
     if (quota === undefined) return;
     requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, asked });
   }
@@ -338,7 +334,7 @@ export class Ledger {
       cells: capacityOf(
         this.#cells,
         this.#pools,
-        this.#policy,
+        this.#options.policy,
         this.#sight === "none" ? undefined : this.#allocated,
         new DemandTotals(claimed.map(({ demand }) => demand)),
       ),
@@ -347,7 +343,7 @@ export class Ledger {
     };
     if (JSON.stringify(capacity) === JSON.stringify(this.#capacity)) return;
     this.#capacity = capacity;
-    this.#changed();
+    this.#options.changed();
   }
 
   #deviceCapacities(claimed: readonly Held[]): DeviceCapacity[] {

@@ -1,4 +1,5 @@
 import type { Clock } from "../../kernel/clock.ts";
+import { aborted, within } from "../../kernel/concurrency/deadline.ts";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
@@ -88,10 +89,8 @@ export class Reservations implements Service {
       const waiting = [...this.#claims.keys()].filter((id) => !this.#taken.has(id));
       const nextMs = Math.min(IDLE_MS, ...waiting.map((id) => this.leftMs(id)));
       this.#wake = new AbortController();
-      const either = AbortSignal.any([signal, this.#wake.signal]);
-      await this.#clock
-        .sleep(isFine && this.#unrecorded.size === 0 ? nextMs : AGAIN_MS, either)
-        .catch(() => undefined);
+      const waitMs = isFine && this.#unrecorded.size === 0 ? nextMs : AGAIN_MS;
+      await within(this.#clock, waitMs, aborted(this.#wake.signal), signal);
     }
   }
 

@@ -1,10 +1,10 @@
-import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { HealthRecord, SeenLogs } from "../../state/records/health-record.ts";
 import { checkRequestId } from "../../state/operations/refusals.ts";
 import type { ConditionTable } from "./conditions/condition.ts";
 import type { Health } from "./health.ts";
+import type { Moment } from "./trigger.ts";
 
 /** Its storage. Setting resolves when it is durable. */
 export interface HealthStore {
@@ -14,40 +14,43 @@ export interface HealthStore {
 
 type Held = Pick<Health<ConditionTable>, "restore" | "latches" | "leftOn" | "seen" | "acknowledge">;
 
+interface HealthMemoryOptions {
+  readonly health: Held;
+  readonly store: HealthStore;
+  readonly now: () => Moment;
+  readonly log: Logger;
+}
+
 /** Number of request ids kept. Not limited by time: a stepped clock would drop them. */
 const MOST_REQUESTS = 1000;
 
 /** Health state that outlives the agent: latches, answered request ids, and log positions. */
 export class HealthMemory {
+  readonly #options: HealthMemoryOptions;
   readonly #health: Held;
-  readonly #store: HealthStore;
-  readonly #clock: Clock;
-  readonly #log: Logger;
   #requests: HealthRecord["acknowledgements"] = [];
   #seenLogs: SeenLogs = {};
   #isDue = false;
   #bootId = "";
   #seenKept: Held["seen"]["all"];
 
-  constructor(options: { health: Held; store: HealthStore; clock: Clock; log: Logger }) {
+  constructor(options: HealthMemoryOptions) {
+    this.#options = options;
     this.#health = options.health;
     this.#seenKept = options.health.seen.all;
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#log = options.log;
   }
 
   /** Restores the state of an earlier agent. Call it before the first observation. */
   recall(bootId: string): void {
-    const { latches, leftOn = [], acknowledgements, seen, seenLogs = {} } = this.#store.health;
+    const { store, now, log } = this.#options;
+    const { latches, leftOn = [], acknowledgements, seen, seenLogs = {} } = store.health;
     this.#seenLogs = seenLogs;
     this.#bootId = bootId;
     if (bootId !== "" && seen?.bootId === bootId) this.#health.seen.restore(seen.names);
     this.#seenKept = this.#health.seen.all;
     this.#requests = acknowledgements;
-    const at = { wallMs: this.#clock.now(), monotonicMs: this.#clock.monotonicMs() };
-    for (const { condition, trigger } of this.#health.restore([...latches, ...leftOn], bootId, at))
-      this.#log.warn({ condition, trigger }, "this version has no such condition: its latch is dropped");
+    for (const { condition, trigger } of this.#health.restore([...latches, ...leftOn], bootId, now()))
+      log.warn({ condition, trigger }, "this version has no such condition: its latch is dropped");
   }
 
   get seen(): Held["seen"] {
@@ -78,7 +81,7 @@ export class HealthMemory {
     try {
       await this.#write();
     } catch (thrown) {
-      this.#log.error({ err: thrown }, "the host's health state is not durable yet");
+      this.#options.log.error({ err: thrown }, "the host's health state is not durable yet");
     }
   }
 
@@ -88,12 +91,11 @@ export class HealthMemory {
    */
   async acknowledge(condition: string, requestId: string): Promise<void> {
     checkRequestId(requestId);
-    const nowMs = this.#clock.now();
     const before = this.#requests.find((request) => request.requestId === requestId);
     if (before === undefined) {
-      const at = { wallMs: nowMs, monotonicMs: this.#clock.monotonicMs() };
+      const at = this.#options.now();
       this.#health.acknowledge(condition, at);
-      this.#requests = [...this.#requests, { requestId, condition, atMs: nowMs }].slice(-MOST_REQUESTS);
+      this.#requests = [...this.#requests, { requestId, condition, atMs: at.wallMs }].slice(-MOST_REQUESTS);
       this.#isDue = true;
     } else if (before.condition !== condition) {
       const message = `request id ${requestId} was used for condition ${before.condition}; use a new id for a new request`;
@@ -108,7 +110,7 @@ export class HealthMemory {
       const { latches, leftOn, seen } = this.#health;
       this.#seenKept = seen.all;
       const names = Object.fromEntries(Object.entries(seen.all).map(([what, all]) => [what, [...all]]));
-      await this.#store.setHealth({
+      await this.#options.store.setHealth({
         latches: [...latches],
         leftOn: [...leftOn],
         acknowledgements: this.#requests,

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { Health } from "./health.ts";
 import { independent, RecentFailures, StartFailures, type Failure } from "./start-failures.ts";
-import type { Moment, Verdict } from "./trigger.ts";
+import { bad, faultOr, good, type Moment, type Verdict } from "./trigger.ts";
 
 type KvmFailure = Pick<Failure, "vmId" | "tenant" | "image"> & { readonly evidence: string };
 
@@ -50,8 +50,8 @@ export class HealthReports {
   /** KVM guests run, well past their start; `isNew`: at least one started recently. */
   reportKvmSuccess({ running, isNew }: { readonly running: number; readonly isNew: boolean }): void {
     this.#kvmFailures.clear();
-    this.#kvm("guest", { kind: "good", evidence: `guests that run well on KVM now: ${running}` });
-    if (isNew) this.#kvm("start", { kind: "good", evidence: "a guest was started on KVM and runs" });
+    this.#kvm("guest", good(`guests that run well on KVM now: ${running}`));
+    if (isNew) this.#kvm("start", good("a guest was started on KVM and runs"));
   }
 
   #kvm(trigger: "guest" | "start", verdict: Verdict): void {
@@ -81,31 +81,22 @@ export class HealthReports {
     readonly damaged?: string;
     readonly behind?: string;
   }): void {
-    const verdict = (bad: string | undefined, fine: string) =>
-      ({ kind: bad === undefined ? "good" : "bad", evidence: bad ?? fine }) as const;
-    this.#health.observe(
-      "AuditLog",
-      "unreadable",
-      verdict(unreadable, "the audit log was read"),
-      this.#now(),
-    );
+    const now = this.#now();
+    this.#health.observe("AuditLog", "unreadable", faultOr(unreadable, "the audit log was read"), now);
     if (unreadable !== undefined) return;
-    this.#health.observe("AuditLog", "damaged", verdict(damaged, "the audit log was whole"), this.#now());
-    this.#health.observe("AuditLog", "behind", verdict(behind, "all entries are forwarded"), this.#now());
+    this.#health.observe("AuditLog", "damaged", faultOr(damaged, "the audit log was whole"), now);
+    this.#health.observe("AuditLog", "behind", faultOr(behind, "all entries are forwarded"), now);
   }
 
   /** Guests that cannot start without their volume key, as a text. */
   reportVolumeKey(lost: string | undefined): void {
-    const fine = "the passphrases of all guests can be opened";
-    const verdict = { kind: lost === undefined ? "good" : "bad", evidence: lost ?? fine } as const;
+    const verdict = faultOr(lost, "the passphrases of all guests can be opened");
     this.#health.observe("VolumeKey", "lost", verdict, this.#now());
   }
 
   /** Unreadable VMs, as a text; undefined: none. */
   reportUnreadableVms(problem: string | undefined): void {
-    const evidence = problem ?? "all VMs can be read";
-    const verdict = { kind: problem === undefined ? "good" : "bad", evidence } as const;
-    this.#health.observe("VmUnreadable", "metadata", verdict, this.#now());
+    this.#health.observe("VmUnreadable", "metadata", faultOr(problem, "all VMs can be read"), this.#now());
   }
 
   /** A change was made by break-glass, without a person's token. */
@@ -113,7 +104,7 @@ export class HealthReports {
     const now = this.#now();
     const time = new Date(now.wallMs).toISOString();
     const evidence = `last ${method} at ${time}, because: ${reason}; socle audit show lists each use`;
-    this.#health.observe("BreakGlass", "used", { kind: "bad", evidence }, now);
+    this.#health.observe("BreakGlass", "used", bad(evidence), now);
   }
 
   /** Updates conditions that change with time only. */
@@ -126,5 +117,5 @@ export class HealthReports {
 /** The evidence names how the condition ends, since no probe detects that. */
 function kvmFails({ vmId, evidence }: { readonly vmId: string; readonly evidence: string }): Verdict {
   const how = "it ends when guests run on KVM, or with socle health ack KvmUnavailable";
-  return { kind: "bad", evidence: `VM ${vmId}: ${evidence} (${how})` };
+  return bad(`VM ${vmId}: ${evidence} (${how})`);
 }

@@ -1,11 +1,13 @@
 import type { ConditionTable, Trigger, Verdicts } from "./conditions/condition.ts";
 import type { HostConditions } from "./conditions/table.ts";
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Latch, LeftOn } from "../../state/records/health-record.ts";
 import { effects, type Condition, type Effect, type HostHealth, type Truth } from "../host.ts";
 import type { HostReadings, ReaderName } from "./readers/table.ts";
 import { SeenHardware } from "./seen.ts";
 import {
+  absent,
   acknowledge,
   aged,
   canAcknowledge,
@@ -209,12 +211,8 @@ export class Health<Rules extends ConditionTable = HostConditions> {
         const latch = isLatched ? latchAfter(kept, isRebooted) : undefined;
         const { looksBackMs } = found.rule;
         const stays = isSameBoot && looksBackMs !== undefined;
-        const state = heldState(
-          kept.evidence,
-          { ...(latch && { latch }), ...(stays && { stayUntilMs: at.monotonicMs + looksBackMs }) },
-          at,
-        );
-        found.states.set(kept.subject, state);
+        const stayUntilMs = stays ? at.monotonicMs + looksBackMs : undefined;
+        found.states.set(kept.subject, heldState(kept.evidence, defined({ latch, stayUntilMs }), at));
         if (kept.subject !== WHOLE) found.states.delete(WHOLE);
       });
       return false;
@@ -257,7 +255,7 @@ export class Health<Rules extends ConditionTable = HostConditions> {
       held.states = new Map([...states.keys()].map((subject) => next([subject, found])));
       return;
     }
-    const none: Verdict = { kind: "absent", evidence: "this host has none" };
+    const none: Verdict = absent("this host has none");
     const subjects = found.size > 0 ? found : new Map([[WHOLE, none]]);
     const stays = [...states].filter(([subject, { latch }]) => latch !== undefined && !subjects.has(subject));
     held.states = new Map([...[...subjects].map(next), ...stays]);

@@ -1,6 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { LibvirtFacts } from "../inventory/libvirt-facts.ts";
-import type { Verdict } from "./trigger.ts";
+import { bad, good, type Verdict } from "./trigger.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
 /** Probes whether libvirt answers. Rejects only when the signal aborts. */
@@ -12,12 +12,9 @@ export async function probeLibvirt(
   const startedMs = clock.monotonicMs();
   try {
     await facts.probe(signal, timeoutMs);
-    return {
-      kind: "good",
-      evidence: `libvirt answered in ${Math.round(clock.monotonicMs() - startedMs)} ms`,
-    };
+    return good(`libvirt answered in ${Math.round(clock.monotonicMs() - startedMs)} ms`);
   } catch (thrown) {
     signal.throwIfAborted();
-    return { kind: "bad", evidence: messageOf(thrown) };
+    return bad(messageOf(thrown));
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { Logger } from "../../kernel/log.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 
 interface Round {
   /** Resolves after the first run, also a failed one. */
@@ -45,20 +46,11 @@ export class Rounds {
         wake = new AbortController();
         await this.once(name, work);
         isFirst();
-        if (!(await this.#slept(periodMs, wake.signal))) await this.#slept(GATHER_MS, this.#signal);
+        const isWoken = !(await succeeds(this.#clock.sleep(periodMs, wake.signal)));
+        if (isWoken) await succeeds(this.#clock.sleep(GATHER_MS, this.#signal));
       }
       isFirst();
     };
     return { first, done: run(), soon: () => wake.abort() };
-  }
-
-  /** True if the full time passed. */
-  async #slept(ms: number, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#clock.sleep(ms, signal);
-      return true;
-    } catch {
-      return false;
-    }
   }
 }

@@ -1,4 +1,4 @@
-import type { Verdict } from "./trigger.ts";
+import { bad, good, type Verdict } from "./trigger.ts";
 
 interface StartFailureLimits {
   /** Number of independent failures. */
@@ -90,7 +90,7 @@ export class StartFailures {
   succeeded(vmId: string): Verdict {
     this.#failures.clear();
     this.#watchedSinceMs = -Infinity;
-    return { kind: "good", evidence: `VM ${vmId} was started` };
+    return good(`VM ${vmId} was started`);
   }
 
   /** The verdict at this time. */
@@ -105,7 +105,7 @@ export class StartFailures {
       recent.length === 0
         ? `no VM failed to start within ${withinMs / 60_000} min`
         : `${recent.length} VMs failed to start within ${withinMs / 60_000} min${weighed}: ${named.join(", ")}`;
-    if (against >= vms) return { kind: "bad", evidence };
+    if (against >= vms) return bad(evidence);
     const lastMs = Math.max(this.#watchedSinceMs, this.#failures.lastMs);
     const isQuiet = nowMs - lastMs >= goodAfterMs;
     return { kind: isQuiet ? "good" : "between", evidence };

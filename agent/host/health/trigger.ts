@@ -49,6 +49,18 @@ export interface Verdict {
   readonly evidence: string;
 }
 
+const verdictOf =
+  (kind: Verdict["kind"]) =>
+  (evidence: string): Verdict => ({ kind, evidence });
+export const good = verdictOf("good");
+export const bad = verdictOf("bad");
+export const unknown = verdictOf("unknown");
+export const absent = verdictOf("absent");
+export const badIf = (isBad: boolean, evidence: string): Verdict => (isBad ? bad : good)(evidence);
+/** Bad with the fault as its evidence, if there is one. */
+export const faultOr = (fault: string | undefined, fine: string): Verdict =>
+  fault === undefined ? good(fine) : bad(fault);
+
 /** This many flips within this time latch the trigger until it is acknowledged. */
 export interface Flapping {
   readonly flips: number;

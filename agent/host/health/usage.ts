@@ -25,10 +25,9 @@ export class Usage {
     const [memory, cells, cpu] = [this.#newest("memory"), this.#newest("cells"), this.#newest("cpu")];
     return defined({
       readAtMs: Math.max(memory?.readAtMs ?? 0, cpu?.readAtMs ?? 0),
-      cpuBusyRatio: cpu === undefined || this.#busyRatio === undefined ? undefined : this.#busyRatio,
-      ...(memory === undefined
-        ? {}
-        : { memoryTotalBytes: memory.value.totalBytes, memoryAvailableBytes: memory.value.availableBytes }),
+      cpuBusyRatio: cpu && this.#busyRatio,
+      memoryTotalBytes: memory?.value.totalBytes,
+      memoryAvailableBytes: memory?.value.availableBytes,
       cells: (cells?.value ?? []).flatMap(({ id, memory: of }) =>
         of.kind === "read" ? [{ id, memoryFreeBytes: of.value.freeBytes }] : [],
       ),

@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from "node:crypto";
+import { uuidOf } from "../../kernel/text/uuid.ts";
 
 /** Application id for this derivation: other programs derive other ids. Never change it. */
 const APPLICATION_ID = Buffer.from("3c1f0b8e5d6a4f0f9a3de0c57b1a2f46", "hex");
@@ -24,12 +25,5 @@ export function chooseHostId(sources: {
  * HMAC-SHA256 of the application id, keyed by the machine id, cut to 128 bits and marked as a version 4 UUID, as in
  * sd_id128_get_machine_app_specific(3). The secret machine id cannot be derived from it.
  */
-function deriveHostId(machineId: string): string {
-  const bytes = createHmac("sha256", Buffer.from(machineId, "hex"))
-    .update(APPLICATION_ID)
-    .digest()
-    .subarray(0, 16);
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
+const deriveHostId = (machineId: string): string =>
+  uuidOf(createHmac("sha256", Buffer.from(machineId, "hex")).update(APPLICATION_ID).digest(), 4);

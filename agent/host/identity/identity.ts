@@ -3,6 +3,7 @@ import { identifyMachine, type MachineIdentity } from "../../hardware/system/ide
 import { valueOf, type Reading } from "../../hardware/reading.ts";
 import type { Roots } from "../../hardware/roots.ts";
 import { readMachineId, readOperatingSystem, type OperatingSystem } from "../../hardware/system/system.ts";
+import { defined } from "../../kernel/defined.ts";
 import { chooseHostId } from "./host-id.ts";
 import type { HostIdentity } from "../host.ts";
 import type { Versions } from "../inventory/libvirt-facts.ts";
@@ -31,7 +32,7 @@ export class Identity {
 
   #gathered(): HostIdentity {
     const system = valueOf(this.#system);
-    return {
+    return defined({
       ...this.#fixed,
       ...this.#machine,
       id: this.#id,
@@ -39,10 +40,10 @@ export class Identity {
       os: system?.os ?? "",
       kernel: system?.kernel ?? "",
       bootId: system?.bootId ?? "",
-      ...(system === undefined ? {} : { bootedAtMs: system.bootedAtMs }),
-      ...(this.#versions === undefined ? {} : { libvirtVersion: this.#versions.libvirt }),
-      ...(this.#versions?.hypervisor === undefined ? {} : { hypervisorVersion: this.#versions.hypervisor }),
-    };
+      bootedAtMs: system?.bootedAtMs,
+      libvirtVersion: this.#versions?.libvirt,
+      hypervisorVersion: this.#versions?.hypervisor,
+    });
   }
 
   /** Missing parts, with the reason. */

@@ -137,7 +137,4 @@ function sharingOf(topology: CpuTopology | undefined, cpus: readonly number[]): 
 }
 
 const pick = (known: NumaCell | undefined): Sharing =>
-  defined({
-    siblings: known?.siblings === undefined ? undefined : known.siblings,
-    caches: known?.caches === undefined ? undefined : known.caches,
-  });
+  defined({ siblings: known?.siblings, caches: known?.caches });

@@ -14,33 +14,29 @@ import type { Roots } from "../../hardware/roots.ts";
 import type { DomainCapabilities, HostCapabilities } from "../../libvirt/xml/index.ts";
 import { productKey, type DeviceNames } from "./devices.ts";
 import { directoriesOf, type InventorySources } from "./inventory.ts";
-import type { LibvirtFacts, Patience } from "./libvirt-facts.ts";
+import { patienceOf, type LibvirtFacts, type Patience } from "./libvirt-facts.ts";
 import { offeredTypes } from "./traits.ts";
 import { VolumeSizes } from "./volume-sizes.ts";
 
 const NOT_ASKED = { kind: "failed", reason: "libvirt has not been queried yet" } as const;
 
+interface RoundOptions {
+  readonly roots: Roots;
+  readonly facts: LibvirtFacts;
+  readonly filesystems: FilesystemProbe;
+  readonly accelerator: Config["vm"]["accelerator"];
+}
+
 /** Reads all sources of the inventory. */
 export class InventoryRound {
-  readonly #roots: Roots;
-  readonly #facts: LibvirtFacts;
-  readonly #filesystems: FilesystemProbe;
+  readonly #options: RoundOptions;
   readonly #volumes: VolumeSizes;
-  readonly #accelerator: Config["vm"]["accelerator"];
   #capabilities: Reading<HostCapabilities> = NOT_ASKED;
   #domain: Reading<DomainCapabilities> = NOT_ASKED;
   readonly #names = new Map<string, DeviceNames>();
 
-  constructor(options: {
-    readonly roots: Roots;
-    readonly facts: LibvirtFacts;
-    readonly filesystems: FilesystemProbe;
-    readonly accelerator: Config["vm"]["accelerator"];
-  }) {
-    this.#accelerator = options.accelerator;
-    this.#roots = options.roots;
-    this.#facts = options.facts;
-    this.#filesystems = options.filesystems;
+  constructor(options: RoundOptions) {
+    this.#options = options;
     this.#volumes = new VolumeSizes(options.facts);
   }
 
@@ -65,42 +61,44 @@ export class InventoryRound {
     signal: AbortSignal,
     timeoutMs: number,
   ): Promise<Omit<InventorySources, "reasons" | "kvmFails" | "thinRatio">> {
+    const { roots, facts } = this.#options;
     const patience = patienceOf(signal, timeoutMs);
-    const functions = readPciFunctions(this.#roots);
+    const functions = readPciFunctions(roots);
     const read = await allOf({
       offers: this.#offers(patience),
-      nodes: readNuma(this.#roots),
-      offlineCpus: readOfflineCpus(this.#roots),
-      poisonedPages: readPoisonedPages(this.#roots),
-      memory: readMemory(this.#roots),
-      cpu: readCpuModel(this.#roots),
-      topology: readCpuTopology(this.#roots),
-      mounts: readMounts(this.#roots),
+      nodes: readNuma(roots),
+      offlineCpus: readOfflineCpus(roots),
+      poisonedPages: readPoisonedPages(roots),
+      memory: readMemory(roots),
+      cpu: readCpuModel(roots),
+      topology: readCpuTopology(roots),
+      mounts: readMounts(roots),
       pci: functions,
       names: functions.then((pci) => this.#namesOf(pci, patience)),
-      kvm: readKvm(this.#roots),
-      memoryBytes: this.#facts.memoryBytes(patience),
-      pools: this.#facts.pools(patience),
-      networks: this.#facts.networks(patience),
+      kvm: readKvm(roots),
+      memoryBytes: facts.memoryBytes(patience),
+      pools: facts.pools(patience),
+      networks: facts.networks(patience),
     });
     const { offers, ...others } = read;
     const pools = valueOf(read.pools) ?? [];
-    const spaces = await this.spaces(directoriesOf(pools.flatMap(({ details }) => valueOf(details) ?? [])));
+    const spaces = await this.#spaces(directoriesOf(pools.flatMap(({ details }) => valueOf(details) ?? [])));
     // A separate deadline: one hung pool uses up the deadline of its details.
     const volumes = await this.#volumes.read(pools, spaces, patienceOf(signal, timeoutMs));
-    return { ...others, ...offers, versions: this.#facts.versions, spaces, volumes };
+    return { ...others, ...offers, versions: facts.versions, spaces, volumes };
   }
 
   async #offers(
     patience: Patience,
   ): Promise<{ capabilities: Reading<HostCapabilities>; domain: Reading<DomainCapabilities> }> {
-    if (this.#capabilities.kind !== "read") this.#capabilities = await this.#facts.capabilities(patience);
+    const { facts, accelerator } = this.#options;
+    if (this.#capabilities.kind !== "read") this.#capabilities = await facts.capabilities(patience);
     const capabilities = this.#capabilities;
     if (capabilities.kind !== "read") return { capabilities, domain: capabilities };
     if (this.#domain.kind !== "read") {
-      const isKvm = this.#accelerator !== "tcg" && offeredTypes(capabilities.value).has("kvm");
+      const isKvm = accelerator !== "tcg" && offeredTypes(capabilities.value).has("kvm");
       const { arch } = capabilities.value.cpu;
-      this.#domain = await this.#facts.domainCapabilities(arch, isKvm ? "kvm" : "qemu", patience);
+      this.#domain = await facts.domainCapabilities(arch, isKvm ? "kvm" : "qemu", patience);
     }
     return { capabilities, domain: this.#domain };
   }
@@ -113,7 +111,7 @@ export class InventoryRound {
       if (!this.#names.has(key)) unnamed.set(key, found.address);
     }
     for (const [key, address] of unnamed) {
-      const names = await this.#facts.deviceNames(address, patience);
+      const names = await this.#options.facts.deviceNames(address, patience);
       if (names.kind !== "read") break;
       this.#names.set(key, names.value);
     }
@@ -121,20 +119,9 @@ export class InventoryRound {
   }
 
   /** Filesystem space by path, read sequentially. */
-  async spaces(paths: Iterable<string>): Promise<Map<string, Reading<FilesystemSpace>>> {
+  async #spaces(paths: Iterable<string>): Promise<Map<string, Reading<FilesystemSpace>>> {
     const spaces = new Map<string, Reading<FilesystemSpace>>();
-    for (const path of new Set(paths)) spaces.set(path, await this.#filesystems.read(path));
+    for (const path of new Set(paths)) spaces.set(path, await this.#options.filesystems.read(path));
     return spaces;
   }
-}
-
-/** The remaining time is for the next call. */
-function patienceOf(signal: AbortSignal, timeoutMs: number): Patience {
-  const deadlineMs = performance.now() + timeoutMs;
-  return {
-    signal,
-    get timeoutMs() {
-      return Math.max(1, deadlineMs - performance.now());
-    },
-  };
 }

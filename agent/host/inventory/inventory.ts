@@ -188,27 +188,23 @@ function assemblePools(
     if (missing !== undefined) reasons.push(`volumes of storage pool ${name}: ${missing}`);
     const pool = { name, type, active, presence: "present", observedAtMs: nowMs } as const;
     const space = path !== undefined && active ? valueOf(sources.spaces.get(path) ?? unread) : undefined;
+    const isWhole = volumes?.kind === "read" && missing === undefined;
     return [
-      {
+      defined<StoragePool>({
         ...pool,
         thinRatio: sources.thinRatio,
-        ...withSharedId(sources.mounts.kind === "read" ? sharedId : (sharedId ?? known)),
-        ...(path === undefined ? {} : { path }),
+        sharedId: sources.mounts.kind === "read" ? sharedId : (sharedId ?? known),
+        path,
         // libvirt's sizes are from the pool's last refresh; the filesystem's are current.
         ...(active && (space === undefined ? libvirtSizes : sizesOf(space))),
-        ...(volumes?.kind === "read" && missing === undefined
-          ? { provisionedBytes: sum(volumes.value.bytes.values()) }
-          : {}),
-      },
+        provisionedBytes: isWhole ? sum(volumes.value.bytes.values()) : undefined,
+      }),
     ];
   });
   return { value, reasons };
 }
 
 const sum = (amounts: Iterable<number>): number => [...amounts].reduce((all, amount) => all + amount, 0);
-
-const withSharedId = (sharedId: string | undefined): { sharedId?: string } =>
-  sharedId === undefined ? {} : { sharedId };
 
 const unread = { kind: "failed", reason: "not read" } as const;
 

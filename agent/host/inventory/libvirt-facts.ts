@@ -78,6 +78,18 @@ interface Options extends Patience {
   readonly lane: "observation";
 }
 
+/** The remaining time is for the next call. */
+export function patienceOf(signal: AbortSignal, timeoutMs: number): Options {
+  const deadlineMs = performance.now() + timeoutMs;
+  return {
+    signal,
+    lane: "observation",
+    get timeoutMs() {
+      return Math.max(1, deadlineMs - performance.now());
+    },
+  };
+}
+
 /** Codes of failures of libvirt itself, independent of a pool or volume. */
 export const OF_LIBVIRT: ReadonlySet<string | undefined> = new Set(["unavailable", "exhausted", "cancelled"]);
 
@@ -222,17 +234,8 @@ export class LibvirtFacts {
   }
 
   async #ask<T>({ signal, timeoutMs }: Patience, ask: (options: Options) => Promise<T>): Promise<Reading<T>> {
-    const deadlineMs = performance.now() + timeoutMs;
-    const options: Options = {
-      signal,
-      lane: "observation",
-      // The remaining time is for the next call.
-      get timeoutMs() {
-        return Math.max(1, deadlineMs - performance.now());
-      },
-    };
     try {
-      return { kind: "read", value: await ask(options) };
+      return { kind: "read", value: await ask(patienceOf(signal, timeoutMs)) };
     } catch (thrown) {
       signal.throwIfAborted();
       const { kind, message } = toSocleError(thrown);

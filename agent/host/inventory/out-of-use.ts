@@ -1,6 +1,7 @@
 import type { MemoryInfo } from "../../hardware/memory/memory.ts";
 import type { ByNode } from "../../hardware/memory/out-of-use.ts";
 import { valueOf, type Reading } from "../../hardware/reading.ts";
+import { defined } from "../../kernel/defined.ts";
 import type { Part } from "./cells.ts";
 import type { NumaCell } from "../host.ts";
 import { spread } from "../capacity/spread.ts";
@@ -19,21 +20,17 @@ export function withOutOfUse(
     readonly before: readonly NumaCell[];
   },
 ): Part<readonly NumaCell[]> {
-  const { offlineCpus, memory, before } = sources;
+  const { offlineCpus: offline, memory, before } = sources;
   const known = (id: number): NumaCell | undefined => before.find((cell) => cell.id === id);
   const pages = valueOf(sources.poisonedPages);
   const lostPages = cells.map(({ id }) => pages?.get(id) ?? 0);
   const weights = lostPages.some((lost) => lost > 0) ? lostPages : cells.map((cell) => cell.memoryBytes);
   const lost = spread(valueOf(memory)?.bytesByName.get("HardwareCorrupted") ?? 0, weights);
   const value = cells.map((cell, index): NumaCell => {
-    const offline =
-      offlineCpus.kind === "failed" ? known(cell.id)?.offlineCpus : valueOf(offlineCpus)?.get(cell.id);
+    const offlineCpus =
+      offline.kind === "failed" ? known(cell.id)?.offlineCpus : valueOf(offline)?.get(cell.id);
     const poisonedBytes = memory.kind === "failed" ? known(cell.id)?.poisonedBytes : lost[index];
-    return {
-      ...cell,
-      ...(offline === undefined ? {} : { offlineCpus: offline }),
-      ...(poisonedBytes === undefined || poisonedBytes === 0 ? {} : { poisonedBytes }),
-    };
+    return defined({ ...cell, offlineCpus, poisonedBytes: poisonedBytes === 0 ? undefined : poisonedBytes });
   });
-  return { value, reasons: offlineCpus.kind === "failed" ? [`offline CPUs: ${offlineCpus.reason}`] : [] };
+  return { value, reasons: offline.kind === "failed" ? [`offline CPUs: ${offline.reason}`] : [] };
 }

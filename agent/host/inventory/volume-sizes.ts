@@ -1,5 +1,6 @@
 import type { FilesystemSpace } from "../../hardware/storage/filesystem.ts";
 import type { Reading } from "../../hardware/reading.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
 import type { VolumeCapacities } from "../capacity/storage-ledger.ts";
 
@@ -78,8 +79,8 @@ export class VolumeSizes {
       const code = found.kind === "failed" ? found.code : undefined;
       if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
       // While libvirt itself hangs, a timeout does not prove that the volume hangs.
-      if (found.kind !== "read" && code === "timeout" && !(await this.#answers(patience.signal)))
-        return found;
+      const answers = (): Promise<boolean> => succeeds(this.#facts.probe(patience.signal, PROBE_MS));
+      if (found.kind !== "read" && code === "timeout" && !(await answers())) return found;
       const before = known.get(name);
       known.delete(name);
       if (found.kind === "read") known.set(name, found.value);
@@ -105,12 +106,5 @@ export class VolumeSizes {
     if (first === undefined) return { kind: "read", value: { bytes } };
     const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
     return { kind: "read", value: { bytes, missing } };
-  }
-
-  #answers(signal: AbortSignal): Promise<boolean> {
-    return this.#facts.probe(signal, PROBE_MS).then(
-      () => true,
-      () => false,
-    );
   }
 }

@@ -16,13 +16,17 @@ export async function within<T>(
   signal?: AbortSignal,
 ): Promise<T | typeof LATE> {
   const settled = new AbortController();
-  const wait = signal === undefined ? settled.signal : AbortSignal.any([settled.signal, signal]);
+  const endWait = (): void => settled.abort(workSettled);
+  // Not AbortSignal.any: a signal that lives long keeps something of each signal made from it.
+  if (signal?.aborted) endWait();
+  signal?.addEventListener("abort", endWait, { once: true });
   const isLate = (): typeof LATE => LATE;
-  const late = clock.sleep(timeoutMs, wait).then(isLate, isLate);
+  const late = clock.sleep(timeoutMs, settled.signal).then(isLate, isLate);
   try {
     return await Promise.race([work, late]);
   } finally {
-    settled.abort(workSettled);
+    signal?.removeEventListener("abort", endWait);
+    endWait();
   }
 }
 

@@ -1,4 +1,4 @@
-import { abortReason } from "../clock.ts";
+import { abortable, abortReason } from "../clock.ts";
 import { Counts } from "../counts.ts";
 import { SocleError } from "../errors.ts";
 import { FairQueue } from "./fair-queue.ts";
@@ -76,17 +76,9 @@ export class Semaphore {
   }
 
   #turn(queue: FairQueue<() => void>, client: string, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        queue.remove(client, grant);
-        reject(abortReason(signal));
-      };
-      const grant = (): void => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      };
+    return abortable(signal, (grant) => {
       queue.push(client, grant);
-      signal?.addEventListener("abort", onAbort, { once: true });
+      return () => queue.remove(client, grant);
     });
   }
 

@@ -2,7 +2,7 @@ import { isSocleError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { messageOf } from "../thrown.ts";
 import { systemClock } from "../clock.ts";
-import { LATE, within } from "../concurrency/deadline.ts";
+import { aborted, LATE, within } from "../concurrency/deadline.ts";
 
 /**
  * A running part of the agent. `run` calls `ready` once it works, runs until the signal aborts, then
@@ -43,10 +43,7 @@ export async function runServices(
     failed.abort();
   };
   const ending = AbortSignal.any([signal, failed.signal]);
-  const ended = new Promise<void>((resolve) => {
-    if (ending.aborted) resolve();
-    else ending.addEventListener("abort", () => resolve(), { once: true });
-  });
+  const ended = aborted(ending);
 
   for (const service of services) {
     if (ending.aborted) break;

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock } from "../../kernel/clock.ts";
+import { abortable, type Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import { isFileLost, stateLost } from "../journal/append-file.ts";
 import { isFullDisk } from "../journal/durable-file.ts";
 import { EventRing } from "./event-ring.ts";
 import { EventSegments, eventsLost, reserveBlock } from "./event-segments.ts";
-import type { HostEvent } from "./event.ts";
+import type { HostEvent, NewEvent } from "./event.ts";
 import { messageOf } from "../../kernel/thrown.ts";
 
 interface EventLogOptions {
@@ -19,8 +19,6 @@ interface EventLogOptions {
   readonly clock: Clock;
   readonly log: Logger;
 }
-
-export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 
 /** Start of a subscription. Neither, or afterSequence 0: with the oldest held. */
 export interface SubscribeFrom {
@@ -224,34 +222,26 @@ export class EventLog {
     signal: AbortSignal,
   ): AsyncGenerator<HostEvent | { readonly kind: "overflow" }, void, undefined> {
     let cursor = start;
-    let wake: (() => void) | undefined;
-    const onAbort = (): void => wake?.();
     const over = (): boolean => signal.aborted;
-    signal.addEventListener("abort", onAbort);
-    try {
-      while (!over()) {
-        if (cursor < this.#ring.expiredThrough) {
-          // Events that left the ring before their publication are not published.
-          cursor = Math.max(this.#published, this.#ring.expiredThrough);
-          yield { kind: "overflow" };
-          continue;
-        }
-        const batch = this.#ring.after(cursor, this.#published, batchEvents);
-        for (const event of batch) {
-          if (over()) return;
-          cursor = event.sequence;
-          yield event;
-        }
-        if (batch.length > 0) continue;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          this.#sleepers.add(resolve);
-        });
-        if (wake !== undefined) this.#sleepers.delete(wake);
+    while (!over()) {
+      if (cursor < this.#ring.expiredThrough) {
+        // Events that left the ring before their publication are not published.
+        cursor = Math.max(this.#published, this.#ring.expiredThrough);
+        yield { kind: "overflow" };
+        continue;
       }
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-      if (wake !== undefined) this.#sleepers.delete(wake);
+      const batch = this.#ring.after(cursor, this.#published, batchEvents);
+      for (const event of batch) {
+        if (over()) return;
+        cursor = event.sequence;
+        yield event;
+      }
+      if (batch.length > 0) continue;
+      const published = abortable(signal, (wake) => {
+        this.#sleepers.add(wake);
+        return () => this.#sleepers.delete(wake);
+      });
+      await published.catch(() => undefined);
     }
   }
 

@@ -11,7 +11,7 @@ import { replaceLink, syncDirectory } from "../journal/durable-file.ts";
 import type { EventRing } from "./event-ring.ts";
 import type { HostEvent } from "./event.ts";
 import { decodeLine, encodeLine } from "../journal/format.ts";
-import { codeOf } from "../../kernel/thrown.ts";
+import { ifExists } from "../../kernel/thrown.ts";
 
 // Files of checksummed lines, named by the first sequence they may hold. A line is an event, `{"reserved":N}` (numbers up
 // to N may have been published, written or not) or, last, `{"clean":true,"next":N}` (only written ones were). If there is
@@ -167,14 +167,9 @@ export class EventSegments {
   }
 
   async #reservedWithoutRoom(through: number): Promise<number> {
-    try {
-      const reserved = Number(await readlink(this.#linkPath));
-      // A damaged link may have reserved numbers, as a damaged mark may.
-      return Number.isSafeInteger(reserved) ? reserved : through + reserveBlock;
-    } catch (thrown) {
-      if (codeOf(thrown) === "ENOENT") return 0;
-      throw thrown;
-    }
+    const reserved = Number((await ifExists(readlink(this.#linkPath))) ?? 0);
+    // A damaged link may have reserved numbers, as a damaged mark may.
+    return Number.isSafeInteger(reserved) ? reserved : through + reserveBlock;
   }
 
   /** Appends; with a mark everything is durable when it resolves. */

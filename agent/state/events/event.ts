@@ -20,6 +20,8 @@ export type EventKind =
   | "break_glass"
   | "scheduling_changed";
 
+export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
+
 /** A fact to publish. `sequence` has no gaps over the host's whole life. */
 export interface HostEvent {
   readonly sequence: number;

@@ -1,6 +1,6 @@
 import { access, open, rename, rm, symlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { codeOf, messageOf } from "../../kernel/thrown.ts";
+import { codeOf, messageOf, succeeds } from "../../kernel/thrown.ts";
 
 /** Makes the names in a directory durable: a rename is only safe from a power cut after this. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -77,11 +77,7 @@ export async function replaceLink(path: string, text: string): Promise<void> {
   await putInPlace(temporary, path);
 }
 
-export const exists = async (path: string): Promise<boolean> =>
-  await access(path).then(
-    () => true,
-    () => false,
-  );
+export const exists = (path: string): Promise<boolean> => succeeds(access(path));
 
 export const isFullDisk = (thrown: unknown): boolean => {
   const code = codeOf(thrown);

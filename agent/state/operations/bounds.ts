@@ -5,30 +5,26 @@ import type { OperationTable } from "./operation-table.ts";
 import { Permit } from "./permit.ts";
 import { MOST_FORGOTTEN_AT_ONCE } from "./retention.ts";
 
-export interface BoundsOptions {
+const limits = {
+  /**
+   * Limit of ended and running operations together (about 2.3 kB each). At the limit the oldest ended ones of the tenant
+   * with the most are forgotten early, of those that its own callers began; without any, new ones are refused.
+   */
+  maxRetained: 50_000,
+  maxRunning: 10_000,
+  /** For one caller, so that it leaves room for others. */
+  maxRetainedPerCaller: 20_000,
+  /** Per tenant, for operations on its VMs by any caller; they do not count for the caller. `quotaOf` has precedence. */
+  maxRetainedPerTenant: 5000,
+  maxRunningPerTenant: 500,
+  maxRunningPerCaller: 1000,
+  /** Running and waiting for one VM. */
+  maxRunningPerVm: 16,
+};
+
+export interface BoundsOptions extends Partial<Readonly<typeof limits>> {
   /** Without it every operation is permitted. */
   readonly permit?: Permit;
-  /**
-   * Limit of ended and running operations together. At the limit the oldest ended ones of the tenant with the most are
-   * forgotten early, of those that its own callers began; without any, new ones are refused. Default 50,000 (about 2.3
-   * kB each).
-   */
-  readonly maxRetained?: number;
-  /** Default 10,000. */
-  readonly maxRunning?: number;
-  /** For one caller, so that it leaves room for others. Default 20,000. */
-  readonly maxRetainedPerCaller?: number;
-  /**
-   * Per tenant, for operations on its VMs by any caller; they do not count for the caller. Default 5000; `quotaOf` has
-   * precedence.
-   */
-  readonly maxRetainedPerTenant?: number;
-  /** Default 500. */
-  readonly maxRunningPerTenant?: number;
-  /** Default 1000. */
-  readonly maxRunningPerCaller?: number;
-  /** Running and waiting for one VM. Default 16. */
-  readonly maxRunningPerVm?: number;
   /** A tenant's configured limits; null: the defaults. */
   readonly quotaOf?: (tenant: string) => { readonly kept: number | null; readonly running: number | null };
 }
@@ -47,22 +43,14 @@ interface Admitted extends Charged {
 
 /** The limits on the number of operations. */
 export class OperationBounds {
-  readonly #max: Required<Omit<BoundsOptions, "permit" | "quotaOf">>;
+  readonly #max: Readonly<typeof limits>;
   readonly #quotaOf: BoundsOptions["quotaOf"];
   readonly permit: Permit;
 
   constructor(options: BoundsOptions) {
     this.permit = options.permit ?? new Permit();
     this.#quotaOf = options.quotaOf;
-    this.#max = {
-      maxRetained: options.maxRetained ?? 50_000,
-      maxRunning: options.maxRunning ?? 10_000,
-      maxRetainedPerCaller: options.maxRetainedPerCaller ?? 20_000,
-      maxRetainedPerTenant: options.maxRetainedPerTenant ?? 5000,
-      maxRunningPerTenant: options.maxRunningPerTenant ?? 500,
-      maxRunningPerCaller: options.maxRunningPerCaller ?? 1000,
-      maxRunningPerVm: options.maxRunningPerVm ?? 16,
-    };
+    this.#max = { ...limits, ...options };
   }
 
   /** Makes room for one more operation. Throws TOO_MANY_OPERATIONS, or the permit's refusal. */
@@ -89,7 +77,7 @@ export class OperationBounds {
         ? {}
         : { tenant: who.tenant, dimension: name, limit: String(limit), used: String(used) };
     const retained = isTenants ? (quota?.kept ?? max.maxRetainedPerTenant) : max.maxRetainedPerCaller;
-    const kept = { limit: room("retained", retained), used: table.heldOf(who) };
+    const kept = { limit: room("retained", retained), used: table.index.heldOf(who) };
     if (kept.used >= kept.limit)
       return tooMany(
         `${kept.used} operations of ${whose} are kept`,
@@ -99,14 +87,14 @@ export class OperationBounds {
     if (table.unfinished >= room("running", max.maxRunning))
       return tooMany(`${max.maxRunning} operations are in progress`, 1000);
     const running = isTenants ? (quota?.running ?? max.maxRunningPerTenant) : max.maxRunningPerCaller;
-    const unfinished = { limit: room("running", running), used: table.unfinishedOf(who) };
+    const unfinished = { limit: room("running", running), used: table.index.runningOf(who) };
     if (unfinished.used >= unfinished.limit)
       return tooMany(
         `${unfinished.used} operations of ${whose} are in progress`,
         1000,
         dimension("running_operations", unfinished),
       );
-    if (table.unfinishedFor(vmId) >= room("perVm", max.maxRunningPerVm))
+    if (table.index.runningFor(vmId) >= room("perVm", max.maxRunningPerVm))
       return tooMany(`${max.maxRunningPerVm} operations of this VM are in progress`, 1000);
     return undefined;
   }

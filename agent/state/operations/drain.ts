@@ -1,3 +1,4 @@
+import { aborted } from "../../kernel/concurrency/deadline.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { Operations } from "./operations.ts";
 
@@ -12,10 +13,7 @@ export const operationDrain = (operations: Operations, drainMs: number): Service
   stopTimeoutMs: drainMs + MARGIN_MS,
   async run(signal, ready) {
     ready();
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await aborted(signal);
     await operations.drain(drainMs);
   },
 });

@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import { isUncertain, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Journal } from "../journal/journal.ts";
 import { errorOf, type End, type Operation } from "./operation.ts";
@@ -90,10 +91,8 @@ export class OperationEnds {
 
   #now(): Pick<Operation, "endedAtMs" | "endedSinceBoot"> {
     const { clock, boot } = this.#options;
-    const endedAtMs = clock.now();
-    return boot === undefined
-      ? { endedAtMs }
-      : { endedAtMs, endedSinceBoot: { bootId: boot.bootId, ms: boot.ms() } };
+    const endedSinceBoot = boot && { bootId: boot.bootId, ms: boot.ms() };
+    return defined({ endedAtMs: clock.now(), endedSinceBoot });
   }
 }
 

@@ -47,38 +47,23 @@ const recordSchema = z.discriminatedUnion("t", [
 export async function openOperationJournal(
   options: OperationsOptions,
 ): Promise<{ journal: Journal; table: OperationTable }> {
-  const {
-    clock,
-    boot,
-    log,
-    directory,
-    retentionMs,
-    compactAboveBytes,
-    onUnreadable,
-    beforeRefused,
-    mustExist = false,
-  } = options;
-  let table = new OperationTable({ retentionMs, clock, boot });
+  const { onUnreadable } = options;
+  let table = new OperationTable(options);
   const journal = await Journal.open(
-    `${directory}/operations.journal`,
+    `${options.directory}/operations.journal`,
     defined({
+      ...options,
       kind: "operations",
-      log,
-      mustExist,
       schema: recordSchema,
       replay: (record) => table.replay(record),
       live: () => table.live(),
-      compactAboveBytes,
-      beforeRefused,
-      ...(onUnreadable === undefined
-        ? {}
-        : {
-            onUnreadable: (why) => {
-              // A part of it would show outdated states.
-              table = new OperationTable({ retentionMs, clock, boot });
-              onUnreadable(why);
-            },
-          }),
+      onUnreadable:
+        onUnreadable &&
+        ((why) => {
+          // A part of it would show outdated states.
+          table = new OperationTable(options);
+          onUnreadable(why);
+        }),
     }),
   );
   table.replayed();

@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { BootClock } from "../../kernel/boot-clock.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import { Forgettable } from "./forgettable.ts";
-import { OperationIndex, type Charged, type Selection } from "./operation-index.ts";
+import { OperationIndex, type Selection } from "./operation-index.ts";
 import { errorOf, isDone, type End, type Operation, type OperationStep, type Outcome } from "./operation.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -53,15 +53,19 @@ export const wholeEnd = (operation: Operation): End => {
   return defined({ state, progress, result, error, endedAtMs, endedSinceBoot, cancelledBy });
 };
 
+interface TableOptions {
+  readonly retentionMs: number;
+  readonly clock: Clock;
+  readonly boot?: BootClock;
+}
+
 /** All operations held, by id and by request, built by replaying the journal. */
 export class OperationTable {
-  readonly #retentionMs: number;
-  readonly #clock: Clock;
-  readonly #boot: BootClock | undefined;
+  readonly #options: TableOptions;
   /** In the order of ids, which is the order of begin. */
   readonly #byId = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
-  readonly #index = new OperationIndex();
+  readonly index = new OperationIndex();
   readonly #forgettable = new Forgettable();
   /** Unfinished ones, in the order of ids. */
   readonly #unfinished = new Set<string>();
@@ -69,10 +73,8 @@ export class OperationTable {
   readonly #expiries: { id: string; atMonotonicMs: number }[] = [];
   #expired = 0;
 
-  constructor(options: { retentionMs: number; clock: Clock; boot?: BootClock | undefined }) {
-    this.#boot = options.boot;
-    this.#retentionMs = options.retentionMs;
-    this.#clock = options.clock;
+  constructor(options: TableOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -81,20 +83,6 @@ export class OperationTable {
 
   get unfinished(): number {
     return this.#unfinished.size;
-  }
-
-  /** Number of operations of this tenant, or this caller, ended ones included. */
-  heldOf(who: Charged): number {
-    return this.#index.heldOf(who);
-  }
-
-  unfinishedOf(who: Charged): number {
-    return this.#index.runningOf(who);
-  }
-
-  /** Number of operations that run or wait for this VM. */
-  unfinishedFor(vmId: string): number {
-    return this.#index.runningFor(vmId);
   }
 
   get(id: string): Entry | undefined {
@@ -111,33 +99,24 @@ export class OperationTable {
     return this.#byRequest.get(`${requestId} ${caller}`);
   }
 
-  newestId(): string | undefined {
-    return this.#index.newestId;
-  }
-
   withoutEnd(): Operation[] {
     return this.#recordedOf(this.#unfinished);
   }
 
   /** Unfinished operations of this VM. */
   withoutEndOf(vmId: string): Operation[] {
-    return this.#recordedOf([...this.#index.newestFirst({ vmId, onlyRunning: true })].reverse());
+    return this.#recordedOf([...this.index.newestFirst({ vmId, onlyRunning: true })].reverse());
   }
 
   #recordedOf(ids: Iterable<string>): Operation[] {
-    const found: Operation[] = [];
-    for (const id of ids) {
-      const recorded = this.#byId.get(id)?.recorded;
-      if (recorded !== undefined) found.push(recorded);
-    }
-    return found;
+    return [...ids].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
   }
 
   add({ operation, fingerprint }: { operation: Operation; fingerprint: string }): Entry {
     const entry: Entry = { fingerprint, recorded: operation, shown: undefined, durable: Promise.resolve() };
     this.#byId.set(operation.id, entry);
     this.#byRequest.set(`${operation.requestId} ${operation.caller}`, entry);
-    this.#index.add(operation);
+    this.index.add(operation);
     this.#unfinished.add(operation.id);
     if (isDone(operation)) this.#finish(operation);
     return entry;
@@ -150,18 +129,22 @@ export class OperationTable {
     // A newer operation may have reused a forgotten one's request id.
     const request = `${requestId} ${caller}`;
     if (this.#byRequest.get(request)?.recorded.id === id) this.#byRequest.delete(request);
-    this.#index.remove(recorded);
+    this.index.remove(recorded);
     this.#forgettable.remove(recorded);
   }
 
   #finish(operation: Operation): void {
-    if (this.#unfinished.delete(operation.id)) this.#index.finish(operation);
+    if (this.#unfinished.delete(operation.id)) this.index.finish(operation);
   }
 
   ended({ recorded }: Entry): void {
     this.#finish(recorded);
-    this.#forgettable.add(recorded);
-    this.#expiries.push({ id: recorded.id, atMonotonicMs: this.#clock.monotonicMs() + this.#retentionMs });
+    this.#keep(recorded, this.#options.retentionMs);
+  }
+
+  #keep(operation: Operation, forMs: number): void {
+    this.#forgettable.add(operation);
+    this.#expiries.push({ id: operation.id, atMonotonicMs: this.#options.clock.monotonicMs() + forMs });
   }
 
   /**
@@ -177,7 +160,7 @@ export class OperationTable {
 
   /** Removes up to `most` operations whose retention has ended, oldest first. Returns whether more of them are left. */
   forgetExpired(most: number): boolean {
-    const now = this.#clock.monotonicMs();
+    const now = this.#options.clock.monotonicMs();
     const isDue = (): boolean => (this.#expiries[this.#expired]?.atMonotonicMs ?? Infinity) <= now;
     for (let forgotten = 0; forgotten < most && isDue(); forgotten += 1, this.#expired += 1) {
       const entry = this.#byId.get(this.#expiries[this.#expired]?.id ?? "");
@@ -192,7 +175,7 @@ export class OperationTable {
 
   nextExpiryInMs(): number | undefined {
     const next = this.#expiries[this.#expired];
-    return next === undefined ? undefined : next.atMonotonicMs - this.#clock.monotonicMs();
+    return next && next.atMonotonicMs - this.#options.clock.monotonicMs();
   }
 
   /** Newest first. Visits only operations that it may show. */
@@ -200,7 +183,7 @@ export class OperationTable {
     const { onlyRunning = false } = selection;
     const found: Operation[] = [];
     if (limit <= 0) return found;
-    for (const id of this.#index.newestFirst(selection, afterId)) {
+    for (const id of this.index.newestFirst(selection, afterId)) {
       const operation = this.#byId.get(id)?.shown;
       if (operation === undefined || (onlyRunning && isDone(operation))) continue;
       if (found.push(operation) >= limit) break;
@@ -243,19 +226,16 @@ export class OperationTable {
       ended.push({ operation: entry.recorded, ageMs: this.#ageMs(entry.recorded) });
     }
     ended.sort((a, b) => b.ageMs - a.ageMs);
-    for (const { operation, ageMs } of ended) {
-      const leftMs = this.#retentionMs - ageMs;
-      this.#forgettable.add(operation);
-      this.#expiries.push({ id: operation.id, atMonotonicMs: this.#clock.monotonicMs() + leftMs });
-    }
+    for (const { operation, ageMs } of ended) this.#keep(operation, this.#options.retentionMs - ageMs);
     this.forgetExpired(Infinity);
   }
 
   /** Time since its end. The wall clock may have been stepped: it is used only after a reboot. */
   #ageMs({ endedAtMs, endedSinceBoot }: Operation): number {
-    const isThisBoot = this.#boot !== undefined && endedSinceBoot?.bootId === this.#boot.bootId;
-    if (isThisBoot) return Math.max(0, this.#boot.ms() - endedSinceBoot.ms);
-    const now = this.#clock.now();
+    const { boot, clock } = this.#options;
+    const isThisBoot = boot !== undefined && endedSinceBoot?.bootId === boot.bootId;
+    if (isThisBoot) return Math.max(0, boot.ms() - endedSinceBoot.ms);
+    const now = clock.now();
     return Math.max(0, now - (endedAtMs ?? now));
   }
 

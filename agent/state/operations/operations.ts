@@ -68,7 +68,7 @@ export class Operations {
     this.#ends = new OperationEnds(options, journal, (entry) => this.#written(entry));
     this.#table = table;
     this.#ids = new OperationIds(() => options.clock.now());
-    const newest = table.newestId();
+    const newest = table.index.newestId;
     if (newest !== undefined) this.#ids.startAfter(newest);
     this.interrupted = table.withoutEnd();
     this.#ends.found(this.interrupted);
@@ -141,24 +141,19 @@ export class Operations {
     const open = this.#table.withoutEndOf(request.vmId).find(isUnsettled);
     if (open !== undefined) throw unsettled(open);
     if (request.newestOperation !== undefined) this.#ids.startAfterSeen(request.newestOperation);
-    const operation: Operation = defined({
+    const { requestId, caller, behalf, kind, vmId, instance, tenant, fingerprint, intent } = request;
+    const asked = { requestId, kind, vmId, instance, tenant, caller, behalf, intent };
+    const operation = defined<Operation>({
+      ...asked,
       id: this.#ids.next(),
-      requestId: request.requestId,
-      kind: request.kind,
-      vmId: request.vmId,
-      instance: request.instance,
-      tenant: request.tenant,
       byTenant: request.byTenant === true ? true : undefined,
-      caller: request.caller,
-      behalf: request.behalf,
       state: "running",
       steps: [],
       progress: 0,
       createdAtMs: this.#options.clock.now(),
       result: {},
-      intent: request.intent,
     });
-    const record = { t: "begin" as const, operation, fingerprint: request.fingerprint };
+    const record = { t: "begin" as const, operation, fingerprint };
     const entry = this.#table.add(record);
     entry.durable = this.#journal.append(record);
     try {

@@ -1,3 +1,4 @@
+import { abortable } from "../../kernel/clock.ts";
 import type { SocleError } from "../../kernel/errors.ts";
 
 /** Whether this agent may change its host: only while no part of the agent refuses. */
@@ -24,15 +25,11 @@ export class Permit {
 
   /** Resolves once changes are allowed, or the signal aborts. */
   async untilAllowed(signal: AbortSignal): Promise<void> {
-    if (this.refusal === undefined || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        signal.removeEventListener("abort", end);
-        this.#waiting.delete(end);
-        resolve();
-      };
-      this.#waiting.add(end);
-      signal.addEventListener("abort", end, { once: true });
+    if (this.refusal === undefined) return;
+    const allowed = abortable(signal, (resolve) => {
+      this.#waiting.add(resolve);
+      return () => this.#waiting.delete(resolve);
     });
+    await allowed.catch(() => undefined);
   }
 }

@@ -6,14 +6,9 @@ import type { Operation } from "./operation.ts";
 
 export function checkRequestId(requestId: string): void {
   if (/^[\x21-\x7e]{1,128}$/.test(requestId)) return;
-  throw new SocleError(
-    "invalid",
-    "REQUEST_ID_INVALID",
-    "the request id must be 1 to 128 printable ASCII characters",
-    {
-      details: { fields: { request_id: "must be 1 to 128 printable ASCII characters without spaces" } },
-    },
-  );
+  const must = "must be 1 to 128 printable ASCII characters";
+  const fields = { request_id: `${must} without spaces` };
+  throw new SocleError("invalid", "REQUEST_ID_INVALID", `the request id ${must}`, { details: { fields } });
 }
 
 /** `failure`: of the journal. Throws as requireReadWhole if the journal cannot show whether it exists. */

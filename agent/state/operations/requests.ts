@@ -1,17 +1,18 @@
 import type { BootClock } from "../../kernel/boot-clock.ts";
 import type { Clock } from "../../kernel/clock.ts";
-import type { SocleError } from "../../kernel/errors.ts";
-import type { Logger } from "../../kernel/log.ts";
+import type { JournalOptions } from "../journal/options.ts";
 import type { BoundsOptions } from "./bounds.ts";
 import type { Selection } from "./operation-index.ts";
 import type { Behalf, Operation } from "./operation.ts";
 
-export interface OperationsOptions extends BoundsOptions {
+export interface OperationsOptions
+  extends
+    BoundsOptions,
+    Pick<JournalOptions, "log" | "mustExist" | "compactAboveBytes" | "onUnreadable" | "beforeRefused"> {
   readonly directory: string;
   readonly clock: Clock;
   /** Without it, retention over restarts is on the wall clock. */
   readonly boot?: BootClock;
-  readonly log: Logger;
   /**
    * Returns the step that must succeed before this end is shown, or undefined for none. The end is durable as decided
    * before the step runs. While the step fails the operation is `outcome_unknown`; endAgain() retries it.
@@ -19,16 +20,8 @@ export interface OperationsOptions extends BoundsOptions {
   readonly beforeShown?: (ended: Operation) => (() => Promise<void>) | undefined;
   /** The state is older than this operation's run: the operation is not continued. */
   readonly isOutdated?: (id: string) => boolean;
-  /** As in Journal. */
-  readonly beforeRefused?: () => Promise<void>;
   /** How long an ended operation and its request id are kept. */
   readonly retentionMs: number;
-  /** As in Journal. */
-  readonly compactAboveBytes?: number;
-  /** As in Journal. */
-  readonly onUnreadable?: (why: SocleError) => void;
-  /** As in Journal. */
-  readonly mustExist?: boolean;
 }
 
 export interface BeginRequest {

@@ -22,6 +22,8 @@ export interface Step {
   readonly requireOpen: () => void;
 }
 
+type Need = "lazily" | "durably";
+
 interface RunOptions {
   readonly clock: Clock;
   readonly operation: () => Operation;
@@ -35,7 +37,7 @@ interface RunOptions {
   readonly change: (
     change: Pick<Operation, "steps" | "progress">,
     stepIndex: number,
-    need: "lazily" | "durably",
+    need: Need,
   ) => Promise<void>;
 }
 
@@ -51,23 +53,22 @@ export class OperationRun {
   constructor(options: RunOptions) {
     this.#options = options;
     this.#earlier = new Map(options.operation().steps.map(({ name }, index) => [name, index]));
-    this.step = Object.assign(
+    const recorded =
+      (need: Need) =>
       <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
-        this.#step(name, work, weight, "lazily"),
-      {
-        durable: <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
-          this.#step(name, work, weight, "durably"),
-        undo: (name: string, work: () => Promise<void>): Promise<void> => this.#undo(name, work),
-        commit: () => {
-          if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
-          this.#isCommitted = true;
-        },
-        goOn: () => {
-          this.#isCommitted = true;
-        },
-        requireOpen: () => this.#requireOpen(),
+        this.#step(name, work, weight, need);
+    this.step = Object.assign(recorded("lazily"), {
+      durable: recorded("durably"),
+      undo: (name: string, work: () => Promise<void>) => this.#undo(name, work),
+      commit: () => {
+        if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
+        this.#isCommitted = true;
       },
-    );
+      goOn: () => {
+        this.#isCommitted = true;
+      },
+      requireOpen: () => this.#requireOpen(),
+    });
   }
 
   get signal(): AbortSignal {
@@ -78,12 +79,7 @@ export class OperationRun {
     this.#cancel.abort(new SocleError("cancelled", "CANCELLED", "the operation was cancelled"));
   }
 
-  async #step<T>(
-    name: string,
-    work: () => Promise<T>,
-    weight: number,
-    need: "lazily" | "durably",
-  ): Promise<T> {
+  async #step<T>(name: string, work: () => Promise<T>, weight: number, need: Need): Promise<T> {
     if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
     const index = this.#start(name);
     let value: T;
@@ -137,7 +133,7 @@ export class OperationRun {
     index: number,
     outcome: "done" | "failed" | "undone",
     weight: number,
-    need: "lazily" | "durably" = "lazily",
+    need: Need = "lazily",
   ): Promise<void> {
     const { steps, progress } = this.#options.operation();
     const endedAtMs = this.#options.clock.now();

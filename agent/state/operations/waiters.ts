@@ -24,12 +24,11 @@ export class OperationWaiters {
     this.#waiters.set(id, waiters);
     const end = (): void => over.abort();
     waiters.add(end);
-    signal.addEventListener("abort", end);
     try {
-      await this.#clock.sleep(Math.min(timeoutMs, MAX_WAIT_MS), over.signal).catch(() => undefined);
+      const either = AbortSignal.any([signal, over.signal]);
+      await this.#clock.sleep(Math.min(timeoutMs, MAX_WAIT_MS), either).catch(() => undefined);
       signal.throwIfAborted();
     } finally {
-      signal.removeEventListener("abort", end);
       waiters.delete(end);
       if (waiters.size === 0) this.#waiters.delete(id);
     }

@@ -107,12 +107,7 @@ async function takeName(path: string, log: Logger): Promise<ProcessName> {
     return name;
   } catch (cause) {
     if (!(cause instanceof ProcessNameTaken)) throw unwritable(path, cause);
-    const { pid } = cause;
-    const message =
-      `${path} is in use by the agent with pid ${pid}, which may use a directory that was deleted or replaced since; ` +
-      "stop that one, or give this one its own state.directory";
-    const details = { metadata: { pid: String(pid) } };
-    throw new SocleError("conflict", "STATE_IN_USE", message, { cause, details });
+    throw inUse(path, cause.pid, ", which may use a directory that was deleted or replaced since", cause);
   }
 }
 
@@ -183,12 +178,13 @@ async function refuseWhileHeld(directory: string, number: number): Promise<void>
   if (holder === undefined) return; // followed and removed meanwhile; symlink() or the next look decides
   const pid = Number(holder.split(" ")[0]);
   if (holder !== (await identityOf(pid))) return;
-  throw new SocleError(
-    "conflict",
-    "STATE_IN_USE",
-    `${directory} is in use by the agent with pid ${pid}; stop that one, or give this one its own state.directory`,
-    { details: { metadata: { pid: String(pid) } } },
-  );
+  throw inUse(directory, pid);
+}
+
+function inUse(directory: string, pid: number, more = "", cause?: unknown): SocleError {
+  const message = `${directory} is in use by the agent with pid ${pid}${more}; stop that one, or give this one its own state.directory`;
+  const details = { metadata: { pid: String(pid) } };
+  return new SocleError("conflict", "STATE_IN_USE", message, { cause, details });
 }
 
 async function holderOf(path: string): Promise<string | undefined> {

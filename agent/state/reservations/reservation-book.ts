@@ -4,9 +4,10 @@ import type { BootClock } from "../../kernel/boot-clock.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { Counts } from "../../kernel/counts.ts";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
-import type { Logger } from "../../kernel/log.ts";
+
 import { requireReadWhole } from "../journal/refusals.ts";
 import { Journal } from "../journal/journal.ts";
+import type { JournalOptions } from "../journal/options.ts";
 import { OperationIds } from "../operations/operation-id.ts";
 import { checkRequestId } from "../operations/refusals.ts";
 import { OrderedIds } from "../operations/ordered-ids.ts";
@@ -15,20 +16,16 @@ import type { Reservation, ReservationRequest, ReservationState } from "./reserv
 import { MOST_FORGOTTEN_AT_ONCE } from "../operations/retention.ts";
 import { defined } from "../../kernel/defined.ts";
 
-interface ReservationBookOptions {
+interface ReservationBookOptions extends Pick<JournalOptions, "log" | "mustExist" | "onUnreadable"> {
   readonly directory: string;
   readonly clock: Clock;
   readonly boot: BootClock;
-  readonly log: Logger;
   /** How long an ended reservation and its request ids are kept. */
   readonly retentionMs: number;
   /** Limit of ended and held reservations together; new ones beyond it are refused. Default 50,000. */
   readonly maxRetained?: number;
   readonly permit?: Permit;
-  /** As in Journal. */
-  readonly onUnreadable?: (why: SocleError) => void;
-  /** As in Journal. */
-  readonly mustExist?: boolean;
+
   /** Default 1,000. One caller may hold at most half of them. */
   readonly maxHeld?: number;
 }
@@ -110,14 +107,14 @@ export class ReservationBook {
 
   /** Throws what Journal.open throws. */
   static async open(options: ReservationBookOptions): Promise<ReservationBook> {
+    const { onUnreadable } = options;
     const found = new Map<string, Kept>();
     let live = (): Iterable<Kept> => found.values();
     const journal = await Journal.open(
       `${options.directory}/reservations.journal`,
       defined({
+        ...options,
         kind: "reservations",
-        log: options.log,
-        mustExist: options.mustExist ?? false,
         replay: (record) => {
           const kept = record as Kept;
           const { id } = kept.reservation;
@@ -126,12 +123,11 @@ export class ReservationBook {
         live: () => live(),
         schema: keptSchema,
         onUnreadable:
-          options.onUnreadable === undefined
-            ? undefined
-            : (why) => {
-                found.clear();
-                options.onUnreadable?.(why);
-              },
+          onUnreadable &&
+          ((why) => {
+            found.clear();
+            onUnreadable(why);
+          }),
       }),
     );
     const book = new ReservationBook(options, journal, found.values());
@@ -213,13 +209,9 @@ export class ReservationBook {
     more: { readonly vmId?: string; readonly request?: ReservationRequest } = {},
   ): Promise<Reservation> {
     const { reservation, requests } = this.#entry(id).kept;
-    const { vmId, request } = more;
-    const ended = {
-      ...reservation,
-      state,
-      endedAtMs: this.#options.clock.now(),
-      ...(vmId === undefined ? {} : { vmId }),
-    };
+    const { vmId = reservation.vmId, request } = more;
+    const endedAtMs = this.#options.clock.now();
+    const ended = defined<Reservation>({ ...reservation, state, endedAtMs, vmId });
     await this.#set(ended, requests, request === undefined ? {} : { release: [request] }, "must");
     return ended;
   }
@@ -382,7 +374,5 @@ const tooMany = (why: string): SocleError =>
     "exhausted",
     "TOO_MANY_RESERVATIONS",
     `${why}, which is the limit; release some, or try again later`,
-    {
-      details: { retryAfterMs: 1000 },
-    },
+    { details: { retryAfterMs: 1000 } },
   );

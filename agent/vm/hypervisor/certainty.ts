@@ -1,5 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import * as libvirt from "../../libvirt/index.ts";
 
 /** The libvirt client methods that the VM layer calls. */
@@ -31,10 +32,14 @@ export class Certainty {
 
   /**
    * Runs a change until it is certain that it happened. A change without effect is retried, unless it may be sent only
-   * `once`: then throws `unavailable` EFFECT_NOT_OBSERVED. Throws libvirt's refusals, and `outcome_unknown` if a minute
-   * does not show the outcome.
+   * `once`: then throws `unavailable` EFFECT_NOT_OBSERVED. Without `happened`, a lost reply alone causes a retry: for
+   * changes that may be repeated. Throws libvirt's refusals, and `outcome_unknown` if a minute does not show the outcome.
    */
-  async ensure(effect: () => Promise<unknown>, happened: Look, times: "once" | "again"): Promise<void> {
+  async ensure(
+    effect: () => Promise<unknown>,
+    happened: Look = () => Promise.resolve(false),
+    times: "once" | "again" = "again",
+  ): Promise<void> {
     const deadlineMs = this.#clock.monotonicMs() + OBSERVE_FOR_MS;
     for (let isFirst = true; ; isFirst = false) {
       let lost: SocleError;
@@ -92,7 +97,7 @@ export class Certainty {
       if (answer === true) return true;
       // A call whose reply may still come may still take effect.
       if (late.reply !== undefined && answer === false) {
-        isTakenUp ||= await this.#isQueuePassed();
+        isTakenUp ||= await succeeds(this.#passQueue());
         if (isTakenUp) missingSinceMs ??= this.#clock.monotonicMs();
       } else {
         missingSinceMs = undefined;
@@ -104,24 +109,13 @@ export class Certainty {
     throw lost;
   }
 
-  async #isQueuePassed(): Promise<boolean> {
-    return await this.#passQueue().then(
-      () => true,
-      () => false,
-    );
-  }
-
   /**
    * libvirt's ordinary workers take calls in order of arrival, from all clients; other workers answer state queries at
    * once. So the reply to an ordinary call shows that no earlier call is queued any more.
    */
   async #passQueue(): Promise<void> {
-    try {
-      const type = libvirt.DomainMetadataType.TITLE;
-      await this.#libvirt.call(libvirt.domainGetMetadata, { dom: NIL_DOMAIN, type, uri: null, flags: 0 });
-    } catch (thrown) {
-      if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
-    }
+    const args = { dom: NIL_DOMAIN, type: libvirt.DomainMetadataType.TITLE, uri: null, flags: 0 };
+    await ifPresent("LIBVIRT_NO_DOMAIN", () => this.#libvirt.call(libvirt.domainGetMetadata, args));
   }
 }
 

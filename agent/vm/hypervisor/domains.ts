@@ -1,11 +1,11 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { stateOf } from "./domain-state.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
-import { Stamps } from "./stamps.ts";
+import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
 import {
   buildVmDomain,
@@ -15,10 +15,6 @@ import {
   type VmDomain,
   type VmMetadata,
 } from "../model/vm-domain.ts";
-
-const NO_ID = -1;
-/** Stops and state queries bypass the creation queue. */
-const AHEAD = { urgent: true } as const;
 
 /** Receives the results of starts, which show whether this host can start VMs. */
 interface StartVerdicts {
@@ -95,7 +91,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
       async () => (await this.state(document.uuid)) !== undefined,
-      "again",
     );
   }
 
@@ -110,7 +105,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => orGone(() => this.#domain(id).undefine({ flags })),
       async () => !(await isThere()),
-      "again",
     );
   }
 
@@ -148,7 +142,7 @@ export class Domains {
       requireWanted();
       return this.#domain(id).destroy(AHEAD);
     };
-    await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff, "again");
+    await this.#certainty.ensure(() => unlessAlready(isOff, () => orGone(pull)), isOff);
   }
 
   /** Requests a shutdown of the guest, through its agent if connected, else through ACPI. */
@@ -168,7 +162,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => this.#domain(id).suspend(),
       async () => (await this.state(id))?.state === "paused",
-      "again",
     );
   }
 
@@ -176,7 +169,6 @@ export class Domains {
     await this.#certainty.ensure(
       () => this.#domain(id).resume(),
       async () => (await this.state(id))?.state === "running",
-      "again",
     );
   }
 
@@ -237,17 +229,7 @@ const isStarting = (seen: { stateReason: string } | undefined): boolean =>
 const isInTransition = (seen: { state: VmState; stateReason: string } | undefined): boolean =>
   isStarting(seen) || seen?.state === "stopping";
 
-/** libvirt finds a domain by its UUID and ignores the name. */
-const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: NO_ID });
-
-async function orGone<T>(call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call();
-  } catch (thrown) {
-    if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN") return undefined;
-    throw thrown;
-  }
-}
+const orGone = <T>(call: () => Promise<T>): Promise<T | undefined> => ifPresent("LIBVIRT_NO_DOMAIN", call);
 
 /** Treats libvirt's refusal as success if the domain is in the wanted state already. */
 async function unlessAlready(

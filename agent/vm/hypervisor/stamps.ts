@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { instanceOf } from "../model/instance.ts";
@@ -16,7 +16,8 @@ import {
 
 /** A hung guest holds its domain's job, which a write needs: no stop waits longer than this for it. */
 const QUICKLY = { urgent: true, timeoutMs: 2000 } as const;
-const AHEAD = { urgent: true } as const;
+/** Stops and state queries bypass the creation queue. */
+export const AHEAD = { urgent: true } as const;
 const OFF = -1;
 const NO_DOMAIN = Symbol("no domain");
 
@@ -74,12 +75,7 @@ export class Stamps {
     const config = await this.#stamp(id, libvirt.DomainModificationImpact.CONFIG);
     const live =
       runNumber === undefined ? undefined : await this.#stamp(id, libvirt.DomainModificationImpact.LIVE);
-    return {
-      ...origin,
-      ...(config === undefined ? {} : { config }),
-      ...(live === undefined ? {} : { live }),
-      ...(runNumber === undefined ? {} : { runNumber }),
-    };
+    return defined({ ...origin, config, live, runNumber });
   }
 
   /** Whether it has a persistent definition. A running domain has none after an undefine. */
@@ -95,13 +91,10 @@ export class Stamps {
   }
 
   async runNumber(id: string): Promise<number | undefined> {
-    try {
+    return await ifPresent("LIBVIRT_NO_DOMAIN", async () => {
       const { dom } = await this.#libvirt.call(libvirt.domainLookupByUuid, { uuid: id }, AHEAD);
       return dom.id === OFF ? undefined : dom.id;
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN") return undefined;
-      throw thrown;
-    }
+    });
   }
 
   /** Stamps the persistent definition: durable when it resolves. */
@@ -110,7 +103,6 @@ export class Stamps {
     await this.#certainty.ensure(
       () => this.#set(id, { operation, phase: "begun" }, CONFIG),
       async () => (await this.#stamp(id, CONFIG))?.operation === operation,
-      "again",
     );
   }
 
@@ -172,7 +164,8 @@ function lacksDefinition(thrown: unknown): boolean {
   return kind === "conflict" || reason === "LIBVIRT_INVALID_ARG";
 }
 
-const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: OFF });
+/** libvirt finds a domain by its UUID and ignores the name. */
+export const reference = (id: string): libvirt.Domain => ({ name: "", uuid: id, id: OFF });
 
 /** The VM that an operation was admitted for. */
 export interface Admitted {

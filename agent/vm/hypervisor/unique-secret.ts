@@ -1,5 +1,6 @@
 import type * as z from "zod";
-import { toSocleError } from "../../kernel/errors.ts";
+import { ifPresent } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/text/json.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
@@ -11,6 +12,7 @@ export interface Found<T> {
 }
 
 const CALL_MS = 10_000;
+const NO_SECRET = "LIBVIRT_NO_SECRET";
 
 /**
  * A record that libvirt stores once: in the description of a secret without a value. Only one secret can have its
@@ -29,14 +31,12 @@ export class UniqueSecret<S extends z.ZodType> {
 
   async find(): Promise<Found<z.output<S>> | undefined> {
     const usageType = libvirt.SecretUsageType.TLS;
-    try {
+    return await ifPresent(NO_SECRET, async () => {
       const { secret } = await this.#call(libvirt.secretLookupByUsage, { usageType, usageId: this.#usage });
       const { xml } = await this.#call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
-      return { secret, record: this.#read(parseSecret(xml).description) };
-    } catch (thrown) {
-      if (isNoSecret(thrown)) return undefined;
-      throw thrown;
-    }
+      const { description = "" } = parseSecret(xml);
+      return { secret, record: this.#schema.safeParse(parseJson(description)).data };
+    });
   }
 
   /** Replaces the secret of this uuid. libvirt refuses it if a secret of another uuid has the usage. */
@@ -48,24 +48,10 @@ export class UniqueSecret<S extends z.ZodType> {
 
   /** Removes only this secret: another agent may have its own by now. */
   async remove(secret: libvirt.Secret): Promise<void> {
-    try {
-      await this.#call(libvirt.secretUndefine, { secret });
-    } catch (thrown) {
-      if (!isNoSecret(thrown)) throw thrown;
-    }
-  }
-
-  #read(description: string | undefined): z.output<S> | undefined {
-    try {
-      return this.#schema.safeParse(JSON.parse(description ?? "")).data;
-    } catch {
-      return undefined;
-    }
+    await ifPresent(NO_SECRET, () => this.#call(libvirt.secretUndefine, { secret }));
   }
 
   #call<A, R>(procedure: libvirt.Procedure<A, R>, args: A, timeoutMs = CALL_MS): Promise<R> {
     return this.#libvirt.call(procedure, args, { timeoutMs });
   }
 }
-
-const isNoSecret = (thrown: unknown): boolean => toSocleError(thrown).reason === "LIBVIRT_NO_SECRET";

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, toSocleError } from "../../kernel/errors.ts";
+import { uuidOf } from "../../kernel/text/uuid.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
@@ -8,6 +9,7 @@ import type { KeyWrap } from "./key-wrap.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
 
 const PASSPHRASE_BYTES = 32;
+const NO_SECRET = "LIBVIRT_NO_SECRET";
 
 /**
  * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret, which it keeps only in memory and
@@ -47,17 +49,11 @@ export class GuestKeys {
   /** Removes it from libvirt. Also succeeds if libvirt does not have it. */
   async forget(vmId: string, part: string): Promise<void> {
     const uuid = secretUuid(vmId, part);
-    await this.#certainty.ensure(
-      async () => {
-        try {
-          const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
-          await this.#libvirt.call(libvirt.secretUndefine, { secret });
-        } catch (thrown) {
-          if (toSocleError(thrown).reason !== "LIBVIRT_NO_SECRET") throw thrown;
-        }
-      },
-      () => Promise.resolve(false),
-      "again",
+    await this.#certainty.ensure(() =>
+      ifPresent(NO_SECRET, async () => {
+        const { secret } = await this.#libvirt.call(libvirt.secretLookupByUuid, { uuid });
+        await this.#libvirt.call(libvirt.secretUndefine, { secret });
+      }),
     );
   }
 
@@ -81,17 +77,14 @@ export class GuestKeys {
 
   /** From the description, if it matches the UUID: other clients can put any description on a secret. */
   async #partOf(vmId: string, secret: libvirt.Secret): Promise<string | undefined> {
-    try {
+    return await ifPresent(NO_SECRET, async () => {
       const { xml } = await this.#libvirt.call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
       const { description = "" } = parseSecret(xml);
       const part = description.slice("Socle: ".length, -` of VM ${vmId}`.length);
       return descriptionOf(vmId, part) === description && secretUuid(vmId, part) === secret.uuid
         ? part
         : undefined;
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "LIBVIRT_NO_SECRET") return undefined;
-      throw thrown;
-    }
+    });
   }
 
   async #give(vmId: string, part: string, passphrase: string): Promise<void> {
@@ -99,14 +92,10 @@ export class GuestKeys {
     const xml = buildSecret({ uuid: secretUuid(vmId, part), ephemeral: true, private: true, description });
     const value = Buffer.from(passphrase);
     // Both may be repeated, so the outcome of a lost reply does not matter.
-    await this.#certainty.ensure(
-      async () => {
-        const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
-        await this.#libvirt.call(libvirt.secretSetValue, { secret, value, flags: 0 });
-      },
-      () => Promise.resolve(false),
-      "again",
-    );
+    await this.#certainty.ensure(async () => {
+      const { secret } = await this.#libvirt.call(libvirt.secretDefineXml, { xml, flags: 0 });
+      await this.#libvirt.call(libvirt.secretSetValue, { secret, value, flags: 0 });
+    });
   }
 }
 
@@ -115,10 +104,6 @@ const purposeOf = (vmId: string, part: string): string => `socle guest key 1 ${v
 
 const descriptionOf = (vmId: string, part: string): string => `Socle: ${part} of VM ${vmId}`;
 
-/** The UUID of the libvirt secret, the same at any time and on any host: version 8 of RFC 9562, for custom values. */
-export function secretUuid(vmId: string, part: string): string {
-  const bytes = createHash("sha256").update(purposeOf(vmId, part)).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
+/** The UUID of the libvirt secret, the same at any time and on any host. */
+export const secretUuid = (vmId: string, part: string): string =>
+  uuidOf(createHash("sha256").update(purposeOf(vmId, part)).digest(), 8);

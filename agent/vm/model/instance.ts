@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { uuidOf } from "../../kernel/text/uuid.ts";
 import type { VmMetadata } from "./vm-domain.ts";
 
 const uuid = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/;
@@ -13,10 +14,5 @@ export function instanceOf(
 ): string {
   if (instance !== undefined && uuid.test(instance)) return instance;
   const hash = createHash("sha256").update(`socle instance 1\n${id}\n${createdAt}\n${specDigest}`).digest();
-  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x80, 6);
-  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
-  const hex = hash.toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join(
-    "-",
-  );
+  return uuidOf(hash, 8);
 }

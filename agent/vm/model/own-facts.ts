@@ -9,6 +9,7 @@ import { digestOf, storedSpec } from "./stored-spec.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { Vm } from "./vm.ts";
 import { defined } from "../../kernel/defined.ts";
+import { parseJson } from "../../kernel/text/json.ts";
 
 /** The part of a VM that comes from its domain's metadata. */
 export type OwnFacts = Pick<
@@ -35,12 +36,9 @@ const MAX_REASON_CHARACTERS = 200;
 export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): OwnFacts {
   const socle = metadata?.socle;
   if (metadata?.problem !== undefined)
-    return {
-      ...unreadable(`metadata: ${metadata.problem}`),
-      ...(metadata.instance === undefined ? {} : { instance: metadata.instance }),
-    };
+    return defined({ ...unreadable(`metadata: ${metadata.problem}`), instance: metadata.instance });
   if (socle === undefined) return unmanaged;
-  const json = parsed(socle.spec);
+  const json = parseJson(socle.spec);
   const instance = instanceOf(uuid, socle);
   if (isOfAnother(json, uuid)) return { ...unmanaged, ...rest(socle) };
   try {
@@ -58,7 +56,7 @@ export function ownFacts(metadata: DomainMetadata | undefined, uuid: string): Ow
 /** The placement in the metadata; undefined if it is missing or not valid. */
 export function storedPlacement(metadata: DomainMetadata | undefined): Placement | undefined {
   const json = metadata?.socle?.placement;
-  return json === undefined ? undefined : placementSchema.safeParse(parsed(json)).data;
+  return json === undefined ? undefined : placementSchema.safeParse(parseJson(json)).data;
 }
 
 /** A reason for people: one line, without control characters, short enough for a condition. */
@@ -80,7 +78,7 @@ function validated(socle: VmMetadata, json: unknown): Pick<Vm, "spec" | "tenant"
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
     throw new Error("the metadata has other labels than the spec");
-  if (socle.placement !== undefined && !placementSchema.safeParse(parsed(socle.placement)).success)
+  if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
   return { spec, tenant: spec.tenant, labels: spec.labels };
 }
@@ -113,12 +111,4 @@ function rest({ createdAt, placementEpoch, keys = {} }: VmMetadata): Partial<Own
 function isOfAnother(json: unknown, uuid: string): boolean {
   const id = typeof json === "object" && json !== null && "id" in json ? json.id : undefined;
   return typeof id === "string" && id !== uuid;
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -35,8 +35,6 @@ export const storedSpec = z.codec(stored, vmSpec, {
   encode: (spec) => ({ version: STORED_SPEC_VERSION, ...spec }),
 });
 
-export type StoredSpec = z.input<typeof storedSpec>;
-
 /** The text in the metadata of a VM's domain, and its SHA-256 in hex. The order of keys is the schema's. */
 export function storedText(spec: VmSpec): { readonly spec: string; readonly specDigest: string } {
   const text = JSON.stringify({ version: STORED_SPEC_VERSION, ...spec });

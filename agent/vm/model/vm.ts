@@ -1,4 +1,6 @@
 import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
+import type { diskReadings, nicReadings, Readings, vcpuReadings, vmReadings } from "./readings.ts";
 
 export type VmState = "running" | "paused" | "stopping" | "stopped" | "crashed" | "suspended" | "unknown";
 
@@ -91,30 +93,14 @@ export interface VmRates {
   readonly transmitBytesPerSecond?: number | undefined;
 }
 
-/** One sampling of a VM. Values that could not be read are undefined, never zero. Counters start with the guest. */
-export interface VmStats {
+/** One sampling of a VM. Counters start with the guest. */
+export interface VmStats extends Readings<typeof vmReadings> {
   /** Wall clock, for display; its age is on the monotonic clock. */
   readonly sampledAtMs: number;
   readonly sampledAtMonotonicMs: number;
   /** The guest's process did not answer; the values are from sampledAtMs. */
   readonly unresponsive: boolean;
-  readonly cpuSeconds?: number | undefined;
-  readonly cpuUserSeconds?: number | undefined;
-  readonly cpuSystemSeconds?: number | undefined;
   readonly vcpus: readonly VcpuStats[];
-  readonly balloonBytes?: number | undefined;
-  readonly balloonMaximumBytes?: number | undefined;
-  readonly rssBytes?: number | undefined;
-  /** When the guest's balloon driver last reported the following values; libvirt itself knows the others. */
-  readonly guestReportedAtMs?: number | undefined;
-  readonly guestAvailableBytes?: number | undefined;
-  readonly guestUsableBytes?: number | undefined;
-  readonly guestUnusedBytes?: number | undefined;
-  readonly guestDiskCachesBytes?: number | undefined;
-  readonly guestSwapInBytes?: number | undefined;
-  readonly guestSwapOutBytes?: number | undefined;
-  readonly guestMajorFaults?: number | undefined;
-  readonly guestMinorFaults?: number | undefined;
   readonly nics: readonly NicStats[];
   readonly disks: readonly DiskStats[];
   /** During an outgoing migration: memory and disks together. */
@@ -130,39 +116,16 @@ export interface VmIncidents {
   readonly ioErrors: number;
 }
 
-export interface VcpuStats {
+export interface VcpuStats extends Readings<typeof vcpuReadings> {
   readonly index: number;
-  readonly seconds?: number | undefined;
-  readonly waitSeconds?: number | undefined;
-  /** Runnable but not run: steal. */
-  readonly delaySeconds?: number | undefined;
 }
 
-export interface NicStats {
+export interface NicStats extends Readings<typeof nicReadings> {
   readonly device: string;
-  readonly receiveBytes?: number | undefined;
-  readonly receivePackets?: number | undefined;
-  readonly receiveErrors?: number | undefined;
-  readonly receiveDrops?: number | undefined;
-  readonly transmitBytes?: number | undefined;
-  readonly transmitPackets?: number | undefined;
-  readonly transmitErrors?: number | undefined;
-  readonly transmitDrops?: number | undefined;
 }
 
-export interface DiskStats {
+export interface DiskStats extends Readings<typeof diskReadings> {
   readonly device: string;
-  readonly readOps?: number | undefined;
-  readonly readBytes?: number | undefined;
-  readonly readSeconds?: number | undefined;
-  readonly writeOps?: number | undefined;
-  readonly writeBytes?: number | undefined;
-  readonly writeSeconds?: number | undefined;
-  readonly flushOps?: number | undefined;
-  readonly flushSeconds?: number | undefined;
-  readonly capacityBytes?: number | undefined;
-  readonly allocatedBytes?: number | undefined;
-  readonly physicalBytes?: number | undefined;
 }
 
 /** `added` and `changed` carry the VM as it is now. `resync`: read all VMs again. */
@@ -199,12 +162,7 @@ export interface VmView {
   readonly lastSample: SamplingRound | undefined;
   /** The last round with guest readings. */
   readonly lastReadings: SamplingRound | undefined;
-  subscribe(
-    signal: AbortSignal,
-  ): AsyncIterable<
-    | { readonly kind: "item"; readonly value: VmChange }
-    | { readonly kind: "overflow"; readonly dropped: number }
-  >;
+  subscribe(signal: AbortSignal): AsyncIterable<QueueItem<VmChange>>;
 }
 
 /** Adds the sampling rounds. */

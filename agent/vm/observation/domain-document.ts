@@ -71,17 +71,15 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
         : { type: spec.launchSecurity, policy: launchPolicies[spec.launchSecurity] },
     ...whereOnHost(spec, resolved.placement),
     ...cpu(spec, accelerator),
-    os: {
+    os: defined({
       type: "hvm",
       arch: architecture,
       machine: x86 ? "q35" : "virt",
-      ...(uefi ? { firmware: "efi", secureBoot: secure, enrolledKeys: secure } : {}),
-      ...(resolved.kernelPath === undefined ? {} : { kernel: resolved.kernelPath }),
-      ...(resolved.initrdPath === undefined ? {} : { initrd: resolved.initrdPath }),
-      ...(spec.kernelBoot === undefined || spec.kernelBoot.commandLine === ""
-        ? {}
-        : { commandLine: spec.kernelBoot.commandLine }),
-    },
+      ...(uefi && { firmware: "efi", secureBoot: secure, enrolledKeys: secure }),
+      kernel: resolved.kernelPath,
+      initrd: resolved.initrdPath,
+      commandLine: spec.kernelBoot?.commandLine || undefined,
+    }),
     features: defined({
       acpi: true,
       apic: x86 ? true : undefined,
@@ -89,18 +87,16 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
       // The translator's cache is host memory on top of the guest's: bounded, so that a VM's footprint is known.
       tcgCacheBytes: accelerator === "tcg" ? TCG_CACHE_BYTES : undefined,
     }),
-    clock: {
-      offset: "utc",
-      ...(x86
-        ? {
-            timers: [
-              { name: "rtc", tickPolicy: "catchup" },
-              { name: "pit", tickPolicy: "delay" },
-              { name: "hpet", present: false },
-            ],
-          }
-        : {}),
-    },
+    clock: x86
+      ? {
+          offset: "utc",
+          timers: [
+            { name: "rtc", tickPolicy: "catchup" },
+            { name: "pit", tickPolicy: "delay" },
+            { name: "hpet", present: false },
+          ],
+        }
+      : { offset: "utc" },
     onPoweroff: "destroy",
     onReboot: "restart",
     onCrash: "destroy",
@@ -201,12 +197,11 @@ function whereOnHost(
 }
 
 function cpu(spec: VmSpec, accelerator: Accelerator): Pick<VmDomain, "cpu"> {
-  const topology = spec.cpuTopology === undefined ? {} : { topology: spec.cpuTopology };
+  const { cpuTopology: topology, cpuModel: name } = spec;
   const mode = spec.cpuMode ?? (accelerator === "kvm" ? "host-model" : undefined);
-  if (mode === undefined) return spec.cpuTopology === undefined ? {} : { cpu: topology };
-  const model =
-    spec.cpuModel === undefined ? {} : { model: { name: spec.cpuModel, fallback: "forbid" as const } };
-  return { cpu: { mode, ...model, ...topology } };
+  if (mode === undefined) return topology === undefined ? {} : { cpu: { topology } };
+  const model = name === undefined ? undefined : ({ name, fallback: "forbid" } as const);
+  return { cpu: defined({ mode, model, topology }) };
 }
 
 const nicDevice = (spec: VmSpec, nic: NicSpec): Interface => ({

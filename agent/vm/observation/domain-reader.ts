@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../kernel/clock.ts";
-import { toSocleError, type ErrorKind, type SocleError } from "../../kernel/errors.ts";
+import { ifPresent, toSocleError, type ErrorKind, type SocleError } from "../../kernel/errors.ts";
 import {
   connectGetAllDomainStats,
   domainGetInfo,
@@ -180,12 +180,8 @@ export class DomainReader {
   /** Socle's metadata element. libvirt returns it separately, so that unreadable XML elsewhere does not matter. */
   async #metadata(domain: Domain): Promise<DomainMetadata | undefined> {
     const args = { dom: domain, type: DomainMetadataType.ELEMENT, uri: vmMetadata.uri, flags: 0 };
-    try {
-      return readVmMetadata((await this.#call(domainGetMetadata, args)).metadata);
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "LIBVIRT_NO_DOMAIN_METADATA") return undefined;
-      throw thrown;
-    }
+    const found = await ifPresent("LIBVIRT_NO_DOMAIN_METADATA", () => this.#call(domainGetMetadata, args));
+    return found && readVmMetadata(found.metadata);
   }
 
   #call: Libvirt["call"] = (procedure, args) =>

@@ -1,8 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
-import type { EventKind, HostEvent } from "../../state/events/event.ts";
+import type { EventKind, NewEvent } from "../../state/events/event.ts";
 import { defined } from "../../kernel/defined.ts";
-
-type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 
 /** Burst size per VM, and the time in which one more event is allowed. */
 const BURST = 60;

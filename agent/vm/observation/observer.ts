@@ -4,7 +4,7 @@ import type { Logger } from "../../kernel/log.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import { Slice } from "../../kernel/concurrency/slice.ts";
 import type { Domain, DomainEvent, Libvirt, LibvirtEvent } from "../../libvirt/index.ts";
-import type { HostEvent } from "../../state/events/event.ts";
+import type { NewEvent } from "../../state/events/event.ts";
 import { DomainReader } from "./domain-reader.ts";
 import { changesVm, stateByEvent, publishedEvents } from "./domain-events.ts";
 import { isActive } from "../hypervisor/domains.ts";
@@ -23,7 +23,7 @@ interface ObserverOptions {
   readonly libvirt: Pick<Libvirt, "call" | "events" | "changes" | "status">;
   readonly table: VmTable;
   /** Publishes VM events. */
-  readonly publish: (event: Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">) => void;
+  readonly publish: (event: NewEvent) => void;
   readonly kvm: KvmVerdicts;
   readonly clock: Clock;
   readonly log: Logger;

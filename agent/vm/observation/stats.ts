@@ -4,10 +4,10 @@ import {
   nicReadings,
   vcpuReadings,
   vmReadings,
-  type Places,
+  type Readings,
   type ReadingTable,
-  type Shape,
-} from "./stat-fields.ts";
+} from "../model/readings.ts";
+import type { Places, Shape } from "./stat-fields.ts";
 import type { DiskStats, NicStats, VcpuStats, VmStats } from "../model/vm.ts";
 
 export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
@@ -77,8 +77,6 @@ export class RoundValues {
   }
 }
 
-type Readings<Table> = { readonly [Member in keyof Table]: number | undefined };
-
 /** A class with a getter for each reading of the table, which converts the reported number on access. */
 function readingsOf<Table extends ReadingTable>(
   table: Table,
@@ -106,32 +104,9 @@ function readingsOf<Table extends ReadingTable>(
   return RowReadings as new (places: Places, values: Values) => RowReadings & Readings<Table>;
 }
 
-class SampledVcpu extends readingsOf(vcpuReadings) implements VcpuStats {
-  readonly index: number;
-
-  constructor(index: number, places: Places, values: Values) {
-    super(places, values);
-    this.index = index;
-  }
-}
-
-class SampledNic extends readingsOf(nicReadings) implements NicStats {
-  readonly device: string;
-
-  constructor(device: string, places: Places, values: Values) {
-    super(places, values);
-    this.device = device;
-  }
-}
-
-class SampledDisk extends readingsOf(diskReadings) implements DiskStats {
-  readonly device: string;
-
-  constructor(device: string, places: Places, values: Values) {
-    super(places, values);
-    this.device = device;
-  }
-}
+const VcpuReadings = readingsOf(vcpuReadings);
+const NicReadings = readingsOf(nicReadings);
+const DiskReadings = readingsOf(diskReadings);
 
 /** What virConnectGetAllDomainStats returned for one domain. */
 export class SampledStats extends readingsOf(vmReadings) implements VmStats {
@@ -163,14 +138,20 @@ export class SampledStats extends readingsOf(vmReadings) implements VmStats {
   }
 
   get vcpus(): readonly VcpuStats[] {
-    return this.#shape.vcpus.map(({ index, at }) => new SampledVcpu(index, at, this.#values));
+    return this.#shape.vcpus.map(({ index, at }) =>
+      Object.assign(new VcpuReadings(at, this.#values), { index }),
+    );
   }
 
   get nics(): readonly NicStats[] {
-    return this.#shape.nics.map(({ device, at }) => new SampledNic(device, at, this.#values));
+    return this.#shape.nics.map(({ device, at }) =>
+      Object.assign(new NicReadings(at, this.#values), { device }),
+    );
   }
 
   get disks(): readonly DiskStats[] {
-    return this.#shape.disks.map(({ device, at }) => new SampledDisk(device, at, this.#values));
+    return this.#shape.disks.map(({ device, at }) =>
+      Object.assign(new DiskReadings(at, this.#values), { device }),
+    );
   }
 }

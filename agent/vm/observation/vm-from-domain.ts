@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Domain } from "../../libvirt/index.ts";
 import { formatPciAddress, type DiskSource } from "../../libvirt/xml/index.ts";
+import type { Accelerator } from "../../contract/spec.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "./domain-document.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
@@ -24,41 +25,36 @@ export const vmFromDomain = (
   facts: DomainFacts,
   own = ownFacts(document.metadata, document.uuid),
 ): Vm =>
-  withEtag({
-    id: document.uuid,
-    name: document.name,
-    presence: "present",
-    observedAtMs: facts.observedAtMs,
-    state: facts.state,
-    stateReason: facts.stateReason,
-    ...own,
-    ...(document.metadata?.stamp === undefined ? {} : { newestOperation: document.metadata.stamp.operation }),
-    ...(document.type === "kvm"
-      ? { accelerator: "kvm" }
-      : document.type === "qemu"
-        ? { accelerator: "tcg" }
-        : {}),
-    vcpus: document.vcpus.current,
-    memoryBytes: document.memoryBytes,
-    ...onHost(document),
-    disks: document.devices.disks.map((disk) => {
-      const name = deviceName("disk", disk.alias);
-      const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
-      const mirror = imageOf(disk.mirror);
-      return defined({
-        device: disk.target.device,
-        name,
-        ...imageOf(disk.source),
-        ...(disk.readOnly === true ? { readOnly: true } : {}),
-        ...(backing.length === 0 ? {} : { backing }),
-        ...(mirror === undefined ? {} : { mirror }),
-      });
+  withEtag(
+    defined({
+      id: document.uuid,
+      name: document.name,
+      presence: "present",
+      observedAtMs: facts.observedAtMs,
+      state: facts.state,
+      stateReason: facts.stateReason,
+      ...own,
+      newestOperation: document.metadata?.stamp?.operation,
+      accelerator: acceleratorByType.get(document.type),
+      vcpus: document.vcpus.current,
+      memoryBytes: document.memoryBytes,
+      ...onHost(document),
+      disks: document.devices.disks.map((disk) => {
+        const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
+        return defined({
+          device: disk.target.device,
+          name: deviceName("disk", disk.alias),
+          ...imageOf(disk.source),
+          readOnly: disk.readOnly === true ? true : undefined,
+          backing: backing.length === 0 ? undefined : backing,
+          mirror: imageOf(disk.mirror),
+        });
+      }),
+      nics: document.devices.interfaces.map(({ mac = "", alias, targetDevice: device }) =>
+        defined({ mac, name: deviceName("nic", alias), device }),
+      ),
     }),
-    nics: document.devices.interfaces.map((nic) => {
-      const name = deviceName("nic", nic.alias);
-      return defined({ mac: nic.mac ?? "", name, device: nic.targetDevice });
-    }),
-  });
+  );
 
 /** Undefined: neither a file nor a volume of this host. */
 export function imageOf(source: DiskSource | undefined): VmImage | undefined {
@@ -87,21 +83,23 @@ export function vmWithoutXml(known: {
   if (vcpus === undefined || memoryBytes === undefined) return undefined;
   const { accelerator = metadata?.socle?.accelerator } = before ?? {};
   const reasons = [own.unreadable, problem].filter((reason) => reason !== undefined);
-  return withEtag({
-    id: domain.uuid,
-    name: domain.name,
-    presence: "present",
-    ...facts,
-    ...own,
-    ...(before?.newestOperation === undefined ? {} : { newestOperation: before.newestOperation }),
-    ...(accelerator === undefined ? {} : { accelerator }),
-    vcpus,
-    memoryBytes,
-    ...(before === undefined ? asPlaced(storedPlacement(metadata)) : onHostBefore(before)),
-    disks: [...(before?.disks ?? []), ...disks.filter(({ path }) => !isIn(before?.disks, path))],
-    nics: before?.nics ?? [],
-    ...(reasons.length === 0 ? {} : { unreadable: shortReason(reasons.join("; ")) }),
-  });
+  return withEtag(
+    defined({
+      id: domain.uuid,
+      name: domain.name,
+      presence: "present",
+      ...facts,
+      ...own,
+      newestOperation: before?.newestOperation,
+      accelerator,
+      vcpus,
+      memoryBytes,
+      ...(before === undefined ? asPlaced(storedPlacement(metadata)) : onHostBefore(before)),
+      disks: [...(before?.disks ?? []), ...disks.filter(({ path }) => !isIn(before?.disks, path))],
+      nics: before?.nics ?? [],
+      ...(reasons.length > 0 && { unreadable: shortReason(reasons.join("; ")) }),
+    }),
+  );
 }
 
 const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean =>
@@ -150,6 +148,11 @@ const UNSEEN = "-unseen";
 
 /** Length of the part of an etag that covers the VM without its state. */
 const LASTING_LENGTH = 11;
+
+const acceleratorByType = new Map<string, Accelerator>([
+  ["kvm", "kvm"],
+  ["qemu", "tcg"],
+]);
 
 /** The VM with an etag over everything but readings. The first part stays the same over starts and stops. */
 export function withEtag(vm: Omit<Vm, "etag">): Vm {

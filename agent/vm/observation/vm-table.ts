@@ -1,4 +1,4 @@
-import { abortReason } from "../../kernel/clock.ts";
+import { abortable } from "../../kernel/clock.ts";
 import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
 import { Topic } from "../../kernel/concurrency/topic.ts";
 import type { SampledVms, Vm, VmChange, VmIncidents, VmStats, VmView } from "../model/vm.ts";
@@ -166,27 +166,15 @@ export class VmTable implements SampledVms {
   }
 
   #nextChange(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.reject(abortReason(signal));
-    return new Promise((resolve, reject) => {
-      const forget = (): void => {
-        this.#waiters.delete(wake);
-        signal.removeEventListener("abort", giveUp);
-      };
-      const wake = (): void => {
-        forget();
-        resolve();
-      };
-      const giveUp = (): void => {
-        forget();
-        reject(abortReason(signal));
-      };
+    return abortable(signal, (wake) => {
       this.#waiters.add(wake);
-      signal.addEventListener("abort", giveUp, { once: true });
+      return () => this.#waiters.delete(wake);
     });
   }
 
   #publish(change: VmChange): void {
     this.#changes.publish(change);
-    for (const wake of [...this.#waiters]) wake();
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
   }
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { placementSchema, unbound } from "../../state/reservations/placement.ts";
-import { domainDocument } from "../observation/domain-document.ts";
+import { domainDocument, type ResolvedSpec } from "../observation/domain-document.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { instanceOf } from "../model/instance.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
@@ -17,7 +17,7 @@ import { checkVolumes, restoreKeys } from "./start.ts";
 import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
 import { namedVolumes, ownDisk, ownVolumes, type OwnDisk } from "../model/volume-names.ts";
 import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from "../storage/volume-users.ts";
-import { isUndecided, outcomeUnknown, seen, SEEN_WITHIN_MS } from "./work.ts";
+import { isUndecided, outcomeUnknown, seen } from "./work.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
 import { defineOperation } from "./definition.ts";
 import { digestOf, storedSpec } from "../model/stored-spec.ts";
@@ -29,11 +29,6 @@ const CLAIM = "claim volumes";
 const START = "start";
 
 type Image = Pick<ResolvedVolume, "path" | "format">;
-
-interface Boot {
-  readonly kernelPath?: string;
-  readonly initrdPath?: string;
-}
 
 interface Making extends Made {
   /** An earlier run found no volumes of these names: any that exist now were made by this operation. */
@@ -69,7 +64,6 @@ export const createVm = defineOperation({
   nameIn: ({ spec }) => spec.name,
   startsUnder: ({ accelerator }) => accelerator,
   async run(context, intent, run) {
-    const { table } = context;
     const { spec } = intent;
     const { step } = run;
     let making: Making | undefined;
@@ -87,7 +81,7 @@ export const createVm = defineOperation({
       // On the persistent definition: an older state directory must not restart a guest that has stopped since.
       await Promise.all([
         isComplete ? undefined : stampComplete(context, run, false),
-        seen(table.until(spec.id, (vm) => vm?.state === state, AbortSignal.timeout(SEEN_WITHIN_MS))),
+        seen(context, spec.id, (vm) => vm?.state === state),
       ]);
       return { state, accelerator: intent.accelerator };
     } catch (thrown) {
@@ -190,7 +184,7 @@ async function define(
       disks.push(await step(at, () => volumes.make(volume, isClaimed, () => made.add(at))));
     }
   }
-  const document = {
+  const document = defined<ResolvedSpec>({
     spec,
     accelerator,
     architecture,
@@ -201,9 +195,9 @@ async function define(
     operationId: run.operationId,
     disks,
     ...bootOf(named, spec),
-    ...(keys === undefined ? {} : { keys }),
-    ...(memoryHeadroomBytes === undefined ? {} : { memoryHeadroomBytes }),
-  };
+    keys,
+    memoryHeadroomBytes,
+  });
   await make(
     DEFINE,
     async () => {
@@ -289,7 +283,10 @@ function imageOf(named: ReadonlyMap<string, ResolvedVolume>, volume: VolumeRef):
   return image;
 }
 
-function bootOf(named: ReadonlyMap<string, ResolvedVolume>, { kernelBoot }: VmSpec): Boot {
+function bootOf(
+  named: ReadonlyMap<string, ResolvedVolume>,
+  { kernelBoot }: VmSpec,
+): Pick<ResolvedSpec, "kernelPath" | "initrdPath"> {
   if (kernelBoot === undefined) return {};
   const { kernel, initrd } = kernelBoot;
   const initrdPath = initrd === undefined ? undefined : imageOf(named, initrd).path;

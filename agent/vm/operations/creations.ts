@@ -70,11 +70,8 @@ export class Creations {
   reclaim(intent: Intent): Taken {
     if (intent.kind !== "CREATE_VM") return nothingTaken;
     const { spec, accelerator, placement = unbound, reservationId } = intent;
-    const promised = { ...sizeOf(spec, accelerator), placement };
-    return this.take(
-      spec,
-      this.#host.reclaim(reservationId === undefined ? promised : { ...promised, reservationId }),
-    );
+    const promised = { ...sizeOf(spec, accelerator), placement, reservationId };
+    return this.take(spec, this.#host.reclaim(defined(promised)));
   }
 }
 

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { Immutable } from "../../kernel/immutable.ts";
 import { isActive } from "../hypervisor/domains.ts";
-import { eraseDisks, receiptOf } from "./erasure.ts";
+import { eraseDisks, erasureOf, erasureSchema, receiptOf, volumeSchema } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "./replaced-disks.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
@@ -14,60 +15,27 @@ import { ownVolumes } from "../model/volume-names.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
-import {
-  erasureOf,
-  interrupted,
-  seen,
-  SEEN_WITHIN_MS,
-  type Erasure,
-  type WorkContext,
-  type WorkRun,
-} from "./work.ts";
+import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
 type Seen = Awaited<ReturnType<WorkContext["domains"]["state"]>>;
 
-export interface DeleteIntent {
+const schema = z.object({
   /** Absent in operations of version 0.1.0. */
-  readonly name?: string;
-  readonly volumes: readonly VolumeRef[];
-  readonly force: boolean;
-  /** The parts of the VM that are encrypted. Absent: none. */
-  readonly keyedParts?: readonly string[];
-  /** Its spec could not be read: which of its parts are encrypted is unknown. */
-  readonly keysUnknown?: true;
-  /** The volumes are made unreadable before deletion. */
-  readonly erase?: Erasure;
-  /** The VM as the caller read it. */
-  readonly etag?: string;
-}
-
-const volume = z.object({ pool: z.string(), volume: z.string() });
-
-const intent: z.ZodType<DeleteIntent> = z.object({
   name: z.string().exactOptional(),
-  volumes: z.array(volume),
+  volumes: z.array(volumeSchema),
   force: z.boolean(),
+  /** The parts of the VM that are encrypted. Absent: none. */
   keyedParts: z.array(z.string()).exactOptional(),
+  /** Its spec could not be read: which of its parts are encrypted is unknown. */
   keysUnknown: z.literal(true).exactOptional(),
-  erase: z
-    .object({
-      name: z.string(),
-      tenant: z.string(),
-      disks: z.array(
-        z.object({
-          disk: z.string(),
-          volume,
-          baseVolume: z.string().exactOptional(),
-          encrypted: z.boolean(),
-        }),
-      ),
-      tpm: z.boolean(),
-      kept: z.array(volume),
-    })
-    .exactOptional(),
+  /** The volumes are made unreadable before deletion. */
+  erase: erasureSchema.exactOptional(),
+  /** The VM as the caller read it. */
   etag: z.string().exactOptional(),
 });
+export type DeleteIntent = Immutable<z.output<typeof schema>>;
+const intent: z.ZodType<DeleteIntent> = schema;
 
 interface DeleteRequest {
   readonly keepDisks: boolean;
@@ -171,7 +139,7 @@ export const deleteVm = defineOperation({
       await step("undefine", () => domains.undefine(vmId, () => isThere(context, run)), 0.3);
     }
     await removeRest(context, intent, run, isGone);
-    await seen(table.until(vmId, (vm) => vm === undefined, AbortSignal.timeout(SEEN_WITHIN_MS)));
+    await seen(context, vmId, (vm) => vm === undefined);
     const deleted = defined<Record<string, string>>({
       volumes_deleted: String(deletedVolumes),
       pools_not_searched: unsearched.length === 0 ? undefined : unsearched.join(","),

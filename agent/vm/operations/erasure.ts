@@ -1,10 +1,47 @@
 import { createHash } from "node:crypto";
 import type { Release, Semaphore } from "../../kernel/concurrency/semaphore.ts";
+import * as z from "zod";
+import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import type { Immutable } from "../../kernel/immutable.ts";
+import { namedVolumes, ownDisks } from "../model/volume-names.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
-import type { Erasure, WorkContext, WorkRun } from "./work.ts";
+import type { WorkContext, WorkRun } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
+
+export const volumeSchema = z.object({ pool: z.string(), volume: z.string() });
+
+/** What to erase of a VM, and further facts for the receipt. */
+export const erasureSchema = z.object({
+  name: z.string(),
+  tenant: z.string(),
+  disks: z.array(
+    z.object({
+      disk: z.string(),
+      volume: volumeSchema,
+      /** Its base volume, in the same pool. */
+      baseVolume: z.string().exactOptional(),
+      encrypted: z.boolean(),
+    }),
+  ),
+  /** The VM has a TPM, whose state is deleted with the domain. */
+  tpm: z.boolean(),
+  /** Volumes that the VM used and does not own. */
+  kept: z.array(volumeSchema),
+});
+export type Erasure = Immutable<z.output<typeof erasureSchema>>;
+
+/** The VM's own volumes by disk, and those that it shared with others. */
+export const erasureOf = (spec: VmSpec): Erasure => ({
+  name: spec.name,
+  tenant: spec.tenant,
+  disks: ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
+    defined({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
+  ),
+  tpm: spec.tpm !== undefined,
+  kept: namedVolumes(spec),
+});
 
 /** A disk's entry in the receipt. */
 export interface ErasedDisk {
@@ -76,12 +113,7 @@ export async function eraseDisks(
       throw signal.aborted ? partlyErased(volume.volume) : thrown;
     });
     const isAbsent = bytes === undefined && !wasDone;
-    erased.push({
-      disk,
-      ...volume,
-      method: isAbsent ? "absent" : method,
-      ...(bytes === undefined ? {} : { bytes }),
-    });
+    erased.push(defined({ disk, ...volume, method: isAbsent ? "absent" : method, bytes }));
   }
   return erased;
 }

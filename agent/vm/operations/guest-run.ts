@@ -84,23 +84,23 @@ async function mark({ domains, table, log }: WorkContext, run: WorkRun): Promise
 }
 
 /** Stamps the run before an effect that does not end it: an older operation must not act on the run later. */
-export async function stampRun(
-  { domains, log }: WorkContext,
-  { vmId, operationId, step }: WorkRun,
-): Promise<void> {
+export async function stampRun(context: WorkContext, run: WorkRun): Promise<void> {
+  const { vmId, operationId, step } = run;
   step.requireOpen();
-  await domains.stamps.mark(vmId, { operation: operationId, phase: "begun" }).catch((thrown: unknown) => {
-    log.warn({ vm: vmId, operation: operationId, err: toSocleError(thrown) }, "the VM could not be stamped");
-  });
+  const stamp = { operation: operationId, phase: "begun" } as const;
+  await orWarn(context, run, context.domains.stamps.mark(vmId, stamp));
 }
 
 /** Stamps the run after the effect. The effect holds without it; the stamp keeps a resumed operation from repeating it. */
-export async function stampComplete(
-  { domains, log }: WorkContext,
+export async function stampComplete(context: WorkContext, run: WorkRun, isActive: boolean): Promise<void> {
+  await orWarn(context, run, context.domains.stamps.complete(run.vmId, run.operationId, isActive));
+}
+
+const orWarn = (
+  { log }: WorkContext,
   { vmId, operationId }: WorkRun,
-  isActive: boolean,
-): Promise<void> {
-  await domains.stamps.complete(vmId, operationId, isActive).catch((thrown: unknown) => {
+  stamped: Promise<void>,
+): Promise<void> =>
+  stamped.catch((thrown: unknown) => {
     log.warn({ vm: vmId, operation: operationId, err: toSocleError(thrown) }, "the VM could not be stamped");
   });
-}

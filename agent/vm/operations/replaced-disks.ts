@@ -4,7 +4,8 @@ import type { Backing } from "../storage/overlay-search.ts";
 import { imageOf } from "../observation/vm-from-domain.ts";
 import { formatOf } from "../model/volume-names.ts";
 import { requireIdentified, volumeKey } from "../storage/volume-users.ts";
-import type { Erasure, WorkContext } from "./work.ts";
+import type { Erasure } from "./erasure.ts";
+import type { WorkContext } from "./work.ts";
 
 /**
  * The guest writes only to the volumes of its spec, so erasing those erases its data. Throws `conflict` DISKS_REPLACED,

@@ -39,7 +39,7 @@ export class OperationRunner {
   /** The queue is as long as the limit of unfinished operations of one VM. */
   readonly #lock = new KeyedLock(64);
   /** Creations and starts take libvirt's time: a few at once, so that stops are served quickly. */
-  readonly #permits = new Semaphore(MADE_AT_ONCE, 20_000, "heavy operations");
+  readonly permits = new Semaphore(MADE_AT_ONCE, 20_000, "heavy operations");
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
   readonly #overwriting = new Semaphore(1, 1000, "the erasure of disks");
   /** Volumes that are being deleted with their VM. */
@@ -50,11 +50,6 @@ export class OperationRunner {
     this.#context = { ...options, creations, escalation: new StopEscalation(options.clock) };
   }
 
-  /** Permits in use by creations, starts and deletions, and the operations that wait for one. */
-  get permits(): { readonly taken: number; readonly waiting: number } {
-    return this.#permits;
-  }
-
   isBeingDeleted(volume: VolumeRef): boolean {
     return this.#beingDeleted.has(volumeKey(volume));
   }
@@ -63,11 +58,6 @@ export class OperationRunner {
   escalate({ id, vmId }: Operation, caller: string, gracefulTimeoutMs: number): void {
     const { operations } = this.#options;
     this.#context.escalation.forced(vmId, caller, gracefulTimeoutMs, () => operations.isWanted(id));
-  }
-
-  /** Runs work beside operations with one of their permits. */
-  withPermit<T>(caller: string, work: () => Promise<T>): Promise<T> {
-    return this.#permits.run(caller, work);
   }
 
   run(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
@@ -150,7 +140,7 @@ export class OperationRunner {
     work: () => Promise<T>,
   ): Promise<T> {
     if (lane === "erasure") return await inTurn(this.#overwriting, caller, step, signal, work);
-    return lane === "heavy" ? await this.#permits.run(caller, work, signal) : await work();
+    return lane === "heavy" ? await this.permits.run(caller, work, signal) : await work();
   }
 
   /**

@@ -10,7 +10,7 @@ import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { present } from "./vm-state.ts";
-import { interrupted, seen, SEEN_WITHIN_MS, type WorkContext } from "./work.ts";
+import { interrupted, seen, type WorkContext } from "./work.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
 
 /** More than libvirt takes to report that a pool's storage does not answer. */
@@ -49,7 +49,7 @@ export const startVm = defineOperation({
     const culprit = spec === undefined ? undefined : culpritOf(spec);
     await step("start", () => domains.start(vmId, culprit), 0.8);
     await stampComplete(context, run, true);
-    await seen(table.until(vmId, isActive, AbortSignal.timeout(SEEN_WITHIN_MS)));
+    await seen(context, vmId, isActive);
     return { state: "running", was: before.state };
   },
 });

@@ -1,12 +1,14 @@
 import * as z from "zod";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { within } from "../../kernel/concurrency/deadline.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import type { Vm } from "../model/vm.ts";
 import { defineOperation } from "./definition.ts";
 import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { known } from "./vm-state.ts";
-import { seen, SEEN_WITHIN_MS, type WorkContext, type WorkRun } from "./work.ts";
+import { seen, type WorkContext, type WorkRun } from "./work.ts";
 
 /** A guest that is booting misses the power button: the request is repeated at this interval. */
 const ASK_AGAIN_MS = 10_000;
@@ -54,7 +56,7 @@ export const graceOf = ({ state, stats }: Pick<Vm, "state" | "stats">, usualMs: 
  */
 const stop = (cut: Cut) => {
   return async (context: WorkContext, { gracefulTimeoutMs, force }: StopIntent, run: WorkRun) => {
-    const { domains, table } = context;
+    const { domains } = context;
     const { vmId, step, signal } = run;
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
@@ -84,7 +86,7 @@ const stop = (cut: Cut) => {
     requireForce();
     await step("pull plug", () => domains.destroy(vmId, { isOver, requireWanted: requireForce }), 0.3);
     await stampComplete(context, run, false);
-    await seen(table.until(vmId, (vm) => !isActive(vm), AbortSignal.timeout(SEEN_WITHIN_MS)));
+    await seen(context, vmId, (vm) => !isActive(vm));
     return { state: "stopped", stopped_by: "force" };
   };
 };
@@ -102,13 +104,9 @@ async function requestStop(
   signal: AbortSignal,
 ): Promise<SocleError | undefined> {
   const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
   const seenStopped = (): Promise<boolean> =>
-    table
-      .until(vmId, (vm) => vm !== undefined && !isActive(vm), AbortSignal.any([signal, over.signal]))
-      .then(
-        () => true,
-        () => false,
-      );
+    succeeds(table.until(vmId, (vm) => vm !== undefined && !isActive(vm), until));
   let stopped = seenStopped();
   const beganMs = clock.monotonicMs();
   let askAtMs = beganMs;
@@ -130,14 +128,7 @@ async function requestStop(
         askAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
       }
       const leftMs = Math.min(deadlineMs, askAtMs) - clock.monotonicMs();
-      const pause = new AbortController();
-      const later = clock.sleep(Math.max(0, leftMs), pause.signal).then(
-        () => false,
-        () => false,
-      );
-      const isStopped = await Promise.race([stopped, later]);
-      pause.abort();
-      if (isStopped) {
+      if ((await within(clock, Math.max(0, leftMs), stopped)) === true) {
         if (await isOver()) {
           // A late effect must not reach the next run.
           await asking;

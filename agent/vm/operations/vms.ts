@@ -118,15 +118,13 @@ export class Vms {
     const needed = asked.launchSecurity === undefined ? undefined : "kvm";
     const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
     const { reservationId, leaveStopped, placementEpoch } = request;
-    const room = host.claim({
-      ...sizeOf(asked, accelerator),
-      ...(reservationId === undefined ? {} : { reservation: { id: reservationId, caller } }),
-    });
+    const reservation = reservationId === undefined ? undefined : { id: reservationId, caller };
+    const room = host.claim(defined({ ...sizeOf(asked, accelerator), reservation }));
     const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {
-        await this.#runner.withPermit(caller, () => this.#lookOver(spec, request));
+        await this.#runner.permits.run(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
         return validated(request.requestId, spec.id, caller, clock.now());
       }
@@ -136,7 +134,7 @@ export class Vms {
         leaveStopped,
         placement: room.placement,
         reservationId,
-        tenantOnly: tenantOnly ? tenantOnly : undefined,
+        tenantOnly: tenantOnly || undefined,
         placementEpoch,
         createdAtMs: clock.now(),
       });
@@ -314,11 +312,12 @@ export class Vms {
   }
 
   async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {
-    await resolve(
-      this.#options,
-      defined({ spec, leaveStopped, tenantOnly: tenantOnly === true ? tenantOnly : undefined }),
-      () => this.#creations.specs(),
-    );
+    const admitted = defined<Parameters<typeof resolve>[1]>({
+      spec,
+      leaveStopped,
+      tenantOnly: tenantOnly || undefined,
+    });
+    await resolve(this.#options, admitted, () => this.#creations.specs());
     await this.#options.volumes.requireAbsent(ownVolumes(spec));
   }
 }

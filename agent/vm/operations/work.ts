@@ -8,11 +8,10 @@ import type { Domains } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
-import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
-import { namedVolumes, ownDisks } from "../model/volume-names.ts";
+import type { VmSpec } from "../../contract/spec.ts";
+import type { Vm } from "../model/vm.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";
-import { defined } from "../../kernel/defined.ts";
 
 /** Dependencies of the works of all kinds of operation. */
 export interface WorkContext {
@@ -43,23 +42,6 @@ export interface RunContext extends WorkContext {
   readonly escalation: StopEscalation;
 }
 
-/** What to erase of a VM, and further facts for the receipt. */
-export interface Erasure {
-  readonly name: string;
-  readonly tenant: string;
-  readonly disks: readonly {
-    readonly disk: string;
-    readonly volume: VolumeRef;
-    /** Its base volume, in the same pool. */
-    readonly baseVolume?: string;
-    readonly encrypted: boolean;
-  }[];
-  /** The VM has a TPM, whose state is deleted with the domain. */
-  readonly tpm: boolean;
-  /** Volumes that the VM used and does not own. */
-  readonly kept: readonly VolumeRef[];
-}
-
 export interface WorkRun {
   readonly operationId: string;
   readonly vmId: string;
@@ -83,26 +65,19 @@ export interface WorkRun {
   readonly standing?: Standing | undefined;
 }
 
-/** The VM's own volumes by disk, and those that it shared with others. */
-export const erasureOf = (spec: VmSpec): Erasure => ({
-  name: spec.name,
-  tenant: spec.tenant,
-  disks: ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
-    defined({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
-  ),
-  tpm: spec.tpm !== undefined,
-  kept: namedVolumes(spec),
-});
-
 /**
  * Waits until readers see the effect, so that a Get after the operation shows it. The effect is certain already: a late
  * observation does not fail the operation.
  */
-export async function seen(work: Promise<unknown>): Promise<void> {
-  await work.catch(() => undefined);
+export async function seen(
+  { table }: Pick<WorkContext, "table">,
+  vmId: string,
+  is: (vm: Vm | undefined) => boolean,
+): Promise<void> {
+  await table.until(vmId, is, AbortSignal.timeout(SEEN_WITHIN_MS)).catch(() => undefined);
 }
 
-export const SEEN_WITHIN_MS = 2000;
+const SEEN_WITHIN_MS = 2000;
 
 /**
  * Whether an error leaves the operation's outcome open. Before any effect, a libvirt that does not answer is a plain

@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { isSocleError, SocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
@@ -118,12 +118,8 @@ export class VolumeGuard {
   }
 
   async #volume(pool: libvirt.StoragePool, name: string): Promise<libvirt.StorageVol | undefined> {
-    try {
-      return (await this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name })).vol;
-    } catch (thrown) {
-      if (isSocleError(thrown) && thrown.reason === "LIBVIRT_NO_STORAGE_VOL") return undefined;
-      throw thrown;
-    }
+    const lookup = () => this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name });
+    return (await ifPresent("LIBVIRT_NO_STORAGE_VOL", lookup))?.vol;
   }
 
   /** libvirt reads it: the agent may not open the file. */

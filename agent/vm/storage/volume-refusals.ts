@@ -24,9 +24,7 @@ export const poolFull = (pool: string, availableBytes: number): SocleError =>
     "exhausted",
     "POOL_FULL",
     `storage pool ${pool} is full: ${formatExactBytes(availableBytes)} are available`,
-    {
-      details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } },
-    },
+    { details: { metadata: { dimension: "storage", pool, availableBytes: String(availableBytes) } } },
   );
 
 export const volumeUnreadable = ({ pool, volume }: VolumeRef, cause: SocleError): SocleError =>

@@ -1,6 +1,6 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { silentLog, type Logger } from "../../kernel/log.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../../libvirt/xml/index.ts";
@@ -43,6 +43,8 @@ interface Found extends Image {
 
 /** A pool must keep this much free, or the first write of a guest would pause it. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+
+const NO_VOLUME = "LIBVIRT_NO_STORAGE_VOL";
 
 /** More than the LUKS header and the image format's header take; both are at the beginning. */
 const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
@@ -163,11 +165,7 @@ export class Volumes {
       await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
     };
     try {
-      await this.#certainty.ensure(
-        create,
-        async () => (await this.#lookup(reference)) !== undefined,
-        "again",
-      );
+      await this.#certainty.ensure(create, async () => (await this.#lookup(reference)) !== undefined);
     } catch (thrown) {
       // The first attempt had a reply, so no volume of ours can exist.
       if (tries > 1 || !NAME_TAKEN.has(toSocleError(thrown).reason)) throw thrown;
@@ -185,12 +183,7 @@ export class Volumes {
 
   /** False without its pool. Throws `unavailable` POOL_INACTIVE. */
   async isThere(reference: VolumeRef): Promise<boolean> {
-    try {
-      return (await this.#lookup(reference)) !== undefined;
-    } catch (thrown) {
-      if (toSocleError(thrown).reason === "POOL_NOT_FOUND") return false;
-      throw thrown;
-    }
+    return (await ifPresent("POOL_NOT_FOUND", () => this.#lookup(reference))) !== undefined;
   }
 
   /** Deletes the volume. Also succeeds if it does not exist; returns whether it existed. */
@@ -201,10 +194,9 @@ export class Volumes {
         const vol = await this.#lookup(reference);
         if (vol === undefined) return;
         wasThere = true;
-        await orNone(() => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
+        await ifPresent(NO_VOLUME, () => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
       },
       async () => (await this.#lookup(reference)) === undefined,
-      "again",
     );
     return wasThere;
   }
@@ -277,10 +269,8 @@ export class Volumes {
     const algorithm = libvirt.StorageVolWipeAlgorithm.ZERO;
     const timeoutMs = 60_000 + bytes / SLOWEST_BYTES_PER_MS;
     const slowly = { timeoutMs, lane: "slow" } as const;
-    await this.#certainty.ensure(
-      () => this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
-      () => Promise.resolve(false),
-      "again",
+    await this.#certainty.ensure(() =>
+      this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
     );
   }
 
@@ -322,10 +312,9 @@ export class Volumes {
 
   async #lookup(reference: VolumeRef): Promise<libvirt.StorageVol | undefined> {
     const pool = await this.#pool(reference.pool);
-    return await orNone(
-      async () =>
-        (await this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name: reference.volume })).vol,
-    );
+    const name = { pool, name: reference.volume };
+    const lookup = () => this.#libvirt.call(libvirt.storageVolLookupByName, name);
+    return (await ifPresent(NO_VOLUME, lookup))?.vol;
   }
 
   async #pool(name: string): Promise<libvirt.StoragePool> {
@@ -355,13 +344,4 @@ function unlessBusy(thrown: unknown): SocleError {
   const error = toSocleError(thrown);
   if (error.kind !== "internal") throw error;
   return error;
-}
-
-async function orNone<T>(call: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await call();
-  } catch (thrown) {
-    if (toSocleError(thrown).reason === "LIBVIRT_NO_STORAGE_VOL") return undefined;
-    throw thrown;
-  }
 }

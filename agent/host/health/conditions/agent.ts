@@ -1,5 +1,5 @@
 import type { SocleError } from "../../../kernel/errors.ts";
-import type { TriggerRule, Verdict } from "../trigger.ts";
+import { badIf, faultOr, type TriggerRule, type Verdict } from "../trigger.ts";
 import {
   SECOND,
   streak,
@@ -55,10 +55,11 @@ export const agentConditions = ({ config: { health } }: ConditionContext) =>
   }) satisfies ConditionTable;
 
 /** Failures of a kind, because of which all changes are rejected. */
-const refusing = (reason: string, isOfKind: (failure: SocleError) => boolean, good: string): Trigger =>
-  watching("journals", { reason, effect: "no_schedule" }, (failures) =>
-    journalVerdict(failures.filter(isOfKind), good),
-  );
+const refusing = (reason: string, isOfKind: (failure: SocleError) => boolean, fine: string): Trigger =>
+  watching("journals", { reason, effect: "no_schedule" }, (failures) => {
+    const found = failures.filter(isOfKind).map(({ message }) => message);
+    return faultOr(found.length === 0 ? undefined : found.join("; "), fine);
+  });
 
 const reported = (reason: string): TriggerRule => ({ reason, effect: "degraded", offUntilReported: true });
 
@@ -70,14 +71,8 @@ const isLease = ({ reason }: SocleError): boolean => reason.startsWith("LEASE_")
 const isOther = (failure: SocleError): boolean =>
   ![isFull, isLost, isUnreadable, isInUse, isLease].some((is) => is(failure));
 
-/** `good`: the evidence when nothing failed. */
-const journalVerdict = (failures: readonly SocleError[], good: string): Verdict =>
-  failures.length === 0
-    ? { kind: "good", evidence: good }
-    : { kind: "bad", evidence: failures.map(({ message }) => message).join("; ") };
-
 /** `lagMs`: 99th percentile of the event loop's delay in the last window. */
 export function lagVerdict(lagMs: number, limitMs: number): Verdict {
   const evidence = `the agent's event loop lagged ${Math.round(lagMs)} ms (p99), ${limitMs} ms is the limit`;
-  return { kind: lagMs > limitMs ? "bad" : "good", evidence };
+  return badIf(lagMs > limitMs, evidence);
 }

@@ -1,5 +1,6 @@
 import type { Bond } from "../../../hardware/network/bonding.ts";
 import type { SeenHardware } from "../seen.ts";
+import { badIf } from "../trigger.ts";
 import {
   each,
   streak,
@@ -57,7 +58,7 @@ function bondVerdicts(
       const down = slaves.filter((slave) => !slave.up).map((slave) => slave.name);
       const gone = most.filter((link) => !present.includes(link));
       const evidence = `${name} has ${up} of ${most.length} links up${list("down", down)}${list("gone", gone)}`;
-      return { kind: isBad(up, most.length) ? "bad" : "good", evidence };
+      return badIf(isBad(up, most.length), evidence);
     },
   );
 }

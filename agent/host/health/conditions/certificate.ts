@@ -1,5 +1,5 @@
 import type { OwnCertificate } from "../readers/certificate.ts";
-import type { Moment, Verdict } from "../trigger.ts";
+import { bad, badIf, faultOr, good, type Moment, type Verdict } from "../trigger.ts";
 import { percent, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 /** Without a valid certificate no scheduler can reach this host; guests keep running. */
@@ -19,19 +19,17 @@ export const certificateConditions = ({ config: { health } }: ConditionContext) 
     },
     TrustRefused: {
       refused: watching("certificate", { reason: "TrustSetRefused", effect: "degraded" }, ({ problem }) =>
-        problem === undefined
-          ? { kind: "good", evidence: "the trust files and the authority's last answer are in use" }
-          : { kind: "bad", evidence: `the last good set stays in use: ${problem}` },
+        faultOr(
+          problem && `the last good set stays in use: ${problem}`,
+          "the trust files and the authority's last answer are in use",
+        ),
       ),
     },
     RevocationsRolledBack: {
       older: watching(
         "certificate",
         { reason: "RevocationListOlder", effect: "no_schedule" },
-        ({ rolledBack }) =>
-          rolledBack === undefined
-            ? { kind: "good", evidence: "no revocation list is older than one before" }
-            : { kind: "bad", evidence: rolledBack },
+        ({ rolledBack }) => faultOr(rolledBack, "no revocation list is older than one before"),
       ),
     },
     RevocationsExpired: {
@@ -51,30 +49,23 @@ function expiryVerdict(
 ): Verdict {
   const left = Math.max(0, (notAfterMs - nowMs) / (notAfterMs - notBeforeMs));
   const evidence = `the host's certificate ends ${utc(notAfterMs)}, ${percent(Math.min(1, left))} of its life is left`;
-  return { kind: left < minRatio ? "bad" : "good", evidence };
+  return badIf(left < minRatio, evidence);
 }
 
 function validityVerdict({ notBeforeMs, notAfterMs }: OwnCertificate, { wallMs }: Moment): Verdict {
-  if (wallMs > notAfterMs)
-    return { kind: "bad", evidence: `the host's certificate ended ${utc(notAfterMs)}` };
+  if (wallMs > notAfterMs) return bad(`the host's certificate ended ${utc(notAfterMs)}`);
   if (wallMs < notBeforeMs)
-    return {
-      kind: "bad",
-      evidence: `the host's certificate is valid from ${utc(notBeforeMs)}: is its clock right?`,
-    };
-  return { kind: "good", evidence: `the host's certificate is valid until ${utc(notAfterMs)}` };
+    return bad(`the host's certificate is valid from ${utc(notBeforeMs)}: is its clock right?`);
+  return good(`the host's certificate is valid until ${utc(notAfterMs)}`);
 }
 
 /** Handshakes still use the expired list, which lacks certificates revoked since. */
 function revocationsVerdict({ revocationsUntilMs }: OwnCertificate, { wallMs }: Moment): Verdict {
-  if (revocationsUntilMs === undefined) return { kind: "good", evidence: "no revocation list expires" };
+  if (revocationsUntilMs === undefined) return good("no revocation list expires");
   const when = utc(revocationsUntilMs);
   if (wallMs > revocationsUntilMs)
-    return {
-      kind: "bad",
-      evidence: `the revocation list expired ${when}: its entries stay in force, newer ones are missing`,
-    };
-  return { kind: "good", evidence: `the revocation list is good until ${when}` };
+    return bad(`the revocation list expired ${when}: its entries stay in force, newer ones are missing`);
+  return good(`the revocation list is good until ${when}`);
 }
 
 const utc = (ms: number): string => new Date(ms).toISOString();

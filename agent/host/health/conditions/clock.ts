@@ -1,6 +1,6 @@
 import type { Reading } from "../../../hardware/reading.ts";
 import type { TimeSync } from "../../../hardware/system/time-sync.ts";
-import type { Moment, Verdict } from "../trigger.ts";
+import { bad, good, unknown, type Moment, type Verdict } from "../trigger.ts";
 import {
   above,
   SECOND,
@@ -35,7 +35,7 @@ export const clockConditions = ({ config }: ConditionContext) => {
   } satisfies ConditionTable;
 };
 
-const NOT_WANTED: Verdict = { kind: "good", evidence: "the configuration requires no time service" };
+const NOT_WANTED: Verdict = good("the configuration requires no time service");
 
 /** Least decrease of an offset within half the window, as a share of the limit: drifting clocks are noisy too. */
 const LEAST_MENDED = 0.1;
@@ -62,7 +62,7 @@ function offsetJudge(options: {
     return largest(older) - largest(newer) >= maxSeconds * LEAST_MENDED;
   };
   return (reading, { monotonicMs: atMs }) => {
-    if (reading.kind !== "read") return { kind: "unknown", evidence: reading.reason };
+    if (reading.kind !== "read") return unknown(reading.reason);
     const { offsetSeconds, source, synced } = reading.value;
     if (offsetSeconds === undefined) {
       // Before synchronisation the offset is unknown, not zero.
@@ -82,8 +82,8 @@ function offsetJudge(options: {
 
 /** Unknown, not good, if no time service answers. */
 function syncVerdict(reading: Reading<TimeSync>): Verdict {
-  if (reading.kind !== "read") return { kind: "unknown", evidence: reading.reason };
+  if (reading.kind !== "read") return unknown(reading.reason);
   const { source, synced } = reading.value;
-  if (synced) return { kind: "good", evidence: `${source} keeps the clock` };
-  return { kind: "bad", evidence: `${source} reports that the clock is not synchronised` };
+  if (synced) return good(`${source} keeps the clock`);
+  return bad(`${source} reports that the clock is not synchronised`);
 }

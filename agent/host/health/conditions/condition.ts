@@ -2,7 +2,7 @@ import type { Config } from "../../../config/schema.ts";
 import { HIDDEN, isNotWatched, NOT_INSTALLED, type Reading } from "../../../hardware/reading.ts";
 import type { HostReadings, HostValue, ReaderName } from "../readers/table.ts";
 import type { SeenHardware } from "../seen.ts";
-import type { Moment, Streak, TriggerRule, Verdict } from "../trigger.ts";
+import { absent, unknown, type Moment, type Streak, type TriggerRule, type Verdict } from "../trigger.ts";
 
 /** Inputs of conditions beside the readers: thresholds and queries. */
 export interface ConditionContext {
@@ -41,8 +41,8 @@ export const watching = <N extends ReaderName>(
         return judge(reading.value, at, seen);
       case "unsupported":
         if (seen.has("reader", reader) && !MAY_END.has(reader))
-          return { kind: "unknown", evidence: `gone, but was present since boot: ${reading.reason}` };
-        return { kind: "absent", evidence: `not present: ${reading.reason}` };
+          return unknown(`gone, but was present since boot: ${reading.reason}`);
+        return absent(`not present: ${reading.reason}`);
       case "failed":
         return notRead(reading);
     }
@@ -55,7 +55,7 @@ const WATCHED_BY: Readonly<Record<string, string>> = {
 
 /** A failed or missing reading. The evidence names what the operator can do to have it read. */
 export function notRead(reading: Extract<Reading<unknown>, { kind: "failed" }>): Verdict {
-  if (!isNotWatched(reading)) return { kind: "unknown", evidence: reading.reason };
+  if (!isNotWatched(reading)) return unknown(reading.reason);
   const how = WATCHED_BY[reading.code ?? ""] ?? "enable socle-hardware.socket to have it read";
   return { kind: "unwatched", evidence: `not watched: ${reading.reason}; ${how}` };
 }

@@ -2,7 +2,7 @@ import type { Disk } from "../../../hardware/storage/disks.ts";
 import type { RaidArray } from "../../../hardware/storage/raid.ts";
 import type { DiskHealth, DiskWarning } from "../../../hardware/storage/smart-report.ts";
 import type { ExaminedDisk } from "../../../hardware/storage/smart.ts";
-import type { Verdict } from "../trigger.ts";
+import { bad, badIf, good, type Verdict } from "../trigger.ts";
 import {
   each,
   notRead,
@@ -60,7 +60,7 @@ const wearVerdicts = (disks: readonly ExaminedDisk[], maxRatio: number): Verdict
   ofDisks(disks, ({ disk, health: { wearRatio } }) => {
     if (wearRatio === undefined) return undefined;
     const evidence = `${nameOf(disk)} is worn to ${percent(wearRatio)} of its life, ${percent(maxRatio)} is the limit`;
-    return { kind: wearRatio >= maxRatio ? "bad" : "good", evidence };
+    return badIf(wearRatio >= maxRatio, evidence);
   });
 
 /** Warnings of data loss. A disk that is too hot, or lost its backup capacitor, stays usable. */
@@ -82,29 +82,25 @@ const failingVerdicts = (disks: readonly ExaminedDisk[]): Verdicts =>
           `${percent(spareRatio)} of its spare blocks are left, ${percent(spareThresholdRatio)} is the least`,
         ]
       : fatal;
-    if (reasons.length === 0) return { kind: "good", evidence: `${nameOf(disk)} reports no problem` };
-    return { kind: "bad", evidence: `${nameOf(disk)}: ${reasons.join(", ")}` };
+    if (reasons.length === 0) return good(`${nameOf(disk)} reports no problem`);
+    return bad(`${nameOf(disk)}: ${reasons.join(", ")}`);
   });
 
 const controllerVerdicts = (disks: readonly Disk[]): Verdicts =>
-  each(disks, nameOf, (disk) => ({
-    kind: disk.state === "dead" ? "bad" : "good",
-    evidence: `${nameOf(disk)} is ${disk.state ?? "there"}`,
-  }));
+  each(disks, nameOf, (disk) => badIf(disk.state === "dead", `${nameOf(disk)} is ${disk.state ?? "there"}`));
 
 const missingVerdicts = (arrays: readonly RaidArray[]): Verdicts =>
   each(arrays, arrayName, ({ name, level, state, disks, degradedDisks = 0 }) => {
-    if (degradedDisks === 0) return { kind: "good", evidence: `${name} is whole` };
+    if (degradedDisks === 0) return good(`${name} is whole`);
     const of = disks === undefined ? "" : ` of ${disks}`;
     const rebuilding = state === "recovering" ? " and is rebuilding" : "";
-    return { kind: "bad", evidence: `${name} (${level}) lacks ${degradedDisks}${of} disks${rebuilding}` };
+    return bad(`${name} (${level}) lacks ${degradedDisks}${of} disks${rebuilding}`);
   });
 
 const inactiveVerdicts = (arrays: readonly RaidArray[]): Verdicts =>
-  each(arrays, arrayName, ({ name, state }) => ({
-    kind: state === "inactive" || state === "broken" ? "bad" : "good",
-    evidence: `${name} is ${state}`,
-  }));
+  each(arrays, arrayName, ({ name, state }) =>
+    badIf(state === "inactive" || state === "broken", `${name} is ${state}`),
+  );
 
 const arrayName = ({ name }: RaidArray): string => name;
 

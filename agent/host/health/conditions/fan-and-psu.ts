@@ -2,7 +2,7 @@ import type { Config } from "../../../config/schema.ts";
 import { powerSuppliesOf, type BmcSensor } from "../../../hardware/bmc/bmc-text.ts";
 import type { Fan } from "../../../hardware/sensors/hwmon.ts";
 import type { SeenHardware } from "../seen.ts";
-import type { TriggerRule, Verdict } from "../trigger.ts";
+import { absent, bad, good, unknown, type TriggerRule, type Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 import { allAnswered } from "./thermal.ts";
 
@@ -84,15 +84,13 @@ const supplies = (sensors: readonly BmcSensor[], seen: SeenHardware): Part[] =>
   });
 
 export function lostVerdict(parts: readonly Part[], limit: number): Verdict {
-  if (parts.length === 0) return { kind: "absent", evidence: "no sensor reports any" };
+  if (parts.length === 0) return absent("no sensor reports any");
   const lost = parts.filter(({ isLost }) => isLost);
   const count = lost.some(({ isBeyondRecovery }) => isBeyondRecovery)
     ? Math.max(2, lost.length)
     : lost.length;
-  if (count >= limit)
-    return { kind: "bad", evidence: `${lost.map(({ name }) => name).join(", ")} of ${parts.length} failed` };
-  const unknown = parts.filter(({ isUnknown }) => isUnknown === true);
-  if (unknown.length > 0)
-    return { kind: "unknown", evidence: `no reading of ${unknown.map(({ name }) => name).join(", ")}` };
-  return { kind: "good", evidence: `${parts.length - lost.length} of ${parts.length} work` };
+  if (count >= limit) return bad(`${lost.map(({ name }) => name).join(", ")} of ${parts.length} failed`);
+  const unread = parts.filter(({ isUnknown }) => isUnknown === true);
+  if (unread.length > 0) return unknown(`no reading of ${unread.map(({ name }) => name).join(", ")}`);
+  return good(`${parts.length - lost.length} of ${parts.length} work`);
 }

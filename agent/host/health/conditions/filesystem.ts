@@ -1,7 +1,7 @@
 import type { FilesystemSpace } from "../../../hardware/storage/filesystem.ts";
 import type { WatchedMount } from "../../../hardware/storage/mount-watch.ts";
 import type { Reading } from "../../../hardware/reading.ts";
-import type { Verdict } from "../trigger.ts";
+import { badIf, unknown, type Verdict } from "../trigger.ts";
 import {
   below,
   each,
@@ -55,7 +55,7 @@ function spaceVerdict(
   minRatio: number,
   headroom: number,
 ): Verdict {
-  if (space.kind !== "read") return { kind: "unknown", evidence: space.reason };
+  if (space.kind !== "read") return unknown(space.reason);
   const { availableRatio } = space.value;
   const evidence = `${path} has ${percent(availableRatio)} free, at least ${percent(minRatio)} wanted`;
   return { kind: below(availableRatio, minRatio, headroom), evidence };
@@ -65,8 +65,8 @@ const readOnlyVerdicts = (mounts: readonly WatchedMount[]): Verdicts =>
   each(
     mounts,
     ({ mountPoint }) => mountPoint,
-    ({ mountPoint, type, source, readOnly }) => ({
-      kind: readOnly ? "bad" : "good",
-      evidence: `${mountPoint} (${type} on ${source}) ${readOnly ? "turned read-only" : "is writable"}`,
-    }),
+    ({ mountPoint, type, source, readOnly }) => {
+      const state = readOnly ? "turned read-only" : "is writable";
+      return badIf(readOnly, `${mountPoint} (${type} on ${source}) ${state}`);
+    },
   );

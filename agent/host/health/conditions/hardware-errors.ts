@@ -1,7 +1,7 @@
 import type { MemoryModule } from "../../../hardware/memory/edac.ts";
 import type { KernelLog } from "../../../hardware/system/kernel-log.ts";
 import type { PcieDevice, PcieSeverity } from "../../../hardware/pci/pcie.ts";
-import type { Moment, Verdict } from "../trigger.ts";
+import { bad, good, unknown, type Moment, type Verdict } from "../trigger.ts";
 import {
   each,
   HOUR,
@@ -54,21 +54,18 @@ export const memoryErrorConditions = ({ config }: ConditionContext) => {
 const uncorrectedVerdicts = (modules: readonly MemoryModule[]): Verdicts =>
   each(modules, nameOf, ({ dimm, uncorrectedErrors }) => {
     if (uncorrectedErrors === undefined) return notCounted(dimm, "uncorrected");
-    if (uncorrectedErrors === 0) return { kind: "good", evidence: "no uncorrected memory error since boot" };
-    return { kind: "bad", evidence: `${dimm} has ${uncorrectedErrors} uncorrected errors` };
+    if (uncorrectedErrors === 0) return good("no uncorrected memory error since boot");
+    return bad(`${dimm} has ${uncorrectedErrors} uncorrected errors`);
   });
 
 const nameOf = ({ dimm }: MemoryModule): string => dimm;
-const notCounted = (dimm: string, which: string): Verdict => ({
-  kind: "unknown",
-  evidence: `the ${which} errors of ${dimm} cannot be read`,
-});
+const notCounted = (dimm: string, which: string): Verdict =>
+  unknown(`the ${which} errors of ${dimm} cannot be read`);
 
 function machineCheckVerdict({ faults }: KernelLog): Verdict {
   const newest = faults.findLast(({ isUncorrected }) => isUncorrected === true);
-  if (newest === undefined)
-    return { kind: "good", evidence: "no uncorrected machine check in the kernel's log" };
-  return { kind: "bad", evidence: newest.text };
+  if (newest === undefined) return good("no uncorrected machine check in the kernel's log");
+  return bad(newest.text);
 }
 
 /** Bad over the limit within the window, good below half of it. */
@@ -79,9 +76,9 @@ function correctedWithin(windowMs: number) {
       if (correctedErrors === undefined) return notCounted(dimm, "corrected");
       const errors = growth.add(dimm, correctedErrors, monotonicMs);
       const hours = windowMs / HOUR;
-      if (errors === 0) return { kind: "good", evidence: `no corrected memory error within ${hours} h` };
+      if (errors === 0) return good(`no corrected memory error within ${hours} h`);
       const evidence = `${errors} corrected memory errors within ${hours} h at ${dimm}, ${limit} are the limit`;
-      if (errors > limit) return { kind: "bad", evidence };
+      if (errors > limit) return bad(evidence);
       return { kind: errors < limit / 2 ? "good" : "between", evidence };
     });
 }
@@ -134,11 +131,10 @@ function pcieWithin(
       ({ device }) => device,
       ({ device, errors }) => {
         const total = errors[severity];
-        if (total === undefined)
-          return { kind: "unknown", evidence: `the ${severity} errors of ${device} cannot be read` };
+        if (total === undefined) return unknown(`the ${severity} errors of ${device} cannot be read`);
         const grown = recent.add(device, total, monotonicMs);
         if (uncleared.add(device, total, monotonicMs) === 0)
-          return { kind: "good", evidence: `no ${severity} error within ${cleanMs / MINUTE} min` };
+          return good(`no ${severity} error within ${cleanMs / MINUTE} min`);
         const evidence = `${device} had ${grown} ${severity} errors within ${windowMs / MINUTE} min`;
         return { kind: grown > limit ? "bad" : "between", evidence };
       },

@@ -1,7 +1,7 @@
 import type { Config } from "../../../config/schema.ts";
 import type { Kvm } from "../../../hardware/cpu/kvm.ts";
 import type { Reading } from "../../../hardware/reading.ts";
-import type { Verdict } from "../trigger.ts";
+import { bad, good, type Verdict } from "../trigger.ts";
 import {
   staleAfter,
   streak,
@@ -82,19 +82,17 @@ export function kvmVerdict(
   offered: boolean | undefined,
   wasUsable: boolean,
 ): Verdict {
-  if (accelerator === "tcg")
-    return { kind: "good", evidence: "not needed: guests are emulated by configuration" };
+  if (accelerator === "tcg") return good("not needed: guests are emulated by configuration");
   switch (kvm.kind) {
     case "read":
-      return { kind: "good", evidence: "/dev/kvm opens" };
+      return good("/dev/kvm opens");
     case "unsupported":
-      if (accelerator === "kvm") return { kind: "bad", evidence: `kvm is configured: ${kvm.reason}` };
-      if (wasUsable) return { kind: "bad", evidence: "/dev/kvm is gone, but was usable since boot" };
-      return { kind: "good", evidence: "there is no /dev/kvm: guests are emulated" };
+      if (accelerator === "kvm") return bad(`kvm is configured: ${kvm.reason}`);
+      if (wasUsable) return bad("/dev/kvm is gone, but was usable since boot");
+      return good("there is no /dev/kvm: guests are emulated");
     case "failed":
-      if (kvm.code !== "EACCES" && kvm.code !== "EPERM") return { kind: "bad", evidence: kvm.reason };
-      if (offered === true)
-        return { kind: "good", evidence: "libvirt offers KVM (the agent itself is not in group kvm)" };
+      if (kvm.code !== "EACCES" && kvm.code !== "EPERM") return bad(kvm.reason);
+      if (offered === true) return good("libvirt offers KVM (the agent itself is not in group kvm)");
       return {
         kind: offered === false ? "bad" : "unknown",
         evidence: `${kvm.reason}; add the agent's user to group kvm`,

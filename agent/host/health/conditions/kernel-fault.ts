@@ -1,6 +1,6 @@
 import type { KernelFaultKind } from "../../../hardware/system/kernel-fault.ts";
 import type { KernelLog } from "../../../hardware/system/kernel-log.ts";
-import type { Verdict } from "../trigger.ts";
+import { bad, good, type Verdict } from "../trigger.ts";
 import { MINUTE, SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 
 const FAULTS: ReadonlySet<KernelFaultKind> = new Set(["oops", "lockup", "hung_task"]);
@@ -33,11 +33,8 @@ export function faultVerdict(
   );
   const newest = found.at(-1);
   const window = `within ${minutes(withinMs)} min`;
-  if (newest === undefined) return { kind: "good", evidence: `no oops, lockup or hung task ${window}` };
-  return {
-    kind: "bad",
-    evidence: `${found.length} ${window}; ${minutes(newest.ageMs)} min ago: ${newest.text}`,
-  };
+  if (newest === undefined) return good(`no oops, lockup or hung task ${window}`);
+  return bad(`${found.length} ${window}; ${minutes(newest.ageMs)} min ago: ${newest.text}`);
 }
 
 const minutes = (ms: number): number => Math.floor(ms / MINUTE);

@@ -1,6 +1,6 @@
 import type { MemoryInfo } from "../../../hardware/memory/memory.ts";
 import type { Pressure } from "../../../hardware/system/pressure.ts";
-import type { Verdict } from "../trigger.ts";
+import { unknown, type Verdict } from "../trigger.ts";
 import {
   above,
   below,
@@ -57,7 +57,7 @@ export function memoryVerdict(
 /** Share of the last minute in which all tasks waited for memory. */
 export function stallVerdict(pressure: Pressure | undefined, limitRatio: number, headroom: number): Verdict {
   const ratio = pressure?.stalled?.avg60Ratio;
-  if (ratio === undefined) return { kind: "unknown", evidence: "the kernel does not report memory stalls" };
+  if (ratio === undefined) return unknown("the kernel does not report memory stalls");
   const evidence = `all tasks at once waited for memory ${percent(ratio)} of the last minute`;
   return { kind: above(ratio, limitRatio, headroom), evidence };
 }

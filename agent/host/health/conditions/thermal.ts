@@ -1,7 +1,7 @@
 import type { BmcSensor } from "../../../hardware/bmc/bmc-text.ts";
 import type { Temperature } from "../../../hardware/sensors/hwmon.ts";
 import type { SeenHardware } from "../seen.ts";
-import type { TriggerRule, Verdict } from "../trigger.ts";
+import { absent, bad, good, unknown, type TriggerRule, type Verdict } from "../trigger.ts";
 import { SECOND, watching, type ConditionContext, type ConditionTable } from "./condition.ts";
 import { defined } from "../../../kernel/defined.ts";
 
@@ -54,18 +54,14 @@ export const thermalConditions = ({ config }: ConditionContext) => {
 /** Good only if every chip and sensor answered. */
 export function allAnswered(mute: readonly string[], verdict: Verdict): Verdict {
   if (mute.length === 0 || verdict.kind === "bad") return verdict;
-  return { kind: "unknown", evidence: `no answer from ${mute.join(", ")}` };
+  return unknown(`no answer from ${mute.join(", ")}`);
 }
 
-const ofChip = ({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat =>
-  defined({
-    name: `${chip} ${sensor}`,
-    celsius,
-    isAlarming: criticalAlarm,
-    ...(criticalCelsius === undefined
-      ? {}
-      : { criticalCelsius, isAlarming: criticalAlarm === true || celsius >= criticalCelsius }),
-  });
+function ofChip({ chip, sensor, celsius, criticalCelsius, criticalAlarm }: Temperature): Heat {
+  const isOver = criticalCelsius === undefined ? undefined : celsius >= criticalCelsius;
+  const isAlarming = isOver === undefined ? criticalAlarm : criticalAlarm === true || isOver;
+  return defined({ name: `${chip} ${sensor}`, celsius, isAlarming, criticalCelsius });
+}
 
 /** `mute`: sensors that reported before and do not now; the sensor of an empty slot never reports. */
 function heatsOfBmc(sensors: readonly BmcSensor[], seen: SeenHardware): { heats: Heat[]; mute: string[] } {
@@ -106,21 +102,19 @@ export function hotVerdict(
   if (bounded.length === 0) return withoutCriticalPoint(heats);
   const hottest = bounded.reduce((a, b) => (b.room < a.room ? b : a));
   const evidence = `${hottest.name} has ${hottest.celsius} °C, ${hottest.criticalCelsius} °C is critical`;
-  if (hottest.room <= margins.enterCelsius) return { kind: "bad", evidence };
+  if (hottest.room <= margins.enterCelsius) return bad(evidence);
   return { kind: hottest.room < margins.leaveCelsius ? "between" : "good", evidence };
 }
 
-const withoutCriticalPoint = ({ length }: readonly Heat[]): Verdict => ({
-  kind: "absent",
-  evidence: `none of ${length} sensors has a critical point`,
-});
+const withoutCriticalPoint = ({ length }: readonly Heat[]): Verdict =>
+  absent(`none of ${length} sensors has a critical point`);
 
 export function alarmVerdict(heats: readonly Heat[]): Verdict {
   if (heats.every(({ isAlarming }) => isAlarming === undefined)) return withoutCriticalPoint(heats);
   const alarming = heats.filter(({ isAlarming }) => isAlarming === true);
-  if (alarming.length === 0) return { kind: "good", evidence: "no temperature is critical" };
+  if (alarming.length === 0) return good("no temperature is critical");
   const evidence = alarming
     .map(({ name, celsius }) => `${name} has ${celsius} °C, which is critical`)
     .join("; ");
-  return { kind: "bad", evidence };
+  return bad(evidence);
 }

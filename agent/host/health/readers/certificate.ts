@@ -1,6 +1,3 @@
-import type { Reading } from "../../../hardware/reading.ts";
-import type { Reader } from "./reader.ts";
-
 /** Validity of this host's certificate, on the wall clock. */
 export interface OwnCertificate {
   readonly notBeforeMs: number;
@@ -12,9 +9,3 @@ export interface OwnCertificate {
   /** Why the current lists are older than earlier ones. */
   readonly rolledBack?: string | undefined;
 }
-
-/** `certificate`: unsupported without a trust domain, or before enrollment. */
-export const ownCertificate = (
-  certificate: () => Reading<OwnCertificate>,
-  everyMs: number,
-): Reader<OwnCertificate> => ({ everyMs, read: () => Promise.resolve(certificate()) });

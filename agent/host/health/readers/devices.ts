@@ -10,7 +10,7 @@ import { SmartProbe } from "../../../hardware/storage/smart.ts";
 import { readSriov } from "../../../hardware/pci/sriov.ts";
 import { readTimeSync } from "../../../hardware/system/time-sync.ts";
 import { readWatchdogs } from "../../../hardware/system/watchdog.ts";
-import { reader, type Reader } from "./reader.ts";
+import { inLane, reader } from "./reader.ts";
 import type { ReaderContext } from "./reader-context.ts";
 
 const SECOND = 1000;
@@ -25,21 +25,16 @@ export const deviceReaders = ({ roots, watchedPaths, vmPaths }: ReaderContext) =
     disks: reader(MINUTE, () => readDisks(roots)),
     mappedDevices: reader(MINUTE, () => readMappedDevices(roots)),
     // Each disk has its own, much shorter deadline.
-    diskHealth: inChild("smart", 10 * MINUTE, 5 * MINUTE, (signal) => smart.read(signal)),
+    diskHealth: inLane("smart", 10 * MINUTE, 5 * MINUTE, (signal) => smart.read(signal)),
     raid: reader(10 * SECOND, () => readRaid(roots)),
-    mounts: inChild("mounts", 10 * SECOND, 8 * SECOND, () => mounts.read(watchedPaths(), vmPaths())),
+    mounts: inLane("mounts", 10 * SECOND, 8 * SECOND, () => mounts.read(watchedPaths(), vmPaths())),
     bonds: reader(10 * SECOND, () => readBonds(roots)),
     sriov: reader(MINUTE, () => readSriov(roots)),
     ksm: reader(10 * SECOND, () => readKsm(roots)),
-    clock: inChild("clock", MINUTE, 25 * SECOND, (signal) => readTimeSync(signal)),
+    clock: inLane("clock", MINUTE, 25 * SECOND, (signal) => readTimeSync(signal)),
     watchdogs: reader(MINUTE, () => readWatchdogs(roots)),
     firmware: reader(10 * MINUTE, () => readFirmware(roots)),
     // nvidia-smi takes a CPU second if nothing else keeps the driver loaded.
-    gpus: inChild("gpu", 5 * MINUTE, 30 * SECOND, (signal) => gpus.read(signal)),
+    gpus: inLane("gpu", 5 * MINUTE, 30 * SECOND, (signal) => gpus.read(signal)),
   };
 };
-
-/** A reader that starts programs, in its own lane. */
-function inChild<T>(lane: string, everyMs: number, deadlineMs: number, read: Reader<T>["read"]): Reader<T> {
-  return { everyMs, lane, deadlineMs, read };
-}

@@ -10,10 +10,9 @@ import { readNetworkInterfaces } from "../../../hardware/network/network.ts";
 import { readNuma } from "../../../hardware/memory/numa.ts";
 import { readPressures } from "../../../hardware/system/pressure.ts";
 import type { Reading } from "../../../hardware/reading.ts";
-import { ownCertificate } from "./certificate.ts";
 import { eventLoopLag } from "./event-loop.ts";
 import { journalFailures } from "./journals.ts";
-import { reader, type Reader } from "./reader.ts";
+import { inLane, reader } from "./reader.ts";
 import type { ReaderContext } from "./reader-context.ts";
 
 const SECOND = 1000;
@@ -39,26 +38,15 @@ export const kernelReaders = ({
   kvm: reader(10 * SECOND, () => readKvm(roots)),
   eventLoopLag: eventLoopLag(10 * SECOND),
   journals: journalFailures(journals, 10 * SECOND),
-  certificate: ownCertificate(certificate, 60 * SECOND),
+  certificate: reader(MINUTE, () => Promise.resolve(certificate())),
   filesystems: spaces(filesystems, watchedPaths),
 });
 
 /** Space by path, read sequentially: each filesystem takes a child process. */
-function spaces(
-  filesystems: FilesystemProbe,
-  paths: () => Iterable<string>,
-): Reader<ReadonlyMap<string, Reading<FilesystemSpace>>> {
-  return {
-    everyMs: 30 * SECOND,
-    lane: "filesystems",
-    // Each path has its own, much shorter deadline.
-    deadlineMs: 60 * SECOND,
-    async read(signal) {
-      const value = new Map<string, Reading<FilesystemSpace>>();
-      for (const path of new Set(paths())) {
-        if (!signal.aborted) value.set(path, await filesystems.read(path));
-      }
-      return { kind: "read", value };
-    },
-  };
-}
+const spaces = (filesystems: FilesystemProbe, paths: () => Iterable<string>) =>
+  // Each path has its own, much shorter deadline.
+  inLane("filesystems", 30 * SECOND, 60 * SECOND, async (signal) => {
+    const value = new Map<string, Reading<FilesystemSpace>>();
+    for (const path of new Set(paths())) if (!signal.aborted) value.set(path, await filesystems.read(path));
+    return { kind: "read", value };
+  });

@@ -25,7 +25,7 @@ export interface ReaderContext {
   readonly filesystems: FilesystemProbe;
   readonly journals: readonly WatchedJournal[];
   readonly memory: SeenMemory;
-  /** This host's current certificate. */
+  /** This host's current certificate; unsupported without a trust domain, or before enrollment. */
   readonly certificate: () => Reading<OwnCertificate>;
   /** Paths of filesystems to read, evaluated each time. */
   readonly watchedPaths: () => Iterable<string>;

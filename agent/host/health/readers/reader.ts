@@ -16,6 +16,14 @@ export interface Reader<T> {
 /** A reader of kernel files, which answer at once. */
 export const reader = <T>(everyMs: number, read: Reader<T>["read"]): Reader<T> => ({ everyMs, read });
 
+/** A reader that starts programs, or that broken hardware may block: in a lane of its own. */
+export const inLane = <T>(
+  lane: string,
+  everyMs: number,
+  deadlineMs: number,
+  read: Reader<T>["read"],
+): Reader<T> => ({ everyMs, lane, deadlineMs, read });
+
 export type ReaderTable = Readonly<Record<string, Reader<unknown>>>;
 export type ValueOf<R> = R extends Reader<infer T> ? T : never;
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Reading } from "../../../hardware/reading.ts";
-import type { Clock } from "../../../kernel/clock.ts";
+import { systemClock, type Clock } from "../../../kernel/clock.ts";
+import { LATE, within } from "../../../kernel/concurrency/deadline.ts";
 import type { Reader, ReadingsOf, ReaderState, ReaderTable, Sampled, ValueOf } from "./reader.ts";
 import { defined } from "../../../kernel/defined.ts";
 import { messageOf } from "../../../kernel/thrown.ts";
@@ -18,7 +19,7 @@ interface Kept {
   lookedAtMs?: number;
   tookMs?: number;
   newest?: { readonly value: unknown; readonly readAtMs: number; readonly monotonicMs: number };
-  /** A reading past its deadline: no second one starts until it ends. */
+  /** A reading has not ended, which may be past its deadline: no second one starts until it ends. */
   isStuck: boolean;
 }
 
@@ -122,32 +123,16 @@ export class Readers<T extends ReaderTable> implements ReadingsOf<T> {
   }
 
   /** In real time, even with an injected clock: a hung reader hangs in real time. */
-  #withDeadline(kept: Kept, signal: AbortSignal): Promise<Reading<unknown>> {
+  async #withDeadline(kept: Kept, signal: AbortSignal): Promise<Reading<unknown>> {
     const { read, deadlineMs = DEFAULT_DEADLINE_MS } = kept.reader;
     const giveUp = new AbortController();
-    return new Promise((resolve) => {
-      const end = (last: Reading<unknown>): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        kept.isStuck = !isOver;
-        resolve(last);
-        giveUp.abort();
-      };
-      const onAbort = (): void => end(NOT_YET);
-      const timer = setTimeout(
-        () => end({ kind: "failed", reason: `no answer within ${deadlineMs} ms` }),
-        deadlineMs,
-      );
-      signal.addEventListener("abort", onAbort, { once: true });
-      let isOver = false;
-      const over = (last: Reading<unknown>): void => {
-        isOver = true;
-        kept.isStuck = false;
-        end(last);
-      };
-      read(giveUp.signal).then(over, (cause: unknown) => {
-        over({ kind: "failed", reason: messageOf(cause) });
-      });
-    });
+    kept.isStuck = true;
+    const reading = read(giveUp.signal)
+      .catch((cause: unknown) => ({ kind: "failed", reason: messageOf(cause) }) as const)
+      .finally(() => (kept.isStuck = false));
+    const last = await within(systemClock, deadlineMs, reading, signal);
+    giveUp.abort();
+    if (last !== LATE) return last;
+    return signal.aborted ? NOT_YET : { kind: "failed", reason: `no answer within ${deadlineMs} ms` };
   }
 }

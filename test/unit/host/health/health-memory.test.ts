@@ -55,7 +55,7 @@ function agent(record: FakeRecord, bootId: string) {
     onChange: () => undefined,
     onLatch: () => memory.keep(),
   });
-  const memory = new HealthMemory({ health, store: record, clock, log: silentLog });
+  const memory = new HealthMemory({ health, store: record, now: at, log: silentLog });
   memory.recall(bootId);
   const dimm = (kind: "good" | "bad"): void =>
     health.observe("MemoryUncorrected", "dimm", new Map([["A1", { kind, evidence: kind }]]), at());

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
-import { EventLog, type NewEvent } from "../../../../agent/state/events/event-log.ts";
+import { EventLog } from "../../../../agent/state/events/event-log.ts";
+import type { NewEvent } from "../../../../agent/state/events/event.ts";
 import { EventBudget } from "../../../../agent/vm/observation/event-budget.ts";
 
 const rebooted = (vmId: string): NewEvent => ({

@@ -3,7 +3,7 @@ import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
-import type { NewEvent } from "../../../../agent/state/events/event-log.ts";
+import type { NewEvent } from "../../../../agent/state/events/event.ts";
 import { Observer } from "../../../../agent/vm/observation/observer.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { eventually } from "../../../support/wait.ts";

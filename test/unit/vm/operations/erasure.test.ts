@@ -5,7 +5,8 @@ import type { Step } from "../../../../agent/state/operations/operations.ts";
 import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 import { eraseDisks, inTurn, receiptOf, type ErasedDisk } from "../../../../agent/vm/operations/erasure.ts";
 import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
-import type { Erasure, WorkContext } from "../../../../agent/vm/operations/work.ts";
+import type { Erasure } from "../../../../agent/vm/operations/erasure.ts";
+import type { WorkContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
 const sealed = { disk: "a", volume: { pool: "p", volume: "a.raw" }, encrypted: true };

@@ -6,7 +6,8 @@ import { requireBackingAsMade, requireDisksAsMade } from "../../../../agent/vm/o
 import type { Backing } from "../../../../agent/vm/storage/overlay-search.ts";
 import type { VmSpec } from "../../../../agent/contract/spec.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
-import { erasureOf, type Erasure, type RunContext } from "../../../../agent/vm/operations/work.ts";
+import { erasureOf, type Erasure } from "../../../../agent/vm/operations/erasure.ts";
+import type { RunContext } from "../../../../agent/vm/operations/work.ts";
 import { steps } from "../../../support/vm/steps.ts";
 import { parseVmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 
