@@ -123,7 +123,9 @@ test("over systemd's descriptor the agent's own process sends, without another p
     const environment = { ...process.env, WATCHDOG_USEC: "20000", PATH: "/nonexistent" };
     const notify = new SdNotify({ environment, clock: systemClock, log: silentLog });
     await notify.ready("pid " + process.pid);
-    await notify.runWatchdog(AbortSignal.timeout(100));
+    const ended = new AbortController();
+    process.once("SIGTERM", () => ended.abort());
+    await notify.runWatchdog(ended.signal);
   `;
   const command = [process.execPath, "--import", "tsx", "--input-type=module", "-e", script];
   const received = startManager(t, path, command);
@@ -133,6 +135,7 @@ test("over systemd's descriptor the agent's own process sends, without another p
   for (let i = 0; i < 3; i += 1) {
     assert.deepEqual(await next(received), { pid: ready.pid, message: "WATCHDOG=1" });
   }
+  process.kill(ready.pid, "SIGTERM");
 });
 
 test("a watchdog for another process is not fed; a missing manager is only logged", async (t) => {
