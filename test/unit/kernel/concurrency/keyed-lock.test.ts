@@ -100,7 +100,7 @@ test("waiters beyond the limit are refused", async () => {
     (error) =>
       error instanceof SocleError &&
       error.kind === "exhausted" &&
-      error.reason === "TOO_MANY_WAITING" &&
+      error.reason === "QUEUE_FULL" &&
       error.details.retryAfterMs !== undefined,
   );
   first.open();
