@@ -106,7 +106,7 @@ export async function tenancy(stage: Stage): Promise<Theme> {
           ({ code, reason }) => code !== status.OK && reason !== "TENANT_QUOTA_EXCEEDED",
         );
         if (others.length > 0) throw new Error(`it is refused otherwise: ${JSON.stringify(others[0])}`);
-        await host.sees(
+        await host.untilListed(
           (vms) => vms.filter(({ tenant }) => tenant === TENANT).length === VMS,
           "as many VMs as the quota allows",
         );

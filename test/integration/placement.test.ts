@@ -65,7 +65,7 @@ suite("placement of VMs over a real libvirtd", { skip: unavailable, timeout: 180
     await host.agent.kill();
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
   };
 
   test("a VM with dedicated CPUs is pinned to them, and its QEMU threads run on other CPUs", async () => {

@@ -39,7 +39,7 @@ export interface Harness {
   readonly position: Position;
   readonly api: ApiServer;
   /** The dependencies of its services. */
-  readonly doors: ServiceDependencies;
+  readonly dependencies: ServiceDependencies;
   readonly logged: Record<string, unknown>[];
   /** The audited entries; a test may replace `record`. */
   readonly audited: Act[];
@@ -106,7 +106,7 @@ export async function startApi(
   };
   const reservations = await reservationsOf(directory, clock, log);
   const socket = join(directory, "agent.sock");
-  const doors: ServiceDependencies = {
+  const dependencies: ServiceDependencies = {
     vmView: table,
     vms,
     operations,
@@ -129,7 +129,7 @@ export async function startApi(
   const api = new ApiServer({
     config: { ...configSchema.parse({}).api, socket, ...config },
     protos,
-    dependencies: doors,
+    dependencies,
     trust,
     audit: auditLog ?? audit,
     people: {
@@ -174,7 +174,7 @@ export async function startApi(
     events,
     position,
     api,
-    doors,
+    dependencies,
     ...logs,
     requests,
     vms,
