@@ -122,7 +122,7 @@ export class Vms {
       ...sizeOf(asked, accelerator),
       ...(reservationId === undefined ? {} : { reservation: { id: reservationId, caller } }),
     });
-    const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
+    const spec = room.placementRequest === undefined ? asked : { ...asked, placement: room.placementRequest };
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {

@@ -69,7 +69,7 @@ export async function fullAgent(t: TestContext) {
       memoryBytes: 2 ** 20,
       accelerator: "tcg" as const,
       tenant: "",
-      wish: anywhere,
+      placementRequest: anywhere,
     };
     const by = { caller: "caller", fingerprint: "f" };
     const { id } = await api.dependencies.reservations.reserve(

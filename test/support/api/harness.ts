@@ -1,5 +1,5 @@
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -64,8 +64,10 @@ export async function startApi(
   auditLog?: AuditLog,
   outbox: Partial<OutboxBounds> = {},
   clock: Clock = systemClock,
+  earlierState?: string,
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
+  if (earlierState !== undefined) await cp(earlierState, directory, { recursive: true });
   const logged: Record<string, unknown>[] = [];
   const log: Logger = createLog({
     level: "debug",

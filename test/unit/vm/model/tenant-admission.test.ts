@@ -178,7 +178,7 @@ test("a reservation counts against the quota until its VM has claimed it, then t
     vcpus: 1,
     memoryBytes: GIB,
     accelerator: "tcg",
-    wish: anywhere,
+    placementRequest: anywhere,
   } as const;
   const reserve = (requestId: string) =>
     reservations.reserve({ requestId, caller: "scheduler", fingerprint: "f" }, () => room, 60_000);
