@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { LibvirtError, type LibvirtErrorKind } from "../../../../agent/libvirt/index.ts";
-import { Connection, type ConnectionOptions } from "../../../../agent/libvirt/rpc/connection.ts";
+import { Connection } from "../../../../agent/libvirt/rpc/connection.ts";
 import { OutcomeUnknown, unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
+import { dom, replyHostname } from "../../../support/libvirt/client-stage.ts";
+import { connected } from "../../../support/libvirt/connected.ts";
 import { eventually, within } from "../../../support/wait.ts";
 import {
   encoded,
@@ -17,22 +19,7 @@ import {
   type Received,
 } from "../../../support/libvirt/fake-daemon.ts";
 
-const dom: p.Domain = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
 const patient = { timeoutMs: 60_000 };
-
-async function connected(
-  t: TestContext,
-  options: Partial<ConnectionOptions> = {},
-): Promise<{ daemon: FakeDaemon; connection: Connection; client: Client }> {
-  const daemon = await FakeDaemon.start(t);
-  const connection = await Connection.open(
-    { socketPath: daemon.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 100, ...options },
-    new AbortController().signal,
-  );
-  t.after(() => connection.close(unreachable("CLOSED", "the test is over")));
-  const client = await eventually(() => daemon.clients[0], { what: "the client to arrive" });
-  return { daemon, connection, client };
-}
 
 function is(kind: LibvirtErrorKind, reason?: string): (error: unknown) => boolean {
   return (error) => {
@@ -58,10 +45,6 @@ async function expire(clock: FakeClock, client: Client, calls = 1): Promise<void
 
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await nextTurn();
-}
-
-function replyHostname(call: Received, name = "host"): void {
-  call.reply(encoded(p.connectGetHostname.result, { hostname: name }));
 }
 
 describe("calls", () => {
