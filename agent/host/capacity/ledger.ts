@@ -267,10 +267,10 @@ export class Ledger {
     return useByTenant([...allocated, ...claimed]);
   }
 
-  #requireWithinQuota(tenant: string, asked: TenantUsage): void {
+  #requireWithinQuota(tenant: string, requested: TenantUsage): void {
     const quota = tenant === "" ? undefined : this.#quotaOf(tenant);
     if (quota === undefined) return;
-    requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, asked });
+    requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, requested });
   }
 
   #claimOf(holder: string): Held | undefined {

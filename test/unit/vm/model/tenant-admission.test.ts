@@ -148,7 +148,7 @@ test("a tenant's quota binds every caller, and its refusal names the dimension",
       dimension,
       limit: String(limit),
       used: String(used),
-      asked: String(requested),
+      requested: String(requested),
     };
     const refused = ["exhausted", "TENANT_QUOTA_EXCEEDED", metadata];
     for (const options of [scoped, {}, { validateOnly: true }])
