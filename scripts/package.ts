@@ -117,8 +117,14 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   const doc = "usr/share/doc/socle";
   // The pages keep their relative paths, so that their links work.
   const pages = (await readdir(root)).filter((name) => name.endsWith(".md"));
-  for (const page of [...pages, "systemd/README.md", "systemd/runbooks.md", "agent/page/page.png"])
-    await take(page, `${doc}/${page}`);
+  const manuals = [
+    "proto/README.md",
+    "proto/clients.md",
+    "proto/errors.md",
+    "systemd/README.md",
+    "systemd/runbooks.md",
+  ];
+  for (const page of [...pages, ...manuals, "agent/page/page.png"]) await take(page, `${doc}/${page}`);
   await put(`${doc}/copyright`, await copyright(libraries));
   await put(`${doc}/sbom.cdx.json`, `${JSON.stringify(sbom(libraries), null, 2)}\n`);
   await put(`${doc}/changelog.Debian.gz`, gzipSync(changelog(), { level: 9 }));

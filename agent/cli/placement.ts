@@ -1,5 +1,5 @@
 import type { Placement__Output } from "../gen/socle/v1/Placement.ts";
-import type { PlacementWish } from "../gen/socle/v1/PlacementWish.ts";
+import type { PlacementRequest } from "../gen/socle/v1/PlacementRequest.ts";
 import { formatBytes } from "./format.ts";
 import { defined } from "../kernel/defined.ts";
 
@@ -15,13 +15,13 @@ export interface PlacementFlags {
   readonly device?: readonly string[];
 }
 
-/** The wish with the flags in place of its own values; undefined where both are empty. */
+/** The placement request with the flags in place of its own values; undefined where both are empty. */
 export function withPlacementFlags(
-  wish: PlacementWish | null | undefined,
+  request: PlacementRequest | null | undefined,
   { dedicatedCpus, strict, cell, pageSize, isolateEmulator, device }: PlacementFlags,
-): PlacementWish | undefined {
+): PlacementRequest | undefined {
   const isStrict = strict === true || cell !== undefined;
-  const flagged: PlacementWish = defined({
+  const flagged: PlacementRequest = defined({
     dedicatedCpus,
     cellPolicy: isStrict ? "CELL_POLICY_STRICT" : undefined,
     cell,
@@ -29,7 +29,7 @@ export function withPlacementFlags(
     isolatedEmulator: isolateEmulator,
     devices: device === undefined ? undefined : [...device],
   });
-  return wish || Object.keys(flagged).length > 0 ? { ...wish, ...flagged } : undefined;
+  return request || Object.keys(flagged).length > 0 ? { ...request, ...flagged } : undefined;
 }
 
 /** `[2, 3, 4, 8]` as `2-4,8`. */

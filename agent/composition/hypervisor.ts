@@ -258,7 +258,7 @@ export function vmHostOf(
       let isBegun = false;
       return {
         ...room(taken.claim),
-        wish: taken.wish,
+        placementRequest: taken.placementRequest,
         async begun() {
           await taken.consume();
           isBegun = true;

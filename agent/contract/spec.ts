@@ -111,7 +111,7 @@ const nic = z.strictObject({
     .default([]),
 });
 
-const placementWish = z
+const placementRequest = z
   .strictObject({
     dedicatedCpus: z
       .boolean()
@@ -279,15 +279,15 @@ const fields = z.strictObject({
     .meta({ description: "At most 64 keys with a text each.", examples: [{ tier: "front" }] })
     .default({}),
   autostart: flag("Starts the VM when the host boots.").default(false),
-  placement: placementWish
+  placement: placementRequest
     .meta({ description: "Where on the host the VM runs. Default: anywhere with free capacity." })
     .exactOptional(),
 });
 
 const KEY_TOO_LATE = "must not be given with autostart: libvirt starts such VMs before it has the key";
 const WHOLE_PAGES = "must be a multiple of the page size";
-const isWholePages = (memory: number, wish: { readonly pageSizeBytes: number } | undefined): boolean =>
-  memory % (wish?.pageSizeBytes ?? 1) === 0;
+const isWholePages = (memory: number, request: { readonly pageSizeBytes: number } | undefined): boolean =>
+  memory % (request?.pageSizeBytes ?? 1) === 0;
 
 /** The rules between fields. Domains' metadata is read by this schema too: it must accept what it accepted before. */
 export const vmSpec = fields.superRefine((spec, context) => {
@@ -350,16 +350,16 @@ export type VolumeRef = Immutable<z.output<typeof volumeRef>>;
 export type Accelerator = z.output<typeof accelerator>;
 export type LaunchSecurity = NonNullable<VmSpec["launchSecurity"]>;
 /** The placement that a spec requests. */
-export type PlacementWish = Immutable<z.output<typeof placementWish>>;
+export type PlacementRequest = Immutable<z.output<typeof placementRequest>>;
 
 /** The default request. */
-export const anywhere: PlacementWish = placementWish.parse({});
+export const anywhere: PlacementRequest = placementRequest.parse({});
 
 /** The capacity that a reservation claims, by the rules of a spec. A VM made with the reservation has exactly that. */
 export const reservedRoom = z
-  .strictObject({ vcpus, memoryBytes, accelerator, tenant, wish: placementWish })
+  .strictObject({ vcpus, memoryBytes, accelerator, tenant, placementRequest })
   .superRefine((room, context) => {
-    if (isWholePages(room.memoryBytes, room.wish)) return;
+    if (isWholePages(room.memoryBytes, room.placementRequest)) return;
     context.addIssue({ code: "custom", path: ["memoryBytes"], message: WHOLE_PAGES });
   });
 export type ReservedRoom = Immutable<z.output<typeof reservedRoom>>;

@@ -29,7 +29,7 @@ import type { Operation as _socle_v1_Operation, Operation__Output as _socle_v1_O
 import type { OperationServiceClient as _socle_v1_OperationServiceClient, OperationServiceDefinition as _socle_v1_OperationServiceDefinition } from './socle/v1/OperationService.ts';
 import type { PauseVmRequest as _socle_v1_PauseVmRequest, PauseVmRequest__Output as _socle_v1_PauseVmRequest__Output } from './socle/v1/PauseVmRequest.ts';
 import type { Placement as _socle_v1_Placement, Placement__Output as _socle_v1_Placement__Output } from './socle/v1/Placement.ts';
-import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from './socle/v1/PlacementWish.ts';
+import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__Output as _socle_v1_PlacementRequest__Output } from './socle/v1/PlacementRequest.ts';
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
 import type { ReleaseReservationRequest as _socle_v1_ReleaseReservationRequest, ReleaseReservationRequest__Output as _socle_v1_ReleaseReservationRequest__Output } from './socle/v1/ReleaseReservationRequest.ts';
@@ -102,7 +102,7 @@ export interface ProtoGrpcType {
       OperationService: SubtypeConstructor<typeof grpc.Client, _socle_v1_OperationServiceClient> & { service: _socle_v1_OperationServiceDefinition }
       PauseVmRequest: MessageTypeDefinition<_socle_v1_PauseVmRequest, _socle_v1_PauseVmRequest__Output>
       Placement: MessageTypeDefinition<_socle_v1_Placement, _socle_v1_Placement__Output>
-      PlacementWish: MessageTypeDefinition<_socle_v1_PlacementWish, _socle_v1_PlacementWish__Output>
+      PlacementRequest: MessageTypeDefinition<_socle_v1_PlacementRequest, _socle_v1_PlacementRequest__Output>
       Position: MessageTypeDefinition<_socle_v1_Position, _socle_v1_Position__Output>
       Presence: EnumTypeDefinition
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>

@@ -57,7 +57,7 @@ import type { PageSize as _socle_v1_PageSize, PageSize__Output as _socle_v1_Page
 import type { PauseVmRequest as _socle_v1_PauseVmRequest, PauseVmRequest__Output as _socle_v1_PauseVmRequest__Output } from './socle/v1/PauseVmRequest.ts';
 import type { PciDevice as _socle_v1_PciDevice, PciDevice__Output as _socle_v1_PciDevice__Output } from './socle/v1/PciDevice.ts';
 import type { Placement as _socle_v1_Placement, Placement__Output as _socle_v1_Placement__Output } from './socle/v1/Placement.ts';
-import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from './socle/v1/PlacementWish.ts';
+import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__Output as _socle_v1_PlacementRequest__Output } from './socle/v1/PlacementRequest.ts';
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
 import type { Reconnect as _socle_v1_Reconnect, Reconnect__Output as _socle_v1_Reconnect__Output } from './socle/v1/Reconnect.ts';
@@ -174,7 +174,7 @@ export interface ProtoGrpcType {
       PciDevice: MessageTypeDefinition<_socle_v1_PciDevice, _socle_v1_PciDevice__Output>
       PciDeviceKind: EnumTypeDefinition
       Placement: MessageTypeDefinition<_socle_v1_Placement, _socle_v1_Placement__Output>
-      PlacementWish: MessageTypeDefinition<_socle_v1_PlacementWish, _socle_v1_PlacementWish__Output>
+      PlacementRequest: MessageTypeDefinition<_socle_v1_PlacementRequest, _socle_v1_PlacementRequest__Output>
       Position: MessageTypeDefinition<_socle_v1_Position, _socle_v1_Position__Output>
       Presence: EnumTypeDefinition
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>

@@ -12,7 +12,7 @@ const parts = (resource: string, unit: "short" | "bytes"): PanelPlan =>
     [`sum(socle_host_capacity_available{${at},resource="${resource}"})`, "available"],
   ]);
 
-/** What can still be sold, and what was sold twice. */
+/** Free capacity, and its overcommitment. */
 export const capacity = dashboard(
   "capacity",
   "Capacity",

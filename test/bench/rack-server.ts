@@ -33,8 +33,8 @@ export async function startRackServer(run: Run): Promise<number> {
     ...["--mount", "--propagation", "private"],
     ...["bash", "-euc", inside, "rack-server", root],
   ]);
-  let words = "";
-  namespace.stderr.on("data", (text: Buffer) => (words += text.toString()));
+  let failure = "";
+  namespace.stderr.on("data", (text: Buffer) => (failure += text.toString()));
   run.cleanUp(async () => {
     const gone = once(namespace, "exit");
     if (namespace.exitCode === null && namespace.kill("SIGKILL")) await gone;
@@ -44,7 +44,7 @@ export async function startRackServer(run: Run): Promise<number> {
     once(namespace, "exit"),
   ])) as unknown[];
   const { pid } = namespace;
-  if (String(printed) !== "ready\n" || pid === undefined) throw new Error(`no mount namespace: ${words}`);
+  if (String(printed) !== "ready\n" || pid === undefined) throw new Error(`no mount namespace: ${failure}`);
   return pid;
 }
 

@@ -25,13 +25,24 @@ export async function shippedAgent(
   };
 }
 
+interface ShippedOptions extends Pick<AgentProcessOptions, "mountsOf" | "bundle"> {
+  /** Its clocks and timers run this many times as fast. */
+  readonly clockRate?: number;
+}
+
 /** Starts it; it stops with the run. `bundle`: an existing bundle. `mountsOf` as in `AgentProcess`. */
 export async function startShippedAgent(
   run: Run,
   config: NonNullable<AgentProcessOptions["config"]>,
-  { bundle, ...options }: Pick<AgentProcessOptions, "mountsOf" | "bundle"> = {},
+  { bundle, clockRate = 1, ...options }: ShippedOptions = {},
 ): Promise<AgentProcess> {
-  return run.keep(await AgentProcess.start({ ...(await shippedAgent(run, bundle)), ...options, config }));
+  const shipped = await shippedAgent(run, bundle);
+  const fast = {
+    nodeOptions: [...(shipped.nodeOptions ?? []), "--import", join(import.meta.dirname, "fast-clock.mjs")],
+    environment: { ...shipped.environment, CLOCK_RATE: String(clockRate) },
+  };
+  const started = AgentProcess.start({ ...shipped, ...(clockRate === 1 ? {} : fast), ...options, config });
+  return run.keep(await started);
 }
 
 /** A client on its unix socket, until the end of the run. */

@@ -103,7 +103,7 @@ async function shownEscaped(
     await rm(path);
   }
   try {
-    await host.sees((vms) => vms.some(({ vmId }) => vmId === id), "the domain");
+    await host.untilListed((vms) => vms.some(({ vmId }) => vmId === id), "the domain");
     const { code, stdout, stderr } = await socle("vm", "ls");
     if (code !== 0) throw new Error(stderr);
     if (!stdout.includes(id)) throw new Error(`the domain is not listed: ${stdout}`);

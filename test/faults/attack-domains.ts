@@ -178,7 +178,7 @@ async function startsBeside(spare: SpareHost): Promise<Outcome> {
       defined.every((id) =>
         vms.some(({ vmId, unreadable, vcpus }) => vmId === id && (unreadable !== "" || vcpus > 0)),
       );
-    await host.sees(isListed, "every hostile domain");
+    await host.untilListed(isListed, "every hostile domain");
     await spare.create("beside");
     return (await host.witness.state("beside")) === undefined
       ? { letThrough: "no VM is created" }

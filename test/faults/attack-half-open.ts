@@ -31,12 +31,12 @@ export function halfOpen(stage: Stage, scale: number): Promise<Theme> {
   const toTcp = (): Socket => connect({ host: "127.0.0.1", port: stage.port });
   let turn = 0;
   const toBoth = (): Socket => ((turn += 1) % 2 === 0 ? toSocket() : toTcp());
-  const doors: readonly (readonly [where: string, open: () => Socket])[] = [
+  const listeners: readonly (readonly [where: string, open: () => Socket])[] = [
     ["the socket", toSocket],
     ["TCP", toTcp],
     ["both at once", toBoth],
   ];
-  const tries = doors.map(([where, open]) => ({
+  const tries = listeners.map(([where, open]) => ({
     what: `${count} half-open connections to ${where}, while the operator calls`,
     attack: () => letsOperatorIn(stage, { count, lastsMs, open, drip: () => undefined }),
   }));

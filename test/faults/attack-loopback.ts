@@ -13,7 +13,7 @@ import type { Outcome, Theme, Try } from "./attack-runner.ts";
 const STARTS_WITHIN_MS = 30_000;
 const LOOK_MS = 1000;
 
-interface Doors {
+interface Listeners {
   readonly api?: { readonly listen: string };
   readonly scheduler?: { readonly address: string };
   readonly trust?: Readonly<Record<string, unknown>>;
@@ -35,7 +35,7 @@ export async function loopback(stage: Stage): Promise<Theme> {
   } finally {
     await open.stop();
   }
-  const doors: readonly (readonly [what: string, doors: Doors])[] = [
+  const listeners: readonly (readonly [what: string, listeners: Listeners])[] = [
     ["a loopback address", { api: { listen } }],
     ["another loopback address", { api: { listen: `127.0.0.2:${port}` } }],
     ["the loopback address of IPv6", { api: { listen: `[::1]:${port}` } }],
@@ -54,7 +54,7 @@ export async function loopback(stage: Stage): Promise<Theme> {
       { api: { listen: `0.0.0.0:${port}` }, trust: { insecureLoopback: "development" } },
     ],
   ];
-  const tries: Try[] = doors.map(([what, changes]) => ({
+  const tries: Try[] = listeners.map(([what, changes]) => ({
     what: `an agent without a trust domain: ${what}`,
     attack: () => doesNotStart(stage, directory, port, changes),
   }));
@@ -75,19 +75,24 @@ async function asksOverTcp(stage: Stage, port: number): Promise<Answer> {
 }
 
 /** The agent exits, names the key or the address, and never answers. */
-async function doesNotStart(stage: Stage, directory: string, port: number, doors: Doors): Promise<Outcome> {
+async function doesNotStart(
+  stage: Stage,
+  directory: string,
+  port: number,
+  listeners: Listeners,
+): Promise<Outcome> {
   const path = join(directory, "agent.yaml");
   const config = {
     libvirt: { uri: stage.host.libvirtd.uri },
     state: { directory: join(directory, "state") },
     metrics: { listen: null },
-    ...doors,
-    api: { socket: join(directory, "agent.sock"), ...doors.api },
+    ...listeners,
+    api: { socket: join(directory, "agent.sock"), ...listeners.api },
   };
   await writeFile(path, JSON.stringify(config));
   const agent = spawnBound(process.execPath, [stage.host.bundle, "agent", "--config", path]);
   agent.stdout.resume();
-  const words = text(agent.stderr);
+  const printing = text(agent.stderr);
   const ended = new Promise<void>((resolve) => agent.once("exit", () => resolve()));
   try {
     const answer = await eventually(
@@ -98,7 +103,7 @@ async function doesNotStart(stage: Stage, directory: string, port: number, doors
       { what: "the agent to end", timeoutMs: STARTS_WITHIN_MS },
     );
     if (answer === "answered") return { letThrough: "a process without a certificate is answered" };
-    const printed = await words;
+    const printed = await printing;
     return /insecureLoopback|trust\.domain/.test(printed)
       ? "refused"
       : { letThrough: `it exits with: ${printed}` };

@@ -37,7 +37,7 @@ class Visitor {
     this.#done = this.#read(`http://${address}/page/stream`);
   }
 
-  async sees(what: RegExp): Promise<void> {
+  async receives(what: RegExp): Promise<void> {
     await eventually(() => what.test(this.text), {
       what: `the page to show ${what}`,
       timeoutMs: SHOWN_WITHIN_MS,
@@ -68,11 +68,11 @@ async function shows(spare: SpareHost, refuse: (visitor: Visitor) => Promise<voi
   const visitors = [new Visitor(metricsAddress)];
   try {
     const [early] = visitors;
-    await early?.sees(/event: state/);
+    await early?.receives(/event: state/);
     if (early !== undefined) await refuse(early);
     const later = new Visitor(metricsAddress);
     visitors.push(later);
-    await later.sees(/event: state\ndata: .*\n\n/);
+    await later.receives(/event: state\ndata: .*\n\n/);
     const others = await Promise.all(
       ["/", "/page/history?keys=1", "/healthz", "/readyz"].map(async (path) =>
         (await fetch(`http://${metricsAddress}${path}`)).text(),
@@ -112,7 +112,7 @@ async function refusedStart(spare: SpareHost): Promise<Outcome> {
     withRule(spare, rule, async () => {
       const name = `refused-${randomUUID().slice(0, 8)}`;
       await fails(spare, spare.spec(name), REFUSAL);
-      await visitor.sees(failureOf(name));
+      await visitor.receives(failureOf(name));
     }),
   );
 }
@@ -126,7 +126,7 @@ async function unfitKernel(spare: SpareHost): Promise<Outcome> {
     const name = `unfit-${randomUUID().slice(0, 8)}`;
     const kernelBoot = { kernel, initrd: { pool: "images", volume: "initrd" } };
     await fails(spare, linux(name, { kernelBoot }), "");
-    await visitor.sees(failureOf(name));
+    await visitor.receives(failureOf(name));
   });
 }
 
@@ -145,11 +145,11 @@ async function refusedCalls(spare: SpareHost): Promise<Outcome> {
           what: "a condition with libvirt's error text, for the operator",
           timeoutMs: SHOWN_WITHIN_MS,
         });
-        await visitor.sees(/"libvirt":false/);
+        await visitor.receives(/"libvirt":false/);
       }),
     );
   } finally {
-    await host.sees();
+    await host.untilListed();
   }
 }
 

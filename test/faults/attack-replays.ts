@@ -189,7 +189,7 @@ async function creationWhileUnsettled(spare: SpareHost): Promise<Outcome> {
   const deletion = await spare.atNext(
     effects.DELETE,
     "reply",
-    () => disk.fallSick("EIO"),
+    () => disk.setFault("EIO"),
     () => host.begin(mutation("DELETE", vmId)),
   );
   await eventually(async () => (await host.witness.state(VM)) === undefined, { what: "the effect" });
@@ -198,7 +198,7 @@ async function creationWhileUnsettled(spare: SpareHost): Promise<Outcome> {
     host.client.ask(host.client.contract.vms.CreateVm, request);
   const refused = await spare.refusalOf(create);
   if (refused === undefined) return { letThrough: "a VM was created before the deletion had ended" };
-  await disk.fallSick("well");
+  await disk.setFault("none");
   await spare.restart();
   await spare.succeeds(await eventually(create, { what: "the id to be free", timeoutMs: 60_000 }));
   const process = await host.witness.process(vmId);
@@ -219,7 +219,7 @@ async function refusedThenRestarted(
   const asked = mutation(kind, kind === "CREATE" ? `${VM}-refused` : vmId);
   await disk.failNext("sync_failed", file);
   const refused = await spare.refusalOf(() => host.begin(asked));
-  await disk.fallSick("well");
+  await disk.setFault("none");
   if (refused === undefined) throw new Error("the change was not refused, so the try proves nothing");
   if (refused.kind === "outcome_unknown") throw new Error(`its outcome is unknown: ${refused.message}`);
   await spare.restart();

@@ -131,7 +131,7 @@ async function takesOver(spare: SpareHost, { client }: Second): Promise<Outcome>
   );
   const again = await spare.refusalOf(() => create(spare, client, "by-the-second", true));
   await host.startAgain();
-  await host.sees();
+  await host.untilListed();
   const late = await spare.refusalOf(() => create(spare, host.client, "late"));
   await spare.refusalOf(() => create(spare, host.client, "late-dedicated", true));
   const outcome = await dedicatedOnce(spare);

@@ -114,8 +114,8 @@ export class SpareHost {
 
   async startAgain(): Promise<void> {
     await this.host.startAgain();
-    await this.host.sees();
-    await this.host.seesPools();
+    await this.host.untilListed();
+    await this.host.untilPoolsListed();
   }
 
   /** A copy of the state directory, like a backup of the running host. */
@@ -204,7 +204,7 @@ export class SpareHost {
     try {
       return await attack();
     } finally {
-      await this.disk.fallSick("well");
+      await this.disk.setFault("none");
       await this.clear();
     }
   }
@@ -219,7 +219,7 @@ export class SpareHost {
           END_WITHIN_MS,
         );
     await this.removeByHand();
-    await this.host.sees((vms) => vms.length === 0, "no VM");
+    await this.host.untilListed((vms) => vms.length === 0, "no VM");
   }
 
   /** Removes all VMs and Socle's volumes with virsh. Keeps the boot sector, a volume that all guests share. */

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import type { Nic } from "../../agent/gen/socle/v1/Nic.ts";
-import type { PlacementWish } from "../../agent/gen/socle/v1/PlacementWish.ts";
+import type { PlacementRequest } from "../../agent/gen/socle/v1/PlacementRequest.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { bootSector, linux } from "../support/socle-host.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
@@ -72,7 +72,7 @@ export async function tenancy(stage: Stage): Promise<Theme> {
     "ADDRESS_IN_USE",
     FAILED_PRECONDITION,
   );
-  const placed = (placement: PlacementWish): VmSpec => bootSector("evil-placed", { placement });
+  const placed = (placement: PlacementRequest): VmSpec => bootSector("evil-placed", { placement });
   denied("a device", placed({ devices: ["0000:00:1f.2"] }), "DEVICE_NOT_ALLOWED");
   denied("huge pages", placed({ pageSizeBytes: 2 * 2 ** 20 }), "HUGE_PAGES_NOT_ALLOWED");
   denied("dedicated CPUs", placed({ dedicatedCpus: true }), "DEDICATED_CPUS_NOT_ALLOWED");
@@ -106,7 +106,7 @@ export async function tenancy(stage: Stage): Promise<Theme> {
           ({ code, reason }) => code !== status.OK && reason !== "TENANT_QUOTA_EXCEEDED",
         );
         if (others.length > 0) throw new Error(`it is refused otherwise: ${JSON.stringify(others[0])}`);
-        await host.sees(
+        await host.untilListed(
           (vms) => vms.filter(({ tenant }) => tenant === TENANT).length === VMS,
           "as many VMs as the quota allows",
         );

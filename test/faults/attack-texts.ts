@@ -17,7 +17,7 @@ const STREAM_MS = 250;
 
 type Fields = Record<string, unknown>;
 /** The path of a text in a request: field names, and indexes of lists. */
-type Place = readonly (string | number)[];
+type FieldPath = readonly (string | number)[];
 
 /** Texts with XML, paths, commands or line breaks, in every text field of every request. */
 export async function words(stage: Stage): Promise<Theme> {
@@ -31,14 +31,14 @@ export async function words(stage: Stage): Promise<Theme> {
   const tries: Try[] = [];
   for (const method of served.methods) {
     const request = requestTo(served, method, vmId);
-    for (const { place, isBytes } of textsIn(served, served.request(method))) {
+    for (const { path, isBytes } of textsIn(served, served.request(method))) {
       for (const [what, text] of hostileTexts(outside))
         tries.push({
-          what: `${what} as ${place.join(".")} of ${method.path}`,
+          what: `${what} as ${path.join(".")} of ${method.path}`,
           attack: async () => {
             const outcome = await says(stage, caller, {
               method,
-              request: withText(request(), place, isBytes ? Buffer.from(text) : text),
+              request: withText(request(), path, isBytes ? Buffer.from(text) : text),
               reference,
             });
             const touched = await outside.touched();
@@ -193,7 +193,7 @@ function requestTo(served: ServedContract, method: Served, vmId: string): () => 
 
 /** A string or bytes field of a request. */
 interface TextPlace {
-  readonly place: Place;
+  readonly path: FieldPath;
   readonly isBytes: boolean;
 }
 
@@ -205,19 +205,19 @@ function* textsIn(
 ): Generator<TextPlace, void, undefined> {
   if (above.includes(fullName)) return;
   for (const { name, label, type, typeName } of message.field) {
-    const at: Place = [camel(name), ...(label === "LABEL_REPEATED" ? [0] : [])];
-    if (type === "TYPE_STRING" || type === "TYPE_BYTES") yield { place: at, isBytes: type === "TYPE_BYTES" };
+    const at: FieldPath = [camel(name), ...(label === "LABEL_REPEATED" ? [0] : [])];
+    if (type === "TYPE_STRING" || type === "TYPE_BYTES") yield { path: at, isBytes: type === "TYPE_BYTES" };
     if (type !== "TYPE_MESSAGE") continue;
-    for (const { place, isBytes } of textsIn(served, served.described(typeName, { fullName, message }), [
+    for (const { path, isBytes } of textsIn(served, served.described(typeName, { fullName, message }), [
       ...above,
       fullName,
     ]))
-      yield { place: [...at, ...place], isBytes };
+      yield { path: [...at, ...path], isBytes };
   }
 }
 
 /** The request with the text at the path, and with the messages on the way to it. */
-function withText(request: Fields, [step = "", ...rest]: Place, text: string | Buffer): Fields {
+function withText(request: Fields, [step = "", ...rest]: FieldPath, text: string | Buffer): Fields {
   const [next] = rest;
   const value = request[step];
   if (next === undefined) return { ...request, [step]: text };

@@ -77,7 +77,7 @@ export class Crowd {
 
   async clear(): Promise<void> {
     for (const { vmId } of this.guests) this.#watch.mayEnd(vmId);
-    await this.#host.sees();
+    await this.#host.untilListed();
     for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(mutation("DELETE", vmId));
   }
 }

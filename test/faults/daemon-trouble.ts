@@ -54,7 +54,7 @@ export class DaemonTrouble {
     await pause(Math.random() * 1000);
     await this.#do(trouble);
     const startMs = performance.now();
-    await this.#host.sees();
+    await this.#host.untilListed();
     this.slowestSightMs = Math.max(this.slowestSightMs, Math.round(performance.now() - startMs));
     return trouble;
   }

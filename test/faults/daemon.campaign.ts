@@ -20,7 +20,7 @@ await campaign({ name: "daemon", count: 50 }, async (run) => {
     run.tries += 1;
     const before = run.violations.length;
     const what = await trouble.make();
-    await host.sees();
+    await host.untilListed();
     await load.settle();
     await follower.check(await host.witness.states());
     await crowd.check();

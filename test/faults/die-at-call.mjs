@@ -4,11 +4,11 @@ import fs from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 
 const at = Number(process.env.SOCLE_DIE_AT_CALL ?? "NaN");
-let place = -1;
+let position = -1;
 
 const pass = () => {
-  place += 1;
-  if (place === at) process.kill(process.pid, "SIGKILL");
+  position += 1;
+  if (position === at) process.kill(process.pid, "SIGKILL");
 };
 
 function wrap(owner, name) {

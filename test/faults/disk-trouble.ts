@@ -136,14 +136,14 @@ export class DiskTrouble {
   }
 
   async #slow(): Promise<void> {
-    await this.#disk.fallSick("slow 300");
+    await this.#disk.setFault("slow 300");
     await this.#succeeds();
-    await this.#disk.fallSick("well");
+    await this.#disk.setFault("none");
   }
 
   /** Any other failed write is final until the agent restarts. */
   async #broken(): Promise<void> {
-    await this.#disk.fallSick("EROFS");
+    await this.#disk.setFault("EROFS");
     const refused = await eventually(async () => await this.#refusal(), {
       what: "a change to be refused on a broken disk",
       timeoutMs: END_WITHIN_MS,
@@ -153,7 +153,7 @@ export class DiskTrouble {
     await this.#host.list();
     const isFirst = this.counts.broken === 1;
     if (isFirst) await this.#keepsVmsAway("TRUTH_TRUE");
-    await this.#disk.fallSick("well");
+    await this.#disk.setFault("none");
     await this.#restart();
     if (isFirst) await this.#keepsVmsAway("TRUTH_FALSE");
   }
@@ -290,7 +290,7 @@ export class DiskTrouble {
 
   async #start(): Promise<void> {
     await this.#host.startAgain();
-    await this.#host.sees();
+    await this.#host.untilListed();
     this.#watch.agentIsUp(true);
   }
 }

@@ -21,7 +21,7 @@ await campaign({ name: "disk", count: 200 }, async (run) => {
     run.tries += 1;
     const before = run.violations.length;
     const what = await trouble.make(run.tries - 1);
-    await host.sees();
+    await host.untilListed();
     await crowd.check();
     for (let at = before; at < run.violations.length; at += 1)
       run.violations[at] = `${what}: ${run.violations[at]}`;

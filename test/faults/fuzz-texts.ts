@@ -132,7 +132,7 @@ const bound: Placement = {
   devices: ["0000:3b:00.0"],
 };
 
-interface Wish {
+interface SpecInput {
   readonly asked: unknown;
   readonly accelerator: "kvm" | "tcg";
   readonly architecture: string;
@@ -151,15 +151,15 @@ export const specs = (built: Built): FuzzTarget => ({
       architecture: chance.of(["x86_64", "aarch64"]),
       placement: chance.of([unbound, bound]),
       placementEpoch: chance.below(5),
-    } satisfies Wish),
+    } satisfies SpecInput),
   feed: (input) => {
     try {
-      const { asked, ...wish } = deserialize(input) as Wish;
+      const { asked, ...admitted } = deserialize(input) as SpecInput;
       const checked = checkSpec(asked, { bridges: ["br0"], allowSpoofing: true });
       built(
         buildVmDomain(
           domainDocument({
-            ...wish,
+            ...admitted,
             spec: checked,
             disks: checked.disks.map(({ name }) => ({ path: `/images/${name}`, format: "qcow2" })),
             ...(checked.kernelBoot === undefined ? {} : { kernelPath: "/images/vmlinuz" }),

@@ -77,7 +77,7 @@ export class Hanging {
       await this.#host.startAgain();
       watch.agentIsUp(true);
       monitor.resume();
-      await this.#host.sees((vms) => vms.length === this.#guests.length, "all VMs");
+      await this.#host.untilListed((vms) => vms.length === this.#guests.length, "all VMs");
       const vm = await this.#host.get(hung.vmId);
       this.#run.demand(vm.managed && vm.name === hung.name, `${hung.name} is not known for what it is`);
       await pause(this.#hangMs);
@@ -95,7 +95,7 @@ export class Hanging {
       monitor.pause();
       await this.#host.libvirtd.kill("SIGKILL");
       await within(this.#host.libvirtd.startAgain(), 30_000, "libvirt to start again");
-      await this.#host.sees((vms) => vms.length === this.#guests.length, "all VMs");
+      await this.#host.untilListed((vms) => vms.length === this.#guests.length, "all VMs");
       monitor.resume();
       await pause(this.#hangMs);
     });
@@ -171,7 +171,7 @@ export class Hanging {
         const vm = find(vms, id);
         return vm?.stats?.unresponsive === false && Date.now() - sampledAtMs(vm) < OLD_MS;
       });
-    await this.#host.sees(answers, "the hung guests answer again", FOUND_WITHIN_MS);
+    await this.#host.untilListed(answers, "the hung guests answer again", FOUND_WITHIN_MS);
   }
 
   /** Stops the guests' QEMUs, checks that they are detected, runs `meanwhile`, and continues them. */

@@ -97,8 +97,8 @@ export class FaultyHost {
     const agent = run.keep(await AgentProcess.start({ bundle, ...options, config }));
     const host = new FaultyHost(bundle, libvirtd, proxy, agent, await clientOf(agent));
     run.cleanUp(() => host.#client.close());
-    await host.sees();
-    await host.seesPools();
+    await host.untilListed();
+    await host.untilPoolsListed();
     return host;
   }
 
@@ -137,7 +137,7 @@ export class FaultyHost {
   }
 
   /** Waits until the agent's list is complete and `holds`. */
-  async sees(
+  async untilListed(
     holds: (vms: readonly Vm__Output[]) => boolean = () => true,
     what = "all VMs",
     timeoutMs = 40_000,
@@ -152,7 +152,7 @@ export class FaultyHost {
   }
 
   /** Waits until the agent knows its pools, since it creates no volume before. */
-  async seesPools(): Promise<void> {
+  async untilPoolsListed(): Promise<void> {
     const { contract } = this.#client;
     await eventually(
       async () => {

@@ -61,7 +61,7 @@ export class Victim {
 
   async clear(): Promise<void> {
     this.#watch.mayEnd(this.#bystander);
-    await this.#host.sees();
+    await this.#host.untilListed();
     for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(mutation("DELETE", vmId));
   }
 
@@ -81,7 +81,7 @@ export class Victim {
     const end = await this.#host.ended(again, END_WITHIN_MS);
     if (!end.done) this.#run.violation(`no end: ${this.#host.describe(end)}`);
     if (kind === "CREATE") await this.#checkConsumed(end);
-    await this.#host.sees();
+    await this.#host.untilListed();
     const state = await witness.state(this.#name);
     const starts = (await witness.starts(this.#name)) - startsBefore;
     const volumes = (await witness.volumes()).filter((volume) => volume.includes(end.vmId)).length;
@@ -134,7 +134,7 @@ export class Victim {
   /** Establishes the state that a failed previous step should have left. */
   async #prepare(kind: Kind): Promise<void> {
     if (kind === "CREATE") return;
-    await this.#host.sees();
+    await this.#host.untilListed();
     const state = await this.#host.witness.state(this.#name);
     if (state === undefined) await this.#host.succeeds(mutation("CREATE", this.#name));
     if (kind === "STOP" && state === "shut off") await this.#host.succeeds(mutation("START", this.#name));

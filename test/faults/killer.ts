@@ -68,7 +68,7 @@ export class Killer {
     await this.#kill("SIGTERM");
     this.#environment["SOCLE_DIE_AT_BOUNDARY"] = String(depth);
     await this.#host.startAgain();
-    await this.#host.sees();
+    await this.#host.untilListed();
     return {
       what: `at boundary ${depth} of the journal`,
       spring: async (over) => {
@@ -134,7 +134,7 @@ export class Killer {
       return;
     }
     const code = await agent.terminate(60_000);
-    if (code !== 0) throw new Error(`the agent did not stop in order (${code}): ${agent.words()}`);
+    if (code !== 0) throw new Error(`the agent did not stop in order (${code}): ${agent.output()}`);
   }
 }
 

@@ -51,7 +51,7 @@ await campaign({ name: "overbook", count: 10_000 }, async (run) => {
   })();
   const working = Promise.all(schedulers.map((scheduler) => scheduler.work())).finally(() => over.abort());
   await Promise.all([working, killing]);
-  await host.sees();
+  await host.untilListed();
   for (const { vmId: left } of (await host.list()).vms) await host.succeeds(mutation("DELETE", left));
   await watch.checkEmpty();
   return { deaths, looks: watch.looks, ...grants.counts };

@@ -9,7 +9,7 @@ import type { Procedure } from "../../agent/libvirt/rpc/procedure.ts";
 import type { Fault, ProxyLane } from "./fault.ts";
 import { CALL, FrameCutter, refusal, REMOTE_PROGRAM, REPLY, truncated, type RawFrame } from "./frames.ts";
 
-interface Door {
+interface ProxyHooks {
   /** Called once for each passing call. */
   faultFor(procedure: number, lane: ProxyLane): Fault | undefined;
   inFlight(calls: number): void;
@@ -49,7 +49,7 @@ export class ProxyConnection {
   readonly #client: Socket;
   readonly #daemon: Socket;
   readonly #maxRequests: number;
-  readonly #door: Door;
+  readonly #hooks: ProxyHooks;
   /** The faults of pending replies, by serial. */
   readonly #inFlight = new Map<number, Fault | undefined>();
   /** Frames from the client that wait until it has fewer calls in flight. */
@@ -57,11 +57,11 @@ export class ProxyConnection {
   #isLeft = false;
   #isEnded = false;
 
-  constructor(client: Socket, options: { daemonPath: string; maxRequests?: number }, door: Door) {
+  constructor(client: Socket, options: { daemonPath: string; maxRequests?: number }, hooks: ProxyHooks) {
     this.#client = client;
     this.#daemon = connect(options.daemonPath);
     this.#maxRequests = options.maxRequests ?? Infinity;
-    this.#door = door;
+    this.#hooks = hooks;
     const calls = new FrameCutter();
     const answers = new FrameCutter();
     client.on("data", (chunk: Buffer) => {
@@ -100,8 +100,8 @@ export class ProxyConnection {
     this.#daemon.destroy();
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#door.tap?.ended();
-    this.#door.closed();
+    this.#hooks.tap?.ended();
+    this.#hooks.closed();
   }
 
   #pump(): void {
@@ -120,9 +120,9 @@ export class ProxyConnection {
       return;
     }
     this.lane = laneOf.get(frame.procedure) ?? this.lane;
-    const fault = this.#door.faultFor(frame.procedure, this.lane);
+    const fault = this.#hooks.faultFor(frame.procedure, this.lane);
     this.#inFlight.set(frame.serial, fault);
-    this.#door.inFlight(this.#inFlight.size);
+    this.#hooks.inFlight(this.#inFlight.size);
     this.#strikeCall(frame, fault);
   }
 
@@ -142,7 +142,7 @@ export class ProxyConnection {
         break;
       case "cut_call":
         // Other pending frames keep a tapped connection open.
-        if (this.#door.tap === undefined) this.#daemon.end(frame.bytes.subarray(0, frame.bytes.length / 2));
+        if (this.#hooks.tap === undefined) this.#daemon.end(frame.bytes.subarray(0, frame.bytes.length / 2));
         this.#client.destroy();
         break;
       case "notify":
@@ -160,7 +160,7 @@ export class ProxyConnection {
       return;
     }
     const fault = this.#inFlight.get(frame.serial);
-    this.#door.tap?.answered(frame, this.#client.destroyed || isKept(fault));
+    this.#hooks.tap?.answered(frame, this.#client.destroyed || isKept(fault));
     // A call without a reply occupies its slot forever, as in the daemon.
     if (fault?.kind !== "drop_reply") this.#inFlight.delete(frame.serial);
     this.#strikeReply(frame, fault);
@@ -178,7 +178,7 @@ export class ProxyConnection {
       case "cut_reply":
         this.#client.end(frame.bytes.subarray(0, frame.bytes.length / 2));
         this.#client.destroySoon();
-        if (this.#door.tap === undefined) this.#daemon.destroy();
+        if (this.#hooks.tap === undefined) this.#daemon.destroy();
         break;
       case "garble_reply":
         this.toClient(frame.withBody(Buffer.from([0xff, 0xff, 0xff, 0xff])).bytes);
@@ -200,7 +200,7 @@ export class ProxyConnection {
 
   #toDaemon(frame: RawFrame): void {
     if (this.#daemon.destroyed) return;
-    if (frame.program === REMOTE_PROGRAM && frame.type === CALL) this.#door.tap?.called(frame);
+    if (frame.program === REMOTE_PROGRAM && frame.type === CALL) this.#hooks.tap?.called(frame);
     this.#daemon.write(frame.bytes);
   }
 
@@ -217,7 +217,7 @@ export class ProxyConnection {
   #endWhenDone(): void {
     const isHolding =
       this.held > 0 ||
-      (this.#door.tap?.waiting ?? 0) > 0 ||
+      (this.#hooks.tap?.waiting ?? 0) > 0 ||
       [...this.#inFlight.values()].some((fault) => fault?.kind === "delay");
     if (this.#isLeft && !isHolding) this.destroy();
   }

@@ -44,7 +44,7 @@ export class Scheduler {
     const dedicatedCpus = Math.random() < 0.3;
     const vcpus = dedicatedCpus ? 1 : 1 + Math.floor(Math.random() * 2);
     const isShort = Math.random() < 0.1;
-    const room = { vcpus, memoryBytes: 32 * MIB, wish: { dedicatedCpus } };
+    const room = { vcpus, memoryBytes: 32 * MIB, placementRequest: { dedicatedCpus } };
     const seconds = isShort ? 1 : 60;
     const askedMs = performance.now();
     const request = { requestId: randomUUID(), ...room, ttl: { seconds, nanos: 0 } };

@@ -57,7 +57,7 @@ export class SoakWork {
     this.#isOver = true;
     await this.#done;
     this.#host.proxy.removeAll();
-    await this.#host.sees();
+    await this.#host.untilListed();
   }
 
   async #again(what: string, everyMs: number, act: () => unknown): Promise<void> {

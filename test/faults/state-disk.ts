@@ -15,7 +15,7 @@ const execute = promisify(execFile);
 export class StateDisk {
   readonly stateDirectory: string;
   readonly #mountPoint: string;
-  readonly #sickness: string;
+  readonly #faultPath: string;
   #filler = "";
   #changes = 0;
 
@@ -33,38 +33,38 @@ export class StateDisk {
       disk.#mountPoint,
     ]);
     run.cleanUp(() => execute("umount", ["--lazy", disk.#mountPoint]));
-    await disk.fallSick("well");
+    await disk.setFault("none");
     return disk;
   }
 
   private constructor(directory: string) {
     this.#mountPoint = join(directory, "disk");
     this.stateDirectory = join(this.#mountPoint, "state");
-    this.#sickness = join(directory, "sickness");
+    this.#faultPath = join(directory, "fault");
   }
 
   get agentOptions(): AgentProcessOptions {
-    const hook = new URL("sick-disk.mjs", import.meta.url).href;
+    const hook = new URL("failing-writes.mjs", import.meta.url).href;
     return {
       nodeOptions: ["--import", hook],
       environment: {
-        SOCLE_DISK_SICK_DIRECTORY: this.stateDirectory,
-        SOCLE_DISK_SICKNESS: this.#sickness,
+        SOCLE_DISK_FAULT_DIRECTORY: this.stateDirectory,
+        SOCLE_DISK_FAULT: this.#faultPath,
       },
     };
   }
 
-  /** "well", "slow MILLISECONDS" or the name of an error, for all further writes of the agent. */
-  async fallSick(how: string): Promise<void> {
+  /** "none", "slow MILLISECONDS" or the name of an error, for all further writes of the agent. */
+  async setFault(how: string): Promise<void> {
     // Atomic, since the agent may read it at any time.
-    const next = `${this.#sickness}.${(this.#changes += 1)}`;
+    const next = `${this.#faultPath}.${(this.#changes += 1)}`;
     await writeFile(next, how);
-    await rename(next, this.#sickness);
+    await rename(next, this.#faultPath);
   }
 
   /** Once: a write or a sync of a file whose path contains `file` fails, or the agent dies after its next sync. */
   async failNext(how: "write_failed" | "sync_failed" | "dies", file = ""): Promise<void> {
-    await this.fallSick(`${how} ${this.#changes + 1} ${file}`);
+    await this.setFault(`${how} ${this.#changes + 1} ${file}`);
   }
 
   /** Fills the disk. */

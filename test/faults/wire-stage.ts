@@ -81,7 +81,7 @@ export class Stage {
   async clear(all = true): Promise<void> {
     this.#host.proxy.removeAll();
     if (all) this.#watch.mayEnd(this.#bystander.vmId);
-    await this.#host.sees();
+    await this.#host.untilListed();
     for (const { name, vmId } of (await this.#host.list()).vms)
       if (all || vmId !== this.#bystander.vmId) await this.#host.succeeds(mutation("DELETE", name));
   }
@@ -101,7 +101,7 @@ export class Stage {
     if (is === "shut off" && needed !== "shut off") await witness.virsh("start", name);
     if (is !== "shut off" && needed === "shut off") await witness.virsh("destroy", name);
     if (is !== "paused" && needed === "paused") await witness.virsh("suspend", name);
-    await this.#host.sees(
+    await this.#host.untilListed(
       (vms) => vms.some((vm) => vm.vmId === vmId && vm.state === stateWord(needed)),
       `${name} ${needed}`,
     );
@@ -157,7 +157,7 @@ export class Stage {
   async #settled(): Promise<void> {
     const states = await this.#host.witness.states();
     try {
-      await this.#host.sees(
+      await this.#host.untilListed(
         (vms) =>
           vms.length === states.size &&
           vms.every(({ name, state }) => state === stateWord(states.get(name) ?? "nothing")),

@@ -53,7 +53,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
   async function startAgain(): Promise<void> {
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
   }
 
   /** A guest's process, by its id and start time in clock ticks: the same pair is the same process. */
@@ -192,7 +192,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
 
   test("an orderly stop leaves guests running, and the next start finds them", async () => {
     const steady = await processOf("steady");
-    assert.equal(await host.agent.terminate(), 0, host.agent.words());
+    assert.equal(await host.agent.terminate(), 0, host.agent.output());
     assert.match(known.goodbye ?? "", /./, "the scheduler got the goodbye");
     assert.equal(await processOf("steady"), steady);
     assert.equal(await host.virsh("domstate", "steady"), "running");

@@ -206,7 +206,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       const waited = slowestMs.read / givenUpMs;
       assert.ok(waited < 1, `a read took ${waited.toFixed(2)} of libvirt's timeout`);
       await libvirtd.kill("SIGCONT");
-      await host.sees(WITHIN_PERIOD_MS);
+      await host.untilListed(WITHIN_PERIOD_MS);
       const [steady] = (await host.list()).vms;
       assert.deepEqual([steady?.name, steady?.state], ["steady", "VM_STATE_RUNNING"]);
       assert.deepEqual(
@@ -224,7 +224,7 @@ suite("libvirt in trouble", { concurrency: 2 }, () => {
       await refusesWhatItCannotKnow(host.client);
       await following;
       await libvirtd.kill("SIGCONT");
-      await host.sees(60_000);
+      await host.untilListed(60_000);
       // The list may be complete a moment before the lease is confirmed.
       const requestId = randomUUID();
       const begun = await eventually(

@@ -162,22 +162,22 @@ suite("an agent that cannot start", () => {
   test("a state directory that is not writable is named, with the remedy", async (t) => {
     const directory = join(folder, "read-only");
     await mkdir(directory);
-    const places: [directory: string, wrap: string[]][] = [
+    const directories: [directory: string, wrap: string[]][] = [
       [join(folder, "file/below"), []],
       ["/proc/socle", []],
     ];
     await writeFile(join(folder, "file"), "");
     if (process.getuid?.() === 0) {
       const mount = `mount -t tmpfs -o ro none '${directory}' && exec "$@"`;
-      places.push([directory, ["unshare", "--mount", "sh", "-c", mount, "sh"]]);
+      directories.push([directory, ["unshare", "--mount", "sh", "-c", mount, "sh"]]);
     } else {
       t.diagnostic("a read-only filesystem is not tried: only root can mount one");
     }
-    for (const [place, wrap] of places) {
-      const { code, stderr } = await end(config({ state: { directory: place } }), wrap);
+    for (const [directory, wrap] of directories) {
+      const { code, stderr } = await end(config({ state: { directory } }), wrap);
       assert.match(
         stderr,
-        new RegExp(`state directory ${place} cannot be (used|written) .*state\\.directory`),
+        new RegExp(`state directory ${directory} cannot be (used|written) .*state\\.directory`),
       );
       assert.equal(code, 4);
     }

@@ -86,8 +86,8 @@ test(
     await bmc.set("psu2", 3);
     await eventually(
       async () => {
-        await host.lookAgain("bmc");
-        await host.lookAgain("bmcEvents");
+        await host.readAgain("bmc");
+        await host.readAgain("bmcEvents");
         return (
           (await value('socle_host_psu_state{psu="PS2 Status",state="failed"}')) === 1 &&
           (await critical()) === 3
@@ -99,9 +99,9 @@ test(
     assert.equal(await value('socle_host_fan_state{chip="bmc",sensor="Fan1 RPM",state="failed"}'), 1);
     assert.equal(await value("socle_host_bmc_sel_entries"), entriesBefore + 4);
     assert.equal(await value('socle_host_bmc_sel_events_total{severity="warning"}'), 1);
-    await host.lookAgain("bmcEvents");
+    await host.readAgain("bmcEvents");
     assert.equal(await critical(), 3);
-    await host.lookAgain("bmc", 2);
+    await host.readAgain("bmc", 2);
     assert.match(host.condition("Fan"), /^true no_schedule SeveralFansLost: .*Fan1 RPM/);
     assert.match(host.condition("Psu"), /^true degraded PsuLost: PS2 Status of 2 failed/);
   },
@@ -149,8 +149,8 @@ test(
     const bmc = await simulate(context);
     const { host, value } = await startHost(context, bmc, 2);
     bmc.hang();
-    const looking = host.lookAgain("bmc");
-    await host.lookAgain("sensors", 6);
+    const looking = host.readAgain("bmc");
+    await host.readAgain("sensors", 6);
     assert.equal(host.readings.newest("sensors")?.ageMs, 0);
     await looking;
     assert.equal(await value("socle_host_bmc_up"), 0);

@@ -55,5 +55,5 @@ test("the bundled agent starts and answers its CLI", { skip: libvirtdUnavailable
   });
   const { vms, complete } = JSON.parse(stdout) as { vms: unknown; complete: unknown };
   assert.deepEqual([vms, complete], [[], true]);
-  assert.equal(await agent.terminate(), 0, agent.words());
+  assert.equal(await agent.terminate(), 0, agent.output());
 });

@@ -112,7 +112,7 @@ suite("secrets stay in their places", { skip }, () => {
     const enroll = ["enroll", "--scheduler", enroller.address, "--token-file", "-"];
     assert.notEqual(await exitCodeOf(enroll, `${spoiled}\n`), 0);
     assert.notEqual(await exitCodeOf(enroll, `${spoiled}.\n`), 0);
-    assert.equal(await exitCodeOf(enroll, `${good}\n`), 0, host.agent.words());
+    assert.equal(await exitCodeOf(enroll, `${good}\n`), 0, host.agent.output());
   });
 
   test("the BMC gets the password of systemd's credential, which is not in ipmitool's command line", async () => {
@@ -125,7 +125,7 @@ suite("secrets stay in their places", { skip }, () => {
     await host.agent.terminate();
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
     const ipmitool = /ipmitool.*lanplus/;
     await eventually(() => witness.has(ipmitool), { what: "ipmitool to run", timeoutMs: 120_000 });
   });
@@ -193,7 +193,7 @@ suite("secrets stay in their places", { skip }, () => {
     for (const uuid of (await host.virsh("secret-list")).match(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g) ??
       [])
       outputs.set(`secret-dumpxml ${uuid}`, Buffer.from(await host.virsh("secret-dumpxml", uuid)));
-    outputs.set("the log", Buffer.from(JSON.stringify(host.agent.log) + host.agent.words()));
+    outputs.set("the log", Buffer.from(JSON.stringify(host.agent.log) + host.agent.output()));
     for (const path of await ownFiles()) if (!keys.has(path)) outputs.set(path, await readFile(path));
     for (const [what, content] of witness.seen) outputs.set(what, Buffer.from(content));
 

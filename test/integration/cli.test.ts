@@ -34,7 +34,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     });
   const good = async (line: string): Promise<string> => {
     const { code, stdout, stderr } = await socle(line);
-    assert.equal(code, 0, `socle ${line}: ${stderr}\n${agent.words()}`);
+    assert.equal(code, 0, `socle ${line}: ${stderr}\n${agent.output()}`);
     return stdout;
   };
 
@@ -201,7 +201,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     try {
       await eventually(() => seen.includes(words), { what: "the guest's output", timeoutMs: 60_000 });
     } catch {
-      return `${seen}\n${agent.words()}`;
+      return `${seen}\n${agent.output()}`;
     } finally {
       child.kill("SIGINT");
     }

@@ -21,20 +21,20 @@ const skip = isRoot ? false : "namespaces need root";
 /** The kernel's real files, in namespaces of a process that the kernel ends with this one. */
 suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
   let directory: string;
-  let place: ReturnType<typeof spawnBound>;
+  let namespace: ReturnType<typeof spawnBound>;
   let roots: Roots;
 
   const inside = async (command: string, ...args: string[]): Promise<string> => {
-    const where = ["-t", String(place.pid), "-m", "-n", command, ...args];
+    const where = ["-t", String(namespace.pid), "-m", "-n", command, ...args];
     return (await promisify(execFile)("nsenter", where, { timeout: 20_000 })).stdout;
   };
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "socle-devices-"));
     const enter = "mount --make-rprivate / && mount -t sysfs sysfs /sys && echo in && exec sleep infinity";
-    place = spawnBound("unshare", ["--net", "--mount", "sh", "-c", enter]);
-    await new Promise((resolve) => place.stdout.once("data", resolve));
-    const process = `/proc/${place.pid ?? ""}`;
+    namespace = spawnBound("unshare", ["--net", "--mount", "sh", "-c", enter]);
+    await new Promise((resolve) => namespace.stdout.once("data", resolve));
+    const process = `/proc/${namespace.pid ?? ""}`;
     const procRoot = join(directory, "proc");
     await mkdir(procRoot);
     await symlink(process, join(procRoot, "self"));
@@ -49,7 +49,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
   });
 
   after(async () => {
-    place.kill("SIGKILL");
+    namespace.kill("SIGKILL");
     await rm(directory, { recursive: true, force: true });
   });
 
@@ -165,7 +165,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     await inside("ip", "link", "set", "lo", "up");
     const ask = (argv: readonly [string, ...string[]], signal: AbortSignal) => {
       const [program, ...args] = argv;
-      const command = ["nsenter", "-t", String(place.pid), "-n", program, ...args] as const;
+      const command = ["nsenter", "-t", String(namespace.pid), "-n", program, ...args] as const;
       return runChild([...command], { timeoutMs: 60_000, maxOutputBytes: 65_536, signal }).output;
     };
     for (const [extra, synced] of [
@@ -174,7 +174,7 @@ suite("devices of a real kernel", { skip, timeout: 60_000 }, () => {
     ] as const) {
       const settings = join(directory, "chrony.conf");
       await writeFile(settings, `port 0\nbindcmdaddress /\npidfile ${directory}/chrony.pid\n${extra}`);
-      const netns = ["nsenter", "-t", String(place.pid), "-n"];
+      const netns = ["nsenter", "-t", String(namespace.pid), "-n"];
       const chronyd = spawnBound(netns[0] ?? "", [
         ...netns.slice(1),
         ..."chronyd -x -d -u root -f".split(" "),

@@ -72,7 +72,7 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
     for (const command of ["net-destroy", "net-undefine"])
       await host.virsh(command, "default").catch(() => undefined);
     await host.virsh("net-create", network);
-    await host.sees();
+    await host.untilListed();
   }
 
   /** In a mount namespace whose /etc is a copy of the machine's, with this agent's configuration at the usual place. */

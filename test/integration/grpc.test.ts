@@ -230,7 +230,7 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     watch.resume();
     const over = once(watch, "error");
     await once(watch, "metadata");
-    assert.equal(await within(host.agent.terminate(), 60_000, "the agent's end"), 0, host.agent.words());
+    assert.equal(await within(host.agent.terminate(), 60_000, "the agent's end"), 0, host.agent.output());
     const [error] = (await over) as [ServiceError];
     assert.equal(error.code, status.UNAVAILABLE);
     assert.match(error.details, /is stopping/);

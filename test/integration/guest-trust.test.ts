@@ -139,7 +139,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       await host.libvirtd.startAgain();
       assert.deepEqual(await secrets(), []);
       await assert.rejects(host.virsh("start", "sealed"), /[Ss]ecret/);
-      await host.sees();
+      await host.untilListed();
       succeeded(await asked("StartVm", "sealed"));
       assert.ok((await inGuest("head -c 80 /dev/vda")).includes(words));
     });
@@ -160,7 +160,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     test("the domain, the agent's log, state and replies hold only the sealed form", async () => {
       const xml = await host.virsh("dumpxml", "sealed", "--security-info");
       assert.match(xml, /of=['"]disk\/data['"]>v1\.[\da-f]{16}\.[\w-]{80,}</);
-      const shown = JSON.stringify(await host.list()) + host.agent.words();
+      const shown = JSON.stringify(await host.list()) + host.agent.output();
       assert.doesNotMatch(shown, /v1\.[\da-f]{16}\./);
       // grep ends with 1 where it found nothing.
       await assert.rejects(run("grep", ["-rqE", "v1\\.[0-9a-f]{16}\\.", host.agent.directory]), { code: 1 });

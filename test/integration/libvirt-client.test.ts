@@ -305,11 +305,10 @@ describe("a libvirtd that", { skip }, () => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     const libvirt = await connect(t, libvirtd.uri, {
-      keepalive: { intervalMs: 200, count: 2 },
-      connectTimeoutMs: 1000,
+      keepalive: { intervalMs: 500, count: 4 },
     });
     // An idle connection stays alive longer than that, since its ping replies count.
-    const idleUntilMs = performance.now() + 1500;
+    const idleUntilMs = performance.now() + 3000;
     await eventually(() => performance.now() > idleUntilMs);
     assert.equal(libvirt.status.connected, true);
     await libvirtd.kill("SIGSTOP");

@@ -261,7 +261,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
         },
         { what: `${begun.kind} to end`, timeoutMs: 60_000 },
       );
-      assert.equal(end.error, null, `${end.kind}: ${JSON.stringify(end.error)}\n${agent.words()}`);
+      assert.equal(end.error, null, `${end.kind}: ${JSON.stringify(end.error)}\n${agent.output()}`);
       return end;
     };
     const spec: VmSpec = {
@@ -325,7 +325,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
     await succeeds(await client.ask(vms.DeleteVm, { requestId: randomUUID(), vm, force: true }));
     assert.equal(await virshOn("hypervisor", "list", "--all", "--name"), "");
     assert.doesNotMatch(await virshOn("storage", "vol-list", "images"), new RegExp(vm));
-    assert.equal(await agent.terminate(), 0, agent.words());
+    assert.equal(await agent.terminate(), 0, agent.output());
   });
 
   async function network(name: string): Promise<string> {

@@ -53,6 +53,7 @@ test("the package is for every architecture, holds what a host needs, and marks 
     "usr/share/man/man1/socle.1.gz",
     "usr/share/socle/prometheus/socle.rules.yaml",
     "usr/share/doc/socle/README.md",
+    "usr/share/doc/socle/proto/README.md",
     "usr/share/doc/socle/systemd/README.md",
     "usr/share/doc/socle/systemd/runbooks.md",
     "usr/share/doc/socle/agent/page/page.png",

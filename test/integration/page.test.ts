@@ -334,7 +334,7 @@ test(
     await host.libvirtd.startAgain();
     await page.until(`/running(?!\\?)/.test(${rowOf("page-guest")})`, "the guest to be shown again", 40_000);
 
-    assert.equal(await host.agent.terminate(), 0, host.agent.words());
+    assert.equal(await host.agent.terminate(), 0, host.agent.output());
     await page.until(`document.documentElement.classList.contains("old")`, "the page to look outdated");
     assert.match(await page.text("#link"), /^lost .* ago$/);
     await host.agent.startAgain();

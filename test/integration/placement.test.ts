@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { CreateVmRequest } from "../../agent/gen/socle/v1/CreateVmRequest.ts";
-import type { PlacementWish } from "../../agent/gen/socle/v1/PlacementWish.ts";
+import type { PlacementRequest } from "../../agent/gen/socle/v1/PlacementRequest.ts";
 import type { Reservation__Output } from "../../agent/gen/socle/v1/Reservation.ts";
 import { toSocleError, type SocleError } from "../../agent/kernel/errors.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
@@ -32,7 +32,7 @@ suite("placement of VMs over a real libvirtd", { skip: unavailable, timeout: 180
   type More = Partial<CreateVmRequest>;
   const create = (
     name: string,
-    placement: PlacementWish | null,
+    placement: PlacementRequest | null,
     more: More = {},
   ): Promise<Operation__Output> =>
     host.client.ask(host.client.contract.vms.CreateVm, {
@@ -41,12 +41,12 @@ suite("placement of VMs over a real libvirtd", { skip: unavailable, timeout: 180
       leaveStopped: true,
       ...more,
     });
-  const reserve = (wish: PlacementWish): Promise<Reservation__Output> =>
+  const reserve = (placementRequest: PlacementRequest): Promise<Reservation__Output> =>
     host.client.ask(host.client.contract.reservations.Reserve, {
       requestId: randomUUID(),
       vcpus: 1,
       memoryBytes: 32 * MIB,
-      wish,
+      placementRequest,
     });
   const succeeds = async (begun: Promise<Operation__Output>): Promise<void> => {
     const end = await host.end(await begun);
@@ -65,13 +65,13 @@ suite("placement of VMs over a real libvirtd", { skip: unavailable, timeout: 180
     await host.agent.kill();
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
   };
 
   test("a VM with dedicated CPUs is pinned to them, and its QEMU threads run on other CPUs", async () => {
     assert.equal(await dedicatedFree(), 1);
-    const wish = { dedicatedCpus: true, cellPolicy: "CELL_POLICY_STRICT" } as const;
-    await succeeds(create("pinned", wish, { leaveStopped: false }));
+    const placementRequest = { dedicatedCpus: true, cellPolicy: "CELL_POLICY_STRICT" } as const;
+    await succeeds(create("pinned", placementRequest, { leaveStopped: false }));
     assert.match(await host.virsh("vcpupin", "pinned"), /^\s*0\s+1$/m);
     assert.equal(await host.virsh("emulatorpin", "pinned"), "0");
     assert.match(await host.virsh("numatune", "pinned"), /numa_nodeset\s*:\s*0/);

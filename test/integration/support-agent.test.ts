@@ -33,7 +33,7 @@ test(
     agent.signal("SIGHUP");
     await agent.logged((line) => line["level"] === "info" && line.msg.includes("read again"), "the reload");
 
-    assert.equal(await agent.terminate(), 0, agent.words());
+    assert.equal(await agent.terminate(), 0, agent.output());
   },
 );
 

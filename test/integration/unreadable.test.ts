@@ -83,7 +83,7 @@ suite("unreadable domains", { skip: libvirtdUnavailable(), timeout: 270_000 }, (
     await host.agent.kill();
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
     await check();
     const start = { requestId: randomUUID(), vm: "broken" };
     assert.equal(await refusal(host.client.ask(vms.StartVm, start)), "SPEC_UNREADABLE");
@@ -128,7 +128,7 @@ suite("unreadable domains", { skip: libvirtdUnavailable(), timeout: 270_000 }, (
     await host.agent.kill();
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
     await check();
     const made = await host.create(bootSector("beside"), { leaveStopped: true });
     assert.equal(made.state, "STATE_SUCCEEDED", made.error?.message);
@@ -159,7 +159,7 @@ suite("unreadable domains", { skip: libvirtdUnavailable(), timeout: 270_000 }, (
     await host.agent.kill();
     await host.agent.startAgain();
     await host.reconnect();
-    await host.sees();
+    await host.untilListed();
     await check();
     const start = { requestId: randomUUID(), vm: "crowded" };
     assert.equal(await refusal(host.client.ask(vms.StartVm, start)), "SPEC_UNREADABLE");

@@ -33,7 +33,7 @@ export class Story {
       const parts = cell.resources
         .filter(({ total }) => total > 0)
         .map(({ resource, available, total, overcommitRatio }) => {
-          const ratio = overcommitRatio === 1 ? "" : ` (sold ${overcommitRatio} times)`;
+          const ratio = overcommitRatio === 1 ? "" : ` (overcommitted ${overcommitRatio}:1)`;
           return `${resource} ${available === undefined ? "unknown what is" : shown(resource, available)} free of ${shown(resource, total)}${ratio}`;
         });
       this.detail(`NUMA cell ${cell.cell}: ${parts.join(", ")}`);

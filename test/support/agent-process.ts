@@ -57,7 +57,7 @@ export class AgentProcess {
   #process: ChildProcess | undefined;
   /** Resolves when the process has ended and all its output is read. */
   #closed: Promise<unknown> = Promise.resolve();
-  #words = "";
+  #printed = "";
 
   private constructor(directory: string, metricsAddress: string, options: AgentProcessOptions) {
     this.directory = directory;
@@ -124,12 +124,12 @@ export class AgentProcess {
     this.#process = child;
     this.#closed = once(child, "close");
     createInterface(child.stdout).on("line", (line) => this.#read(line));
-    child.stderr.on("data", (chunk: Buffer) => (this.#words += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (this.#printed += chunk.toString()));
     await eventually(
       () => {
         if (this.log.slice(seen).some((line) => line.msg === "ready")) return true;
         if (child.exitCode === null && child.signalCode === null) return false;
-        throw new AgentEnded(child.exitCode, this.words());
+        throw new AgentEnded(child.exitCode, this.output());
       },
       { what: "the agent to be ready", timeoutMs: startTimeoutMs, intervalMs: 5, giveUpOn: AgentEnded },
     );
@@ -194,8 +194,8 @@ export class AgentProcess {
   }
 
   /** Its output, for the message of a failing test. */
-  words(): string {
-    return [...this.log.slice(-20).map((line) => JSON.stringify(line)), this.#words].join("\n");
+  output(): string {
+    return [...this.log.slice(-20).map((line) => JSON.stringify(line)), this.#printed].join("\n");
   }
 
   async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<number | null> {
@@ -215,7 +215,7 @@ export class AgentProcess {
     try {
       this.log.push(JSON.parse(line) as LogLine);
     } catch {
-      this.#words += `${line}\n`;
+      this.#printed += `${line}\n`;
     }
   }
 }

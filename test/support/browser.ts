@@ -45,14 +45,14 @@ export class Browser {
   readonly #waiting = new Map<number, (message: Message) => void>();
   readonly #pages = new Map<string, BrowserPage>();
   #lastId = 0;
-  #words = "";
+  #printed = "";
 
   private constructor(child: ChildProcess, profile: string) {
     this.#process = child;
     this.#profile = profile;
     child.stderr?.on(
       "data",
-      (chunk: Buffer) => (this.#words = (this.#words + chunk.toString()).slice(-4000)),
+      (chunk: Buffer) => (this.#printed = (this.#printed + chunk.toString()).slice(-4000)),
     );
     let rest = "";
     (child.stdio[4] as Readable).setEncoding("utf8").on("data", (text: string) => {
@@ -90,9 +90,9 @@ export class Browser {
     try {
       await browser.ask("Browser.getVersion", {}, undefined, START_MS);
     } catch (cause) {
-      const words = browser.#words;
+      const printed = browser.#printed;
       await browser.stop();
-      throw new Error(`chromium did not start: ${words}`, { cause });
+      throw new Error(`chromium did not start: ${printed}`, { cause });
     }
     return browser;
   }

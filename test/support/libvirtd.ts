@@ -67,7 +67,7 @@ export class Libvirtd {
   readonly #host: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #lines: AsyncIterator<string>;
   readonly #main: DaemonName;
-  #words = "";
+  #printed = "";
 
   private constructor(directory: string, hostUuid: string, modular: boolean) {
     this.directory = directory;
@@ -87,7 +87,7 @@ export class Libvirtd {
     this.#host.unref();
     for (const stream of [this.#host.stdin, this.#host.stdout, this.#host.stderr]) unref(stream);
     this.#host.stdin.on("error", () => undefined);
-    this.#host.stderr.on("data", (chunk: Buffer) => (this.#words += chunk.toString()));
+    this.#host.stderr.on("data", (chunk: Buffer) => (this.#printed += chunk.toString()));
     this.#lines = createInterface(this.#host.stdout)[Symbol.asyncIterator]();
   }
 
@@ -171,14 +171,14 @@ export class Libvirtd {
   async #ready(): Promise<void> {
     const line = await within(this.#lines.next(), startTimeoutMs, "a private libvirtd to start");
     if (line.done === true || line.value !== "ready") {
-      throw new Error(`a private libvirtd did not start: ${this.#words}\n${await this.log()}`);
+      throw new Error(`a private libvirtd did not start: ${this.#printed}\n${await this.log()}`);
     }
   }
 
   async #initPid(): Promise<number> {
     const [unshare] = await childrenOf(this.#host.pid ?? 0);
     const [init] = unshare === undefined ? [] : await childrenOf(unshare);
-    if (init === undefined) throw new Error(`the namespaces of ${this.directory} are gone: ${this.#words}`);
+    if (init === undefined) throw new Error(`the namespaces of ${this.directory} are gone: ${this.#printed}`);
     return init;
   }
 }

@@ -37,7 +37,7 @@ export class Prometheus {
   readonly url: string;
   readonly #directory: string;
   readonly #process: ReturnType<typeof spawnBound>;
-  #words = "";
+  #printed = "";
 
   private constructor(directory: string, port: number) {
     this.url = `http://127.0.0.1:${port}`;
@@ -50,7 +50,7 @@ export class Prometheus {
     ];
     this.#process = spawnBound("/usr/bin/prometheus", args);
     this.#process.stdout.resume();
-    this.#process.stderr.on("data", (chunk: Buffer) => (this.#words += chunk.toString()));
+    this.#process.stderr.on("data", (chunk: Buffer) => (this.#printed += chunk.toString()));
   }
 
   static async start(options: PrometheusOptions): Promise<Prometheus> {
@@ -67,7 +67,7 @@ export class Prometheus {
       await eventually(() => prometheus.#ready(), { what: "Prometheus to start", timeoutMs: 30_000 });
     } catch (cause) {
       await prometheus.stop();
-      throw new Error(`Prometheus did not start: ${prometheus.#words}`, { cause });
+      throw new Error(`Prometheus did not start: ${prometheus.#printed}`, { cause });
     }
     return prometheus;
   }
@@ -135,10 +135,10 @@ export class Prometheus {
 /** Runs `promtool check metrics` on an exporter's output; resolves with its complaints, empty without any. */
 export async function promtoolComplaints(exposition: string): Promise<string> {
   const child = execFile("/usr/bin/promtool", ["check", "metrics"], { timeout: 30_000 });
-  let words = "";
-  child.stderr?.on("data", (chunk: string) => (words += chunk));
-  child.stdout?.on("data", (chunk: string) => (words += chunk));
+  let printed = "";
+  child.stderr?.on("data", (chunk: string) => (printed += chunk));
+  child.stdout?.on("data", (chunk: string) => (printed += chunk));
   child.stdin?.end(exposition);
   const [code] = (await once(child, "close")) as [number | null];
-  return code === 0 ? "" : words.trim() || `promtool ended with ${code ?? "a signal"}`;
+  return code === 0 ? "" : printed.trim() || `promtool ended with ${code ?? "a signal"}`;
 }

@@ -43,7 +43,7 @@ export class SocleHost {
       const config = { ...options.config, libvirt: { ...options.config?.libvirt, uri: libvirtd.uri } };
       agent = await AgentProcess.start({ ...options, config });
       const host = new SocleHost(libvirtd, agent, files, await clientOf(agent));
-      await host.sees();
+      await host.untilListed();
       return host;
     } catch (cause) {
       await agent?.stop();
@@ -67,7 +67,7 @@ export class SocleHost {
    * Waits until the agent knows all VMs, the pools' volumes and the owner of its libvirt: a new libvirtd takes seconds to open,
    * and the agent serves before.
    */
-  async sees(timeoutMs = 30_000): Promise<void> {
+  async untilListed(timeoutMs = 30_000): Promise<void> {
     const isComplete = async (): Promise<boolean> => {
       const unread = (await this.host()).inventory?.incompleteReasons ?? [];
       const { presence } = (await this.list()).observation ?? {};

@@ -1,6 +1,9 @@
 import type { Placement as ProtoPlacement } from "../../gen/socle/v1/Placement.ts";
-import type { PlacementWish as ProtoWish, PlacementWish__Output } from "../../gen/socle/v1/PlacementWish.ts";
-import type { PlacementWish } from "../../contract/spec.ts";
+import type {
+  PlacementRequest as ProtoPlacementRequest,
+  PlacementRequest__Output,
+} from "../../gen/socle/v1/PlacementRequest.ts";
+import type { PlacementRequest } from "../../contract/spec.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
@@ -8,9 +11,12 @@ import { defined } from "../../kernel/defined.ts";
 
 const cellPolicies = specEnums.cellPolicy;
 
-/** The caller's wish, unchecked. `field`: its path in the request. */
-export function wishFromProto(field: string, wish: PlacementWish__Output): Readonly<Record<string, unknown>> {
-  const { cell, cellPolicy, pageSizeBytes, dedicatedCpus, isolatedEmulator, devices } = wish;
+/** The caller's placement request, unchecked. `field`: its path in the request. */
+export function placementRequestFromProto(
+  field: string,
+  request: PlacementRequest__Output,
+): Readonly<Record<string, unknown>> {
+  const { cell, cellPolicy, pageSizeBytes, dedicatedCpus, isolatedEmulator, devices } = request;
   const policy = cellPolicies.fromProto(`${field}.cellPolicy`, cellPolicy);
   return defined({
     dedicatedCpus,
@@ -22,7 +28,11 @@ export function wishFromProto(field: string, wish: PlacementWish__Output): Reado
   });
 }
 
-export const wishToProto = ({ cellPolicy, devices, ...same }: PlacementWish): ProtoWish => ({
+export const placementRequestToProto = ({
+  cellPolicy,
+  devices,
+  ...same
+}: PlacementRequest): ProtoPlacementRequest => ({
   ...same,
   cellPolicy: cellPolicies.toProto(cellPolicy),
   devices: [...devices],

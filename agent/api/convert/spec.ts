@@ -5,7 +5,7 @@ import { specEnums } from "../../contract/spec-enums.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
 import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmSpec.ts";
-import { wishFromProto, wishToProto } from "./placement.ts";
+import { placementRequestFromProto, placementRequestToProto } from "./placement.ts";
 
 const { accelerator: accelerators, firmware: firmwares, launchSecurity: launchSecurities } = specEnums;
 const { cpuMode: cpuModes, diskFormat: formats, encryption: encryptions } = specEnums;
@@ -44,7 +44,8 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     tenant: spec.tenant,
     labels: spec.labels,
     autostart: spec.autostart,
-    placement: spec.placement === null ? undefined : wishFromProto("spec.placement", spec.placement),
+    placement:
+      spec.placement === null ? undefined : placementRequestFromProto("spec.placement", spec.placement),
   });
 }
 
@@ -94,7 +95,7 @@ export function specToProto(spec: VmSpec): ProtoSpec {
     disks: disks.map(diskToProto),
     nics: nics.map(nicToProto),
     kernelBoot: kernelBoot ?? null,
-    placement: placement === undefined ? null : wishToProto(placement),
+    placement: placement === undefined ? null : placementRequestToProto(placement),
   };
 }
 

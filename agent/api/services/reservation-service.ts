@@ -10,7 +10,11 @@ import type { Reservation as ProtoReservation } from "../../gen/socle/v1/Reserva
 import type { ReservationServiceHandlers } from "../../gen/socle/v1/ReservationService.ts";
 import type { ReserveRequest__Output } from "../../gen/socle/v1/ReserveRequest.ts";
 import { enumWords } from "../../contract/enum.ts";
-import { placementToProto, wishFromProto, wishToProto } from "../convert/placement.ts";
+import {
+  placementToProto,
+  placementRequestFromProto,
+  placementRequestToProto,
+} from "../convert/placement.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { durationMs, toDuration, toTimestamp } from "../convert/time.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
@@ -56,9 +60,15 @@ const asker = ({ name, role }: Caller): { caller: string; mayAll: boolean } => (
   mayAll: role === "operator" || role === "admin",
 });
 
+/** Digests are stored: a request repeated after an upgrade must have the same, so a field keeps its first name in them. */
+const FIRST_NAMES: Readonly<Record<string, string>> = { placementRequest: "wish" };
+
 /** The caller, and a digest of the request: messages have their fields in the contract's order. */
 function asked(kind: string, request: { readonly requestId: string }, caller: Caller) {
-  const { requestId, ...body } = request;
+  const { requestId, ...fields } = request;
+  const body = Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [FIRST_NAMES[name] ?? name, value]),
+  );
   const fingerprint = createHash("sha256")
     .update(`${kind}\n${JSON.stringify(body)}`)
     .digest("hex");
@@ -66,13 +76,14 @@ function asked(kind: string, request: { readonly requestId: string }, caller: Ca
 }
 
 function roomOf(request: ReserveRequest__Output, defaultAccelerator: () => Accelerator): unknown {
-  const { vcpus, memoryBytes, tenant, wish } = request;
+  const { vcpus, memoryBytes, tenant, placementRequest } = request;
   return {
     vcpus,
     memoryBytes,
     tenant,
     accelerator: specEnums.accelerator.fromProto("accelerator", request.accelerator) ?? defaultAccelerator(),
-    wish: wish === null ? {} : wishFromProto("wish", wish),
+    placementRequest:
+      placementRequest === null ? {} : placementRequestFromProto("placementRequest", placementRequest),
   };
 }
 
@@ -105,7 +116,7 @@ function toProto(reservation: Reservation, leftMs: number | undefined): ProtoRes
     id,
     state,
     accelerator,
-    wish,
+    placementRequest,
     placement,
     ttlMs,
     createdAtMs,
@@ -118,7 +129,7 @@ function toProto(reservation: Reservation, leftMs: number | undefined): ProtoRes
     reservationId: id,
     state: states.toProto(state),
     accelerator: specEnums.accelerator.toProto(accelerator),
-    wish: wishToProto(wish),
+    placementRequest: placementRequestToProto(placementRequest),
     placement: placementToProto(placement),
     ttl: toDuration(ttlMs),
     remaining: leftMs === undefined ? null : toDuration(leftMs),

@@ -71,7 +71,7 @@ export const createReservation: Command = async (session, _args, options: Create
       memoryBytes: memory,
       tenant,
       accelerator: accelerator === undefined ? undefined : specEnums.accelerator.toProto(accelerator),
-      wish: withPlacementFlags(undefined, options) ?? null,
+      placementRequest: withPlacementFlags(undefined, options) ?? null,
       ttl: ttl === undefined ? null : toDuration(ttl),
     }),
   );

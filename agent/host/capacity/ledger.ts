@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
-import { anywhere, type PlacementWish, type VolumeRef } from "../../contract/spec.ts";
+import { anywhere, type PlacementRequest, type VolumeRef } from "../../contract/spec.ts";
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
 import { CpuPools } from "./cpu-pools.ts";
 import type { ClaimRequest, Footprint, NewVolume, VmSize } from "../../state/reservations/footprint.ts";
@@ -176,11 +176,11 @@ export class Ledger {
    * and volumes have been read.
    */
   claim(request: ClaimRequest): Claim {
-    const { holder, tenant = "", wish = anywhere, volumes = [] } = request;
+    const { holder, tenant = "", placementRequest = anywhere, volumes = [] } = request;
     const size = sizeOf(request);
     const diskBytes = bytesOf(volumes);
     this.requireOpen();
-    this.#requireKnown(wish);
+    this.#requireKnown(placementRequest);
     if (this.#claimOf(holder) !== undefined)
       throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is already being created`);
     this.#requireWithinQuota(tenant, useOf(size, diskBytes));
@@ -191,13 +191,13 @@ export class Ledger {
       devices,
       hasDedicated: this.#pools.hasDedicated,
     };
-    const placement = findPlace(room, size, wish);
+    const placement = findPlace(room, size, placementRequest);
     this.#storage.claim(holder, volumes);
     return this.#take({ holder, tenant, diskBytes }, size, placement);
   }
 
   /** Claims again what an earlier agent promised, even without room. */
-  reclaim(request: Omit<ClaimRequest, "wish"> & { readonly placement: Placement }): Claim {
+  reclaim(request: Omit<ClaimRequest, "placementRequest"> & { readonly placement: Placement }): Claim {
     const { holder, tenant = "", volumes = [], placement } = request;
     this.#storage.reclaim(holder, volumes);
     const held = this.#claimOf(holder);
@@ -263,10 +263,10 @@ export class Ledger {
     return useByTenant([...allocated, ...claimed]);
   }
 
-  #requireWithinQuota(tenant: string, asked: TenantUsage): void {
+  #requireWithinQuota(tenant: string, requested: TenantUsage): void {
     const quota = tenant === "" ? undefined : this.#options.quotaOf?.(tenant);
     if (quota === undefined) return;
-    requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, asked });
+    requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, requested });
   }
 
   #claimOf(holder: string): Held | undefined {
@@ -278,7 +278,7 @@ export class Ledger {
     return demandOf(placedFootprint(holder, size, placement), this.#pools);
   }
 
-  #requireKnown({ cell }: PlacementWish): void {
+  #requireKnown({ cell }: PlacementRequest): void {
     const unknown = this.#cells.length === 0 ? notRead : this.#sight === "none" ? notListed : undefined;
     if (unknown !== undefined) {
       const message = `${unknown}; try again in a moment`;

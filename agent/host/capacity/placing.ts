@@ -3,7 +3,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { VmSize } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
-import type { PlacementWish } from "../../contract/spec.ts";
+import type { PlacementRequest } from "../../contract/spec.ts";
 import { pickCpus, type Core } from "./cpu-pools.ts";
 import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName } from "./demand.ts";
 import type { DeviceCapacity } from "../host.ts";
@@ -29,7 +29,7 @@ interface Room {
 
 interface Wanted {
   readonly size: VmSize;
-  readonly wish: PlacementWish;
+  readonly request: PlacementRequest;
   readonly amounts: Amounts;
   readonly cpus: number;
   readonly room: Room;
@@ -40,14 +40,21 @@ interface Wanted {
  * may spread over several cells; without special requirements, it is bound to none. Throws `exhausted` NO_CAPACITY
  * naming the dimension, `invalid` NO_SUCH_DEVICE.
  */
-export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placement {
-  const wanted: Wanted = { size, wish, amounts: amountsOf(size, wish), cpus: cpusOf(size, wish), room };
+export function findPlace(room: Room, size: VmSize, request: PlacementRequest): Placement {
+  const wanted: Wanted = {
+    size,
+    request,
+    amounts: amountsOf(size, request),
+    cpus: cpusOf(size, request),
+    room,
+  };
   requireDevices(wanted);
-  const candidates = room.cells.filter(({ id }) => wish.cell === undefined || id === wish.cell);
-  const isStrict = wish.cellPolicy === "strict";
-  const wantsOne = isStrict || wish.dedicatedCpus || wish.pageSizeBytes !== PLAIN_PAGE_BYTES;
-  const fitting = wantsOne || wish.devices.length > 0 ? candidates.filter((cell) => fits(cell, wanted)) : [];
-  const near = fitting.find(({ id }) => hasDevices(room, wish, id));
+  const candidates = room.cells.filter(({ id }) => request.cell === undefined || id === request.cell);
+  const isStrict = request.cellPolicy === "strict";
+  const wantsOne = isStrict || request.dedicatedCpus || request.pageSizeBytes !== PLAIN_PAGE_BYTES;
+  const fitting =
+    wantsOne || request.devices.length > 0 ? candidates.filter((cell) => fits(cell, wanted)) : [];
+  const near = fitting.find(({ id }) => hasDevices(room, request, id));
   const one = near ?? (wantsOne ? fitting[0] : undefined);
   if (one !== undefined) return placed(wanted, [one], true);
   const all = sum(candidates);
@@ -56,13 +63,13 @@ export function findPlace(room: Room, size: VmSize, wish: PlacementWish): Placem
   if (!isStrict) return placed(wanted, candidates, false);
   const least = leastShort(candidates, wanted);
   if (least === undefined)
-    throw noDevice(wanted, wish.devices[0] ?? "", "is not on a cell with the other resources");
+    throw noDevice(wanted, request.devices[0] ?? "", "is not on a cell with the other resources");
   throw noCapacity(wanted, candidates, least.name, least.cell.free);
 }
 
 /** A VM's amount of each resource, with QEMU's own share. */
-function amountsOf(size: VmSize, wish: PlacementWish): Amounts {
-  const huge = wish.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: wish.pageSizeBytes };
+function amountsOf(size: VmSize, request: PlacementRequest): Amounts {
+  const huge = request.pageSizeBytes === PLAIN_PAGE_BYTES ? {} : { hugepageBytes: request.pageSizeBytes };
   const { resource, amount } = memoryOf({ ...size, ...huge });
   const amounts = {
     cpu: 0,
@@ -72,28 +79,32 @@ function amountsOf(size: VmSize, wish: PlacementWish): Amounts {
     memory_1g: 0,
   };
   amounts[resource] += amount;
-  amounts[wish.dedicatedCpus ? "cpu_dedicated" : "cpu"] += cpusOf(size, wish);
+  amounts[request.dedicatedCpus ? "cpu_dedicated" : "cpu"] += cpusOf(size, request);
   return amounts;
 }
 
-const cpusOf = ({ vcpus }: VmSize, { dedicatedCpus, isolatedEmulator }: PlacementWish): number =>
+const cpusOf = ({ vcpus }: VmSize, { dedicatedCpus, isolatedEmulator }: PlacementRequest): number =>
   vcpus + (dedicatedCpus && isolatedEmulator ? 1 : 0);
 
-const fits = (cell: CellRoom, { amounts, wish, cpus, room }: Wanted): boolean =>
+const fits = (cell: CellRoom, { amounts, request, cpus, room }: Wanted): boolean =>
   resourceNames.every((name) => amounts[name] === 0 || amounts[name] <= cell.free[name]) &&
-  (!wish.dedicatedCpus || pickCpus(cell.cores, cpus) !== undefined) &&
-  pickDevices(room, wish, cell.id) !== undefined;
+  (!request.dedicatedCpus || pickCpus(cell.cores, cpus) !== undefined) &&
+  pickDevices(room, request, cell.id) !== undefined;
 
-function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], bound: boolean): Placement {
+function placed(
+  { size, request, cpus, room }: Wanted,
+  cells: readonly CellRoom[],
+  bound: boolean,
+): Placement {
   const shared = cells.flatMap(({ sharedCpus }) => sharedCpus);
-  const picked = wish.dedicatedCpus
+  const picked = request.dedicatedCpus
     ? pickCpus(
         cells.flatMap(({ cores }) => cores),
         cpus,
       )
     : [];
   if (picked === undefined) throw new Error("fewer dedicated CPUs are free than the ledger counts");
-  const devices = pickDevices(room, wish, bound ? cells[0]?.id : undefined);
+  const devices = pickDevices(room, request, bound ? cells[0]?.id : undefined);
   if (devices === undefined) throw new Error("fewer devices are free than were found");
   const vcpuCpus = picked.slice(0, size.vcpus);
   const own = picked.slice(size.vcpus);
@@ -101,12 +112,12 @@ function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], 
   const confined = bound || room.hasDedicated;
   return defined({
     cells: bound ? cells.map(({ id }) => id) : [],
-    strict: wish.cellPolicy === "strict",
+    strict: request.cellPolicy === "strict",
     vcpuCpus,
-    sharedCpus: !wish.dedicatedCpus && confined ? shared : [],
+    sharedCpus: !request.dedicatedCpus && confined ? shared : [],
     // QEMU's own threads run on shared CPUs, so that the vCPUs have theirs exclusively.
-    emulatorCpus: wish.dedicatedCpus ? (own.length > 0 ? own : others) : [],
-    hugepageBytes: wish.pageSizeBytes === PLAIN_PAGE_BYTES ? undefined : wish.pageSizeBytes,
+    emulatorCpus: request.dedicatedCpus ? (own.length > 0 ? own : others) : [],
+    hugepageBytes: request.pageSizeBytes === PLAIN_PAGE_BYTES ? undefined : request.pageSizeBytes,
     devices,
   });
 }
@@ -115,45 +126,45 @@ function placed({ size, wish, cpus, room }: Wanted, cells: readonly CellRoom[], 
  * A distinct free device for each name; undefined if too few are free. An alias may match several devices: those on the
  * VM's cell come first, and a strict cell policy allows no others.
  */
-function pickDevices({ devices }: Room, wish: PlacementWish, cell?: number): string[] | undefined {
+function pickDevices({ devices }: Room, request: PlacementRequest, cell?: number): string[] | undefined {
   const isNear = (device: DeviceCapacity): boolean => cell === undefined || (device.cell ?? cell) === cell;
   const free = devices.filter((device) => device.state === "free");
   const near = free.filter(isNear);
-  const others = wish.cellPolicy === "strict" ? [] : free.filter((device) => !isNear(device));
+  const others = request.cellPolicy === "strict" ? [] : free.filter((device) => !isNear(device));
   const left = new Set([...near, ...others]);
   const picked = new Map<number, string>();
   // Addresses first: an alias must not take a device requested by address.
   for (const by of ["address", "alias"] as const)
-    for (const [index, name] of wish.devices.entries()) {
+    for (const [index, name] of request.devices.entries()) {
       if (picked.has(index)) continue;
       const found = [...left].find((device) => device[by] === name);
       if (found === undefined) continue;
       left.delete(found);
       picked.set(index, found.address);
     }
-  const addresses = wish.devices.map((_, index) => picked.get(index));
+  const addresses = request.devices.map((_, index) => picked.get(index));
   return addresses.every((address) => address !== undefined) ? addresses : undefined;
 }
 
 /** Whether the devices are free on that cell. False if no device is known to be on a cell. */
-function hasDevices(room: Room, wish: PlacementWish, cell: number): boolean {
-  const picked = pickDevices(room, { ...wish, cellPolicy: "strict" }, cell) ?? [];
+function hasDevices(room: Room, request: PlacementRequest, cell: number): boolean {
+  const picked = pickDevices(room, { ...request, cellPolicy: "strict" }, cell) ?? [];
   return room.devices.some((device) => device.cell === cell && picked.includes(device.address));
 }
 
 /** Throws unless enough devices are free, on any cells. */
 function requireDevices(wanted: Wanted): void {
-  const { room, wish } = wanted;
-  const names = new Set(wish.devices);
+  const { room, request } = wanted;
+  const names = new Set(request.devices);
   const called = (name: string): DeviceCapacity[] =>
     room.devices.filter(({ address, alias }) => address === name || alias === name);
   for (const name of names)
     if (called(name).length === 0)
       throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} for VMs`);
-  if (pickDevices(room, wish) !== undefined) return;
+  if (pickDevices(room, request) !== undefined) return;
   for (const name of names) {
     const states = called(name).map(({ state }) => state);
-    const count = wish.devices.filter((each) => each === name).length;
+    const count = request.devices.filter((each) => each === name).length;
     if (states.filter((state) => state === "free").length >= count) continue;
     throw noDevice(
       wanted,
@@ -161,7 +172,7 @@ function requireDevices(wanted: Wanted): void {
       states.length === 1 ? `is ${states[0] ?? ""}` : `is not free ${count} times`,
     );
   }
-  throw noDevice(wanted, wish.devices[0] ?? "", "is also requested by another name");
+  throw noDevice(wanted, request.devices[0] ?? "", "is also requested by another name");
 }
 
 function sum(cells: readonly CellRoom[]): Amounts {
@@ -185,13 +196,13 @@ function leastShort(
 }
 
 function noCapacity(
-  { amounts, wish }: Wanted,
+  { amounts, request }: Wanted,
   cells: readonly CellRoom[],
   short: ResourceName,
   free: Amounts,
 ): SocleError {
-  const where = wish.cell === undefined ? "" : ` on cell ${wish.cell}`;
-  const inOne = wish.cellPolicy === "strict" && wish.cell === undefined ? " on any one cell" : "";
+  const where = request.cell === undefined ? "" : ` on cell ${request.cell}`;
+  const inOne = request.cellPolicy === "strict" && request.cell === undefined ? " on any one cell" : "";
   const withShare = short === "memory" ? " (QEMU's own share included)" : "";
   const inWords = (amount: number): string =>
     short.startsWith("memory") ? formatExactBytes(amount) : String(amount);
@@ -201,17 +212,17 @@ function noCapacity(
   const metadata = {
     dimension: short,
     wanted: String(amounts[short]),
-    cells: wish.cell === undefined ? "" : cells.map(({ id }) => id).join(","),
+    cells: request.cell === undefined ? "" : cells.map(({ id }) => id).join(","),
     ...Object.fromEntries(resourceNames.map((name) => [`free_${name}`, String(free[name])])),
   };
   return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });
 }
 
-function noDevice({ wish }: Wanted, name: string, why: string): SocleError {
+function noDevice({ request }: Wanted, name: string, why: string): SocleError {
   const metadata = {
     dimension: "device",
     wanted: name,
-    cells: wish.cell === undefined ? "" : String(wish.cell),
+    cells: request.cell === undefined ? "" : String(request.cell),
   };
   const text = `device ${name} ${why}; choose another device, or another host`;
   return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });

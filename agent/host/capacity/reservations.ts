@@ -3,7 +3,7 @@ import { aborted, within } from "../../kernel/concurrency/deadline.ts";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
-import type { PlacementWish, ReservedRoom } from "../../contract/spec.ts";
+import type { PlacementRequest, ReservedRoom } from "../../contract/spec.ts";
 import type { NewVolume } from "../../state/reservations/footprint.ts";
 import type { ReservationBook } from "../../state/reservations/reservation-book.ts";
 import type { Reservation, ReservationRequest } from "../../state/reservations/reservation.ts";
@@ -26,7 +26,7 @@ interface Asker {
 interface Taker {
   readonly vmId: string;
   readonly caller: string;
-  readonly room: Omit<ReservedRoom, "wish"> & { readonly wish?: PlacementWish };
+  readonly room: Omit<ReservedRoom, "placementRequest"> & { readonly placementRequest?: PlacementRequest };
   /** Volumes to create for it: reservations do not cover storage. */
   readonly volumes?: readonly NewVolume[];
 }
@@ -34,7 +34,7 @@ interface Taker {
 /** A reservation that a VM is about to consume. */
 interface Taken {
   readonly claim: Claim;
-  readonly wish: PlacementWish;
+  readonly placementRequest: PlacementRequest;
   /** The VM consumes it for good: durable when it resolves. */
   consume(): Promise<void>;
   /** The VM is not created: the reservation is held again until it expires. */
@@ -206,7 +206,7 @@ export class Reservations implements Service {
     this.#taken.add(id);
     return {
       claim,
-      wish: held.wish,
+      placementRequest: held.placementRequest,
       consume: async () => {
         await this.#book.end(id, "consumed", { vmId });
         this.#taken.delete(id);
@@ -275,15 +275,16 @@ export class Reservations implements Service {
   }
 }
 
-function differences(held: ReservedRoom, { wish, ...room }: Taker["room"]): string[] {
+function differences(held: ReservedRoom, { placementRequest, ...room }: Taker["room"]): string[] {
   const names = ["vcpus", "memoryBytes", "accelerator"] as const;
   const differing: string[] = names.filter((name) => held[name] !== room[name]);
-  if (wish !== undefined && !isSame(wish, held.wish)) differing.push("placement");
+  if (placementRequest !== undefined && !isSame(placementRequest, held.placementRequest))
+    differing.push("placement");
   return differing;
 }
 
-const isSame = (one: PlacementWish, other: PlacementWish): boolean =>
-  (Object.keys({ ...one, ...other }) as (keyof PlacementWish)[]).every(
+const isSame = (one: PlacementRequest, other: PlacementRequest): boolean =>
+  (Object.keys({ ...one, ...other }) as (keyof PlacementRequest)[]).every(
     (key) => JSON.stringify(one[key]) === JSON.stringify(other[key]),
   );
 

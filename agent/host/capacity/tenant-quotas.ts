@@ -60,19 +60,19 @@ export function useByTenant(
 export function requireWithinQuota(
   tenant: string,
   quota: TenantQuota,
-  { used, asked }: { readonly used: TenantUsage; readonly asked: TenantUsage },
+  { used, requested }: { readonly used: TenantUsage; readonly requested: TenantUsage },
 ): void {
   for (const key of Object.keys(dimensions) as (keyof typeof dimensions)[]) {
     const limit = quota[key];
-    if (limit === null || asked[key] === 0 || used[key] + asked[key] <= limit) continue;
+    if (limit === null || requested[key] === 0 || used[key] + requested[key] <= limit) continue;
     const { name, unit, format } = dimensions[key];
-    const message = `tenant ${tenant} would exceed its quota of ${format(limit)} ${unit} on this host: ${format(used[key])} used, ${format(asked[key])} requested; delete VMs or release reservations, or raise the quota (tenants.byName.${tenant}.quotas, or tenants.default.quotas)`;
+    const message = `tenant ${tenant} would exceed its quota of ${format(limit)} ${unit} on this host: ${format(used[key])} used, ${format(requested[key])} requested; delete VMs or release reservations, or raise the quota (tenants.byName.${tenant}.quotas, or tenants.default.quotas)`;
     const metadata = {
       tenant,
       dimension: name,
       limit: String(limit),
       used: String(used[key]),
-      asked: String(asked[key]),
+      requested: String(requested[key]),
     };
     throw new SocleError("exhausted", "TENANT_QUOTA_EXCEEDED", message, { details: { metadata } });
   }

@@ -9,10 +9,6 @@ export class KeyedLock {
     this.#maxWaiting = maxWaiting;
   }
 
-  held(key: string): boolean {
-    return this.#locks.has(key);
-  }
-
   /** Runs `work` exclusively for `key`. Throws as `Semaphore.run`. */
   async run<T>(
     key: string,

@@ -55,7 +55,7 @@ export class Semaphore {
       await this.#turn(ahead ? this.#ahead : this.#waiters, client, signal);
     else {
       const message = `${this.#maxWaiting} requests wait for ${this.#subject}; try again later`;
-      throw new SocleError("exhausted", "TOO_MANY_WAITING", message, { details: { retryAfterMs: 1000 } });
+      throw new SocleError("exhausted", "QUEUE_FULL", message, { details: { retryAfterMs: 1000 } });
     }
     return () => this.#release();
   }

@@ -47,9 +47,10 @@ export class SdNotify {
     this.#watchdogMs = forUs && usec > 0 && Number.isFinite(usec) ? usec / 1000 : undefined;
   }
 
-  /** A start or a reload is complete. */
+  /** A start or a reload is complete; `systemctl status` shows the status. */
   ready(status: string): Promise<void> {
-    return this.#send(`READY=1\n${statusLine(status)}`);
+    // A second line of it would be another assignment.
+    return this.#send(`READY=1\nSTATUS=${status.replaceAll(/[\r\n]+/g, " ")}`);
   }
 
   /** A reload begins; ready() ends it. */
@@ -60,11 +61,6 @@ export class SdNotify {
 
   stopping(): Promise<void> {
     return this.#send("STOPPING=1");
-  }
-
-  /** One line that `systemctl status` shows. */
-  status(text: string): Promise<void> {
-    return this.#send(statusLine(text));
   }
 
   /**
@@ -114,9 +110,6 @@ export class SdNotify {
     });
   }
 }
-
-// A second line would be another assignment.
-const statusLine = (text: string): string => `STATUS=${text.replaceAll(/[\r\n]+/g, " ")}`;
 
 /** The descriptor with our name among those of sd_listen_fds(3). */
 function passedSocket(environment: SdNotifyOptions["environment"]): number | undefined {

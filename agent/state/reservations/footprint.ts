@@ -1,4 +1,4 @@
-import type { Accelerator, PlacementWish, VolumeRef } from "../../contract/spec.ts";
+import type { Accelerator, PlacementRequest, VolumeRef } from "../../contract/spec.ts";
 
 // What a VM takes of the host: vm/ requests and observes it, host/ claims and counts it.
 
@@ -22,7 +22,7 @@ export interface ClaimRequest extends VmSize {
   /** The tenant whose quota it uses; absent or empty: none. */
   readonly tenant?: string;
   /** Absent: any cell. */
-  readonly wish?: PlacementWish;
+  readonly placementRequest?: PlacementRequest;
   /** Volumes to create for it. */
   readonly volumes?: readonly NewVolume[];
 }

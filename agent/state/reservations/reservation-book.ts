@@ -1,5 +1,3 @@
-import * as z from "zod";
-import { specEnums } from "../../contract/spec-enums.ts";
 import type { BootClock } from "../../kernel/boot-clock.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { Counts } from "../../kernel/counts.ts";
@@ -12,6 +10,7 @@ import { OperationIds } from "../operations/operation-id.ts";
 import { checkRequestId } from "../operations/refusals.ts";
 import { OrderedIds } from "../operations/ordered-ids.ts";
 import type { Permit } from "../operations/permit.ts";
+import { keptOf, keptSchema, type Kept, type RequestKind, type Requests } from "./kept-reservation.ts";
 import type { Reservation, ReservationRequest, ReservationState } from "./reservation.ts";
 import { MOST_FORGOTTEN_AT_ONCE } from "../operations/retention.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -29,47 +28,6 @@ interface ReservationBookOptions extends Pick<JournalOptions, "log" | "mustExist
   /** Default 1,000. One caller may hold at most half of them. */
   readonly maxHeld?: number;
 }
-
-/**
- * A reservation after a change. The journal's last record of each reservation counts, except for requests: each record
- * has the requests of its own change.
- */
-interface Kept {
-  readonly reservation: Reservation;
-  /** Requests that made it, renewed it (the last ones), and released it. */
-  readonly requests: Requests;
-  /** Of a held reservation: its expiry, on the kernel's clock of that boot. */
-  readonly deadline: { readonly bootId: string; readonly sinceBootMs: number };
-}
-
-const text = z.string();
-const request = z.looseObject({ requestId: text, caller: text, fingerprint: text });
-/** A list; versions up to 0.1.0 wrote one of each kind instead. */
-const requests = z.record(text, z.union([request, z.array(request)]));
-
-const keptSchema = z.looseObject({
-  reservation: z.looseObject({
-    id: text,
-    caller: text,
-    tenant: text,
-    state: z.enum(["held", "consumed", "released", "expired"]),
-    vcpus: z.number().int().min(0),
-    memoryBytes: z.number().int().min(0),
-    accelerator: z.enum(specEnums.accelerator.words),
-    wish: z.looseObject({}),
-    placement: z.looseObject({}),
-    ttlMs: z.number(),
-    createdAtMs: z.number(),
-    endedAtMs: z.number().optional(),
-    vmId: text.optional(),
-  }),
-  requests,
-  deadline: z.looseObject({ bootId: text, sinceBootMs: z.number() }),
-});
-
-type Requests = Readonly<Partial<Record<RequestKind, readonly ReservationRequest[]>>>;
-
-type RequestKind = "reserve" | "renew" | "release";
 
 /** Renewals kept for each reservation: a late repetition of an earlier one must not take effect again. */
 const MOST_RENEWALS = 16;
@@ -116,9 +74,9 @@ export class ReservationBook {
         ...options,
         kind: "reservations",
         replay: (record) => {
-          const kept = record as Kept;
+          const kept = keptOf(record);
           const { id } = kept.reservation;
-          found.set(id, { ...kept, requests: joined(found.get(id)?.requests ?? {}, asLists(kept.requests)) });
+          found.set(id, { ...kept, requests: joined(found.get(id)?.requests ?? {}, kept.requests) });
         },
         live: () => live(),
         schema: keptSchema,
@@ -346,10 +304,6 @@ function joined(before: Requests, added: Requests): Requests {
   }
   return requests;
 }
-
-/** Earlier versions wrote one of each kind, not as a list. */
-const asLists = (requests: Requests | Readonly<Partial<Record<RequestKind, ReservationRequest>>>): Requests =>
-  Object.fromEntries(Object.entries(requests).map(([kind, of]) => [kind, [of].flat()]));
 
 const byId = (one: Entry, other: Entry): number =>
   one.kept.reservation.id < other.kept.reservation.id ? -1 : 1;

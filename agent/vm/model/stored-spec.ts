@@ -8,8 +8,8 @@ import { vmSpec, type VmSpec } from "../../contract/spec.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * From each version to the next. A change of the schema that the version before cannot read adds one, and with it a
- * version; test/fixtures/stored-spec has a fixture of each released version and of this one.
+ * From each version to the next. A change of the schema after a release adds one, and with it a version: a test compares the
+ * schema with that of each release. test/fixtures/stored-spec has fixtures of each released version and of this one.
  */
 const migrations: readonly ((fields: Fields) => Fields)[] = [
   // Version 1 is 0.1.0's, which stored no version. Version 2 has the same fields.

@@ -26,7 +26,7 @@ export interface OperationStamp {
 export interface VmMetadata {
   readonly tenant: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** What was asked for, as JSON. */
+  /** The requested spec, as JSON. */
   readonly spec: string;
   readonly specDigest: string;
   readonly placementEpoch: number;
@@ -35,7 +35,7 @@ export interface VmMetadata {
   /** UUID made at creation: a later VM with the same id has another. Absent in VMs made by version 0.1.0. */
   readonly instance?: string;
   readonly accelerator?: "kvm" | "tcg";
-  /** Where on the host it was put, as JSON. */
+  /** The placement on the host, as JSON. */
   readonly placement?: string;
   /** Sealed secrets of its own by what each is for. */
   readonly keys?: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-import type { PlacementWish, VolumeRef } from "../../contract/spec.ts";
+import type { PlacementRequest, VolumeRef } from "../../contract/spec.ts";
 import type { KvmState } from "../../hardware/cpu/kvm.ts";
 import type { ClaimRequest } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
@@ -28,7 +28,7 @@ export type VmClaim = ClaimRequest & Required<Pick<ClaimRequest, "tenant" | "acc
 export interface RoomClaim {
   readonly placement: Placement;
   /** From the reservation, if the VM's spec has none. */
-  readonly wish?: PlacementWish;
+  readonly placementRequest?: PlacementRequest;
   /** The VM's creation is recorded, and uses up its reservation. Durable when it resolves. */
   begun(): Promise<void>;
   /** The VM exists: observation counts it from now on. */

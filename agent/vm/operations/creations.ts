@@ -97,7 +97,7 @@ export const sizeOf = (
     vcpus,
     memoryBytes,
     accelerator,
-    wish: placement,
+    placementRequest: placement,
     // Absent in operations from before capacities were filled in.
     volumes: ownDisks({ id, disks }).map(({ volume, source: { capacityBytes = 0 } }) => ({
       ...volume,

@@ -120,7 +120,7 @@ export class Vms {
     const { reservationId, leaveStopped, placementEpoch } = request;
     const reservation = reservationId === undefined ? undefined : { id: reservationId, caller };
     const room = host.claim(defined({ ...sizeOf(asked, accelerator), reservation }));
-    const spec = room.wish === undefined ? asked : { ...asked, placement: room.wish };
+    const spec = room.placementRequest === undefined ? asked : { ...asked, placement: room.placementRequest };
     const taken = this.#creations.take(spec, room);
     try {
       if (request.validateOnly) {

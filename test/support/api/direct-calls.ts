@@ -47,7 +47,7 @@ export class DirectCalls {
   readonly #role: () => Role;
 
   constructor(
-    doors: ServiceDependencies,
+    dependencies: ServiceDependencies,
     audit: AuditRecorder,
     {
       turns = new FairTurns(TURN_MS, () => performance.now()),
@@ -63,8 +63,11 @@ export class DirectCalls {
       identify: () => ({ name: "caller", role: this.#role() }),
       admission: new Admission({ ...limits, read: { ...unlimited, atOnce: readsAtOnce } }, clock),
       outbox: this.#outbox,
-      controlEpochs: doors.controlEpochs,
-      audit: new CallAudit(audit, doors, { budget: new AuditBudget(1e9, clock), nowMs: () => clock.now() }),
+      controlEpochs: dependencies.controlEpochs,
+      audit: new CallAudit(audit, dependencies, {
+        budget: new AuditBudget(1e9, clock),
+        nowMs: () => clock.now(),
+      }),
       people: {
         rules: configSchema.parse({}).people,
         verify: () => {
@@ -80,13 +83,13 @@ export class DirectCalls {
       log: silentLog,
     });
     for (const service of [
-      { definition: protos.vms, methods: vmService(doors, errors) },
-      { definition: protos.operations, methods: operationService(doors, errors) },
-      { definition: protos.host, methods: hostService(doors, protos) },
-      { definition: protos.reservations, methods: reservationService(doors) },
-      { definition: protos.events, methods: eventService(doors) },
-      { definition: protos.trust, methods: trustService(doors) },
-      { definition: protos.audit, methods: auditService(doors.audit) },
+      { definition: protos.vms, methods: vmService(dependencies, errors) },
+      { definition: protos.operations, methods: operationService(dependencies, errors) },
+      { definition: protos.host, methods: hostService(dependencies, protos) },
+      { definition: protos.reservations, methods: reservationService(dependencies) },
+      { definition: protos.events, methods: eventService(dependencies) },
+      { definition: protos.trust, methods: trustService(dependencies) },
+      { definition: protos.audit, methods: auditService(dependencies.audit) },
       { definition: protos.health, methods: new Health([]).methods() },
       { definition: protos.reflection, methods: reflection(protos.descriptorSet, []) },
     ]) {

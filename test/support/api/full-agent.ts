@@ -69,16 +69,16 @@ export async function fullAgent(t: TestContext) {
       memoryBytes: 2 ** 20,
       accelerator: "tcg" as const,
       tenant: "",
-      wish: anywhere,
+      placementRequest: anywhere,
     };
     const by = { caller: "caller", fingerprint: "f" };
-    const { id } = await api.doors.reservations.reserve(
+    const { id } = await api.dependencies.reservations.reserve(
       { requestId: `a-${at}`, ...by },
       () => room,
       3_600_000,
     );
     if (at > 0)
-      await api.doors.reservations.release({ requestId: `b-${at}`, ...by }, id, {
+      await api.dependencies.reservations.release({ requestId: `b-${at}`, ...by }, id, {
         caller: "caller",
         mayAll: true,
       });
@@ -103,8 +103,8 @@ export async function fullAgent(t: TestContext) {
     return Promise.resolve(stream);
   };
   const { host } = api;
-  const doors: ServiceDependencies = {
-    ...api.doors,
+  const dependencies: ServiceDependencies = {
+    ...api.dependencies,
     operations,
     events,
     audit,
@@ -116,7 +116,7 @@ export async function fullAgent(t: TestContext) {
       setScheduling: (state, reason) => host.setScheduling(state, reason),
       acknowledge: (condition) => host.acknowledge(condition),
     },
-    trust: { ...api.doors.trust, enroll: () => Promise.resolve() },
+    trust: { ...api.dependencies.trust, enroll: () => Promise.resolve() },
   };
-  return { api, doors, audit: api.audit, doneId, reservationId };
+  return { api, dependencies, audit: api.audit, doneId, reservationId };
 }

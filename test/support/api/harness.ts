@@ -1,5 +1,5 @@
 import { SocleError } from "../../../agent/kernel/errors.ts";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -39,7 +39,7 @@ export interface Harness {
   readonly position: Position;
   readonly api: ApiServer;
   /** The dependencies of its services. */
-  readonly doors: ServiceDependencies;
+  readonly dependencies: ServiceDependencies;
   readonly logged: Record<string, unknown>[];
   /** The audited entries; a test may replace `record`. */
   readonly audited: Act[];
@@ -64,8 +64,10 @@ export async function startApi(
   auditLog?: AuditLog,
   outbox: Partial<OutboxBounds> = {},
   clock: Clock = systemClock,
+  earlierState?: string,
 ): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), "socle-api-"));
+  if (earlierState !== undefined) await cp(earlierState, directory, { recursive: true });
   const logged: Record<string, unknown>[] = [];
   const log: Logger = createLog({
     level: "debug",
@@ -106,7 +108,7 @@ export async function startApi(
   };
   const reservations = await reservationsOf(directory, clock, log);
   const socket = join(directory, "agent.sock");
-  const doors: ServiceDependencies = {
+  const dependencies: ServiceDependencies = {
     vmView: table,
     vms,
     operations,
@@ -129,7 +131,7 @@ export async function startApi(
   const api = new ApiServer({
     config: { ...configSchema.parse({}).api, socket, ...config },
     protos,
-    dependencies: doors,
+    dependencies,
     trust,
     audit: auditLog ?? audit,
     people: {
@@ -174,7 +176,7 @@ export async function startApi(
     events,
     position,
     api,
-    doors,
+    dependencies,
     ...logs,
     requests,
     vms,

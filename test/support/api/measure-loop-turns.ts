@@ -62,8 +62,8 @@ const served = Object.entries(protos)
 const cleanups: (() => unknown)[] = [];
 // The parts of a test that the stages use.
 const t = { after: (cleanup: () => unknown) => cleanups.push(cleanup) } as unknown as TestContext;
-const { doors, audit, doneId, reservationId, api } = await fullAgent(t);
-const calls = new DirectCalls(doors, audit);
+const { dependencies, audit, doneId, reservationId, api } = await fullAgent(t);
+const calls = new DirectCalls(dependencies, audit);
 let requests = 0;
 const mutation = (more: object): Call => ({ request: { requestId: "", ...more } });
 const vm = "vm-500";

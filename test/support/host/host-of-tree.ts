@@ -62,7 +62,7 @@ export class HostOfTree {
   }
 
   /** Advances time, interval by interval, until the reader has read that many times more. */
-  async lookAgain(reader: ReaderName, times = 1): Promise<void> {
+  async readAgain(reader: ReaderName, times = 1): Promise<void> {
     const everyMs = this.#table[reader].everyMs;
     for (let time = 0; time < times; time += 1) {
       const before = this.#looks.get(reader) ?? 0;

@@ -55,12 +55,17 @@ export function row(ledger: Ledger, cellId: number, resource: string) {
 }
 
 export const small: ClaimRequest = { holder: "vm-a", vcpus: 2, memoryBytes: GIB };
-export const on = (cell: number): Pick<ClaimRequest, "wish"> => ({
-  wish: { ...anywhere, cellPolicy: "strict", cell },
+export const on = (cell: number): Pick<ClaimRequest, "placementRequest"> => ({
+  placementRequest: { ...anywhere, cellPolicy: "strict", cell },
 });
 
-export function seen({ holder, wish, ...size }: ClaimRequest, active = true): Footprint {
-  return { ...size, cells: wish?.cell === undefined ? [] : [wish.cell], id: holder, active };
+export function seen({ holder, placementRequest, ...size }: ClaimRequest, active = true): Footprint {
+  return {
+    ...size,
+    cells: placementRequest?.cell === undefined ? [] : [placementRequest.cell],
+    id: holder,
+    active,
+  };
 }
 
 export function refusal(claim: () => unknown): SocleError {

@@ -18,7 +18,7 @@ export const room: ReservedRoom = {
   vcpus: 2,
   memoryBytes: GIB,
   accelerator: "kvm",
-  wish: { ...anywhere, dedicatedCpus: true },
+  placementRequest: { ...anywhere, dedicatedCpus: true },
 };
 export const blue = { caller: "scheduler", mayAll: false };
 export const request = (requestId: string, body = "", caller = "scheduler") => ({

@@ -77,7 +77,7 @@ export class Received {
   }
 
   replyFrame(body: Uint8Array = new Uint8Array(0), status = 0): Buffer {
-    return frame({ ...this.#words(), type: 1, status }, body);
+    return frame({ ...this.#header(), type: 1, status }, body);
   }
 
   fail(code: number, message = `error ${code}`): void {
@@ -86,10 +86,10 @@ export class Received {
 
   /** A message of the stream that this call opened. */
   stream(status: number, body: Uint8Array = new Uint8Array(0), type = 3): void {
-    this.client.send(frame({ ...this.#words(), type, status }, body));
+    this.client.send(frame({ ...this.#header(), type, status }, body));
   }
 
-  #words(): { program: number; procedure: number; serial: number } {
+  #header(): { program: number; procedure: number; serial: number } {
     return { program: this.program, procedure: this.procedure, serial: this.serial };
   }
 }

@@ -12,10 +12,10 @@ const CALLS = 10;
 const begin = { caller: "c", vmId: "v", fingerprint: "f", intent: {} };
 
 async function start(t: TestContext, readsAtOnce = 100) {
-  const { doors, audit, operations } = await startApi(t);
+  const { dependencies, audit, operations } = await startApi(t);
   let nowMs = 0;
   const turns = new FairTurns(1, () => (nowMs += 1));
-  const calls = new DirectCalls(doors, audit, { turns, readsAtOnce });
+  const calls = new DirectCalls(dependencies, audit, { turns, readsAtOnce });
   t.after(() => calls.close());
   return { calls, operations };
 }

@@ -26,7 +26,7 @@ interface Stretch {
   until: unknown;
 }
 
-interface Wish {
+interface Selection {
   readonly tenant?: string;
   readonly isWanted?: (entry: Entry) => boolean;
   readonly from?: number;
@@ -42,7 +42,12 @@ async function exported(t: TestContext) {
   await log.close();
   const key = await keyOf(directory);
   const own = await AuditKey.open(directory);
-  const take = async ({ tenant = "red", isWanted = () => true, from = 1, proofOf = tenant }: Wish = {}) => {
+  const take = async ({
+    tenant = "red",
+    isWanted = () => true,
+    from = 1,
+    proofOf = tenant,
+  }: Selection = {}) => {
     const lines: string[] = [];
     const proof = proofOf === null ? undefined : own.proofOf(proofOf);
     const out = new TenantExport(tenant, { key, proof }, (line) => lines.push(line));

@@ -16,17 +16,17 @@ for (const [path, content] of generatedFiles()) {
 
 test("socle(1) has every command, those with subcommands too", () => {
   const page = new Map(generatedFiles()).get("man/socle.1") ?? "";
-  const places = (command: Command, path: string): string[] =>
+  const paths = (command: Command, path: string): string[] =>
     command.commands.flatMap((inner) => {
-      const place = `${path} ${inner.name()}`;
-      return [place, ...places(inner, place)];
+      const own = `${path} ${inner.name()}`;
+      return [own, ...paths(inner, own)];
     });
-  const all = places(
+  const all = paths(
     buildProgram("", () => () => Promise.resolve()),
     "socle",
   );
   assert.deepEqual(
-    all.filter((place) => !page.includes(`.SS \\fB${place}\\fR`)),
+    all.filter((path) => !page.includes(`.SS \\fB${path}\\fR`)),
     [],
   );
 });

@@ -1,7 +1,7 @@
 // Original file: proto/socle/v1/reservation.proto
 
 import type { Accelerator as _socle_v1_Accelerator, Accelerator__Output as _socle_v1_Accelerator__Output } from '../../socle/v1/Accelerator.ts';
-import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from '../../socle/v1/PlacementWish.ts';
+import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__Output as _socle_v1_PlacementRequest__Output } from '../../socle/v1/PlacementRequest.ts';
 import type { Placement as _socle_v1_Placement, Placement__Output as _socle_v1_Placement__Output } from '../../socle/v1/Placement.ts';
 import type { Duration as _google_protobuf_Duration, Duration__Output as _google_protobuf_Duration__Output } from '../../google/protobuf/Duration.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
@@ -39,7 +39,7 @@ export interface Reservation {
   'vcpus'?: (number);
   'memoryBytes'?: (number | string | Long);
   'accelerator'?: (_socle_v1_Accelerator);
-  'wish'?: (_socle_v1_PlacementWish | null);
+  'placementRequest'?: (_socle_v1_PlacementRequest | null);
   'placement'?: (_socle_v1_Placement | null);
   'ttl'?: (_google_protobuf_Duration | null);
   'remaining'?: (_google_protobuf_Duration | null);
@@ -56,7 +56,7 @@ export interface Reservation__Output {
   'vcpus': (number);
   'memoryBytes': (number);
   'accelerator': (_socle_v1_Accelerator__Output);
-  'wish': (_socle_v1_PlacementWish__Output | null);
+  'placementRequest': (_socle_v1_PlacementRequest__Output | null);
   'placement': (_socle_v1_Placement__Output | null);
   'ttl': (_google_protobuf_Duration__Output | null);
   'remaining': (_google_protobuf_Duration__Output | null);

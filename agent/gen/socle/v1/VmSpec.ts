@@ -7,7 +7,7 @@ import type { Firmware as _socle_v1_Firmware, Firmware__Output as _socle_v1_Firm
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from '../../socle/v1/Disk.ts';
 import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from '../../socle/v1/Nic.ts';
 import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v1_KernelBoot__Output } from '../../socle/v1/KernelBoot.ts';
-import type { PlacementWish as _socle_v1_PlacementWish, PlacementWish__Output as _socle_v1_PlacementWish__Output } from '../../socle/v1/PlacementWish.ts';
+import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__Output as _socle_v1_PlacementRequest__Output } from '../../socle/v1/PlacementRequest.ts';
 import type { LaunchSecurity as _socle_v1_LaunchSecurity, LaunchSecurity__Output as _socle_v1_LaunchSecurity__Output } from '../../socle/v1/LaunchSecurity.ts';
 import type { Long } from '@grpc/proto-loader';
 
@@ -28,7 +28,7 @@ export interface VmSpec {
   'tenant'?: (string);
   'labels'?: ({[key: string]: string});
   'autostart'?: (boolean);
-  'placement'?: (_socle_v1_PlacementWish | null);
+  'placement'?: (_socle_v1_PlacementRequest | null);
   'tpm'?: (boolean);
   'launchSecurity'?: (_socle_v1_LaunchSecurity);
 }
@@ -50,7 +50,7 @@ export interface VmSpec__Output {
   'tenant': (string);
   'labels': ({[key: string]: string});
   'autostart': (boolean);
-  'placement': (_socle_v1_PlacementWish__Output | null);
+  'placement': (_socle_v1_PlacementRequest__Output | null);
   'tpm': (boolean);
   'launchSecurity': (_socle_v1_LaunchSecurity__Output);
 }

@@ -157,7 +157,7 @@ export class RealHistory {
     const { host } = this.#lane;
     for (let tries = 1; ; tries += 1) {
       const run = (this.#run += 1);
-      await host.disk.fallSick("well");
+      await host.disk.setFault("none");
       host.agentRun = run;
       this.#recorder.add({ event: "agent_start", run, version: this.#isPrevious ? "previous" : "built" });
       try {
@@ -346,7 +346,7 @@ export class RealHistory {
     this.#killAtEffect = false;
     host.agentProxy.removeAll();
     if (this.#schedule.seed % PATIENT_IN !== 0) host.agentProxy.dropUnanswered();
-    await host.disk.fallSick("well");
+    await host.disk.setFault("none");
     await this.#healDisk();
     await this.#starting;
     await this.#reads.untilQuiet();

@@ -109,7 +109,7 @@ export class RealHost {
   async clear(log: EffectLog): Promise<void> {
     this.#log = log;
     this.#proxies.agent.removeAll();
-    await this.disk.fallSick("well");
+    await this.disk.setFault("none");
     await rm(this.disk.stateDirectory, { recursive: true, force: true });
     const { domains } = await this.#direct.call(libvirt.connectListAllDomains, {
       needResults: true,

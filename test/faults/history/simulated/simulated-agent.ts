@@ -129,7 +129,7 @@ export class SimulatedAgent {
       new Settler({ operations, watermark, vms, table, clock, log }),
     ];
     this.#errors = new KeptErrors(protos);
-    const doors = {
+    const dependencies = {
       vmView: table,
       vms,
       operations,
@@ -138,19 +138,19 @@ export class SimulatedAgent {
       audit,
       // The simulated calls use only these services.
     } as unknown as ServiceDependencies;
-    this.#handlers = this.#handlersOf(doors);
+    this.#handlers = this.#handlersOf(dependencies);
   }
 
-  #handlersOf(doors: ServiceDependencies): Readonly<Record<string, Handler>> {
+  #handlersOf(dependencies: ServiceDependencies): Readonly<Record<string, Handler>> {
     const calls = new Calls({
       errors: this.#errors,
       identify: (call) => (call instanceof FakeCall ? call.caller : noCaller),
       admission: this.#admission,
       outbox: new Outbox(outboxBounds, clock),
-      controlEpochs: doors.controlEpochs,
+      controlEpochs: dependencies.controlEpochs,
       shapes,
       turns: new FairTurns(Infinity, () => 0),
-      audit: new CallAudit(this.state.audit, doors, {
+      audit: new CallAudit(this.state.audit, dependencies, {
         budget: new AuditBudget(much.perSecond, clock),
         nowMs: () => clock.now(),
       }),
@@ -172,8 +172,11 @@ export class SimulatedAgent {
         Object.assign(handlers, implementation);
       },
     };
-    calls.serve(server, { definition: protos.vms, methods: vmService(doors, this.#errors) });
-    calls.serve(server, { definition: protos.operations, methods: operationService(doors, this.#errors) });
+    calls.serve(server, { definition: protos.vms, methods: vmService(dependencies, this.#errors) });
+    calls.serve(server, {
+      definition: protos.operations,
+      methods: operationService(dependencies, this.#errors),
+    });
     return handlers;
   }
 

@@ -143,7 +143,7 @@ test("a client certificate of the domain is accepted in its role; every other on
 });
 
 test("with a revocation list older than the last one, changes are accepted only on the socket", async (t) => {
-  const { authority, clientOf, trust, socket, table, doors } = await secured(t);
+  const { authority, clientOf, trust, socket, table, dependencies } = await secured(t);
   table.put(vm("a"));
   const scheduler = clientOf(await authority.issue("scheduler/s-1"));
   const [key] = trust.material?.roots.map(authorityKeyOf) ?? [];
@@ -158,7 +158,7 @@ test("with a revocation list older than the last one, changes are accepted only 
   ];
   for (const { code, info } of refused)
     assert.deepEqual([code, info.reason], [status.UNAVAILABLE, "REVOCATIONS_ROLLED_BACK"]);
-  assert.equal(doors.controlEpochs.controlEpoch, 0);
+  assert.equal(dependencies.controlEpochs.controlEpoch, 0);
   assert.equal((await scheduler.call(protos.vms.GetVm, { vm: "a" })).name, "name-a");
   const operator = new ApiClient(t, `unix:${socket}`);
   assert.equal((await operator.call(protos.host.SetSchedulingState, cordon)).schedulingState, cordon.state);

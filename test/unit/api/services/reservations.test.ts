@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { ReserveRequest } from "../../../../agent/gen/socle/v1/ReserveRequest.ts";
 import { ApiClient, errorOf, protos, startApi } from "../../../support/api/harness.ts";
 
 const GIB = 2 ** 30;
+const fixtures = join(import.meta.dirname, "../../../fixtures");
 const { reservations: service } = protos;
 const room = (requestId: string, changes: ReserveRequest = {}): ReserveRequest => ({
   requestId,
   vcpus: 1,
   memoryBytes: GIB,
   tenant: "blue",
-  wish: { dedicatedCpus: true },
+  placementRequest: { dedicatedCpus: true },
   ...changes,
 });
 
@@ -24,7 +26,7 @@ test("a reservation reports its size and its remaining time; a repeated request 
       made.state,
       made.placement?.vcpuCpus,
       made.placement?.emulatorCpus,
-      made.wish?.dedicatedCpus,
+      made.placementRequest?.dedicatedCpus,
       made.caller,
     ],
     ["STATE_HELD", [2], [0, 1], true, "unix:operator"],
@@ -55,6 +57,20 @@ test("a reservation reports its size and its remaining time; a repeated request 
   assert.deepEqual([unknown.code, unknown.info.reason], [status.NOT_FOUND, "RESERVATION_NOT_FOUND"]);
 });
 
+test("a reservation of an agent that named the placement request wish is read, and its request repeated", async (t) => {
+  const state = join(fixtures, "reservation-wish");
+  const { socket } = await startApi(t, {}, undefined, undefined, {}, undefined, {}, undefined, state);
+  const client = new ApiClient(t, `unix:${socket}`);
+  const repeated = await client.call(service.Reserve, {
+    ...room("r1", { ttl: { seconds: 3600, nanos: 0 } }),
+    placementRequest: { dedicatedCpus: true, cellPolicy: "CELL_POLICY_STRICT", cell: 0 },
+  });
+  const { reservations, totalSize } = await client.call(service.ListReservations, {});
+  assert.deepEqual([totalSize, reservations[0]?.reservationId], [1, repeated.reservationId]);
+  const { dedicatedCpus, cellPolicy, cell } = repeated.placementRequest ?? {};
+  assert.deepEqual([dedicatedCpus, cellPolicy, cell], [true, "CELL_POLICY_STRICT", 0]);
+});
+
 test("a reservation that does not fit is refused with its dimension, an invalid one with its fields", async (t) => {
   const { socket } = await startApi(t);
   const client = new ApiClient(t, `unix:${socket}`);
@@ -68,10 +84,14 @@ test("a reservation that does not fit is refused with its dimension, an invalid 
   const wrong = await errorOf(
     client.call(
       service.Reserve,
-      room("r1", { memoryBytes: GIB + 1, wish: { cell: 0, isolatedEmulator: true } }),
+      room("r1", { memoryBytes: GIB + 1, placementRequest: { cell: 0, isolatedEmulator: true } }),
     ),
   );
-  assert.deepEqual(Object.keys(wrong.fields).sort(), ["memoryBytes", "wish.cell", "wish.isolatedEmulator"]);
+  assert.deepEqual(Object.keys(wrong.fields).sort(), [
+    "memoryBytes",
+    "placementRequest.cell",
+    "placementRequest.isolatedEmulator",
+  ]);
   const { reservations } = await client.call(service.ListReservations, {});
   assert.deepEqual(reservations, []);
 });
@@ -81,7 +101,10 @@ test("reservations are listed page by page, and ended ones on request", async (t
   const client = new ApiClient(t, `unix:${socket}`);
   const ids: string[] = [];
   for (let index = 0; index < 5; index += 1) {
-    const { reservationId } = await client.call(service.Reserve, room(`r${index}`, { wish: null }));
+    const { reservationId } = await client.call(
+      service.Reserve,
+      room(`r${index}`, { placementRequest: null }),
+    );
     ids.push(reservationId);
   }
   await client.call(service.ReleaseReservation, { requestId: "x", reservationId: ids[1] ?? "" });

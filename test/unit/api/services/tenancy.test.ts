@@ -18,7 +18,7 @@ const otherId = "22222222-2222-4222-8222-222222222222";
 
 test("a tenant sees its own VMs and operations, and reaches no others", async (t) => {
   const { table, operations, vms, requests, events, host, position } = await startApi(t);
-  const doors = {
+  const dependencies = {
     vmView: table,
     vms,
     operations,
@@ -26,7 +26,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
     host,
     position: () => position,
   } as unknown as ServiceDependencies;
-  const acme = forCaller(doors)(caller);
+  const acme = forCaller(dependencies)(caller);
   const put = (id: string, change: Partial<Vm>): void => table.put({ ...vm(id, change), name: `name-${id}` });
   put(ownId, { tenant: "acme" });
   put(otherId, { tenant: "evil" });

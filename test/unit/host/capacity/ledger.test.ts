@@ -39,7 +39,7 @@ test("memory in huge pages counts once, as huge pages, and is never overcommitte
   assert.equal(row(ledger, 0, "memory").total, 26 * GIB);
   assert.equal(row(ledger, 0, "memory").available, 52 * GIB);
   assert.equal(row(ledger, 0, "memory_2m").available, 2 * GIB);
-  ledger.claim({ ...small, memoryBytes: 3 * GIB, wish: { ...anywhere, pageSizeBytes: GIB } });
+  ledger.claim({ ...small, memoryBytes: 3 * GIB, placementRequest: { ...anywhere, pageSizeBytes: GIB } });
   assert.equal(row(ledger, 0, "memory_1g").available, GIB);
   assert.equal(row(ledger, 0, "memory").claimed, qemuOverheadBytes({ ...small, hugepageBytes: GIB }));
 });

@@ -5,7 +5,7 @@ import { qemuOverheadBytes } from "../../../../agent/host/capacity/demand.ts";
 import type { NumaCell } from "../../../../agent/host/host.ts";
 import { Ledger, type HostDevice } from "../../../../agent/host/capacity/ledger.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { anywhere, type PlacementWish } from "../../../../agent/contract/spec.ts";
+import { anywhere, type PlacementRequest } from "../../../../agent/contract/spec.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { FakeRecord } from "../../../support/host/fake-record.ts";
 
@@ -47,11 +47,16 @@ function ledgerOf(dedicatedCpus: readonly number[] = DEDICATED): { ledger: Ledge
   return { ledger, clock };
 }
 
-const vm = (holder: string, vcpus: number, wish: Partial<PlacementWish> = {}, memoryBytes = GIB) => ({
+const vm = (
+  holder: string,
+  vcpus: number,
+  placementRequest: Partial<PlacementRequest> = {},
+  memoryBytes = GIB,
+) => ({
   holder,
   vcpus,
   memoryBytes,
-  wish: { ...anywhere, ...wish },
+  placementRequest: { ...anywhere, ...placementRequest },
 });
 const dedicated = { dedicatedCpus: true };
 const strict = { cellPolicy: "strict" } as const;
@@ -151,11 +156,11 @@ test("no CPU is assigned twice through any sequence of claims and releases", () 
   };
   const held = new Map<string, ReturnType<Ledger["claim"]>>();
   for (let turn = 0; turn < 3000; turn += 1) {
-    const wish = { dedicatedCpus: random(3) > 0, ...(random(2) === 0 ? strict : {}) };
+    const placementRequest = { dedicatedCpus: random(3) > 0, ...(random(2) === 0 ? strict : {}) };
     const [first] = held;
     if (random(2) === 0 || first === undefined) {
       try {
-        held.set(`vm-${turn}`, ledger.claim(vm(`vm-${turn}`, 1 + random(5), wish)));
+        held.set(`vm-${turn}`, ledger.claim(vm(`vm-${turn}`, 1 + random(5), placementRequest)));
       } catch (thrown) {
         assert.ok(thrown instanceof SocleError && thrown.reason === "NO_CAPACITY", String(thrown));
       }
@@ -297,8 +302,8 @@ test("an alias of a kind gives as many free devices as named, close to the VM", 
     a100("82", 1),
     a100("83", 1),
   ]);
-  const given = (holder: string, wish: Partial<PlacementWish>) =>
-    ledger.claim(vm(holder, 1, wish)).placement.devices.map((address) => address.slice(5, 7));
+  const given = (holder: string, placementRequest: Partial<PlacementRequest>) =>
+    ledger.claim(vm(holder, 1, placementRequest)).placement.devices.map((address) => address.slice(5, 7));
   const two = ["a100", "a100"];
   assert.deepEqual(given("a", { devices: two, ...strict }), ["81", "82"]);
   const refused = refusal(() => ledger.claim(vm("b", 1, { devices: two, ...strict })));
@@ -317,8 +322,8 @@ test("a VM goes to the cell of its devices if it fits; otherwise its CPUs stay t
     device("0000:82:00.0", { iommuGroup: 2, cell: 1 }),
     device("0000:83:00.0", { iommuGroup: 3, cell: 1 }),
   ]);
-  const cellsOf = (holder: string, vcpus: number, wish: Partial<PlacementWish>) =>
-    ledger.claim(vm(holder, vcpus, wish)).placement.cells;
+  const cellsOf = (holder: string, vcpus: number, placementRequest: Partial<PlacementRequest>) =>
+    ledger.claim(vm(holder, vcpus, placementRequest)).placement.cells;
   assert.deepEqual(cellsOf("a", 6, { ...dedicated, devices: ["0000:81:00.0"] }), [1]);
   assert.deepEqual(cellsOf("b", 2, { ...dedicated, devices: ["0000:82:00.0"] }), [0], "cell 1 has none left");
   assert.deepEqual(cellsOf("c", 1, { devices: ["0000:83:00.0"] }), [1], "also on shared CPUs");
@@ -336,8 +341,8 @@ test("a device goes to one VM only, by its address or its alias", () => {
     device("0000:3b:00.0", { alias: "gpu0", cell: 1 }),
     device("0000:3c:00.0", { healthy: false }),
   ]);
-  const wish = { devices: ["gpu0"], ...strict };
-  const claim = ledger.claim(vm("a", 1, wish));
+  const placementRequest = { devices: ["gpu0"], ...strict };
+  const claim = ledger.claim(vm("a", 1, placementRequest));
   assert.deepEqual([claim.placement.devices, claim.placement.cells], [["0000:3b:00.0"], [1]]);
   assert.deepEqual(
     ledger.capacity.devices.map(({ state, holder }) => [state, holder]),

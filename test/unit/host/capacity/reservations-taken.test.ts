@@ -10,9 +10,12 @@ test("a VM gets exactly its reservation, and no other VM gets it again", async (
   const machine = await Machine.make(context);
   const { reservations, ledger, free, crash } = await machine.start();
   const { id, placement } = await reservations.reserve(request("r1"), () => room, 10_000);
-  const { wish: _, ...requested } = room;
+  const { placementRequest: _, ...requested } = room;
   const taken = reservations.take(id, { vmId: "vm-1", caller: "scheduler", room: requested });
-  assert.deepEqual([taken.claim.placement, taken.wish, free()], [placement, room.wish, 4]);
+  assert.deepEqual(
+    [taken.claim.placement, taken.placementRequest, free()],
+    [placement, room.placementRequest, 4],
+  );
   const twice = await refusal(() =>
     reservations.take(id, { vmId: "vm-2", caller: "scheduler", room: requested }),
   );
@@ -95,7 +98,7 @@ test("a reservation of another caller, another tenant or another size is refused
     [take("scheduler", { tenant: "red" }), "RESERVATION_FOREIGN"],
     [take("scheduler", { vcpus: 3 }), "RESERVATION_MISMATCH"],
     [take("scheduler", { accelerator: "tcg" }), "RESERVATION_MISMATCH"],
-    [take("scheduler", { wish: anywhere }), "RESERVATION_MISMATCH"],
+    [take("scheduler", { placementRequest: anywhere }), "RESERVATION_MISMATCH"],
     [
       () => reservations.release(request("x1", "", "stranger"), id, { caller: "stranger", mayAll: false }),
       "RESERVATION_FOREIGN",

@@ -200,7 +200,7 @@ test("while the journal fails, no reservation is granted and existing ones stay"
 test("a listing visits only the reservations it returns, however many are kept", async (context) => {
   const machine = await Machine.make(context);
   const { book, reservations } = await machine.start();
-  const shared = { ...room, wish: anywhere, vcpus: 0 };
+  const shared = { ...room, placementRequest: anywhere, vcpus: 0 };
   const ids: string[] = [];
   for (let made = 0; made < 100; made += 1) {
     const { id } = await reservations.reserve(request(`r${made}`), () => shared, HOUR_MS);

@@ -29,7 +29,7 @@ test("a mutex with a bound on waiting calls refuses one more", async () => {
   const second = mutex.run(() => Promise.resolve(2));
   await assert.rejects(
     mutex.run(() => Promise.resolve(3)),
-    { reason: "TOO_MANY_WAITING" },
+    { reason: "QUEUE_FULL" },
   );
   end();
   await first;

@@ -4,11 +4,11 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 
 /** Work that the test ends piece by piece, and its owners in the order of their begin. */
-function stage(places: Semaphore) {
+function stage(semaphore: Semaphore) {
   const begun: string[] = [];
   const ends: (() => void)[] = [];
   const add = (owner: string, name: string, signal?: AbortSignal): Promise<void> =>
-    places.run(
+    semaphore.run(
       owner,
       () => {
         begun.push(name);
@@ -24,22 +24,22 @@ function stage(places: Semaphore) {
 }
 
 test("owners take turns: an owner of many works waits behind itself", async () => {
-  const places = new Semaphore(2, 100);
-  const { begun, add, endOne } = stage(places);
+  const semaphore = new Semaphore(2, 100);
+  const { begun, add, endOne } = stage(semaphore);
   const all = ["a1", "a2", "a3", "a4", "a5"].map((name) => add("a", name));
   all.push(add("b", "b1"), add("b", "b2"));
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(begun, ["a1", "a2"]);
-  assert.deepEqual([places.taken, places.waiting], [2, 5]);
+  assert.deepEqual([semaphore.taken, semaphore.waiting], [2, 5]);
   for (let turn = 0; turn < 7; turn += 1) await endOne();
   await Promise.all(all);
   assert.deepEqual(begun, ["a1", "a2", "a3", "b1", "a4", "b2", "a5"]);
-  assert.deepEqual([places.taken, places.waiting], [0, 0]);
+  assert.deepEqual([semaphore.taken, semaphore.waiting], [0, 0]);
 });
 
 test("an owner that stops waiting takes no place, and waiters beyond the limit are refused", async () => {
-  const places = new Semaphore(1, 1);
-  const { begun, add, endOne } = stage(places);
+  const semaphore = new Semaphore(1, 1);
+  const { begun, add, endOne } = stage(semaphore);
   const first = add("a", "first");
   const over = new AbortController();
   const second = add("a", "second", over.signal);
@@ -58,9 +58,9 @@ test("an owner that stops waiting takes no place, and waiters beyond the limit a
 });
 
 test("failed work releases its place", async () => {
-  const places = new Semaphore(1, 1);
-  const failing = places.run("a", () => Promise.reject(new Error("no")));
-  const next = places.run("a", () => Promise.resolve(7));
+  const semaphore = new Semaphore(1, 1);
+  const failing = semaphore.run("a", () => Promise.reject(new Error("no")));
+  const next = semaphore.run("a", () => Promise.resolve(7));
   await assert.rejects(failing, /no/);
   assert.equal(await next, 7);
 });

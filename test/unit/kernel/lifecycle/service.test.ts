@@ -156,6 +156,7 @@ test("a service that does not stop is abandoned after its time, and a failure du
       ready();
       return new Promise(() => undefined);
     },
+    stopTimeoutMs: 20,
   };
   const failsLate: Service = {
     name: "fails late",
@@ -171,7 +172,7 @@ test("a service that does not stop is abandoned after its time, and a failure du
   });
   const running = runServices([service("a", notes), hangs, failsLate], stop.signal, () => stop.abort(), {
     log,
-    stopTimeoutMs: 20,
+    stopTimeoutMs: 60_000,
   });
   await running;
   assert.deepEqual(warnings, [

@@ -52,7 +52,7 @@ describe("connecting", () => {
     );
   });
 
-  const refusals: readonly [string, (daemon: FakeDaemon) => void, string][] = [
+  const refusals: readonly [string, (daemon: FakeDaemon) => void, string, number?][] = [
     [
       "a daemon with only SASL",
       (daemon) =>
@@ -69,14 +69,15 @@ describe("connecting", () => {
       "a silent daemon",
       (daemon) => daemon.on(p.authList, () => undefined),
       "unavailable LIBVIRT_UNRESPONSIVE",
+      100,
     ],
   ];
-  for (const [name, arrange, expected] of refusals) {
+  for (const [name, arrange, expected, connectTimeoutMs = 60_000] of refusals) {
     it(`refuses ${name}, and leaves no connection behind`, async (t) => {
       const daemon = await FakeDaemon.start(t);
       arrange(daemon);
       assert.equal(
-        await Libvirt.connect({ ...quick, uri: daemon.uri, connectTimeoutMs: 100 }).catch(reason),
+        await Libvirt.connect({ ...quick, uri: daemon.uri, connectTimeoutMs }).catch(reason),
         expected,
       );
       await eventually(() => daemon.open.length === 0, { what: "the connections to end" });
@@ -96,8 +97,9 @@ describe("connecting", () => {
     const { status } = libvirt;
     assert.ok(!status.connected);
     assert.match(String(status.error), /tried .*libvirt-sock/);
+    // On the command lane it would be retried for 10 s.
     assert.equal(
-      await libvirt.call(p.connectGetHostname, {}).catch(reason),
+      await libvirt.call(p.connectGetHostname, {}, { lane: "observation" }).catch(reason),
       "unavailable LIBVIRT_SOCKET_MISSING",
     );
 
@@ -229,9 +231,13 @@ describe("a lost connection", () => {
 
   it("that lasts fails a command's read at its deadline", async (t) => {
     const daemon = await FakeDaemon.start(t);
-    const libvirt = await connect(t, daemon);
+    const clock = new FakeClock();
+    const libvirt = await connect(t, daemon, { clock });
     const read = libvirt.call(p.connectGetHostname, {}, { timeoutMs: 400 }).catch(reason);
     await daemon.refuseClients();
+    await eventually(() => !libvirt.status.connected);
+    const passing = setInterval(() => clock.advance(10), 1);
+    t.after(() => clearInterval(passing));
     assert.match(await read.then(String), /^unavailable LIBVIRT_(DISCONNECTED|SOCKET_MISSING)$/);
   });
 

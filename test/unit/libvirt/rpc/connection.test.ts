@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { LibvirtError, type LibvirtErrorKind } from "../../../../agent/libvirt/index.ts";
-import { Connection, type ConnectionOptions } from "../../../../agent/libvirt/rpc/connection.ts";
+import { Connection } from "../../../../agent/libvirt/rpc/connection.ts";
 import { OutcomeUnknown, unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
+import { dom, replyHostname } from "../../../support/libvirt/client-stage.ts";
+import { connected } from "../../../support/libvirt/connected.ts";
 import { eventually, within } from "../../../support/wait.ts";
 import {
   encoded,
@@ -15,22 +19,7 @@ import {
   type Received,
 } from "../../../support/libvirt/fake-daemon.ts";
 
-const dom: p.Domain = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
 const patient = { timeoutMs: 60_000 };
-
-async function connected(
-  t: TestContext,
-  options: Partial<ConnectionOptions> = {},
-): Promise<{ daemon: FakeDaemon; connection: Connection; client: Client }> {
-  const daemon = await FakeDaemon.start(t);
-  const connection = await Connection.open(
-    { socketPath: daemon.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 100, ...options },
-    new AbortController().signal,
-  );
-  t.after(() => connection.close(unreachable("CLOSED", "the test is over")));
-  const client = await eventually(() => daemon.clients[0], { what: "the client to arrive" });
-  return { daemon, connection, client };
-}
 
 function is(kind: LibvirtErrorKind, reason?: string): (error: unknown) => boolean {
   return (error) => {
@@ -48,8 +37,14 @@ function hostname(
   return connection.call(p.connectGetHostname, {}, options).then((result) => result.hostname);
 }
 
-function replyHostname(call: Received, name = "host"): void {
-  call.reply(encoded(p.connectGetHostname.result, { hostname: name }));
+/** Advances the clock past the deadlines of calls once the daemon has them. */
+async function expire(clock: FakeClock, client: Client, calls = 1): Promise<void> {
+  await eventually(() => client.received.length >= calls);
+  clock.advance(20);
+}
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await nextTurn();
 }
 
 describe("calls", () => {
@@ -131,8 +126,11 @@ describe("calls", () => {
 
 describe("a call without a reply before its deadline", () => {
   it("is a timeout if it only reads; its late reply is dropped and the connection goes on", async (t) => {
-    const { connection, client, daemon } = await connected(t);
-    await assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
+    const clock = new FakeClock();
+    const { connection, client, daemon } = await connected(t, { clock });
+    const expired = assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
+    await expire(clock, client);
+    await expired;
     const late = client.received[0];
     daemon.on(p.connectGetHostname, (call) => {
       if (late !== undefined) replyHostname(late, "late");
@@ -150,10 +148,14 @@ describe("a call without a reply before its deadline", () => {
   });
 
   it("with an unknown outcome reports its late reply, or that none will come", async (t) => {
-    const { connection, client } = await connected(t);
+    const clock = new FakeClock();
+    const { connection, client } = await connected(t, { clock });
+    let calls = 0;
     const giveUp = async (): Promise<OutcomeUnknown> => {
       const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
-      const lost: unknown = await start.catch((thrown: unknown) => thrown);
+      const failure = start.catch((thrown: unknown) => thrown);
+      await expire(clock, client, (calls += 1));
+      const lost: unknown = await failure;
       assert.ok(lost instanceof OutcomeUnknown);
       return lost;
     };
@@ -170,10 +172,13 @@ describe("a call without a reply before its deadline", () => {
   });
 
   it("is a timeout if it was not sent, even with effects, and is not sent later", async (t) => {
-    const { connection, client, daemon } = await connected(t, { maxInFlight: 1 });
+    const clock = new FakeClock();
+    const { connection, client, daemon } = await connected(t, { maxInFlight: 1, clock });
     const first = hostname(connection);
     const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
-    await assert.rejects(start, is("timeout", "LIBVIRT_TIMEOUT"));
+    const expired = assert.rejects(start, is("timeout", "LIBVIRT_TIMEOUT"));
+    await expire(clock, client);
+    await expired;
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
     const waiting = client.received[0];
     assert.ok(waiting);
@@ -355,23 +360,35 @@ describe("keepalive", () => {
   });
 
   it("closes a silent daemon's connection after its pings, and fails the open calls", async (t) => {
-    const { connection, client } = await connected(t);
+    const clock = new FakeClock();
+    const { connection, client } = await connected(t, { clock });
     void connection.keepAlive(10, 2);
-    const read = hostname(connection);
-    await assert.rejects(read, is("unavailable", "LIBVIRT_UNRESPONSIVE"));
-    assert.equal(
-      client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length,
-      2,
-    );
+    const read = assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_UNRESPONSIVE"));
+    const pings = (): number =>
+      client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length;
+    for (let sent = 1; sent <= 2; sent += 1) {
+      clock.advance(10);
+      await eventually(() => pings() === sent);
+    }
+    clock.advance(10);
+    await read;
+    assert.equal(pings(), 2);
   });
 
   it("keeps a daemon that shows any activity", async (t) => {
-    const { connection, client } = await connected(t);
+    const clock = new FakeClock();
+    const { connection, client } = await connected(t, { clock });
     void connection.keepAlive(15, 1);
-    for (let rounds = 0; rounds < 5; rounds += 1) {
-      const pings = client.received.length;
-      await eventually(() => client.received.length > pings, { intervalMs: 1 });
-      client.send(frame({ program: KEEPALIVE, procedure: 2, type: 2 }));
+    for (let rounds = 1; rounds <= 5; rounds += 1) {
+      clock.advance(15);
+      await eventually(() => client.received.length === rounds);
+      await new Promise((resolve) =>
+        client.socket.write(frame({ program: KEEPALIVE, procedure: 2, type: 2 }), resolve),
+      );
+      // The pong is in the connection's socket: the next turn of the event loop reads it.
+      await turns();
+      clock.advance(15);
+      await turns();
     }
     assert.equal(connection.isClosed, false);
   });

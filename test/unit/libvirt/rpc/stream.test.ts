@@ -6,6 +6,7 @@ import { Libvirt } from "../../../../agent/libvirt/client/client.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import type { LibvirtStream } from "../../../../agent/libvirt/rpc/stream.ts";
 import { hyper, struct, uint } from "../../../../agent/libvirt/rpc/xdr.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { eventually } from "../../../support/wait.ts";
 import { encoded, errorBody, FakeDaemon, type Received } from "../../../support/libvirt/fake-daemon.ts";
 
@@ -36,6 +37,7 @@ async function open(
   options: {
     timeoutMs?: number;
     stallTimeoutMs?: number;
+    clock?: FakeClock;
     signal?: AbortSignal;
     start?: (call: Received) => void;
   } = {},
@@ -52,7 +54,8 @@ async function open(
     } else if (call.status === OK) call.stream(OK);
     else if (call.status === ERROR) call.stream(ERROR, errorBody(38, "stream aborted at client request"));
   });
-  const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog });
+  const { clock } = options;
+  const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog, ...(clock && { clock }) });
   t.after(() => libvirt.close());
   const stream = await libvirt.openStream(procedure, everything, options);
   t.after(() => stream.abort());
@@ -365,9 +368,14 @@ describe("writing a stream", () => {
   });
 
   it("has an unknown outcome when the daemon does not report how it ended", async (t) => {
-    const silent = await open(t, p.storageVolUpload, { timeoutMs: 50 });
-    silent.daemon.on(p.storageVolUpload, () => undefined);
-    assert.equal(await silent.stream.finish().catch(reason), "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
+    const clock = new FakeClock();
+    const silent = await open(t, p.storageVolUpload, { timeoutMs: 50, clock });
+    const finishing: Received[] = [];
+    silent.daemon.on(p.storageVolUpload, (message) => finishing.push(message));
+    const finished = silent.stream.finish().catch(reason);
+    await eventually(() => finishing.length === 1);
+    clock.advance(50);
+    assert.equal(await finished, "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
 
     const dying = await open(t, p.storageVolUpload);
     dying.daemon.on(p.storageVolUpload, (call) => call.client.socket.destroy());

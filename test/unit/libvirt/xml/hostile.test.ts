@@ -169,16 +169,16 @@ function randomAttack(random: (below: number) => number): string {
   return Array.from({ length: 1 + random(6) }, () => pieces[random(pieces.length)] ?? "").join("");
 }
 
-type Place = readonly (string | number)[];
+type Path = readonly (string | number)[];
 
-/** The places of a document's strings, and the keys of its maps. */
-function strings(value: unknown, at: Place = []): Place[] {
+/** The paths of a document's strings, and the keys of its maps. */
+function strings(value: unknown, at: Path = []): Path[] {
   if (typeof value === "string") return [at];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) => strings(member, [...at, key]));
 }
 
-function replaced(value: unknown, [key, ...rest]: Place, by: string): unknown {
+function replaced(value: unknown, [key, ...rest]: Path, by: string): unknown {
   if (key === undefined) return by;
   if (Array.isArray(value)) {
     return value.map((member: unknown, index) =>
@@ -198,8 +198,8 @@ interface Target<T> {
   readonly sample: T;
   readonly build: (document: T) => string;
   readonly parse: (xml: string) => T;
-  /** The changes of the document's shape that a place may cause. */
-  readonly mayReshape?: (place: Place) => boolean;
+  /** The changes of the document's shape that a path may cause. */
+  readonly mayReshape?: (path: Path) => boolean;
 }
 
 /** Element names and attribute names, without values. */
@@ -208,25 +208,25 @@ function shape([name, attributes, , children]: Tree): unknown {
 }
 
 function assail<T>(target: Target<T>): { built: number; refused: number } {
-  const places = strings(target.sample);
-  const random = randomness(places.length);
+  const paths = strings(target.sample);
+  const random = randomness(paths.length);
   const attempts = [
-    ...places.flatMap((place, at) =>
-      attacks.filter((_, index) => (index + at) % 3 === 0).map((attack) => ({ place, attack })),
+    ...paths.flatMap((path, at) =>
+      attacks.filter((_, index) => (index + at) % 3 === 0).map((attack) => ({ path, attack })),
     ),
     ...Array.from({ length: 500 }, () => ({
-      place: places[random(places.length)] ?? [],
+      path: paths[random(paths.length)] ?? [],
       attack: randomAttack(random),
     })),
   ];
   let refused = 0;
-  const built: { place: Place; attack: string; document: T; xml: string }[] = [];
-  for (const { place, attack } of attempts) {
-    const document = replaced(target.sample, place, attack) as T;
+  const built: { path: Path; attack: string; document: T; xml: string }[] = [];
+  for (const { path, attack } of attempts) {
+    const document = replaced(target.sample, path, attack) as T;
     try {
-      built.push({ place, attack, document, xml: target.build(document) });
+      built.push({ path, attack, document, xml: target.build(document) });
     } catch (thrown) {
-      const where = `${target.name} ${place.join(".")} = ${JSON.stringify(attack.slice(0, 80))}`;
+      const where = `${target.name} ${path.join(".")} = ${JSON.stringify(attack.slice(0, 80))}`;
       assert.ok(thrown instanceof LibvirtError, `${where}: ${String(thrown)}`);
       assert.ok(
         ["invalid", "unsupported"].includes(thrown.kind),
@@ -239,10 +239,10 @@ function assail<T>(target: Target<T>): { built: number; refused: number } {
   assert.ok(benign);
   const benignShape = shape(benign);
   for (const [index, tree] of trees.entries()) {
-    const { place, attack, document, xml } = built[index] ?? assert.fail();
-    const where = `${target.name} ${place.join(".")} = ${JSON.stringify(attack.slice(0, 80))}`;
+    const { path, attack, document, xml } = built[index] ?? assert.fail();
+    const where = `${target.name} ${path.join(".")} = ${JSON.stringify(attack.slice(0, 80))}`;
     assert.ok(tree, `${where}: expat refuses it`);
-    if (target.mayReshape?.(place) !== true) {
+    if (target.mayReshape?.(path) !== true) {
       assert.ok(isDeepStrictEqual(shape(tree), benignShape), `${where}: other elements or attributes`);
       assert.ok(isDeepStrictEqual(target.parse(xml), document), `${where}: is not read back`);
     }
@@ -254,7 +254,7 @@ describe("hostile strings", { skip: noPython }, () => {
   it("never add to a domain, and are read back or refused", () => {
     // An alias that is not a user's is left to libvirt; the kind of a source or device decides its
     // attributes.
-    const mayReshape = (place: Place) => place.at(-1) === "alias" || place.at(-1) === "type";
+    const mayReshape = (path: Path) => path.at(-1) === "alias" || path.at(-1) === "type";
     const { built, refused } = assail({
       name: "domain",
       sample: fullDomain,
@@ -268,7 +268,7 @@ describe("hostile strings", { skip: noPython }, () => {
   it("never add to a pool, volume, network, secret or metadata", () => {
     const socle = fullDomain.metadata?.socle;
     assert.ok(socle);
-    const mayReshape = (place: Place) => place.at(-1) === "type";
+    const mayReshape = (path: Path) => path.at(-1) === "type";
     assail({ name: "pool", sample: fullPool, build: buildPool, parse: parsePool, mayReshape });
     assail({ name: "volume", sample: fullVolume, build: buildVolume, parse: parseVolume });
     assail({ name: "network", sample: fullNetwork, build: buildNetwork, parse: parseNetwork });
@@ -278,13 +278,13 @@ describe("hostile strings", { skip: noPython }, () => {
 
   it("never leave the allow-list in any document", () => {
     const random = randomness(7);
-    const places = strings(fullDomain);
+    const paths = strings(fullDomain);
     const texts: string[] = [];
     for (let round = 0; round < 1500; round++) {
       let document: unknown = fullDomain;
       for (let change = 0; change <= round % 3; change++) {
         const attack = attacks[random(2 * attacks.length)] ?? randomAttack(random);
-        document = replaced(document, places[random(places.length)] ?? [], attack);
+        document = replaced(document, paths[random(paths.length)] ?? [], attack);
       }
       const { devices } = document as typeof fullDomain;
       const tries = [

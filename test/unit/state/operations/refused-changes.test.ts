@@ -276,7 +276,7 @@ const held = (book: ReservationBook): Reservation => ({
   vcpus: 1,
   memoryBytes: 2 ** 20,
   accelerator: "tcg",
-  wish: anywhere,
+  placementRequest: anywhere,
   state: "held",
   placement: unbound,
   ttlMs: 3_600_000,

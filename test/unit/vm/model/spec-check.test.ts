@@ -89,7 +89,7 @@ const volume = (pool: string, name: string): unknown => ({
   name: "root",
   source: { kind: "volume", volume: { pool, volume: name } },
 });
-const places: Readonly<Record<string, (text: string) => unknown>> = {
+const specWith: Readonly<Record<string, (text: string) => unknown>> = {
   "spec.name": (text) => ({ ...good, name: text }),
   "spec.id": (text) => ({ ...good, id: text }),
   "spec.disks[0].name": (text) => ({ ...good, disks: [{ ...good.disks[0], name: text }] }),
@@ -121,10 +121,10 @@ const places: Readonly<Record<string, (text: string) => unknown>> = {
   }),
   "spec.cpuModel": (text) => ({ ...good, cpuMode: "custom", cpuModel: text }),
 };
-for (const [field, place] of Object.entries(places)) {
+for (const [field, withText] of Object.entries(specWith)) {
   test(`hostile text in ${field} is refused with the field's name`, () => {
     for (const text of hostile)
-      assert.ok(field in refused(place(text)), `${JSON.stringify(text)} was accepted`);
+      assert.ok(field in refused(withText(text)), `${JSON.stringify(text)} was accepted`);
   });
 }
 

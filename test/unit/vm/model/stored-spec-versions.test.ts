@@ -21,7 +21,32 @@ import { protos } from "../../../support/api/harness.ts";
 
 const repository = join(import.meta.dirname, "../../../..");
 const fixtures = join(repository, "test/fixtures/stored-spec");
+/** In each directory of fixtures but that of 0.1.0, which stored no version: the stored version, and the schema of its specs. */
+const SCHEMA = "schema.json";
 const facts = { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 5 } as const;
+
+interface Described {
+  readonly version: number;
+  readonly schema: unknown;
+}
+
+/** The schema of this version without its texts for people, which are not stored. */
+const described = (): Described => {
+  const schema = z.toJSONSchema(vmSpec, { io: "output" });
+  const withoutTexts = JSON.stringify(schema, (key, value: unknown) =>
+    key === "description" || key === "examples" ? undefined : value,
+  );
+  return { version: STORED_SPEC_VERSION, schema: JSON.parse(withoutTexts) as unknown };
+};
+
+/** Another schema than a release's needs another version: that release could not name the cause when it reads such a spec. */
+function checkVersioned(release: string, released: Described, now: Described): void {
+  if (released.version !== now.version) return;
+  const advice =
+    `release ${release} stores specs of version ${now.version} with another schema: add a migration to ` +
+    "agent/vm/model/stored-spec.ts, which makes a version, then run this test with UPDATE_GOLDEN=1";
+  assert.deepEqual(now.schema, released.schema, advice);
+}
 
 interface Fixture {
   readonly request: CreateVmRequest;
@@ -37,7 +62,7 @@ interface Fixture {
 
 const namesIn = async (directory: string): Promise<string[]> =>
   (await readdir(join(fixtures, directory)))
-    .filter((file) => file.endsWith(".json"))
+    .filter((file) => file.endsWith(".json") && file !== SCHEMA)
     .map((file) => file.replace(/\.json$/, ""));
 const fixture = async (directory: string, name: string): Promise<Fixture> =>
   JSON.parse(await readFile(join(fixtures, directory, `${name}.json`), "utf8")) as Fixture;
@@ -66,8 +91,37 @@ test("every released version has a fixture", async () => {
   assert.ok(released.length > 0);
   for (const version of released) {
     const names = await namesIn(version).catch(() => []);
-    assert.ok(names.length > 0, `copy test/fixtures/stored-spec/present to ${version} before its release`);
+    const hasSchema = version === "0.1.0" || (await readdir(join(fixtures, version))).includes(SCHEMA);
+    assert.ok(
+      names.length > 0 && hasSchema,
+      `copy test/fixtures/stored-spec/present to ${version} before its release`,
+    );
   }
+});
+
+test("a change of the stored schema after a release needs a new version", async () => {
+  const now = described();
+  const path = join(fixtures, "present", SCHEMA);
+  if (process.env["UPDATE_GOLDEN"] === "1") await writeFile(path, `${JSON.stringify(now, null, 2)}\n`);
+  for (const release of await readdir(fixtures)) {
+    const text = await readFile(join(fixtures, release, SCHEMA), "utf8").catch(() => undefined);
+    if (text === undefined) continue;
+    const released = JSON.parse(text) as Described;
+    if (release === "present")
+      assert.deepEqual(now, released, "the schema changed: run this test with UPDATE_GOLDEN=1");
+    else checkVersioned(release, released, now);
+  }
+});
+
+test("a field that a release does not have is refused without a new version, and accepted with one", () => {
+  const now = described();
+  const { tpm: _, ...fewer } = (now.schema as { properties: Record<string, unknown> }).properties;
+  const released = { ...now, schema: { ...(now.schema as object), properties: fewer } };
+  assert.throws(
+    () => checkVersioned("9.9.9", released, now),
+    /release 9\.9\.9 stores specs .*add a migration/,
+  );
+  checkVersioned("9.9.9", released, { ...now, version: now.version + 1 });
 });
 
 test("what a released version stored is read as the spec that was requested", async () => {

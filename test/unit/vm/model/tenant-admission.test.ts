@@ -148,7 +148,7 @@ test("a tenant's quota binds every caller, and its refusal names the dimension",
       dimension,
       limit: String(limit),
       used: String(used),
-      asked: String(requested),
+      requested: String(requested),
     };
     const refused = ["exhausted", "TENANT_QUOTA_EXCEEDED", metadata];
     for (const options of [scoped, {}, { validateOnly: true }])
@@ -178,7 +178,7 @@ test("a reservation counts against the quota until its VM has claimed it, then t
     vcpus: 1,
     memoryBytes: GIB,
     accelerator: "tcg",
-    wish: anywhere,
+    placementRequest: anywhere,
   } as const;
   const reserve = (requestId: string) =>
     reservations.reserve({ requestId, caller: "scheduler", fingerprint: "f" }, () => room, 60_000);

@@ -116,24 +116,24 @@ test("the receipt begins with its kind, and its digest and signature cover its e
 });
 
 test("disks are overwritten one at a time, and a waiting erasure reports it; keys are destroyed without waiting", async () => {
-  const places = new Semaphore(1, 8);
+  const semaphore = new Semaphore(1, 8);
   const signal = new AbortController().signal;
   const begun: string[] = [];
   const stepsOf = (owner: string): Step => steps((name) => begun.push(`${owner}: ${name}`));
   let end: (failure: Error) => void = () => undefined;
   const long = new Promise<never>((_, reject) => (end = reject));
-  const first = inTurn(places, "x", stepsOf("first"), signal, () => long);
-  const second = inTurn(places, "y", stepsOf("second"), signal, () => Promise.resolve("erased"));
+  const first = inTurn(semaphore, "x", stepsOf("first"), signal, () => long);
+  const second = inTurn(semaphore, "y", stepsOf("second"), signal, () => Promise.resolve("erased"));
   const gone = new AbortController();
-  const third = inTurn(places, "z", stepsOf("third"), gone.signal, () => Promise.resolve("erased"));
+  const third = inTurn(semaphore, "z", stepsOf("third"), gone.signal, () => Promise.resolve("erased"));
   gone.abort(new Error("cancelled"));
   await assert.rejects(third, /cancelled/);
-  assert.deepEqual([places.taken, places.waiting], [1, 1]);
+  assert.deepEqual([semaphore.taken, semaphore.waiting], [1, 1]);
   assert.deepEqual(begun.slice(0, 2), ["first: wait for other erasures", "second: wait for other erasures"]);
   end(new Error("the disk is gone"));
   await assert.rejects(first, /the disk is gone/);
   assert.equal(await second, "erased");
-  assert.deepEqual([places.taken, places.waiting], [0, 0]);
+  assert.deepEqual([semaphore.taken, semaphore.waiting], [0, 0]);
 
   const laneOf = (intent: DeleteIntent) => {
     const { lane } = deleteVm;

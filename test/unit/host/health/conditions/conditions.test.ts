@@ -95,26 +95,26 @@ test("a journal that cannot be written forbids new VMs until it can be written a
   t.after(() => host.stop());
   assert.equal(host.condition("StateUnwritable"), "false none Healthy: changes can be recorded");
   journal.failure = new SocleError("exhausted", "JOURNAL_FAILED", "/state/j cannot be written: free space");
-  await host.lookAgain("journals");
+  await host.readAgain("journals");
   assert.equal(
     host.condition("StateUnwritable"),
     "true no_schedule JournalFull: /state/j cannot be written: free space",
   );
   assert.equal(journal.tries, 2, "a full disk is tried each time");
   journal.failure = undefined;
-  await host.lookAgain("journals");
+  await host.readAgain("journals");
   assert.match(host.condition("StateUnwritable"), /^false none/);
   journal.failure = new SocleError("unavailable", "JOURNAL_FAILED", "/state/j cannot be written: EIO");
-  await host.lookAgain("journals");
+  await host.readAgain("journals");
   assert.equal(
     host.condition("StateUnwritable"),
     "true no_schedule JournalFailed: /state/j cannot be written: EIO",
   );
   journal.failure = new SocleError("unavailable", "STATE_LOST", "/state/j was deleted");
-  await host.lookAgain("journals");
+  await host.readAgain("journals");
   assert.equal(host.condition("StateUnwritable"), "true no_schedule StateLost: /state/j was deleted");
   journal.failure = new SocleError("unavailable", "LEASE_UNREADABLE", "qemu:///system does not say");
-  await host.lookAgain("journals");
+  await host.readAgain("journals");
   assert.match(host.condition("StateUnwritable"), /^false none/);
   assert.equal(
     host.condition("HypervisorInUse"),

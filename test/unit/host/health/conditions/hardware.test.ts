@@ -61,20 +61,20 @@ test("a healthy server has no hardware condition, and none that is unknown", asy
 test("a CPU within 5 °C of critical for a minute forbids new VMs, until ten minutes below 10", async (context) => {
   const { host, write } = await start(context, healthy);
   await write("sys/class/hwmon/hwmon0/temp1_input", "96000\n");
-  await host.lookAgain("sensors", 6);
+  await host.readAgain("sensors", 6);
   assert.match(host.condition("Thermal"), /^false/);
-  await host.lookAgain("sensors", 1);
+  await host.readAgain("sensors", 1);
   assert.match(
     host.condition("Thermal"),
     /^true no_schedule NearCriticalTemperature: coretemp\.0 Package id 0 has 96 °C, 100 °C is critical/,
   );
   await write("sys/class/hwmon/hwmon0/temp1_input", "92000\n");
-  await host.lookAgain("sensors", 2);
+  await host.readAgain("sensors", 2);
   assert.match(host.condition("Thermal"), /^true/);
   await write("sys/class/hwmon/hwmon0/temp1_input", "80000\n");
-  await host.lookAgain("sensors", 60);
+  await host.readAgain("sensors", 60);
   assert.match(host.condition("Thermal"), /^true/);
-  await host.lookAgain("sensors", 1);
+  await host.readAgain("sensors", 1);
   assert.match(host.condition("Thermal"), /^false/);
 });
 
@@ -83,19 +83,19 @@ test("a temperature that its chip reports as critical asks for an evacuation", a
   const { host, write } = await start(context, { ...healthy, [alarm]: "0\n" });
   // The processor's alarm was set once since boot, and never ends.
   await write("sys/class/hwmon/hwmon1/temp1_crit_alarm", "1\n");
-  await host.lookAgain("sensors", 2);
+  await host.readAgain("sensors", 2);
   assert.match(host.condition("Thermal"), /^false none/);
   await write(alarm, "1\n");
-  await host.lookAgain("sensors", 2);
+  await host.readAgain("sensors", 2);
   assert.match(host.condition("Thermal"), /^true evacuate CriticalTemperature: nct6798 temp1/);
 });
 
 test("one fan lost for a minute degrades, two forbid new VMs", async (context) => {
   const { host, write } = await start(context, { ...healthy, "sys/class/hwmon/hwmon3/fan2_alarm": "1\n" });
-  await host.lookAgain("sensors", 6);
+  await host.readAgain("sensors", 6);
   assert.match(host.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN2 of 3 failed/);
   await write("sys/class/hwmon/hwmon3/fan1_input", "0\n");
-  await host.lookAgain("sensors", 2);
+  await host.readAgain("sensors", 2);
   assert.match(
     host.condition("Fan"),
     /^true no_schedule SeveralFansLost: nct6798 SYS_FAN1, nct6798 SYS_FAN2/,
@@ -106,10 +106,10 @@ test("a fan that turned since boot has failed when it stops, whichever agent rea
   const still = { ...healthy, "sys/class/hwmon/hwmon3/fan1_input": "0\n" };
   const { host: before } = await start(context, healthy);
   const { host: after } = await start(context, still);
-  await after.lookAgain("sensors", 1);
+  await after.readAgain("sensors", 1);
   assert.match(after.condition("Fan"), /^false none/);
   after.health.seen.restore(before.health.seen.all);
-  await after.lookAgain("sensors", 7);
+  await after.readAgain("sensors", 7);
   assert.match(after.condition("Fan"), /^true degraded FanLost: nct6798 SYS_FAN1/);
 });
 
@@ -119,16 +119,16 @@ test("new corrected memory errors degrade at 51 a day and evacuate at 1001 an ho
     write("sys/devices/system/edac/mc/mc0/dimm1/dimm_ce_count", `${errors}\n`);
   assert.match(host.condition("MemoryCorrected"), /^false/);
   await count(1204 + 50);
-  await host.lookAgain("memoryErrors");
+  await host.readAgain("memoryErrors");
   assert.match(host.condition("MemoryCorrected"), /^false/);
   await count(1204 + 51);
-  await host.lookAgain("memoryErrors");
+  await host.readAgain("memoryErrors");
   assert.match(
     host.condition("MemoryCorrected"),
     /^true degraded ManyCorrectedMemoryErrors: 51 corrected memory errors within 24 h at CPU_SrcID#0_MC#0_Chan#1_DIMM#0/,
   );
   await count(1204 + 1001);
-  await host.lookAgain("memoryErrors");
+  await host.readAgain("memoryErrors");
   assert.match(host.condition("MemoryCorrected"), /^true evacuate CorrectedMemoryErrorStorm/);
 });
 
@@ -168,14 +168,14 @@ test("errors counted over hours survive the agent that counted them", () => {
 test("any uncorrected memory error asks for an evacuation", async (context) => {
   const { host, write } = await start(context, healthy);
   await write("sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count", "1\n");
-  await host.lookAgain("memoryErrors");
+  await host.readAgain("memoryErrors");
   assert.match(
     host.condition("MemoryUncorrected"),
     /^true evacuate UncorrectedMemoryError: mc1\/dimm0 has 1 uncorrected errors/,
   );
   // The counter restarts when its driver is loaded again: that is no reboot, and no acknowledgement.
   await write("sys/devices/system/edac/mc/mc1/dimm0/dimm_ue_count", "0\n");
-  await host.lookAgain("memoryErrors", 2);
+  await host.readAgain("memoryErrors", 2);
   assert.match(host.condition("MemoryUncorrected"), /^true evacuate/);
 });
 
@@ -187,7 +187,7 @@ test("unreadable counters of a DIMM make it unknown, not healthy; another's erro
     "unknown degraded Unknown: the uncorrected errors of mc1/dimm0 cannot be read",
   );
   await write("sys/devices/system/edac/mc/mc1/dimm1/dimm_ue_count", "1\n");
-  await host.lookAgain("memoryErrors");
+  await host.readAgain("memoryErrors");
   assert.match(host.condition("MemoryUncorrected"), /^true evacuate UncorrectedMemoryError: mc1\/dimm1/);
 });
 
@@ -260,7 +260,7 @@ test("a fatal PCI error forbids new VMs, until an hour without one", () => {
 test("a fatal PCI error belongs to its device only", async (context) => {
   const { host, write } = await start(context, healthy);
   await write("sys/bus/pci/devices/0000:5e:00.0/aer_dev_fatal", "Undefined 0\nDLP 1\nTOTAL_ERR_FATAL 1\n");
-  await host.lookAgain("pcie");
+  await host.readAgain("pcie");
   assert.equal(
     host.condition("PcieErrors"),
     "true no_schedule FatalPcieError: 0000:5e:00.0 had 1 fatal errors within 60 min",

@@ -3,7 +3,7 @@
 import type { CellPolicy as _socle_v1_CellPolicy, CellPolicy__Output as _socle_v1_CellPolicy__Output } from '../../socle/v1/CellPolicy.ts';
 import type { Long } from '@grpc/proto-loader';
 
-export interface PlacementWish {
+export interface PlacementRequest {
   'dedicatedCpus'?: (boolean);
   'cellPolicy'?: (_socle_v1_CellPolicy);
   'cell'?: (number);
@@ -13,7 +13,7 @@ export interface PlacementWish {
   '_cell'?: "cell";
 }
 
-export interface PlacementWish__Output {
+export interface PlacementRequest__Output {
   'dedicatedCpus': (boolean);
   'cellPolicy': (_socle_v1_CellPolicy__Output);
   'cell'?: (number);
