@@ -309,7 +309,8 @@ export class Libvirt {
     if (lane !== "events") return session;
     try {
       const families = isMain && !endpoint.modular ? eventFamilies : [family];
-      const leftOut = await registerEvents(session.connection, families, { timeoutMs: 10_000, signal });
+      const call = { timeoutMs: options.connectTimeoutMs, signal };
+      const leftOut = await registerEvents(session.connection, families, call);
       if (leftOut.length > 0)
         this.#log.info({ family, leftOut }, "libvirt does not know some events; they are left out");
     } catch (thrown) {

@@ -12,6 +12,7 @@ import {
   dom,
   itemsOf,
   listener,
+  passRetries,
   quick,
   reason,
   register,
@@ -52,7 +53,7 @@ describe("connecting", () => {
     );
   });
 
-  const refusals: readonly [string, (daemon: FakeDaemon) => void, string][] = [
+  const refusals: readonly [string, (daemon: FakeDaemon) => void, string, connectTimeoutMs?: number][] = [
     [
       "a daemon with only SASL",
       (daemon) =>
@@ -69,14 +70,15 @@ describe("connecting", () => {
       "a silent daemon",
       (daemon) => daemon.on(p.authList, () => undefined),
       "unavailable LIBVIRT_UNRESPONSIVE",
+      100,
     ],
   ];
-  for (const [name, arrange, expected] of refusals) {
+  for (const [name, arrange, expected, connectTimeoutMs = 60_000] of refusals) {
     it(`refuses ${name}, and leaves no connection behind`, async (t) => {
       const daemon = await FakeDaemon.start(t);
       arrange(daemon);
       assert.equal(
-        await Libvirt.connect({ ...quick, uri: daemon.uri, connectTimeoutMs: 100 }).catch(reason),
+        await Libvirt.connect({ ...quick, uri: daemon.uri, connectTimeoutMs }).catch(reason),
         expected,
       );
       await eventually(() => daemon.open.length === 0, { what: "the connections to end" });
@@ -87,7 +89,8 @@ describe("connecting", () => {
     const directory = await mkdtemp(join(tmpdir(), "socle-fake-"));
     t.after(() => rm(directory, { recursive: true, force: true }));
     const socketPath = join(directory, "libvirt-sock");
-    const libvirt = new Libvirt({ ...quick, uri: `qemu:///system?socket=${socketPath}` });
+    const clock = new FakeClock();
+    const libvirt = new Libvirt({ ...quick, uri: `qemu:///system?socket=${socketPath}`, clock });
     const changes = itemsOf(t, libvirt.changes);
     const stop = new AbortController();
     const attempts: string[] = [];
@@ -96,13 +99,15 @@ describe("connecting", () => {
     const { status } = libvirt;
     assert.ok(!status.connected);
     assert.match(String(status.error), /tried .*libvirt-sock/);
-    assert.equal(
-      await libvirt.call(p.connectGetHostname, {}).catch(reason),
-      "unavailable LIBVIRT_SOCKET_MISSING",
-    );
+    const read = libvirt.call(p.connectGetHostname, {}).catch(reason);
+    await passRetries(clock);
+    assert.equal(await read, "unavailable LIBVIRT_SOCKET_MISSING");
 
     await FakeDaemon.start(t, { socketPath });
-    await eventually(() => libvirt.status.connected);
+    await eventually(() => {
+      clock.advance(20);
+      return libvirt.status.connected;
+    });
     assert.deepEqual(values(changes), [{ kind: "connected" }]);
     stop.abort();
     await within(run, 60_000, "the client to stop");
@@ -229,9 +234,11 @@ describe("a lost connection", () => {
 
   it("that lasts fails a command's read at its deadline", async (t) => {
     const daemon = await FakeDaemon.start(t);
-    const libvirt = await connect(t, daemon);
+    const clock = new FakeClock();
+    const libvirt = await connect(t, daemon, { clock });
     const read = libvirt.call(p.connectGetHostname, {}, { timeoutMs: 400 }).catch(reason);
     await daemon.refuseClients();
+    await passRetries(clock, 400);
     assert.match(await read.then(String), /^unavailable LIBVIRT_(DISCONNECTED|SOCKET_MISSING)$/);
   });
 

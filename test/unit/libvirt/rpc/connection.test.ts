@@ -5,6 +5,7 @@ import { LibvirtError, type LibvirtErrorKind } from "../../../../agent/libvirt/i
 import { Connection, type ConnectionOptions } from "../../../../agent/libvirt/rpc/connection.ts";
 import { OutcomeUnknown, unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { eventually, within } from "../../../support/wait.ts";
 import {
   encoded,
@@ -133,9 +134,9 @@ describe("a call without a reply before its deadline", () => {
   it("is a timeout if it only reads; its late reply is dropped and the connection goes on", async (t) => {
     const { connection, client, daemon } = await connected(t);
     await assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
-    const late = client.received[0];
+    const late = await eventually(() => client.received[0]);
     daemon.on(p.connectGetHostname, (call) => {
-      if (late !== undefined) replyHostname(late, "late");
+      replyHostname(late, "late");
       replyHostname(call, "in time");
     });
     assert.equal(await hostname(connection), "in time");
@@ -158,10 +159,12 @@ describe("a call without a reply before its deadline", () => {
       return lost;
     };
     const done = await giveUp();
-    client.received[0]?.reply(encoded(p.domainCreateWithFlags.result, { dom }));
+    const first = await eventually(() => client.received[0]);
+    first.reply(encoded(p.domainCreateWithFlags.result, { dom }));
     assert.deepEqual(await done.reply, { kind: "done" });
     const refused = await giveUp();
-    client.received[1]?.fail(55, "already running");
+    const second = await eventually(() => client.received[1]);
+    second.fail(55, "already running");
     const reply = await refused.reply;
     assert.equal(reply.kind === "refused" && reply.error.reason, "LIBVIRT_OPERATION_INVALID");
     const never = await giveUp();
@@ -175,9 +178,7 @@ describe("a call without a reply before its deadline", () => {
     const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
     await assert.rejects(start, is("timeout", "LIBVIRT_TIMEOUT"));
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
-    const waiting = client.received[0];
-    assert.ok(waiting);
-    replyHostname(waiting);
+    replyHostname(await eventually(() => client.received[0]));
     await first;
     await hostname(connection);
     assert.deepEqual(client.callsOf(p.domainCreateWithFlags.number), []);
@@ -347,6 +348,9 @@ describe("the end of the connection", () => {
 });
 
 describe("keepalive", () => {
+  const pingsTo = (client: Client): number =>
+    client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length;
+
   it("answers the daemon's pings", async (t) => {
     const { client } = await connected(t);
     client.send(frame({ program: KEEPALIVE, procedure: 1, type: 2 }));
@@ -355,23 +359,31 @@ describe("keepalive", () => {
   });
 
   it("closes a silent daemon's connection after its pings, and fails the open calls", async (t) => {
-    const { connection, client } = await connected(t);
-    void connection.keepAlive(10, 2);
-    const read = hostname(connection);
-    await assert.rejects(read, is("unavailable", "LIBVIRT_UNRESPONSIVE"));
-    assert.equal(
-      client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length,
-      2,
-    );
+    const clock = new FakeClock();
+    const { connection, client } = await connected(t, { clock });
+    void connection.keepAlive(5000, 2);
+    const read = assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_UNRESPONSIVE"));
+    for (let pings = 1; pings <= 2; pings += 1) {
+      clock.advance(5000);
+      await eventually(() => pingsTo(client) === pings, { what: `ping ${pings}` });
+    }
+    clock.advance(5000);
+    await read;
+    assert.equal(pingsTo(client), 2);
   });
 
   it("keeps a daemon that shows any activity", async (t) => {
-    const { connection, client } = await connected(t);
-    void connection.keepAlive(15, 1);
-    for (let rounds = 0; rounds < 5; rounds += 1) {
-      const pings = client.received.length;
-      await eventually(() => client.received.length > pings, { intervalMs: 1 });
+    const clock = new FakeClock();
+    const { connection, client } = await connected(t, { clock });
+    void connection.keepAlive(5000, 1);
+    for (let rounds = 1; rounds <= 5; rounds += 1) {
+      clock.advance(5000);
+      await eventually(() => pingsTo(client) === rounds, { what: `ping ${rounds}` });
       client.send(frame({ program: KEEPALIVE, procedure: 2, type: 2 }));
+      // The socket is read within two turns of the event loop. The next interval begins without a ping.
+      for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(5000);
+      for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve));
     }
     assert.equal(connection.isClosed, false);
   });

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { LibvirtError } from "../../../../agent/libvirt/index.ts";
+import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import { Libvirt } from "../../../../agent/libvirt/client/client.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import type { LibvirtStream } from "../../../../agent/libvirt/rpc/stream.ts";
 import { hyper, struct, uint } from "../../../../agent/libvirt/rpc/xdr.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { eventually } from "../../../support/wait.ts";
 import { encoded, errorBody, FakeDaemon, type Received } from "../../../support/libvirt/fake-daemon.ts";
 
@@ -37,6 +39,7 @@ async function open(
     timeoutMs?: number;
     stallTimeoutMs?: number;
     signal?: AbortSignal;
+    clock?: Clock;
     start?: (call: Received) => void;
   } = {},
 ): Promise<Open> {
@@ -52,9 +55,10 @@ async function open(
     } else if (call.status === OK) call.stream(OK);
     else if (call.status === ERROR) call.stream(ERROR, errorBody(38, "stream aborted at client request"));
   });
-  const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog });
+  const { clock = systemClock, ...settings } = options;
+  const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog, clock });
   t.after(() => libvirt.close());
-  const stream = await libvirt.openStream(procedure, everything, options);
+  const stream = await libvirt.openStream(procedure, everything, settings);
   t.after(() => stream.abort());
   const [call] = calls;
   assert.ok(call);
@@ -365,9 +369,14 @@ describe("writing a stream", () => {
   });
 
   it("has an unknown outcome when the daemon does not report how it ended", async (t) => {
-    const silent = await open(t, p.storageVolUpload, { timeoutMs: 50 });
-    silent.daemon.on(p.storageVolUpload, () => undefined);
-    assert.equal(await silent.stream.finish().catch(reason), "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
+    const clock = new FakeClock();
+    const silent = await open(t, p.storageVolUpload, { timeoutMs: 50, clock });
+    const finishes: Received[] = [];
+    silent.daemon.on(p.storageVolUpload, (call) => finishes.push(call));
+    const finishing = silent.stream.finish().catch(reason);
+    await eventually(() => finishes.length === 1);
+    clock.advance(50);
+    assert.equal(await finishing, "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
 
     const dying = await open(t, p.storageVolUpload);
     dying.daemon.on(p.storageVolUpload, (call) => call.client.socket.destroy());
