@@ -4,6 +4,7 @@ import {
   ConnectListAllNetworksFlags,
   ConnectListAllStoragePoolsFlags,
   DomainCreateFlags,
+  DomainDeviceModifyFlags,
   Domains,
   LibvirtError,
   LibvirtVolume,
@@ -52,6 +53,20 @@ test("a domain's functions are calls with its struct, libvirt's flags and the ca
       settings: { signal, timeoutMs: 5 },
     },
     { name: "DOMAIN_DESTROY_FLAGS", args: { dom, flags: 0 }, settings: { urgent: true } },
+  ]);
+});
+
+test("devices are attached, changed and detached by their XML", async () => {
+  const { called, caller } = recorder();
+  const domain = new Domains(caller).of(dom);
+  const xml = "<disk/>";
+  await domain.attachDevice(xml, { flags: DomainDeviceModifyFlags.LIVE });
+  await domain.updateDevice(xml);
+  await domain.detachDevice(xml, { timeoutMs: 5 });
+  assert.deepEqual(called, [
+    { name: "DOMAIN_ATTACH_DEVICE_FLAGS", args: { dom, xml, flags: 1 }, settings: {} },
+    { name: "DOMAIN_UPDATE_DEVICE_FLAGS", args: { dom, xml, flags: 0 }, settings: {} },
+    { name: "DOMAIN_DETACH_DEVICE_FLAGS", args: { dom, xml, flags: 0 }, settings: { timeoutMs: 5 } },
   ]);
 });
 
