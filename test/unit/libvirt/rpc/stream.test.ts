@@ -200,12 +200,17 @@ describe("reading a stream", () => {
 
   it("keeps its connection until libvirt has ended the stream, whichever side ends it, and however often", async (t) => {
     const stop = new AbortController();
-    const { stream, daemon, libvirt } = await open(t, p.storageVolDownload, { signal: stop.signal });
+    const clock = new FakeClock();
+    const settings = { signal: stop.signal, clock };
+    const { stream, daemon, libvirt } = await open(t, p.storageVolDownload, settings);
     const messages: Received[] = [];
     daemon.on(p.storageVolDownload, (message) => messages.push(message));
     const reading = text(stream).catch(reason);
     stop.abort();
-    await stream.abort();
+    const aborted = stream.abort();
+    await eventually(() => messages.length === 1);
+    clock.advance(2000);
+    await aborted;
     assert.equal(await reading, "cancelled CANCELLED");
     assert.equal(daemon.open.length, 4, "libvirt has not answered yet");
     assert.deepEqual(
