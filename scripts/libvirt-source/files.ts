@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { layout } from "./layout.ts";
 import { parseEnumeration, parseHeader, type Enumeration, type Header } from "./headers.ts";
 import { camelCase, releasesOf, Writer } from "./procedures.ts";
 import { parseProtocolFile, type ProtocolFile } from "./protocol-file.ts";
@@ -37,7 +38,7 @@ const eventObjects: Readonly<Record<string, string>> = {
 const codecs =
   "array bool chars double hyper int opaque optional optionalText struct text typedParameter typedParameters uhyper uint uuid";
 
-/** What agent/libvirt/protocol is to contain for a libvirt source tree: unformatted text by path. */
+/** What agent/libvirt/protocol is to contain for a libvirt source tree: text by path. */
 export function generatedFiles(tree: string): Map<string, string> {
   const read = (path: string): string => readFileSync(join(tree, path), "utf8");
   const values = new Map<string, number>();
@@ -78,22 +79,37 @@ export function generatedFiles(tree: string): Map<string, string> {
   const exported = [...files.keys()].map((file) => `export * from "./${file}";`);
   files.set("index.ts", [`export const protocolVersion = "${version}";`, "", ...exported].join("\n"));
   const note = `// Generated from libvirt ${version} by scripts/gen-libvirt; do not edit.`;
-  return new Map([...files].map(([path, text]) => [path, `${note}\n${text}\n`]));
+  return new Map([...files].map(([path, text]) => [path, `${note}\n${laidOut(text)}\n`]));
 }
 
+function laidOut(text: string): string {
+  const statements = text.trim().split("\n");
+  return statements.map((statement) => layout(statement)).join("\n");
+}
+
+/** A file for each header, with its enumerations and the names of its parameters. Domains have three. */
 function constantFiles(headers: ReadonlyMap<string, Header>): [string, string][] {
-  const texts = [...headers.values()].flatMap((header) => [...header.texts]);
-  const names = texts.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`);
-  return [
-    ...[...headers].map(([name, { enumerations }]): [string, string] => {
-      return [`constants/${name}.ts`, enumerations.map(enumeration).join("\n")];
-    }),
-    ["constants/parameter-names.ts", names.join("\n")],
-  ];
+  const files = new Map<string, string[]>();
+  const add = (file: string, statement: string): void => {
+    files.set(file, [...(files.get(file) ?? []), statement]);
+  };
+  for (const [header, { enumerations, texts }] of headers) {
+    for (const each of enumerations) {
+      const isEvent = /^vir(Connect)?Domain(Event|MemoryFailure)/.test(each.name);
+      add(isEvent ? "domain-event" : header, enumeration(each));
+    }
+    for (const [name, value] of texts) {
+      add(
+        header === "domain" ? "domain-parameters" : header,
+        `export const ${name} = ${JSON.stringify(value)};`,
+      );
+    }
+  }
+  return [...files].map(([file, statements]) => [`constants/${file}.ts`, statements.join("\n")]);
 }
 
 function enumeration({ name, members }: Enumeration): string {
-  const rows = members.map((member) => `${JSON.stringify(member.name)}: ${member.value}`);
+  const rows = members.map((member) => `${member.name}: ${member.value}`);
   return `export const ${name.replace(/^vir/, "")} = { ${rows.join(", ")} } as const;`;
 }
 
@@ -119,12 +135,20 @@ function procedureFiles(
   ];
 }
 
+/** Files of procedures whose names do not begin with their file's. */
+const groups: readonly (readonly [RegExp, string])[] = [
+  [/^CONNECT_.*(EVENT|CALLBACK)/, "connect-event"],
+  [/^DOMAIN_(ATTACH|DETACH|UPDATE)_DEVICE/, "domain-device"],
+  [/^DOMAIN_(CREATE|DESTROY|PM|REBOOT|RESET|RESUME|SHUTDOWN|SUSPEND)(_|$)/, "domain-lifecycle"],
+  [/^DOMAIN_(MANAGED_SAVE|RESTORE|SAVE)(_|$)/, "domain-save"],
+];
+
 /** The file of a procedure: that of its object. Domains have several. */
 function groupOf(name: string): string {
-  if (/^CONNECT_.*(EVENT|CALLBACK)/.test(name)) return "connect-event";
+  const [, group] = groups.find(([pattern]) => pattern.test(name)) ?? [];
   const objects =
     /^(DOMAIN(?:_(?:EVENT|MIGRATE|BLOCK|GET|SET|SNAPSHOT|CHECKPOINT))?|NETWORK(?:_PORT)?|NWFILTER|INTERFACE|NODE(?:_DEVICE)?|SECRET|STORAGE_POOL|STORAGE_VOL|AUTH)_/;
-  return (objects.exec(name)?.[1] ?? "connect").toLowerCase().replaceAll("_", "-");
+  return group ?? (objects.exec(name)?.[1] ?? "connect").toLowerCase().replaceAll("_", "-");
 }
 
 /** For each object with events, the id and the message of each event. */

@@ -1,26 +1,12 @@
 /** scripts/gen-libvirt: its header has the usage. */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { format } from "oxfmt";
 import { readApiDescription } from "./api-description.ts";
 import { generatedFiles } from "./files.ts";
 
 const root = join(import.meta.dirname, "../..");
 const output = join(root, "agent/libvirt/protocol");
 const fixture = join(root, "test/fixtures/libvirt-api.json");
-
-async function formatted(tree: string): Promise<Map<string, string>> {
-  const options = JSON.parse(readFileSync(join(root, ".oxfmtrc.json"), "utf8")) as Parameters<
-    typeof format
-  >[2];
-  const files = new Map<string, string>();
-  for (const [path, text] of generatedFiles(tree)) {
-    const { code, errors } = await format(path, text, options);
-    if (errors.length > 0) throw new Error(`${path}: ${JSON.stringify(errors)}`);
-    files.set(path, code);
-  }
-  return files;
-}
 
 function write(files: ReadonlyMap<string, string>): void {
   rmSync(output, { recursive: true, force: true });
@@ -52,9 +38,9 @@ if (source === "--api") {
 } else if (!existsSync(join(source, "src/remote/remote_protocol.x"))) {
   fail(`${source} is no libvirt source tree: it has no src/remote/remote_protocol.x`, 2);
 } else if (option === "--check") {
-  for (const file of differences(await formatted(source))) {
+  for (const file of differences(generatedFiles(source))) {
     fail(`agent/libvirt/protocol/${file} differs: run scripts/gen-libvirt ${source}`, 1);
   }
 } else {
-  write(await formatted(source));
+  write(generatedFiles(source));
 }

@@ -305,10 +305,11 @@ describe("a libvirtd that", { skip }, () => {
     const libvirtd = await Libvirtd.start();
     t.after(() => libvirtd.stop());
     const libvirt = await connect(t, libvirtd.uri, {
-      keepalive: { intervalMs: 500, count: 4 },
+      keepalive: { intervalMs: 500, count: 9 },
+      connectTimeoutMs: 60_000,
     });
-    // An idle connection stays alive longer than that, since its ping replies count.
-    const idleUntilMs = performance.now() + 3000;
+    // An idle connection stays alive longer than those 5 s, since its ping replies count.
+    const idleUntilMs = performance.now() + 6000;
     await eventually(() => performance.now() > idleUntilMs);
     assert.equal(libvirt.status.connected, true);
     await libvirtd.kill("SIGSTOP");
@@ -358,19 +359,20 @@ describe("a libvirtd that", { skip }, () => {
 
   it("pings its clients gets replies with every lane busy", async (t) => {
     const libvirtd = await Libvirtd.start({
-      libvirtdConf: ["keepalive_interval = 1", "keepalive_count = 1"],
+      libvirtdConf: ["keepalive_interval = 1", "keepalive_count = 4"],
     });
     t.after(() => libvirtd.stop());
     const libvirt = await connect(t, libvirtd.uri);
-    const untilMs = performance.now() + 4000;
+    // libvirtd drops a client after 5 s without a reply.
+    const untilMs = performance.now() + 6000;
     let calls = 0;
     const busy = async (): Promise<void> => {
       for (; performance.now() < untilMs; calls += 1) await libvirt.call(p.connectGetCapabilities, {});
     };
     await Promise.all(Array.from({ length: 8 }, busy));
-    const idleUntilMs = performance.now() + 3000;
+    const idleUntilMs = performance.now() + 6000;
     await eventually(() => performance.now() > idleUntilMs);
     assert.equal(libvirt.status.connected, true);
-    t.diagnostic(`${calls} calls of getCapabilities in 4 s`);
+    t.diagnostic(`${calls} calls of getCapabilities in 6 s`);
   });
 });

@@ -42,16 +42,20 @@ export class CallMeter implements CallTotals {
     return this.#pending;
   }
 
-  /** Returns the start time for `ended`. */
-  began(): number {
+  async measure<R>(call: () => Promise<R>): Promise<R> {
+    const beganAtMs = performance.now();
+    let outcome: CallOutcome = "ok";
     this.#pending += 1;
-    return performance.now();
-  }
-
-  ended(beganAtMs: number, thrown?: unknown): void {
-    const { kind } = thrown === undefined ? { kind: undefined } : toLibvirtError(thrown);
-    this.#pending -= 1;
-    this.byOutcome[kind === undefined ? "ok" : unanswered.has(kind) ? (kind as CallOutcome) : "refused"] += 1;
-    this.durations.add((performance.now() - beganAtMs) / 1000);
+    try {
+      return await call();
+    } catch (thrown) {
+      const { kind } = toLibvirtError(thrown);
+      outcome = unanswered.has(kind) ? (kind as CallOutcome) : "refused";
+      throw thrown;
+    } finally {
+      this.#pending -= 1;
+      this.byOutcome[outcome] += 1;
+      this.durations.add((performance.now() - beganAtMs) / 1000);
+    }
   }
 }

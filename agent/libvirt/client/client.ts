@@ -146,24 +146,12 @@ export class Libvirt {
    * `outcome_unknown` for one that changes something, was sent and got no answer; `unavailable` while libvirt is not
    * connected; `exhausted` when too many calls wait; `invalid` for arguments that cannot be sent.
    */
-  async call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings = {}): Promise<R> {
-    const beganAtMs = this.#meter.began();
-    try {
-      const {
-        signal,
-        lane = "command",
-        timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS,
-      } = settings;
-      const isCommands = procedure.onlyReads && lane === "command";
-      const again = { clock: this.#clock, timeoutMs, signal, mayRepeat: () => isCommands && !!this.#running };
-      const once = (ms: number) => this.#callOnce(procedure, args, { ...settings, lane, timeoutMs: ms });
-      const result = await readAgain(once, again);
-      this.#meter.ended(beganAtMs);
-      return result;
-    } catch (thrown) {
-      this.#meter.ended(beganAtMs, thrown);
-      throw thrown;
-    }
+  call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings = {}): Promise<R> {
+    const { signal, lane = "command", timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS } = settings;
+    const isCommands = procedure.onlyReads && lane === "command";
+    const again = { clock: this.#clock, timeoutMs, signal, mayRepeat: () => isCommands && !!this.#running };
+    const once = (ms: number) => this.#callOnce(procedure, args, { ...settings, lane, timeoutMs: ms });
+    return this.#meter.measure(() => readAgain(once, again));
   }
 
   async #callOnce<A, R>(
@@ -171,9 +159,8 @@ export class Libvirt {
     args: A,
     { signal, lane, urgent, timeoutMs }: CallSettings & { lane: Lane; timeoutMs: number },
   ): Promise<R> {
-    const family = this.#modular ? procedure.family : "hypervisor";
     if (this.#running === undefined) throw closed();
-    const link = this.#link(lane, family, this.#running);
+    const link = this.#link(lane, this.#served(procedure.family), this.#running);
     const waitedMs = link.attempt === undefined ? 0 : await this.#wait(link.attempt, timeoutMs, signal);
     return await link.call(procedure, args, { timeoutMs: Math.max(timeoutMs - waitedMs, 1), signal, urgent });
   }
@@ -193,7 +180,7 @@ export class Libvirt {
     const { timeoutMs = callTimeoutMs, stallTimeoutMs = callTimeoutMs } = settings;
     const { signal, release } = either(settings.signal, running);
     const connect = async (receiver: StreamReceiver): Promise<Session["connection"]> => {
-      const endpoint = await this.#locate(this.#modular ? procedure.family : "hypervisor");
+      const endpoint = await this.#locate(this.#served(procedure.family));
       const { connection } = await openSession(endpoint, { ...this.#sessionOptions(), ...receiver }, signal);
       this.#streaming.add(connection);
       void connection.closed.then(() => {
@@ -221,7 +208,7 @@ export class Libvirt {
     if (running === undefined) throw closed();
     const { signal, release } = either(asked, running);
     try {
-      const endpoint = await this.#locate(this.#modular ? family : "hypervisor");
+      const endpoint = await this.#locate(this.#served(family));
       const options = { ...this.#sessionOptions(), keepalive: this.#keepalive(), reserved: 1, pinned: true };
       const { connection } = await openSession(endpoint, options, signal);
       const onAbort = (): void => connection.close(closed());
@@ -309,7 +296,8 @@ export class Libvirt {
     if (lane !== "events") return session;
     try {
       const families = isMain && !endpoint.modular ? eventFamilies : [family];
-      const leftOut = await registerEvents(session.connection, families, { timeoutMs: 10_000, signal });
+      const call = { timeoutMs: options.connectTimeoutMs, signal };
+      const leftOut = await registerEvents(session.connection, families, call);
       if (leftOut.length > 0)
         this.#log.info({ family, leftOut }, "libvirt does not know some events; they are left out");
     } catch (thrown) {
@@ -317,6 +305,11 @@ export class Libvirt {
       throw thrown;
     }
     return session;
+  }
+
+  /** The family whose daemon serves that family. */
+  #served(family: Family): Family {
+    return this.#modular ? family : "hypervisor";
   }
 
   #locate(family: Family): ReturnType<typeof locate> {

@@ -27,20 +27,12 @@ export class PinnedSession {
   }
 
   /** As Libvirt.call(), but a read is not sent again. An urgent call has a place that no other takes. */
-  async call<A, R>(
+  call<A, R>(
     procedure: Procedure<A, R>,
     args: A,
     { timeoutMs = this.#callTimeoutMs, signal, urgent }: Omit<CallSettings, "lane"> = {},
   ): Promise<R> {
-    const beganAtMs = this.#meter.began();
-    try {
-      const result = await this.#connection.call(procedure, args, { timeoutMs, signal, urgent });
-      this.#meter.ended(beganAtMs);
-      return result;
-    } catch (thrown) {
-      this.#meter.ended(beganAtMs, thrown);
-      throw thrown;
-    }
+    return this.#meter.measure(() => this.#connection.call(procedure, args, { timeoutMs, signal, urgent }));
   }
 
   /** Calls without an answer fail as after a lost connection. libvirtd undoes what is tied to the connection. */

@@ -1,8 +1,8 @@
 import type { Clock } from "../internal/clock.ts";
 import { LibvirtError } from "../internal/errors.ts";
 
-/** How long a read is retried after libvirt is lost: a restart of its daemon takes a few seconds. */
-const WITHIN_MS = 10_000;
+/** `withinMs`: how long a read is retried after libvirt is lost, since a restart of its daemon takes a few seconds. */
+export const RETRY = { firstPauseMs: 100, longestPauseMs: 1000, withinMs: 10_000 } as const;
 
 const away: ReadonlySet<string> = new Set([
   "LIBVIRT_DISCONNECTED",
@@ -27,13 +27,13 @@ export async function readAgain<R>(
   { clock, timeoutMs, signal, mayRepeat }: ReadAgainOptions,
 ): Promise<R> {
   const startedMs = clock.monotonicMs();
-  for (let pauseMs = 100; ; pauseMs = Math.min(2 * pauseMs, 1000)) {
+  for (let pauseMs: number = RETRY.firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, RETRY.longestPauseMs)) {
     try {
       return await read(timeoutMs - (clock.monotonicMs() - startedMs));
     } catch (thrown) {
       const isAway = thrown instanceof LibvirtError && away.has(thrown.reason);
       const nextMs = clock.monotonicMs() - startedMs + pauseMs;
-      if (!isAway || nextMs >= Math.min(timeoutMs, WITHIN_MS) || !mayRepeat()) throw thrown;
+      if (!isAway || nextMs >= Math.min(timeoutMs, RETRY.withinMs) || !mayRepeat()) throw thrown;
       await clock.sleep(pauseMs, signal);
     }
   }

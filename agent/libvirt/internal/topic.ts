@@ -6,49 +6,63 @@ export type TopicItem<T> =
 export interface Subscribable<T> {
   /**
    * Subscribes at once: nothing published after the call is missed. Ends when the signal aborts or the reader leaves its
-   * loop. `capacity` is the number of items that wait for a slow reader: 1024 by default.
+   * loop; a subscription that its owner drops before the first read ends with garbage collection. `capacity` is the
+   * number of items that wait for a slow reader: 1024 by default.
    */
   subscribe(signal: AbortSignal, capacity?: number): AsyncIterable<TopicItem<T>>;
 }
 
+interface Subscription<T> {
+  readonly signal: AbortSignal;
+  /** Weak, so that a subscription without a reader can be collected. The signal's listener keeps it for its reader. */
+  readonly queue: WeakRef<Queue<T>>;
+}
+
 /** One publisher, any number of subscribers, each with its own bounded queue: a slow subscriber delays only itself. */
 export class Topic<T> implements Subscribable<T> {
-  readonly #queues = new Set<Queue<T>>();
+  readonly #subscriptions = new Set<Subscription<T>>();
   #ended = false;
 
   publish(value: T): void {
-    for (const queue of this.#queues) queue.push(value);
+    for (const subscription of this.#subscriptions) {
+      const queue = subscription.queue.deref();
+      if (queue === undefined || subscription.signal.aborted) this.#subscriptions.delete(subscription);
+      else queue.push(value);
+    }
   }
 
   /** Ends all subscriptions, after the items that wait for their readers. */
   end(): void {
     this.#ended = true;
-    for (const queue of this.#queues) queue.close();
-    this.#queues.clear();
+    for (const { queue } of this.#subscriptions) queue.deref()?.close();
+    this.#subscriptions.clear();
   }
 
   subscribe(signal: AbortSignal, capacity = 1024): AsyncIterable<TopicItem<T>> {
     const queue = new Queue<T>(capacity);
+    const subscription = { signal, queue: new WeakRef(queue) };
+    if (this.#ended) queue.close();
+    else this.#subscriptions.add(subscription);
+    return { [Symbol.asyncIterator]: () => this.#read(queue, subscription) };
+  }
+
+  async *#read(
+    queue: Queue<T>,
+    subscription: Subscription<T>,
+  ): AsyncGenerator<TopicItem<T>, void, undefined> {
+    const { signal } = subscription;
     const end = (): void => {
+      this.#subscriptions.delete(subscription);
+      queue.close();
+    };
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+    try {
+      yield* queue.items();
+    } finally {
       signal.removeEventListener("abort", end);
-      this.#queues.delete(queue);
-      queue.close();
-    };
-    if (signal.aborted || this.#ended) {
-      queue.close();
-    } else {
-      this.#queues.add(queue);
-      signal.addEventListener("abort", end, { once: true });
+      end();
     }
-    return {
-      async *[Symbol.asyncIterator]() {
-        try {
-          yield* queue.items();
-        } finally {
-          end();
-        }
-      },
-    };
   }
 }
 

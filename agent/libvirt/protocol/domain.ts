@@ -1,60 +1,13 @@
 // Generated from libvirt 11.3.0 by scripts/gen-libvirt; do not edit.
 import { procedure } from "../rpc/procedure.ts";
-import {
-  array,
-  bool,
-  hyper,
-  int,
-  opaque,
-  optionalText,
-  text,
-  typedParameters,
-  uhyper,
-  uint,
-  uuid,
-} from "../rpc/xdr.ts";
+import { array, bool, hyper, int, opaque, optionalText, text, uhyper, uint, uuid } from "../rpc/xdr.ts";
 import { domain, domainCheckpoint, domainSnapshot, domainMemoryStat, domainInterface } from "./structs.ts";
 
-export const domainAttachDevice = /* @__PURE__ */ procedure(
-  "DOMAIN_ATTACH_DEVICE",
-  8,
-  { dom: domain, xml: text },
-  {},
-  { since: "0.3.0" },
-);
-export const domainCreate = /* @__PURE__ */ procedure(
-  "DOMAIN_CREATE",
-  9,
-  { dom: domain },
-  {},
-  { since: "0.3.0" },
-);
-export const domainCreateXml = /* @__PURE__ */ procedure(
-  "DOMAIN_CREATE_XML",
-  10,
-  { xmlDesc: text, flags: uint },
-  { dom: domain },
-  { since: "0.5.0" },
-);
 export const domainDefineXml = /* @__PURE__ */ procedure(
   "DOMAIN_DEFINE_XML",
   11,
   { xml: text },
   { dom: domain },
-  { since: "0.3.0" },
-);
-export const domainDestroy = /* @__PURE__ */ procedure(
-  "DOMAIN_DESTROY",
-  12,
-  { dom: domain },
-  {},
-  { since: "0.3.0" },
-);
-export const domainDetachDevice = /* @__PURE__ */ procedure(
-  "DOMAIN_DETACH_DEVICE",
-  13,
-  { dom: domain, xml: text },
-  {},
   { since: "0.3.0" },
 );
 export const domainLookupById = /* @__PURE__ */ procedure(
@@ -85,34 +38,6 @@ export const domainPinVcpu = /* @__PURE__ */ procedure(
   {},
   { since: "0.3.0" },
 );
-export const domainReboot = /* @__PURE__ */ procedure(
-  "DOMAIN_REBOOT",
-  27,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.3.0" },
-);
-export const domainResume = /* @__PURE__ */ procedure(
-  "DOMAIN_RESUME",
-  28,
-  { dom: domain },
-  {},
-  { since: "0.3.0" },
-);
-export const domainShutdown = /* @__PURE__ */ procedure(
-  "DOMAIN_SHUTDOWN",
-  33,
-  { dom: domain },
-  {},
-  { since: "0.3.0" },
-);
-export const domainSuspend = /* @__PURE__ */ procedure(
-  "DOMAIN_SUSPEND",
-  34,
-  { dom: domain },
-  {},
-  { since: "0.3.0" },
-);
 export const domainUndefine = /* @__PURE__ */ procedure(
   "DOMAIN_UNDEFINE",
   35,
@@ -124,20 +49,6 @@ export const domainCoreDump = /* @__PURE__ */ procedure(
   "DOMAIN_CORE_DUMP",
   53,
   { dom: domain, to: text, flags: uint },
-  {},
-  { since: "0.3.0" },
-);
-export const domainRestore = /* @__PURE__ */ procedure(
-  "DOMAIN_RESTORE",
-  54,
-  { from: text },
-  {},
-  { since: "0.3.0" },
-);
-export const domainSave = /* @__PURE__ */ procedure(
-  "DOMAIN_SAVE",
-  55,
-  { dom: domain, to: text },
   {},
   { since: "0.3.0" },
 );
@@ -185,20 +96,6 @@ export const domainMemoryStats = /* @__PURE__ */ procedure(
   { stats: /* @__PURE__ */ array(domainMemoryStat, 1024) },
   { since: "0.7.5", onlyReads: true },
 );
-export const domainAttachDeviceFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_ATTACH_DEVICE_FLAGS",
-  160,
-  { dom: domain, xml: text, flags: uint },
-  {},
-  { since: "0.7.7" },
-);
-export const domainDetachDeviceFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_DETACH_DEVICE_FLAGS",
-  161,
-  { dom: domain, xml: text, flags: uint },
-  {},
-  { since: "0.7.7" },
-);
 export const domainAbortJob = /* @__PURE__ */ procedure(
   "DOMAIN_ABORT_JOB",
   164,
@@ -206,33 +103,12 @@ export const domainAbortJob = /* @__PURE__ */ procedure(
   {},
   { since: "0.7.7" },
 );
-export const domainUpdateDeviceFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_UPDATE_DEVICE_FLAGS",
-  174,
-  { dom: domain, xml: text, flags: uint },
-  {},
-  { since: "0.8.0" },
-);
-export const domainManagedSave = /* @__PURE__ */ procedure(
-  "DOMAIN_MANAGED_SAVE",
-  182,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.8.0" },
-);
 export const domainHasManagedSaveImage = /* @__PURE__ */ procedure(
   "DOMAIN_HAS_MANAGED_SAVE_IMAGE",
   183,
   { dom: domain, flags: uint },
   { result: bool },
   { since: "0.8.0", onlyReads: true },
-);
-export const domainManagedSaveRemove = /* @__PURE__ */ procedure(
-  "DOMAIN_MANAGED_SAVE_REMOVE",
-  184,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.8.0" },
 );
 export const domainHasCurrentSnapshot = /* @__PURE__ */ procedure(
   "DOMAIN_HAS_CURRENT_SNAPSHOT",
@@ -247,13 +123,6 @@ export const domainRevertToSnapshot = /* @__PURE__ */ procedure(
   { snap: domainSnapshot, flags: uint },
   {},
   { since: "0.8.0" },
-);
-export const domainCreateWithFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_CREATE_WITH_FLAGS",
-  196,
-  { dom: domain, flags: uint },
-  { dom: domain },
-  { since: "0.8.2" },
 );
 export const domainOpenConsole = /* @__PURE__ */ procedure(
   "DOMAIN_OPEN_CONSOLE",
@@ -304,75 +173,12 @@ export const domainUndefineFlags = /* @__PURE__ */ procedure(
   {},
   { since: "0.9.4" },
 );
-export const domainSaveFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_SAVE_FLAGS",
-  232,
-  { dom: domain, to: text, dxml: optionalText, flags: uint },
-  {},
-  { since: "0.9.4" },
-);
-export const domainRestoreFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_RESTORE_FLAGS",
-  233,
-  { from: text, dxml: optionalText, flags: uint },
-  {},
-  { since: "0.9.4" },
-);
-export const domainDestroyFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_DESTROY_FLAGS",
-  234,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.9.4" },
-);
-export const domainSaveImageGetXmlDesc = /* @__PURE__ */ procedure(
-  "DOMAIN_SAVE_IMAGE_GET_XML_DESC",
-  235,
-  { file: text, flags: uint },
-  { xml: text },
-  { since: "0.9.4", onlyReads: true },
-);
-export const domainSaveImageDefineXml = /* @__PURE__ */ procedure(
-  "DOMAIN_SAVE_IMAGE_DEFINE_XML",
-  236,
-  { file: text, dxml: text, flags: uint },
-  {},
-  { since: "0.9.4" },
-);
-export const domainReset = /* @__PURE__ */ procedure(
-  "DOMAIN_RESET",
-  245,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.9.7" },
-);
 export const domainOpenGraphics = /* @__PURE__ */ procedure(
   "DOMAIN_OPEN_GRAPHICS",
   249,
   { dom: domain, idx: uint, flags: uint },
   {},
   { since: "0.9.7" },
-);
-export const domainShutdownFlags = /* @__PURE__ */ procedure(
-  "DOMAIN_SHUTDOWN_FLAGS",
-  258,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.9.10" },
-);
-export const domainPmSuspendForDuration = /* @__PURE__ */ procedure(
-  "DOMAIN_PM_SUSPEND_FOR_DURATION",
-  261,
-  { dom: domain, target: uint, duration: uhyper, flags: uint },
-  {},
-  { since: "0.9.10" },
-);
-export const domainPmWakeup = /* @__PURE__ */ procedure(
-  "DOMAIN_PM_WAKEUP",
-  267,
-  { dom: domain, flags: uint },
-  {},
-  { since: "0.9.11" },
 );
 export const domainListAllSnapshots = /* @__PURE__ */ procedure(
   "DOMAIN_LIST_ALL_SNAPSHOTS",
@@ -408,20 +214,6 @@ export const domainOpenChannel = /* @__PURE__ */ procedure(
   { dom: domain, name: optionalText, flags: uint },
   {},
   { since: "1.0.2", stream: "both" },
-);
-export const domainCreateXmlWithFiles = /* @__PURE__ */ procedure(
-  "DOMAIN_CREATE_XML_WITH_FILES",
-  309,
-  { xmlDesc: text, flags: uint },
-  { dom: domain },
-  { since: "1.1.1" },
-);
-export const domainCreateWithFiles = /* @__PURE__ */ procedure(
-  "DOMAIN_CREATE_WITH_FILES",
-  310,
-  { dom: domain, flags: uint },
-  { dom: domain },
-  { since: "1.1.1" },
 );
 export const domainCoreDumpWithFormat = /* @__PURE__ */ procedure(
   "DOMAIN_CORE_DUMP_WITH_FORMAT",
@@ -493,27 +285,6 @@ export const domainRename = /* @__PURE__ */ procedure(
   { retcode: int },
   { since: "1.2.19" },
 );
-export const domainManagedSaveGetXmlDesc = /* @__PURE__ */ procedure(
-  "DOMAIN_MANAGED_SAVE_GET_XML_DESC",
-  388,
-  { dom: domain, flags: uint },
-  { xml: text },
-  { since: "3.7.0", onlyReads: true },
-);
-export const domainManagedSaveDefineXml = /* @__PURE__ */ procedure(
-  "DOMAIN_MANAGED_SAVE_DEFINE_XML",
-  389,
-  { dom: domain, dxml: optionalText, flags: uint },
-  {},
-  { since: "3.7.0" },
-);
-export const domainDetachDeviceAlias = /* @__PURE__ */ procedure(
-  "DOMAIN_DETACH_DEVICE_ALIAS",
-  392,
-  { dom: domain, alias: text, flags: uint },
-  {},
-  { since: "4.4.0" },
-);
 export const domainListAllCheckpoints = /* @__PURE__ */ procedure(
   "DOMAIN_LIST_ALL_CHECKPOINTS",
   413,
@@ -562,20 +333,6 @@ export const domainStartDirtyRateCalc = /* @__PURE__ */ procedure(
   { dom: domain, seconds: int, flags: uint },
   {},
   { since: "7.2.0" },
-);
-export const domainSaveParams = /* @__PURE__ */ procedure(
-  "DOMAIN_SAVE_PARAMS",
-  440,
-  { dom: domain, params: /* @__PURE__ */ typedParameters(64), flags: uint },
-  {},
-  { since: "8.4.0" },
-);
-export const domainRestoreParams = /* @__PURE__ */ procedure(
-  "DOMAIN_RESTORE_PARAMS",
-  441,
-  { params: /* @__PURE__ */ typedParameters(64), flags: uint },
-  {},
-  { since: "8.4.0" },
 );
 export const domainAbortJobFlags = /* @__PURE__ */ procedure(
   "DOMAIN_ABORT_JOB_FLAGS",

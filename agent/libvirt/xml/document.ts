@@ -2,6 +2,7 @@ import { SaxesParser, type SaxesOptions, type SaxesTagNS } from "saxes";
 import { LibvirtError } from "../internal/errors.ts";
 import { ownText } from "../internal/own-text.ts";
 import { XmlElement } from "./element.ts";
+import { unexpected } from "./unexpected.ts";
 
 // Why saxes: of the parsers in plain JavaScript, it and slimdom alone refuse all 52 malformed documents of the tests
 // (sax accepts 14, @xmldom/xmldom 16, fast-xml-parser 25, ltx 27, @rgrove/parse-xml 4, all of namespaces), and it reads
@@ -33,11 +34,7 @@ export function parseDocument(text: string, rootName: string): XmlElement {
   }
   const root = read(text);
   if (root.name !== rootName) {
-    throw new LibvirtError(
-      "internal",
-      "XML_UNEXPECTED",
-      `libvirt XML: the root is <${root.name}>, <${rootName}> was expected`,
-    );
+    throw unexpected("the root", `is <${root.name}>, <${rootName}> was expected`);
   }
   return root;
 }

@@ -67,9 +67,11 @@ export class XmlElement {
     return child;
   }
 
-  /** Every child of that name, in order. */
-  all(name: string): XmlElement[] {
-    return this.children.filter((child) => child.name === name);
+  /** Every child of that name, in order; "a/b" has the children of the first "a". */
+  all(path: string): XmlElement[] {
+    const slash = path.indexOf("/");
+    if (slash >= 0) return this.child(path.slice(0, slash))?.all(path.slice(slash + 1)) ?? [];
+    return this.children.filter((child) => child.name === path);
   }
 
   has(path: string): boolean {
@@ -79,6 +81,10 @@ export class XmlElement {
   /** The text of a descendant, undefined where it is missing. */
   textAt(path: string): string | undefined {
     return this.child(path)?.text;
+  }
+
+  textsAt(path: string): string[] {
+    return this.all(path).map(({ text }) => text);
   }
 
   requireText(path: string): string {

@@ -54,6 +54,19 @@ export function nodeIfAny(
   return some || content.some((child) => child !== undefined) ? node(name, attributes, content) : undefined;
 }
 
+/** libvirt counts guest memory in KiB; a rest is rounded up, as libvirt does. */
+export function kibibytes(bytes: number): number {
+  return Math.ceil(bytes / 1024);
+}
+
+export function kibibytesNode(
+  name: string,
+  bytes: number | undefined,
+  attributes: XmlNode["attributes"] = {},
+): XmlNode | undefined {
+  return bytes === undefined ? undefined : node(name, { ...attributes, unit: "KiB" }, kibibytes(bytes));
+}
+
 export const yesNo = ["yes", "no"] as const;
 export const onOff = ["on", "off"] as const;
 
@@ -173,6 +186,11 @@ function escape(text: string): string {
     .replaceAll(">", "&gt;")
     .replaceAll('"', "&quot;")
     .replaceAll("'", "&apos;");
+}
+
+/** A document of a kind that is only read. */
+export function notWritable(document: "DOMAIN" | "NETWORK" | "POOL", what: string): LibvirtError {
+  return new LibvirtError("unsupported", `${document}_NOT_WRITABLE`, `${what} can be read but not written`);
 }
 
 function notAllowed(path: string): LibvirtError {

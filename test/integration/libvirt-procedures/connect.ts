@@ -19,7 +19,7 @@ export const connect: Proofs = {
   "a session opens, reports its capabilities, and closes": async ({ host, ledger }) => {
     const connection = await Connection.open(
       { socketPath: host.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 16 },
-      AbortSignal.timeout(10_000),
+      AbortSignal.timeout(60_000),
     );
     const on = ledger.by({
       call: (procedure, args) => connection.call(procedure, args, { timeoutMs: 60_000 }),

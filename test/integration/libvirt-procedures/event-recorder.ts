@@ -31,7 +31,7 @@ export class EventRecorder {
         clock: systemClock,
         maxInFlight: 4,
         maxQueued: 100,
-        connectTimeoutMs: 10_000,
+        connectTimeoutMs: 60_000,
         onEvent: (frame) => onEvent(frame),
       },
       new AbortController().signal,
@@ -52,14 +52,14 @@ export class EventRecorder {
   }
 
   /** Waits for the first message of this event that `matches`. */
-  async waitFor<T>(event: EventProcedure<T>, matches: (body: T) => boolean, timeoutMs = 10_000): Promise<T> {
+  async waitFor<T>(event: EventProcedure<T>, matches: (body: T) => boolean): Promise<T> {
     return eventually(
       () => {
         if (this.#problems.length > 0) throw this.#problems[0];
         const bodies = this.#received.filter((each) => each.event === event).map(({ body }) => body as T);
         return bodies.find(matches);
       },
-      { what: `${event.name} with the expected content`, timeoutMs },
+      { what: `${event.name} with the expected content`, timeoutMs: 60_000 },
     );
   }
 

@@ -38,7 +38,6 @@ export const guestAgent: Proofs = {
       (received) =>
         received.dom.uuid === dom.uuid &&
         received.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED,
-      60_000,
     );
     await eventually(async () => (await readFile(consoleLog, "utf8")).includes("socle-guest: address"), {
       what: "the guest to get an address",
@@ -178,7 +177,7 @@ export const guestAgent: Proofs = {
     const mine = (received: { dom: p.Domain }): boolean => received.dom.uuid === dom.uuid;
     const connected = (received: { dom: p.Domain; state: number }): boolean =>
       mine(received) && received.state === p.ConnectDomainEventAgentLifecycleState.CONNECTED;
-    await recorder.waitFor(p.domainEventCallbackAgentLifecycle, connected, 60_000);
+    await recorder.waitFor(p.domainEventCallbackAgentLifecycle, connected);
     const inGuest = async (script: string): Promise<void> => {
       const cmd = JSON.stringify({
         execute: "guest-exec",
@@ -187,7 +186,7 @@ export const guestAgent: Proofs = {
       await on.answers(p.domainAgentCommand, { dom, cmd, timeout: 20, flags: 0 });
     };
     await inGuest("watchdog -T 2 -t 60 -F /dev/watchdog");
-    const bark = await recorder.waitFor(p.domainEventCallbackWatchdog, mine, 20_000);
+    const bark = await recorder.waitFor(p.domainEventCallbackWatchdog, mine);
     assert.equal(bark.action, p.DomainEventWatchdogAction.NONE);
 
     const threshold = 512 * 1024;

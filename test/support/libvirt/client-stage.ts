@@ -4,13 +4,19 @@ import { LibvirtError, type Subscribable, type TopicItem } from "../../../agent/
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { Libvirt } from "../../../agent/libvirt/client/client.ts";
 import type { LibvirtOptions } from "../../../agent/libvirt/client/options.ts";
+import { RETRY } from "../../../agent/libvirt/client/read-again.ts";
 import * as p from "../../../agent/libvirt/protocol/index.ts";
+import type { FakeClock } from "../host/fake-clock.ts";
 import { eventually } from "../wait.ts";
 import { encoded, type FakeDaemon, type Client, type Received } from "./fake-daemon.ts";
 
 export const dom: p.Domain = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
 export const register = p.connectDomainEventCallbackRegisterAny.number;
-export const quick: Omit<LibvirtOptions, "uri"> = { log: silentLog, backoff: { baseMs: 10, capMs: 20 } };
+export const quick: Omit<LibvirtOptions, "uri"> = {
+  log: silentLog,
+  backoff: { baseMs: 10, capMs: 20 },
+  connectTimeoutMs: 60_000,
+};
 
 export async function connect(
   t: TestContext,
@@ -45,6 +51,12 @@ export function replyHostname(call: Received, name = "host"): void {
 export function reason(thrown: unknown): string {
   assert.ok(thrown instanceof LibvirtError, String(thrown));
   return `${thrown.kind} ${thrown.reason}`;
+}
+
+/** Once a read waits for its first retry, advances the clock by `ms`: past its last retry by default. */
+export async function passRetries(clock: FakeClock, ms: number = RETRY.withinMs): Promise<void> {
+  await eventually(() => clock.sleepingMs.includes(RETRY.firstPauseMs), { what: "a read to be retried" });
+  clock.advance(ms);
 }
 
 /** The client of the connection that receives events. */

@@ -16,13 +16,22 @@ export interface ActSettings extends CallSettings {
   readonly flags?: number | undefined;
 }
 
-export interface ListSettings extends CallSettings {
+/** `flags` adds flags of the kind to those of `active`. */
+export interface ListSettings extends ActSettings {
   /** Running or not; both by default. */
   readonly active?: boolean | undefined;
 }
 
-/** ConnectListAll...Flags are not the same for all kinds: `active` and `inactive` are those of the kind. */
-export const listFlags = (
-  active: boolean | undefined,
+/** The arguments of CONNECT_LIST_ALL_...; its flags differ by the kind of object. */
+export function listArgs(
+  { active, flags = 0 }: ListSettings,
   bits: { readonly ACTIVE: number; readonly INACTIVE: number },
-): number => (active === undefined ? 0 : active ? bits.ACTIVE : bits.INACTIVE);
+): { needResults: boolean; flags: number } {
+  const wanted = active === undefined ? 0 : active ? bits.ACTIVE : bits.INACTIVE;
+  return { needResults: true, flags: flags | wanted };
+}
+
+/** A definition's XML: its own, or what `build` writes for a document. */
+export function xmlOf<T extends object>(definition: string | T, build: (document: T) => string): string {
+  return typeof definition === "string" ? definition : build(definition);
+}

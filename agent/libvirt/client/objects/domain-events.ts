@@ -12,7 +12,7 @@ export interface Subscription extends Disposable {
 
 /**
  * Events of the domain with that UUID, or of all domains, from this call on. Ends when the signal aborts, the loop is left
- * or the client is closed. Notices of missed events are passed on in either case.
+ * or the client is closed. Passes on notices of missed events in either case.
  */
 export function domainEvents(
   caller: Caller,

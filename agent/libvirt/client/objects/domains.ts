@@ -3,7 +3,7 @@ import { buildDomain } from "../../xml/domain/build.ts";
 import type { DomainDocument } from "../../xml/domain/domain.ts";
 import type { MetadataElement } from "../../xml/domain/metadata.ts";
 import type { CallSettings } from "../options.ts";
-import { listFlags, type ActSettings, type Caller, type ListSettings } from "./caller.ts";
+import { listArgs, xmlOf, type ActSettings, type Caller, type ListSettings } from "./caller.ts";
 import { LibvirtDomain } from "./domain.ts";
 import { domainEvents, onDomainEvent } from "./domain-events.ts";
 import type { DomainEventKind, ObservedDomainEvent, Subscription } from "./domain-events.ts";
@@ -22,9 +22,8 @@ export class Domains {
   }
 
   /** All domains, or those that are `active` (or not). `flags` adds ConnectListAllDomainsFlags. */
-  async list({ active, flags = 0, ...settings }: ListSettings & ActSettings = {}): Promise<LibvirtDomain[]> {
-    const bits = flags | listFlags(active, protocol.ConnectListAllDomainsFlags);
-    const args = { needResults: true, flags: bits };
+  async list(settings: ListSettings = {}): Promise<LibvirtDomain[]> {
+    const args = listArgs(settings, protocol.ConnectListAllDomainsFlags);
     const { domains } = await this.#caller.call(protocol.connectListAllDomains, args, settings);
     return domains.map((dom) => this.of(dom));
   }
@@ -49,14 +48,14 @@ export class Domains {
    */
   async define(definition: string | DomainDocument, settings: DefineSettings = {}): Promise<LibvirtDomain> {
     const { flags = 0, metadata, ...rest } = settings;
-    const args = { xml: xmlOf(definition, metadata), flags };
+    const args = { xml: domainXml(definition, metadata), flags };
     return this.of((await this.#caller.call(protocol.domainDefineXmlFlags, args, rest)).dom);
   }
 
   /** Starts a transient domain, which is gone once it stops. `flags`: DomainCreateFlags. */
   async create(definition: string | DomainDocument, settings: DefineSettings = {}): Promise<LibvirtDomain> {
     const { flags = 0, metadata, ...rest } = settings;
-    const args = { xmlDesc: xmlOf(definition, metadata), flags };
+    const args = { xmlDesc: domainXml(definition, metadata), flags };
     return this.of((await this.#caller.call(protocol.domainCreateXml, args, rest)).dom);
   }
 
@@ -79,5 +78,5 @@ export class Domains {
   }
 }
 
-const xmlOf = (definition: string | DomainDocument, metadata: readonly MetadataElement[] = []): string =>
-  typeof definition === "string" ? definition : buildDomain(definition, metadata);
+const domainXml = (definition: string | DomainDocument, metadata?: readonly MetadataElement[]): string =>
+  xmlOf(definition, (document) => buildDomain(document, metadata));

@@ -1,7 +1,8 @@
 import * as protocol from "../../protocol/index.ts";
 import { buildNetwork, parseNetwork, type Network } from "../../xml/network/network.ts";
 import type { CallSettings } from "../options.ts";
-import { listFlags, type ActSettings, type Caller, type ListSettings } from "./caller.ts";
+import { listArgs, xmlOf, type ActSettings, type Caller, type ListSettings } from "./caller.ts";
+import { LibvirtObject } from "./object.ts";
 
 export interface DhcpLease {
   readonly mac: string;
@@ -21,9 +22,8 @@ export class Networks {
   }
 
   /** All networks, or those that are `active` (or not). `flags` adds ConnectListAllNetworksFlags. */
-  async list({ active, flags = 0, ...settings }: ListSettings & ActSettings = {}): Promise<LibvirtNetwork[]> {
-    const bits = flags | listFlags(active, protocol.ConnectListAllNetworksFlags);
-    const args = { needResults: true, flags: bits };
+  async list(settings: ListSettings = {}): Promise<LibvirtNetwork[]> {
+    const args = listArgs(settings, protocol.ConnectListAllNetworksFlags);
     const { nets } = await this.#caller.call(protocol.connectListAllNetworks, args, settings);
     return nets.map((net) => this.of(net));
   }
@@ -39,13 +39,13 @@ export class Networks {
 
   /** Defines a persistent network and does not start it. */
   async define(definition: string | Network, settings?: CallSettings): Promise<LibvirtNetwork> {
-    const xml = typeof definition === "string" ? definition : buildNetwork(definition);
+    const xml = xmlOf(definition, buildNetwork);
     return this.of((await this.#caller.call(protocol.networkDefineXml, { xml }, settings)).net);
   }
 
   /** Starts a transient network, which libvirt forgets once it stops. */
   async create(definition: string | Network, settings?: CallSettings): Promise<LibvirtNetwork> {
-    const xml = typeof definition === "string" ? definition : buildNetwork(definition);
+    const xml = xmlOf(definition, buildNetwork);
     return this.of((await this.#caller.call(protocol.networkCreateXml, { xml }, settings)).net);
   }
 
@@ -55,50 +55,37 @@ export class Networks {
   }
 }
 
-export class LibvirtNetwork {
-  /** For `Libvirt.call`: the network as its procedures take it. */
-  readonly ref: protocol.Network;
-  readonly #caller: Caller;
-
-  constructor(caller: Caller, ref: protocol.Network) {
-    this.#caller = caller;
-    this.ref = ref;
-  }
-
-  get name(): string {
-    return this.ref.name;
-  }
-
+export class LibvirtNetwork extends LibvirtObject<protocol.Network> {
   get uuid(): string {
     return this.ref.uuid;
   }
 
   async start(settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.networkCreate, { net: this.ref }, settings);
+    await this.caller.call(protocol.networkCreate, { net: this.ref }, settings);
   }
 
   /** Stops the network. */
   async destroy(settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.networkDestroy, { net: this.ref }, settings);
+    await this.caller.call(protocol.networkDestroy, { net: this.ref }, settings);
   }
 
   /** Removes the definition; an active network goes on as transient. */
   async undefine(settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.networkUndefine, { net: this.ref }, settings);
+    await this.caller.call(protocol.networkUndefine, { net: this.ref }, settings);
   }
 
   /** Whether libvirt starts it with the host. */
   async setAutostart(autostart: boolean, settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.networkSetAutostart, { net: this.ref, autostart }, settings);
+    await this.caller.call(protocol.networkSetAutostart, { net: this.ref, autostart }, settings);
   }
 
   async isActive(settings?: CallSettings): Promise<boolean> {
-    return (await this.#caller.call(protocol.networkIsActive, { net: this.ref }, settings)).active;
+    return (await this.caller.call(protocol.networkIsActive, { net: this.ref }, settings)).active;
   }
 
   /** `flags`: NetworkXMLFlags. */
   async xml({ flags = 0, ...settings }: ActSettings = {}): Promise<string> {
-    return (await this.#caller.call(protocol.networkGetXmlDesc, { net: this.ref, flags }, settings)).xml;
+    return (await this.caller.call(protocol.networkGetXmlDesc, { net: this.ref, flags }, settings)).xml;
   }
 
   /** The definition as data. */
@@ -110,7 +97,7 @@ export class LibvirtNetwork {
   async leases(settings: CallSettings & { readonly mac?: string } = {}): Promise<DhcpLease[]> {
     const { mac = null, ...rest } = settings;
     const args = { net: this.ref, mac, needResults: true, flags: 0 };
-    const { leases } = await this.#caller.call(protocol.networkGetDhcpLeases, args, rest);
+    const { leases } = await this.caller.call(protocol.networkGetDhcpLeases, args, rest);
     return leases.map((lease) => ({
       mac: lease.mac ?? "",
       ipAddress: lease.ipaddr,

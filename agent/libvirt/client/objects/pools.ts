@@ -3,7 +3,8 @@ import { buildPool, parsePool, type StoragePool } from "../../xml/storage/pool.t
 import { buildVolume, type StorageVolume } from "../../xml/storage/volume.ts";
 import { namer, type NameOf } from "../events.ts";
 import type { CallSettings } from "../options.ts";
-import { listFlags, type ActSettings, type Caller, type ListSettings } from "./caller.ts";
+import { listArgs, xmlOf, type ActSettings, type Caller, type ListSettings } from "./caller.ts";
+import { LibvirtObject } from "./object.ts";
 import { LibvirtVolume } from "./volume.ts";
 
 const stateName = namer(protocol.StoragePoolState);
@@ -24,9 +25,8 @@ export class Pools {
   }
 
   /** All pools, or those that are `active` (or not). `flags` adds ConnectListAllStoragePoolsFlags. */
-  async list({ active, flags = 0, ...settings }: ListSettings & ActSettings = {}): Promise<LibvirtPool[]> {
-    const bits = flags | listFlags(active, protocol.ConnectListAllStoragePoolsFlags);
-    const args = { needResults: true, flags: bits };
+  async list(settings: ListSettings = {}): Promise<LibvirtPool[]> {
+    const args = listArgs(settings, protocol.ConnectListAllStoragePoolsFlags);
     const { pools } = await this.#caller.call(protocol.connectListAllStoragePools, args, settings);
     return pools.map((pool) => this.of(pool));
   }
@@ -45,7 +45,7 @@ export class Pools {
     definition: string | StoragePool,
     { flags = 0, ...settings }: ActSettings = {},
   ): Promise<LibvirtPool> {
-    const xml = typeof definition === "string" ? definition : buildPool(definition);
+    const xml = xmlOf(definition, buildPool);
     return this.of((await this.#caller.call(protocol.storagePoolDefineXml, { xml, flags }, settings)).pool);
   }
 
@@ -54,7 +54,7 @@ export class Pools {
     definition: string | StoragePool,
     { flags = 0, ...settings }: ActSettings = {},
   ): Promise<LibvirtPool> {
-    const xml = typeof definition === "string" ? definition : buildPool(definition);
+    const xml = xmlOf(definition, buildPool);
     return this.of((await this.#caller.call(protocol.storagePoolCreateXml, { xml, flags }, settings)).pool);
   }
 
@@ -64,56 +64,43 @@ export class Pools {
   }
 }
 
-export class LibvirtPool {
-  /** For `Libvirt.call`: the pool as its procedures take it. */
-  readonly ref: protocol.StoragePool;
-  readonly #caller: Caller;
-
-  constructor(caller: Caller, ref: protocol.StoragePool) {
-    this.#caller = caller;
-    this.ref = ref;
-  }
-
-  get name(): string {
-    return this.ref.name;
-  }
-
+export class LibvirtPool extends LibvirtObject<protocol.StoragePool> {
   get uuid(): string {
     return this.ref.uuid;
   }
 
   /** `flags`: StoragePoolCreateFlags. */
   async start({ flags = 0, ...settings }: ActSettings = {}): Promise<void> {
-    await this.#caller.call(protocol.storagePoolCreate, { pool: this.ref, flags }, settings);
+    await this.caller.call(protocol.storagePoolCreate, { pool: this.ref, flags }, settings);
   }
 
   /** Stops the pool; its volumes stay. */
   async destroy(settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.storagePoolDestroy, { pool: this.ref }, settings);
+    await this.caller.call(protocol.storagePoolDestroy, { pool: this.ref }, settings);
   }
 
   /** Makes what is below the pool, such as its directory. `flags`: StoragePoolBuildFlags. */
   async build({ flags = 0, ...settings }: ActSettings = {}): Promise<void> {
-    await this.#caller.call(protocol.storagePoolBuild, { pool: this.ref, flags }, settings);
+    await this.caller.call(protocol.storagePoolBuild, { pool: this.ref, flags }, settings);
   }
 
   /** Looks for volumes that others made or removed. */
   async refresh({ flags = 0, ...settings }: ActSettings = {}): Promise<void> {
-    await this.#caller.call(protocol.storagePoolRefresh, { pool: this.ref, flags }, settings);
+    await this.caller.call(protocol.storagePoolRefresh, { pool: this.ref, flags }, settings);
   }
 
   /** Removes the definition of a pool that is stopped; its volumes stay. */
   async undefine(settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.storagePoolUndefine, { pool: this.ref }, settings);
+    await this.caller.call(protocol.storagePoolUndefine, { pool: this.ref }, settings);
   }
 
   /** Whether libvirt starts it with the host. */
   async setAutostart(autostart: boolean, settings?: CallSettings): Promise<void> {
-    await this.#caller.call(protocol.storagePoolSetAutostart, { pool: this.ref, autostart }, settings);
+    await this.caller.call(protocol.storagePoolSetAutostart, { pool: this.ref, autostart }, settings);
   }
 
   async info(settings?: CallSettings): Promise<PoolInfo> {
-    const info = await this.#caller.call(protocol.storagePoolGetInfo, { pool: this.ref }, settings);
+    const info = await this.caller.call(protocol.storagePoolGetInfo, { pool: this.ref }, settings);
     return {
       state: stateName(info.state),
       capacityBytes: info.capacity,
@@ -124,7 +111,7 @@ export class LibvirtPool {
 
   /** `flags`: StorageXMLFlags. */
   async xml({ flags = 0, ...settings }: ActSettings = {}): Promise<string> {
-    return (await this.#caller.call(protocol.storagePoolGetXmlDesc, { pool: this.ref, flags }, settings)).xml;
+    return (await this.caller.call(protocol.storagePoolGetXmlDesc, { pool: this.ref, flags }, settings)).xml;
   }
 
   /** The definition as data, with sizes in bytes. */
@@ -135,15 +122,15 @@ export class LibvirtPool {
   /** The volumes that libvirt saw at the last refresh. The pool must be active. */
   async volumes(settings?: CallSettings): Promise<LibvirtVolume[]> {
     const args = { pool: this.ref, needResults: true, flags: 0 };
-    const { vols } = await this.#caller.call(protocol.storagePoolListAllVolumes, args, settings);
-    return vols.map((vol) => new LibvirtVolume(this.#caller, vol));
+    const { vols } = await this.caller.call(protocol.storagePoolListAllVolumes, args, settings);
+    return vols.map((vol) => new LibvirtVolume(this.caller, vol));
   }
 
   /** Throws `not_found` LIBVIRT_NO_STORAGE_VOL. */
   async lookupVolume(name: string, settings?: CallSettings): Promise<LibvirtVolume> {
     const args = { pool: this.ref, name };
-    const { vol } = await this.#caller.call(protocol.storageVolLookupByName, args, settings);
-    return new LibvirtVolume(this.#caller, vol);
+    const { vol } = await this.caller.call(protocol.storageVolLookupByName, args, settings);
+    return new LibvirtVolume(this.caller, vol);
   }
 
   /** `flags`: StorageVolCreateFlags. Throws `already_exists` LIBVIRT_STORAGE_VOL_EXIST. */
@@ -151,11 +138,11 @@ export class LibvirtPool {
     definition: string | StorageVolume,
     { flags = 0, ...settings }: ActSettings = {},
   ): Promise<LibvirtVolume> {
-    const xml = typeof definition === "string" ? definition : buildVolume(definition);
+    const xml = xmlOf(definition, buildVolume);
     const args = { pool: this.ref, xml, flags };
     return new LibvirtVolume(
-      this.#caller,
-      (await this.#caller.call(protocol.storageVolCreateXml, args, settings)).vol,
+      this.caller,
+      (await this.caller.call(protocol.storageVolCreateXml, args, settings)).vol,
     );
   }
 }

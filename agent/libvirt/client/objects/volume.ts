@@ -3,7 +3,8 @@ import { parseVolume, type StorageVolume } from "../../xml/storage/volume.ts";
 import { namer, type NameOf } from "../events.ts";
 import type { LibvirtError } from "../../internal/errors.ts";
 import type { CallSettings, StreamSettings } from "../options.ts";
-import type { ActSettings, Caller } from "./caller.ts";
+import type { ActSettings } from "./caller.ts";
+import { LibvirtObject } from "./object.ts";
 
 const typeName = namer(protocol.StorageVolType);
 
@@ -21,20 +22,7 @@ export interface TransferSettings extends StreamSettings {
 }
 
 /** One volume of a pool. Each function throws as `Libvirt.call`. */
-export class LibvirtVolume {
-  /** For `Libvirt.call`: the volume as its procedures take it. */
-  readonly ref: protocol.StorageVol;
-  readonly #caller: Caller;
-
-  constructor(caller: Caller, ref: protocol.StorageVol) {
-    this.#caller = caller;
-    this.ref = ref;
-  }
-
-  get name(): string {
-    return this.ref.name;
-  }
-
+export class LibvirtVolume extends LibvirtObject<protocol.StorageVol> {
   /** The name of its pool. */
   get pool(): string {
     return this.ref.pool;
@@ -46,7 +34,7 @@ export class LibvirtVolume {
   }
 
   async info(settings?: CallSettings): Promise<VolumeInfo> {
-    const info = await this.#caller.call(protocol.storageVolGetInfo, { vol: this.ref }, settings);
+    const info = await this.caller.call(protocol.storageVolGetInfo, { vol: this.ref }, settings);
     return {
       type: typeName(info.type),
       capacityBytes: info.capacity,
@@ -55,11 +43,11 @@ export class LibvirtVolume {
   }
 
   async path(settings?: CallSettings): Promise<string> {
-    return (await this.#caller.call(protocol.storageVolGetPath, { vol: this.ref }, settings)).name;
+    return (await this.caller.call(protocol.storageVolGetPath, { vol: this.ref }, settings)).name;
   }
 
   async xml({ flags = 0, ...settings }: ActSettings = {}): Promise<string> {
-    return (await this.#caller.call(protocol.storageVolGetXmlDesc, { vol: this.ref, flags }, settings)).xml;
+    return (await this.caller.call(protocol.storageVolGetXmlDesc, { vol: this.ref, flags }, settings)).xml;
   }
 
   /** The description as data, with sizes in bytes. */
@@ -70,18 +58,18 @@ export class LibvirtVolume {
   /** `flags`: StorageVolResizeFlags; a volume does not shrink without one. */
   async resize(capacityBytes: number, { flags = 0, ...settings }: ActSettings = {}): Promise<void> {
     const args = { vol: this.ref, capacity: capacityBytes, flags };
-    await this.#caller.call(protocol.storageVolResize, args, settings);
+    await this.caller.call(protocol.storageVolResize, args, settings);
   }
 
   /** Overwrites the data with zeros, which may take hours: `timeoutMs` decides how long this waits for the end. */
   async wipe({ flags = 0, ...settings }: ActSettings = {}): Promise<void> {
     const slow: ActSettings = { lane: "slow", ...settings };
-    await this.#caller.call(protocol.storageVolWipe, { vol: this.ref, flags }, slow);
+    await this.caller.call(protocol.storageVolWipe, { vol: this.ref, flags }, slow);
   }
 
   /** Removes the volume and its data. `flags`: StorageVolDeleteFlags. */
   async delete({ flags = 0, ...settings }: ActSettings = {}): Promise<void> {
-    await this.#caller.call(protocol.storageVolDelete, { vol: this.ref, flags }, settings);
+    await this.caller.call(protocol.storageVolDelete, { vol: this.ref, flags }, settings);
   }
 
   /**
@@ -93,7 +81,7 @@ export class LibvirtVolume {
     { offsetBytes = 0, lengthBytes = 0, ...settings }: TransferSettings = {},
   ): Promise<void> {
     const args = { vol: this.ref, offset: offsetBytes, length: lengthBytes, flags: 0 };
-    const stream = await this.#caller.openStream(protocol.storageVolUpload, args, settings);
+    const stream = await this.caller.openStream(protocol.storageVolUpload, args, settings);
     const chunks =
       Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
     // A source that is silent must not hold up the end of a stream that failed.
@@ -125,6 +113,6 @@ export class LibvirtVolume {
     undefined
   > {
     const args = { vol: this.ref, offset: offsetBytes, length: lengthBytes, flags: 0 };
-    yield* await this.#caller.openStream(protocol.storageVolDownload, args, settings);
+    yield* await this.caller.openStream(protocol.storageVolDownload, args, settings);
   }
 }

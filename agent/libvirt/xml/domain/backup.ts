@@ -73,7 +73,7 @@ export function parseBackup(xml: string): DomainBackup {
     mode,
     incremental: root.textAt("incremental"),
     socket: root.child("server")?.attr("socket"),
-    disks: some((root.child("disks")?.all("disk") ?? []).map((disk) => readDisk(disk, targetOf(mode)))),
+    disks: some(root.all("disks/disk").map((disk) => readDisk(disk, targetOf(mode)))),
   });
 }
 

@@ -22,7 +22,18 @@ import type {
   MemoryBacking,
   NumaTune,
 } from "./domain.ts";
-import { flagNode, node, nodeIfAny, on, textNode, write, yes, type XmlNode } from "../writer.ts";
+import {
+  flagNode,
+  kibibytes,
+  kibibytesNode,
+  node,
+  nodeIfAny,
+  on,
+  textNode,
+  write,
+  yes,
+  type XmlNode,
+} from "../writer.ts";
 
 /**
  * The XML to define the domain with, through the allow-list of rules.ts. `metadata` takes the place of the document's
@@ -39,15 +50,10 @@ export function buildDomain(domain: DomainDocument, metadata: readonly MetadataE
       textNode("title", domain.title),
       textNode("description", domain.description),
       nodeIfAny("metadata", {}, metadata.map(metadataNode)),
-      domain.maxMemory &&
-        node("maxMemory", { slots: domain.maxMemory.slots, unit: "KiB" }, kibibytes(domain.maxMemory.bytes)),
-      node("memory", { unit: "KiB" }, kibibytes(domain.memoryBytes)),
-      domain.currentMemoryBytes === undefined
-        ? undefined
-        : node("currentMemory", { unit: "KiB" }, kibibytes(domain.currentMemoryBytes)),
-      domain.memoryHardLimitBytes === undefined
-        ? undefined
-        : node("memtune", {}, [node("hard_limit", { unit: "KiB" }, kibibytes(domain.memoryHardLimitBytes))]),
+      kibibytesNode("maxMemory", domain.maxMemory?.bytes, { slots: domain.maxMemory?.slots }),
+      kibibytesNode("memory", domain.memoryBytes),
+      kibibytesNode("currentMemory", domain.currentMemoryBytes),
+      nodeIfAny("memtune", {}, [kibibytesNode("hard_limit", domain.memoryHardLimitBytes)]),
       memoryBackingNode(domain.memoryBacking),
       vcpuNode(domain.vcpus),
       textNode("iothreads", domain.iothreads),
@@ -109,11 +115,6 @@ function refuseReadOnly(domain: DomainDocument, metadata: readonly MetadataEleme
 
 const hexadecimal = (value: number | undefined): string | undefined =>
   value === undefined ? undefined : `0x${value.toString(16).padStart(4, "0")}`;
-
-/** libvirt counts guest memory in KiB; a rest is rounded up, as libvirt does. */
-function kibibytes(bytes: number): number {
-  return Math.ceil(bytes / 1024);
-}
 
 function memoryBackingNode(backing: MemoryBacking | undefined): XmlNode | undefined {
   if (backing === undefined) return undefined;

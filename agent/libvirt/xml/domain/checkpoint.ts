@@ -36,7 +36,7 @@ const rules: DocumentRules = {
 
 export function parseCheckpoint(xml: string): DomainCheckpoint {
   const root = parseDocument(xml, "domaincheckpoint");
-  const disks = (root.child("disks")?.all("disk") ?? []).map((disk) =>
+  const disks = root.all("disks/disk").map((disk) =>
     present<CheckpointDisk>({
       name: disk.requireAttr("name"),
       checkpoint: oneOf(disk.attr("checkpoint"), kinds),

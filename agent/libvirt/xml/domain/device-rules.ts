@@ -1,5 +1,5 @@
-import type { ElementRule } from "../writer.ts";
-import { onOff, yesNo } from "../writer.ts";
+import { luksRule } from "../luks.ts";
+import { onOff, yesNo, type ElementRule } from "../writer.ts";
 
 // The allow-list of a domain's devices, by element; also of a single device to attach or update.
 
@@ -29,10 +29,7 @@ const disk: ElementRule = {
     source: {
       attributes: { file: "path", dev: "path", pool: "name", volume: "name" },
       children: {
-        encryption: {
-          attributes: { format: ["luks"] },
-          children: { secret: { attributes: { type: ["passphrase"], uuid: "uuid" } } },
-        },
+        encryption: luksRule,
       },
     },
     target: {

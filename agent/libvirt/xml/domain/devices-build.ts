@@ -1,4 +1,3 @@
-import { LibvirtError } from "../../internal/errors.ts";
 import { formatCpuSet } from "./cpuset.ts";
 import type {
   Channel,
@@ -16,7 +15,19 @@ import type {
   Tpm,
 } from "./devices.ts";
 import { pciAddressAttributes } from "../pci-address.ts";
-import { flagNode, node, nodeIfAny, on, textNode, yes, type XmlNode } from "../writer.ts";
+import { luksNode } from "../luks.ts";
+import {
+  flagNode,
+  kibibytes,
+  kibibytesNode,
+  node,
+  nodeIfAny,
+  notWritable,
+  on,
+  textNode,
+  yes,
+  type XmlNode,
+} from "../writer.ts";
 
 export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
   const { vsock } = devices;
@@ -35,7 +46,7 @@ export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
       node("video", {}, [
         node("model", {
           type: model,
-          vram: vramBytes === undefined ? undefined : Math.ceil(vramBytes / 1024),
+          vram: vramBytes === undefined ? undefined : kibibytes(vramBytes),
           heads,
         }),
       ]),
@@ -54,11 +65,6 @@ export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
 }
 
 export function diskNode(disk: Disk): XmlNode {
-  const secret = disk.encryptionSecretUuid;
-  const encryption =
-    secret === undefined
-      ? undefined
-      : node("encryption", { format: "luks" }, [node("secret", { type: "passphrase", uuid: secret })]);
   return node("disk", { type: disk.source?.type ?? "file", device: disk.device }, [
     nodeIfAny("driver", {
       name: disk.format === undefined ? undefined : "qemu",
@@ -70,7 +76,7 @@ export function diskNode(disk: Disk): XmlNode {
       iothread: disk.iothread,
       queues: disk.queues,
     }),
-    disk.source && node("source", diskSourceAttributes(disk.source), [encryption]),
+    disk.source && node("source", diskSourceAttributes(disk.source), [luksNode(disk.encryptionSecretUuid)]),
     node("target", { dev: disk.target.device, bus: disk.target.bus }),
     disk.ioTune && ioTuneNode(disk.ioTune),
     flagNode("readonly", disk.readOnly),
@@ -90,7 +96,7 @@ function diskSourceAttributes(source: NonNullable<Disk["source"]>): XmlNode["att
     case "volume":
       return { pool: source.pool, volume: source.volume };
     default:
-      throw notWritable(`a disk of type ${source.type === "other" ? source.kind : source.type}`);
+      throw notWritable("DOMAIN", `a disk of type ${source.type === "other" ? source.kind : source.type}`);
   }
 }
 
@@ -109,7 +115,7 @@ export function interfaceNode(networkInterface: Interface): XmlNode {
   const { source, filter } = networkInterface;
   const managed = source.type === "hostdev" ? yes(source.managed) : undefined;
   return node("interface", { type: source.type, managed }, [
-    networkInterface.mac === undefined ? undefined : node("mac", { address: networkInterface.mac }),
+    nodeIfAny("mac", { address: networkInterface.mac }),
     interfaceSourceNode(source),
     nodeIfAny("target", { dev: networkInterface.targetDevice }),
     nodeIfAny("model", { type: networkInterface.model }),
@@ -139,7 +145,10 @@ function interfaceSourceNode(source: Interface["source"]): XmlNode | undefined {
     case "user":
       return undefined;
     default:
-      throw notWritable(`an interface of type ${source.type === "other" ? source.kind : source.type}`);
+      throw notWritable(
+        "DOMAIN",
+        `an interface of type ${source.type === "other" ? source.kind : source.type}`,
+      );
   }
 }
 
@@ -181,7 +190,8 @@ function rngNode(rng: Rng): XmlNode {
 
 export function memoryDeviceNode(device: MemoryDevice): XmlNode {
   const { model, access, discard, pageSizeBytes, hostCells, blockBytes, requestedBytes } = device;
-  if (model !== "dimm" && model !== "virtio-mem") throw notWritable(`a memory device of model ${model}`);
+  if (model !== "dimm" && model !== "virtio-mem")
+    throw notWritable("DOMAIN", `a memory device of model ${model}`);
   return node("memory", { model, access, discard: yes(discard) }, [
     nodeIfAny("source", {}, [
       kibibytesNode("pagesize", pageSizeBytes),
@@ -197,12 +207,8 @@ export function memoryDeviceNode(device: MemoryDevice): XmlNode {
   ]);
 }
 
-function kibibytesNode(name: string, bytes: number | undefined): XmlNode | undefined {
-  return bytes === undefined ? undefined : node(name, { unit: "KiB" }, Math.ceil(bytes / 1024));
-}
-
 export function graphicsNode({ type, port, autoPort, listen, socket, password }: Graphics): XmlNode {
-  if (type !== "vnc") throw notWritable(`graphics of type ${type}`);
+  if (type !== "vnc") throw notWritable("DOMAIN", `graphics of type ${type}`);
   if (socket !== undefined)
     return node("graphics", { type, passwd: password }, [node("listen", { type: "socket", socket })]);
   // The port of a running guest is libvirt's own choice where the port is automatic.
@@ -233,7 +239,7 @@ function tpmNode(tpm: Tpm): XmlNode {
 }
 
 export function hostDeviceNode(device: HostDevice): XmlNode {
-  if (device.type !== "pci") throw notWritable(`a host device of type ${device.type}`);
+  if (device.type !== "pci") throw notWritable("DOMAIN", `a host device of type ${device.type}`);
   return node("hostdev", { mode: "subsystem", type: "pci", managed: yes(device.managed) }, [
     nodeIfAny("driver", { name: device.driver }),
     node("source", {}, [node("address", pciAddressAttributes(device.address))]),
@@ -250,8 +256,4 @@ function bootNode(order: number | undefined): XmlNode | undefined {
 /** Only aliases that a user gave ("ua-") survive a define; libvirt makes up the others at each start. */
 function aliasNode(alias: string | undefined): XmlNode | undefined {
   return alias?.startsWith("ua-") === true ? node("alias", { name: alias }) : undefined;
-}
-
-function notWritable(what: string): LibvirtError {
-  return new LibvirtError("unsupported", "DOMAIN_NOT_WRITABLE", `${what} can be read but not written`);
 }

@@ -172,7 +172,7 @@ function readCpu(element: XmlElement | undefined): DomainCpu | undefined {
         ),
     ),
     cells: some(
-      (element.child("numa")?.all("cell") ?? []).map((cell) =>
+      element.all("numa/cell").map((cell) =>
         present<Cell>({
           id: cell.integerAttr("id"),
           cpus: cell.cpuSetAttr("cpus"),
@@ -190,8 +190,7 @@ function readOs(element: XmlElement): DomainOs {
   const nvram = element.child("nvram");
   const firmwareFeature = (name: string) =>
     element
-      .child("firmware")
-      ?.all("feature")
+      .all("firmware/feature")
       .find((feature) => feature.attr("name") === name)
       ?.flagAttr("enabled");
   return present<DomainOs>({

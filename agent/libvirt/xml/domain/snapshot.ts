@@ -62,7 +62,7 @@ export function parseSnapshot(xml: string): DomainSnapshot {
     description: root.textAt("description"),
     memory:
       snapshot && present<NonNullable<DomainSnapshot["memory"]>>({ snapshot, path: memory?.attr("file") }),
-    disks: some((root.child("disks")?.all("disk") ?? []).map(readDisk)),
+    disks: some(root.all("disks/disk").map(readDisk)),
     state: root.textAt("state"),
     createdAtSeconds: root.integerAt("creationTime"),
     parent: root.textAt("parent/name"),

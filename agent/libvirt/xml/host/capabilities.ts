@@ -108,16 +108,16 @@ export function parseCapabilities(xml: string): HostCapabilities {
     cpu: readCpu(host.requireChild("cpu")),
     iommu: host.child("iommu")?.flagAttr("support"),
     liveMigration: host.has("migration_features/live"),
-    migrationTransports: texts(host.child("migration_features/uri_transports"), "uri_transport"),
-    cells: (host.child("topology/cells")?.all("cell") ?? []).map(readCell),
-    cacheBanks: (host.child("cache")?.all("bank") ?? []).map((bank) => ({
+    migrationTransports: host.textsAt("migration_features/uri_transports/uri_transport"),
+    cells: host.all("topology/cells/cell").map(readCell),
+    cacheBanks: host.all("cache/bank").map((bank) => ({
       id: bank.requireIntegerAttr("id"),
       level: bank.requireIntegerAttr("level"),
       type: bank.requireAttr("type"),
       sizeBytes: bank.bytesAttr("size") ?? 0,
       cpus: bank.cpuSetAttr("cpus") ?? [],
     })),
-    memoryBandwidthNodes: (host.child("memory_bandwidth")?.all("node") ?? []).map(readBandwidthNode),
+    memoryBandwidthNodes: host.all("memory_bandwidth/node").map(readBandwidthNode),
     securityModels: host
       .all("secmodel")
       .map((model) => ({ model: model.requireText("model"), doi: model.textAt("doi") ?? "" })),
@@ -161,11 +161,11 @@ function readCell(cell: XmlElement): NumaCell {
     pages: cell
       .all("pages")
       .map((pages) => ({ sizeBytes: pages.bytesAttr("size") ?? 0, count: pages.integer() })),
-    distances: (cell.child("distances")?.all("sibling") ?? []).map((sibling) => ({
+    distances: cell.all("distances/sibling").map((sibling) => ({
       cell: sibling.requireIntegerAttr("id"),
       value: sibling.requireIntegerAttr("value"),
     })),
-    cpus: (cell.child("cpus")?.all("cpu") ?? []).map(readCpuPlace),
+    cpus: cell.all("cpus/cpu").map(readCpuPlace),
   };
 }
 
@@ -211,8 +211,4 @@ function readGuest(guest: XmlElement): GuestCapabilities[] {
       domainTypes: arch.all("domain").map((domain) => domain.requireAttr("type")),
     }),
   );
-}
-
-function texts(element: XmlElement | undefined, name: string): string[] {
-  return (element?.all(name) ?? []).map((child) => child.text);
 }

@@ -63,7 +63,7 @@ export function parseDomainCapabilities(xml: string): DomainCapabilities {
     maxVcpus: root.child("vcpu")?.integerAttr("max"),
     os: {
       firmwares: enumValues(os, "firmware"),
-      loaderPaths: texts(loader, "value"),
+      loaderPaths: loader?.textsAt("value") ?? [],
       loaderTypes: enumValues(loader, "type"),
       secureBoot: enumValues(loader, "secure").includes("yes"),
     },
@@ -116,7 +116,7 @@ function supports(parent: XmlElement | undefined): Record<string, Support> {
       {
         supported: element.flagAttr("supported") ?? false,
         values: Object.fromEntries(
-          element.all("enum").map((list) => [list.attr("name") ?? "", texts(list, "value")]),
+          element.all("enum").map((list) => [list.attr("name") ?? "", list.textsAt("value")]),
         ),
       },
     ]),
@@ -124,12 +124,6 @@ function supports(parent: XmlElement | undefined): Record<string, Support> {
 }
 
 function enumValues(parent: XmlElement | undefined, name: string): string[] {
-  return texts(
-    parent?.all("enum").find((list) => list.attr("name") === name),
-    "value",
-  );
-}
-
-function texts(parent: XmlElement | undefined, name: string): string[] {
-  return (parent?.all(name) ?? []).map((child) => child.text);
+  const list = parent?.all("enum").find((each) => each.attr("name") === name);
+  return list?.textsAt("value") ?? [];
 }

@@ -134,7 +134,7 @@ function readPci(pci: XmlElement): PciCapability {
   const group = pci.child("iommuGroup");
   const classCode = pci.textAt("class");
   const cell = pci.child("numa")?.integerAttr("node");
-  const links = pci.child("pci-express")?.all("link") ?? [];
+  const links = pci.all("pci-express/link");
   const mdevTypes = nested("mdev_types");
   const addresses = (element: XmlElement) => element.all("address").map(parsePciAddress);
   return present<PciCapability>({

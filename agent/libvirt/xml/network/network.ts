@@ -1,9 +1,17 @@
-import { LibvirtError } from "../../internal/errors.ts";
 import { parseDocument } from "../document.ts";
 import type { XmlElement } from "../element.ts";
 import { unexpected } from "../unexpected.ts";
 import { oneOf, present } from "../present.ts";
-import { type DocumentRules, node, nodeIfAny, on, textNode, write, type XmlNode } from "../writer.ts";
+import {
+  type DocumentRules,
+  node,
+  nodeIfAny,
+  notWritable,
+  on,
+  textNode,
+  write,
+  type XmlNode,
+} from "../writer.ts";
 
 export interface Network {
   readonly name: string;
@@ -117,11 +125,7 @@ function prefixOf(netmask: string, path: string): number {
 export function buildNetwork(network: Network): string {
   const { forwardMode, bridge } = network;
   if (forwardMode !== undefined && forwardMode !== "nat" && forwardMode !== "bridge") {
-    throw new LibvirtError(
-      "unsupported",
-      "NETWORK_NOT_WRITABLE",
-      `networks of forward mode ${forwardMode} can be read but not written`,
-    );
+    throw notWritable("NETWORK", `networks of forward mode ${forwardMode}`);
   }
   return write(
     rules,

@@ -1,9 +1,8 @@
-import { LibvirtError } from "../../internal/errors.ts";
 import { parseDocument } from "../document.ts";
 import type { XmlElement } from "../element.ts";
 import { type Permissions, permissionsNode, permissionsRule, readPermissions } from "./permissions.ts";
-import { present } from "../present.ts";
-import { type DocumentRules, node, nodeIfAny, textNode, write } from "../writer.ts";
+import { present, some } from "../present.ts";
+import { type DocumentRules, node, nodeIfAny, notWritable, textNode, write } from "../writer.ts";
 
 export interface StoragePool {
   /** dir, logical, rbd, iscsi, netfs, ...; dir and logical are written. */
@@ -77,9 +76,9 @@ function readSource(element: XmlElement | undefined): PoolSource | undefined {
   const devices = element.all("device").map((device) => device.requireAttr("path"));
   return present<PoolSource>({
     name: element.textAt("name"),
-    hosts: hosts.length > 0 ? hosts : undefined,
+    hosts: some(hosts),
     directory: element.child("dir")?.attr("path"),
-    devices: devices.length > 0 ? devices : undefined,
+    devices: some(devices),
     format: element.child("format")?.attr("type"),
   });
 }
@@ -88,11 +87,7 @@ function readSource(element: XmlElement | undefined): PoolSource | undefined {
 export function buildPool(pool: StoragePool): string {
   const { source } = pool;
   if ((pool.type !== "dir" && pool.type !== "logical") || source?.hosts || source?.directory !== undefined) {
-    throw new LibvirtError(
-      "unsupported",
-      "POOL_NOT_WRITABLE",
-      `pools of type ${pool.type} can be read but not written`,
-    );
+    throw notWritable("POOL", `pools of type ${pool.type}`);
   }
   return write(
     rules,
@@ -103,7 +98,7 @@ export function buildPool(pool: StoragePool): string {
         node("source", {}, [
           ...(source.devices ?? []).map((path) => node("device", { path })),
           textNode("name", source.name),
-          source.format === undefined ? undefined : node("format", { type: source.format }),
+          nodeIfAny("format", { type: source.format }),
         ]),
       nodeIfAny("target", {}, [textNode("path", pool.path), permissionsNode(pool.permissions)]),
     ]),

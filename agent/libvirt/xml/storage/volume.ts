@@ -1,5 +1,6 @@
 import { parseDocument } from "../document.ts";
 import { type Permissions, permissionsNode, permissionsRule, readPermissions } from "./permissions.ts";
+import { luksNode, luksRule } from "../luks.ts";
 import { present } from "../present.ts";
 import { type DocumentRules, node, nodeIfAny, textNode, write } from "../writer.ts";
 
@@ -38,10 +39,7 @@ const rules: DocumentRules = {
         children: {
           format,
           permissions: permissionsRule,
-          encryption: {
-            attributes: { format: ["luks"] },
-            children: { secret: { attributes: { type: ["passphrase"], uuid: "uuid" } } },
-          },
+          encryption: luksRule,
         },
       },
       backingStore: { children: { path: { text: "path" }, format } },
@@ -76,7 +74,7 @@ export function parseVolume(xml: string): StorageVolume {
 
 /** For `virStorageVolCreateXML` and `...CreateXMLFrom`. Sizes are exact bytes; libvirt rounds up to its own unit. */
 export function buildVolume(volume: StorageVolume): string {
-  const { backing, encryptionSecretUuid: secret } = volume;
+  const { backing } = volume;
   return write(
     rules,
     node("volume", {}, [
@@ -88,9 +86,7 @@ export function buildVolume(volume: StorageVolume): string {
       nodeIfAny("target", {}, [
         nodeIfAny("format", { type: volume.format }),
         permissionsNode(volume.permissions),
-        secret === undefined
-          ? undefined
-          : node("encryption", { format: "luks" }, [node("secret", { type: "passphrase", uuid: secret })]),
+        luksNode(volume.encryptionSecretUuid),
       ]),
       backing &&
         node("backingStore", {}, [

@@ -151,15 +151,7 @@ export class ModelLibvirt implements Service {
   }
 
   async call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings = {}): Promise<R> {
-    const beganAtMs = this.#meter.began();
-    try {
-      const result = await this.#call(procedure, args, settings);
-      this.#meter.ended(beganAtMs);
-      return result as R;
-    } catch (thrown) {
-      this.#meter.ended(beganAtMs, thrown);
-      throw thrown;
-    }
+    return (await this.#meter.measure(() => this.#call(procedure, args, settings))) as R;
   }
 
   async #call<A, R>(procedure: Procedure<A, R>, args: A, settings: CallSettings): Promise<unknown> {

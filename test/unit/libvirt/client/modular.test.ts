@@ -5,9 +5,17 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import type { Lane } from "../../../../agent/libvirt/client/options.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
-import { eventually } from "../../../support/wait.ts";
-import { connect, dom, itemsOf, replyHostname, values } from "../../../support/libvirt/client-stage.ts";
+import { FakeClock } from "../../../support/host/fake-clock.ts";
+import {
+  connect,
+  dom,
+  itemsOf,
+  passRetries,
+  replyHostname,
+  values,
+} from "../../../support/libvirt/client-stage.ts";
 import { encoded, FakeDaemon } from "../../../support/libvirt/fake-daemon.ts";
+import { eventually } from "../../../support/wait.ts";
 
 describe("modular daemons", () => {
   async function modular(
@@ -58,17 +66,23 @@ describe("modular daemons", () => {
   it("that are missing fail their own calls with the paths that were tried, until they run", async (t) => {
     const { directory, start } = await modular(t);
     const qemu = await start("virtqemud");
-    const libvirt = await connect(t, qemu, { uri: "qemu:///system", runDirectory: directory });
+    const clock = new FakeClock();
+    const libvirt = await connect(t, qemu, { uri: "qemu:///system", runDirectory: directory, clock });
     const list = (): Promise<unknown> =>
       libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 });
     const events = itemsOf(t, libvirt.events);
-    await assert.rejects(list(), /tried .*virtnetworkd-sock/);
+    const missing = assert.rejects(list(), /tried .*virtnetworkd-sock/);
+    await passRetries(clock);
+    await missing;
     const network = await start("virtnetworkd");
     network.on(p.connectListAllNetworks, (call) =>
       call.reply(encoded(p.connectListAllNetworks.result, { nets: [], ret: 0 })),
     );
     // Each lane reports it, the last of them once all calls and events work.
-    await eventually(() => events.length === 2);
+    await eventually(() => {
+      clock.advance(20);
+      return events.length === 2;
+    });
     const resync = { kind: "resync", family: "network", reason: "reconnected" };
     assert.deepEqual(values(events), [resync, resync]);
     await list();
@@ -78,19 +92,29 @@ describe("modular daemons", () => {
     const { directory, start } = await modular(t);
     const qemu = await start("virtqemud");
     const hours = { baseMs: 36_000_000, capMs: 36_000_000 };
+    const clock = new FakeClock();
     const libvirt = await connect(t, qemu, {
       uri: "qemu:///system",
       runDirectory: directory,
       backoff: hours,
+      clock,
     });
     const list = (lane: Lane): Promise<unknown> =>
       libvirt.call(p.connectListAllNetworks, { needResults: true, flags: 0 }, { lane });
-    await assert.rejects(list("command"), /tried .*virtnetworkd-sock/);
+    const missing = assert.rejects(list("command"), /tried .*virtnetworkd-sock/);
+    await passRetries(clock);
+    await missing;
     const network = await start("virtnetworkd");
     network.on(p.connectListAllNetworks, (call) =>
       call.reply(encoded(p.connectListAllNetworks.result, { nets: [], ret: 0 })),
     );
-    await assert.rejects(list("command"), { kind: "unavailable" }, "its next attempt is hours away");
+    const waiting = assert.rejects(
+      list("command"),
+      { kind: "unavailable" },
+      "its next attempt is hours away",
+    );
+    await passRetries(clock);
+    await waiting;
     await list("observation");
     await list("command");
     await eventually(() => network.clients.length === 3, { what: "the events' lane" });

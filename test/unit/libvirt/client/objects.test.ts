@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  ConnectListAllNetworksFlags,
+  ConnectListAllStoragePoolsFlags,
   DomainCreateFlags,
+  DomainDeviceModifyFlags,
   Domains,
   LibvirtError,
   LibvirtVolume,
+  Networks,
+  Pools,
   type CallSettings,
   type LibvirtEvent,
   type LibvirtStream,
@@ -51,6 +56,20 @@ test("a domain's functions are calls with its struct, libvirt's flags and the ca
   ]);
 });
 
+test("devices are attached, changed and detached by their XML", async () => {
+  const { called, caller } = recorder();
+  const domain = new Domains(caller).of(dom);
+  const xml = "<disk/>";
+  await domain.attachDevice(xml, { flags: DomainDeviceModifyFlags.LIVE });
+  await domain.updateDevice(xml);
+  await domain.detachDevice(xml, { timeoutMs: 5 });
+  assert.deepEqual(called, [
+    { name: "DOMAIN_ATTACH_DEVICE_FLAGS", args: { dom, xml, flags: 1 }, settings: {} },
+    { name: "DOMAIN_UPDATE_DEVICE_FLAGS", args: { dom, xml, flags: 0 }, settings: {} },
+    { name: "DOMAIN_DETACH_DEVICE_FLAGS", args: { dom, xml, flags: 0 }, settings: { timeoutMs: 5 } },
+  ]);
+});
+
 test("a list filters by whether the domains run", async () => {
   const { called, caller } = recorder({ domains: [dom] });
   const domains = new Domains(caller);
@@ -62,6 +81,35 @@ test("a list filters by whether the domains run", async () => {
     called.map(({ args }) => (args as { readonly flags: number }).flags),
     [0, 1, 1026],
   );
+});
+
+test("networks and pools are listed, found and defined by their own procedures", async () => {
+  const ref = { name: "default", uuid: dom.uuid };
+  const { called, caller } = recorder({ nets: [ref], net: ref, pools: [ref], pool: ref });
+  const settings = { timeoutMs: 5 };
+  for (const [collection, states] of [
+    [new Networks(caller), ConnectListAllNetworksFlags],
+    [new Pools(caller), ConnectListAllStoragePoolsFlags],
+  ] as const) {
+    const [listed] = await collection.list({ active: false, flags: 1024, ...settings });
+    assert.deepEqual(called[0]?.args, { needResults: true, flags: states.INACTIVE | 1024 });
+    const named = await collection.lookupByName("default", settings);
+    const found = await collection.lookupByUuid(ref.uuid, settings);
+    const defined = await collection.define("<xml/>", settings);
+    for (const each of [listed, named, found, defined]) {
+      assert.deepEqual(each?.ref, ref);
+      assert.deepEqual([each.name, each.uuid], [ref.name, ref.uuid]);
+    }
+    assert.deepEqual(
+      called.map((call) => call.settings?.timeoutMs),
+      [5, 5, 5, 5],
+    );
+    const kind = collection instanceof Networks ? "NETWORK" : "STORAGE_POOL";
+    assert.deepEqual(
+      called.splice(0).map(({ name }) => name),
+      [`CONNECT_LIST_ALL_${kind}S`, `${kind}_LOOKUP_BY_NAME`, `${kind}_LOOKUP_BY_UUID`, `${kind}_DEFINE_XML`],
+    );
+  }
 });
 
 test("sizes of a domain are bytes, states and reasons have libvirt's names", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseHeader } from "../../../../scripts/libvirt-source/headers.ts";
+import { layout } from "../../../../scripts/libvirt-source/layout.ts";
 import { releasesOf, Writer } from "../../../../scripts/libvirt-source/procedures.ts";
 import { parseProtocolFile } from "../../../../scripts/libvirt-source/protocol-file.ts";
 import { releasesOfFunctions } from "../../../../scripts/libvirt-source/public-api.ts";
@@ -100,4 +101,29 @@ typedef enum {
     { name: "virThingXMLFlags", members: [{ name: "SECURE", value: 1 }] },
   ]);
   assert.deepEqual([...texts], [["VIR_THING_NAME", "thing.name"]]);
+});
+
+test("a statement that is longer than a line has a line for each item, as the formatter writes it", () => {
+  const short = `export const thing = procedure("THING", 1, { name: text }, {}, { since: "1.2.0" });`;
+  assert.equal(layout(short), short);
+  const fields = Array.from({ length: 9 }, (_, i) => `parameter${i}: array(text, ${i})`);
+  assert.deepEqual(
+    layout(`export const thing = procedure("THING", 1, { ${fields.join(", ")} }, {}, {});`).split("\n"),
+    [
+      "export const thing = procedure(",
+      `  "THING",`,
+      "  1,",
+      "  {",
+      ...fields.map((field) => `    ${field},`),
+      "  },",
+      "  {},",
+      "  {},",
+      ");",
+    ],
+  );
+  assert.deepEqual(layout(`export const thing = struct({ ${fields.join(", ")} });`).split("\n"), [
+    "export const thing = struct({",
+    ...fields.map((field) => `  ${field},`),
+    "});",
+  ]);
 });

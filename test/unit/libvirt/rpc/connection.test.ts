@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, it, type TestContext } from "node:test";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { LibvirtError, type LibvirtErrorKind } from "../../../../agent/libvirt/index.ts";
-import { Connection } from "../../../../agent/libvirt/rpc/connection.ts";
+import { Connection, type ConnectionOptions } from "../../../../agent/libvirt/rpc/connection.ts";
 import { OutcomeUnknown, unreachable } from "../../../../agent/libvirt/rpc/errors.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
-import { dom, replyHostname } from "../../../support/libvirt/client-stage.ts";
-import { connected } from "../../../support/libvirt/connected.ts";
 import { eventually, within } from "../../../support/wait.ts";
 import {
   encoded,
@@ -19,7 +16,22 @@ import {
   type Received,
 } from "../../../support/libvirt/fake-daemon.ts";
 
+const dom: p.Domain = { name: "vm", uuid: "00112233-4455-6677-8899-aabbccddeeff", id: 1 };
 const patient = { timeoutMs: 60_000 };
+
+async function connected(
+  t: TestContext,
+  options: Partial<ConnectionOptions> = {},
+): Promise<{ daemon: FakeDaemon; connection: Connection; client: Client }> {
+  const daemon = await FakeDaemon.start(t);
+  const connection = await Connection.open(
+    { socketPath: daemon.socketPath, clock: systemClock, maxInFlight: 4, maxQueued: 100, ...options },
+    new AbortController().signal,
+  );
+  t.after(() => connection.close(unreachable("CLOSED", "the test is over")));
+  const client = await eventually(() => daemon.clients[0], { what: "the client to arrive" });
+  return { daemon, connection, client };
+}
 
 function is(kind: LibvirtErrorKind, reason?: string): (error: unknown) => boolean {
   return (error) => {
@@ -37,14 +49,8 @@ function hostname(
   return connection.call(p.connectGetHostname, {}, options).then((result) => result.hostname);
 }
 
-/** Advances the clock past the deadlines of calls once the daemon has them. */
-async function expire(clock: FakeClock, client: Client, calls = 1): Promise<void> {
-  await eventually(() => client.received.length >= calls);
-  clock.advance(20);
-}
-
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+function replyHostname(call: Received, name = "host"): void {
+  call.reply(encoded(p.connectGetHostname.result, { hostname: name }));
 }
 
 describe("calls", () => {
@@ -126,14 +132,11 @@ describe("calls", () => {
 
 describe("a call without a reply before its deadline", () => {
   it("is a timeout if it only reads; its late reply is dropped and the connection goes on", async (t) => {
-    const clock = new FakeClock();
-    const { connection, client, daemon } = await connected(t, { clock });
-    const expired = assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
-    await expire(clock, client);
-    await expired;
-    const late = client.received[0];
+    const { connection, client, daemon } = await connected(t);
+    await assert.rejects(hostname(connection, { timeoutMs: 20 }), is("timeout", "LIBVIRT_TIMEOUT"));
+    const late = await eventually(() => client.received[0]);
     daemon.on(p.connectGetHostname, (call) => {
-      if (late !== undefined) replyHostname(late, "late");
+      replyHostname(late, "late");
       replyHostname(call, "in time");
     });
     assert.equal(await hostname(connection), "in time");
@@ -148,22 +151,20 @@ describe("a call without a reply before its deadline", () => {
   });
 
   it("with an unknown outcome reports its late reply, or that none will come", async (t) => {
-    const clock = new FakeClock();
-    const { connection, client } = await connected(t, { clock });
-    let calls = 0;
+    const { connection, client } = await connected(t);
     const giveUp = async (): Promise<OutcomeUnknown> => {
       const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
-      const failure = start.catch((thrown: unknown) => thrown);
-      await expire(clock, client, (calls += 1));
-      const lost: unknown = await failure;
+      const lost: unknown = await start.catch((thrown: unknown) => thrown);
       assert.ok(lost instanceof OutcomeUnknown);
       return lost;
     };
     const done = await giveUp();
-    client.received[0]?.reply(encoded(p.domainCreateWithFlags.result, { dom }));
+    const first = await eventually(() => client.received[0]);
+    first.reply(encoded(p.domainCreateWithFlags.result, { dom }));
     assert.deepEqual(await done.reply, { kind: "done" });
     const refused = await giveUp();
-    client.received[1]?.fail(55, "already running");
+    const second = await eventually(() => client.received[1]);
+    second.fail(55, "already running");
     const reply = await refused.reply;
     assert.equal(reply.kind === "refused" && reply.error.reason, "LIBVIRT_OPERATION_INVALID");
     const never = await giveUp();
@@ -172,17 +173,12 @@ describe("a call without a reply before its deadline", () => {
   });
 
   it("is a timeout if it was not sent, even with effects, and is not sent later", async (t) => {
-    const clock = new FakeClock();
-    const { connection, client, daemon } = await connected(t, { maxInFlight: 1, clock });
+    const { connection, client, daemon } = await connected(t, { maxInFlight: 1 });
     const first = hostname(connection);
     const start = connection.call(p.domainCreateWithFlags, { dom, flags: 0 }, { timeoutMs: 20 });
-    const expired = assert.rejects(start, is("timeout", "LIBVIRT_TIMEOUT"));
-    await expire(clock, client);
-    await expired;
+    await assert.rejects(start, is("timeout", "LIBVIRT_TIMEOUT"));
     daemon.on(p.connectGetHostname, (call) => replyHostname(call));
-    const waiting = client.received[0];
-    assert.ok(waiting);
-    replyHostname(waiting);
+    replyHostname(await eventually(() => client.received[0]));
     await first;
     await hostname(connection);
     assert.deepEqual(client.callsOf(p.domainCreateWithFlags.number), []);
@@ -352,6 +348,9 @@ describe("the end of the connection", () => {
 });
 
 describe("keepalive", () => {
+  const pingsTo = (client: Client): number =>
+    client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length;
+
   it("answers the daemon's pings", async (t) => {
     const { client } = await connected(t);
     client.send(frame({ program: KEEPALIVE, procedure: 1, type: 2 }));
@@ -362,33 +361,29 @@ describe("keepalive", () => {
   it("closes a silent daemon's connection after its pings, and fails the open calls", async (t) => {
     const clock = new FakeClock();
     const { connection, client } = await connected(t, { clock });
-    void connection.keepAlive(10, 2);
+    void connection.keepAlive(5000, 2);
     const read = assert.rejects(hostname(connection), is("unavailable", "LIBVIRT_UNRESPONSIVE"));
-    const pings = (): number =>
-      client.received.filter(({ program, procedure }) => program === KEEPALIVE && procedure === 1).length;
-    for (let sent = 1; sent <= 2; sent += 1) {
-      clock.advance(10);
-      await eventually(() => pings() === sent);
+    for (let pings = 1; pings <= 2; pings += 1) {
+      clock.advance(5000);
+      await eventually(() => pingsTo(client) === pings, { what: `ping ${pings}` });
     }
-    clock.advance(10);
+    clock.advance(5000);
     await read;
-    assert.equal(pings(), 2);
+    assert.equal(pingsTo(client), 2);
   });
 
   it("keeps a daemon that shows any activity", async (t) => {
     const clock = new FakeClock();
     const { connection, client } = await connected(t, { clock });
-    void connection.keepAlive(15, 1);
+    void connection.keepAlive(5000, 1);
     for (let rounds = 1; rounds <= 5; rounds += 1) {
-      clock.advance(15);
-      await eventually(() => client.received.length === rounds);
-      await new Promise((resolve) =>
-        client.socket.write(frame({ program: KEEPALIVE, procedure: 2, type: 2 }), resolve),
-      );
-      // The pong is in the connection's socket: the next turn of the event loop reads it.
-      await turns();
-      clock.advance(15);
-      await turns();
+      clock.advance(5000);
+      await eventually(() => pingsTo(client) === rounds, { what: `ping ${rounds}` });
+      client.send(frame({ program: KEEPALIVE, procedure: 2, type: 2 }));
+      // The socket is read within two turns of the event loop. The next interval begins without a ping.
+      for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(5000);
+      for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve));
     }
     assert.equal(connection.isClosed, false);
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ErrorKind } from "../../../../agent/kernel/errors.ts";
+import { ErrorNumber } from "../../../../agent/libvirt/protocol/index.ts";
 import { libvirtError, remoteError } from "../../../../agent/libvirt/rpc/errors.ts";
 import { XdrReader } from "../../../../agent/libvirt/rpc/xdr.ts";
 import { errorBody } from "../../../support/libvirt/fake-daemon.ts";
@@ -43,6 +44,14 @@ describe("libvirt's error numbers become kinds and reasons", () => {
   for (const [code, kind, name] of cases) {
     it(`${code} is ${kind} LIBVIRT_${name}`, () => assert.equal(kindOf(code), `${kind} LIBVIRT_${name}`));
   }
+
+  it("a number with a kind has libvirt's name for it", () => {
+    const unnamed = Object.entries(ErrorNumber).filter(([name, code]) => {
+      const reason = kindOf(code).split(" ")[1];
+      return reason !== `LIBVIRT_${name.replace(/^ERR_/, "")}` && reason !== `LIBVIRT_ERROR_${code}`;
+    });
+    assert.deepEqual(unnamed, []);
+  });
 
   it("a system error is classified by its errno, if that is more precise", () => {
     assert.equal(kindOf(38, 28), "exhausted LIBVIRT_NO_SPACE");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { LibvirtError } from "../../../../agent/libvirt/index.ts";
+import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import { Libvirt } from "../../../../agent/libvirt/client/client.ts";
 import * as p from "../../../../agent/libvirt/protocol/index.ts";
@@ -37,8 +38,8 @@ async function open(
   options: {
     timeoutMs?: number;
     stallTimeoutMs?: number;
-    clock?: FakeClock;
     signal?: AbortSignal;
+    clock?: Clock;
     start?: (call: Received) => void;
   } = {},
 ): Promise<Open> {
@@ -54,10 +55,10 @@ async function open(
     } else if (call.status === OK) call.stream(OK);
     else if (call.status === ERROR) call.stream(ERROR, errorBody(38, "stream aborted at client request"));
   });
-  const { clock } = options;
-  const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog, ...(clock && { clock }) });
+  const { clock = systemClock, ...settings } = options;
+  const libvirt = await Libvirt.connect({ uri: daemon.uri, log: silentLog, clock });
   t.after(() => libvirt.close());
-  const stream = await libvirt.openStream(procedure, everything, options);
+  const stream = await libvirt.openStream(procedure, everything, settings);
   t.after(() => stream.abort());
   const [call] = calls;
   assert.ok(call);
@@ -199,12 +200,17 @@ describe("reading a stream", () => {
 
   it("keeps its connection until libvirt has ended the stream, whichever side ends it, and however often", async (t) => {
     const stop = new AbortController();
-    const { stream, daemon, libvirt } = await open(t, p.storageVolDownload, { signal: stop.signal });
+    const clock = new FakeClock();
+    const settings = { signal: stop.signal, clock };
+    const { stream, daemon, libvirt } = await open(t, p.storageVolDownload, settings);
     const messages: Received[] = [];
     daemon.on(p.storageVolDownload, (message) => messages.push(message));
     const reading = text(stream).catch(reason);
     stop.abort();
-    await stream.abort();
+    const aborted = stream.abort();
+    await eventually(() => messages.length === 1);
+    clock.advance(2000);
+    await aborted;
     assert.equal(await reading, "cancelled CANCELLED");
     assert.equal(daemon.open.length, 4, "libvirt has not answered yet");
     assert.deepEqual(
@@ -370,12 +376,12 @@ describe("writing a stream", () => {
   it("has an unknown outcome when the daemon does not report how it ended", async (t) => {
     const clock = new FakeClock();
     const silent = await open(t, p.storageVolUpload, { timeoutMs: 50, clock });
-    const finishing: Received[] = [];
-    silent.daemon.on(p.storageVolUpload, (message) => finishing.push(message));
-    const finished = silent.stream.finish().catch(reason);
-    await eventually(() => finishing.length === 1);
+    const finishes: Received[] = [];
+    silent.daemon.on(p.storageVolUpload, (call) => finishes.push(call));
+    const finishing = silent.stream.finish().catch(reason);
+    await eventually(() => finishes.length === 1);
     clock.advance(50);
-    assert.equal(await finished, "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
+    assert.equal(await finishing, "outcome_unknown LIBVIRT_OUTCOME_UNKNOWN");
 
     const dying = await open(t, p.storageVolUpload);
     dying.daemon.on(p.storageVolUpload, (call) => call.client.socket.destroy());

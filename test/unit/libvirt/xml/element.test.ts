@@ -13,6 +13,7 @@ const root = parseDocument(
     <huge unit='EiB'>15</huge>
     <odd unit='furlong'>1</odd>
     <empty/>
+    <texts><text>x</text><other>y</other><text>z</text></texts>
   </a>`,
   "a",
 );
@@ -39,10 +40,13 @@ describe("an element", () => {
       [true, false, undefined],
     );
     assert.equal(root.child("list/item")?.attr("on"), "yes");
+    assert.deepEqual(root.all("list/item"), root.child("list")?.all("item"));
+    assert.deepEqual(root.textsAt("texts/text"), ["x", "z"]);
   });
 
   it("returns undefined for a missing part", () => {
     assert.equal(root.child("list/none/item"), undefined);
+    assert.deepEqual(root.all("list/none/item"), []);
     assert.equal(root.bytesAt("none"), undefined);
     assert.equal(root.child("hex")?.integerAttr("none"), undefined);
     assert.equal(root.textAt("empty"), "");
