@@ -31,8 +31,7 @@ export const verifyAudit: Command = async (session, _args, options) => {
   const key = await keyOf(directory, options);
   const anchors = await anchorsOf(options);
   const report = await readable(directory, () => verifyLog(directory, { key, anchors }));
-  if (session.json) session.printJson({ ...report, key: key.fingerprint });
-  else session.print(reportText(session, report, key));
+  session.show({ ...report, key: key.fingerprint }, () => reportText(session, report, key));
   return report.problem === undefined ? exitCodes.ok : exitCodes.failed;
 };
 

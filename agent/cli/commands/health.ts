@@ -9,9 +9,7 @@ import { renderFields, renderTable } from "../table.ts";
 export const showHealth: Command = async (session) => {
   const agent = await session.agent();
   const host = await agent.ask(agent.contract.host.GetHost, {});
-  if (session.json) session.printJson(host.health);
-  else session.print(renderHealth(host, session.paint, session.nowMs()));
-  return undefined;
+  session.show(host.health, () => renderHealth(host, session.paint, session.nowMs()));
 };
 
 export const acknowledge: Command = async (session, [type = ""], options) => {
@@ -19,9 +17,7 @@ export const acknowledge: Command = async (session, [type = ""], options) => {
   const requestId = typeof options.requestId === "string" ? options.requestId : randomUUID();
   const host = await agent.ask(agent.contract.host.AcknowledgeCondition, { requestId, type });
   const condition = host.health?.conditions.find((found) => found.type === type);
-  if (session.json) session.printJson(condition);
-  else session.print(`${type}: ${outlook(condition)}\n`);
-  return undefined;
+  session.show(condition, () => `${type}: ${outlook(condition)}\n`);
 };
 
 function outlook(condition: Condition__Output | undefined): string {

@@ -10,9 +10,7 @@ import { renderFields, renderTable } from "../table.ts";
 export const inventory: Command = async (session) => {
   const agent = await session.agent();
   const host = await agent.ask(agent.contract.host.GetHost, {});
-  if (session.json) session.printJson(host.inventory);
-  else session.print(renderInventory(host, session.paint));
-  return undefined;
+  session.show(host.inventory, () => renderInventory(host, session.paint));
 };
 
 function renderInventory(host: Host__Output, paint: Paint): string {

@@ -28,7 +28,6 @@ export const listOperations: Command = async (session, _args, options) => {
   if (session.json) session.printJson({ operations });
   else if (operations.length === 0) session.print("no operations\n");
   else session.print(renderTable(operationColumns(operations, session.nowMs()), operations, session.paint));
-  return undefined;
 };
 
 export const operationColumns = (
@@ -159,7 +158,6 @@ export const waitOperation: Command = async (session, args, options) => {
   const agent = await session.agent();
   const begun = await agent.ask(agent.contract.operations.GetOperation, { operationId: args[0] ?? "" });
   conclude(session, agent, await follow(session, agent, begun, options.timeout as number | undefined));
-  return undefined;
 };
 
 export const settleOperation: Command = async (session, args, options) => {
@@ -170,7 +168,6 @@ export const settleOperation: Command = async (session, args, options) => {
   });
   if (session.json) session.printJson(operation);
   else session.print(`${operation.kind} ${operation.vmId}: ${enumWord(operation.state, "STATE")}\n`);
-  return undefined;
 };
 
 export const cancelOperation: Command = async (session, args, options) => {
@@ -182,7 +179,5 @@ export const cancelOperation: Command = async (session, args, options) => {
     options.wait === false
       ? cancelling
       : await follow(session, agent, cancelling, options.timeout as number | undefined);
-  if (session.json) session.printJson(ended);
-  else session.print(`${ended.kind} ${ended.vmId}: ${enumWord(ended.state, "STATE")}\n`);
-  return undefined;
+  session.show(ended, () => `${ended.kind} ${ended.vmId}: ${enumWord(ended.state, "STATE")}\n`);
 };

@@ -25,7 +25,6 @@ export const status: Command = async (session) => {
   ]);
   if (session.json) session.printJson({ host, operations, reservations });
   else session.print(renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
-  return undefined;
 };
 
 /** An agent older than reservations has none. */

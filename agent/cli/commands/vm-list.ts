@@ -133,9 +133,7 @@ function paintState(text: string, paint: Paint): string {
 export const showVm: Command = async (session, args) => {
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: args[0] ?? "" });
-  if (session.json) session.printJson(vm);
-  else session.print(renderVm(vm, session.paint, session.nowMs()));
-  return undefined;
+  session.show(vm, () => renderVm(vm, session.paint, session.nowMs()));
 };
 
 /** One VM, a fact per line. */
