@@ -2,6 +2,7 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { NumaCell__Output } from "../../gen/socle/v1/NumaCell.ts";
 import type { PciDevice__Output } from "../../gen/socle/v1/PciDevice.ts";
 import type { StoragePool__Output } from "../../gen/socle/v1/StoragePool.ts";
+import { rangesOf } from "../../kernel/text/cpu-list.ts";
 import { enumWord, formatBytes, printable } from "../format.ts";
 import type { Paint } from "../io.ts";
 import type { Command } from "../session.ts";
@@ -69,7 +70,7 @@ const cellColumns = [
   {
     title: "CPUS",
     cell: ({ cpus, offlineCpus }: NumaCell__Output) =>
-      offlineCpus.length === 0 ? ranges(cpus) : `${ranges(cpus)} (${ranges(offlineCpus)} offline)`,
+      offlineCpus.length === 0 ? rangesOf(cpus) : `${rangesOf(cpus)} (${rangesOf(offlineCpus)} offline)`,
   },
   {
     title: "CORES",
@@ -79,7 +80,7 @@ const cellColumns = [
   {
     title: "CACHES",
     cell: ({ caches }: NumaCell__Output) =>
-      caches.map(({ level, cpus }) => `L${level} ${ranges(cpus)}`).join(" / ") || "?",
+      caches.map(({ level, cpus }) => `L${level} ${rangesOf(cpus)}`).join(" / ") || "?",
   },
   {
     title: "MEMORY",
@@ -143,14 +144,3 @@ const deviceColumns = [
 ];
 
 const hex = (id: number): string => id.toString(16).padStart(4, "0");
-
-/** 0-3,8 */
-function ranges(numbers: readonly number[]): string {
-  const runs: [from: number, to: number][] = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last !== undefined && number === last[1] + 1) last[1] = number;
-    else runs.push([number, number]);
-  }
-  return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
-}

@@ -1,4 +1,5 @@
 import { toSocleError } from "../../kernel/errors.ts";
+import { rangesOf } from "../../kernel/text/cpu-list.ts";
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { Reservation__Output } from "../../gen/socle/v1/Reservation.ts";
@@ -8,7 +9,6 @@ import type { Paint } from "../io.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable } from "../table.ts";
 import { conditionColumns, healthFields } from "./health.ts";
-import { formatCpus } from "../placement.ts";
 import { vmCountsText } from "../vm-sight.ts";
 import { allReservations, reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
@@ -107,7 +107,7 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
 }
 
 const dedicatedText = (cpus: readonly number[]): string =>
-  cpus.length === 0 ? "" : `cpus ${formatCpus(cpus)} are for one VM each`;
+  cpus.length === 0 ? "" : `cpus ${rangesOf(cpus)} are for one VM each`;
 
 const joined = (...words: readonly (string | undefined)[]): string =>
   printable(words.filter((word) => word !== undefined && word !== "").join("  "));
