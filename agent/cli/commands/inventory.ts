@@ -55,9 +55,7 @@ function summary({ identity, inventory }: Host__Output, paint: Paint): [string, 
     ["moves among", guests ? `hosts with digest ${guests.digest}` : ""],
   ];
   return [
-    ...fields
-      .filter(([, value]) => value !== "")
-      .map(([name, value]): [string, string] => [name, printable(value)]),
+    ...fields.map(([name, value]): [string, string] => [name, printable(value)]),
     ...incompleteReasons.map((reason): [string, string] => [
       "incomplete",
       paint("yellow", printable(reason)),

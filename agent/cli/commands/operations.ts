@@ -90,9 +90,6 @@ export const showOperation: Command = async (session, args) => {
   return undefined;
 };
 
-const optionalField = (title: string, text: string): [string, string][] =>
-  text === "" ? [] : [[title, printable(text)]];
-
 /** Advice for an operation that shows no end. */
 function withoutEndHint({ operationId, state, endDecided }: Operation__Output): [string, string][] {
   if (state !== "STATE_OUTCOME_UNKNOWN") return [];
@@ -120,16 +117,16 @@ function renderOperation(
     ["request id", printable(operation.requestId)],
     ["kind", operation.kind],
     ["vm", operation.vmId],
-    ...optionalField("instance", operation.instance),
+    ["instance", printable(operation.instance)],
     ["caller", printable(operation.caller)],
-    ...optionalField("person", operation.person),
-    ...optionalField("ticket", operation.ticket),
-    ...optionalField("break-glass", operation.breakGlass),
+    ["person", printable(operation.person)],
+    ["ticket", printable(operation.ticket)],
+    ["break-glass", printable(operation.breakGlass)],
     ["state", paint(stateColour(operation.state), enumWord(operation.state, "STATE"))],
-    ...optionalField("cancelled by", operation.cancelledBy),
+    ["cancelled by", printable(operation.cancelledBy)],
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
-    ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),
+    ["error", error === undefined ? "" : paint("red", printable(error))],
     ...withoutEndHint(operation),
     ...Object.entries(operation.result).map(([key, value]): [string, string] => [
       printable(key),

@@ -87,7 +87,7 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
   const { identity, inventory, vms } = host;
   const cordoned = host.schedulingState === "LIFECYCLE_STATE_CORDONED";
   const incomplete = [inventory, host.capacity].flatMap((of) => of?.incompleteReasons ?? []);
-  const fields: [string, string | undefined][] = [
+  return [
     ["host", joined(identity?.hostname, identity?.hostId)],
     ["machine", joined(identity?.vendor, identity?.model)],
     ["system", joined(identity?.os, identity?.kernel)],
@@ -103,7 +103,6 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
     ["dedicated", dedicatedText(host.capacity?.dedicatedCpus ?? [])],
     ...incomplete.map((reason): [string, string] => ["incomplete", paint("yellow", printable(reason))]),
   ];
-  return fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== "");
 }
 
 const dedicatedText = (cpus: readonly number[]): string =>

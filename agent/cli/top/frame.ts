@@ -6,7 +6,7 @@ import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
-import { isSeen, othersText } from "../vm-sight.ts";
+import { isSeen, othersText, paintState } from "../vm-sight.ts";
 import { clip, pad, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName } from "./view.ts";
 
@@ -230,12 +230,6 @@ function row(vm: Vm__Output, shown: readonly Column[], nameWidth: number, paint:
     return column.title === "STATE" ? paintState(text, paint) : text;
   });
   return [fitted(printable(vm.name), nameWidth), ...cells].join(" ");
-}
-
-function paintState(text: string, paint: Paint): string {
-  const word = text.trim();
-  if (word === "running") return paint("green", text);
-  return paint(/crashed|error|unresp|\?$/.test(word) ? "red" : "yellow", text);
 }
 
 function foot({ typing, filter, reversed }: Choice, width: number, paint: Paint): string {
