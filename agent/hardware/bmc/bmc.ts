@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { succeeds } from "../../kernel/concurrency/succeeds.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "../privileged/answers.ts";
 import { BmcLog, type BmcEvents, type BmcLogSeen } from "./bmc-log.ts";
@@ -105,10 +106,7 @@ export class Bmc {
 
   /** By stat(2): access(2) fails for a unit that may not open the device, even if it exists. */
   #hasDevice(): Promise<boolean> {
-    return stat(this.#device).then(
-      () => true,
-      () => false,
-    );
+    return succeeds(stat(this.#device));
   }
 
   async #ask(question: BmcQuestion, signal: AbortSignal): Promise<string> {
