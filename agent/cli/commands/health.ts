@@ -4,7 +4,7 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import { enumWord, formatAge, printable } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
 import type { Command } from "../session.ts";
-import { renderFields, renderTable } from "../table.ts";
+import { renderFields, renderTable, type Column } from "../table.ts";
 
 export const showHealth: Command = async (session) => {
   const agent = await session.agent();
@@ -72,18 +72,18 @@ function healthWord({ health }: Host__Output, paint: Paint): string {
 
 const effectColours: Readonly<Record<string, Colour>> = { none: "green", degraded: "yellow" };
 
-export const conditionColumns = (nowMs: number) => [
-  { title: "CONDITION", cell: ({ type }: Condition__Output) => type },
+export const conditionColumns = (nowMs: number): Column<Condition__Output>[] => [
+  { title: "CONDITION", cell: ({ type }) => type },
   {
     title: "STATUS",
-    cell: (of: Condition__Output) => enumWord(of.status, "TRUTH") + (holds(of) ?? ""),
-    paint: (text: string, { status }: Condition__Output, paint: Paint) =>
+    cell: (of) => enumWord(of.status, "TRUTH") + (holds(of) ?? ""),
+    paint: (text, { status }, paint) =>
       paint(status === "TRUTH_FALSE" ? "green" : status === "TRUTH_TRUE" ? "red" : "yellow", text),
   },
-  { title: "EFFECT", cell: (of: Condition__Output) => enumWord(of.effect, "EFFECT") },
-  { title: "REASON", cell: ({ reason }: Condition__Output) => reason },
-  { title: "SINCE", cell: ({ since }: Condition__Output) => formatAge(since, nowMs) },
-  { title: "EVIDENCE", cell: ({ evidence }: Condition__Output) => evidence },
+  { title: "EFFECT", cell: (of) => enumWord(of.effect, "EFFECT") },
+  { title: "REASON", cell: ({ reason }) => reason },
+  { title: "SINCE", cell: ({ since }) => formatAge(since, nowMs) },
+  { title: "EVIDENCE", cell: ({ evidence }) => evidence },
 ];
 
 function holds({ latched, acknowledged, untilReboot }: Condition__Output): string | undefined {
