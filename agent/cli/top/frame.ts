@@ -8,18 +8,7 @@ import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } fro
 import type { Colour, Paint } from "../io.ts";
 import { isSeen, othersText, paintState } from "../vm-sight.ts";
 import { clip, pad, widthOf } from "../width.ts";
-import { arrange, readingOf, type Look, type SortName } from "./view.ts";
-
-/** The person's choices. */
-export interface Choice {
-  readonly sort: SortName;
-  readonly reversed: boolean;
-  readonly filter: string;
-  /** Set while a filter is being typed. */
-  readonly typing: boolean;
-  /** Index of the first visible VM. */
-  readonly offset: number;
-}
+import { arrange, readingOf, type Look, type SortName, type Choice } from "./view.ts";
 
 interface Size {
   readonly columns: number;
@@ -67,17 +56,15 @@ interface Frame {
   readonly offset: number;
 }
 
-/** `failure`: why the data is not current. */
-export function frame(
-  seen: Look,
-  {
-    choice,
-    size,
-    failure,
-    nowMs,
-  }: { choice: Choice; size: Size; failure: string | undefined; nowMs: number },
-  paint: Paint,
-): Frame {
+interface View {
+  readonly choice: Choice;
+  readonly size: Size;
+  /** Why the data is not current. */
+  readonly failure: string | undefined;
+  readonly nowMs: number;
+}
+
+export function frame(seen: Look, { choice, size, failure, nowMs }: View, paint: Paint): Frame {
   const wanted = arrange(seen.vms, choice);
   const head = [
     ...hostLines(seen.host, size.columns, paint),

@@ -21,6 +21,17 @@ export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
 
 export type SortName = "cpu" | "memory" | "disk" | "network" | "name";
 
+/** The person's choices. */
+export interface Choice {
+  readonly sort: SortName;
+  readonly reversed: boolean;
+  readonly filter: string;
+  /** Set while a filter is being typed. */
+  readonly typing: boolean;
+  /** Index of the first visible VM. */
+  readonly offset: number;
+}
+
 /** Current readings of a VM; unknown ones are absent. */
 interface Reading {
   readonly cpuRatio?: number;
@@ -54,11 +65,7 @@ const sortedBy: Readonly<Record<Exclude<SortName, "name">, keyof Reading>> = {
 /** The VMs that match, sorted; unknown readings come last in both directions. */
 export function arrange(
   vms: readonly Vm__Output[],
-  {
-    sort,
-    reversed,
-    filter,
-  }: { readonly sort: SortName; readonly reversed: boolean; readonly filter: string },
+  { sort, reversed, filter }: Pick<Choice, "sort" | "reversed" | "filter">,
 ): readonly Vm__Output[] {
   const wanted = vms.filter(({ name, tenant, state, vmId }) =>
     [name, tenant, enumWord(state, "VM_STATE"), vmId].some((text) =>
