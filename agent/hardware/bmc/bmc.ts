@@ -133,21 +133,11 @@ export class Bmc {
         "the BMC's password is missing: set bmc.passwordFile, or provide the credential socle-bmc-password";
       throw new SocleError("invalid", "BMC_PASSWORD_MISSING", message);
     }
-    const target = [
-      "-I",
-      "lanplus",
-      "-H",
-      address ?? "",
-      "-p",
-      String(port),
-      "-U",
-      user ?? "",
-      "-f",
-      passwordFile,
-    ];
-    const session = ["-C", String(cipherSuite), "-N", "2", "-R", "2"];
+    const target = ["-I", "lanplus", "-H", address ?? "", "-p", String(port)];
+    const login = ["-U", user ?? "", "-f", passwordFile, "-C", String(cipherSuite)];
+    const retries = ["-N", "2", "-R", "2"];
     const command = ipmitoolArguments(question) ?? [];
-    return this.#run(["ipmitool", ...target, ...session, ...command], {
+    return this.#run(["ipmitool", ...target, ...login, ...retries, ...command], {
       timeoutMs: timeoutSeconds * 1000,
       maxOutputBytes: MAX_OUTPUT_BYTES,
       signal,
