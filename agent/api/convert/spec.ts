@@ -108,4 +108,4 @@ function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {
 }
 
 /** In proto3 an empty string means absent. */
-const nonEmpty = (text: string): string | undefined => (text === "" ? undefined : text);
+export const nonEmpty = (text: string): string | undefined => (text === "" ? undefined : text);
