@@ -12,7 +12,7 @@ import { sendText } from "./response.ts";
 /** Ends the response, now or later. An exception is answered by its kind. */
 export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 
-export interface HttpServerOptions {
+interface HttpServerOptions {
   readonly name: string;
   /** ADDRESS:PORT; port 0 takes a free one. */
   readonly listen: string;

@@ -47,7 +47,6 @@ const report = z.object({
     exit_status: whole,
     messages: z.array(z.object({ string: z.string() })).optional(),
   }),
-  serial_number: z.string().optional(),
   temperature: z.object({ current: z.number() }).optional().catch(undefined),
   smart_status: z.object({ passed: z.boolean() }).optional(),
   power_on_time: z.object({ hours: shown }).optional().catch(undefined),
