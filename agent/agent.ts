@@ -5,6 +5,7 @@ import { buildPeople, readPeopleKeys } from "./composition/people.ts";
 import { reload } from "./composition/reload.ts";
 import { openState } from "./composition/state.ts";
 import { loadConfig } from "./config/load.ts";
+import { defined } from "./kernel/defined.ts";
 import { systemClock } from "./kernel/clock.ts";
 import { credentialPath } from "./kernel/credentials.ts";
 import { createLog, type Logger } from "./kernel/log.ts";
@@ -47,13 +48,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   let started = (): void => undefined;
   const start = new Promise<void>((resolve) => (started = resolve));
   const keyPath = credentialPath(environment, "socle-agent-key");
-  const trust = new Trust({
-    ...config.trust,
-    ...(keyPath === undefined ? {} : { keyPath }),
-    replaceFile,
-    clock,
-    log,
-  });
+  const trust = new Trust(defined({ ...config.trust, keyPath, replaceFile, clock, log }));
   const basis: Basis = { config, version, environment, clock, log };
   let reloading = (): Promise<void> => Promise.resolve();
   options.onReload(() => void start.then(() => reloading()));

@@ -40,10 +40,7 @@ export async function listenOnSocket(
     throw cannotListen(path, messageOf(thrown), thrown);
   }
   await removeStale(path);
-  const pending = new PendingConnections();
-  const listener = await listen(path, { path }, pending, (socket) => {
-    admit(socket, operator, { places, pending, onConnection });
-  });
+  const listener = await listen(path, { path }, { places, callerOf: () => operator, onConnection });
   await chmod(path, 0o660);
   return listener;
 }
@@ -64,10 +61,8 @@ export async function listenOnLoopback(
       "set it, and enroll this host";
     throw new SocleError("unsupported", "NOT_LOOPBACK", message);
   }
-  const pending = new PendingConnections();
-  return await listen(address, { host, port }, pending, (socket) => {
-    admit(socket, loopbackCaller(socket.remoteAddress ?? ""), { places, pending, onConnection });
-  });
+  const callerOf = ({ remoteAddress = "" }: Socket): Caller => loopbackCaller(remoteAddress);
+  return await listen(address, { host, port }, { places, callerOf, onConnection });
 }
 
 /** `host:port` or `[v6]:port`. */
@@ -82,13 +77,34 @@ export function splitAddress(address: string): { readonly host: string; readonly
 const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 
+interface Entrance {
+  readonly places: ConnectionLimits;
+  readonly callerOf: (socket: Socket) => Caller;
+  readonly onConnection: (socket: Socket) => void;
+}
+
+/** A connection takes a place once it sends its preface. */
 async function listen(
   place: string,
   where: { path: string } | { host: string; port: number },
-  pending: PendingConnections,
-  onConnection: (socket: Socket) => void,
+  { places, callerOf, onConnection }: Entrance,
 ): Promise<Listener> {
-  const listener = await bind(createServer({ noDelay: true }, onConnection), place, where);
+  const pending = new PendingConnections();
+  const server = createServer({ noDelay: true }, (socket) => {
+    const caller = callerOf(socket);
+    const refuse = (thrown: unknown): void => places.refuse(socket, thrown, caller);
+    const take = (): void => {
+      try {
+        places.take(socket, caller);
+      } catch (thrown) {
+        refuse(thrown);
+        return;
+      }
+      onConnection(socket);
+    };
+    pending.receive(socket, take, refuse);
+  });
+  const listener = await bind(server, place, where);
   return {
     port: listener.port,
     close() {
@@ -96,27 +112,6 @@ async function listen(
       pending.close();
     },
   };
-}
-
-interface Entrance {
-  readonly places: ConnectionLimits;
-  readonly pending: PendingConnections;
-  readonly onConnection: (socket: Socket) => void;
-}
-
-/** A connection takes a place once it sends its preface. */
-function admit(socket: Socket, caller: Caller, { places, pending, onConnection }: Entrance): void {
-  const refuse = (thrown: unknown): void => places.refuse(socket, thrown, caller);
-  const take = (): void => {
-    try {
-      places.take(socket, caller);
-    } catch (thrown) {
-      refuse(thrown);
-      return;
-    }
-    onConnection(socket);
-  };
-  pending.receive(socket, take, refuse);
 }
 
 /** Binds a server. Throws `unavailable` ADDRESS_IN_USE, `invalid` LISTEN_FAILED. */

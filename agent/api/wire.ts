@@ -1,5 +1,5 @@
 import type { ServiceDefinition } from "@grpc/grpc-js";
-import { SocleError } from "../kernel/errors.ts";
+import { invalidField, SocleError } from "../kernel/errors.ts";
 import type { RequestShapes } from "./limits/request-shapes.ts";
 import { messageOf } from "../kernel/thrown.ts";
 
@@ -67,7 +67,5 @@ function tooLarge(path: readonly string[]): SocleError {
     .replace(/\.(\d+)(?=\.|$)/g, "[$1]")
     .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     .slice(0, 128);
-  const why = "must be a whole number of at most 2^53 - 1";
-  const details = { fields: { [field]: why } };
-  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
+  return invalidField("REQUEST_INVALID", field, "must be a whole number of at most 2^53 - 1");
 }

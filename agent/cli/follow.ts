@@ -31,8 +31,7 @@ export async function mutate<Request extends { readonly requestId?: string }>(
   const requestId = options.requestId ?? randomUUID();
   const begun = await begin();
   if (options.wait === false && !begun.done) {
-    if (session.json) session.printJson(begun);
-    else session.print(`${begun.operationId}\n`);
+    session.show(begun, () => `${begun.operationId}\n`);
     return undefined;
   }
   conclude(session, agent, await follow(session, agent, begun, options.timeout), nameIn(request));

@@ -19,9 +19,12 @@ export const addPlacementOptions = (command: Cli): Cli =>
 
 export const addMutationOptions = (command: Cli): Cli =>
   command
-    .option("--request-id <id>", "Repeating a command with the same id does it once; default: a new one.")
+    .addOption(requestIdOption())
     .option("--no-wait", "Do not wait for the end; print the operation's id.")
     .addOption(timeoutOption());
+
+export const requestIdOption = (): Option =>
+  new Option("--request-id <id>", "Repeating a command with the same id does it once; default: a new one.");
 
 export const timeoutOption = (): Option =>
   new Option("--timeout <duration>", "Wait no longer than this; the operation goes on.").argParser(

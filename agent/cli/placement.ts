@@ -2,6 +2,7 @@ import type { Placement__Output } from "../gen/socle/v1/Placement.ts";
 import type { PlacementRequest } from "../gen/socle/v1/PlacementRequest.ts";
 import { formatBytes } from "./format.ts";
 import { defined } from "../kernel/defined.ts";
+import { rangesOf } from "../kernel/text/cpu-list.ts";
 
 /** The placement flags. */
 export interface PlacementFlags {
@@ -32,26 +33,14 @@ export function withPlacementFlags(
   return request || Object.keys(flagged).length > 0 ? { ...request, ...flagged } : undefined;
 }
 
-/** `[2, 3, 4, 8]` as `2-4,8`. */
-export function formatCpus(cpus: readonly number[]): string {
-  const sorted = [...cpus].sort((a, b) => a - b);
-  const ranges: [number, number][] = [];
-  for (const cpu of sorted) {
-    const last = ranges.at(-1);
-    if (last !== undefined && cpu === last[1] + 1) last[1] = cpu;
-    else ranges.push([cpu, cpu]);
-  }
-  return ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
-}
-
 /** `cell 0, cpus 2-3, pages 1 GiB, 0000:3b:00.0`: what the VM is bound to, or `anywhere`. */
 export function placementText(placement: Placement__Output | null): string {
   if (placement === null) return "-";
   const { cells, vcpuCpus, sharedCpus, pageSizeBytes, devices } = placement;
   const parts = [
     ...(cells.length > 0 ? [`cell ${cells.join(",")}`] : []),
-    ...(vcpuCpus.length > 0 ? [`cpus ${formatCpus(vcpuCpus)}`] : []),
-    ...(sharedCpus.length > 0 ? [`shares cpus ${formatCpus(sharedCpus)}`] : []),
+    ...(vcpuCpus.length > 0 ? [`cpus ${rangesOf(vcpuCpus)}`] : []),
+    ...(sharedCpus.length > 0 ? [`shares cpus ${rangesOf(sharedCpus)}`] : []),
     ...(pageSizeBytes > 4096 ? [`pages ${formatBytes(pageSizeBytes)}`] : []),
     ...devices,
   ];

@@ -7,6 +7,7 @@ import {
   defaultConfigPath,
   duration,
   hostPort,
+  requestIdOption,
   shortText,
   timeoutOption,
   whole,
@@ -89,7 +90,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .command("ack")
     .description("Say that you have seen why a condition is held: it then ends as it otherwise would.")
     .argument("<condition>", "Its type, e.g. MemoryUncorrected.")
-    .option("--request-id <id>", "Repeating a command with the same id does it once; default: a new one.")
+    .addOption(requestIdOption())
     .action(bind(async () => (await import("./commands/health.ts")).acknowledge));
   program
     .command("events")

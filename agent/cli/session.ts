@@ -80,6 +80,12 @@ export class Session {
     this.print(`${printableJson(toJson(value), compact ? undefined : 2)}\n`);
   }
 
+  /** Prints the result of a command: as JSON with --json, else as text. */
+  show(result: unknown, text: () => string): void {
+    if (this.json) this.printJson(result);
+    else this.print(text());
+  }
+
   note(text: string): void {
     this.io.stderr.write(`${text}\n`);
   }
@@ -115,7 +121,7 @@ async function readPerson(path: string): Promise<string> {
   throw usageError(`--person-file ${path} holds no token: one line of the form HEADER.CLAIMS.SIGNATURE`);
 }
 
-/** A command. Resolves to the exit code, undefined meaning 0; throws a SocleError. */
+/** A command. Resolves to the exit code, or to nothing for 0; throws a SocleError. */
 export type Command<Options = Record<string, unknown>> = (
   session: Session,
   args: readonly string[],

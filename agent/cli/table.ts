@@ -56,8 +56,9 @@ export function renderTable<Row>(all: readonly Column<Row>[], rows: readonly Row
   return `${[head, ...body].flatMap(lines).join("\n")}\n`;
 }
 
-/** `name  value` lines, the names dimmed and padded to the longest; a long value wraps. */
-export function renderFields(fields: readonly (readonly [string, string])[], paint: Paint): string {
+/** `name  value` lines, the names dimmed and padded to the longest; a long value wraps, an empty one is left out. */
+export function renderFields(all: readonly (readonly [string, string])[], paint: Paint): string {
+  const fields = all.filter(([, value]) => value.trim() !== "");
   const width = Math.max(...fields.map(([name]) => name.length));
   const left = Math.max(NARROWEST, (paint.width ?? Infinity) - width - GAP);
   return fields

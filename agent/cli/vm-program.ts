@@ -1,7 +1,15 @@
 import { Option, type Command as Cli } from "commander";
 import { specEnums } from "../contract/spec-enums.ts";
 import type { ChangeMethod } from "./commands/vm-change.ts";
-import { addMutationOptions, addPlacementOptions, collect, duration, size, whole } from "./options.ts";
+import {
+  addMutationOptions,
+  addPlacementOptions,
+  collect,
+  duration,
+  requestIdOption,
+  size,
+  whole,
+} from "./options.ts";
 import type { Bind } from "./session.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
@@ -33,8 +41,8 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--example", "Print a spec with every field and its description, to start a file with.")
       .option("--name <name>", "Its name, unique on the host.")
       .option("--id <uuid>", "Its id; default: a new one.")
-      .addOption(new Option("--vcpus <number>", "Its vCPUs.").argParser(whole("--vcpus", 1)))
-      .addOption(new Option("--memory <size>", "Its memory, e.g. 2GiB.").argParser(size("--memory")))
+      .option("--vcpus <number>", "Its vCPUs.", whole("--vcpus", 1))
+      .option("--memory <size>", "Its memory, e.g. 2GiB.", size("--memory"))
       .option(
         "--disk <disk>",
         "pool/volume, or new:POOL:SIZE[:BASE] for a new one; may be repeated, the first boots.",
@@ -45,11 +53,7 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--kernel <pool/volume>", "Boot this kernel.")
       .option("--initrd <pool/volume>", "Its initial RAM disk.")
       .option("--cmdline <text>", "Its command line.")
-      .addOption(
-        new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(
-          specEnums.accelerator.words,
-        ),
-      )
+      .addOption(acceleratorOption())
       .addOption(new Option("--firmware <kind>", "Default: bios.").choices(specEnums.firmware.words))
       .option("--tpm", "A TPM 2.0 of its own; the host needs a volume key.")
       .addOption(
@@ -73,11 +77,7 @@ export function addVm(program: Cli, bind: Bind): void {
     command.action(bind(async () => (await changes()).changeVm(method, fields)));
   act(change("start", "Start a VM."), "StartVm");
   change("stop", "Ask the guest to shut down.")
-    .addOption(
-      new Option("--grace <duration>", "How long the guest may take, e.g. 90s.").argParser(
-        duration("--grace"),
-      ),
-    )
+    .option("--grace <duration>", "How long the guest may take, e.g. 90s.", duration("--grace"))
     .option(
       "--force",
       "Pull the plug if it does not stop in time (10 s for a guest that is paused or unresponsive, where --grace does not say); with --grace 0 at once. Nothing else cuts power.",
@@ -105,22 +105,24 @@ export function addVm(program: Cli, bind: Bind): void {
     .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
 }
 
+const acceleratorOption = (): Option =>
+  new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(
+    specEnums.accelerator.words,
+  );
+
 export function addReservations(program: Cli, bind: Bind): void {
   const reservations = program
     .command("reservation")
     .description("Room for VMs that are to come, claimed for a time.");
   const load = () => import("./commands/reservations.ts");
-  const requestId = (command: Cli): Cli =>
-    command.option(
-      "--request-id <id>",
-      "Repeating a command with the same id does it once; default: a new one.",
-    );
   const ttl = (command: Cli, otherwise: string): Cli =>
-    requestId(command).addOption(
-      new Option("--ttl <duration>", `How long it is held, 1 s to 1 h; default: ${otherwise}.`).argParser(
+    command
+      .addOption(requestIdOption())
+      .option(
+        "--ttl <duration>",
+        `How long it is held, 1 s to 1 h; default: ${otherwise}.`,
         duration("--ttl"),
-      ),
-    );
+      );
   reservations
     .command("ls")
     .alias("list")
@@ -130,25 +132,18 @@ export function addReservations(program: Cli, bind: Bind): void {
   const create = reservations
     .command("create")
     .description("Claim room for a VM; socle vm create --reservation takes it.")
-    .addOption(
-      new Option("--vcpus <number>", "Its vCPUs.").argParser(whole("--vcpus", 1)).makeOptionMandatory(),
-    )
-    .addOption(
-      new Option("--memory <size>", "Its memory, e.g. 2GiB.")
-        .argParser(size("--memory"))
-        .makeOptionMandatory(),
-    )
-    .addOption(
-      new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(
-        specEnums.accelerator.words,
-      ),
-    )
+    .requiredOption("--vcpus <number>", "Its vCPUs.", whole("--vcpus", 1))
+    .requiredOption("--memory <size>", "Its memory, e.g. 2GiB.", size("--memory"))
+    .addOption(acceleratorOption())
     .option("--tenant <tenant>", "Whose VM it is to be.");
   ttl(addPlacementOptions(create), "60s").action(bind(async () => (await load()).createReservation));
   ttl(reservations.command("renew").description("Begin its time anew."), "as before")
     .argument("<reservation>", "Its id.")
     .action(bind(async () => (await load()).renewReservation));
-  requestId(reservations.command("release").description("Give its room back."))
+  reservations
+    .command("release")
+    .description("Give its room back.")
+    .addOption(requestIdOption())
     .argument("<reservation>", "Its id.")
     .action(bind(async () => (await load()).releaseReservation));
 }

@@ -1,9 +1,35 @@
 import type { Vm__Output } from "../gen/socle/v1/Vm.ts";
 import type { VmCounts__Output } from "../gen/socle/v1/VmCounts.ts";
+import type { VmFilter } from "../gen/socle/v1/VmFilter.ts";
+import type { Agent } from "./client.ts";
+import type { Paint } from "./io.ts";
 
 /** A list that is incomplete while libvirt answers: it is being read, or one VM is unreadable. */
 export const othersText =
   "libvirt has not reported all VMs: there may be others (the agent's log names an unreadable one)";
+
+/** The VMs that match, by id: the agent sorts so, since VMs that come and go must not disturb pages. */
+export async function allVms(agent: Agent, filter: VmFilter | null = null) {
+  const vms: Vm__Output[] = [];
+  for (let pageToken = ""; ;) {
+    const page = await agent.ask(agent.contract.vms.ListVms, { pageSize: 1000, pageToken, filter });
+    vms.push(...page.vms);
+    pageToken = page.nextPageToken;
+    if (pageToken !== "") continue;
+    const { presence, observedAt = null } = page.observation ?? {};
+    return { vms, complete: presence === "PRESENCE_PRESENT", observedAt };
+  }
+}
+
+export const byName = (a: Vm__Output, b: Vm__Output): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+
+/** "running" green, a fault red, any other state yellow. */
+export function paintState(text: string, paint: Paint): string {
+  const state = text.trim();
+  if (state === "running") return paint("green", text);
+  return paint(/crashed|error|unresp|\?$/.test(state) ? "red" : "yellow", text);
+}
 
 export const isSeen = ({ observation }: Vm__Output): boolean => observation?.presence === "PRESENCE_PRESENT";
 

@@ -15,32 +15,16 @@ export interface ConfigKey {
   readonly inner: readonly Omit<ConfigKey, "section">[];
 }
 
-const propertySchema = z.object({
+/** A node of the schema as JSON schema. */
+const nodeSchema = z.object({
+  type: z.string().optional(),
   description: z.string().default(""),
   default: z.unknown().optional(),
   enum: z.array(z.string()).optional(),
   minimum: z.number().optional(),
   maximum: z.number().optional(),
   get properties() {
-    return z.record(z.string(), propertySchema).optional();
-  },
-});
-const sectionsSchema = z.object({
-  properties: z.record(z.string(), z.object({ properties: z.record(z.string(), propertySchema) })),
-});
-
-/** Every key in the order of the schema. */
-export function configKeys(): ConfigKey[] {
-  const { properties } = sectionsSchema.parse(z.toJSONSchema(configSchema, { io: "input" }));
-  return Object.entries(properties).flatMap(([section, { properties: keys }]) =>
-    Object.entries(keys).map(([name, key]) => ({ section, ...described(name, key) })),
-  );
-}
-
-const nodeSchema = z.object({
-  type: z.string().optional(),
-  get properties() {
-    return z.record(z.string(), nodeSchema).optional();
+    return z.record(z.string(), nodeSchema).default({});
   },
   /** For a map whose keys the operator chooses. */
   get additionalProperties() {
@@ -50,20 +34,28 @@ const nodeSchema = z.object({
     return nodeSchema.optional();
   },
   get anyOf() {
-    return z.array(nodeSchema).optional();
+    return z.array(nodeSchema).default([]);
   },
 });
 type Node = z.output<typeof nodeSchema>;
 
+const wholeSchema = (): Node => nodeSchema.parse(z.toJSONSchema(configSchema, { io: "input" }));
+
+/** Every key in the order of the schema. */
+export const configKeys = (): ConfigKey[] =>
+  Object.entries(wholeSchema().properties).flatMap(([section, { properties }]) =>
+    Object.entries(properties).map(([name, key]) => ({ section, ...described(name, key) })),
+  );
+
 /** The schema's alternatives at this path of the file. */
 function nodesAt(path: readonly (string | number)[]): Node[] {
-  const alternatives = (node: Node): Node[] => [node, ...(node.anyOf ?? []).flatMap(alternatives)];
+  const alternatives = (node: Node): Node[] => [node, ...node.anyOf.flatMap(alternatives)];
   const below = (node: Node, step: string | number): Node | undefined => {
     if (typeof step === "number") return node.items;
     const { properties, additionalProperties: others } = node;
-    return properties?.[step] ?? (typeof others === "object" ? others : undefined);
+    return properties[step] ?? (typeof others === "object" ? others : undefined);
   };
-  let nodes = alternatives(nodeSchema.parse(z.toJSONSchema(configSchema, { io: "input" })));
+  let nodes = alternatives(wholeSchema());
   for (const step of path)
     nodes = nodes.flatMap((node) => {
       const next = below(node, step);
@@ -74,21 +66,21 @@ function nodesAt(path: readonly (string | number)[]): Node[] {
 
 /** The known keys at this path of the file; none if the operator chooses them. */
 export const keysAt = (path: readonly (string | number)[]): string[] =>
-  nodesAt(path).flatMap(({ properties }) => Object.keys(properties ?? {}));
+  nodesAt(path).flatMap(({ properties }) => Object.keys(properties));
 
 export const mayBeNull = (path: readonly (string | number)[]): boolean =>
   nodesAt(path).some(({ type }) => type === "null");
 
-const described = (name: string, key: z.output<typeof propertySchema>): Omit<ConfigKey, "section"> =>
+const described = (name: string, key: Node): Omit<ConfigKey, "section"> =>
   defined({
     name,
     description: key.description,
     defaultValue: key.default,
     allowed: allowedBy(key),
-    inner: Object.entries(key.properties ?? {}).map(([inner, property]) => described(inner, property)),
+    inner: Object.entries(key.properties).map(([inner, property]) => described(inner, property)),
   });
 
-function allowedBy({ enum: values, minimum, maximum }: z.output<typeof propertySchema>): string {
+function allowedBy({ enum: values, minimum, maximum }: Node): string {
   if (values !== undefined) return `One of ${values.join(", ")}.`;
   if (minimum === undefined) return "";
   return maximum === undefined || maximum === Number.MAX_SAFE_INTEGER

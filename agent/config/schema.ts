@@ -1,360 +1,283 @@
 import * as z from "zod";
 import { healthSchema } from "./health.ts";
 import { tenantsSchema } from "./tenants.ts";
+import { absolutePath, flag, hostPort, number, whole } from "./values.ts";
 
 // Each key's default and description are here: `socle config show --defaults` and the man page print them.
 
-const seconds = (max: number) => z.number().min(1).max(max);
-const perSecond = (usual: number) => z.number().min(0.1).max(1_000_000).default(usual);
-const atOnce = (usual: number) => z.number().int().min(1).max(100_000).default(usual);
-const hostPort = z
-  .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$/, "must be ADDRESS:PORT, for example 127.0.0.1:7440")
-  .refine(
-    (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65535,
-    "the port must be at most 65535",
-  );
-const absolutePath = z.string().regex(/^\/[^\0]*$/, "must be an absolute path");
+const perSecond = (usual: number) => number(0.1, 1_000_000, usual);
+const atOnce = (usual: number) => whole(1, 100_000, usual);
+const noAddress = hostPort.nullable().default(null);
+const noPath = absolutePath.nullable().default(null);
 const claim = z.string().min(1).max(512).nullable().default(null);
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be a lower-case UUID");
 
-export const configSchema = z.strictObject({
-  host: z
-    .strictObject({
-      id: uuid.optional().describe("The host's UUID. Default: libvirt's host uuid."),
-      labels: z
-        .record(z.string().max(63), z.string().max(255))
-        .refine((labels) => Object.keys(labels).length <= 64, "must be at most 64")
-        .default({})
-        .describe("Labels reported to the scheduler, at most 64."),
-      reservedCpus: z.number().int().min(0).default(0).describe("CPUs kept for the host itself."),
-      reservedMemoryMiB: z
-        .number()
-        .int()
-        .min(0)
-        .default(1024)
-        .describe("Memory kept for the host itself, in MiB."),
-      dedicatedCpus: z
+const host = z.strictObject({
+  id: uuid.optional().describe("The host's UUID. Default: libvirt's host uuid."),
+  labels: z
+    .record(z.string().max(63), z.string().max(255))
+    .refine((labels) => Object.keys(labels).length <= 64, "must be at most 64")
+    .default({})
+    .describe("Labels reported to the scheduler, at most 64."),
+  reservedCpus: z.number().int().min(0).default(0).describe("CPUs kept for the host itself."),
+  reservedMemoryMiB: z
+    .number()
+    .int()
+    .min(0)
+    .default(1024)
+    .describe("Memory kept for the host itself, in MiB."),
+  dedicatedCpus: z
+    .string()
+    .regex(/^(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?$/, "must be a CPU list, for example 2-7,10")
+    .default("")
+    .describe("CPUs that serve one VM each, as a list: 2-7,10. All others are shared."),
+  deviceAliases: z
+    .record(
+      z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/),
+      z
         .string()
-        .regex(/^(\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*)?$/, "must be a CPU list, for example 2-7,10")
-        .default("")
-        .describe("CPUs that serve one VM each, as a list: 2-7,10. All others are shared."),
-      deviceAliases: z
-        .record(
-          z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/),
-          z
-            .string()
-            .regex(
-              /^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[0-9a-f]{4}:[0-9a-f]{4})$/,
-              "must be a PCI address (0000:3b:00.0) or VENDOR:DEVICE (10de:20b0), in lower case",
-            ),
-          { error: ({ code }) => (code === "invalid_key" ? "must be a name, for example a100" : undefined) },
-        )
-        .refine(
-          (aliases) => new Set(Object.values(aliases)).size === Object.keys(aliases).length,
-          "must not have two names for one device",
-        )
-        .default({})
-        .describe(
-          "Names for devices that VMs may use: each for a PCI address (0000:3b:00.0), or for all devices of a VENDOR:DEVICE (10de:20b0). A VM that requests a VENDOR:DEVICE gets a free one.",
-        ),
-      cpuOvercommitRatio: z.number().min(0.1).max(64).default(4).describe("vCPUs per CPU."),
-      memoryOvercommitRatio: z.number().min(0.1).max(4).default(1).describe("Guest memory per host memory."),
-      storageOvercommitRatio: z
-        .number()
-        .min(0.1)
-        .max(64)
-        .default(1)
-        .describe(
-          "Bytes that volumes may grow to, per byte of their storage pool; a new disk beyond that is rejected.",
-        ),
-    })
-    .prefault({}),
-  libvirt: z
-    .strictObject({
-      uri: z
-        .string()
-        .max(1024)
         .regex(
-          /^(qemu|test)(\+unix)?:\/\/\//,
-          "must be libvirt on this host, over its unix socket: qemu:///system",
-        )
-        .default("qemu:///system")
-        .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH for another socket."),
-      callTimeoutSeconds: seconds(600)
-        .default(35)
-        .describe("Deadline of one call. Above 30: libvirt waits 30 s for a busy guest before it refuses."),
-    })
-    .prefault({}),
-  vm: z
+          /^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|[0-9a-f]{4}:[0-9a-f]{4})$/,
+          "must be a PCI address (0000:3b:00.0) or VENDOR:DEVICE (10de:20b0), in lower case",
+        ),
+      { error: ({ code }) => (code === "invalid_key" ? "must be a name, for example a100" : undefined) },
+    )
+    .refine(
+      (aliases) => new Set(Object.values(aliases)).size === Object.keys(aliases).length,
+      "must not have two names for one device",
+    )
+    .default({})
+    .describe(
+      "Names for devices that VMs may use: each for a PCI address (0000:3b:00.0), or for all devices of a VENDOR:DEVICE (10de:20b0). A VM that requests a VENDOR:DEVICE gets a free one.",
+    ),
+  cpuOvercommitRatio: number(0.1, 64, 4).describe("vCPUs per CPU."),
+  memoryOvercommitRatio: number(0.1, 4, 1).describe("Guest memory per host memory."),
+  storageOvercommitRatio: number(0.1, 64, 1).describe(
+    "Bytes that volumes may grow to, per byte of their storage pool; a new disk beyond that is rejected.",
+  ),
+});
+
+const libvirt = z.strictObject({
+  uri: z
+    .string()
+    .max(1024)
+    .regex(
+      /^(qemu|test)(\+unix)?:\/\/\//,
+      "must be libvirt on this host, over its unix socket: qemu:///system",
+    )
+    .default("qemu:///system")
+    .describe("qemu:///system, qemu:///session or test:///..., with ?socket=PATH for another socket."),
+  callTimeoutSeconds: number(1, 600, 35).describe(
+    "Deadline of one call. Above 30: libvirt waits 30 s for a busy guest before it refuses.",
+  ),
+});
+
+const vm = z.strictObject({
+  accelerator: z
+    .enum(["auto", "kvm", "tcg"])
+    .default("auto")
+    .describe("auto: KVM if /dev/kvm exists, else TCG (emulated, slow)."),
+  bridges: z
+    .array(z.string().max(15))
+    .default([])
+    .describe("Host bridges that NICs may use. The key tenants narrows this for callers of one tenant."),
+  allowSpoofing: flag(false).describe("Whether a spec may request a NIC without the anti-spoofing filter."),
+  memoryHeadroomMiB: z
+    .number()
+    .int()
+    .min(256)
+    .nullable()
+    .default(null)
+    .describe(
+      "Limits a new VM's QEMU to the memory that guest and QEMU need, plus this headroom in MiB. The kernel kills a QEMU above the limit, so leave room: 1024. null: no limit.",
+    ),
+  volumeKeyFile: noPath.describe(
+    "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",
+  ),
+  gracefulStopSeconds: number(1, 3600, 90).describe(
+    "How long a guest may take to shut down, unless the request sets a time.",
+  ),
+  sampleIntervalSeconds: number(1, 300, 10).describe("How often VM statistics are read."),
+});
+
+const bmc = z.strictObject({
+  interface: z
+    .enum(["auto", "open", "lanplus", "off"])
+    .default("auto")
+    .describe("How ipmitool reaches the BMC. auto: /dev/ipmi0 if it exists; lanplus: over the network."),
+  address: z
+    .string()
+    .max(253)
+    .regex(/^[0-9A-Za-z][0-9A-Za-z.:-]*$/, "must be a host name or an IP address")
+    .nullable()
+    .default(null)
+    .describe("The BMC's host name or IP address, for lanplus."),
+  port: whole(1, 65535, 623).describe("Its UDP port, for lanplus."),
+  user: z
+    .string()
+    .max(16)
+    .regex(/^[^-\0][^\0]*$/, "must be a user's name")
+    .nullable()
+    .default(null)
+    .describe("The user to log in as, for lanplus; one with the privilege USER is enough."),
+  passwordFile: noPath.describe(
+    "The file with its password, for lanplus. Default: the systemd credential socle-bmc-password, if any.",
+  ),
+  cipherSuite: whole(0, 17, 17).describe("RMCP+ cipher suite, for lanplus."),
+  timeoutSeconds: number(1, 120, 30).describe(
+    "Deadline of one query: ten seconds are normal with a hundred sensors.",
+  ),
+});
+
+const api = z.strictObject({
+  socket: absolutePath
+    .default("/run/socle/agent.sock")
+    .describe("The unix socket for the host's operator. The mode of its directory controls access."),
+  listen: noAddress.describe(
+    "TCP address of the gRPC API. Without trust.domain only a loopback address is accepted, with trust.insecureLoopback.",
+  ),
+  reflection: flag(false).describe("gRPC reflection on TCP as well; the unix socket always has it."),
+  maxConcurrentStreams: whole(1, 10000, 64).describe("Streams per connection."),
+  limits: z
     .strictObject({
-      accelerator: z
-        .enum(["auto", "kvm", "tcg"])
-        .default("auto")
-        .describe("auto: KVM if /dev/kvm exists, else TCG (emulated, slow)."),
-      bridges: z
-        .array(z.string().max(15))
-        .default([])
-        .describe("Host bridges that NICs may use. The key tenants narrows this for callers of one tenant."),
-      allowSpoofing: z
-        .boolean()
-        .default(false)
-        .describe("Whether a spec may request a NIC without the anti-spoofing filter."),
-      memoryHeadroomMiB: z
-        .number()
-        .int()
-        .min(256)
-        .nullable()
-        .default(null)
-        .describe(
-          "Limits a new VM's QEMU to the memory that guest and QEMU need, plus this headroom in MiB. The kernel kills a QEMU above the limit, so leave room: 1024. null: no limit.",
-        ),
-      volumeKeyFile: absolutePath
-        .nullable()
-        .default(null)
-        .describe(
-          "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",
-        ),
-      gracefulStopSeconds: seconds(3600)
-        .default(90)
-        .describe("How long a guest may take to shut down, unless the request sets a time."),
-      sampleIntervalSeconds: seconds(300).default(10).describe("How often VM statistics are read."),
-    })
-    .prefault({}),
-  tenants: tenantsSchema.prefault({}),
-  bmc: z
-    .strictObject({
-      interface: z
-        .enum(["auto", "open", "lanplus", "off"])
-        .default("auto")
-        .describe("How ipmitool reaches the BMC. auto: /dev/ipmi0 if it exists; lanplus: over the network."),
-      address: z
-        .string()
-        .max(253)
-        .regex(/^[0-9A-Za-z][0-9A-Za-z.:-]*$/, "must be a host name or an IP address")
-        .nullable()
-        .default(null)
-        .describe("The BMC's host name or IP address, for lanplus."),
-      port: z.number().int().min(1).max(65535).default(623).describe("Its UDP port, for lanplus."),
-      user: z
-        .string()
-        .max(16)
-        .regex(/^[^-\0][^\0]*$/, "must be a user's name")
-        .nullable()
-        .default(null)
-        .describe("The user to log in as, for lanplus; one with the privilege USER is enough."),
-      passwordFile: absolutePath
-        .nullable()
-        .default(null)
-        .describe(
-          "The file with its password, for lanplus. Default: the systemd credential socle-bmc-password, if any.",
-        ),
-      cipherSuite: z.number().int().min(0).max(17).default(17).describe("RMCP+ cipher suite, for lanplus."),
-      timeoutSeconds: seconds(120)
-        .default(30)
-        .describe("Deadline of one query: ten seconds are normal with a hundred sensors."),
-    })
-    .prefault({}),
-  api: z
-    .strictObject({
-      socket: absolutePath
-        .default("/run/socle/agent.sock")
-        .describe("The unix socket for the host's operator. The mode of its directory controls access."),
-      listen: hostPort
-        .nullable()
-        .default(null)
-        .describe(
-          "TCP address of the gRPC API. Without trust.domain only a loopback address is accepted, with trust.insecureLoopback.",
-        ),
-      reflection: z
-        .boolean()
-        .default(false)
-        .describe("gRPC reflection on TCP as well; the unix socket always has it."),
-      maxConcurrentStreams: z
-        .number()
-        .int()
-        .min(1)
-        .max(10000)
-        .default(64)
-        .describe("Streams per connection."),
-      limits: z
-        .strictObject({
-          readsPerSecond: perSecond(1000).describe("Reads, and new waits."),
-          mutationsPerSecond: perSecond(50).describe("Mutations other than stops and cancels."),
-          streamsPerSecond: perSecond(50).describe("New watches, subscriptions and consoles."),
-          controlsPerSecond: perSecond(200).describe("Health checks, stops, cancels and cordons."),
-          failuresPerSecond: perSecond(2).describe(
-            "Mutations that fail or change nothing, which the audit log records; a burst may use 300 s' worth.",
-          ),
-          streams: atOnce(64).describe("Watches, subscriptions and consoles open at once."),
-          waits: atOnce(256).describe("WaitOperation calls open at once."),
-        })
-        .prefault({})
-        .describe(
-          "Limits of one caller, or of all callers of a tenant together; a burst may use five seconds' worth of a rate.",
-        ),
-    })
-    .prefault({}),
-  metrics: z
-    .strictObject({
-      listen: hostPort
-        .nullable()
-        .default("127.0.0.1:9177")
-        .describe(
-          "Address of the status page, /metrics, /healthz and /readyz; null switches them off. Plain HTTP for any client, also with trust.domain: bind it to loopback or a management network.",
-        ),
-      page: z
-        .boolean()
-        .default(true)
-        .describe(
-          "The status page at /, for any client that reaches the address: read-only, without a login.",
-        ),
-      disabledCollectors: z
-        .array(z.string().max(63))
-        .default([])
-        .describe("Collectors to omit from a scrape."),
-    })
-    .prefault({}),
-  scheduler: z
-    .strictObject({
-      address: hostPort
-        .nullable()
-        .default(null)
-        .describe(
-          "The scheduler the agent reports to; null: none. Without trust.domain only a loopback address is accepted, with trust.insecureLoopback.",
-        ),
-      advertise: hostPort
-        .nullable()
-        .default(null)
-        .describe("Where the scheduler reaches this agent's API. Default: api.listen."),
-    })
-    .prefault({}),
-  trust: z
-    .strictObject({
-      domain: z
-        .string()
-        .regex(/^[a-z0-9._-]{1,255}$/, "must be a trust domain, for example cloud.example")
-        .nullable()
-        .default(null)
-        .describe(
-          "The cloud's trust domain. With it, all gRPC over TCP is mutual TLS 1.3 with certificates of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, only the unix socket (but see insecureLoopback).",
-        ),
-      insecureLoopback: z
-        .literal("development")
-        .nullable()
-        .default(null)
-        .describe(
-          "development: without trust.domain, opens loopback TCP without TLS. Every process of this machine can then act as the scheduler: never use it on a shared machine. null: only the unix socket.",
-        ),
-      directory: absolutePath
-        .default("/var/lib/socle/trust")
-        .describe(
-          "Directory of agent.crt, agent.key, ca.crt and optionally ca.crl; re-read when they change. The credential socle-agent-key takes precedence over agent.key.",
-        ),
-      enrollAt: hostPort
-        .nullable()
-        .default(null)
-        .describe(
-          "Where a host without a certificate enrolls automatically, with the credential socle-enrollment-token. null: only by socle enroll.",
-        ),
-    })
-    .prefault({}),
-  people: z
-    .strictObject({
-      keys: absolutePath
-        .nullable()
-        .default(null)
-        .describe(
-          "The identity provider's public keys (PEM, or a JWK set; Ed25519 or P-256), which verify people's tokens; re-read on reload. null: no token is accepted.",
-        ),
-      issuer: claim.describe("Required issuer of tokens (iss)."),
-      audience: claim.describe(
-        "Required audience of tokens (aud): a name for the whole fleet. This host's UUID is also accepted.",
+      readsPerSecond: perSecond(1000).describe("Reads, and new waits."),
+      mutationsPerSecond: perSecond(50).describe("Mutations other than stops and cancels."),
+      streamsPerSecond: perSecond(50).describe("New watches, subscriptions and consoles."),
+      controlsPerSecond: perSecond(200).describe("Health checks, stops, cancels and cordons."),
+      failuresPerSecond: perSecond(2).describe(
+        "Mutations that fail or change nothing, which the audit log records; a burst may use 300 s' worth.",
       ),
-      required: z
-        .enum(["off", "network", "everywhere"])
-        .default("off")
-        .describe(
-          "Where mutations without a person's token are rejected. everywhere: also at the unix socket.",
-        ),
-      requiredOf: z
-        .array(z.enum(["operator", "admin", "scheduler", "auditor"]))
-        .default(["operator", "admin"])
-        .describe("The roles that need a token."),
-      maxAgeMinutes: z
-        .number()
-        .min(1)
-        .max(1440)
-        .default(60)
-        .describe("Older tokens are rejected, even before they expire."),
-      breakGlass: z
-        .boolean()
-        .default(true)
-        .describe(
-          "Whether callers at the unix socket may act without a token by socle --break-glass REASON. Each use sets a condition and is audited.",
-        ),
+      streams: atOnce(64).describe("Watches, subscriptions and consoles open at once."),
+      waits: atOnce(256).describe("WaitOperation calls open at once."),
     })
-    .prefault({}),
-  state: z
-    .strictObject({
-      directory: absolutePath
-        .default("/var/lib/socle")
-        .describe("Journal, event log and counters. Mode 0700."),
-      operationRetentionHours: z
-        .number()
-        .min(24)
-        .max(8760)
-        .default(24)
-        .describe("How long ended operations and their request ids are kept."),
-      maxEvents: z
-        .number()
-        .int()
-        .min(1000)
-        .max(1000000)
-        .default(10000)
-        .describe("Events kept for subscribers that reconnect."),
-    })
-    .prefault({}),
-  audit: z
-    .strictObject({
-      retentionDays: z
-        .number()
-        .min(1)
-        .max(3650)
-        .default(190)
-        .describe("How long audit entries are kept at least; half a year has 184 days."),
-      maxMiB: z
-        .number()
-        .int()
-        .min(64)
-        .nullable()
-        .default(null)
-        .describe(
-          "A larger audit log loses its oldest entries early. null: it loses none, and mutations are rejected once the disk is full.",
-        ),
-      journal: z
-        .boolean()
-        .default(true)
-        .describe("Whether each entry also goes to systemd's journal: journalctl -t socle-audit."),
-      syslog: hostPort
-        .nullable()
-        .default(null)
-        .describe("A collector that receives each entry by syslog over TLS (RFC 5425); null: none."),
-      syslogAuthorities: absolutePath
-        .nullable()
-        .default(null)
-        .describe("The authorities (PEM) that verify its certificate. Default: ca.crt of trust.directory."),
-    })
-    .prefault({}),
+    .prefault({})
+    .describe(
+      "Limits of one caller, or of all callers of a tenant together; a burst may use five seconds' worth of a rate.",
+    ),
+});
+
+const metrics = z.strictObject({
+  listen: hostPort
+    .nullable()
+    .default("127.0.0.1:9177")
+    .describe(
+      "Address of the status page, /metrics, /healthz and /readyz; null switches them off. Plain HTTP for any client, also with trust.domain: bind it to loopback or a management network.",
+    ),
+  page: flag(true).describe(
+    "The status page at /, for any client that reaches the address: read-only, without a login.",
+  ),
+  disabledCollectors: z.array(z.string().max(63)).default([]).describe("Collectors to omit from a scrape."),
+});
+
+const scheduler = z.strictObject({
+  address: noAddress.describe(
+    "The scheduler the agent reports to; null: none. Without trust.domain only a loopback address is accepted, with trust.insecureLoopback.",
+  ),
+  advertise: noAddress.describe("Where the scheduler reaches this agent's API. Default: api.listen."),
+});
+
+const trust = z.strictObject({
+  domain: z
+    .string()
+    .regex(/^[a-z0-9._-]{1,255}$/, "must be a trust domain, for example cloud.example")
+    .nullable()
+    .default(null)
+    .describe(
+      "The cloud's trust domain. With it, all gRPC over TCP is mutual TLS 1.3 with certificates of the domain: spiffe://DOMAIN/ROLE/NAME. null: no TLS, only the unix socket (but see insecureLoopback).",
+    ),
+  insecureLoopback: z
+    .literal("development")
+    .nullable()
+    .default(null)
+    .describe(
+      "development: without trust.domain, opens loopback TCP without TLS. Every process of this machine can then act as the scheduler: never use it on a shared machine. null: only the unix socket.",
+    ),
+  directory: absolutePath
+    .default("/var/lib/socle/trust")
+    .describe(
+      "Directory of agent.crt, agent.key, ca.crt and optionally ca.crl; re-read when they change. The credential socle-agent-key takes precedence over agent.key.",
+    ),
+  enrollAt: noAddress.describe(
+    "Where a host without a certificate enrolls automatically, with the credential socle-enrollment-token. null: only by socle enroll.",
+  ),
+});
+
+const people = z.strictObject({
+  keys: noPath.describe(
+    "The identity provider's public keys (PEM, or a JWK set; Ed25519 or P-256), which verify people's tokens; re-read on reload. null: no token is accepted.",
+  ),
+  issuer: claim.describe("Required issuer of tokens (iss)."),
+  audience: claim.describe(
+    "Required audience of tokens (aud): a name for the whole fleet. This host's UUID is also accepted.",
+  ),
+  required: z
+    .enum(["off", "network", "everywhere"])
+    .default("off")
+    .describe("Where mutations without a person's token are rejected. everywhere: also at the unix socket."),
+  requiredOf: z
+    .array(z.enum(["operator", "admin", "scheduler", "auditor"]))
+    .default(["operator", "admin"])
+    .describe("The roles that need a token."),
+  maxAgeMinutes: number(1, 1440, 60).describe("Older tokens are rejected, even before they expire."),
+  breakGlass: flag(true).describe(
+    "Whether callers at the unix socket may act without a token by socle --break-glass REASON. Each use sets a condition and is audited.",
+  ),
+});
+
+const state = z.strictObject({
+  directory: absolutePath.default("/var/lib/socle").describe("Journal, event log and counters. Mode 0700."),
+  operationRetentionHours: number(24, 8760, 24).describe(
+    "How long ended operations and their request ids are kept.",
+  ),
+  maxEvents: whole(1000, 1000000, 10000).describe("Events kept for subscribers that reconnect."),
+});
+
+const audit = z.strictObject({
+  retentionDays: number(1, 3650, 190).describe(
+    "How long audit entries are kept at least; half a year has 184 days.",
+  ),
+  maxMiB: z
+    .number()
+    .int()
+    .min(64)
+    .nullable()
+    .default(null)
+    .describe(
+      "A larger audit log loses its oldest entries early. null: it loses none, and mutations are rejected once the disk is full.",
+    ),
+  journal: flag(true).describe(
+    "Whether each entry also goes to systemd's journal: journalctl -t socle-audit.",
+  ),
+  syslog: noAddress.describe(
+    "A collector that receives each entry by syslog over TLS (RFC 5425); null: none.",
+  ),
+  syslogAuthorities: noPath.describe(
+    "The authorities (PEM) that verify its certificate. Default: ca.crt of trust.directory.",
+  ),
+});
+
+const log = z.strictObject({
+  level: z
+    .enum(["trace", "debug", "info", "warn", "error"])
+    .default("info")
+    .describe("Lowest level that is logged."),
+});
+
+export const configSchema = z.strictObject({
+  host: host.prefault({}),
+  libvirt: libvirt.prefault({}),
+  vm: vm.prefault({}),
+  tenants: tenantsSchema.prefault({}),
+  bmc: bmc.prefault({}),
+  api: api.prefault({}),
+  metrics: metrics.prefault({}),
+  scheduler: scheduler.prefault({}),
+  trust: trust.prefault({}),
+  people: people.prefault({}),
+  state: state.prefault({}),
+  audit: audit.prefault({}),
   health: healthSchema.prefault({}),
-  log: z
-    .strictObject({
-      level: z
-        .enum(["trace", "debug", "info", "warn", "error"])
-        .default("info")
-        .describe("Lowest level that is logged."),
-    })
-    .prefault({}),
+  log: log.prefault({}),
 });
 
 /** The agent's whole configuration with all defaults. */

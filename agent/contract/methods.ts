@@ -45,6 +45,8 @@ const vmReads = { roles: readers, tenancy: "own" } as const;
 const hostReads = { roles: readers, tenancy: "denied" } as const;
 // A scheduler must not take back what an operator decided about the host.
 const hostChanges = { roles: operators, tenancy: "denied", class: "control" } as const;
+// They change whom the host obeys, or what it takes for true.
+const socketChanges = { ...hostChanges, socketOnly: true } as const;
 const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as const;
 // Separation of duties: roles that change something cannot read the audit log, and the reverse.
 const auditors: readonly Role[] = ["auditor"];
@@ -79,17 +81,13 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.OperationService/WaitOperation": { ...vmReads, class: "wait" },
   "/socle.v1.OperationService/WatchOperations": { ...vmReads, class: "stream" },
   "/socle.v1.OperationService/CancelOperation": { ...vms, class: "control", audit: ["operationId"] },
-  "/socle.v1.OperationService/SettleOperation": {
-    ...hostChanges,
-    audit: ["operationId", "outcome"],
-    socketOnly: true,
-  },
+  "/socle.v1.OperationService/SettleOperation": { ...socketChanges, audit: ["operationId", "outcome"] },
   "/socle.v1.HostService/GetHost": { ...hostReads, class: "read" },
   "/socle.v1.HostService/WatchHost": { ...hostReads, class: "stream" },
   "/socle.v1.HostService/ListTenants": { ...hostReads, class: "read" },
   "/socle.v1.HostService/SetSchedulingState": { ...hostChanges, audit: ["state", "reason"] },
   "/socle.v1.HostService/AcknowledgeCondition": { ...hostChanges, audit: ["type"] },
-  "/socle.v1.HostService/ResetControlEpoch": { ...hostChanges, audit: ["controlEpoch"], socketOnly: true },
+  "/socle.v1.HostService/ResetControlEpoch": { ...socketChanges, audit: ["controlEpoch"] },
   "/socle.v1.ReservationService/Reserve": { ...reservations, audit: ["vcpus", "memoryBytes", "ttl.seconds"] },
   "/socle.v1.ReservationService/RenewReservation": {
     ...reservations,
@@ -105,10 +103,9 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.EventService/Subscribe": { ...hostReads, class: "stream" },
   "/socle.v1.TrustService/GetTrust": { ...hostReads, class: "read" },
   "/socle.v1.TrustService/EnrollHost": {
-    ...hostChanges,
+    ...socketChanges,
     class: "mutation",
     audit: ["address", "authorityFingerprint"],
-    socketOnly: true,
   },
   // It reads the disk: as few at a time as streams.
   "/socle.v1.AuditService/ListAuditEntries": { roles: auditors, tenancy: "own", class: "stream" },

@@ -19,138 +19,105 @@ import {
 // A tenant's request for a VM, defined once: the type, the validation, the file that `socle vm create -f` reads, and its
 // help. `description` and `examples` of a field are what the help and the example file show.
 
+const help = (description: string, example?: unknown) =>
+  example === undefined ? { description } : { description, examples: [example] };
+
+const flag = (description: string, example: boolean) =>
+  z.boolean().meta(help(description, example)).default(false);
+
 const MAX_CELL = 1023;
 const MAX_DEVICES = 16;
 
 const newVolume = z.strictObject({
   kind: z.literal("new"),
-  pool: resourceName.meta({ description: "The pool in which the volume is made.", examples: ["default"] }),
-  capacityBytes: bytes
-    .meta({ description: "Default: the base volume's capacity.", examples: ["20GiB"] })
-    .exactOptional(),
-  format: z
-    .enum(specEnums.diskFormat.words)
-    .meta({ description: "Default: qcow2.", examples: ["qcow2"] })
-    .default("qcow2"),
+  pool: resourceName.meta(help("The pool in which the volume is made.", "default")),
+  capacityBytes: bytes.meta(help("Default: the base volume's capacity.", "20GiB")).exactOptional(),
+  format: z.enum(specEnums.diskFormat.words).meta(help("Default: qcow2.", "qcow2")).default("qcow2"),
   baseVolume: resourceName
-    .meta({
-      description: "A volume of the same pool; the new one is a copy-on-write overlay of it.",
-      examples: ["debian-13.qcow2"],
-    })
+    .meta(help("A volume of the same pool; the new one is a copy-on-write overlay of it.", "debian-13.qcow2"))
     .exactOptional(),
   encryption: z
     .enum(specEnums.encryption.words)
-    .meta({
-      description:
+    .meta(
+      help(
         "Encrypts the volume with a passphrase of its own; the host needs a volume key. Not with autostart.",
-      examples: ["luks"],
-    })
+        "luks",
+      ),
+    )
     .exactOptional(),
 });
 
 const disk = z.strictObject({
-  name: deviceName.meta({
-    description: "Unique in the VM; the disk's serial number in the guest.",
-    examples: ["root"],
-  }),
+  name: deviceName.meta(help("Unique in the VM; the disk's serial number in the guest.", "root")),
   source: z.discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("volume"),
-      volume: volumeRef.meta({
-        description: "A volume that exists: POOL/VOLUME.",
-        examples: ["default/data.raw"],
-      }),
+      volume: volumeRef.meta(help("A volume that exists: POOL/VOLUME.", "default/data.raw")),
     }),
-    newVolume.meta({ description: "A volume made for the VM, and deleted with it." }),
+    newVolume.meta(help("A volume made for the VM, and deleted with it.")),
   ]),
-  readOnly: z
-    .boolean()
-    .meta({ description: "The guest cannot write to it.", examples: [false] })
-    .default(false),
+  readOnly: flag("The guest cannot write to it.", false),
 });
 
 const nic = z.strictObject({
-  name: deviceName.meta({ description: "Unique in the VM.", examples: ["front"] }),
+  name: deviceName.meta(help("Unique in the VM.", "front")),
   source: z.discriminatedUnion("kind", [
     z.strictObject({
       kind: z.literal("network"),
-      network: resourceName.meta({ description: "A network of libvirt.", examples: ["default"] }),
+      network: resourceName.meta(help("A network of libvirt.", "default")),
     }),
     z.strictObject({
       kind: z.literal("bridge"),
       bridge: z
         .string()
         .regex(/^[A-Za-z0-9._-]{1,15}$/, "must be an interface name")
-        .meta({
-          description: "A bridge of the host that its configuration allows.",
-          examples: ["br0"],
-        }),
+        .meta(help("A bridge of the host that its configuration allows.", "br0")),
     }),
   ]),
   mac: mac
-    .meta({
-      description: "Locally administered unicast. Default: derived from the VM's id and the NIC's name.",
-      examples: ["52:54:00:12:34:56"],
-    })
+    .meta(
+      help(
+        "Locally administered unicast. Default: derived from the VM's id and the NIC's name.",
+        "52:54:00:12:34:56",
+      ),
+    )
     .exactOptional(),
-  allowSpoofing: z
-    .boolean()
-    .meta({
-      description: "No filter against MAC, ARP and IP spoofing; the host's configuration must allow it.",
-      examples: [false],
-    })
-    .default(false),
+  allowSpoofing: flag(
+    "No filter against MAC, ARP and IP spoofing; the host's configuration must allow it.",
+    false,
+  ),
   allowedAddresses: z
     .array(address)
     .max(16, "must be at most 16")
-    .meta({
-      description:
-        "IP addresses that the filter lets the guest use. Default: the first that the guest takes.",
-      examples: [["192.0.2.7"]],
-    })
+    .meta(
+      help("IP addresses that the filter lets the guest use. Default: the first that the guest takes.", [
+        "192.0.2.7",
+      ]),
+    )
     .default([]),
 });
 
 const placementRequest = z
   .strictObject({
-    dedicatedCpus: z
-      .boolean()
-      .meta({
-        description: "Each vCPU on a host CPU of its own, out of the host's dedicated pool.",
-        examples: [false],
-      })
-      .default(false),
+    dedicatedCpus: flag("Each vCPU on a host CPU of its own, out of the host's dedicated pool.", false),
     cellPolicy: z
       .enum(specEnums.cellPolicy.words)
-      .meta({
-        description:
+      .meta(
+        help(
           "strict: CPUs, memory and devices of one NUMA cell, or a refusal. any: of one cell where possible. Default: any.",
-        examples: ["strict"],
-      })
+          "strict",
+        ),
+      )
       .default("any"),
-    cell: z
-      .int()
-      .min(0)
-      .max(MAX_CELL)
-      .meta({ description: "With strict: this NUMA cell.", examples: [0] })
-      .exactOptional(),
+    cell: z.int().min(0).max(MAX_CELL).meta(help("With strict: this NUMA cell.", 0)).exactOptional(),
     pageSizeBytes: z
       .literal(
         [PLAIN_PAGE_BYTES, 2 * MIB, GIB],
         "must be 4096 (4 KiB), 2097152 (2 MiB) or 1073741824 (1 GiB)",
       )
-      .meta({
-        description: "Page size of its memory: 4KiB (default), or huge pages of 2MiB or 1GiB.",
-        examples: ["2MiB"],
-      })
+      .meta(help("Page size of its memory: 4KiB (default), or huge pages of 2MiB or 1GiB.", "2MiB"))
       .default(PLAIN_PAGE_BYTES),
-    isolatedEmulator: z
-      .boolean()
-      .meta({
-        description: "With dedicatedCpus: QEMU's own threads get a dedicated CPU of their own.",
-        examples: [false],
-      })
-      .default(false),
+    isolatedEmulator: flag("With dedicatedCpus: QEMU's own threads get a dedicated CPU of their own.", false),
     devices: z
       .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/, "must be a PCI address or an alias"))
       .max(MAX_DEVICES, `must be at most ${MAX_DEVICES}`)
@@ -159,10 +126,7 @@ const placementRequest = z
         const addresses = devices.filter((name) => name.includes(":"));
         return new Set(addresses).size === addresses.length;
       }, "must not name a device twice")
-      .meta({
-        description: "Devices of the host for this VM alone, by PCI address or alias.",
-        examples: [["0000:3b:00.0"]],
-      })
+      .meta(help("Devices of the host for this VM alone, by PCI address or alias.", ["0000:3b:00.0"]))
       .default([]),
   })
   .superRefine(({ cell, cellPolicy, dedicatedCpus, isolatedEmulator }, context) => {
@@ -173,25 +137,22 @@ const placementRequest = z
     if (isolatedEmulator && !dedicatedCpus) refuse("isolatedEmulator", "is for dedicated CPUs only");
   });
 
-const vcpus = count(512).meta({ description: "Number of vCPUs.", examples: [2] });
+const vcpus = count(512).meta(help("Number of vCPUs.", 2));
 const memoryBytes = bytes
   .multipleOf(MIB, "must be a multiple of 1 MiB")
   .min(MIB)
   .max(2 ** 46, "must be at most 64 TiB")
-  .meta({ description: "Memory of the guest; a multiple of 1 MiB.", examples: ["2GiB"] });
-const accelerator = z.enum(specEnums.accelerator.words).meta({
-  description: "tcg emulates: slow, for hosts without KVM. Default: the host's configuration decides.",
-  examples: ["kvm"],
-});
+  .meta(help("Memory of the guest; a multiple of 1 MiB.", "2GiB"));
+const accelerator = z
+  .enum(specEnums.accelerator.words)
+  .meta(help("tcg emulates: slow, for hosts without KVM. Default: the host's configuration decides.", "kvm"));
 const tenant = z
   .string()
   .regex(
     /^([A-Za-z0-9][A-Za-z0-9._:-]{0,127})?$/,
     "must be at most 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'",
   )
-  .meta({ description: "The tenant that owns the VM. Default: none.", examples: ["blue"] });
-
-const flag = (description: string) => z.boolean().meta({ description, examples: [true] });
+  .meta(help("The tenant that owns the VM. Default: none.", "blue"));
 
 /** The fields in the order in which a spec is stored. */
 const fields = z.strictObject({
@@ -201,72 +162,50 @@ const fields = z.strictObject({
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
       "must be 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
     )
-    .meta({ description: "Unique on the host; not a UUID.", examples: ["web-1"] }),
+    .meta(help("Unique on the host; not a UUID.", "web-1")),
   id: uuid
     .refine((text) => !/^[0-]+$/.test(text), "must not be the nil UUID")
-    .meta({
-      description: "A lower-case UUID. Default: a new one.",
-      examples: ["6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01"],
-    }),
+    .meta(help("A lower-case UUID. Default: a new one.", "6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01")),
   vcpus,
   cpuTopology: z
     .strictObject({ sockets: count(64), cores: count(512), threads: count(8) })
-    .meta({
-      description: "sockets * cores * threads is vcpus. Default: QEMU's.",
-      examples: [{ sockets: 1, cores: 2, threads: 1 }],
-    })
+    .meta(help("sockets * cores * threads is vcpus. Default: QEMU's.", { sockets: 1, cores: 2, threads: 1 }))
     .exactOptional(),
   cpuMode: z
     .enum(specEnums.cpuMode.words)
-    .meta({
-      description: "Default: host-model under KVM, the emulator's under TCG.",
-      examples: ["host-model"],
-    })
+    .meta(help("Default: host-model under KVM, the emulator's under TCG.", "host-model"))
     .exactOptional(),
   cpuModel: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, "must be a CPU model's name")
-    .meta({ description: "With cpuMode custom, and only then.", examples: ["EPYC-Rome"] })
+    .meta(help("With cpuMode custom, and only then.", "EPYC-Rome"))
     .exactOptional(),
   memoryBytes,
   accelerator: accelerator.exactOptional(),
-  firmware: z
-    .enum(specEnums.firmware.words)
-    .meta({ description: "Default: bios.", examples: ["uefi"] })
-    .default("bios"),
+  firmware: z.enum(specEnums.firmware.words).meta(help("Default: bios.", "uefi")).default("bios"),
   disks: z
     .array(disk)
     .max(24, "must be at most 24")
-    .meta({ description: "The first disk is the boot disk. A VM needs a disk or kernelBoot." })
+    .meta(help("The first disk is the boot disk. A VM needs a disk or kernelBoot."))
     .default([]),
-  nics: z.array(nic).max(16, "must be at most 16").meta({ description: "Network interfaces." }).default([]),
+  nics: z.array(nic).max(16, "must be at most 16").meta(help("Network interfaces.")).default([]),
   kernelBoot: z
     .strictObject({
-      kernel: volumeRef.meta({ description: "POOL/VOLUME.", examples: ["default/vmlinuz"] }),
-      initrd: volumeRef
-        .meta({ description: "POOL/VOLUME. Default: none.", examples: ["default/initrd"] })
-        .exactOptional(),
-      commandLine: printable(2048)
-        .meta({ description: "Default: empty.", examples: ["console=ttyS0"] })
-        .default(""),
+      kernel: volumeRef.meta(help("POOL/VOLUME.", "default/vmlinuz")),
+      initrd: volumeRef.meta(help("POOL/VOLUME. Default: none.", "default/initrd")).exactOptional(),
+      commandLine: printable(2048).meta(help("Default: empty.", "console=ttyS0")).default(""),
     })
-    .meta({ description: "Boots a kernel directly." })
+    .meta(help("Boots a kernel directly."))
     .exactOptional(),
   tpm: z
     .literal(true)
-    .meta({
-      description: "A TPM 2.0 with encrypted state; the host needs a volume key. Not with autostart.",
-      examples: [true],
-    })
+    .meta(help("A TPM 2.0 with encrypted state; the host needs a volume key. Not with autostart.", true))
     .exactOptional(),
   launchSecurity: z
     .enum(specEnums.launchSecurity.words)
-    .meta({
-      description: "Encrypts the memory against the host. With firmware uefi and KVM only.",
-      examples: ["sev-snp"],
-    })
+    .meta(help("Encrypts the memory against the host. With firmware uefi and KVM only.", "sev-snp"))
     .exactOptional(),
-  guestAgent: flag("A channel for qemu-guest-agent.").default(false),
+  guestAgent: flag("A channel for qemu-guest-agent.", true),
   tenant: tenant.default(""),
   labels: z
     .record(
@@ -276,11 +215,11 @@ const fields = z.strictObject({
       printable(255),
     )
     .refine((labels) => Object.keys(labels).length <= 64, "must be at most 64")
-    .meta({ description: "At most 64 keys with a text each.", examples: [{ tier: "front" }] })
+    .meta(help("At most 64 keys with a text each.", { tier: "front" }))
     .default({}),
-  autostart: flag("Starts the VM when the host boots.").default(false),
+  autostart: flag("Starts the VM when the host boots.", true),
   placement: placementRequest
-    .meta({ description: "Where on the host the VM runs. Default: anywhere with free capacity." })
+    .meta(help("Where on the host the VM runs. Default: anywhere with free capacity."))
     .exactOptional(),
 });
 

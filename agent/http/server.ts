@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { aborted } from "../kernel/concurrency/deadline.ts";
-import { toSocleError, type ErrorKind, type SocleError } from "../kernel/errors.ts";
+import { SocleError, toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import type { Logger } from "../kernel/log.ts";
 import { codeOf } from "../kernel/thrown.ts";
@@ -12,18 +12,11 @@ import { sendText } from "./response.ts";
 /** Ends the response, now or later. An exception is answered by its kind. */
 export type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 
-export interface HttpServerOptions {
-  readonly name: string;
-  /** ADDRESS:PORT; port 0 takes a free one. */
+interface HttpServerOptions {
+  /** `metrics.listen`, ADDRESS:PORT; port 0 takes a free one. */
   readonly listen: string;
-  /** The error when that address cannot be taken. */
-  readonly addressError: (message: string, cause: unknown) => SocleError;
-  /** The configuration key of the address. */
-  readonly setting: string;
   /** The handler of a path's GET and HEAD requests. */
   readonly route: (path: string) => Handler | undefined;
-  /** The answer for paths without a handler. */
-  readonly notFound: string;
   readonly log: Logger;
   /** Called with the bound address. */
   readonly onListening?: ((address: AddressInfo) => void) | undefined;
@@ -37,11 +30,13 @@ const statusByKind = new Map<ErrorKind, number>([
   ["unavailable", 503],
 ]);
 
-/** Serves unauthenticated clients, with limits. Its run fails with `addressError` when the address cannot be taken. */
+const notFound = "not found. Available: /metrics, /healthz and /readyz\n";
+
+/** Serves unauthenticated clients, with limits. Its run fails with `unavailable` METRICS_ADDRESS for an unusable address. */
 export function httpServer(options: HttpServerOptions): Service {
-  const { name, log } = options;
+  const { log } = options;
   return {
-    name,
+    name: "metrics",
     async run(signal, ready) {
       const server = createServer(
         { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 120_000 },
@@ -54,7 +49,7 @@ export function httpServer(options: HttpServerOptions): Service {
               response.destroy();
               return;
             }
-            if (kind === "internal") log.error({ err: cause }, `a request for ${name} failed`);
+            if (kind === "internal") log.error({ err: cause }, "a request for metrics failed");
             const status = statusByKind.get(kind) ?? 500;
             void sendText(
               request,
@@ -70,7 +65,7 @@ export function httpServer(options: HttpServerOptions): Service {
       await listen(server, options);
       const address = server.address() as AddressInfo;
       options.onListening?.(address);
-      log.info({ address: address.address, port: address.port }, `${name} are served`);
+      log.info({ address: address.address, port: address.port }, "metrics are served");
       ready();
       // An error of a later accept (no descriptors left) affects only that connection.
       server.on("error", (cause) => log.warn({ err: cause }, "a connection could not be accepted"));
@@ -82,7 +77,7 @@ export function httpServer(options: HttpServerOptions): Service {
 }
 
 async function answer(
-  { route, notFound }: HttpServerOptions,
+  { route }: HttpServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -97,10 +92,7 @@ async function answer(
   return handle(request, response, url);
 }
 
-async function listen(
-  server: Server,
-  { listen: address, addressError, setting }: HttpServerOptions,
-): Promise<void> {
+async function listen(server: Server, { listen: address }: HttpServerOptions): Promise<void> {
   const colon = address.lastIndexOf(":");
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   server.listen({ host, port: Number(address.slice(colon + 1)) });
@@ -109,10 +101,11 @@ async function listen(
   } catch (cause) {
     const why =
       {
-        EADDRINUSE: `another program has this port: stop it, or change ${setting}`,
-        EACCES: `this port needs a privilege: choose one above 1023 in ${setting}`,
-        EADDRNOTAVAIL: `this host has no such address: change ${setting}`,
-      }[codeOf(cause) ?? ""] ?? `change ${setting}`;
-    throw addressError(`cannot listen on ${address}: ${why}`, cause);
+        EADDRINUSE: "another program has this port: stop it, or change metrics.listen",
+        EACCES: "this port needs a privilege: choose one above 1023 in metrics.listen",
+        EADDRNOTAVAIL: "this host has no such address: change metrics.listen",
+      }[codeOf(cause) ?? ""] ?? "change metrics.listen";
+    const message = `cannot listen on ${address}: ${why}`;
+    throw new SocleError("unavailable", "METRICS_ADDRESS", message, { cause });
   }
 }

@@ -77,3 +77,7 @@ export function toSocleError(thrown: unknown): SocleError {
   const message = messageOf(thrown);
   return new SocleError("internal", "INTERNAL", message, { cause: thrown });
 }
+
+/** The error of a request with one wrong field; `why` completes the sentence that the field's path begins. */
+export const invalidField = (reason: string, field: string, why: string): SocleError =>
+  new SocleError("invalid", reason, `${field} ${why}`, { details: { fields: { [field]: why } } });

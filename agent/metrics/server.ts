@@ -71,12 +71,8 @@ export function metricsServer(options: MetricsServerOptions): Service {
   const plainIndex: Handler = (request, response) =>
     sendText(request, response, 200, "Socle agent: /metrics, /healthz, /readyz\n");
   return httpServer({
-    name: "metrics",
     listen,
-    setting: "metrics.listen",
-    addressError: (message, cause) => new SocleError("unavailable", "METRICS_ADDRESS", message, { cause }),
     route: (path) => handlers.get(path) ?? page?.handler(path) ?? (path === "/" ? plainIndex : undefined),
-    notFound: "not found. Available: /metrics, /healthz and /readyz\n",
     log,
     onListening,
   });

@@ -3,7 +3,7 @@ import type { HostEvent } from "../state/events/event.ts";
 import { isDone, type Operation } from "../state/operations/operation.ts";
 import type { Vm } from "../vm/model/vm.ts";
 import { publicEvidence, publicHealth, type ShownHealth } from "./public-health.ts";
-import { rangesOf } from "./ranges.ts";
+import { rangesOf } from "../kernel/text/cpu-list.ts";
 import type { PageLinks, PageSources } from "./sources.ts";
 import { defined } from "../kernel/defined.ts";
 

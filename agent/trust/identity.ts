@@ -32,7 +32,7 @@ export function identityOf(subjectAltName: string | undefined): Identity {
 }
 
 /** Undefined for an invalid identity. */
-export function parseIdentity(uri: string): Identity | undefined {
+function parseIdentity(uri: string): Identity | undefined {
   const [, domain, role, name, tenant] = form.exec(uri) ?? [];
   if (domain === undefined || role === undefined || name === undefined) return undefined;
   return defined({ uri, domain, role, name, tenant });

@@ -107,5 +107,5 @@ export const maxSkewMs = 300_000;
 
 export const utc = (ms: number): string => new Date(ms).toISOString();
 
-const refused = (message: string, cause?: unknown): SocleError =>
-  new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });
+export const refused = (message: string, cause?: unknown): SocleError =>
+  new SocleError("invalid", "TRUST_INVALID", message, { cause });

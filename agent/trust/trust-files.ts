@@ -5,6 +5,7 @@ import { SocleError } from "../kernel/errors.ts";
 import type { TrustTexts } from "./trust-set.ts";
 import { defined } from "../kernel/defined.ts";
 import { codeOf, messageOf } from "../kernel/thrown.ts";
+import { refused } from "./revocation.ts";
 
 /**
  * The files of a trust directory: key and certificate together, as enrollment writes them, or separate. The revocation list
@@ -179,6 +180,3 @@ async function readIfThere(path: string): Promise<string | undefined> {
     throw refused(`${path} cannot be read: ${why}`, thrown);
   }
 }
-
-const refused = (message: string, cause?: unknown): SocleError =>
-  new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });

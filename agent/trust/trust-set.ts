@@ -5,6 +5,7 @@ import { isIssuedBy, type Material } from "./material.ts";
 import {
   latestTimes,
   maxSkewMs,
+  refused,
   revocationListsOf,
   serialOf,
   successorLists,
@@ -211,6 +212,3 @@ function privateKeyOf(pem: string): KeyObject {
     throw refused("agent.key holds no private key in PEM form", cause);
   }
 }
-
-const refused = (message: string, cause?: unknown): SocleError =>
-  new SocleError("invalid", "TRUST_INVALID", message, cause === undefined ? {} : { cause });

@@ -1,6 +1,6 @@
 import type { Metadata } from "@grpc/grpc-js";
 import type { Actor } from "../../audit/index.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { invalidField } from "../../kernel/errors.ts";
 import {
   controlEpochRefusal,
   requireControlEpoch,
@@ -62,6 +62,5 @@ function epochOf(metadata: Metadata): number | undefined {
   const epoch = Number(text);
   if (/^\d{1,16}$/.test(text.toString()) && Number.isSafeInteger(epoch)) return epoch;
   const why = `must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
-  const details = { fields: { [controlEpochKey]: why } };
-  throw new SocleError("invalid", "CONTROL_EPOCH_INVALID", `${controlEpochKey} ${why}`, { details });
+  throw invalidField("CONTROL_EPOCH_INVALID", controlEpochKey, why);
 }

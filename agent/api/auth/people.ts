@@ -1,5 +1,6 @@
 import type { Metadata } from "@grpc/grpc-js";
 import type { Config } from "../../config/schema.ts";
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Behalf } from "../../state/operations/operation.ts";
 import type { Person } from "../../trust/index.ts";
@@ -45,13 +46,9 @@ export function actingCaller(people: PersonVerifier, { caller, metadata, isLocal
   if (givenTicket !== undefined && person?.ticket !== undefined && givenTicket !== person.ticket)
     throw invalid(ticketKey, "differs from the ticket in the person's token");
   const ticket = person?.ticket ?? givenTicket;
-  const behalf: Behalf = {
-    ...(person === undefined ? {} : { person: person.name, token: person.token }),
-    ...(ticket === undefined ? {} : { ticket }),
-    ...(breakGlass === undefined ? {} : { breakGlass }),
-  };
+  const behalf: Behalf = defined({ person: person?.name, token: person?.token, ticket, breakGlass });
   if (Object.keys(behalf).length === 0) return caller;
-  return { ...caller, ...(breakGlass === undefined ? {} : { role: "admin" }), behalf };
+  return { ...caller, role: breakGlass === undefined ? caller.role : "admin", behalf };
 }
 
 interface Call {

@@ -1,5 +1,5 @@
-import { withoutUndefined } from "../../kernel/defined.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { defined, withoutUndefined } from "../../kernel/defined.ts";
+import { invalidField } from "../../kernel/errors.ts";
 import type { DiskSpec, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
@@ -14,10 +14,7 @@ const { cpuMode: cpuModes, diskFormat: formats, encryption: encryptions } = spec
 type SpecInput = Readonly<Record<string, unknown>>;
 
 export function specFromProto(spec: VmSpec__Output | null): SpecInput {
-  if (spec === null) {
-    const fields = { spec: "must be given" };
-    throw new SocleError("invalid", "SPEC_INVALID", "spec must be given", { details: { fields } });
-  }
+  if (spec === null) throw invalidField("SPEC_INVALID", "spec", "must be given");
   return withoutUndefined({
     name: spec.name,
     id: nonEmpty(spec.vmId),
@@ -53,7 +50,7 @@ function diskFromProto(disk: Disk__Output, index: number): SpecInput {
   const { name, readOnly, volume, newVolume } = disk;
   const field = `spec.disks[${index}]`;
   if (volume != null) return { name, source: { kind: "volume", volume }, readOnly };
-  if (newVolume == null) throw sourceMissing(field, "a volume or a new volume");
+  if (newVolume == null) throw invalidField("SPEC_INVALID", field, "must have a volume or a new volume");
   const source = withoutUndefined({
     kind: "new",
     pool: newVolume.pool,
@@ -73,40 +70,36 @@ function nicFromProto(nic: Nic__Output, index: number): SpecInput {
       : nic.source === "bridge"
         ? { kind: "bridge", bridge }
         : undefined;
-  if (source === undefined) throw sourceMissing(`spec.nics[${index}]`, "a network or a bridge");
+  if (source === undefined)
+    throw invalidField("SPEC_INVALID", `spec.nics[${index}]`, "must have a network or a bridge");
   return withoutUndefined({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses });
-}
-
-function sourceMissing(field: string, what: string): SocleError {
-  const fields = { [field]: `must have ${what}` };
-  return new SocleError("invalid", "SPEC_INVALID", `${field} must have ${what}`, { details: { fields } });
 }
 
 export function specToProto(spec: VmSpec): ProtoSpec {
   const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...same } =
     spec;
-  return {
+  return defined({
     ...same,
     vmId: id,
-    ...(cpuMode === undefined ? {} : { cpuMode: cpuModes.toProto(cpuMode) }),
-    ...(accelerator === undefined ? {} : { accelerator: accelerators.toProto(accelerator) }),
+    cpuMode: cpuMode && cpuModes.toProto(cpuMode),
+    accelerator: accelerator && accelerators.toProto(accelerator),
     firmware: firmwares.toProto(firmware),
-    ...(launchSecurity === undefined ? {} : { launchSecurity: launchSecurities.toProto(launchSecurity) }),
+    launchSecurity: launchSecurity && launchSecurities.toProto(launchSecurity),
     disks: disks.map(diskToProto),
     nics: nics.map(nicToProto),
     kernelBoot: kernelBoot ?? null,
     placement: placement === undefined ? null : placementRequestToProto(placement),
-  };
+  });
 }
 
 function diskToProto({ name, readOnly, source }: DiskSpec): Disk {
   if (source.kind === "volume") return { name, readOnly, volume: source.volume };
   const { kind: _, format, encryption, ...same } = source;
-  const newVolume = {
+  const newVolume = withoutUndefined({
     ...same,
     format: formats.toProto(format),
-    ...(encryption === undefined ? {} : { encryption: encryptions.toProto(encryption) }),
-  };
+    encryption: encryption && encryptions.toProto(encryption),
+  });
   return { name, readOnly, newVolume };
 }
 
@@ -116,4 +109,4 @@ function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {
 }
 
 /** In proto3 an empty string means absent. */
-const nonEmpty = (text: string): string | undefined => (text === "" ? undefined : text);
+export const nonEmpty = (text: string): string | undefined => (text === "" ? undefined : text);

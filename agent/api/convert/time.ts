@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { invalidField } from "../../kernel/errors.ts";
 
 interface SecondsAndNanos {
   readonly seconds: number;
@@ -20,11 +20,7 @@ export const toDuration = toTimestamp;
 /** A caller's google.protobuf.Duration in milliseconds; `invalid` when it is negative or no duration at all. */
 export function durationMs(field: string, duration: SecondsAndNanos): number {
   const { seconds, nanos } = duration;
-  if (!Number.isSafeInteger(seconds * 1000) || seconds < 0 || nanos < 0 || nanos >= 1e9) {
-    const fields = { [field]: "must be a duration that is not negative" };
-    throw new SocleError("invalid", "INVALID_DURATION", `${field} ${fields[field] ?? ""}`, {
-      details: { fields },
-    });
-  }
+  if (!Number.isSafeInteger(seconds * 1000) || seconds < 0 || nanos < 0 || nanos >= 1e9)
+    throw invalidField("INVALID_DURATION", field, "must be a duration that is not negative");
   return seconds * 1000 + nanos / 1e6;
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { CallClass } from "../../contract/methods.ts";
 import { Counts } from "../../kernel/counts.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import { TokenBuckets } from "./token-buckets.ts";
 
 interface ClassLimit {
   /** Average rate of one caller, with a burst of `burstSeconds`. */
@@ -16,28 +17,25 @@ const classes: readonly CallClass[] = ["read", "wait", "mutation", "stream", "co
 const burstSeconds = 5;
 /** Open calls of all callers: this many times one caller's. */
 const callersAtOnce = 16;
-const maxCallers = 1024;
-
-interface Bucket {
-  tokens: number;
-  /** On the monotonic clock. */
-  filledMs: number;
-}
-
-type Shares = Readonly<Record<CallClass, Bucket>>;
 
 /** Admits calls by caller and class, before any work. */
 export class Admission {
   readonly #limits: Limits;
-  readonly #clock: Pick<Clock, "monotonicMs">;
-  /** In order of their last call. */
-  readonly #callers = new Map<string, Shares>();
+  readonly #buckets: Readonly<Record<CallClass, TokenBuckets>>;
   readonly #open = new Counts();
   readonly #refused = new Counts();
 
   constructor(limits: Limits, clock: Pick<Clock, "monotonicMs">) {
     this.#limits = limits;
-    this.#clock = clock;
+    const buckets = (kind: CallClass): TokenBuckets =>
+      new TokenBuckets(limits[kind].perSecond, burstSeconds, clock);
+    this.#buckets = {
+      read: buckets("read"),
+      wait: buckets("wait"),
+      mutation: buckets("mutation"),
+      stream: buckets("stream"),
+      control: buckets("control"),
+    };
   }
 
   /** For metrics: open now, and refused since the start, by class. */
@@ -67,41 +65,8 @@ export class Admission {
     if (own >= atOnce) return tooMany(kind, `${atOnce} of them are open`);
     if (this.#open.of(kind) >= callersAtOnce * atOnce)
       return tooMany(kind, `${callersAtOnce * atOnce} of them are open, of all callers`);
-    const bucket = this.#shares(caller)[kind];
-    const nowMs = this.#clock.monotonicMs();
-    const earned = ((nowMs - bucket.filledMs) / 1000) * perSecond;
-    bucket.tokens = Math.min(perSecond * burstSeconds, bucket.tokens + earned);
-    bucket.filledMs = nowMs;
-    if (bucket.tokens < 1) return tooFast(kind, perSecond, ((1 - bucket.tokens) / perSecond) * 1000);
-    bucket.tokens -= 1;
-    return undefined;
-  }
-
-  #shares(caller: string): Shares {
-    const known = this.#callers.get(caller);
-    const shares = known ?? this.#newShares();
-    this.#callers.delete(caller);
-    this.#callers.set(caller, shares);
-    if (this.#callers.size > maxCallers) {
-      const [oldest] = this.#callers.keys();
-      if (oldest !== undefined) this.#callers.delete(oldest);
-    }
-    return shares;
-  }
-
-  #newShares(): Shares {
-    const filledMs = this.#clock.monotonicMs();
-    const full = (kind: CallClass): Bucket => ({
-      tokens: this.#limits[kind].perSecond * burstSeconds,
-      filledMs,
-    });
-    return {
-      read: full("read"),
-      wait: full("wait"),
-      mutation: full("mutation"),
-      stream: full("stream"),
-      control: full("control"),
-    };
+    const waitMs = this.#buckets[kind].take(caller, 1);
+    return waitMs > 0 ? tooFast(kind, perSecond, waitMs) : undefined;
   }
 }
 

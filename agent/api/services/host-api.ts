@@ -1,5 +1,5 @@
 import { dimensions, type TenantShare } from "../../host/capacity/tenant-quotas.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { invalidField, SocleError } from "../../kernel/errors.ts";
 import type { Host } from "../../gen/socle/v1/Host.ts";
 import type { HostServiceHandlers } from "../../gen/socle/v1/HostService.ts";
 import type { ListTenantsResponse } from "../../gen/socle/v1/ListTenantsResponse.ts";
@@ -34,8 +34,9 @@ export function hostService(
     ListTenants: () => listTenants(host.tenants()),
     SetSchedulingState: async (request, context) => {
       const state = schedulingStates.fromProto("state", request.state);
-      if (state === undefined) throw wrong("state", "must be ACTIVE or CORDONED");
-      if (request.reason.length > maxReason) throw wrong("reason", `must be at most ${maxReason} characters`);
+      if (state === undefined) throw invalidField("REQUEST_INVALID", "state", "must be ACTIVE or CORDONED");
+      if (request.reason.length > maxReason)
+        throw invalidField("REQUEST_INVALID", "reason", `must be at most ${maxReason} characters`);
       await host.setScheduling(state, request.reason);
       return await now(context);
     },
@@ -90,8 +91,3 @@ const notBySame = (): SocleError =>
     "BREAK_GLASS_CANNOT_ACKNOWLEDGE",
     "break-glass cannot acknowledge break-glass: the operator of this host must see it",
   );
-
-function wrong(field: string, why: string): SocleError {
-  const details = { fields: { [field]: why } };
-  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
-}

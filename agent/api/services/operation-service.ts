@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { invalidField, SocleError } from "../../kernel/errors.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import { isDone, type Operation } from "../../state/operations/operation.ts";
 import { requireReadWhole } from "../../state/journal/refusals.ts";
@@ -19,12 +19,7 @@ import { defined } from "../../kernel/defined.ts";
 
 const outcomes = enumWords("OUTCOME", ["done", "not done"]);
 
-const outcomeMissing = (): SocleError => {
-  const problem = "must be OUTCOME_DONE or OUTCOME_NOT_DONE: whether the operation's effect happened";
-  return new SocleError("invalid", "OUTCOME_MISSING", `outcome ${problem}`, {
-    details: { fields: { outcome: problem } },
-  });
-};
+const OUTCOME_MISSING = "must be OUTCOME_DONE or OUTCOME_NOT_DONE: whether the operation's effect happened";
 
 const defaultWaitMs = 30_000;
 const maxWaitMs = 300_000;
@@ -48,7 +43,7 @@ export function operationService(
       operationToProto(of(caller).cancel(operationId, caller.name), errors),
     SettleOperation: async ({ operationId, outcome }, { caller }) => {
       const as = outcomes.fromProto("outcome", outcome);
-      if (as === undefined) throw outcomeMissing();
+      if (as === undefined) throw invalidField("OUTCOME_MISSING", "outcome", OUTCOME_MISSING);
       return operationToProto(await dependencies.vms.settle(operationId, as, caller.name), errors);
     },
     WatchOperations: ({ operationId }, { caller, signal }) =>

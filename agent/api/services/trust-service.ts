@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { invalidField } from "../../kernel/errors.ts";
 import type { TrustServiceHandlers } from "../../gen/socle/v1/TrustService.ts";
 import type { TrustState } from "../../gen/socle/v1/TrustState.ts";
 import { fingerprintOf } from "../../trust/index.ts";
@@ -9,10 +9,15 @@ import type { Methods } from "./handler.ts";
 export const trustService = ({ trust }: ServiceDependencies): Methods<TrustServiceHandlers> => ({
   GetTrust: () => stateToProto(trust.state()),
   EnrollHost: async ({ address, token, authorityFingerprint }, { signal }) => {
-    if (!/^\S+:\d{1,5}$/.test(address)) throw wrong("address", "must be ADDRESS:PORT");
+    if (!/^\S+:\d{1,5}$/.test(address))
+      throw invalidField("REQUEST_INVALID", "address", "must be ADDRESS:PORT");
     const fingerprint = authorityFingerprint.replaceAll(":", "").toLowerCase();
     if (!/^([0-9a-f]{64})?$/.test(fingerprint))
-      throw wrong("authority_fingerprint", "must be a SHA-256 in hexadecimal, 64 digits");
+      throw invalidField(
+        "REQUEST_INVALID",
+        "authority_fingerprint",
+        "must be a SHA-256 in hexadecimal, 64 digits",
+      );
     await trust.enroll(address, token, fingerprint === "" ? null : fingerprint, signal);
     return stateToProto(trust.state());
   },
@@ -36,8 +41,3 @@ const stateToProto = ({ domain, insecureListen, material, renewsAtMs, problem }:
           material.revocationsUntilMs === undefined ? null : toTimestamp(material.revocationsUntilMs),
       }),
 });
-
-function wrong(field: string, why: string): SocleError {
-  const details = { fields: { [field]: why } };
-  return new SocleError("invalid", "REQUEST_INVALID", `${field} ${why}`, { details });
-}

@@ -12,7 +12,7 @@ import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
 import { operationToProto } from "../convert/operation.ts";
-import { specFromProto } from "../convert/spec.ts";
+import { nonEmpty, specFromProto } from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
 import { presences, vmToProto } from "../convert/vm.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
@@ -37,20 +37,10 @@ export function vmService(
     caller: Caller,
   ): Promise<ProtoOperation> => reply(of(caller).vms.begin(kind, by(request, caller), caller.name));
   return {
-    CreateVm: ({ spec, reservationId, ...request }, { caller }) =>
-      reply(
-        of(caller).vms.create(
-          by(
-            {
-              ...request,
-              spec: specFromProto(spec),
-              reservationId: reservationId === "" ? undefined : reservationId,
-            },
-            caller,
-          ),
-          caller.name,
-        ),
-      ),
+    CreateVm({ spec, reservationId, ...request }, { caller }) {
+      const asked = { ...request, spec: specFromProto(spec), reservationId: nonEmpty(reservationId) };
+      return reply(of(caller).vms.create(by(asked, caller), caller.name));
+    },
     GetVm: ({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm)),
     ListVms: (request, context) => listVms(of(context.caller).vmView, request, context.slice()),
     WatchVms: ({ filter }, { caller, signal }) =>
@@ -69,11 +59,7 @@ export function vmService(
     PauseVm: (request, { caller }) => begin("PAUSE_VM", request, caller),
     ResumeVm: (request, { caller }) => begin("RESUME_VM", request, caller),
     DeleteVm: ({ etag, eraseDisks, ...request }, { caller }) =>
-      begin(
-        "DELETE_VM",
-        { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: etag === "" ? undefined : etag },
-        caller,
-      ),
+      begin("DELETE_VM", { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: nonEmpty(etag) }, caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

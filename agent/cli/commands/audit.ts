@@ -16,7 +16,7 @@ import {
 } from "../../audit/index.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Moment } from "../moment.ts";
-import { exitCodes, usageError } from "../errors.ts";
+import { exitCodes, usageError, type ExitCode } from "../errors.ts";
 import { printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
@@ -31,8 +31,7 @@ export const verifyAudit: Command = async (session, _args, options) => {
   const key = await keyOf(directory, options);
   const anchors = await anchorsOf(options);
   const report = await readable(directory, () => verifyLog(directory, { key, anchors }));
-  if (session.json) session.printJson({ ...report, key: key.fingerprint });
-  else session.print(reportText(session, report, key));
+  session.show({ ...report, key: key.fingerprint }, () => reportText(session, report, key));
   return report.problem === undefined ? exitCodes.ok : exitCodes.failed;
 };
 
@@ -139,9 +138,7 @@ export const showAudit: Command = async (session, _args, options) => {
         session.paint,
       ),
     );
-  if (report.problem === undefined) return exitCodes.ok;
-  session.note(`${session.paintNote("red", "not to be trusted further:")} ${printable(report.problem.what)}`);
-  return exitCodes.failed;
+  return verdictOn(session, report);
 };
 
 const columns: Column<Entry>[] = [
@@ -203,9 +200,7 @@ export const exportAudit: Command = async (session, _args, options) => {
   out.finish();
   if (out.unsigned > 0)
     session.note(`${out.unsigned} entries are left out because they are not signed yet; retry in a second`);
-  if (report.problem === undefined) return exitCodes.ok;
-  session.note(`${session.paintNote("red", "not to be trusted further:")} ${printable(report.problem.what)}`);
-  return exitCodes.failed;
+  return verdictOn(session, report);
 };
 
 export const printCheckpoint: Command = async (session, _args, options) => {
@@ -216,6 +211,13 @@ export const printCheckpoint: Command = async (session, _args, options) => {
   session.printJson(head, true);
   return exitCodes.ok;
 };
+
+/** The exit code; notes where the log stops being trustworthy. */
+function verdictOn(session: Session, { problem }: Report): ExitCode {
+  if (problem === undefined) return exitCodes.ok;
+  session.note(`${session.paintNote("red", "not to be trusted further:")} ${printable(problem.what)}`);
+  return exitCodes.failed;
+}
 
 function filterOf(session: Session, { since, who, vm, tenant, denied }: Options): (entry: Entry) => boolean {
   const from = since as Moment | undefined;
@@ -270,20 +272,11 @@ async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
     if (cause instanceof SocleError) throw cause;
     const code = codeOf(cause);
     const why = messageOf(cause);
-    if (code === "EACCES")
-      throw new SocleError(
-        "denied",
-        "AUDIT_DENIED",
-        `this user may not read ${path}: ${why}; run it as root`,
-        { cause },
-      );
-    throw new SocleError(
-      code === "ENOENT" ? "not_found" : "internal",
-      "AUDIT_UNREADABLE",
-      `${path} cannot be read: ${why}`,
-      {
-        cause,
-      },
-    );
+    if (code === "EACCES") {
+      const message = `this user may not read ${path}: ${why}; run it as root`;
+      throw new SocleError("denied", "AUDIT_DENIED", message, { cause });
+    }
+    const kind = code === "ENOENT" ? "not_found" : "internal";
+    throw new SocleError(kind, "AUDIT_UNREADABLE", `${path} cannot be read: ${why}`, { cause });
   }
 }

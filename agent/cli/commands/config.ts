@@ -36,7 +36,6 @@ export const showConfig: Command = async (session, args, options) => {
     import("yaml"),
   ]);
   const shown = redacted((await loadConfig(fileOf(args, options))).config);
-  if (session.json) session.printJson(shown);
-  else session.print(stringify(shown));
+  session.show(shown, () => stringify(shown));
   return exitCodes.ok;
 };

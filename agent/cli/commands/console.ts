@@ -36,7 +36,6 @@ export const vmConsole: Command = async (session, [vm = ""], options) => {
     stream.on("error", () => undefined);
     stream.cancel();
   }
-  return undefined;
 };
 
 function relay(

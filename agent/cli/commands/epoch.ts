@@ -9,7 +9,6 @@ export const showEpoch: Command = async (session) => {
     throw new SocleError("unsupported", "UNIMPLEMENTED", "the agent does not report its control epoch");
   if (session.json) session.printJson({ controlEpoch });
   else session.print(controlEpoch === 0 ? "no control epoch accepted yet (0)\n" : `${controlEpoch}\n`);
-  return undefined;
 };
 
 export const resetEpoch: Command = async (session, _args, options) => {
@@ -20,5 +19,4 @@ export const resetEpoch: Command = async (session, _args, options) => {
   });
   if (session.json) session.printJson(answer);
   else session.print(`the control epoch is ${answer.controlEpoch}; it was ${answer.previousControlEpoch}\n`);
-  return undefined;
 };

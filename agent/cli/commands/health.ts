@@ -4,14 +4,12 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import { enumWord, formatAge, printable } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
 import type { Command } from "../session.ts";
-import { renderFields, renderTable } from "../table.ts";
+import { renderFields, renderTable, type Column } from "../table.ts";
 
 export const showHealth: Command = async (session) => {
   const agent = await session.agent();
   const host = await agent.ask(agent.contract.host.GetHost, {});
-  if (session.json) session.printJson(host.health);
-  else session.print(renderHealth(host, session.paint, session.nowMs()));
-  return undefined;
+  session.show(host.health, () => renderHealth(host, session.paint, session.nowMs()));
 };
 
 export const acknowledge: Command = async (session, [type = ""], options) => {
@@ -19,9 +17,7 @@ export const acknowledge: Command = async (session, [type = ""], options) => {
   const requestId = typeof options.requestId === "string" ? options.requestId : randomUUID();
   const host = await agent.ask(agent.contract.host.AcknowledgeCondition, { requestId, type });
   const condition = host.health?.conditions.find((found) => found.type === type);
-  if (session.json) session.printJson(condition);
-  else session.print(`${type}: ${outlook(condition)}\n`);
-  return undefined;
+  session.show(condition, () => `${type}: ${outlook(condition)}\n`);
 };
 
 function outlook(condition: Condition__Output | undefined): string {
@@ -76,18 +72,18 @@ function healthWord({ health }: Host__Output, paint: Paint): string {
 
 const effectColours: Readonly<Record<string, Colour>> = { none: "green", degraded: "yellow" };
 
-export const conditionColumns = (nowMs: number) => [
-  { title: "CONDITION", cell: ({ type }: Condition__Output) => type },
+export const conditionColumns = (nowMs: number): Column<Condition__Output>[] => [
+  { title: "CONDITION", cell: ({ type }) => type },
   {
     title: "STATUS",
-    cell: (of: Condition__Output) => enumWord(of.status, "TRUTH") + (holds(of) ?? ""),
-    paint: (text: string, { status }: Condition__Output, paint: Paint) =>
+    cell: (of) => enumWord(of.status, "TRUTH") + (holds(of) ?? ""),
+    paint: (text, { status }, paint) =>
       paint(status === "TRUTH_FALSE" ? "green" : status === "TRUTH_TRUE" ? "red" : "yellow", text),
   },
-  { title: "EFFECT", cell: (of: Condition__Output) => enumWord(of.effect, "EFFECT") },
-  { title: "REASON", cell: ({ reason }: Condition__Output) => reason },
-  { title: "SINCE", cell: ({ since }: Condition__Output) => formatAge(since, nowMs) },
-  { title: "EVIDENCE", cell: ({ evidence }: Condition__Output) => evidence },
+  { title: "EFFECT", cell: (of) => enumWord(of.effect, "EFFECT") },
+  { title: "REASON", cell: ({ reason }) => reason },
+  { title: "SINCE", cell: ({ since }) => formatAge(since, nowMs) },
+  { title: "EVIDENCE", cell: ({ evidence }) => evidence },
 ];
 
 function holds({ latched, acknowledged, untilReboot }: Condition__Output): string | undefined {

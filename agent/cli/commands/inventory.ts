@@ -2,23 +2,22 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { NumaCell__Output } from "../../gen/socle/v1/NumaCell.ts";
 import type { PciDevice__Output } from "../../gen/socle/v1/PciDevice.ts";
 import type { StoragePool__Output } from "../../gen/socle/v1/StoragePool.ts";
+import { rangesOf } from "../../kernel/text/cpu-list.ts";
 import { enumWord, formatBytes, printable } from "../format.ts";
 import type { Paint } from "../io.ts";
 import type { Command } from "../session.ts";
-import { renderFields, renderTable } from "../table.ts";
+import { renderFields, renderTable, type Column } from "../table.ts";
 
 export const inventory: Command = async (session) => {
   const agent = await session.agent();
   const host = await agent.ask(agent.contract.host.GetHost, {});
-  if (session.json) session.printJson(host.inventory);
-  else session.print(renderInventory(host, session.paint));
-  return undefined;
+  session.show(host.inventory, () => renderInventory(host, session.paint));
 };
 
 function renderInventory(host: Host__Output, paint: Paint): string {
   const { cells = [], storagePools = [], networks = [], devices = [] } = host.inventory ?? {};
   const parts = [renderFields(summary(host, paint), paint)];
-  const add = <Row>(columns: Parameters<typeof renderTable<Row>>[0], rows: readonly Row[]): void => {
+  const add = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void => {
     if (rows.length > 0) parts.push(renderTable(columns, rows, paint));
   };
   add(cellColumns, cells);
@@ -56,9 +55,7 @@ function summary({ identity, inventory }: Host__Output, paint: Paint): [string, 
     ["moves among", guests ? `hosts with digest ${guests.digest}` : ""],
   ];
   return [
-    ...fields
-      .filter(([, value]) => value !== "")
-      .map(([name, value]): [string, string] => [name, printable(value)]),
+    ...fields.map(([name, value]): [string, string] => [name, printable(value)]),
     ...incompleteReasons.map((reason): [string, string] => [
       "incomplete",
       paint("yellow", printable(reason)),
@@ -66,37 +63,28 @@ function summary({ identity, inventory }: Host__Output, paint: Paint): [string, 
   ];
 }
 
-const cellColumns = [
-  { title: "CELL", cell: ({ cell }: NumaCell__Output) => String(cell), align: "right" as const },
+const cellColumns: Column<NumaCell__Output>[] = [
+  { title: "CELL", cell: ({ cell }) => String(cell), align: "right" },
   {
     title: "CPUS",
-    cell: ({ cpus, offlineCpus }: NumaCell__Output) =>
-      offlineCpus.length === 0 ? ranges(cpus) : `${ranges(cpus)} (${ranges(offlineCpus)} offline)`,
+    cell: ({ cpus, offlineCpus }) =>
+      offlineCpus.length === 0 ? rangesOf(cpus) : `${rangesOf(cpus)} (${rangesOf(offlineCpus)} offline)`,
   },
-  {
-    title: "CORES",
-    cell: ({ siblings }: NumaCell__Output) => String(siblings.length || "?"),
-    align: "right" as const,
-  },
+  { title: "CORES", cell: ({ siblings }) => String(siblings.length || "?"), align: "right" },
   {
     title: "CACHES",
-    cell: ({ caches }: NumaCell__Output) =>
-      caches.map(({ level, cpus }) => `L${level} ${ranges(cpus)}`).join(" / ") || "?",
+    cell: ({ caches }) => caches.map(({ level, cpus }) => `L${level} ${rangesOf(cpus)}`).join(" / ") || "?",
   },
-  {
-    title: "MEMORY",
-    cell: ({ memoryBytes }: NumaCell__Output) => formatBytes(memoryBytes),
-    align: "right" as const,
-  },
+  { title: "MEMORY", cell: ({ memoryBytes }) => formatBytes(memoryBytes), align: "right" },
   {
     title: "HUGE PAGES",
-    cell: ({ pages }: NumaCell__Output) =>
+    cell: ({ pages }) =>
       pages
         .filter(({ total }) => total > 0)
         .map(({ total, sizeBytes }) => `${total} x ${formatBytes(sizeBytes)}`)
         .join(", ") || "none",
   },
-  { title: "DISTANCES", cell: ({ distances }: NumaCell__Output) => distances.join(" ") },
+  { title: "DISTANCES", cell: ({ distances }) => distances.join(" ") },
 ];
 
 /** The state now; or, marked so, as last seen. */
@@ -107,52 +95,36 @@ function stateOf({ active, observation }: Pick<StoragePool__Output, "active" | "
 
 const amount = (bytes: number | undefined): string => (bytes === undefined ? "?" : formatBytes(bytes));
 
-const poolColumns = [
-  { title: "POOL", cell: ({ name }: StoragePool__Output) => name },
-  { title: "TYPE", cell: ({ type }: StoragePool__Output) => type },
+const poolColumns: Column<StoragePool__Output>[] = [
+  { title: "POOL", cell: ({ name }) => name },
+  { title: "TYPE", cell: ({ type }) => type },
   { title: "STATE", cell: stateOf },
-  { title: "SIZE", cell: (pool: StoragePool__Output) => amount(pool.capacityBytes), align: "right" as const },
-  {
-    title: "FREE",
-    cell: (pool: StoragePool__Output) => amount(pool.availableBytes),
-    align: "right" as const,
-  },
+  { title: "SIZE", cell: (pool) => amount(pool.capacityBytes), align: "right" },
+  { title: "FREE", cell: (pool) => amount(pool.availableBytes), align: "right" },
   {
     title: "SOLD",
-    cell: ({ provisionedBytes, thinRatio }: StoragePool__Output) =>
-      `${amount(provisionedBytes)} of ${thinRatio || 1}x`,
-    align: "right" as const,
+    cell: ({ provisionedBytes, thinRatio }) => `${amount(provisionedBytes)} of ${thinRatio || 1}x`,
+    align: "right",
   },
-  { title: "SHARED ID", cell: ({ sharedId }: StoragePool__Output) => sharedId },
+  { title: "SHARED ID", cell: ({ sharedId }) => sharedId },
 ];
 
-const deviceColumns = [
-  { title: "DEVICE", cell: ({ address }: PciDevice__Output) => address },
-  { title: "KIND", cell: ({ kind }: PciDevice__Output) => enumWord(kind, "PCI_DEVICE_KIND") },
+const deviceColumns: Column<PciDevice__Output>[] = [
+  { title: "DEVICE", cell: ({ address }) => address },
+  { title: "KIND", cell: ({ kind }) => enumWord(kind, "PCI_DEVICE_KIND") },
   {
     title: "WHAT",
-    cell: ({ vendor, product, vendorId, productId }: PciDevice__Output) =>
+    cell: ({ vendor, product, vendorId, productId }) =>
       [vendor, product].filter((word) => word !== "").join(" ") || `${hex(vendorId)}:${hex(productId)}`,
   },
-  { title: "DRIVER", cell: ({ driver }: PciDevice__Output) => driver },
-  { title: "IOMMU", cell: (of: PciDevice__Output) => String(of.iommuGroup ?? "-"), align: "right" as const },
-  { title: "CELL", cell: (of: PciDevice__Output) => String(of.cell ?? "-"), align: "right" as const },
+  { title: "DRIVER", cell: ({ driver }) => driver },
+  { title: "IOMMU", cell: (of) => String(of.iommuGroup ?? "-"), align: "right" },
+  { title: "CELL", cell: (of) => String(of.cell ?? "-"), align: "right" },
   {
     title: "SR-IOV",
-    cell: ({ parent, virtualFunctions: of }: PciDevice__Output) =>
+    cell: ({ parent, virtualFunctions: of }) =>
       parent === "" ? (of ? `${of.enabled} of ${of.max}` : "") : `of ${parent}`,
   },
 ];
 
 const hex = (id: number): string => id.toString(16).padStart(4, "0");
-
-/** 0-3,8 */
-function ranges(numbers: readonly number[]): string {
-  const runs: [from: number, to: number][] = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last !== undefined && number === last[1] + 1) last[1] = number;
-    else runs.push([number, number]);
-  }
-  return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
-}

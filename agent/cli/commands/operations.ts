@@ -28,7 +28,6 @@ export const listOperations: Command = async (session, _args, options) => {
   if (session.json) session.printJson({ operations });
   else if (operations.length === 0) session.print("no operations\n");
   else session.print(renderTable(operationColumns(operations, session.nowMs()), operations, session.paint));
-  return undefined;
 };
 
 export const operationColumns = (
@@ -91,9 +90,6 @@ export const showOperation: Command = async (session, args) => {
   return undefined;
 };
 
-const optionalField = (title: string, text: string): [string, string][] =>
-  text === "" ? [] : [[title, printable(text)]];
-
 /** Advice for an operation that shows no end. */
 function withoutEndHint({ operationId, state, endDecided }: Operation__Output): [string, string][] {
   if (state !== "STATE_OUTCOME_UNKNOWN") return [];
@@ -121,16 +117,16 @@ function renderOperation(
     ["request id", printable(operation.requestId)],
     ["kind", operation.kind],
     ["vm", operation.vmId],
-    ...optionalField("instance", operation.instance),
+    ["instance", printable(operation.instance)],
     ["caller", printable(operation.caller)],
-    ...optionalField("person", operation.person),
-    ...optionalField("ticket", operation.ticket),
-    ...optionalField("break-glass", operation.breakGlass),
+    ["person", printable(operation.person)],
+    ["ticket", printable(operation.ticket)],
+    ["break-glass", printable(operation.breakGlass)],
     ["state", paint(stateColour(operation.state), enumWord(operation.state, "STATE"))],
-    ...optionalField("cancelled by", operation.cancelledBy),
+    ["cancelled by", printable(operation.cancelledBy)],
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
-    ...(error === undefined ? [] : [["error", paint("red", printable(error))] satisfies [string, string]]),
+    ["error", error === undefined ? "" : paint("red", printable(error))],
     ...withoutEndHint(operation),
     ...Object.entries(operation.result).map(([key, value]): [string, string] => [
       printable(key),
@@ -159,7 +155,6 @@ export const waitOperation: Command = async (session, args, options) => {
   const agent = await session.agent();
   const begun = await agent.ask(agent.contract.operations.GetOperation, { operationId: args[0] ?? "" });
   conclude(session, agent, await follow(session, agent, begun, options.timeout as number | undefined));
-  return undefined;
 };
 
 export const settleOperation: Command = async (session, args, options) => {
@@ -170,7 +165,6 @@ export const settleOperation: Command = async (session, args, options) => {
   });
   if (session.json) session.printJson(operation);
   else session.print(`${operation.kind} ${operation.vmId}: ${enumWord(operation.state, "STATE")}\n`);
-  return undefined;
 };
 
 export const cancelOperation: Command = async (session, args, options) => {
@@ -182,7 +176,5 @@ export const cancelOperation: Command = async (session, args, options) => {
     options.wait === false
       ? cancelling
       : await follow(session, agent, cancelling, options.timeout as number | undefined);
-  if (session.json) session.printJson(ended);
-  else session.print(`${ended.kind} ${ended.vmId}: ${enumWord(ended.state, "STATE")}\n`);
-  return undefined;
+  session.show(ended, () => `${ended.kind} ${ended.vmId}: ${enumWord(ended.state, "STATE")}\n`);
 };

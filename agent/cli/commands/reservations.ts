@@ -29,7 +29,6 @@ export const listReservations: Command = async (session, _args, options: Options
   if (session.json) session.printJson({ reservations });
   else if (reservations.length === 0) session.print("no reservations\n");
   else session.print(renderTable(reservationColumns(session.nowMs()), reservations, session.paint));
-  return undefined;
 };
 
 export async function allReservations(agent: Agent, includeEnded: boolean): Promise<Reservation__Output[]> {
@@ -76,7 +75,6 @@ export const createReservation: Command = async (session, _args, options: Create
     }),
   );
   printReservation(session, made);
-  return undefined;
 };
 
 export const renewReservation: Command = async (session, [reservationId = ""], options: Options) => {
@@ -84,7 +82,6 @@ export const renewReservation: Command = async (session, [reservationId = ""], o
   const { requestId = randomUUID(), ttl } = options;
   const request = { requestId, reservationId, ttl: ttl === undefined ? null : toDuration(ttl) };
   printReservation(session, await agent.ask(agent.contract.reservations.RenewReservation, request));
-  return undefined;
 };
 
 export const releaseReservation: Command = async (session, [reservationId = ""], options: Options) => {
@@ -92,7 +89,6 @@ export const releaseReservation: Command = async (session, [reservationId = ""],
   const { requestId = randomUUID() } = options;
   const request = { requestId, reservationId };
   printReservation(session, await agent.ask(agent.contract.reservations.ReleaseReservation, request));
-  return undefined;
 };
 
 function printReservation(session: Session, reservation: Reservation__Output): void {

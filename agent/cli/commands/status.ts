@@ -1,4 +1,5 @@
 import { toSocleError } from "../../kernel/errors.ts";
+import { rangesOf } from "../../kernel/text/cpu-list.ts";
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { Reservation__Output } from "../../gen/socle/v1/Reservation.ts";
@@ -8,7 +9,6 @@ import type { Paint } from "../io.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable } from "../table.ts";
 import { conditionColumns, healthFields } from "./health.ts";
-import { formatCpus } from "../placement.ts";
 import { vmCountsText } from "../vm-sight.ts";
 import { allReservations, reservationColumns } from "./reservations.ts";
 import { operationColumns } from "./operations.ts";
@@ -25,7 +25,6 @@ export const status: Command = async (session) => {
   ]);
   if (session.json) session.printJson({ host, operations, reservations });
   else session.print(renderStatus({ host, operations, reservations }, session.paint, session.nowMs()));
-  return undefined;
 };
 
 /** An agent older than reservations has none. */
@@ -88,7 +87,7 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
   const { identity, inventory, vms } = host;
   const cordoned = host.schedulingState === "LIFECYCLE_STATE_CORDONED";
   const incomplete = [inventory, host.capacity].flatMap((of) => of?.incompleteReasons ?? []);
-  const fields: [string, string | undefined][] = [
+  return [
     ["host", joined(identity?.hostname, identity?.hostId)],
     ["machine", joined(identity?.vendor, identity?.model)],
     ["system", joined(identity?.os, identity?.kernel)],
@@ -104,11 +103,10 @@ function summary(host: Host__Output, paint: Paint, nowMs: number): [string, stri
     ["dedicated", dedicatedText(host.capacity?.dedicatedCpus ?? [])],
     ...incomplete.map((reason): [string, string] => ["incomplete", paint("yellow", printable(reason))]),
   ];
-  return fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== "");
 }
 
 const dedicatedText = (cpus: readonly number[]): string =>
-  cpus.length === 0 ? "" : `cpus ${formatCpus(cpus)} are for one VM each`;
+  cpus.length === 0 ? "" : `cpus ${rangesOf(cpus)} are for one VM each`;
 
 const joined = (...words: readonly (string | undefined)[]): string =>
   printable(words.filter((word) => word !== undefined && word !== "").join("  "));

@@ -11,7 +11,6 @@ export const listTenants: Command = async (session) => {
   else session.print(renderTable(columns, tenants, session.paint));
   if (totalSize > tenants.length)
     session.note(`${totalSize - tenants.length} more tenants, with fewer VMs, are not shown`);
-  return undefined;
 };
 
 /** `used of limit`; no limit where the tenant has no quota. */

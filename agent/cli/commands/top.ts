@@ -3,9 +3,9 @@ import { toSocleError } from "../../kernel/errors.ts";
 import { exitCodes } from "../errors.ts";
 import { formatDuration } from "../format.ts";
 import type { Command, Session } from "../session.ts";
-import { frame, page, type Choice } from "../top/frame.ts";
+import { frame, page } from "../top/frame.ts";
 import { Screen } from "../top/screen.ts";
-import { arrange, look, type Look, type SortName } from "../top/view.ts";
+import { arrange, look, type Look, type SortName, type Choice } from "../top/view.ts";
 
 interface Options {
   readonly sort: SortName;

@@ -25,15 +25,12 @@ export const enroll: Command = async (session, _args, options) => {
   );
   if (session.json) session.printJson(state);
   else session.print(`enrolled as ${printable(state.identity)}, until ${formatTime(state.notAfter)}\n`);
-  return undefined;
 };
 
 export const showTrust: Command = async (session) => {
   const agent = await session.agent();
   const state = await agent.ask(agent.contract.trust.GetTrust, {});
-  if (session.json) session.printJson(state);
-  else session.print(trustText(state));
-  return undefined;
+  session.show(state, () => trustText(state));
 };
 
 function trustText(state: TrustState__Output): string {

@@ -1,4 +1,3 @@
-import type { ListVmsResponse__Output } from "../../gen/socle/v1/ListVmsResponse.ts";
 import type { VmFilter } from "../../gen/socle/v1/VmFilter.ts";
 import { VmState } from "../../gen/socle/v1/VmState.ts";
 import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
@@ -10,9 +9,7 @@ import type { Paint } from "../io.ts";
 import { parseLabels } from "../labels.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
-import { isSeen, othersText } from "../vm-sight.ts";
-
-const pageSize = 1000;
+import { allVms, byName, isSeen, othersText, paintState } from "../vm-sight.ts";
 
 interface ListOptions {
   readonly tenant?: string;
@@ -27,24 +24,11 @@ interface ListOptions {
 export const listVms: Command = async (session, _args, options: ListOptions) => {
   const filter = vmFilter(options);
   const agent = await session.agent();
-  const vms: Vm__Output[] = [];
-  let page: ListVmsResponse__Output;
-  let pageToken = "";
-  do {
-    page = await agent.ask(agent.contract.vms.ListVms, { pageSize, pageToken, filter });
-    vms.push(...page.vms);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  const complete = page.observation?.presence === "PRESENCE_PRESENT";
-  const observedAt = page.observation?.observedAt ?? null;
-  if (session.json) session.printJson({ vms: inOrder(vms), complete, observedAt });
-  else if (options.quiet === true)
-    session.print(
-      inOrder(vms)
-        .map(({ name }) => `${printable(name)}\n`)
-        .join(""),
-    );
-  else if (complete || vms.length > 0) session.print(renderVms(inOrder(vms), session.paint, session.nowMs()));
+  const { vms, complete, observedAt } = await allVms(agent, filter);
+  vms.sort(byName);
+  if (session.json) session.printJson({ vms, complete, observedAt });
+  else if (options.quiet === true) session.print(vms.map(({ name }) => `${printable(name)}\n`).join(""));
+  else if (complete || vms.length > 0) session.print(renderVms(vms, session.paint, session.nowMs()));
   if (!complete && !session.json) {
     const warning = vms.some(isSeen)
       ? othersText
@@ -55,10 +39,6 @@ export const listVms: Command = async (session, _args, options: ListOptions) => 
   }
   return complete || vms.length > 0 ? exitCodes.ok : exitCodes.unavailable;
 };
-
-/** Sorted by name. The agent sorts by id, so that VMs that come and go do not disturb pages. */
-const inOrder = (vms: readonly Vm__Output[]): readonly Vm__Output[] =>
-  [...vms].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 
 function vmFilter(options: ListOptions): VmFilter {
   if (options.managed === true && options.unmanaged === true) {
@@ -125,17 +105,10 @@ export function stateText(vm: Vm__Output): string {
     : `${state} (${vm.stateReason.toLowerCase()})`;
 }
 
-function paintState(text: string, paint: Paint): string {
-  if (text === "running") return paint("green", text);
-  return /crashed|error|unresponsive|\?$/.test(text) ? paint("red", text) : paint("yellow", text);
-}
-
 export const showVm: Command = async (session, args) => {
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: args[0] ?? "" });
-  if (session.json) session.printJson(vm);
-  else session.print(renderVm(vm, session.paint, session.nowMs()));
-  return undefined;
+  session.show(vm, () => renderVm(vm, session.paint, session.nowMs()));
 };
 
 /** One VM, a fact per line. */
@@ -180,9 +153,8 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["epoch", String(vm.placementEpoch)],
     ["etag", vm.etag],
   ];
-  const shown = fields.filter(([, value]) => value.trim() !== "");
   return renderFields(
-    shown.map(([name, value]) => [name, name === "state" || name === "stats" ? value : printable(value)]),
+    fields.map(([name, value]) => [name, name === "state" || name === "stats" ? value : printable(value)]),
     paint,
   );
 }

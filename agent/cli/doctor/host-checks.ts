@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { access, constants, readFile, stat, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { promisify } from "node:util";
+import { succeeds } from "../../kernel/concurrency/succeeds.ts";
 import { formatBytes } from "../format.ts";
 import { errorWord, speaker, type Finding } from "./finding.ts";
 
@@ -116,13 +117,7 @@ export async function checkClock(): Promise<Finding> {
     ["/run/ntpd.pid", "ntpd is running"],
   ] as const;
   for (const [path, found] of signs) {
-    if (
-      await readFile(path).then(
-        () => true,
-        () => false,
-      )
-    )
-      return say.ok(found);
+    if (await succeeds(readFile(path))) return say.ok(found);
   }
   return say.warn(
     "no time service seems to run",

@@ -6,20 +6,9 @@ import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
-import { isSeen, othersText } from "../vm-sight.ts";
+import { isSeen, othersText, paintState } from "../vm-sight.ts";
 import { clip, pad, widthOf } from "../width.ts";
-import { arrange, readingOf, type Look, type SortName } from "./view.ts";
-
-/** The person's choices. */
-export interface Choice {
-  readonly sort: SortName;
-  readonly reversed: boolean;
-  readonly filter: string;
-  /** Set while a filter is being typed. */
-  readonly typing: boolean;
-  /** Index of the first visible VM. */
-  readonly offset: number;
-}
+import { arrange, readingOf, type Look, type SortName, type Choice } from "./view.ts";
 
 interface Size {
   readonly columns: number;
@@ -67,17 +56,15 @@ interface Frame {
   readonly offset: number;
 }
 
-/** `failure`: why the data is not current. */
-export function frame(
-  seen: Look,
-  {
-    choice,
-    size,
-    failure,
-    nowMs,
-  }: { choice: Choice; size: Size; failure: string | undefined; nowMs: number },
-  paint: Paint,
-): Frame {
+interface View {
+  readonly choice: Choice;
+  readonly size: Size;
+  /** Why the data is not current. */
+  readonly failure: string | undefined;
+  readonly nowMs: number;
+}
+
+export function frame(seen: Look, { choice, size, failure, nowMs }: View, paint: Paint): Frame {
   const wanted = arrange(seen.vms, choice);
   const head = [
     ...hostLines(seen.host, size.columns, paint),
@@ -230,12 +217,6 @@ function row(vm: Vm__Output, shown: readonly Column[], nameWidth: number, paint:
     return column.title === "STATE" ? paintState(text, paint) : text;
   });
   return [fitted(printable(vm.name), nameWidth), ...cells].join(" ");
-}
-
-function paintState(text: string, paint: Paint): string {
-  const word = text.trim();
-  if (word === "running") return paint("green", text);
-  return paint(/crashed|error|unresp|\?$/.test(word) ? "red" : "yellow", text);
 }
 
 function foot({ typing, filter, reversed }: Choice, width: number, paint: Paint): string {

@@ -2,9 +2,8 @@ import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import type { Agent } from "../client.ts";
 import { enumWord } from "../format.ts";
-import { isSeen } from "../vm-sight.ts";
-
-const PAGE_SIZE = 1000;
+import { allVms, byName, isSeen } from "../vm-sight.ts";
+import { defined } from "../../kernel/defined.ts";
 
 /** One snapshot of the host. */
 export interface Look {
@@ -17,18 +16,21 @@ export interface Look {
 
 export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
   const host = await agent.ask(agent.contract.host.GetHost, {});
-  const vms: Vm__Output[] = [];
-  let pageToken = "";
-  for (;;) {
-    const page = await agent.ask(agent.contract.vms.ListVms, { pageSize: PAGE_SIZE, pageToken });
-    vms.push(...page.vms);
-    pageToken = page.nextPageToken;
-    const complete = page.observation?.presence === "PRESENCE_PRESENT";
-    if (pageToken === "") return { host, vms, complete, atMs: nowMs() };
-  }
+  return { host, ...(await allVms(agent)), atMs: nowMs() };
 }
 
 export type SortName = "cpu" | "memory" | "disk" | "network" | "name";
+
+/** The person's choices. */
+export interface Choice {
+  readonly sort: SortName;
+  readonly reversed: boolean;
+  readonly filter: string;
+  /** Set while a filter is being typed. */
+  readonly typing: boolean;
+  /** Index of the first visible VM. */
+  readonly offset: number;
+}
 
 /** Current readings of a VM; unknown ones are absent. */
 interface Reading {
@@ -45,13 +47,12 @@ export function readingOf(vm: Vm__Output): Reading {
   const { rates } = stats;
   const sum = (a: number | undefined, b: number | undefined): number | undefined =>
     a === undefined || b === undefined ? undefined : a + b;
-  const reading: { [K in keyof Reading]: Reading[K] | undefined } = {
+  return defined({
     cpuRatio: rates?.cpuCores === undefined ? undefined : rates.cpuCores / Math.max(1, vcpus),
     residentBytes: stats.memoryRssBytes,
     diskBytesPerSecond: sum(rates?.diskReadBytesPerSecond, rates?.diskWriteBytesPerSecond),
     networkBytesPerSecond: sum(rates?.receiveBytesPerSecond, rates?.transmitBytesPerSecond),
-  };
-  return Object.fromEntries(Object.entries(reading).filter(([, value]) => value !== undefined));
+  });
 }
 
 const sortedBy: Readonly<Record<Exclude<SortName, "name">, keyof Reading>> = {
@@ -64,11 +65,7 @@ const sortedBy: Readonly<Record<Exclude<SortName, "name">, keyof Reading>> = {
 /** The VMs that match, sorted; unknown readings come last in both directions. */
 export function arrange(
   vms: readonly Vm__Output[],
-  {
-    sort,
-    reversed,
-    filter,
-  }: { readonly sort: SortName; readonly reversed: boolean; readonly filter: string },
+  { sort, reversed, filter }: Pick<Choice, "sort" | "reversed" | "filter">,
 ): readonly Vm__Output[] {
   const wanted = vms.filter(({ name, tenant, state, vmId }) =>
     [name, tenant, enumWord(state, "VM_STATE"), vmId].some((text) =>
@@ -76,7 +73,6 @@ export function arrange(
     ),
   );
   const sign = reversed ? -1 : 1;
-  const byName = (a: Vm__Output, b: Vm__Output): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
   if (sort === "name") return wanted.sort((a, b) => sign * byName(a, b));
   const values = new Map(wanted.map((vm) => [vm.vmId, readingOf(vm)[sortedBy[sort]]]));
   return wanted.sort((a, b) => {

@@ -1,7 +1,8 @@
 import { numberOf, unique } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-type BmcSensorState = "ok" | "non_critical" | "critical" | "non_recoverable" | "unavailable";
+export const bmcSensorStates = ["ok", "non_critical", "critical", "non_recoverable", "unavailable"] as const;
+type BmcSensorState = (typeof bmcSensorStates)[number];
 
 /** A BMC sensor in the output of `ipmitool -v -c sdr elist`. */
 export interface BmcSensor {
@@ -21,8 +22,6 @@ export interface BmcSensor {
   /** Reported states of a discrete sensor: "Presence detected", "Failure detected". */
   readonly states?: readonly string[];
 }
-
-export const bmcSensorStates = ["ok", "non_critical", "critical", "non_recoverable", "unavailable"] as const;
 
 const STATES: Readonly<Record<string, BmcSensorState>> = {
   ok: "ok",
@@ -114,30 +113,22 @@ export function parseDcmiPower(text: string): number | undefined {
   return watts === 0 || isOff ? undefined : watts;
 }
 
-const chassisFaults = [
-  "power_overload",
-  "main_power",
-  "power_control",
-  "drive",
-  "cooling",
-  "intrusion",
+/** The faults, each with the field of ipmitool that reports it. */
+const CHASSIS_FAULTS = [
+  ["power_overload", "Power Overload"],
+  ["main_power", "Main Power Fault"],
+  ["power_control", "Power Control Fault"],
+  ["drive", "Drive Fault"],
+  ["cooling", "Cooling/Fan Fault"],
+  ["intrusion", "Chassis Intrusion"],
 ] as const;
-type ChassisFault = (typeof chassisFaults)[number];
+type ChassisFault = (typeof CHASSIS_FAULTS)[number][0];
 
 export interface Chassis {
   readonly isOn: boolean;
   /** Only faults that the controller reports on. */
   readonly faults: ReadonlyMap<ChassisFault, boolean>;
 }
-
-const CHASSIS_FAULTS: Readonly<Record<ChassisFault, string>> = {
-  power_overload: "Power Overload",
-  main_power: "Main Power Fault",
-  power_control: "Power Control Fault",
-  drive: "Drive Fault",
-  cooling: "Cooling/Fan Fault",
-  intrusion: "Chassis Intrusion",
-};
 
 /** Parses `ipmitool chassis status`. */
 export function parseChassis(text: string): Chassis {
@@ -151,8 +142,8 @@ export function parseChassis(text: string): Chassis {
   if (power !== "on" && power !== "off")
     throw new Error(`the BMC does not report whether the machine is on: ${text.slice(0, 100)}`);
   const faults = new Map<ChassisFault, boolean>();
-  for (const fault of chassisFaults) {
-    const is = fields.get(CHASSIS_FAULTS[fault]);
+  for (const [fault, field] of CHASSIS_FAULTS) {
+    const is = fields.get(field);
     if (is === "true" || is === "active") faults.set(fault, true);
     if (is === "false" || is === "inactive") faults.set(fault, false);
   }

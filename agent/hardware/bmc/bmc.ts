@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { succeeds } from "../../kernel/concurrency/succeeds.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "../privileged/answers.ts";
 import { BmcLog, type BmcEvents, type BmcLogSeen } from "./bmc-log.ts";
@@ -105,10 +106,7 @@ export class Bmc {
 
   /** By stat(2): access(2) fails for a unit that may not open the device, even if it exists. */
   #hasDevice(): Promise<boolean> {
-    return stat(this.#device).then(
-      () => true,
-      () => false,
-    );
+    return succeeds(stat(this.#device));
   }
 
   async #ask(question: BmcQuestion, signal: AbortSignal): Promise<string> {
@@ -135,21 +133,11 @@ export class Bmc {
         "the BMC's password is missing: set bmc.passwordFile, or provide the credential socle-bmc-password";
       throw new SocleError("invalid", "BMC_PASSWORD_MISSING", message);
     }
-    const target = [
-      "-I",
-      "lanplus",
-      "-H",
-      address ?? "",
-      "-p",
-      String(port),
-      "-U",
-      user ?? "",
-      "-f",
-      passwordFile,
-    ];
-    const session = ["-C", String(cipherSuite), "-N", "2", "-R", "2"];
+    const target = ["-I", "lanplus", "-H", address ?? "", "-p", String(port)];
+    const login = ["-U", user ?? "", "-f", passwordFile, "-C", String(cipherSuite)];
+    const retries = ["-N", "2", "-R", "2"];
     const command = ipmitoolArguments(question) ?? [];
-    return this.#run(["ipmitool", ...target, ...session, ...command], {
+    return this.#run(["ipmitool", ...target, ...login, ...retries, ...command], {
       timeoutMs: timeoutSeconds * 1000,
       maxOutputBytes: MAX_OUTPUT_BYTES,
       signal,

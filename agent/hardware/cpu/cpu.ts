@@ -54,15 +54,14 @@ export function cpuActivityReader(roots: Roots): () => Promise<Reading<CpuActivi
     // The interrupt line has the sum first, then one count per source.
     const first = (name: string): number | undefined =>
       numberOf(new RegExp(`^${name} (\\d+)`, "m").exec(stat)?.[1]);
-    const numbers = {
+    return defined({
+      secondsByMode,
       contextSwitches: first("ctxt"),
       interrupts: first("intr"),
       forks: first("processes"),
       running: first("procs_running"),
       blocked: first("procs_blocked"),
-    };
-    const reported = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
-    return { secondsByMode, ...reported };
+    });
   };
   return () => reading(path, read);
 }

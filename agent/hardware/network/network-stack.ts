@@ -33,14 +33,13 @@ export function networkStackReader(roots: Roots): () => Promise<Reading<NetworkS
     return defined({
       softnet: { dropped: sum("dropped"), squeezed: sum("squeezed") },
       tcp: sockets === undefined ? undefined : parseTcp(sockets, sockets6),
-      ...(entries === undefined || limit === undefined
-        ? {}
-        : {
-            conntrack: {
+      conntrack:
+        entries === undefined || limit === undefined
+          ? undefined
+          : {
               entries: parseWhole(entries, "nf_conntrack_count"),
               limit: parseWhole(limit, "nf_conntrack_max"),
             },
-          }),
     });
   };
   return () => reading(path, read);

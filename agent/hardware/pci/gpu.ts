@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { OneChild, runChild, type Child } from "../privileged/child.ts";
 import type { Reading } from "../reading.ts";
@@ -70,16 +71,18 @@ function parseLine(line: string): Gpu {
   const [uuid, model, pciAddress, driver, temperature, power, utilization, total, used, errors] = columns;
   if (columns.length !== FIELDS.length || uuid === undefined || model === undefined)
     throw new Error(`unexpected output of nvidia-smi: ${JSON.stringify(line.slice(0, 200))}`);
-  const numbers = {
+  return defined({
+    uuid,
+    model,
+    pciAddress: pciAddress ?? "",
+    driver: driver ?? "",
     temperatureCelsius: number(temperature),
     powerWatts: number(power),
     utilizationRatio: number(utilization, 0.01),
     memoryTotalBytes: number(total, MIB),
     memoryUsedBytes: number(used, MIB),
     uncorrectedErrors: number(errors),
-  };
-  const known = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
-  return { uuid, model, pciAddress: pciAddress ?? "", driver: driver ?? "", ...known };
+  });
 }
 
 /** "[N/A]", "[Not Supported]" and similar are not numbers. */

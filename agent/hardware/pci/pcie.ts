@@ -1,5 +1,6 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { succeeds } from "../../kernel/concurrency/succeeds.ts";
 import { readFilesByChild } from "../privileged/child-files.ts";
 import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
@@ -63,11 +64,7 @@ async function findDevices(
   );
   const found = new Map<string, readonly string[]>();
   for (const device of devices) {
-    const has = async (file: string): Promise<boolean> =>
-      access(join(root, device, file)).then(
-        () => true,
-        () => false,
-      );
+    const has = (file: string): Promise<boolean> => succeeds(access(join(root, device, file)));
     if (!(await has("aer_dev_correctable")) || (await has("physfn"))) continue;
     const isEndpoint = ENDPOINT.test(classes.get(join(root, device, "class")) ?? "");
     const widths = isEndpoint ? ["current_link_width", "max_link_width"] : [];

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
-import { OneChild, runChild, type Child, type ChildOutput } from "./child.ts";
+import { childOf, OneChild, runChild, type Child } from "./child.ts";
 import { readEnergyCounters } from "./energy-counters.ts";
 import { KernelLogTail } from "./kernel-log-tail.ts";
 import { readText } from "../reading.ts";
@@ -123,11 +123,5 @@ async function openAndClose(path: string): Promise<void> {
   await (await open(path, "r+")).close();
 }
 
-function withoutChild(answer: Promise<string>): Child {
-  const output = answer.then((stdout): ChildOutput => ({ stdout, stderr: "" }));
-  const gone = output.then(
-    () => undefined,
-    () => undefined,
-  );
-  return { output, gone };
-}
+const withoutChild = (answer: Promise<string>): Child =>
+  childOf(answer.then((stdout) => ({ stdout, stderr: "" })));

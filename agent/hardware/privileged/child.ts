@@ -27,6 +27,15 @@ export interface Child {
   readonly gone: Promise<void>;
 }
 
+/** A child whose output another process sends. */
+export const childOf = (output: Promise<ChildOutput>): Child => ({
+  output,
+  gone: output.then(
+    () => undefined,
+    () => undefined,
+  ),
+});
+
 /** Children do not inherit the agent's environment, only a PATH and English output. */
 const ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { SocleError } from "../../kernel/errors.ts";
 import { Answers, type Question } from "./answers.ts";
-import type { Child, ChildOutput } from "./child.ts";
+import { childOf, type Child, type ChildOutput } from "./child.ts";
 
 import type { Roots } from "../roots.ts";
 
@@ -38,13 +38,8 @@ export class Privileged {
   ask(question: Question, signal: AbortSignal): Child {
     if (!existsSync(this.#enabled) && !existsSync(this.#socket))
       return this.#answers.answer(question, signal);
-    const output = askHelper(this.#socket, question, signal);
     // The helper waits for its own children.
-    const gone = output.then(
-      () => undefined,
-      () => undefined,
-    );
-    return { output, gone };
+    return childOf(askHelper(this.#socket, question, signal));
   }
 
   async close(): Promise<void> {

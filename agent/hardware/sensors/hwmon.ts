@@ -7,9 +7,12 @@ import type { Roots } from "../roots.ts";
 import { entriesOf, notHere, numberOf, rescanned, unique } from "../walk.ts";
 import { defined } from "../../kernel/defined.ts";
 
-export interface Temperature {
+interface Sensor {
   readonly chip: string;
   readonly sensor: string;
+}
+
+export interface Temperature extends Sensor {
   readonly celsius: number;
   /** The hardware's own critical point; absent if the chip reports none or an implausible one. */
   readonly criticalCelsius?: number;
@@ -17,32 +20,16 @@ export interface Temperature {
   readonly criticalAlarm?: boolean;
 }
 
-export interface Fan {
-  readonly chip: string;
-  readonly sensor: string;
+export interface Fan extends Sensor {
   /** Absent if unreadable. */
   readonly rpm?: number;
   /** The chip reports a fault, or a fan that turned before now stands still. */
   readonly isFailed: boolean;
 }
 
-interface Voltage {
-  readonly chip: string;
-  readonly sensor: string;
-  readonly volts: number;
-}
-
-interface Current {
-  readonly chip: string;
-  readonly sensor: string;
-  readonly amperes: number;
-}
-
-interface Power {
-  readonly chip: string;
-  readonly sensor: string;
-  readonly watts: number;
-}
+type Voltage = Sensor & { readonly volts: number };
+type Current = Sensor & { readonly amperes: number };
+type Power = Sensor & { readonly watts: number };
 
 /** Readings of the kernel's hwmon drivers (Documentation/hwmon/sysfs-interface.rst) and its thermal zones. */
 interface Sensors {
@@ -73,10 +60,8 @@ interface Found {
 }
 
 /** One sensor's files. Constant files are read only during the scan. */
-interface Probe {
+interface Probe extends Sensor {
   readonly kind: "temp" | "fan" | "in" | "curr" | "power" | "zone";
-  readonly chip: string;
-  readonly sensor: string;
   readonly directory: string;
   /** Common prefix of the files: temp1, fan2. */
   readonly prefix: string;
@@ -151,35 +136,35 @@ async function readMoving(
   { chips, probes, silent }: Found,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const pathsOf = ({ chip, directory, nameFile }: Chip): string[] =>
-    [nameFile, ...probes.flatMap((probe) => (probe.chip === chip ? probe.files : []))].map((file) =>
-      join(directory, file),
-    );
+  const filesOf = ({ chip, nameFile }: Chip): string[] => [
+    nameFile,
+    ...probes.flatMap((probe) => (probe.chip === chip ? probe.files : [])),
+  ];
   const asked = chips.filter(({ chip }) => !silent.has(chip));
   try {
-    return await readFilesByChild(root, asked.flatMap(pathsOf), signal);
+    const paths = asked.flatMap((chip) => filesOf(chip).map((file) => join(chip.directory, file)));
+    return await readFilesByChild(root, paths, signal);
   } catch (cause) {
     if (!isTimeout(cause)) throw cause;
   }
   const texts = new Map<string, string>();
   for (const chip of asked) {
-    const found = await unlessSilent(chip.chip, silent, () =>
-      readFilesByChild(chip.directory, pathsOf(chip), signal, oneChip),
-    );
+    const found = await readChip(chip, filesOf(chip), signal, silent);
     for (const [path, text] of found ?? []) texts.set(path, text);
   }
   return texts;
 }
 
-const oneChip = { timeoutMs: 1000 };
-
-async function unlessSilent<T>(
-  chip: string,
+/** Files of one chip; undefined if it does not answer. */
+async function readChip(
+  { chip, directory }: Pick<Chip, "chip" | "directory">,
+  files: readonly string[],
+  signal: AbortSignal,
   silent: Set<string>,
-  read: () => Promise<T>,
-): Promise<T | undefined> {
+): Promise<ReadonlyMap<string, string> | undefined> {
+  const paths = files.map((file) => join(directory, file));
   try {
-    return await read();
+    return await readFilesByChild(directory, paths, signal, { timeoutMs: 1000 });
   } catch (cause) {
     if (!isTimeout(cause)) throw cause;
     silent.add(chip);
@@ -283,10 +268,7 @@ async function findChips(
     const still = [...prefixes.keys()].flatMap((prefix) =>
       [`${prefix}_label`, `${prefix}_crit`].filter((file) => files.includes(file)),
     );
-    const paths = ["name", ...still].map((file) => join(directory, file));
-    const texts = await unlessSilent(entry, silent, () =>
-      readFilesByChild(directory, paths, signal, oneChip),
-    );
+    const texts = await readChip({ chip: entry, directory }, ["name", ...still], signal, silent);
     if (texts === undefined) continue;
     const device = await deviceOf(directory);
     const name = texts.get(join(directory, "name"));
@@ -327,10 +309,7 @@ async function findZones(
     if (!entry.startsWith("thermal_zone")) continue;
     const directory = join(root, entry);
     const points = (await entriesOf(directory)).filter((file) => /^trip_point_\d+_(type|temp)$/.test(file));
-    const paths = ["type", ...points].map((file) => join(directory, file));
-    const texts = await unlessSilent(entry, silent, () =>
-      readFilesByChild(directory, paths, signal, oneChip),
-    );
+    const texts = await readChip({ chip: entry, directory }, ["type", ...points], signal, silent);
     if (texts === undefined) continue;
     const type = texts.get(join(directory, "type"));
     chips.push({

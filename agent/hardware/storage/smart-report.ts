@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
 /** Warnings of a disk: the first six are bits of NVMe's critical warning, the last is the self-assessment of a SATA or SCSI disk. */
@@ -46,7 +47,6 @@ const report = z.object({
     exit_status: whole,
     messages: z.array(z.object({ string: z.string() })).optional(),
   }),
-  serial_number: z.string().optional(),
   temperature: z.object({ current: z.number() }).optional().catch(undefined),
   smart_status: z.object({ passed: z.boolean() }).optional(),
   power_on_time: z.object({ hours: shown }).optional().catch(undefined),
@@ -124,7 +124,7 @@ export function parseSmartReport(text: string): SmartReport {
 function healthOf(parsed: Report): DiskHealth | undefined {
   const { nvme_smart_health_information_log: nvme, smart_status: status } = parsed;
   if (nvme === undefined && status === undefined) return undefined;
-  const parts = {
+  return defined({
     wearRatio: ratio(wearPercent(parsed)),
     spareRatio: ratio(nvme?.available_spare),
     spareThresholdRatio: ratio(nvme?.available_spare_threshold),
@@ -138,9 +138,8 @@ function healthOf(parsed: Report): DiskHealth | undefined {
     reallocatedSectors: countOf(parsed, REALLOCATED) ?? parsed.scsi_grown_defect_list,
     pendingSectors: countOf(parsed, PENDING),
     uncorrectableSectors: countOf(parsed, OFFLINE_UNCORRECTABLE),
-  };
-  const known = Object.fromEntries(Object.entries(parts).filter(([, value]) => value !== undefined));
-  return { ...known, warnings: warningsOf(nvme?.critical_warning, status?.passed) };
+    warnings: warningsOf(nvme?.critical_warning, status?.passed),
+  });
 }
 
 /** smartctl's own verdict on an NVMe disk only repeats the critical warning. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { defined } from "../../kernel/defined.ts";
 import { pageBytes } from "../memory/page-size.ts";
 import { parseWhole, readText, readTextIfThere, reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
@@ -28,18 +29,15 @@ export const readActivity = ({ procRoot }: Roots): Promise<Reading<Activity>> =>
       return text === undefined ? undefined : parseWhole(text, name) * unit;
     };
     const page = await pageBytes();
-    const optional = {
+    return defined({
+      ...load,
+      openFiles: parseWhole(openFiles, "file-nr"),
+      maxOpenFiles: parseLimit(maxOpenFiles),
       majorFaults: counter("pgmajfault"),
       swapInBytes: counter("pswpin", page),
       swapOutBytes: counter("pswpout", page),
       oomKills: counter("oom_kill"),
-    };
-    return {
-      ...load,
-      openFiles: parseWhole(openFiles, "file-nr"),
-      maxOpenFiles: parseLimit(maxOpenFiles),
-      ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
-    };
+    });
   });
 
 function parseLoad(text: string): Pick<Activity, "loadAverage" | "threads"> {

@@ -7,212 +7,167 @@ import type { Sources } from "../sources.ts";
 
 /** How often a guest that Socle created reports its memory. */
 const GUEST_INTERVAL_MS = 10_000;
-const perVm = ["vm"] as const;
-const perVcpu = ["vm", "vcpu"] as const;
-const perDevice = ["vm", "device"] as const;
+
+/** A family, and the value that it shows of an item: of a VM's statistics, or of a part of them. */
+type Field<Item> = readonly [family: Family, read: (item: Item) => number | undefined];
+/** An item that may have this value. */
+type Having<Key extends string> = { readonly [K in Key]?: number | undefined };
+
+/** Declares fields whose families have a prefix and their labels in common. */
+const fieldsOf = (prefix: string, ...labels: readonly string[]) => ({
+  counter: <Key extends string>(name: `${string}_total`, help: string, key: Key): Field<Having<Key>> => [
+    counter(`${prefix}_${name}`, help, labels),
+    (item) => item[key],
+  ],
+  gauge: <Key extends string>(name: string, help: string, key: Key): Field<Having<Key>> => [
+    gauge(`${prefix}_${name}`, help, labels),
+    (item) => item[key],
+  ],
+});
+
+const perVm = fieldsOf("socle_vm", "vm");
+const perGuest = fieldsOf("socle_vm_guest", "vm");
+const perVcpu = fieldsOf("socle_vm_vcpu", "vm", "vcpu");
+const perNic = fieldsOf("socle_vm_network", "vm", "device");
+const perDisk = fieldsOf("socle_vm_disk", "vm", "device");
 
 export const vmCpu = ofVm("vm_cpu", [
-  [counter("socle_vm_cpu_seconds_total", "CPU time the VM used.", perVm), (vm) => vm.cpuSeconds],
-  [
-    counter("socle_vm_cpu_user_seconds_total", "CPU time the VM's process used in user mode.", perVm),
-    (vm) => vm.cpuUserSeconds,
-  ],
-  [
-    counter(
-      "socle_vm_cpu_system_seconds_total",
-      "CPU time the VM's process used in the host's kernel.",
-      perVm,
-    ),
-    (vm) => vm.cpuSystemSeconds,
-  ],
+  perVm.counter("cpu_seconds_total", "CPU time the VM used.", "cpuSeconds"),
+  perVm.counter("cpu_user_seconds_total", "CPU time the VM's process used in user mode.", "cpuUserSeconds"),
+  perVm.counter(
+    "cpu_system_seconds_total",
+    "CPU time the VM's process used in the host's kernel.",
+    "cpuSystemSeconds",
+  ),
 ]);
 
 export const vmVcpu = ofParts(
   "vm_vcpu",
+  [
+    perVcpu.counter("seconds_total", "CPU time the vCPU used.", "seconds"),
+    perVcpu.counter("wait_seconds_total", "Time the vCPU waited for input or output.", "waitSeconds"),
+    perVcpu.counter(
+      "delay_seconds_total",
+      "Time the vCPU was ready to run and the host did not run it (steal).",
+      "delaySeconds",
+    ),
+  ],
   (vm) => vm.vcpus,
   (vcpu: VcpuStats) => vcpu.index,
-  [
-    [counter("socle_vm_vcpu_seconds_total", "CPU time the vCPU used.", perVcpu), (vcpu) => vcpu.seconds],
-    [
-      counter("socle_vm_vcpu_wait_seconds_total", "Time the vCPU waited for input or output.", perVcpu),
-      (vcpu) => vcpu.waitSeconds,
-    ],
-    [
-      counter(
-        "socle_vm_vcpu_delay_seconds_total",
-        "Time the vCPU was ready to run and the host did not run it (steal).",
-        perVcpu,
-      ),
-      (vcpu) => vcpu.delaySeconds,
-    ],
-  ],
 );
 
 export const vmMemory = ofVm("vm_memory", [
-  [
-    gauge("socle_vm_memory_balloon_bytes", "Memory the balloon leaves to the guest.", perVm),
-    (vm) => vm.balloonBytes,
-  ],
-  [
-    gauge("socle_vm_memory_maximum_bytes", "Most memory the balloon can leave to the guest.", perVm),
-    (vm) => vm.balloonMaximumBytes,
-  ],
-  [
-    gauge("socle_vm_memory_rss_bytes", "The host's memory that the VM's process holds.", perVm),
-    (vm) => vm.rssBytes,
-  ],
+  perVm.gauge("memory_balloon_bytes", "Memory the balloon leaves to the guest.", "balloonBytes"),
+  perVm.gauge(
+    "memory_maximum_bytes",
+    "Most memory the balloon can leave to the guest.",
+    "balloonMaximumBytes",
+  ),
+  perVm.gauge("memory_rss_bytes", "The host's memory that the VM's process holds.", "rssBytes"),
 ]);
 
 /** A guest's stale report (it is paused, or its balloon driver is gone) counts as unread. */
-const guestReported =
-  (read: (stats: VmStats) => number | undefined): Read<VmStats> =>
-  (stats, { nowMs, sampleIntervalMs }) => {
-    const intervalMs = Math.max(sampleIntervalMs, GUEST_INTERVAL_MS);
-    return isFresh({ ageMs: nowMs() - (stats.guestReportedAtMs ?? 0), intervalMs }) ? read(stats) : undefined;
-  };
+function isReported({ guestReportedAtMs = 0 }: VmStats, { nowMs, sampleIntervalMs }: Sources): boolean {
+  const intervalMs = Math.max(sampleIntervalMs, GUEST_INTERVAL_MS);
+  return isFresh({ ageMs: nowMs() - guestReportedAtMs, intervalMs });
+}
 
-export const vmGuest = ofVm("vm_guest", [
+export const vmGuest = ofVm(
+  "vm_guest",
   [
-    gauge("socle_vm_guest_memory_available_bytes", "Memory the guest sees, as it reports.", perVm),
-    guestReported((vm) => vm.guestAvailableBytes),
+    perGuest.gauge("memory_available_bytes", "Memory the guest sees, as it reports.", "guestAvailableBytes"),
+    perGuest.gauge("memory_usable_bytes", "Memory the guest could use without swapping.", "guestUsableBytes"),
+    perGuest.gauge("memory_unused_bytes", "Memory the guest does not use for anything.", "guestUnusedBytes"),
+    perGuest.gauge(
+      "memory_disk_caches_bytes",
+      "Memory the guest uses for disk caches.",
+      "guestDiskCachesBytes",
+    ),
+    perGuest.counter("swap_in_bytes_total", "Bytes the guest read back from its swap.", "guestSwapInBytes"),
+    perGuest.counter("swap_out_bytes_total", "Bytes the guest wrote to its swap.", "guestSwapOutBytes"),
+    perGuest.counter(
+      "major_faults_total",
+      "Page faults in the guest that needed its disk.",
+      "guestMajorFaults",
+    ),
+    perGuest.counter("minor_faults_total", "Page faults in the guest that did not.", "guestMinorFaults"),
   ],
-  [
-    gauge("socle_vm_guest_memory_usable_bytes", "Memory the guest could use without swapping.", perVm),
-    guestReported((vm) => vm.guestUsableBytes),
-  ],
-  [
-    gauge("socle_vm_guest_memory_unused_bytes", "Memory the guest does not use for anything.", perVm),
-    guestReported((vm) => vm.guestUnusedBytes),
-  ],
-  [
-    gauge("socle_vm_guest_memory_disk_caches_bytes", "Memory the guest uses for disk caches.", perVm),
-    guestReported((vm) => vm.guestDiskCachesBytes),
-  ],
-  [
-    counter("socle_vm_guest_swap_in_bytes_total", "Bytes the guest read back from its swap.", perVm),
-    guestReported((vm) => vm.guestSwapInBytes),
-  ],
-  [
-    counter("socle_vm_guest_swap_out_bytes_total", "Bytes the guest wrote to its swap.", perVm),
-    guestReported((vm) => vm.guestSwapOutBytes),
-  ],
-  [
-    counter("socle_vm_guest_major_faults_total", "Page faults in the guest that needed its disk.", perVm),
-    guestReported((vm) => vm.guestMajorFaults),
-  ],
-  [
-    counter("socle_vm_guest_minor_faults_total", "Page faults in the guest that did not.", perVm),
-    guestReported((vm) => vm.guestMinorFaults),
-  ],
-]);
-
-const network = (
-  what: string,
-  help: string,
-  read: (nic: NicStats) => number | undefined,
-): FieldOf<NicStats> => [counter(`socle_vm_network_${what}_total`, help, perDevice), read];
+  isReported,
+);
 
 export const vmNetwork = ofParts(
   "vm_network",
+  [
+    perNic.counter("receive_bytes_total", "Bytes the guest received.", "receiveBytes"),
+    perNic.counter("receive_packets_total", "Packets the guest received.", "receivePackets"),
+    perNic.counter("receive_errors_total", "Errors while the guest received.", "receiveErrors"),
+    perNic.counter("receive_drops_total", "Packets to the guest that were dropped.", "receiveDrops"),
+    perNic.counter("transmit_bytes_total", "Bytes the guest sent.", "transmitBytes"),
+    perNic.counter("transmit_packets_total", "Packets the guest sent.", "transmitPackets"),
+    perNic.counter("transmit_errors_total", "Errors while the guest sent.", "transmitErrors"),
+    perNic.counter("transmit_drops_total", "Packets from the guest that were dropped.", "transmitDrops"),
+  ],
   (vm) => vm.nics,
   (nic: NicStats) => nic.device,
-  [
-    network("receive_bytes", "Bytes the guest received.", (nic) => nic.receiveBytes),
-    network("receive_packets", "Packets the guest received.", (nic) => nic.receivePackets),
-    network("receive_errors", "Errors while the guest received.", (nic) => nic.receiveErrors),
-    network("receive_drops", "Packets to the guest that were dropped.", (nic) => nic.receiveDrops),
-    network("transmit_bytes", "Bytes the guest sent.", (nic) => nic.transmitBytes),
-    network("transmit_packets", "Packets the guest sent.", (nic) => nic.transmitPackets),
-    network("transmit_errors", "Errors while the guest sent.", (nic) => nic.transmitErrors),
-    network("transmit_drops", "Packets from the guest that were dropped.", (nic) => nic.transmitDrops),
-  ],
 );
-
-const diskCounter = (
-  what: string,
-  help: string,
-  read: (disk: DiskStats) => number | undefined,
-): FieldOf<DiskStats> => [counter(`socle_vm_disk_${what}_total`, help, perDevice), read];
-
-const diskSize = (
-  what: string,
-  help: string,
-  read: (disk: DiskStats) => number | undefined,
-): FieldOf<DiskStats> => [gauge(`socle_vm_disk_${what}_bytes`, help, perDevice), read];
 
 export const vmDisk = ofParts(
   "vm_disk",
+  [
+    perDisk.counter("read_ops_total", "Reads the guest requested.", "readOps"),
+    perDisk.counter("read_bytes_total", "Bytes the guest read.", "readBytes"),
+    perDisk.counter("read_seconds_total", "Time that reads took.", "readSeconds"),
+    perDisk.counter("write_ops_total", "Writes the guest requested.", "writeOps"),
+    perDisk.counter("write_bytes_total", "Bytes the guest wrote.", "writeBytes"),
+    perDisk.counter("write_seconds_total", "Time that writes took.", "writeSeconds"),
+    perDisk.counter("flush_ops_total", "Flushes the guest requested.", "flushOps"),
+    perDisk.counter("flush_seconds_total", "Time that flushes took.", "flushSeconds"),
+    perDisk.gauge("capacity_bytes", "The disk's size as the guest sees it.", "capacityBytes"),
+    perDisk.gauge("allocated_bytes", "Bytes of the disk's image that are written.", "allocatedBytes"),
+    perDisk.gauge("physical_bytes", "Size of the disk's image on the host.", "physicalBytes"),
+  ],
   (vm) => vm.disks,
   (disk: DiskStats) => disk.device,
-  [
-    diskCounter("read_ops", "Reads the guest requested.", (disk) => disk.readOps),
-    diskCounter("read_bytes", "Bytes the guest read.", (disk) => disk.readBytes),
-    diskCounter("read_seconds", "Time that reads took.", (disk) => disk.readSeconds),
-    diskCounter("write_ops", "Writes the guest requested.", (disk) => disk.writeOps),
-    diskCounter("write_bytes", "Bytes the guest wrote.", (disk) => disk.writeBytes),
-    diskCounter("write_seconds", "Time that writes took.", (disk) => disk.writeSeconds),
-    diskCounter("flush_ops", "Flushes the guest requested.", (disk) => disk.flushOps),
-    diskCounter("flush_seconds", "Time that flushes took.", (disk) => disk.flushSeconds),
-    diskSize("capacity", "The disk's size as the guest sees it.", (disk) => disk.capacityBytes),
-    diskSize("allocated", "Bytes of the disk's image that are written.", (disk) => disk.allocatedBytes),
-    diskSize("physical", "Size of the disk's image on the host.", (disk) => disk.physicalBytes),
-  ],
 );
 
-type FieldOf<Part> = readonly [
-  Family<readonly ["vm", "device"]> | Family<readonly ["vm", "vcpu"]>,
-  (part: Part) => number | undefined,
-];
-
 export const vmMigration = ofVm("vm_migration", [
-  [
-    gauge("socle_vm_migration_processed_bytes", "Memory and disks that the VM's migration has sent.", perVm),
-    (vm) => vm.migrationProcessedBytes,
-  ],
-  [
-    gauge(
-      "socle_vm_migration_remaining_bytes",
-      "Memory and disks that the migration has still to send.",
-      perVm,
-    ),
-    (vm) => vm.migrationRemainingBytes,
-  ],
+  perVm.gauge(
+    "migration_processed_bytes",
+    "Memory and disks that the VM's migration has sent.",
+    "migrationProcessedBytes",
+  ),
+  perVm.gauge(
+    "migration_remaining_bytes",
+    "Memory and disks that the migration has still to send.",
+    "migrationRemainingBytes",
+  ),
 ]);
 
-type Read<Part> = (part: Part, sources: Sources) => number | undefined;
-
-/** A collector of per-VM families, each with the statistic it shows. */
+/** A collector of per-VM families, of the VMs that have them. */
 function ofVm(
   name: string,
-  fields: readonly (readonly [Family<readonly ["vm"]>, Read<VmStats>])[],
+  fields: readonly Field<VmStats>[],
+  has: (stats: VmStats, sources: Sources) => boolean = () => true,
 ): () => Collector {
-  const families = Object.fromEntries(fields.map(([family]) => [family.name, family]));
-  return collector(name, families, function* (sources, emit) {
-    const emitters = fields.map(([family, read]) => [emit[family.name], read] as const);
-    for (const { id, stats } of sampled(sources)) {
-      for (const [add, read] of emitters) add?.(read(stats, sources), id);
-      yield;
-    }
-    return sources.vms.lastReadings?.atMs;
-  });
+  return ofParts(name, fields, (stats, sources) => (has(stats, sources) ? [stats] : []));
 }
 
 /** The same for parts of a VM; `label` distinguishes the parts. */
 function ofParts<Part>(
   name: string,
-  parts: (stats: VmStats) => readonly Part[],
-  label: (part: Part) => string | number,
-  fields: readonly FieldOf<Part>[],
+  fields: readonly Field<Part>[],
+  parts: (stats: VmStats, sources: Sources) => readonly Part[],
+  label?: (part: Part) => string | number,
 ): () => Collector {
-  const families: Record<string, Family<readonly [string, string]>> = Object.fromEntries(
+  const families: Readonly<Record<string, Family>> = Object.fromEntries(
     fields.map(([family]) => [family.name, family]),
   );
   return collector(name, families, function* (sources, emit) {
     const emitters = fields.map(([family, read]) => [emit[family.name], read] as const);
     for (const { id, stats } of sampled(sources)) {
-      for (const part of parts(stats)) {
-        const partLabel = label(part);
-        for (const [add, read] of emitters) add?.(read(part), id, partLabel);
+      for (const part of parts(stats, sources)) {
+        const labels = label === undefined ? [id] : [id, label(part)];
+        for (const [add, read] of emitters) add?.(read(part), ...labels);
       }
       yield;
     }

@@ -8,7 +8,6 @@ export const BAR_HEIGHT = 34;
 /** @type {Record<string, string>} */
 const NAMES = {
   cpu: "vCPUs",
-  cpu_shared: "shared vCPUs",
   cpu_dedicated: "dedicated CPUs",
   memory: "memory",
   memory_2m: "2 MiB pages",

@@ -133,30 +133,13 @@ function legend() {
     ["part unhealthy", "unhealthy"],
     ["track", "free"],
   ];
+  /** @param {SVGElement} shape @param {string} word */
+  const entry = (shape, word) =>
+    h("li", {}, s("svg", { width: 14, height: 10, "aria-hidden": "true" }, shape), word);
   return h(
     "ul",
     { class: "legend" },
-    ...parts.map(([kind, word]) =>
-      h(
-        "li",
-        {},
-        s(
-          "svg",
-          { width: 14, height: 10, "aria-hidden": "true" },
-          s("rect", { width: 14, height: 10, class: kind }),
-        ),
-        word,
-      ),
-    ),
-    h(
-      "li",
-      {},
-      s(
-        "svg",
-        { width: 14, height: 10, "aria-hidden": "true" },
-        s("path", { d: "M0 5h14", class: "really" }),
-      ),
-      "used by the kernel's count",
-    ),
+    ...parts.map(([kind, word]) => entry(s("rect", { width: 14, height: 10, class: kind }), word)),
+    entry(s("path", { d: "M0 5h14", class: "really" }), "used by the kernel's count"),
   );
 }

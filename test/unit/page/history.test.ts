@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { History, ROUNDS_KEPT } from "../../../agent/page/history.ts";
-import { rangesOf } from "../../../agent/page/ranges.ts";
+import { rangesOf } from "../../../agent/kernel/text/cpu-list.ts";
 import type { Vm } from "../../../agent/vm/model/vm.ts";
 import { stats, vm } from "../../support/metrics/fixed-sources.ts";
 
