@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { access, constants, readFile, stat, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { promisify } from "node:util";
-import { succeeds } from "../../kernel/concurrency/succeeds.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import { formatBytes } from "../format.ts";
 import { errorWord, speaker, type Finding } from "./finding.ts";
 

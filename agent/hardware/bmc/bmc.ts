@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { succeeds } from "../../kernel/concurrency/succeeds.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { ipmitoolArguments, type BmcQuestion } from "../privileged/answers.ts";
 import { BmcLog, type BmcEvents, type BmcLogSeen } from "./bmc-log.ts";

@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { succeeds } from "../../kernel/concurrency/succeeds.ts";
+import { succeeds } from "../../kernel/thrown.ts";
 import { readFilesByChild } from "../privileged/child-files.ts";
 import { reading, type Reading } from "../reading.ts";
 import type { Roots } from "../roots.ts";
