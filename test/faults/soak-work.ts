@@ -32,6 +32,8 @@ export class SoakWork {
   readonly #host: FaultyHost;
   readonly #guests: readonly Guest[];
   readonly #done: Promise<unknown>;
+  /** Signals to libvirtd, and their times. */
+  readonly #restarts: string[] = [];
   #isOver = false;
 
   /** Works until `stop`; the guests of `guests` are only read and used over their consoles, never ended. */
@@ -111,9 +113,10 @@ export class SoakWork {
     const volumes = (await this.#patiently(() => witness.volumes())).filter((volume) =>
       volume.includes(end.vmId),
     ).length;
-    this.#run.demand(
-      isRight(kind, end, { state, stateBefore, starts, volumes }),
-      `${this.#host.describe(end)}, but virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`,
+    if (isRight(kind, end, { state, stateBefore, starts, volumes })) return;
+    this.#run.violation(
+      `${this.#host.describe(end)}, but virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts ` +
+        `(${new Date().toISOString()}; QEMU: ${await witness.lastRuns(name)}; libvirtd: ${this.#restarts.slice(-3).join(", ")})`,
     );
   }
 
@@ -199,13 +202,15 @@ export class SoakWork {
 
   async #restart(): Promise<void> {
     const { libvirtd } = this.#host;
-    if (Math.random() < 0.5) {
+    const signal = Math.random() < 0.5 ? "SIGSTOP" : Math.random() < 0.5 ? "SIGKILL" : "SIGTERM";
+    this.#restarts.push(`${signal} ${new Date().toISOString()}`);
+    if (signal === "SIGSTOP") {
       await libvirtd.kill("SIGSTOP");
       await pause(2000);
       await libvirtd.kill("SIGCONT");
       return;
     }
-    await libvirtd.kill(Math.random() < 0.5 ? "SIGKILL" : "SIGTERM");
+    await libvirtd.kill(signal);
     await libvirtd.startAgain();
   }
 

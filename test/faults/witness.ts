@@ -59,9 +59,21 @@ export class Witness {
 
   /** The total number of QEMU starts for a domain of this name: libvirt logs each start in the guest's log. */
   async starts(name: string): Promise<number> {
-    const log = join(this.#libvirtd.directory, "log/qemu", `${name}.log`);
-    const text = await readFile(log, "utf8").catch(() => "");
-    return text.match(/^\S+ \S+: starting up libvirt version/gm)?.length ?? 0;
+    return (await this.#guestLog(name)).match(/^\S+ \S+: starting up libvirt version/gm)?.length ?? 0;
+  }
+
+  /** The last starts and ends of a domain's QEMU with their times and reasons, as libvirt and QEMU log them. */
+  async lastRuns(name: string): Promise<string> {
+    const lines = (await this.#guestLog(name)).split("\n");
+    return lines
+      .filter((line) => /: (starting up|shutting down|terminating|.*error)/i.test(line))
+      .slice(-6)
+      .map((line) => line.slice(0, 200))
+      .join("; ");
+  }
+
+  async #guestLog(name: string): Promise<string> {
+    return await readFile(join(this.#libvirtd.directory, "log/qemu", `${name}.log`), "utf8").catch(() => "");
   }
 
   /** The QEMU of a guest by its UUID; undefined: none runs. */
