@@ -8,9 +8,10 @@ import type { FaultyHost, Timed } from "./host.ts";
 export const INTERVAL_MS = 2000;
 /**
  * The maximum age of a responsive VM's data, without the time in which the agent, libvirt and the guests waited for a
- * processor; each further hung guest takes another attempt of the round.
+ * processor: an interval, an attempt of the round that a hung guest spoils, and as much again for a busy machine. Each further
+ * hung guest takes another attempt.
  */
-export const OLD_MS = 2 * INTERVAL_MS;
+export const OLD_MS = 3 * INTERVAL_MS;
 const OLD_MS_BY_GUEST = 1500;
 /** The window of the checked ages. */
 const REMEMBER_MS = 120_000;
