@@ -16,6 +16,8 @@ import {
   type VmMetadata,
 } from "../model/vm-domain.ts";
 
+const JOB_WAIT_MS = 5000;
+
 /** Receives the results of starts, which show whether this host can start VMs. */
 interface StartVerdicts {
   reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
@@ -71,10 +73,16 @@ export class Domains {
 
   /** Its state, once it neither starts nor shuts down. Throws as `settledState` does. */
   async restingState(id: string): Promise<{ state: VmState; stateReason: string } | undefined> {
-    return await this.#certainty.once(
-      () => this.state(id),
-      (seen) => !isInTransition(seen),
-    );
+    const rest = (): ReturnType<Domains["state"]> =>
+      this.#certainty.once(
+        () => this.state(id),
+        (seen) => !isInTransition(seen),
+      );
+    const seen = await rest();
+    if (!isActive(seen)) return seen;
+    // A guest that hangs may keep a job: its state is as certain as it can be.
+    await this.#untilJobless(id).catch(() => undefined);
+    return await rest();
   }
 
   /** Its state, once a start in progress has succeeded or failed. Throws as `settledState` does. */
@@ -110,9 +118,15 @@ export class Domains {
 
   /** Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. */
   async start(id: string, culprit: Culprit = { vmId: id, tenant: "", image: id }): Promise<void> {
-    const runs = async (): Promise<boolean | undefined> => {
+    const look = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
       return isInTransition(seen) ? undefined : isActive(seen);
+    };
+    const runs = async (): Promise<boolean | undefined> => {
+      const isSeen = await look();
+      if (isSeen !== true) return isSeen;
+      await this.#untilJobless(id);
+      return await look();
     };
     const create = (): Promise<void> => this.#domain(id).start();
     try {
@@ -199,6 +213,16 @@ export class Domains {
       const message = "another client holds this VM's console; take it over with force";
       throw new SocleError("conflict", "CONSOLE_IN_USE", message, { cause: thrown });
     }
+  }
+
+  /**
+   * Resolves once libvirt has no job on the domain, which this call waits for; it does not ask QEMU. A restarted libvirt has a
+   * job on each active domain until it is connected to its QEMU. It may show the domain as running meanwhile, and then end a
+   * QEMU whose start its predecessor did not complete.
+   */
+  async #untilJobless(id: string): Promise<void> {
+    const settings = { ...AHEAD, timeoutMs: JOB_WAIT_MS };
+    await this.#libvirt.call(libvirt.domainGetPerfEvents, { dom: reference(id), flags: 0 }, settings);
   }
 
   #domain(id: string): libvirt.LibvirtDomain {

@@ -205,6 +205,10 @@ export const domainCalls: readonly Entry[] = [
     if (metadata === undefined) throw new Refusal(80, `metadata not found: ${isElement ? "element" : name}`);
     return { metadata };
   }),
+  answering(libvirt.domainGetPerfEvents, (world, { dom }) => {
+    world.domain(dom);
+    return { params: [] };
+  }),
   answering(libvirt.domainSetVcpusFlags, (world, { dom, nvcpus, flags }) => {
     const domain = world.domain(dom);
     for (const config of affected(domain, flags)) {

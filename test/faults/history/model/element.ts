@@ -55,7 +55,8 @@ const escapes: Readonly<Record<string, string>> = {
   "'": "&apos;",
 };
 
-const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? "");
+const escape = (text: string): string =>
+  /[&<>"']/.test(text) ? text.replaceAll(/[&<>"']/g, (character) => escapes[character] ?? "") : text;
 
 /** The first descendant at `path`, as "a/b". */
 export function find(from: Element, path: string): Element | undefined {

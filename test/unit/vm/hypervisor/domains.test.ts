@@ -62,6 +62,21 @@ test("starting a running domain succeeds; a domain that only starts up does not 
   await assert.rejects(new Domains(late.calls, sleepingClock()).start(ID), { reason: "EFFECT_NOT_OBSERVED" });
 });
 
+test("a start is not confirmed by a domain that a restarted libvirtd shows as running before it ends it", async () => {
+  const ended = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], DOMAIN_GET_STATE: [RUNNING, OFF] });
+  await assert.rejects(new Domains(ended.calls, sleepingClock()).start(ID), {
+    reason: "EFFECT_NOT_OBSERVED",
+  });
+  const job = new LibvirtError("timeout", "LIBVIRT_TIMEOUT", "another job goes on");
+  const busy = { DOMAIN_GET_STATE: [RUNNING], DOMAIN_GET_PERF_EVENTS: [job] };
+  const waiting = answering({ DOMAIN_CREATE_WITH_FLAGS: [lost()], ...busy });
+  await assert.rejects(new Domains(waiting.calls, sleepingClock()).start(ID), { kind: "outcome_unknown" });
+  const resumed = answering({ DOMAIN_GET_STATE: [RUNNING, OFF] });
+  assert.equal((await new Domains(resumed.calls, sleepingClock()).settledState(ID))?.state, "stopped");
+  const hung = answering(busy);
+  assert.equal((await new Domains(hung.calls, sleepingClock()).settledState(ID))?.state, "running");
+});
+
 test("a start that a restarted libvirtd aborts is not confirmed while the domain shuts down", async () => {
   const ended = answering({
     DOMAIN_CREATE_WITH_FLAGS: [lost()],
