@@ -97,7 +97,7 @@ export function buildEdges(
   const metrics = buildMetrics(basis, { sources, page }, () => ({
     serving: isServing,
     listed: table.complete,
-    refusal: state.permit.refusal,
+    refusal: state.permit.refusal ?? operations.failure ?? state.audit.failure,
     reportFailed: reported.failure !== undefined,
   }));
   return {

@@ -45,7 +45,7 @@ const vmReads = { roles: readers, tenancy: "own" } as const;
 const hostReads = { roles: readers, tenancy: "denied" } as const;
 // A scheduler must not take back what an operator decided about the host.
 const hostChanges = { roles: operators, tenancy: "denied", class: "control" } as const;
-// They change whom the host obeys, or what it takes for true.
+// Only on the socket: decided outcomes, the control epoch and the enrollment.
 const socketChanges = { ...hostChanges, socketOnly: true } as const;
 const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as const;
 // Separation of duties: roles that change something cannot read the audit log, and the reverse.

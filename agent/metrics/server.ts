@@ -42,8 +42,8 @@ const sendingMs = 200;
 export function whyNotReady(seen: {
   readonly serving: boolean;
   readonly listed: boolean;
-  /** Why every change is refused. */
-  readonly refusal?: SocleError | undefined;
+  /** Why every change is refused. Its message may quote libvirt and name paths, which need a login. */
+  readonly refusal: Pick<SocleError, "reason"> | undefined;
   /** The report for schedulers cannot be made. */
   readonly reportFailed?: boolean;
 }): readonly NotReady[] {
@@ -52,10 +52,11 @@ export function whyNotReady(seen: {
     const message = "the report for schedulers cannot be made: they hold an older one. See the agent's log";
     return [{ reason: "REPORT_FAILED", message }];
   }
-  const message = "VM list unavailable: libvirt has not reported all VMs; changes are refused until then";
+  const unlisted = "VM list unavailable: libvirt has not reported all VMs; changes are refused until then";
+  const refusing = "every change is refused: socle health shows why";
   return [
-    ...(seen.listed ? [] : [{ reason: "VMS_NOT_LISTED", message }]),
-    ...(seen.refusal === undefined ? [] : [{ reason: seen.refusal.reason, message: seen.refusal.message }]),
+    ...(seen.listed ? [] : [{ reason: "VMS_NOT_LISTED", message: unlisted }]),
+    ...(seen.refusal === undefined ? [] : [{ reason: seen.refusal.reason, message: refusing }]),
   ];
 }
 

@@ -46,6 +46,10 @@ suite("two agents on one libvirt", { skip: libvirtdUnavailable() }, () => {
     assert.equal(refused.kind, "conflict");
     assert.ok(refused.message.includes(`pid ${host.agent.pid} `), refused.message);
     assert.ok(refused.message.includes(`state directory ${host.agent.directory}/state`), refused.message);
+    const readiness = await fetch(`http://${second.metricsAddress}/readyz`);
+    const body = await readiness.text();
+    assert.deepEqual([readiness.status, /HYPERVISOR_IN_USE/.test(body)], [503, true], body);
+    assert.ok(!body.includes(host.agent.directory), "a visitor without a login sees no path");
     await until("the condition", async () => (await inUse(client)) === "TRUTH_TRUE");
     assert.equal((await seenBy(client)).health?.schedulable, "TRUTH_FALSE");
     await until("the first one's VM to be listed", async () => {

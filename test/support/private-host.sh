@@ -92,7 +92,7 @@ trap 'remove_cgroups; rm -rf --one-file-system "$dir"' EXIT
 mkdir -p "$dir"/{etc/qemu/networks,lib,log,cache,run/lock,run/libvirt,cgroup}
 [ ! -d /etc/libvirt/nwfilter ] || cp -a /etc/libvirt/nwfilter "$dir/etc/"
 cp /usr/share/libvirt/networks/default.xml "$dir/etc/qemu/networks/"
-# libvirt asks a QEMU that it does not know for what it can do, for more than a second. It checks what it kept for itself.
+# A libvirt without a cache takes over a second to probe QEMU's capabilities. It validates the cache that it finds.
 known=/var/cache/libvirt/qemu/capabilities
 [ ! -d "$known" ] || { mkdir "$dir/cache/qemu" && cp -a "$known" "$dir/cache/qemu/"; }
 cgroups "$name" >"$dir/cgroups"

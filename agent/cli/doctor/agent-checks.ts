@@ -80,7 +80,9 @@ async function checkReadiness(listen: string): Promise<Finding> {
       return say.ok(
         `http://${listen}/metrics is served, and the agent is ready: libvirt lists its VMs, and it accepts changes`,
       );
-    return say.warn(`the agent is not ready: ${body.trim()}`, "Wait a moment; the agent's log has details.");
+    const passes = /NOT_READY|VMS_NOT_LISTED|LIBVIRT_UNAVAILABLE/.test(body);
+    const advice = passes ? "Wait a moment; the agent's log has details." : "socle health shows the reason.";
+    return say.warn(`the agent is not ready: ${body.trim()}`, advice);
   } catch (thrown) {
     return say.fail(
       `http://${listen} does not answer: ${toSocleError(thrown).message}`,

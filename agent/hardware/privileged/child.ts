@@ -27,7 +27,7 @@ export interface Child {
   readonly gone: Promise<void>;
 }
 
-/** A child whose output another process sends. */
+/** A child that is gone once its output is there or has failed. */
 export const childOf = (output: Promise<ChildOutput>): Child => ({
   output,
   gone: output.then(

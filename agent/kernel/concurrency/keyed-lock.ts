@@ -9,6 +9,11 @@ export class KeyedLock {
     this.#maxWaiting = maxWaiting;
   }
 
+  /** The number of keys that are held or waited for. */
+  get size(): number {
+    return this.#locks.size;
+  }
+
   /** Runs `work` exclusively for `key`. Throws as `Semaphore.run`. */
   async run<T>(
     key: string,

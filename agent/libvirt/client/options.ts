@@ -19,7 +19,7 @@ export interface LibvirtOptions {
   readonly runDirectory?: string;
   /** Default deadline of a call: 35 s, since libvirt itself waits 30 s for a busy guest and then refuses. */
   readonly callTimeoutMs?: number;
-  /** Deadline from opening the socket to the open session: 10 s. */
+  /** Deadline from opening the socket to the open session, and of each registration for events after it: 10 s. */
   readonly connectTimeoutMs?: number;
   /** Calls in flight per connection: 4, one less than a daemon takes, so that keepalive gets through. */
   readonly maxInFlight?: number;

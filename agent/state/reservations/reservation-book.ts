@@ -2,7 +2,6 @@ import type { BootClock } from "../../kernel/boot-clock.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { Counts } from "../../kernel/counts.ts";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
-
 import { requireReadWhole } from "../journal/refusals.ts";
 import { Journal } from "../journal/journal.ts";
 import type { JournalOptions } from "../journal/options.ts";
@@ -24,7 +23,6 @@ interface ReservationBookOptions extends Pick<JournalOptions, "log" | "mustExist
   /** Limit of ended and held reservations together; new ones beyond it are refused. Default 50,000. */
   readonly maxRetained?: number;
   readonly permit?: Permit;
-
   /** Default 1,000. One caller may hold at most half of them. */
   readonly maxHeld?: number;
 }

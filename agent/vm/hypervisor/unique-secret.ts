@@ -12,7 +12,7 @@ export interface Found<T> {
 }
 
 const CALL_MS = 10_000;
-const NO_SECRET = "LIBVIRT_NO_SECRET";
+export const NO_SECRET = "LIBVIRT_NO_SECRET";
 
 /**
  * A record that libvirt stores once: in the description of a secret without a value. Only one secret can have its

@@ -5,11 +5,11 @@ import { uuidOf } from "../../kernel/text/uuid.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildSecret, parseSecret } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
+import { NO_SECRET } from "../hypervisor/unique-secret.ts";
 import type { KeyWrap } from "./key-wrap.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
 
 const PASSPHRASE_BYTES = 32;
-const NO_SECRET = "LIBVIRT_NO_SECRET";
 
 /**
  * The passphrases of guests' encrypted disks and TPMs. libvirt gets each as a secret, which it keeps only in memory and

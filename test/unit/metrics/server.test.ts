@@ -185,15 +185,15 @@ test("health and readiness are separate", async (context) => {
 
 test("an agent is ready once it serves and knows its VMs, and not after that has ended", () => {
   const reasons = (serving: boolean, listed: boolean): string[] =>
-    whyNotReady({ serving, listed }).map(({ reason }) => reason);
+    whyNotReady({ serving, listed, refusal: undefined }).map(({ reason }) => reason);
   assert.deepEqual(reasons(true, true), []);
   assert.deepEqual(reasons(true, false), ["VMS_NOT_LISTED"]);
-  const refusal = new SocleError("conflict", "HYPERVISOR_IN_USE", "another agent controls it");
+  const refusal = new SocleError("conflict", "HYPERVISOR_IN_USE", "the agent of /var/lib/other controls it");
   assert.deepEqual(whyNotReady({ serving: true, listed: true, refusal }), [
-    { reason: "HYPERVISOR_IN_USE", message: "another agent controls it" },
+    { reason: "HYPERVISOR_IN_USE", message: "every change is refused: socle health shows why" },
   ]);
   assert.deepEqual(reasons(false, false), ["NOT_READY"]);
-  const unreported = whyNotReady({ serving: true, listed: true, reportFailed: true });
+  const unreported = whyNotReady({ serving: true, listed: true, refusal: undefined, reportFailed: true });
   assert.deepEqual(
     unreported.map(({ reason }) => reason),
     ["REPORT_FAILED"],

@@ -16,7 +16,7 @@ export interface Reader<T> {
 /** A reader of kernel files, which answer at once. */
 export const reader = <T>(everyMs: number, read: Reader<T>["read"]): Reader<T> => ({ everyMs, read });
 
-/** A reader that starts programs, or that broken hardware may block: in a lane of its own. */
+/** A reader that starts programs, or that broken hardware may block: in a named lane, which delays no other one. */
 export const inLane = <T>(
   lane: string,
   everyMs: number,

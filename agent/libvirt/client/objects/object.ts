@@ -4,11 +4,16 @@ import type { Caller } from "./caller.ts";
 export abstract class LibvirtObject<R extends { readonly name: string }> {
   /** For `Libvirt.call`: the object as its procedures take it. */
   readonly ref: R;
-  protected readonly caller: Caller;
+  readonly #caller: Caller;
 
   constructor(caller: Caller, ref: R) {
-    this.caller = caller;
+    this.#caller = caller;
     this.ref = ref;
+  }
+
+  /** A getter, so that a printed or copied object has no connection in it. */
+  protected get caller(): Caller {
+    return this.#caller;
   }
 
   get name(): string {
