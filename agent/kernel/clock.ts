@@ -35,23 +35,23 @@ export const abortable = <T = void>(
   begin: (resolve: (value: T) => void, reject: (reason: Error) => void) => (() => unknown) | undefined,
 ): Promise<T> =>
   new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(abortReason(signal));
-      return;
-    }
-    const begun: { undo?: (() => unknown) | undefined } = {};
+    const isAborted = (): boolean => signal?.aborted === true;
+    const begun: { isSettled: boolean; undo?: (() => unknown) | undefined } = { isSettled: false };
     const onAbort = (): void => {
-      begun.undo?.();
       reject(abortReason(signal));
+      begun.undo?.();
     };
     const once =
       <Value>(settle: (value: Value) => void) =>
       (value: Value): void => {
+        begun.isSettled = true;
         signal?.removeEventListener("abort", onAbort);
         settle(value);
       };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    begun.undo = begin(once(resolve), once(reject));
+    if (!isAborted()) begun.undo = begin(once(resolve), once(reject));
+    if (begun.isSettled) return;
+    if (isAborted()) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
   });
 
 /** The reason of an aborted signal, always as an Error. */

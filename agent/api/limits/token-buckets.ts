@@ -18,7 +18,8 @@ export class TokenBuckets {
 
   constructor(perSecond: number, burstSeconds: number, clock: Pick<Clock, "monotonicMs">) {
     this.#perSecond = perSecond;
-    this.#most = perSecond * burstSeconds;
+    // A slow rate allows a call now and then, too.
+    this.#most = Math.max(1, perSecond * burstSeconds);
     this.#clock = clock;
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
-import { systemClock } from "../../../agent/kernel/clock.ts";
+import { abortable, systemClock } from "../../../agent/kernel/clock.ts";
 
 test("a sleep lasts its time on the monotonic clock", async () => {
   const before = systemClock.monotonicMs();
@@ -35,4 +36,32 @@ test("a sleep longer than a timer can hold, 25 days, lasts its time and still en
   await sleeping;
   abort.abort(new Error("enough"));
   await assert.rejects(aborted, /enough/);
+});
+
+test("what an abort interrupts is undone, also within its beginning, and nothing stays with the signal", async () => {
+  const undone: string[] = [];
+  const within = new AbortController();
+  const interrupted = abortable(within.signal, () => {
+    within.abort(new Error("enough"));
+    return () => undone.push("within");
+  });
+  await assert.rejects(interrupted, /enough/);
+  const later = new AbortController();
+  const waiting = abortable(later.signal, () => () => undone.push("later"));
+  later.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+  assert.deepEqual(undone, ["within", "later"]);
+  const long = new AbortController();
+  assert.equal(
+    await abortable<number>(long.signal, (resolve) => {
+      resolve(1);
+      return undefined;
+    }),
+    1,
+  );
+  const failing = abortable(long.signal, () => {
+    throw new Error("it cannot begin");
+  });
+  await assert.rejects(failing, /cannot begin/);
+  assert.equal(getEventListeners(long.signal, "abort").length, 0);
 });

@@ -44,6 +44,16 @@ test("a caller may burst five seconds of calls; further ones are refused with th
   assert.deepEqual(counts, { kind: "read", open: 0, refused: 3 });
 });
 
+test("at the slowest rate that the configuration takes, a call now and then is admitted", () => {
+  const slowest = { perSecond: 0.1, atOnce: 3 };
+  const admission = new Admission({ ...limits, read: slowest }, clock);
+  admission.enter("a", "read")();
+  const { retryAfterMs = 0 } = refusal(() => admission.enter("a", "read")).details;
+  assert.equal(retryAfterMs, 10_000);
+  clock.ms += retryAfterMs;
+  admission.enter("a", "read")();
+});
+
 test("open calls are bounded per caller and in total", () => {
   const admission = new Admission({ ...limits, stream: { perSecond: 1000, atOnce: 3 } }, clock);
   const open = [1, 2, 3].map(() => admission.enter("a", "stream"));
