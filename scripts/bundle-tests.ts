@@ -59,12 +59,22 @@ const sources = (change: Change): Plugin => ({
   },
 });
 
+/** A test that ends its process would end the other files of its group unseen: Node takes exit code 0 for success. */
+const guard = `let isOver = false;
+process.once("beforeExit", () => (isOver = true));
+process.once("exit", () => {
+  if (!isOver) process.exitCode = 1;
+});
+`;
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [directory = "", ...files] = process.argv.slice(2);
   await bundle(directory, files);
+  await writeFile(join(repository, directory, "guard.mjs"), guard);
   for (let first = 0; first < files.length; first += FILES_PER_GROUP) {
     const group = files.slice(first, first + FILES_PER_GROUP);
-    const imports = group.map((file) => `import ${JSON.stringify(`./${moduleOf(file)}`)};\n`);
+    const modules = ["guard.mjs", ...group.map(moduleOf)];
+    const imports = modules.map((module) => `import ${JSON.stringify(`./${module}`)};\n`);
     await writeFile(join(repository, directory, `group-${first / FILES_PER_GROUP}.mjs`), imports.join(""));
   }
 }

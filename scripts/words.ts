@@ -4,7 +4,7 @@
 //                                               area or over 72 characters; counts long sentences
 //   node --import tsx scripts/words.ts --all    lists the long sentences too
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bannedIn, isProse, longSentencesIn, subjectProblem } from "./words/rules.ts";
 
@@ -38,8 +38,8 @@ for (const line of subjects()) {
   failures += 1;
   print(`${commit}: ${problem}: ${rest.join(" ")}`);
 }
-for (const file of git("ls-files").split("\n")) {
-  if (!CHECKED.test(file) || SKIPPED.test(file)) continue;
+for (const file of git("ls-files", "--cached", "--others", "--exclude-standard").split("\n")) {
+  if (!CHECKED.test(file) || SKIPPED.test(file) || !existsSync(join(root, file))) continue;
   const text = readFileSync(join(root, file), "utf8");
   for (const { line, phrase, instead } of bannedIn(text)) {
     failures += 1;
