@@ -16,7 +16,7 @@ test("ends that a journal refuses are logged once, as the journal's failure", as
     const operations = {
       failure,
       interrupted: [{ id: "a" }, { id: "b" }],
-      // oxlint-disable-next-line typescript/require-await
+      // oxlint-disable-next-line typescript/require-await -- a generator of the interface
       watch: async function* () {
         yield* [];
       },
@@ -42,7 +42,7 @@ test("an outdated operation is never repeated: libvirt's state ends it, however 
   const operations = {
     failure: undefined,
     interrupted: [{ id: "a" }, { id: "b" }],
-    // oxlint-disable-next-line typescript/require-await
+    // oxlint-disable-next-line typescript/require-await -- a generator of the interface
     watch: async function* () {
       yield* [];
     },
@@ -81,7 +81,7 @@ test("recovery leaves an operation alone that a person settled meanwhile", async
   const operations = {
     failure: undefined,
     interrupted: [{ id: "a" }],
-    // oxlint-disable-next-line typescript/require-await
+    // oxlint-disable-next-line typescript/require-await -- a generator of the interface
     watch: async function* () {
       yield* [];
     },
