@@ -59,7 +59,8 @@ describe("against a real libvirtd", { skip }, () => {
 
   const sector = (name: string): string => guestXml({ name, boot: { bootSector: files.bootSector } });
 
-  it("lists a thousand domains and reads each, pipelined", async (t) => {
+  // Bench `client` measures it, against python3-libvirt.
+  it("lists a thousand domains and reads each, together and one after the other", async (t) => {
     const domains = Array.from(
       { length: 1000 },
       (_, i) =>
@@ -75,24 +76,14 @@ describe("against a real libvirtd", { skip }, () => {
       for (const dom of domains) infos.push(await info(dom));
       return infos;
     };
-    const round = async (ask: typeof together): Promise<number> => {
-      const startMs = performance.now();
+    for (const ask of [together, oneByOne]) {
       const listed = await libvirt.call(p.connectListAllDomains, { needResults: true, flags: 0 });
       const infos = await ask(listed.domains);
       assert.equal(infos.length, 1000);
       for (const [i, { name }] of listed.domains.entries()) {
         assert.equal(infos[i]?.maxMem, 65536 + Number(name.replace("thousand-", "")));
       }
-      return performance.now() - startMs;
-    };
-    const [pipelined, single] = [[] as number[], [] as number[]];
-    for (let turn = 0; turn < 5; turn += 1) {
-      pipelined.push(await round(together));
-      single.push(await round(oneByOne));
     }
-    const share = Math.min(...pipelined) / Math.min(...single);
-    t.diagnostic(`1,000 infos pipelined take ${share.toFixed(2)} of the time of one after the other`);
-    assert.ok(share < 0.8, `${share.toFixed(2)} of the time of one after the other`);
   });
 
   it("receives events of virsh's changes: guests, pools and networks", async (t) => {

@@ -199,6 +199,8 @@ const onGuest = (what: string, number: number): readonly Step[] => [
   xml(`${what}, as configured`, number, inactive),
   step(`${what}, removed`, libvirt.domainSetMetadata, metadata(number, null, CONFIG)),
   step(`${what}, removed`, libvirt.domainGetMetadata, element(number, CONFIG), metadataView),
+  // The agent waits for the reply alone; libvirt's list of events is long.
+  step(what, libvirt.domainGetPerfEvents, { dom: dom(number), flags: 0 }, () => "a list"),
   step(what, libvirt.domainSetAutostart, { dom: dom(number), autostart: true }),
   step(what, libvirt.domainGetAutostart, { dom: dom(number) }),
   step(what, libvirt.domainSetVcpusFlags, { dom: dom(number), nvcpus: 2, flags: CONFIG }),
@@ -219,6 +221,7 @@ const domainSteps: readonly Step[] = [
     uri: null,
     flags: 0,
   }),
+  step("a missing domain's performance events", libvirt.domainGetPerfEvents, { dom: noDomain, flags: 0 }),
   define("new", (side) => domainXml(1, "one", bootDisk(side))),
   define("again", (side) => domainXml(1, "one", bootDisk(side))),
   define("a name that is taken", (side) => domainXml(2, "one", bootDisk(side))),
