@@ -4,7 +4,10 @@ export interface Clock {
   now(): number;
   /** Monotonic milliseconds from an arbitrary start. For durations, deadlines and expiry. */
   monotonicMs(): number;
-  /** Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. */
+  /**
+   * Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. What has arrived by
+   * then is handled first, however late the event loop is: a deadline does not pass over an answer.
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -18,7 +21,8 @@ export const systemClock: Clock = {
     abortable(signal, (resolve) => {
       let timer: NodeJS.Timeout;
       const wait = (leftMs: number): void => {
-        const next = leftMs > LONGEST_TIMER_MS ? () => wait(leftMs - LONGEST_TIMER_MS) : resolve;
+        const next =
+          leftMs > LONGEST_TIMER_MS ? () => wait(leftMs - LONGEST_TIMER_MS) : () => setImmediate(resolve);
         timer = setTimeout(next, Math.min(leftMs, LONGEST_TIMER_MS));
       };
       wait(ms);

@@ -4,7 +4,10 @@ export interface Clock {
   now(): number;
   /** Monotonic milliseconds from an arbitrary start. For durations and deadlines. */
   monotonicMs(): number;
-  /** Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. */
+  /**
+   * Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. A reply that has
+   * arrived by then is handled first, however late the event loop is.
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -32,10 +35,11 @@ function timer(ms: number, signal: AbortSignal | undefined): Promise<void> {
       clearTimeout(timeout);
       reject(abortReason(signal));
     };
-    const timeout = setTimeout(() => {
+    const end = (): void => {
       signal?.removeEventListener("abort", onAbort);
       resolve();
-    }, ms);
+    };
+    const timeout = setTimeout(() => setImmediate(end), ms);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
