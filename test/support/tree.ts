@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { patience } from "../../agent/hardware/reading.ts";
 import type { Roots } from "../../agent/hardware/roots.ts";
 
 const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");
@@ -17,6 +18,8 @@ export function unpackHost(
   name: string,
   changes: Readonly<Record<string, string | null>> = {},
 ): Promise<Roots & { readonly root: string }> {
+  // A recorded file always answers. What a file that never answers does is tested with deadlines of its own.
+  patience.factor = 60;
   const root = mkdtempSync(join(tmpdir(), `socle-${name}-`));
   context.after(() => rmSync(root, { recursive: true, force: true }));
   unpackTree(readFileSync(join(hosts, `${name}.txt`), "utf8"), root);
