@@ -33,8 +33,11 @@ export class Story {
       const parts = cell.resources
         .filter(({ total }) => total > 0)
         .map(({ resource, available, total, overcommitRatio }) => {
-          const ratio = overcommitRatio === 1 ? "" : ` (overcommitted ${overcommitRatio}:1)`;
-          return `${resource} ${available === undefined ? "unknown what is" : shown(resource, available)} free of ${shown(resource, total)}${ratio}`;
+          const free = available === undefined ? "unknown what is" : shown(resource, available);
+          const sold = shown(resource, total * overcommitRatio);
+          const ratio =
+            overcommitRatio === 1 ? "" : ` (${shown(resource, total)} sold ${overcommitRatio} times)`;
+          return `${resource} ${free} free of ${sold}${ratio}`;
         });
       this.detail(`NUMA cell ${cell.cell}: ${parts.join(", ")}`);
     }
