@@ -53,10 +53,10 @@ async function follow({ file, blocks }: Place, directory: string): Promise<void>
 const program = `
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildProgram } from "./agent/cli/program.ts";
-import { definitionOf, intentOf, operationKinds } from "./agent/vm/operations/registry.ts";
-import { ApiClient, protos } from "./test/support/api/client.ts";
-import { startApi } from "./test/support/api/harness.ts";
+import { buildProgram } from "../agent/cli/program.ts";
+import { definitionOf, intentOf, operationKinds } from "../agent/vm/operations/registry.ts";
+import { ApiClient, protos } from "./support/api/client.ts";
+import { startApi } from "./support/api/harness.ts";
 
 test("the made-up operation is registered", async (t) => {
   const api = await startApi(t);
@@ -78,24 +78,31 @@ test("an operation, its RPC and its command take six places, as agent/README.md 
   assert.ok(places.length > 0 && places.length <= MOST_PLACES, `${places.length} places`);
   const directory = await mkdtemp(join(tmpdir(), "socle-new-operation-"));
   t.after(() => rm(directory, { recursive: true }));
-  for (const part of ["agent", "proto", "scripts", "test", "package.json", "tsconfig.json"])
+  for (const part of ["agent", "proto", "scripts", "test", "package.json", "tsconfig.json", ".oxlintrc.json"])
     await cp(join(repository, part), join(directory, part), { recursive: true });
   await symlink(join(repository, "node_modules"), join(directory, "node_modules"));
   for (const place of places) await follow(place, directory);
-  await writeFile(join(directory, "made-up.test.ts"), program);
+  await writeFile(join(directory, "test/made-up.test.ts"), program);
 
   const run = async (command: string, ...args: string[]): Promise<void> => {
-    await promisify(execFile)(command, args, {
+    const running = promisify(execFile)(command, args, {
       cwd: directory,
       timeout: TIMEOUT_MS,
       env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    });
+    await running.catch((failed: unknown) => {
+      const printed = failed instanceof Error && "stdout" in failed ? String(failed.stdout) : "";
+      throw new Error(`${command} failed:\n${printed}`, { cause: failed });
     });
   };
   await run("bash", "scripts/gen-proto");
   await writeFile(
     join(directory, "tsconfig.json"),
-    JSON.stringify({ extends: join(repository, "tsconfig.json"), include: ["agent", "made-up.test.ts"] }),
+    JSON.stringify({
+      extends: join(repository, "tsconfig.json"),
+      include: ["agent", "test/made-up.test.ts"],
+    }),
   );
-  await run("node_modules/.bin/tsc", "--noEmit");
-  await run(process.execPath, "--import", "tsx", "--test", "made-up.test.ts");
+  await run("node_modules/.bin/oxlint", "--type-check", "--deny-warnings", "agent", "test/made-up.test.ts");
+  await run(process.execPath, "--import", "tsx", "--test", "test/made-up.test.ts");
 });
