@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { readPage, repository } from "../support/docs/pages.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { builtAgent } from "../support/programs.ts";
 import { SocleHost } from "../support/socle-host.ts";
 
 const LINE_TIMEOUT_MS = 120_000;
@@ -42,9 +43,9 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
       },
     });
     directory = await mkdtemp(join(tmpdir(), "socle-docs-"));
-    await writeFile(join(directory, "socle"), `#!/bin/sh\nexec ${repository}/scripts/socle "$@"\n`, {
-      mode: 0o755,
-    });
+    const socle =
+      builtAgent === undefined ? `${repository}/scripts/socle` : `${process.execPath} ${builtAgent}`;
+    await writeFile(join(directory, "socle"), `#!/bin/sh\nexec ${socle} "$@"\n`, { mode: 0o755 });
     await copyFile(
       join(repository, "systemd/prometheus/socle.rules.yaml"),
       join(directory, "socle.rules.yaml"),
@@ -98,6 +99,11 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
   test("every command of the first VM in README.md works", async () => {
     for (const line of await linesToRun("README.md")) await shell(line);
     assert.deepEqual(await host.domains(), []);
+  });
+
+  test("a checkout's own command reaches the agent, as scripts/run prints it", async () => {
+    const { stdout } = await shell(`${repository}/scripts/socle status`);
+    assert.match(stdout, new RegExp(hostname()));
   });
 
   test("every command in systemd/README.md that this machine can run succeeds", async () => {
