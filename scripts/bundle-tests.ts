@@ -1,7 +1,7 @@
 // Bundles test files and programs for scripts/test: bundle-tests.ts DIRECTORY FILE... writes each as an ES module of the same path below
 // DIRECTORY, what they share as chunks, and modules group-N.mjs that each import some of them. tsx would resolve and
 // compile some 200 modules anew in the process of each file, which takes about half of its CPU time.
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -9,14 +9,16 @@ import { build, type Plugin } from "esbuild";
 const repository = join(import.meta.dirname, "..");
 const FILES_PER_GROUP = 8;
 
-/** Changes the source of a module, named by its path in the repository, before it is compiled. */
-export type Change = (source: string, path: string) => string;
+const unchanged: ReadonlyMap<string, string> = new Map();
 
-/** Writes each of the repository's `files` as an ES module of the same path below `directory`, which is in the repository. */
+/**
+ * Writes each of the repository's `files` as an ES module of the same path below `directory`, which is in the repository.
+ * `changed`: sources to compile instead of the repository's, by their paths in it.
+ */
 export async function bundle(
   directory: string,
   files: readonly string[],
-  change: Change = (source) => source,
+  changed = unchanged,
 ): Promise<void> {
   await build({
     absWorkingDir: repository,
@@ -32,32 +34,52 @@ export async function bundle(
     format: "esm",
     sourcemap: "linked",
     logLevel: "error",
-    plugins: [sources(change)],
+    plugins: [sources(await modulesWithPlace(), changed)],
   });
 }
 
 /** The path of a file's module in the directory of its bundle. */
 export const moduleOf = (file: string): string => file.replace(/\.ts$/, ".mjs");
 
-/** A module finds fixtures and programs beside its source, so it keeps the source's place. */
-const sources = (change: Change): Plugin => ({
+/**
+ * A module finds fixtures and programs beside its source, so it keeps the source's place. For a module that is passed to a
+ * plugin, esbuild takes twice the CPU time, so most are not.
+ */
+const sources = (placed: readonly string[], changed: ReadonlyMap<string, string>): Plugin => ({
   name: "sources",
   setup(bundler) {
-    bundler.onLoad({ filter: /\.(ts|mjs)$/ }, async ({ path }) => {
-      if (path.includes("/node_modules/")) return undefined;
+    const names = [...new Set([...placed, ...changed.keys()])].map((name) => name.replaceAll(".", "\\."));
+    bundler.onLoad({ filter: new RegExp(`/(?:${names.join("|")})$`) }, async ({ path }) => {
       const places = new Map([
         ["dirname", dirname(path)],
         ["filename", path],
         ["url", pathToFileURL(path).href],
       ]);
-      const source = change(await readFile(path, "utf8"), relative(repository, path));
-      const contents = source.replaceAll(/\bimport\.meta\.(dirname|filename|url)\b/g, (_, name: string) =>
+      const source = changed.get(relative(repository, path)) ?? (await readFile(path, "utf8"));
+      const contents = source.replaceAll(new RegExp(place, "g"), (_, name: string) =>
         JSON.stringify(places.get(name)),
       );
       return { contents, loader: path.endsWith(".ts") ? "ts" : "js" };
     });
   },
 });
+
+const place = /\bimport\.meta\.(dirname|filename|url)\b/;
+let withPlace: Promise<string[]> | undefined;
+
+/** The repository's modules that use their own place. */
+const modulesWithPlace = (): Promise<string[]> => (withPlace ??= findModulesWithPlace());
+
+async function findModulesWithPlace(): Promise<string[]> {
+  const found: string[] = [];
+  for (const top of ["agent", "scripts", "test"])
+    for (const name of await readdir(join(repository, top), { recursive: true })) {
+      const path = join(top, name);
+      if (/\.(ts|mjs)$/.test(path) && place.test(await readFile(join(repository, path), "utf8")))
+        found.push(path);
+    }
+  return found;
+}
 
 /** A test that ends its process would end the other files of its group unseen: Node takes exit code 0 for success. */
 const guard = `let isOver = false;

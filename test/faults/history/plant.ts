@@ -58,7 +58,7 @@ export const readPlanted = async (edits: readonly Edit[], path: string): Promise
   plantedSource(edits, await readFile(join(repository, path), "utf8"), path);
 
 /** The source with the edits of its path. Throws if the agent's code has changed; then update the edit. */
-export function plantedSource(edits: readonly Edit[], source: string, path: string): string {
+function plantedSource(edits: readonly Edit[], source: string, path: string): string {
   let changed = source;
   for (const { file, find, replace } of edits) {
     if (`agent/${file}` !== path) continue;

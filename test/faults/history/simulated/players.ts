@@ -4,7 +4,7 @@ import { setPriority } from "node:os";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { bundle, moduleOf } from "../../../../scripts/bundle-tests.ts";
-import { plantedSource, type Edit } from "../plant.ts";
+import { readPlanted, type Edit } from "../plant.ts";
 import type { Finding } from "./simulate.ts";
 
 export interface PlayOptions {
@@ -37,7 +37,11 @@ export async function playSimulated(options: PlayOptions): Promise<number> {
   await mkdir(join(repository, ".cache"), { recursive: true });
   const directory = await mkdtemp(join(repository, ".cache/simulate-"));
   try {
-    await bundle(directory, [program], (source, path) => plantedSource(edits, source, path));
+    const paths = [...new Set(edits.map(({ file }) => `agent/${file}`))];
+    const changed = await Promise.all(
+      paths.map(async (path) => [path, await readPlanted(edits, path)] as const),
+    );
+    await bundle(directory, [program], new Map(changed));
     const endSeed = firstSeed + count;
     let next = firstSeed;
     let histories = 0;
