@@ -144,6 +144,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
+    seed: 6,
   },
   {
     name: "read-backwards",

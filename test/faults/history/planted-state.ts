@@ -52,7 +52,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 40,
+    seed: 72,
   },
   {
     name: "refused-unmarked",
