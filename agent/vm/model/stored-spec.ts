@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import * as z from "zod";
 import { vmSpec, type VmSpec } from "../../contract/spec.ts";
 
@@ -41,4 +41,4 @@ export function storedText(spec: VmSpec): { readonly spec: string; readonly spec
   return { spec: text, specDigest: digestOf(text) };
 }
 
-export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+export const digestOf = (text: string): string => hash("sha256", text);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../kernel/clock.ts";
 import { ifPresent, toSocleError, type ErrorKind, type SocleError } from "../../kernel/errors.ts";
@@ -114,7 +114,7 @@ export class DomainReader {
     before: Vm | undefined,
   ): Promise<Vm | undefined> {
     if (typeof xml !== "string") return await this.#withoutXml(domain, facts, before, xml);
-    const digest = createHash("sha256").update(xml).digest("base64");
+    const digest = hash("sha256", xml, "base64");
     const last = this.#last.get(domain.uuid);
     if (last?.digest === digest) return withEtag({ ...last.vm, ...facts });
     const read = await this.#understood(domain, xml, facts, before);

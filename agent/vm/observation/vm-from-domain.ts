@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Domain } from "../../libvirt/index.ts";
 import { formatPciAddress, type DiskSource } from "../../libvirt/xml/index.ts";
 import type { Accelerator } from "../../contract/spec.ts";
@@ -170,8 +170,7 @@ export function withEtag(vm: Omit<Vm, "etag">): Vm {
   return { ...vm, etag: vm.presence === "present" ? etag : `${etag}${UNSEEN}` };
 }
 
-const digest = (value: unknown): string =>
-  createHash("sha256").update(JSON.stringify(value)).digest("base64url");
+const digest = (value: unknown): string => hash("sha256", JSON.stringify(value), "base64url");
 
 /** Whether two etags have the same specification, in any state. */
 export const isSameBesideState = (a: string, b: string): boolean =>
