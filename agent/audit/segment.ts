@@ -82,8 +82,8 @@ export async function* linesOf(
     let rest = Buffer.alloc(0);
     let offset = from;
     let number = 0;
+    const buffer = Buffer.allocUnsafe(chunkBytes);
     for (let position = from; ;) {
-      const buffer = Buffer.allocUnsafe(chunkBytes);
       const { bytesRead } = await file.read(buffer, 0, chunkBytes, position);
       if (bytesRead === 0) break;
       position += bytesRead;

@@ -114,6 +114,7 @@ async function* chunksOfLines(file: FileHandle): AsyncGenerator<RawLine[]> {
   let offset = 0;
   let length = 0;
   let position = 0;
+  let buffer = Buffer.allocUnsafe(chunkBytes);
   const take = (part: Buffer): void => {
     length += part.length;
     if (length <= maxLineBytes) parts.push(part);
@@ -127,7 +128,6 @@ async function* chunksOfLines(file: FileHandle): AsyncGenerator<RawLine[]> {
     return whole;
   };
   for (;;) {
-    const buffer = Buffer.allocUnsafe(chunkBytes);
     const { bytesRead } = await file.read(buffer, 0, chunkBytes, position);
     if (bytesRead === 0) break;
     position += bytesRead;
@@ -138,7 +138,10 @@ async function* chunksOfLines(file: FileHandle): AsyncGenerator<RawLine[]> {
       take(chunk.subarray(start, end));
       lines.push(line(true));
     }
-    if (start < bytesRead) take(chunk.subarray(start));
+    if (start < bytesRead) {
+      take(chunk.subarray(start));
+      buffer = Buffer.allocUnsafe(chunkBytes);
+    }
     yield lines;
   }
   if (length > 0) yield [line(false)];
