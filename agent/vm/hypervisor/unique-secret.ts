@@ -22,6 +22,8 @@ export class UniqueSecret<S extends z.ZodType> {
   readonly #libvirt: Pick<LibvirtCalls, "call">;
   readonly #usage: string;
   readonly #schema: S;
+  /** As last read: it is found again every few seconds, and seldom changed. */
+  #last: { readonly xml: string; readonly record: z.output<S> | undefined } | undefined;
 
   constructor(calls: Pick<LibvirtCalls, "call">, usage: string, schema: S) {
     this.#libvirt = calls;
@@ -34,8 +36,11 @@ export class UniqueSecret<S extends z.ZodType> {
     return await ifPresent(NO_SECRET, async () => {
       const { secret } = await this.#call(libvirt.secretLookupByUsage, { usageType, usageId: this.#usage });
       const { xml } = await this.#call(libvirt.secretGetXmlDesc, { secret, flags: 0 });
-      const { description = "" } = parseSecret(xml);
-      return { secret, record: this.#schema.safeParse(parseJson(description)).data };
+      if (this.#last?.xml !== xml) {
+        const { description = "" } = parseSecret(xml);
+        this.#last = { xml, record: this.#schema.safeParse(parseJson(description)).data };
+      }
+      return { secret, record: this.#last.record };
     });
   }
 
