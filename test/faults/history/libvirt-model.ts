@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import type { Clock } from "../../../agent/kernel/clock.ts";
 import type { PendingCall } from "../../../agent/libvirt/rpc/call.ts";
 import { unanswered, unreachable } from "../../../agent/libvirt/rpc/errors.ts";
 import {
@@ -14,7 +13,7 @@ import {
   type StorageVol,
 } from "../../../agent/libvirt/index.ts";
 import type { WorldDomain } from "./history.ts";
-import type { CallPlan, EffectOutcome, ModelHostOptions } from "./model/call-plan.ts";
+import type { CallPlan, EffectOutcome, ModelClock, ModelHostOptions } from "./model/call-plan.ts";
 import { asDecoded, entryOf, errorOf, isPriority } from "./model/calls.ts";
 import { ModelLibvirt, type Daemon, type ModelLibvirtOptions } from "./model/client.ts";
 import { ended, isActive } from "./model/guest-run.ts";
@@ -29,6 +28,7 @@ import {
   type HostFacts,
   type ModelDomain,
   type ModelPool,
+  type Subject,
 } from "./model/world.ts";
 
 export type { CallPlan, ModelCall, ModelHostOptions } from "./model/call-plan.ts";
@@ -51,7 +51,7 @@ function fixture(name: string): string {
  * test/integration/libvirt-model.test.ts compares its replies with a real libvirtd's.
  */
 export class ModelHost implements Daemon {
-  readonly clock: Clock;
+  readonly clock: ModelClock;
   readonly world: World;
   readonly #options: ModelHostOptions;
   readonly #clients = new Set<ModelLibvirt>();
@@ -163,7 +163,7 @@ export class ModelHost implements Daemon {
   /** Like virsh beside the agent: at once, without a plan. Throws libvirt's errors. */
   foreign<A, R>(procedure: Procedure<A, R>, args: A): R {
     const entry = entryOf(procedure);
-    const end = this.#record(entry, args, { by: "foreign" });
+    const end = this.#record(entry, args, entry.effect?.of(args), { by: "foreign" });
     try {
       entry.begin?.(this.world, args);
       const result = entry.answer(this.world, args);
@@ -261,14 +261,15 @@ export class ModelHost implements Daemon {
   async #carryOut(client: ModelLibvirt, entry: Entry, args: unknown, to: Recipient): Promise<void> {
     const daemon = this.#daemon;
     const isGone = (): boolean => this.#daemon !== daemon;
-    const plan = this.#planOf(client, entry, args);
+    const subject = entry.effect?.of(args);
+    const plan = this.#planOf(client, entry, args, subject);
     if (plan.lose === "request") {
       if (plan.silently !== true) client.drop();
       to.lost?.();
       return;
     }
     await this.#takeUp(entry, plan);
-    const key = this.#lockKey(entry, args);
+    const key = subject?.vm ?? subject?.volume;
     const release = key === undefined ? undefined : await this.#lock(key);
     try {
       if (isGone()) return to.lost?.();
@@ -276,7 +277,7 @@ export class ModelHost implements Daemon {
         this.crashDaemon();
         return to.lost?.();
       }
-      const end = this.#record(entry, args, client.options);
+      const end = this.#record(entry, args, subject, client.options);
       const result = await this.#perform(entry, args, plan, isGone);
       const isLost = isGone() || plan.lose === "answer" || plan.crash === "after" || client.isDead;
       const changed = "value" in result;
@@ -313,15 +314,19 @@ export class ModelHost implements Daemon {
     }
   }
 
-  #planOf({ options: { by, agentRun } }: ModelLibvirt, entry: Entry, args: unknown): CallPlan {
-    const { procedure, effect } = entry;
+  #planOf(
+    { options: { by, agentRun } }: ModelLibvirt,
+    { procedure }: Entry,
+    args: unknown,
+    subject: Subject | undefined,
+  ): CallPlan {
     return (
       this.#options.plan?.({
         procedure: procedure.name,
         changes: !procedure.onlyReads,
         by,
         ...(agentRun === undefined ? {} : { agentRun }),
-        ...effect?.of(args),
+        ...subject,
         args,
       }) ?? {}
     );
@@ -337,11 +342,6 @@ export class ModelHost implements Daemon {
     const own = queueMs > 0 ? this.clock.sleep(queueMs) : Promise.resolve();
     this.#takenUp = Promise.all([before, own]).then(() => undefined);
     await this.#takenUp;
-  }
-
-  #lockKey({ effect }: Entry, args: unknown): string | undefined {
-    const { vm, volume } = effect?.of(args) ?? {};
-    return vm ?? volume;
   }
 
   async #lock(key: string): Promise<() => void> {
@@ -361,9 +361,10 @@ export class ModelHost implements Daemon {
   #record(
     entry: Entry,
     args: unknown,
+    subject: Subject | undefined,
     by: ModelLibvirtOptions,
   ): ((outcome: EffectOutcome) => void) | undefined {
-    const facts = effectFacts(this.world, entry, args, by);
+    const facts = effectFacts(this.world, entry, args, subject, by);
     return facts && this.#options.onEffect?.(facts);
   }
 

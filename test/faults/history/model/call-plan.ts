@@ -37,8 +37,14 @@ export interface CallPlan {
 export type EffectFacts = Omit<EffectBegin, "event" | "effect">;
 export type EffectOutcome = Omit<EffectEnd, "event" | "effect">;
 
+/** A clock whose deadlines may cost less than a sleep with a signal, which most calls abort. */
+export interface ModelClock extends Clock {
+  /** Calls `late` after `ms`, unless the returned function is called before. */
+  deadline?(ms: number, late: () => void): () => void;
+}
+
 export interface ModelHostOptions {
-  readonly clock: Clock;
+  readonly clock: ModelClock;
   readonly facts?: Partial<HostFacts>;
   /** Called for each call of an agent. */
   readonly plan?: (call: ModelCall) => CallPlan;

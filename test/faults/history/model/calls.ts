@@ -36,10 +36,11 @@ export function errorOf(thrown: unknown, procedure: string): ReturnType<typeof l
   return libvirtError({ code, domain: 10, message, int1, ...nothing }, procedure);
 }
 
+const writer = new XdrWriter();
+
 /** A caller may decode a result from the wire into its own type. */
 export function asDecoded(procedure: Procedure<unknown, unknown>, result: unknown): unknown {
   if (procedure.name !== connectGetAllDomainStats.name) return result;
-  const writer = new XdrWriter();
   connectGetAllDomainStats.result.encode(writer, result as never);
   return procedure.result.decode(new XdrReader(writer.take()));
 }

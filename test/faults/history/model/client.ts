@@ -1,5 +1,4 @@
 import { setMaxListeners } from "node:events";
-import type { Clock } from "../../../../agent/kernel/clock.ts";
 import type { Service } from "../../../../agent/kernel/lifecycle/service.ts";
 import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
 import { LibvirtError } from "../../../../agent/libvirt/index.ts";
@@ -15,11 +14,12 @@ import type {
   Procedure,
 } from "../../../../agent/libvirt/index.ts";
 import { XdrError, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
+import type { ModelClock } from "./call-plan.ts";
 import type { ModelStream } from "./stream.ts";
 
 /** A client's view of its host. */
 export interface Daemon {
-  readonly clock: Clock;
+  readonly clock: ModelClock;
   readonly isUp: boolean;
   readonly versions: { readonly libVersion: number; readonly hypervisorVersion: number };
   /** Executes the call and settles it. */
@@ -165,15 +165,11 @@ export class ModelLibvirt implements Service {
     if (call.settled) return await call.result;
     call.serial = 1;
     this.#inFlight.add(call);
-    const done = new AbortController();
-    clock.sleep(timeoutMs, done.signal).then(
-      () => {
-        if (!this.#isDead) call.expire();
-      },
-      () => undefined,
-    );
+    const endWait = waitFor(clock, timeoutMs, () => {
+      if (!this.#isDead) call.expire();
+    });
     void this.#daemon.serve(this, call, args);
-    return await call.result.finally(() => done.abort(callEnded));
+    return await call.result.finally(endWait);
   }
 
   async openStream<A, R>(
@@ -217,10 +213,20 @@ const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 const closed = (): LibvirtError => unreachable("CLOSED", "the libvirt client does not run");
 
+function waitFor(clock: ModelClock, ms: number, late: () => void): () => void {
+  if (clock.deadline !== undefined) return clock.deadline(ms, late);
+  const ended = new AbortController();
+  clock.sleep(ms, ended.signal).then(late, () => undefined);
+  return () => ended.abort(callEnded);
+}
+
+const writer = new XdrWriter();
+
 /** Validates arguments as the wire encoding does. */
 function checkArguments(call: PendingCall): void {
   try {
-    call.encode(new XdrWriter());
+    writer.truncate(0);
+    call.encode(writer);
   } catch (thrown) {
     if (!(thrown instanceof XdrError)) throw thrown;
     const message = `${call.procedure.name} cannot be sent: ${thrown.message}`;

@@ -1,7 +1,7 @@
 /** libvirt's calls for domains. */
 import * as libvirt from "../../../../agent/libvirt/index.ts";
 import { define, definition, fresh, memoryKib, prepared, refuseTakenName, vcpusOf } from "./definition.ts";
-import { find, metadataXml, readXml, setMetadata, setText, stampIn, textAt, writeXml } from "./element.ts";
+import { find, metadataXml, setMetadata, setText, stampIn, textAt, viewXml, writeXml } from "./element.ts";
 import { active, affected, beginStart, ended, isActive, shown, started } from "./guest-run.ts";
 import { answering, referenceTo, Refusal, type Entry, type ModelDomain, type Subject } from "./world.ts";
 
@@ -12,7 +12,7 @@ const { CONFIG } = libvirt.DomainModificationImpact;
 const ofDomain = ({ dom }: { dom: libvirt.Domain }): Subject => ({ vm: dom.uuid });
 const ofXml = (xml: string): Subject => {
   try {
-    return { vm: textAt(readXml(xml, "domain"), "uuid") ?? "" };
+    return { vm: textAt(viewXml(xml, "domain"), "uuid") ?? "" };
   } catch {
     return {};
   }

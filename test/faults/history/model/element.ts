@@ -22,9 +22,21 @@ export const element = (
 });
 
 /** Throws what the agent's parser throws for a document that is not well-formed or has another root. */
-export function readXml(xml: string, root = rootOf(xml)): Element {
-  return copyOf(parseDocument(xml, root));
+export const readXml = (xml: string, root = rootOf(xml)): Element => cloneElement(viewXml(xml, root));
+
+/** As `readXml`; the element is shared by all readers of the text, so it must not be changed. */
+export function viewXml(xml: string, root = rootOf(xml)): Element {
+  const known = views.get(xml);
+  if (known?.name === root) return known;
+  const view = copyOf(parseDocument(xml, root));
+  if (views.size >= MOST_VIEWS) views.clear();
+  views.set(xml, view);
+  return view;
 }
+
+/** One call reads its document several times: for its subject, its effect and the history. */
+const views = new Map<string, Element>();
+const MOST_VIEWS = 16;
 
 const rootOf = (xml: string): string => /<([^\s!?/>]+)/.exec(xml)?.[1] ?? "";
 
@@ -37,7 +49,12 @@ function copyOf(source: XmlElement): Element {
   };
 }
 
-export const cloneElement = (source: Element): Element => structuredClone(source);
+export const cloneElement = ({ name, attributes, children, text }: Element): Element => ({
+  name,
+  attributes: { ...attributes },
+  children: children.map(cloneElement),
+  text,
+});
 
 export function writeXml({ name, attributes, children, text }: Element, indent = ""): string {
   const written = Object.entries(attributes).map(([key, value]) => ` ${key}='${escape(value)}'`);
@@ -144,7 +161,7 @@ export const stampedOperation = (domain: Element | undefined): string | undefine
 /** What a virDomainSetMetadata writes, where it is a stamp. */
 export function stampIn(uri: string | null, xml: string | null): Stamp | undefined {
   if (uri !== stampNamespace || xml === null) return undefined;
-  const { operation = "", phase = "" } = readXml(xml).attributes;
+  const { operation = "", phase = "" } = viewXml(xml).attributes;
   return { operation, phase };
 }
 

@@ -4,9 +4,9 @@ import type { WorldDomain } from "../history.ts";
 import type { EffectFacts } from "./call-plan.ts";
 import type { ModelLibvirtOptions } from "./client.ts";
 import { sourcesOf } from "./definition.ts";
-import { readXml, socleText, stampedOperation, type Element } from "./element.ts";
+import { socleText, stampedOperation, viewXml, type Element } from "./element.ts";
 import { isActive } from "./guest-run.ts";
-import type { Entry, ModelDomain, World } from "./world.ts";
+import type { Entry, ModelDomain, Subject, World } from "./world.ts";
 
 export function worldDomain(world: World, domain: ModelDomain): WorldDomain {
   const { config } = domain;
@@ -32,16 +32,16 @@ function volumeAt(world: World, path: string): string | undefined {
   return undefined;
 }
 
-/** Undefined: the call only reads. */
+/** Undefined: the call only reads. `subject`: what its effect is about. */
 export function effectFacts(
   world: World,
   { effect }: Entry,
   args: unknown,
+  subject: Subject | undefined,
   { by, agentRun }: ModelLibvirtOptions,
 ): EffectFacts | undefined {
-  if (effect === undefined) return undefined;
-  const { call, of } = effect;
-  const subject = of(args);
+  if (effect === undefined || subject === undefined) return undefined;
+  const { call } = effect;
   const domain = subject.vm === undefined ? undefined : world.domains.get(subject.vm);
   const config = call === "define" ? definedBy(args) : domain?.config;
   const instance = socleText(config, "instance");
@@ -61,7 +61,7 @@ export function effectFacts(
 
 const definedBy = (args: unknown): Element | undefined => {
   try {
-    return readXml((args as { xml: string }).xml, "domain");
+    return viewXml((args as { xml: string }).xml, "domain");
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 /** libvirt's calls for storage pools and volumes. */
 import * as libvirt from "../../../../agent/libvirt/index.ts";
-import { element, find, readXml, textAt, writeXml, type Element } from "./element.ts";
+import { element, find, textAt, viewXml, writeXml, type Element } from "./element.ts";
 import {
   answering,
   Refusal,
@@ -41,7 +41,7 @@ const bytesOf = (from: Element, path: string): number | undefined => {
 };
 
 function create(world: World, pool: ModelPool, xml: string): ModelVolume {
-  const wanted = readXml(xml, "volume");
+  const wanted = viewXml(xml, "volume");
   const name = textAt(wanted, "name") ?? "";
   if (pool.volumes.has(name)) throw new Refusal(90, `storage volume '${name}' exists already`);
   const format = find(wanted, "target/format")?.attributes.type ?? "raw";
@@ -244,7 +244,7 @@ export const storageCalls: readonly Entry[] = [
 
 const nameIn = (xml: string): string => {
   try {
-    return textAt(readXml(xml, "volume"), "name") ?? "";
+    return textAt(viewXml(xml, "volume"), "name") ?? "";
   } catch {
     return "";
   }

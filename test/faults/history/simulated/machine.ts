@@ -1,4 +1,4 @@
-import crypto from "node:crypto";
+import crypto, { type KeyObject, type KeyPairKeyObjectResult } from "node:crypto";
 import fsPromises from "node:fs/promises";
 import { EventEmitter } from "node:events";
 import { syncBuiltinESMExports } from "node:module";
@@ -24,6 +24,7 @@ let machine: Machine | undefined;
 export function occupy(next: Machine | undefined): void {
   install();
   machine = next;
+  keysMade = 0;
 }
 
 let isInstalled = false;
@@ -35,6 +36,7 @@ function install(): void {
   replaceTimers();
   replaceClocks();
   replaceRandomness();
+  replaceKeys();
   replaceFiles();
   replace(net, "createServer", ({ names }) => new NamedServer(names));
   syncBuiltinESMExports();
@@ -117,6 +119,25 @@ function replaceRandomness(): void {
     const hex = chance.bytes(16).toString("hex");
     const variant = ((parseInt(hex.charAt(16), 16) & 3) | 8).toString(16);
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+  });
+}
+
+/** Keys of this process: the nth key of every history is the same, since making and reading keys takes long. */
+const keyPairs: KeyPairKeyObjectResult[] = [];
+const privateKeys = new Map<string, KeyObject>();
+let keysMade = 0;
+
+function replaceKeys(): void {
+  const { generateKeyPairSync, createPrivateKey } = crypto;
+  replace(crypto, "generateKeyPairSync", (_on, type: "ed25519"): KeyPairKeyObjectResult => {
+    const pair = (keyPairs[keysMade] ??= generateKeyPairSync(type));
+    keysMade += 1;
+    return pair;
+  });
+  replace(crypto, "createPrivateKey", (_on, pem: string): KeyObject => {
+    const key = privateKeys.get(pem) ?? createPrivateKey(pem);
+    privateKeys.set(pem, key);
+    return key;
   });
 }
 

@@ -30,6 +30,7 @@ export interface DiskTrouble {
 }
 
 const root = "/simulated";
+const uid = process.geteuid?.() ?? 0;
 
 /**
  * The in-memory files below /simulated and /dev/null, with the interface of node:fs/promises. A write is visible at once; it
@@ -265,7 +266,7 @@ export class SimulatedDisk {
       ino: inode.number,
       mode: inode.mode,
       nlink: 1,
-      uid: process.geteuid?.() ?? 0,
+      uid,
       gid: 0,
       size: inode.bytes.length,
       mtimeMs: 0,
@@ -308,8 +309,10 @@ export class SimulatedDisk {
     }
     const end = position + bytes.length;
     if (trouble.isFull && end > inode.bytes.length) throw failure("ENOSPC", "write", path);
-    const next = Buffer.alloc(Math.max(inode.bytes.length, end));
+    const { length } = inode.bytes;
+    const next = Buffer.allocUnsafe(Math.max(length, end));
     inode.bytes.copy(next);
+    if (position > length) next.fill(0, length, position);
     bytes.copy(next, position);
     inode.bytes = next;
     if (isEarly) await this.#pause();

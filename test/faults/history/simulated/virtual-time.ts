@@ -1,4 +1,4 @@
-import type { Clock } from "../../../../agent/kernel/clock.ts";
+import type { ModelClock } from "../model/call-plan.ts";
 
 /** The owner of a timer: the world's timers outlive an agent, an agent's own do not. */
 export type Owner = number | "world";
@@ -12,10 +12,8 @@ interface Timer {
 }
 
 const realImmediate = setImmediate;
-const turn = (): Promise<void> =>
-  new Promise((resolve) => {
-    realImmediate(resolve);
-  });
+/** A round of the event loop costs more than the work of most turns, so many turns share one. */
+const TURNS_PER_ROUND = 64;
 
 /** Virtual time, which passes only from one timer to the next: fast, and the same for the same seed. */
 export class VirtualTime {
@@ -23,6 +21,9 @@ export class VirtualTime {
   #orders = 0;
   /** Sorted; the next timer is last. */
   readonly #timers: Timer[] = [];
+  /** Turns that are left of this round of the event loop. */
+  #turns = 0;
+  #onTurn: (() => void) | undefined;
   /** The owner of timers that are set through Node's functions now. */
   owner: Owner = "world";
   /** The wall clock at the start, plus all later steps. */
@@ -64,11 +65,11 @@ export class VirtualTime {
   /** Runs timers until `done`, each with all its consequences before the next. Throws if no timer is left. */
   async run(done: () => boolean, limitMs: number): Promise<void> {
     for (;;) {
-      await turn();
+      await this.#turn();
       if (done()) return;
-      const timer = this.#timers.pop();
+      let timer = this.#timers.pop();
+      while (timer?.isOver === true) timer = this.#timers.pop();
       if (timer === undefined) throw new Error("the simulation stalls: no timer is left");
-      if (timer.isOver) continue;
       this.#nowMs = timer.atMs;
       if (this.#nowMs > limitMs) throw new Error(`the simulation does not end within ${limitMs} ms`);
       timer.isOver = true;
@@ -76,11 +77,29 @@ export class VirtualTime {
     }
   }
 
+  /** Resolves once no promise can continue: Node settles all of them after each callback of a round. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onTurn = resolve;
+      if (this.#turns > 0) return;
+      for (; this.#turns < TURNS_PER_ROUND; this.#turns += 1) realImmediate(this.#endTurn);
+    });
+  }
+
+  readonly #endTurn = (): void => {
+    this.#turns -= 1;
+    this.#onTurn?.();
+  };
+
   /** For code outside the agent: the model of libvirt, callers, faults. */
-  get worldClock(): Clock {
+  get worldClock(): ModelClock {
     return {
       now: () => this.wallNowMs(),
       monotonicMs: () => this.#nowMs,
+      deadline: (ms, late) => {
+        const timer = this.set(ms, late, "world");
+        return () => this.clear(timer);
+      },
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           const abort = (): void => {
