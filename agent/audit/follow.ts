@@ -1,4 +1,4 @@
-import { contentOf, decodeLink, digestOf, genesis, linked } from "./chain.ts";
+import { contentOf, decodeLink, genesis, linked, marked, markIn } from "./chain.ts";
 import { entryIn, type Entry } from "./entry.ts";
 
 /** A point of the chain. */
@@ -22,7 +22,7 @@ export function follow(point: ChainPoint, line: string): Followed | string {
   const link = decodeLink(line);
   if (link === undefined) return "is no entry: the line was damaged or overwritten";
   const digest = contentOf(link.json);
-  const hash = linked(point.hash, digestOf(link.json));
+  const hash = linked(point.hash, marked(markIn(link.json), digest));
   const entry = entryIn(link.json);
   if (entry === undefined) return "is not readable: the line was damaged or edited";
   const { sequence } = entry;
