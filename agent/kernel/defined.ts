@@ -14,8 +14,9 @@ type Undefinable<T> = T extends unknown
  * what the context expects: a member that T does not have is a type error, as in any literal.
  */
 export function defined<T extends object>(value: NoInfer<Undefinable<T>>): T {
+  const given = value as Readonly<Record<string, unknown>>;
   const members: Record<string, unknown> = {};
-  for (const [name, member] of Object.entries(value)) if (member !== undefined) members[name] = member;
+  for (const name in given) if (given[name] !== undefined) members[name] = given[name];
   return members as T;
 }
 

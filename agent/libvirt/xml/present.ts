@@ -5,8 +5,9 @@ export type Fields<T> = { [K in keyof T]-?: Optional<T, K> extends true ? T[K] |
 
 /** An object without its undefined members: what a document does not say is absent, not undefined. */
 export function present<T extends object>(fields: Fields<T>): T {
+  const given = fields as Readonly<Record<string, unknown>>;
   const result: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields)) if (value !== undefined) result[key] = value;
+  for (const key in given) if (given[key] !== undefined) result[key] = given[key];
   return result as T;
 }
 
