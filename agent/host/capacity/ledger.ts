@@ -93,6 +93,7 @@ export class Ledger {
     dedicatedCpus: [],
     devices: [],
   };
+  #capacityText = JSON.stringify(this.#capacity);
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -341,7 +342,9 @@ export class Ledger {
       dedicatedCpus: this.#pools.dedicated(),
       devices: this.#deviceCapacities(claimed),
     };
-    if (JSON.stringify(capacity) === JSON.stringify(this.#capacity)) return;
+    const text = JSON.stringify(capacity);
+    if (text === this.#capacityText) return;
+    this.#capacityText = text;
     this.#capacity = capacity;
     this.#options.changed();
   }
