@@ -57,11 +57,13 @@ export const cloneElement = ({ name, attributes, children, text }: Element): Ele
 });
 
 export function writeXml({ name, attributes, children, text }: Element, indent = ""): string {
-  const written = Object.entries(attributes).map(([key, value]) => ` ${key}='${escape(value)}'`);
-  const open = `${indent}<${name}${written.join("")}`;
-  if (children.length === 0) return text === "" ? `${open}/>\n` : `${open}>${escape(text)}</${name}>\n`;
-  const inner = children.map((child) => writeXml(child, `${indent}  `)).join("");
-  return `${open}>\n${inner}${indent}</${name}>\n`;
+  let written = `${indent}<${name}`;
+  for (const key in attributes) written += ` ${key}='${escape(attributes[key] ?? "")}'`;
+  if (children.length === 0) return `${written}${text === "" ? "/" : `>${escape(text)}</${name}`}>\n`;
+  written += ">\n";
+  const deeper = `${indent}  `;
+  for (const child of children) written += writeXml(child, deeper);
+  return `${written}${indent}</${name}>\n`;
 }
 
 const escapes: Readonly<Record<string, string>> = {
