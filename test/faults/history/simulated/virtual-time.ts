@@ -1,3 +1,4 @@
+import { toError } from "../../../../agent/kernel/thrown.ts";
 import type { ModelClock } from "../model/call-plan.ts";
 
 /** The owner of a timer: the world's timers outlive an agent, an agent's own do not. */
@@ -21,9 +22,6 @@ export class VirtualTime {
   #orders = 0;
   /** Sorted; the next timer is last. */
   readonly #timers: Timer[] = [];
-  /** Turns that are left of this round of the event loop. */
-  #turns = 0;
-  #onTurn: (() => void) | undefined;
   /** The owner of timers that are set through Node's functions now. */
   owner: Owner = "world";
   /** The wall clock at the start, plus all later steps. */
@@ -63,33 +61,40 @@ export class VirtualTime {
   }
 
   /** Runs timers until `done`, each with all its consequences before the next. Throws if no timer is left. */
-  async run(done: () => boolean, limitMs: number): Promise<void> {
-    for (;;) {
-      await this.#turn();
-      if (done()) return;
-      let timer = this.#timers.pop();
-      while (timer?.isOver === true) timer = this.#timers.pop();
-      if (timer === undefined) throw new Error("the simulation stalls: no timer is left");
-      this.#nowMs = timer.atMs;
-      if (this.#nowMs > limitMs) throw new Error(`the simulation does not end within ${limitMs} ms`);
-      timer.isOver = true;
-      timer.run();
-    }
-  }
-
-  /** Resolves once no promise can continue: Node settles all of them after each callback of a round. */
-  #turn(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onTurn = resolve;
-      if (this.#turns > 0) return;
-      for (; this.#turns < TURNS_PER_ROUND; this.#turns += 1) realImmediate(this.#endTurn);
+  run(done: () => boolean, limitMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      let turns = 0;
+      const beginRound = (): void => {
+        for (; turns < TURNS_PER_ROUND; turns += 1) realImmediate(turn);
+      };
+      // Before each turn, Node has run all promises that can continue.
+      const turn = (): void => {
+        turns -= 1;
+        if (isOver) return;
+        try {
+          isOver = done();
+          if (isOver) resolve();
+          else this.#runNext(limitMs);
+        } catch (thrown) {
+          isOver = true;
+          reject(toError(thrown));
+        }
+        if (turns === 0 && !isOver) beginRound();
+      };
+      beginRound();
     });
   }
 
-  readonly #endTurn = (): void => {
-    this.#turns -= 1;
-    this.#onTurn?.();
-  };
+  #runNext(limitMs: number): void {
+    let timer = this.#timers.pop();
+    while (timer?.isOver === true) timer = this.#timers.pop();
+    if (timer === undefined) throw new Error("the simulation stalls: no timer is left");
+    this.#nowMs = timer.atMs;
+    if (this.#nowMs > limitMs) throw new Error(`the simulation does not end within ${limitMs} ms`);
+    timer.isOver = true;
+    timer.run();
+  }
 
   /** For code outside the agent: the model of libvirt, callers, faults. */
   get worldClock(): ModelClock {
