@@ -191,14 +191,15 @@ export function struct<F extends Fields>(fields: F): Codec<StructOf<F>> {
   return {
     encode(writer, value) {
       const values: Readonly<Record<string, unknown>> = value;
-      codecs.forEach((codec, i) => {
-        const name = names[i] ?? "";
-        try {
-          codec.encode(writer, values[name]);
-        } catch (thrown) {
-          throw XdrError.within(name, thrown);
+      let name = "";
+      try {
+        for (let i = 0; i < codecs.length; i += 1) {
+          name = names[i] ?? "";
+          codecs[i]?.encode(writer, values[name]);
         }
-      });
+      } catch (thrown) {
+        throw XdrError.within(name, thrown);
+      }
     },
     decode(reader) {
       const out: Record<string, unknown> = {};
