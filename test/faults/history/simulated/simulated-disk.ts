@@ -1,5 +1,5 @@
 import { basename, dirname } from "node:path";
-import { SimulatedFile } from "./simulated-file.ts";
+import { SimulatedFile, statusOf } from "./simulated-file.ts";
 import type { Chance } from "./chance.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -30,7 +30,6 @@ export interface DiskTrouble {
 }
 
 const root = "/simulated";
-const uid = process.geteuid?.() ?? 0;
 
 /**
  * The in-memory files below /simulated and /dev/null, with the interface of node:fs/promises. A write is visible at once; it
@@ -255,33 +254,10 @@ export class SimulatedDisk {
     await this.#pause();
     const inode = this.#find(path);
     if (inode === undefined) throw failure("ENOENT", "stat", path);
-    return this.statOf(inode, options);
+    return statusOf(inode, options);
   };
 
   readonly lstat = this.stat;
-
-  statOf(inode: Inode, { bigint = false }: { bigint?: boolean } = {}): unknown {
-    const numbers = {
-      dev: 1,
-      ino: inode.number,
-      mode: inode.mode,
-      nlink: 1,
-      uid,
-      gid: 0,
-      size: inode.bytes.length,
-      mtimeMs: 0,
-      ctimeMs: 0,
-    };
-    const shown = bigint
-      ? Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, BigInt(value)]))
-      : numbers;
-    return {
-      ...shown,
-      isFile: () => inode.kind === "file",
-      isDirectory: () => inode.kind === "directory",
-      isSymbolicLink: () => inode.kind === "link",
-    };
-  }
 
   readonly access = async (path: string): Promise<void> => {
     await this.#pause();
@@ -374,7 +350,7 @@ export class SimulatedDisk {
     if (path === "/dev/null") return this.#null;
     if (path !== root && !path.startsWith(`${root}/`)) return undefined;
     let inode: Inode | undefined = this.#root;
-    for (const name of path.slice(root.length).split("/")) if (name !== "") inode = inode?.entries.get(name);
+    for (const name of namesIn(path)) inode = inode?.entries.get(name);
     return inode;
   }
 
@@ -386,12 +362,24 @@ export class SimulatedDisk {
 
   #proc(path: string): Buffer {
     if (path === "/proc/sys/kernel/random/boot_id") return Buffer.from(`${this.bootId}\n`);
-    const fields = Array.from({ length: 50 }, () => "0");
-    fields[19] = String(this.processStart);
     if (path === `/proc/${process.pid}/stat` || path === "/proc/self/stat")
-      return Buffer.from(`${process.pid} (node) S ${fields.slice(1).join(" ")}`);
+      return Buffer.from(`${process.pid} (node) S ${"0 ".repeat(18)}${this.processStart}${" 0".repeat(30)}`);
     throw failure("ENOENT", "open", path);
   }
+}
+
+const knownNames = new Map<string, readonly string[]>();
+
+/** The names below the root; kept, since few paths are looked up very often. */
+function namesIn(path: string): readonly string[] {
+  const names =
+    knownNames.get(path) ??
+    path
+      .slice(root.length)
+      .split("/")
+      .filter((name) => name !== "");
+  knownNames.set(path, names);
+  return names;
 }
 
 function failure(code: string, syscall: string, path: string): NodeJS.ErrnoException {

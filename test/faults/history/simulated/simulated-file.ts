@@ -55,7 +55,7 @@ export class SimulatedFile {
 
   async stat(options: { bigint?: boolean } = {}): Promise<unknown> {
     await this.#disk.pause();
-    return this.#disk.statOf(this.#inode, options);
+    return statusOf(this.#inode, options);
   }
 
   datasync(): Promise<void> {
@@ -74,4 +74,46 @@ export class SimulatedFile {
   async close(): Promise<void> {
     await this.#disk.pause();
   }
+}
+
+const uid = process.geteuid?.() ?? 0;
+
+/** The part of fs.Stats that the agent uses. */
+class Status {
+  readonly dev = 1;
+  readonly ino: number;
+  readonly mode: number;
+  readonly nlink = 1;
+  readonly uid = uid;
+  readonly gid = 0;
+  readonly size: number;
+  readonly mtimeMs = 0;
+  readonly ctimeMs = 0;
+  readonly #kind: Inode["kind"];
+
+  constructor({ number, mode, bytes, kind }: Inode) {
+    this.ino = number;
+    this.mode = mode;
+    this.size = bytes.length;
+    this.#kind = kind;
+  }
+
+  isFile(): boolean {
+    return this.#kind === "file";
+  }
+
+  isDirectory(): boolean {
+    return this.#kind === "directory";
+  }
+
+  isSymbolicLink(): boolean {
+    return this.#kind === "link";
+  }
+}
+
+/** `bigint`: only the numbers. */
+export function statusOf(inode: Inode, { bigint = false }: { bigint?: boolean } = {}): unknown {
+  const status = new Status(inode);
+  if (!bigint) return status;
+  return Object.fromEntries(Object.entries(status).map(([name, value]) => [name, BigInt(value as number)]));
 }
