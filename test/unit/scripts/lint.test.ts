@@ -26,6 +26,13 @@ test("the linter knows types, and finds bounds in milliseconds", (t) => {
   }
   symlinkSync(join(root, "node_modules"), join(project, "node_modules"));
   mkdirSync(join(project, "test"));
+  const browser = "agent/page/browser";
+  mkdirSync(join(project, browser), { recursive: true });
+  cpSync(join(root, browser, "tsconfig.json"), join(project, browser, "tsconfig.json"));
+  writeFileSync(
+    join(project, browser, "planted.js"),
+    'export const element = document.createElementt("p");\n',
+  );
   const declared = [
     'import assert from "node:assert/strict";',
     "declare function eventually(check: () => boolean, options: object): Promise<void>;",
@@ -34,11 +41,16 @@ test("the linter knows types, and finds bounds in milliseconds", (t) => {
   ];
   writeFileSync(join(project, "test/planted.ts"), [...declared, ...planted.map(([line]) => line)].join("\n"));
   const oxlint = join(root, "node_modules/.bin/oxlint");
-  const { stdout } = spawnSync(oxlint, ["--type-check", "--format=unix", "test"], {
+  const { stdout } = spawnSync(oxlint, ["--type-check", "--format=unix", "agent", "test"], {
     cwd: project,
     encoding: "utf8",
   });
   const found = stdout.split("\n");
+  assert.match(
+    stdout,
+    /browser\/planted\.js:1:33: .*typescript\(TS2551\)/,
+    "the page's scripts are checked too",
+  );
   planted.forEach(([line, rule], index) => {
     const at = `planted.ts:${declared.length + 1 + index}:`;
     const rules = found.filter((report) => report.includes(at));
