@@ -1,9 +1,20 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { patience } from "../../agent/hardware/reading.ts";
 import type { Roots } from "../../agent/hardware/roots.ts";
 
+/** Thousands of small files: /proc and /sys need no disk either. */
+const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const hosts = join(import.meta.dirname, "..", "fixtures", "hosts");
 
 /**
@@ -20,7 +31,7 @@ export function unpackHost(
 ): Promise<Roots & { readonly root: string }> {
   // A recorded file always answers. What a file that never answers does is tested with deadlines of its own.
   patience.factor = 60;
-  const root = mkdtempSync(join(tmpdir(), `socle-${name}-`));
+  const root = mkdtempSync(join(memory, `socle-${name}-`));
   context.after(() => rmSync(root, { recursive: true, force: true }));
   unpackTree(readFileSync(join(hosts, `${name}.txt`), "utf8"), root);
   for (const [path, content] of Object.entries(changes)) {
