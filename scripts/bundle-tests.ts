@@ -1,5 +1,5 @@
-// Bundles test files and programs for scripts/test: bundle-tests.ts DIRECTORY FILE... writes each as an ES module of the same path below
-// DIRECTORY, what they share as chunks, and modules group-N.mjs that each import some of them. tsx would resolve and
+// Bundles test files and programs for scripts/test: bundle-tests.ts DIRECTORY FILE... [-- PROGRAM...] writes each as an ES module
+// of the same path below DIRECTORY, what they share as chunks, and modules group-N.mjs that each import some FILEs. tsx would resolve and
 // compile some 200 modules anew in the process of each file, which takes about half of its CPU time.
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -90,8 +90,12 @@ process.once("exit", () => {
 `;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [directory = "", ...files] = process.argv.slice(2);
-  await bundle(directory, files);
+  const [directory = "", ...all] = process.argv.slice(2);
+  const files = all.includes("--") ? all.slice(0, all.indexOf("--")) : all;
+  await bundle(
+    directory,
+    all.filter((file) => file !== "--"),
+  );
   await writeFile(join(repository, directory, "guard.mjs"), guard);
   for (let first = 0; first < files.length; first += FILES_PER_GROUP) {
     const group = files.slice(first, first + FILES_PER_GROUP);

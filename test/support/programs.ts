@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 const repository = join(import.meta.dirname, "../..");
 
@@ -18,10 +19,26 @@ export const socleCommand: readonly string[] =
 
 /** Node's arguments that run a program of the tests, named by its path in the repository. */
 export function program(path: string): readonly string[] {
+  const built = builtFrom(path);
+  return built === undefined ? fromSources(path) : [built];
+}
+
+/** Node's arguments that run `text`, which imports modules by the URLs that `urlOf` returns for their paths. */
+export function script(text: (urlOf: (path: string) => string) => string): readonly string[] {
+  const unbuilt: string[] = [];
+  const source = text((path) => {
+    const built = builtFrom(path);
+    if (built === undefined) unbuilt.push(path);
+    return pathToFileURL(built ?? join(repository, path)).href;
+  });
+  return [...(unbuilt.length > 0 ? ["--import", "tsx"] : []), "--input-type=module", "-e", source];
+}
+
+function builtFrom(path: string): string | undefined {
   const built = bundled === undefined ? undefined : join(bundled, path.replace(/\.ts$/, ".mjs"));
-  return built !== undefined && existsSync(built) ? [built] : fromSources(path);
+  return built !== undefined && existsSync(built) ? built : undefined;
 }
 
 function fromSources(path: string): readonly string[] {
-  return ["--import", "tsx", join(repository, path)];
+  return ["--import", import.meta.resolve("tsx"), join(repository, path)];
 }

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { program } from "../../support/programs.ts";
 import { ago, event, host, operation, vm } from "../../support/cli/samples.ts";
 
-const main = join(import.meta.dirname, "..", "..", "..", "agent", "main.ts");
+const main = program("agent/main.ts");
 
 /** Runs the real program with a closed reader on one of its streams. */
 async function unread(
@@ -24,7 +24,7 @@ async function unread(
     operations: { ListOperations: (_, done) => done(null, { operations: [operation()] }) },
     reservations: { ListReservations: (_, done) => done(null, {}) },
   });
-  const child = spawn(process.execPath, ["--import", "tsx", main, "--socket", socket, ...line]);
+  const child = spawn(process.execPath, [...main, "--socket", socket, ...line]);
   child[output].destroy();
   const other = output === "stdout" ? child.stderr : child.stdout;
   const [words] = await Promise.all([text(other), once(child, "exit")]);
@@ -40,16 +40,7 @@ test("a command whose output has no reader any more ends quietly", async (contex
 });
 
 test("output that cannot be written fails the command", async () => {
-  const child = spawn("sh", [
-    "-c",
-    'exec "$@" >/dev/full',
-    "-",
-    process.execPath,
-    "--import",
-    "tsx",
-    main,
-    "--version",
-  ]);
+  const child = spawn("sh", ["-c", 'exec "$@" >/dev/full', "-", process.execPath, ...main, "--version"]);
   const [words] = await Promise.all([text(child.stderr), once(child, "exit")]);
   assert.equal(child.exitCode, 1);
   assert.match(words, /^socle: output is incomplete: .*no space left/);

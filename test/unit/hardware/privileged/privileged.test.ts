@@ -14,6 +14,7 @@ import { isNotWatched } from "../../../../agent/hardware/reading.ts";
 import { energyReader } from "../../../../agent/hardware/sensors/rapl.ts";
 import { systemRoots } from "../../../../agent/hardware/roots.ts";
 import { spawnBound } from "../../../support/bound-child.ts";
+import { program } from "../../../support/programs.ts";
 import { unpackHost } from "../../../support/tree.ts";
 import { eventually } from "../../../support/wait.ts";
 
@@ -123,8 +124,7 @@ test("the kernel's log continues after the named record, in every process", asyn
 async function startHelper(context: TestContext) {
   const runRoot = await mkdtemp(join(tmpdir(), "socle-helper-"));
   const socket = join(runRoot, "socle-hardware.sock");
-  const entry = join(import.meta.dirname, "../../../../agent/hardware/privileged/helper.ts");
-  const node = [process.execPath, "--import", import.meta.resolve("tsx"), entry];
+  const node = [process.execPath, ...program("agent/hardware/privileged/helper.ts")];
   const helper = spawnBound("systemd-socket-activate", [`--listen=${socket}`, ...node]);
   context.after(async () => {
     helper.kill("SIGKILL");

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { identifyMachine } from "../../../../agent/hardware/system/identity.ts";
+import { program } from "../../../support/programs.ts";
 import { unpackHost } from "../../../support/tree.ts";
 import { machine } from "../../../support/hardware/fixture.ts";
 
@@ -51,8 +52,7 @@ test("the helper reads the serial number that only root may read, and a missing 
 });
 
 test("the real probe runs in its own child", async () => {
-  const probe = join(import.meta.dirname, "../../../../agent/hardware/system/inventory-probe.ts");
-  const command = [process.execPath, "--import", import.meta.resolve("tsx"), probe] as const;
-  const found = await identifyMachine(command, small);
+  const probe = program("agent/hardware/system/inventory-probe.ts");
+  const found = await identifyMachine([process.execPath, ...probe], small);
   assert.equal(found.incompleteReason, undefined);
 });

@@ -5,6 +5,7 @@ import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import { SdNotify } from "../../../../agent/kernel/lifecycle/sd-notify.ts";
+import { script } from "../../../support/programs.ts";
 import { folder } from "../../../support/state/folder.ts";
 
 // A service manager's socket: prints each datagram with its sender's pid as a JSON line, and closes the descriptors that
@@ -109,20 +110,20 @@ test("systemd-notify sends readiness with a status, reload, stop and watchdog in
 
 test("over systemd's descriptor the agent's own process sends, without another process", async (t) => {
   const path = join(await folder(t), "notify");
-  const kernel = JSON.stringify(new URL("../../../../agent/kernel", import.meta.url).href).slice(0, -1);
-  const script = `
-    const { SdNotify } = await import(${kernel}/lifecycle/sd-notify.ts");
-    const { systemClock } = await import(${kernel}/clock.ts");
-    const { silentLog } = await import(${kernel}/log.ts");
+  const sender = script(
+    (urlOf) => `
+    import { SdNotify } from "${urlOf("agent/kernel/lifecycle/sd-notify.ts")}";
+    import { systemClock } from "${urlOf("agent/kernel/clock.ts")}";
+    import { silentLog } from "${urlOf("agent/kernel/log.ts")}";
     const environment = { ...process.env, WATCHDOG_USEC: "20000", PATH: "/nonexistent" };
     const notify = new SdNotify({ environment, clock: systemClock, log: silentLog });
     await notify.ready("pid " + process.pid);
     const ended = new AbortController();
     process.once("SIGTERM", () => ended.abort());
     await notify.runWatchdog(ended.signal);
-  `;
-  const command = [process.execPath, "--import", "tsx", "--input-type=module", "-e", script];
-  const received = startManager(t, path, command);
+  `,
+  );
+  const received = startManager(t, path, [process.execPath, ...sender]);
   await next(received);
   const ready = await next(received);
   assert.equal(ready.message, `READY=1\nSTATUS=pid ${ready.pid}`);

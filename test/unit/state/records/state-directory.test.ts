@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import { openStateDirectory } from "../../../../agent/state/records/state-directory.ts";
+import { script } from "../../../support/programs.ts";
 import { folder } from "../../../support/state/folder.ts";
 
 const inUse = (error: unknown): boolean =>
@@ -15,20 +16,18 @@ const inUse = (error: unknown): boolean =>
  * Another process that tries to open the directory: prints "held" and stays, or its error's reason and ends.
  */
 function otherAgent(t: TestContext, path: string): { answer: Promise<string>; kill: () => Promise<void> } {
-  const module = new URL("../../../../agent/state/records/state-directory.ts", import.meta.url).href;
-  const log = new URL("../../../../agent/kernel/log.ts", import.meta.url).href;
-  const script = `
-    const { openStateDirectory } = await import(${JSON.stringify(module)});
-    const { silentLog } = await import(${JSON.stringify(log)});
+  const agent = script(
+    (urlOf) => `
+    import { openStateDirectory } from "${urlOf("agent/state/records/state-directory.ts")}";
+    import { silentLog } from "${urlOf("agent/kernel/log.ts")}";
     try {
       await openStateDirectory(process.argv[1], silentLog);
       console.log("held");
       setInterval(() => undefined, 1000);
     } catch (error) { console.log(error.reason ?? error.message); }
-  `;
-  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script, path], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  `,
+  );
+  const child = spawn(process.execPath, [...agent, path], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   t.after(() => child.kill("SIGKILL"));
   const answer = new Promise<string>((resolve) =>
