@@ -1,5 +1,6 @@
 // loop-turns.test.ts runs this in its own process: the test runner follows every promise, which takes more
-// time than the calls do. Prints as JSON how long each call holds the event loop on an agent that keeps much.
+// time than the calls do. Prints as JSON how long each call holds the event loop on an agent that keeps much. A call is
+// repeated until it takes at most the given number of pages.
 import type { TestContext } from "node:test";
 import { vmToProto } from "../../../agent/api/convert/vm.ts";
 import type { Role } from "../../../agent/contract/methods.ts";
@@ -7,6 +8,7 @@ import { DirectCalls } from "./direct-calls.ts";
 import { fullAgent, kept } from "./full-agent.ts";
 import { protos } from "./client.ts";
 
+const MOST_PAGES = Number(process.argv[2]);
 const ROUNDS = 5;
 const PAGE = 250;
 
@@ -47,11 +49,12 @@ async function turnMs(work: () => Promise<unknown>): Promise<number> {
   return sum((turn) => turn ** 2) / sum((turn) => turn);
 }
 
-/** Garbage collection adds a different time in each round. */
-async function leastOf(work: () => Promise<unknown>): Promise<number> {
-  const turns: number[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) turns.push(await turnMs(work));
-  return Math.min(...turns);
+/** Garbage collection adds a different time in each round. Stops at a round that takes no more than `enoughMs`. */
+async function leastOf(work: () => Promise<unknown>, enoughMs = 0): Promise<number> {
+  let least = Infinity;
+  for (let round = 0; round < ROUNDS && least > enoughMs; round += 1)
+    least = Math.min(least, await turnMs(work));
+  return least;
 }
 
 const served = Object.entries(protos)
@@ -144,7 +147,7 @@ for (const [path, each] of Object.entries(table))
       await Promise.all(Array.from({ length: atOnce }, askOne));
     };
     await ask();
-    const pages = (await leastOf(ask)) / pageMs;
+    const pages = (await leastOf(ask, MOST_PAGES * pageMs)) / pageMs;
     found[`${path} ${JSON.stringify(request)}`] = Math.round(pages * 100) / 100;
   }
 const listed = Object.keys(table).sort();

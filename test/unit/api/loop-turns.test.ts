@@ -2,9 +2,9 @@
 // once.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { program } from "../../support/programs.ts";
 
 /** Lists and streams are encoded in slices, shorter than a whole page; the margin is the machine's noise. */
 const MOST_PAGES = 3;
@@ -19,8 +19,8 @@ interface Measured {
 }
 
 test("no call takes a longer turn than a page, with many objects kept", async (t) => {
-  const script = join(import.meta.dirname, "../../support/api/measure-loop-turns.ts");
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script]);
+  const measure = [...program("test/support/api/measure-loop-turns.ts"), String(MOST_PAGES)];
+  const { stdout } = await promisify(execFile)(process.execPath, measure);
   const { pageMs, pages, listed, handled, served } = JSON.parse(stdout) as Measured;
   assert.deepEqual(listed, served, "each method of the contract needs its calls in measure-loop-turns.ts");
   assert.deepEqual(handled, served);
