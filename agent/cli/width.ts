@@ -1,7 +1,9 @@
-import widthOf from "string-width";
+import stringWidth from "string-width";
 
 /** Columns that a text takes on a terminal: two for wide East Asian characters, none for colours and combining marks. */
-export { widthOf };
+export function widthOf(text: string): number {
+  return /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
+}
 
 /** The longest beginning that fits into `width` columns. */
 export function clip(text: string, width: number): string {

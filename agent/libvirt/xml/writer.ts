@@ -179,13 +179,16 @@ function plainNumber(value: number, path: string): string {
   return String(value);
 }
 
+const entities: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&apos;",
+};
+
 function escape(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&apos;");
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
 /** A document of a kind that is only read. */

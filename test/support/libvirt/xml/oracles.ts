@@ -38,8 +38,9 @@ export function schemaComplaints(schema: string, xml: string): string {
 export type Tree = readonly [string, Readonly<Record<string, string>>, string, readonly Tree[]];
 
 const program = `
-import json, sys
+import gc, json, sys
 from xml.etree import ElementTree
+gc.disable()
 def tree(e):
     text = (e.text or "") + "".join(c.tail or "" for c in e)
     return [e.tag, e.attrib, "" if len(e) and not text.strip(" \\t\\r\\n") else text, [tree(c) for c in e]]
