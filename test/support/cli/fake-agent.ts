@@ -11,7 +11,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { loadContract, type Contract } from "../../../agent/contract/load.ts";
+import type { Contract } from "../../../agent/contract/load.ts";
 import { runCli, type CliIo } from "../../../agent/cli/index.ts";
 import type { EventServiceHandlers } from "../../../agent/gen/socle/v1/EventService.ts";
 import type { HostServiceHandlers } from "../../../agent/gen/socle/v1/HostService.ts";
@@ -20,6 +20,7 @@ import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/Res
 import type { TrustServiceHandlers } from "../../../agent/gen/socle/v1/TrustService.ts";
 import type { VmServiceHandlers } from "../../../agent/gen/socle/v1/VmService.ts";
 
+import { protos } from "../api/client.ts";
 import { nowMs } from "./samples.ts";
 
 export const protoDirectory = join(import.meta.dirname, "..", "..", "..", "proto");
@@ -36,16 +37,15 @@ export interface FakeHandlers {
 
 /** Serves the handlers on its own unix socket; returns its path. Ends with the test. */
 export async function fakeAgent(context: TestContext, handlers: FakeHandlers): Promise<string> {
-  const contract = loadContract(protoDirectory);
   const server = new Server();
   const implemented = (given: object | undefined): UntypedServiceImplementation =>
     (given ?? {}) as UntypedServiceImplementation;
-  server.addService(contract.vms, implemented(handlers.vms));
-  server.addService(contract.host, implemented(handlers.host));
-  server.addService(contract.operations, implemented(handlers.operations));
-  server.addService(contract.events, implemented(handlers.events));
-  server.addService(contract.reservations, implemented(handlers.reservations));
-  server.addService(contract.trust, implemented(handlers.trust));
+  server.addService(protos.vms, implemented(handlers.vms));
+  server.addService(protos.host, implemented(handlers.host));
+  server.addService(protos.operations, implemented(handlers.operations));
+  server.addService(protos.events, implemented(handlers.events));
+  server.addService(protos.reservations, implemented(handlers.reservations));
+  server.addService(protos.trust, implemented(handlers.trust));
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   const socket = join(directory, "agent.sock");
   await new Promise<void>((resolve, reject) => {

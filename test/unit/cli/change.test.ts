@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/contract/load.ts";
 import type { DeleteVmRequest__Output } from "../../../agent/gen/socle/v1/DeleteVmRequest.ts";
 import type { StopVmRequest__Output } from "../../../agent/gen/socle/v1/StopVmRequest.ts";
-import { fakeAgent, protoDirectory, rpcError, rpcStatus, socle } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { fakeAgent, rpcError, rpcStatus, socle } from "../../support/cli/fake-agent.ts";
 import { operation, vm, vmId } from "../../support/cli/samples.ts";
 import { running, endsWith } from "../../support/cli/change-stage.ts";
 
@@ -48,8 +48,7 @@ test("--no-wait prints the operation's id", async (context) => {
 });
 
 test("a failed operation exits by its error's kind, and prints its rollback", async (context) => {
-  const contract = loadContract(protoDirectory);
-  const error = rpcStatus(contract, status.RESOURCE_EXHAUSTED, "cell 0 has 1 GiB left", {
+  const error = rpcStatus(protos, status.RESOURCE_EXHAUSTED, "cell 0 has 1 GiB left", {
     reason: "CAPACITY",
   });
   const steps = [
@@ -208,8 +207,7 @@ test("rm --dry-run shows what would be destroyed and changes nothing", async (co
 });
 
 test("a missing reply prints how to repeat the request without a second effect", async (context) => {
-  const contract = loadContract(protoDirectory);
-  const late = rpcError(contract, status.DEADLINE_EXCEEDED, "too late", { reason: "DEADLINE" });
+  const late = rpcError(protos, status.DEADLINE_EXCEEDED, "too late", { reason: "DEADLINE" });
   const socket = await fakeAgent(context, { vms: { ResumeVm: (_call, done) => done(late) } });
   const { exitCode, stderr } = await socle(["vm", "resume", "web-1", "--request-id", "r7"], { socket });
   assert.equal(exitCode, 6);

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/contract/load.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { fakeAgent, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
 /** A terminal that records its settings. */
 function terminal(): PassThrough & { isTTY: boolean; modes: boolean[]; setRawMode(raw: boolean): unknown } {
@@ -49,11 +49,10 @@ test("console passes keys and output unchanged, until Ctrl-]", async (context) =
 });
 
 test("console restores the terminal when the agent refuses or disconnects", async (context) => {
-  const contract = loadContract(protoDirectory);
   const socket = await fakeAgent(context, {
     vms: {
       Console: (call) => {
-        const refusal = rpcError(contract, status.FAILED_PRECONDITION, "web-1 is stopped", {
+        const refusal = rpcError(protos, status.FAILED_PRECONDITION, "web-1 is stopped", {
           reason: "VM_STOPPED",
         });
         call.emit("error", refusal);

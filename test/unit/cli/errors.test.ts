@@ -1,24 +1,23 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/contract/load.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { fakeAgent, rpcError, socle } from "../../support/cli/fake-agent.ts";
 
 test("an error prints its remedy and exits by its kind", async (context) => {
-  const contract = loadContract(protoDirectory);
   const errors = {
-    gone: rpcError(contract, status.NOT_FOUND, "there is no VM gone", { reason: "VM_NOT_FOUND" }),
-    full: rpcError(contract, status.RESOURCE_EXHAUSTED, "no room", { reason: "CAPACITY", retrySeconds: 30 }),
-    odd: rpcError(contract, status.INVALID_ARGUMENT, "the name is not valid", {
+    gone: rpcError(protos, status.NOT_FOUND, "there is no VM gone", { reason: "VM_NOT_FOUND" }),
+    full: rpcError(protos, status.RESOURCE_EXHAUSTED, "no room", { reason: "CAPACITY", retrySeconds: 30 }),
+    odd: rpcError(protos, status.INVALID_ARGUMENT, "the name is not valid", {
       reason: "SPEC_INVALID",
       fields: { "spec.name": "must not contain '/'" },
     }),
-    theirs: rpcError(contract, status.PERMISSION_DENIED, "theirs is not Socle's", { reason: "VM_UNMANAGED" }),
-    running: rpcError(contract, status.FAILED_PRECONDITION, "stop it first, or delete it with force", {
+    theirs: rpcError(protos, status.PERMISSION_DENIED, "theirs is not Socle's", { reason: "VM_UNMANAGED" }),
+    running: rpcError(protos, status.FAILED_PRECONDITION, "stop it first, or delete it with force", {
       reason: "VM_RUNNING",
       fields: { keep_disks: "or keep its disks (keep_disks)" },
     }),
-    lost: rpcError(contract, status.UNAVAILABLE, "the state was moved", { reason: "STATE_LOST" }),
+    lost: rpcError(protos, status.UNAVAILABLE, "the state was moved", { reason: "STATE_LOST" }),
     bare: Object.assign(new Error("x"), { code: status.INTERNAL, details: "oops" }),
   };
   const socket = await fakeAgent(context, {

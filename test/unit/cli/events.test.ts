@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/contract/load.ts";
 import type { SubscribeRequest__Output } from "../../../agent/gen/socle/v1/SubscribeRequest.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { fakeAgent, rpcError, socle } from "../../support/cli/fake-agent.ts";
 import { event, host } from "../../support/cli/samples.ts";
 
 test("events print one line each, begin where requested and end with the newest", async (context) => {
@@ -89,7 +89,6 @@ test("events continue after the last one when the agent is back", async (context
 
 test("events of a rolled back state are not taken for those after the last one", async (context) => {
   const requests: string[] = [];
-  const contract = loadContract(protoDirectory);
   const socket = await fakeAgent(context, {
     host: { GetHost: (_call, done) => done(null, host()) },
     events: {
@@ -98,7 +97,7 @@ test("events of a rolled back state are not taken for those after the last one",
         requests.push(`${afterSequence} ${logId}`);
         const refusal = { reason: "EVENT_LOG_REPLACED", metadata: { log_id: "log-2" } };
         if (logId === "log-1" && afterSequence === 13)
-          call.emit("error", rpcError(contract, status.OUT_OF_RANGE, "another event log", refusal));
+          call.emit("error", rpcError(protos, status.OUT_OF_RANGE, "another event log", refusal));
         else if (requests.length === 1) {
           call.write(event(13, { logId: "log-1" }));
           call.emit("error", Object.assign(new Error("gone"), { code: status.UNAVAILABLE, details: "gone" }));

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/contract/load.ts";
-import { fakeAgent, protoDirectory, socle } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { ago, operation, vmId } from "../../support/cli/samples.ts";
 
 test("operations are listed and shown with their steps and their error", async (context) => {
-  const contract = loadContract(protoDirectory);
   const failed = operation({
     state: "STATE_FAILED",
     error: {
@@ -15,7 +14,7 @@ test("operations are listed and shown with their steps and their error", async (
       details: [
         {
           type_url: "type.googleapis.com/google.rpc.ErrorInfo",
-          value: contract.errorInfo.serialize({ reason: "LIBVIRT_DOWN" }),
+          value: protos.errorInfo.serialize({ reason: "LIBVIRT_DOWN" }),
         },
       ],
     },

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { status } from "@grpc/grpc-js";
-import { loadContract } from "../../../agent/contract/load.ts";
 import type { Inventory } from "../../../agent/gen/socle/v1/Inventory.ts";
-import { fakeAgent, protoDirectory, rpcError, socle } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { fakeAgent, rpcError, socle } from "../../support/cli/fake-agent.ts";
 import { ago, host, operation, vmId } from "../../support/cli/samples.ts";
 
 test("status shows the host, its conditions, its capacity and its operations", async (context) => {
@@ -51,8 +51,7 @@ op-1       START_VM  running  define       50%  1m5s     -  ${vmId}
 });
 
 test("status shows a host with unreadable journals, and its operations as unknown", async (context) => {
-  const contract = loadContract(protoDirectory);
-  const unread = rpcError(contract, status.UNAVAILABLE, "the list is not known", {
+  const unread = rpcError(protos, status.UNAVAILABLE, "the list is not known", {
     reason: "STATE_UNREADABLE",
   });
   const socket = await fakeAgent(context, {
