@@ -78,8 +78,20 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   const take = async (from: string, path: string): Promise<void> =>
     cp(join(root, from), join(tree, path), { recursive: true });
 
-  for (const part of ["socle.js", "inventory-probe.js", "hardware-helper.js", "proto", "page"])
-    await cp(join(built, part), join(tree, "usr/lib/socle", part), { recursive: true });
+  const parts = [
+    "package.json",
+    "socle.js",
+    "chunks",
+    "inventory-probe.js",
+    "hardware-helper.js",
+    "proto",
+    "page",
+  ];
+  for (const part of parts)
+    await cp(join(built, part), join(tree, "usr/lib/socle", part), {
+      recursive: true,
+      filter: (path) => !path.endsWith(".map"),
+    });
   await mkdir(join(tree, "usr/bin"), { recursive: true });
   await symlink("../lib/socle/socle.js", join(tree, "usr/bin/socle"));
   for (const unit of ["socle-agent.service", "socle-hardware.service", "socle-hardware.socket"])

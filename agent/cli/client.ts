@@ -75,7 +75,7 @@ export async function connect(
 ): Promise<Agent> {
   if (target.kind === "socket") await checkSocket(target.path);
   const [{ Client, Metadata, credentials, connectivityState }, contract] = await Promise.all([
-    import("@grpc/grpc-js"),
+    import("./grpc.ts"),
     import("../contract/load.ts").then(({ loadContract }) => loadContract(protoDirectory)),
   ]);
   const client = new Client(

@@ -169,7 +169,7 @@ export const specFile = z.strictObject({
 
 /** A spec in YAML or JSON (which is YAML). Throws `invalid` SPEC_INVALID with every field that is wrong. */
 export async function parseSpecFile(content: string, name: string): Promise<VmSpec> {
-  const { parse } = await import("yaml");
+  const { parse } = await import("./yaml.ts");
   let value: unknown;
   try {
     value = parse(content, { maxAliasCount: 0 });

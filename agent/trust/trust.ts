@@ -102,6 +102,8 @@ export class Trust implements Service {
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
     if (this.isRequired) await this.reload();
     ready();
+    // A renewal needs this chunk of the bundle, and an upgrade of the package deletes it before the agent starts again.
+    if (this.isRequired) await import("./x509.ts");
     for (;;) {
       try {
         await this.#options.clock.sleep(LOOK_MS, signal);

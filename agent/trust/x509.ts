@@ -1,4 +1,11 @@
 // The library wants it loaded before itself.
 import "reflect-metadata";
 
-export * from "@peculiar/x509";
+// By name: a bundle cannot list the exports of a CommonJS package.
+export {
+  cryptoProvider,
+  PemConverter,
+  Pkcs10CertificateRequestGenerator,
+  X509Certificate,
+  X509Crl,
+} from "@peculiar/x509";

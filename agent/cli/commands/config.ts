@@ -33,7 +33,7 @@ export const showConfig: Command = async (session, args, options) => {
   const [{ loadConfig }, { redacted }, { stringify }] = await Promise.all([
     import("../../config/load.ts"),
     import("../../config/redact.ts"),
-    import("yaml"),
+    import("../yaml.ts"),
   ]);
   const shown = redacted((await loadConfig(fileOf(args, options))).config);
   session.show(shown, () => stringify(shown));
