@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
 import { AgentProcess } from "../support/agent-process.ts";
-import { guestFilesIn } from "../support/guest.ts";
+import { guestFilesIn, linuxCommandLine } from "../support/guest.ts";
 import { Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { socleCommand } from "../support/programs.ts";
 import { virsh } from "../support/virsh.ts";
@@ -67,7 +67,8 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     assert.equal(await good("vm ls"), "no VMs\n");
     const create =
       "vm create --name web-1 --vcpus 1 --memory 96MiB --kernel images/vmlinuz --initrd images/initrd " +
-      "--cmdline console=ttyS0\u00a0quiet\u00a0tick --disk new:images:16MiB --label tier=front --tenant blue";
+      `--cmdline ${linuxCommandLine.replaceAll(" ", "\u00a0")}\u00a0tick ` +
+      "--disk new:images:16MiB --label tier=front --tenant blue";
     assert.match(await good(`${create} --dry-run`), /nothing changed/);
     assert.equal(await good("vm ls"), "no VMs\n");
     assert.match(await good(`${create} --request-id once`), /^create vm .*: done in /);

@@ -12,7 +12,7 @@ import { Libvirt, type LibvirtEvent, LibvirtError } from "../../agent/libvirt/in
 import { locate, parseUri } from "../../agent/libvirt/client/locate.ts";
 import type { Family } from "../../agent/libvirt/rpc/procedure.ts";
 import { AgentProcess } from "../support/agent-process.ts";
-import { guestFilesIn, guestXml, type GuestFiles } from "../support/guest.ts";
+import { guestFilesIn, guestXml, linuxCommandLine, type GuestFiles } from "../support/guest.ts";
 import { Libvirtd, modularUnavailable } from "../support/libvirtd.ts";
 import { clientOf } from "../support/socle-host.ts";
 import { virsh } from "../support/virsh.ts";
@@ -272,7 +272,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
       kernelBoot: {
         kernel: { pool: "images", volume: "vmlinuz" },
         initrd: { pool: "images", volume: "initrd" },
-        commandLine: "console=ttyS0 quiet",
+        commandLine: linuxCommandLine,
       },
       disks: [{ name: "data", newVolume: { pool: "images", capacityBytes: 16 * MIB } }],
       nics: [{ name: "net0", network: "default" }],

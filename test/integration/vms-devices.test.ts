@@ -7,6 +7,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { toSocleError } from "../../agent/kernel/errors.ts";
 import { type CreateRequest } from "../../agent/vm/operations/vms.ts";
+import { linuxCommandLine } from "../support/guest.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { eventually } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
@@ -54,7 +55,7 @@ suite("VMs' disks and NICs over a real libvirtd", { skip: libvirtdUnavailable(),
     const request = linux("wired", {
       nics: [{ name: "front", source: { kind: "network", network: "front" } }],
     });
-    const kernelBoot = { ...(request.spec["kernelBoot"] as object), commandLine: "console=ttyS0 quiet dhcp" };
+    const kernelBoot = { ...(request.spec["kernelBoot"] as object), commandLine: `${linuxCommandLine} dhcp` };
     const { vmId } = await rig.succeeds(
       rig.vms.create({ ...request, spec: { ...request.spec, kernelBoot } }, "tester"),
     );

@@ -20,7 +20,7 @@ import { nothingPermitted } from "../../agent/vm/model/tenant-policy.ts";
 import type { RoomClaim } from "../../agent/vm/model/vm-host.ts";
 import { Vms, type CreateRequest } from "../../agent/vm/operations/vms.ts";
 import { Volumes } from "../../agent/vm/storage/volumes.ts";
-import { type GuestFiles, guestFilesIn } from "../support/guest.ts";
+import { type GuestFiles, guestFilesIn, linuxCommandLine } from "../support/guest.ts";
 import { Libvirtd } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 
@@ -174,7 +174,7 @@ export const linux = (name: string, changes: Record<string, unknown> = {}): Crea
     kernelBoot: {
       kernel: { pool: "images", volume: "vmlinuz" },
       initrd: { pool: "images", volume: "initrd" },
-      commandLine: "console=ttyS0 quiet",
+      commandLine: linuxCommandLine,
     },
     ...changes,
   },

@@ -8,6 +8,7 @@ import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
 import { AgentProcess } from "../support/agent-process.ts";
+import { linuxCommandLine } from "../support/guest.ts";
 import { freePort } from "../support/ports.ts";
 import { eventually } from "../support/wait.ts";
 import { callAgent, vmService, operationService } from "../scheduler/contract.ts";
@@ -155,7 +156,7 @@ async function boot(
     kernelBoot: {
       kernel: { pool: DemoPool.poolName, volume: "vmlinuz" },
       initrd: { pool: DemoPool.poolName, volume: "initrd" },
-      commandLine: "console=ttyS0 quiet",
+      commandLine: linuxCommandLine,
     },
     labels: { purpose: "demonstration" },
   };

@@ -9,7 +9,7 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { SocleError } from "../../agent/kernel/errors.ts";
 import { AgentProcess, type AgentProcessOptions } from "./agent-process.ts";
-import { guestFilesIn, type GuestFiles } from "./guest.ts";
+import { guestFilesIn, linuxCommandLine, type GuestFiles } from "./guest.ts";
 import { Libvirtd } from "./libvirtd.ts";
 import { virsh } from "./virsh.ts";
 import { eventually } from "./wait.ts";
@@ -173,7 +173,7 @@ export const linux = (name: string, changes: VmSpec = {}): VmSpec => ({
   kernelBoot: {
     kernel: { pool: "images", volume: "vmlinuz" },
     initrd: { pool: "images", volume: "initrd" },
-    commandLine: "console=ttyS0 quiet",
+    commandLine: linuxCommandLine,
   },
   ...changes,
 });
