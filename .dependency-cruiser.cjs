@@ -159,6 +159,8 @@ module.exports = {
     ),
     only("grpc-stays-at-the-edges", "node_modules/@grpc|^agent/gen/", "api/|scheduler/|cli/|contract/|gen/"),
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),
+    // kernel/zod.ts configures it.
+    only("zod-comes-from-the-kernel", "node_modules/zod", "kernel/zod\\.ts"),
     // The doctor knocks at libvirt's door.
     only(
       "sockets-stay-in-their-rooms",

@@ -9,7 +9,7 @@ import {
 } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { cut } from "./entry.ts";
 import { unownedMark, Marks, proofText } from "./mark.ts";
 import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { contentOf, linked, markIn, marked } from "./chain.ts";
 import { parseCheckpoint, VerifyKey, type Checkpoint } from "./checkpoint.ts";
 import { parseJson } from "../kernel/text/json.ts";

@@ -4,7 +4,7 @@ import { Backoff } from "../kernel/concurrency/backoff.ts";
 import { abortable, type Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { replaceFile } from "../state/journal/durable-file.ts";
 import { readIfThere } from "./checkpoint.ts";
 import type { AuditLog } from "./log.ts";

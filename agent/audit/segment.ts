@@ -1,6 +1,6 @@
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { replaceFile } from "../state/journal/durable-file.ts";
 import { parseJson } from "../kernel/text/json.ts";
 import { ifExists } from "../kernel/thrown.ts";

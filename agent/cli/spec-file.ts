@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import type { EnumWords } from "../contract/enum.ts";
 import { vmSpec } from "../contract/spec.ts";
 import { specEnums } from "../contract/spec-enums.ts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { specFile } from "./spec-file.ts";
 
 /** A field of the file, from the schema. */

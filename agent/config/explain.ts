@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type { z } from "../kernel/zod.ts";
 import { configKeys, keysAt, mayBeNull } from "./keys.ts";
 import { nearest } from "./nearest.ts";
 import type { Finding } from "./rules.ts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { deviceThresholds } from "./device-thresholds.ts";
 import { absolutePath, DAY_SECONDS, number, seconds, whole } from "./values.ts";
 

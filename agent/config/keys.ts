@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { configSchema } from "./schema.ts";
 import { defined } from "../kernel/defined.ts";
 

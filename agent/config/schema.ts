@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { healthSchema } from "./health.ts";
 import { tenantsSchema } from "./tenants.ts";
 import { absolutePath, flag, hostPort, number, whole } from "./values.ts";

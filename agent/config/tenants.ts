@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { withoutUndefined } from "../kernel/defined.ts";
 
 const names = z.array(z.string().min(1).max(128)).max(1024);

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 
 // The kinds of values in the configuration, each with its bounds and its default.
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 
 // The values of a VM's spec (spec.ts): names, sizes and addresses.
 

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import type { Immutable } from "../kernel/immutable.ts";
 import { specEnums } from "./spec-enums.ts";
 import {

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { Duration__Output } from "../gen/google/protobuf/Duration.ts";
 import type { Ack__Output } from "../gen/socle/v1/Ack.ts";

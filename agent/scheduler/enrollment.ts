@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { Backoff } from "../kernel/concurrency/backoff.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../kernel/clock.ts";

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { defined } from "../kernel/defined.ts";
 import { messageOf } from "../kernel/thrown.ts";

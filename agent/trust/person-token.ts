@@ -1,5 +1,5 @@
 import { verify } from "node:crypto";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { PersonKey } from "./person-keys.ts";
 import { defined } from "../kernel/defined.ts";

@@ -1,6 +1,6 @@
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../kernel/zod.ts";
 import { SocleError } from "../kernel/errors.ts";
 import type { TrustTexts } from "./trust-set.ts";
 import { defined } from "../kernel/defined.ts";

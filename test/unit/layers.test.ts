@@ -123,6 +123,7 @@ const cases: readonly Case[] = [
     `import { Registry } from "prom-client"; export const r = new Registry();`,
     "prom-client-stays-in-metrics",
   ],
+  ["vm/zod.ts", `import * as z from "zod"; export const text = z.string();`, "zod-comes-from-the-kernel"],
   [
     "vm/socket.ts",
     `import { connect } from "node:net"; export const c = connect;`,

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { Answers, type Question } from "./answers.ts";
 import { childOf, type Child, type ChildOutput } from "./child.ts";

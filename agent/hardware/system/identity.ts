@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { runChild, type ChildOptions } from "../privileged/child.ts";
 import { meaningful, readDmi } from "./dmi.ts";
 import { Privileged } from "../privileged/privileged.ts";

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { open, readFile, readdir, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { makeDirectory } from "../../kernel/make-directory.ts";
 import type { Logger } from "../../kernel/log.ts";
 import { AppendFile } from "../journal/append-file.ts";

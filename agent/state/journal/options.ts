@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "../../kernel/zod.ts";
 import type { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { changesRefused, isFileLost, stateLost } from "./append-file.ts";
 import { isFullDisk } from "./durable-file.ts";

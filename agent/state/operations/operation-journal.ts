@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { Journal } from "../journal/journal.ts";
 import type { OperationsOptions } from "./requests.ts";
 import { OperationTable } from "./operation-table.ts";

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 
 const leftOnSchema = z.object({
   condition: z.string(),

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { FileLost } from "../journal/append-file.ts";

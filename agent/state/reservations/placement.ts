@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 
 const ids = z.array(z.int().min(0).max(16_383)).max(16_384);

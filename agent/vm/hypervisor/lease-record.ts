@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import type { ControlFence } from "../../state/records/control-fence.ts";
 import type { Found } from "./unique-secret.ts";
 

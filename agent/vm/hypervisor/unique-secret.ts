@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "../../kernel/zod.ts";
 import { ifPresent } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
 import * as libvirt from "../../libvirt/index.ts";

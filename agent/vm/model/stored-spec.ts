@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { vmSpec, type VmSpec } from "../../contract/spec.ts";
 
 // A VM's spec as it is stored: in its domain's metadata, and in the intent of its creation until that has ended. A stored

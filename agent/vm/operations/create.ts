@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { placementSchema, unbound } from "../../state/reservations/placement.ts";

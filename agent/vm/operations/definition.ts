@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "../../kernel/zod.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm, VmState } from "../model/vm.ts";

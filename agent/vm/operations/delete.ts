@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { isActive } from "../hypervisor/domains.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Release, Semaphore } from "../../kernel/concurrency/semaphore.ts";
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";

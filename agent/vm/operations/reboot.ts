@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
 import { defineOperation } from "./definition.ts";
 import { known, requireState } from "./vm-state.ts";

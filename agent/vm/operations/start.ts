@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";

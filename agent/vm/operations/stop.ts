@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { within } from "../../kernel/concurrency/deadline.ts";
 import { succeeds } from "../../kernel/thrown.ts";
