@@ -188,6 +188,26 @@ describe("domain capabilities", () => {
     assert.deepEqual(offer.devices["disk"]?.values["bus"], ["fdc", "scsi", "virtio", "usb", "sata"]);
   });
 
+  it("are read without the features that make a CPU model unusable", () => {
+    const models = (blockers: string): string =>
+      "<domainCapabilities><domain>kvm</domain><arch>x</arch><cpu><mode name='custom' supported='yes'>" +
+      `<model usable='no'>Snowridge</model>${blockers}<model usable='yes'>qemu64</model>` +
+      "</mode></cpu></domainCapabilities>";
+    // More elements than the parser accepts.
+    const features = "<feature name='mpx'/>\n".repeat(200_000);
+    const { cpu } = parseDomainCapabilities(models(`<blockers model='Snowridge'>\n${features}</blockers>`));
+    assert.deepEqual(
+      cpu.customModels.map(({ name, usable }) => [name, usable]),
+      [
+        ["Snowridge", false],
+        ["qemu64", true],
+      ],
+    );
+    assert.throws(() => parseDomainCapabilities(models("<blockers model='Snowridge'><feature></blockers>")), {
+      reason: "XML_MALFORMED",
+    });
+  });
+
   it("cannot reach into the prototype of their result", () => {
     const xml =
       "<domainCapabilities><domain>kvm</domain><arch>x</arch><devices><__proto__ supported='yes'>" +
