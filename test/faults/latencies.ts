@@ -102,7 +102,7 @@ export class LatencyMonitor {
   async #remember(): Promise<void> {
     const pids = [this.#host.agent.pid, await this.#host.libvirtd.pid(), ...this.#guestPids];
     const atMs = Date.now();
-    this.#waits.push({ atMs, ms: await allProcessorWaitMs(pids) });
+    this.#waits.push({ atMs, ms: allProcessorWaitMs(pids) });
     while ((this.#waits[0]?.atMs ?? Infinity) < atMs - REMEMBER_MS) this.#waits.shift();
   }
 
