@@ -11,7 +11,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "../kernel/zod.ts";
 import { cut } from "./entry.ts";
-import { unownedMark, Marks, proofText } from "./mark.ts";
+import { Marks, proofText, RandomMarks } from "./mark.ts";
 import { keyDamaged, keyInvalid, keyReadByOthers, reading } from "./refusals.ts";
 import { replaceFile } from "../state/journal/durable-file.ts";
 import { parseJson } from "../kernel/text/json.ts";
@@ -97,6 +97,7 @@ export const publicName = "key.pub";
 /** The host's audit key; it never leaves the directory. */
 export class AuditKey {
   readonly #marks = new Map<string, Marks>();
+  readonly #unowned = new RandomMarks();
   readonly #key: KeyObject;
   readonly public: VerifyKey;
 
@@ -157,7 +158,7 @@ export class AuditKey {
 
   /** The mark of the entry with this sequence, of this tenant or none. */
   markOf(tenant: string | undefined, sequence: number): string {
-    if (tenant === undefined) return unownedMark();
+    if (tenant === undefined) return this.#unowned.next();
     const name = cut(tenant);
     const marks = this.#marks.get(name) ?? new Marks(this.proofOf(name));
     if (this.#marks.size >= maxTenants) this.#marks.clear();

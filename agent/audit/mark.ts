@@ -19,14 +19,17 @@ export class Marks {
 }
 
 const MARK_BYTES = 16;
-/** Random bytes for the next marks: one randomBytes call per mark costs more CPU time than encoding the entry. */
-let batch = Buffer.alloc(0);
-let usedBytes = 0;
 
-/** The mark of an entry without a tenant. */
-export function unownedMark(): string {
-  if (usedBytes === batch.length) [batch, usedBytes] = [randomBytes(256 * MARK_BYTES), 0];
-  return batch.toString("hex", usedBytes, (usedBytes += MARK_BYTES));
+/** Marks of entries without a tenant. To draw random bytes for each costs more CPU time than encoding the entry. */
+export class RandomMarks {
+  #bytes = Buffer.alloc(0);
+  #usedBytes = 0;
+
+  next(): string {
+    if (this.#usedBytes === this.#bytes.length)
+      [this.#bytes, this.#usedBytes] = [randomBytes(256 * MARK_BYTES), 0];
+    return this.#bytes.toString("hex", this.#usedBytes, (this.#usedBytes += MARK_BYTES));
+  }
 }
 
 /** The text that the audit key signs for a tenant. Ed25519 is deterministic (RFC 8032, 5.1.6). */

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { check, describe } from "../../../faults/history/checker.ts";
-import type { Schedule } from "../../../faults/history/simulated/schedule.ts";
+import { toLines } from "../../../faults/history/history.ts";
+import { scheduleOf, type Schedule } from "../../../faults/history/simulated/schedule.ts";
 import { simulate } from "../../../faults/history/simulated/simulation.ts";
 
 interface Known {
@@ -26,3 +27,10 @@ for (const { shows, schedule } of corpus)
     const acts = schedule.actions.filter(({ do: act }) => act === "call").length;
     assert.ok(history.length > acts, `${history.length} entries after ${acts} calls`);
   });
+
+test("a history depends on its schedule alone, whatever its process played before", async () => {
+  const play = async (seed: number): Promise<string> => toLines((await simulate(scheduleOf(seed))).history);
+  const first = await play(40);
+  for (const seed of [41, 42]) await play(seed);
+  assert.equal(await play(40), first);
+});
