@@ -59,8 +59,7 @@ const outputs = Object.assign(
 const scripts = Object.keys(outputs).filter((path) => path.endsWith(".js"));
 await cp(join(root, "proto"), join(dist, "proto"), {
   recursive: true,
-  filter: async (path) =>
-    (await stat(path)).isDirectory() || [".proto", ".binpb", ".json"].includes(extname(path)),
+  filter: async (path) => (await stat(path)).isDirectory() || [".proto", ".binpb"].includes(extname(path)),
 });
 await cp(join(root, "agent/page/browser"), join(dist, "page"), {
   recursive: true,

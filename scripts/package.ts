@@ -45,7 +45,9 @@ const version = `${manifest.version}-${options.revision}`;
 // The date of every file, so that the build is reproducible.
 const dateSeconds = Number(process.env["SOURCE_DATE_EPOCH"] ?? (await lastCommitSeconds()));
 
-const work = await mkdtemp(join(tmpdir(), "socle-package-"));
+// Below the checkout: esbuild names a chunk by its content and its source map, which holds the way from here to the sources.
+await mkdir(join(root, ".cache"), { recursive: true });
+const work = await mkdtemp(join(root, ".cache/package-"));
 try {
   const built = join(work, "built");
   const tree = join(work, "tree");

@@ -42,6 +42,30 @@ test("the bundle's directory holds exactly what it loads at run time", async () 
   await assert.rejects(access(join(dist, "proto/buf.yaml")));
 });
 
+interface Output {
+  readonly imports: readonly { readonly path: string; readonly kind: string }[];
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+test("a command does not load the agent, nor what calls one, before it needs it", async () => {
+  await access(join(dist, "package.json"));
+  const text = await readFile(join(dist, "metafile.json"), "utf8");
+  const { outputs } = JSON.parse(text) as { readonly outputs: Readonly<Record<string, Output>> };
+  const loaded = new Set(Object.keys(outputs).filter((path) => path.endsWith("/socle.js")));
+  assert.equal(loaded.size, 1);
+  for (const path of loaded)
+    for (const { kind, path: imported } of outputs[path]?.imports ?? [])
+      if (kind === "import-statement" && imported in outputs) loaded.add(imported);
+  const modules = [...loaded].flatMap((path) => Object.keys(outputs[path]?.inputs ?? {}));
+  assert.ok(modules.some((path) => path.endsWith("agent/main.ts")));
+  assert.deepEqual(
+    modules.filter((path) =>
+      /agent\/(agent|vm|host|libvirt|config)\b|node_modules\/(@grpc|zod|yaml)\//.test(path),
+    ),
+    [],
+  );
+});
+
 test("the bundled agent starts and answers its CLI", { skip: libvirtdUnavailable() }, async (t) => {
   const libvirtd = await Libvirtd.start();
   t.after(() => libvirtd.stop());

@@ -11,10 +11,24 @@ const repository = join(import.meta.dirname, "../..");
 let work = "";
 let deb = "";
 
-/** Builds the package in a separate directory with the same timestamp. */
-async function build(name: string): Promise<string> {
+/** Builds the package into a directory of its own with the same timestamp. `checkout`: where this checkout is seen. */
+async function build(name: string, checkout = repository): Promise<string> {
   const env = { ...process.env, SOURCE_DATE_EPOCH: "1790000000" };
-  await run(join(repository, "scripts/package"), ["--output", join(work, name)], { cwd: tmpdir(), env });
+  const seen = 'mkdir -p "$1" && mount --bind "$0" "$1" && exec "$1/scripts/package" --output "$2"';
+  const elsewhere = [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    seen,
+    repository,
+    checkout,
+  ];
+  const [command = "", ...args] =
+    checkout === repository ? [join(repository, "scripts/package"), "--output"] : elsewhere;
+  await run(command, [...args, join(work, name)], { cwd: tmpdir(), env });
   const [file, ...others] = await readdir(join(work, name));
   assert.deepEqual(others, []);
   return join(work, name, file ?? "");
@@ -26,8 +40,9 @@ before(async () => {
 });
 after(() => rm(work, { recursive: true, force: true }));
 
-test("the package is reproducible, byte for byte", async () => {
-  assert.ok((await readFile(deb)).equals(await readFile(await build("second"))));
+test("the package is reproducible, byte for byte, wherever the checkout is", async () => {
+  const second = await build("second", join(work, "a/deeper/checkout"));
+  assert.ok((await readFile(deb)).equals(await readFile(second)));
 });
 
 test("the package is for every architecture, holds what a host needs, and marks the configuration as a conffile", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -230,6 +230,22 @@ test("each rule has a file above that violates it", async () => {
   const shown = new Set(cases.map(([, , rule]) => rule));
   const unshown = config.default.forbidden.map(({ name }) => name).filter((name) => !shown.has(name));
   assert.deepEqual(unshown, []);
+});
+
+test("the agent loads no module after its start, since an upgrade deletes the old version's chunks", async () => {
+  const entries = await readdir(join(repository, "agent"), { recursive: true });
+  const late: string[] = [];
+  for (const file of entries.filter((name) => name.endsWith(".ts") && !/^(cli\/|main\.ts)/.test(name))) {
+    const text = await readFile(join(repository, "agent", file), "utf8");
+    for (const [, module = ""] of text.matchAll(/^(?!import |\s*\/\/).*\bimport\("([^"]+)"\)/gm))
+      late.push(`${file}: ${module}`);
+  }
+  // trust.ts loads the chunk at the start for the other two.
+  assert.deepEqual(late.sort(), [
+    "trust/host-key.ts: ./x509.ts",
+    "trust/revocation.ts: ./x509.ts",
+    "trust/trust.ts: ./x509.ts",
+  ]);
 });
 
 test("the agent violates no layer, and the checker reads each of its files", async () => {
