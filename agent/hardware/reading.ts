@@ -30,8 +30,8 @@ export const NOT_INSTALLED = "ENOENT";
 export const HIDDEN = "EREMOTE";
 
 const READ_TIMEOUT_MS = 2000;
-/** Multiplies each deadline. Tests raise it: they read the files of a whole machine while others hold the CPUs. */
-export const patience = { factor: 1 };
+/** Multiplies each deadline. Tests raise it while they read the files of a whole machine and others hold the CPUs. */
+export const readDeadline = { factor: 1 };
 /** errno values that mean "this machine or kernel does not have it". */
 const ABSENT = new Set(["ENOENT", "ENOTDIR", "ENODEV", "ENXIO", "EOPNOTSUPP", "ENOTSUP"]);
 /** Each stuck read holds one of libuv's four file threads; the journal needs the others. */
@@ -55,10 +55,11 @@ export async function reading<T>(
     return { kind: "failed", reason: `${key} was not read: reads of ${[...stuck].join(" and ")} are stuck` };
   const shared = inFlight.get(key) as Promise<Reading<T>> | undefined;
   const run = shared ?? start(key, read);
-  const answer = await within(systemClock, timeoutMs * patience.factor, run);
+  const waitMs = timeoutMs * readDeadline.factor;
+  const answer = await within(systemClock, waitMs, run);
   if (answer !== LATE) return answer;
   stuck.add(key);
-  return { kind: "failed", reason: `${key} did not answer within ${timeoutMs} ms` };
+  return { kind: "failed", reason: `${key} did not answer within ${waitMs} ms` };
 }
 
 function start<T>(key: string, read: () => Promise<T>): Promise<Reading<T>> {
