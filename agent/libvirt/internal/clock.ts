@@ -5,8 +5,8 @@ export interface Clock {
   /** Monotonic milliseconds from an arbitrary start. For durations and deadlines. */
   monotonicMs(): number;
   /**
-   * Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. A reply that has
-   * arrived by then is handled first, however late the event loop is.
+   * Resolves after `ms` on the monotonic clock; rejects with the signal's reason when it aborts first. The event loop is
+   * polled once before, however late it is: a deadline does not pass over a reply that has arrived.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { abortable, systemClock } from "../../../agent/kernel/clock.ts";
+import { orderAtDeadline } from "../../support/kernel/late-loop.ts";
 
 test("a sleep lasts its time on the monotonic clock", async () => {
   const before = systemClock.monotonicMs();
@@ -64,4 +65,8 @@ test("what an abort interrupts is undone, also within its beginning, and nothing
   });
   await assert.rejects(failing, /cannot begin/);
   assert.equal(getEventListeners(long.signal, "abort").length, 0);
+});
+
+test("an answer that has arrived comes before its deadline, however late the event loop is", async (context) => {
+  assert.deepEqual(await orderAtDeadline(context, systemClock), ["answer", "deadline"]);
 });
