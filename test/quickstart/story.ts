@@ -36,7 +36,7 @@ export class Story {
           const free = available === undefined ? "unknown what is" : shown(resource, available);
           const sold = shown(resource, total * overcommitRatio);
           const ratio =
-            overcommitRatio === 1 ? "" : ` (${shown(resource, total)} sold ${overcommitRatio} times)`;
+            overcommitRatio === 1 ? "" : ` (${shown(resource, total)}, overcommitted ${overcommitRatio}:1)`;
           return `${resource} ${free} free of ${sold}${ratio}`;
         });
       this.detail(`NUMA cell ${cell.cell}: ${parts.join(", ")}`);

@@ -140,6 +140,7 @@ async function* chunksOfLines(file: FileHandle): AsyncGenerator<RawLine[]> {
     }
     if (start < bytesRead) {
       take(chunk.subarray(start));
+      // `parts` refers to the old one until the line is whole.
       buffer = Buffer.allocUnsafe(chunkBytes);
     }
     yield lines;

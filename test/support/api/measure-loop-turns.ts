@@ -8,7 +8,7 @@ import { DirectCalls } from "./direct-calls.ts";
 import { fullAgent, kept } from "./full-agent.ts";
 import { protos } from "./client.ts";
 
-const MOST_PAGES = Number(process.argv[2]);
+const MOST_PAGES = Number(process.argv[2] ?? 0);
 const ROUNDS = 5;
 const PAGE = 250;
 

@@ -41,6 +41,7 @@ const writer = new XdrWriter();
 /** A caller may decode a result from the wire into its own type. */
 export function asDecoded(procedure: Procedure<unknown, unknown>, result: unknown): unknown {
   if (procedure.name !== connectGetAllDomainStats.name) return result;
+  writer.truncate(0);
   connectGetAllDomainStats.result.encode(writer, result as never);
   return procedure.result.decode(new XdrReader(writer.take()));
 }

@@ -1,6 +1,6 @@
 /** libvirt's calls for secrets, networks and the host itself. */
 import * as libvirt from "../../../../agent/libvirt/index.ts";
-import { element, find, textAt, viewXml, writeXml } from "./element.ts";
+import { element, find, readXml, textAt, writeXml } from "./element.ts";
 import { answering, Refusal, type Entry, type ModelNetwork, type ModelSecret, type World } from "./world.ts";
 
 const secretOf = (world: World, { uuid }: Pick<libvirt.Secret, "uuid">): ModelSecret => {
@@ -43,7 +43,7 @@ export const objectCalls: readonly Entry[] = [
   answering(
     libvirt.secretDefineXml,
     (world, { xml }) => {
-      const read = viewXml(xml, "secret");
+      const read = readXml(xml, "secret");
       const uuid = textAt(read, "uuid") ?? "";
       const usageType = usageTypes[find(read, "usage")?.attributes.type ?? ""] ?? 0;
       const usageId = textAt(read, "usage/name") ?? "";

@@ -129,7 +129,9 @@ let keysMade = 0;
 
 function replaceKeys(): void {
   const { generateKeyPairSync, createPrivateKey } = crypto;
-  replace(crypto, "generateKeyPairSync", (_on, type: "ed25519"): KeyPairKeyObjectResult => {
+  replace(crypto, "generateKeyPairSync", (_on, ...[type, ...options]: string[]): KeyPairKeyObjectResult => {
+    if (type !== "ed25519" || options.length > 0)
+      throw new Error("the simulation keeps keys of Ed25519 alone");
     const pair = (keyPairs[keysMade] ??= generateKeyPairSync(type));
     keysMade += 1;
     return pair;

@@ -369,6 +369,7 @@ export class SimulatedDisk {
 }
 
 const knownNames = new Map<string, readonly string[]>();
+const MOST_NAMES = 1000;
 
 /** The names below the root; kept, since few paths are looked up very often. */
 function namesIn(path: string): readonly string[] {
@@ -378,6 +379,7 @@ function namesIn(path: string): readonly string[] {
       .slice(root.length)
       .split("/")
       .filter((name) => name !== "");
+  if (knownNames.size >= MOST_NAMES) knownNames.clear();
   knownNames.set(path, names);
   return names;
 }
