@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 
 const repository = join(import.meta.dirname, "..");
-const FILES_PER_GROUP = 24;
+const FILES_PER_GROUP = 12;
 
 const unchanged: ReadonlyMap<string, string> = new Map();
 

@@ -7,7 +7,7 @@ import type { Finding } from "./history/simulated/simulate.ts";
 
 const HISTORIES_AT_MOST = 400;
 
-describe("the checker finds every planted bug", { concurrency: 2, timeout: 1_200_000 }, () => {
+describe("the checker finds every planted bug", { concurrency: 2, timeout: 1_700_000 }, () => {
   for (const { name, what, edits, rules, seed = 1 } of plantedBugs) {
     test(`${name}: ${what}`, async (t) => {
       const found: Finding[] = [];

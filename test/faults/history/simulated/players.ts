@@ -36,7 +36,7 @@ const V8_OPTIONS = [
   ...(process.versions.node.startsWith("20.") ? ["--interrupt-budget=1000000"] : []),
 ];
 /** A simulation has a virtual clock, so it yields the CPU to tests with real deadlines. */
-const LOW_PRIORITY = 10;
+const LOW_PRIORITY = 15;
 
 /** Plays simulated histories in separate processes and returns their number. Throws if a process fails. */
 export async function playSimulated(options: PlayOptions): Promise<number> {
