@@ -96,11 +96,15 @@ export function conclude(session: Session, agent: Agent, operation: Operation__O
   const tookMs = (toMs(operation.endedAt) ?? 0) - (toMs(operation.createdAt) ?? 0);
   const what = operation.kind.replaceAll("_", " ").toLowerCase();
   const shown = printable(name === "" ? operation.vmId : name);
-  session.print(`${what} ${shown}: ${session.paint("green", "done")} in ${formatDuration(tookMs)}\n`);
+  // A request that only validates makes no operation.
+  const isMade = operation.operationId !== "";
+  const outcome = isMade ? `${session.paint("green", "done")} in ${formatDuration(tookMs)}` : "possible";
+  session.print(`${what} ${shown}: ${outcome}\n`);
   const facts = shown === operation.vmId ? operation.result : { id: operation.vmId, ...operation.result };
   for (const [key, value] of Object.entries(facts)) {
     session.print(`  ${printable(key)}: ${printable(value)}\n`);
   }
+  if (!isMade) session.print("nothing changed (--dry-run)\n");
 }
 
 /** Without an answer the agent may still have begun: repeating with the same id is safe. */

@@ -11,6 +11,7 @@ import {
   whole,
 } from "./options.ts";
 import type { Bind } from "./session.ts";
+import { addVmDisks } from "./vm-disk-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
   const vm = program.command("vm").description("Virtual machines.");
@@ -90,6 +91,14 @@ export function addVm(program: Cli, bind: Bind): void {
   );
   act(change("pause", "Stop a VM's CPUs."), "PauseVm");
   act(change("resume", "Resume a paused VM."), "ResumeVm");
+  change("update", "Change a VM's labels, and whether it starts with the host.")
+    .option("--label <key=value>", "Set a label; may be repeated.", collect)
+    .option("--remove-label <key>", "Remove a label; may be repeated.", collect)
+    .option("--autostart", "Start it when the host boots.")
+    .option("--no-autostart", "Do not start it when the host boots.")
+    .option("--dry-run", "Check everything and change nothing.")
+    .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
+  addVmDisks(vm, bind);
   change("rm", "Delete a VM and the disks that were made for it.")
     .alias("delete")
     .option("--keep-disks", "Leave its disks where they are.")

@@ -53,7 +53,10 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     vmId: flags.id ?? spec.vmId,
     vcpus: flags.vcpus ?? spec.vcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
-    disks: withEncryption(flags.disk?.map(parseDisk) ?? spec.disks, flags.encrypt === true),
+    disks: withEncryption(
+      flags.disk?.map((text, index) => parseDisk(text, `disk${index}`)) ?? spec.disks,
+      flags.encrypt === true,
+    ),
     nics: flags.nic?.map(parseNic) ?? spec.nics,
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerator.toProto(flags.accelerator),
@@ -70,8 +73,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
 }
 
 /** `POOL/VOLUME`, or `new:POOL:SIZE[:BASE]` where SIZE may be empty with a base. */
-function parseDisk(text: string, index: number): Disk {
-  const name = `disk${index}`;
+export function parseDisk(text: string, name: string): Disk {
   if (!text.startsWith("new:")) return { name, volume: parseVolume("--disk", text) };
   const [pool = "", size = "", ...base] = text.slice("new:".length).split(":");
   const baseVolume = base.join(":");
@@ -84,7 +86,7 @@ function parseDisk(text: string, index: number): Disk {
   return { name, newVolume: { pool, capacityBytes, baseVolume } };
 }
 
-function withEncryption(disks: Disk[] | undefined, isWanted: boolean): Disk[] | undefined {
+export function withEncryption(disks: Disk[] | undefined, isWanted: boolean): Disk[] | undefined {
   if (!isWanted) return disks;
   return disks?.map((disk) =>
     disk.newVolume == null

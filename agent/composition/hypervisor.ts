@@ -270,6 +270,8 @@ export function vmHostOf(
       if (reservationId !== undefined) reservations.taken(reservationId, vm.holder);
       return room(ledger.reclaim({ ...vm, placement }));
     },
+    grow: (growth) => ledger.grow(growth),
+    regrow: (growth) => ledger.regrow(growth),
     storageRead: () => host.storageRead(),
     deleted: (volumes) => ledger.deleted(volumes),
     trait: (name) => host.trait(name),

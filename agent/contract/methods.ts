@@ -51,6 +51,8 @@ const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as 
 // Separation of duties: roles that change something cannot read the audit log, and the reverse.
 const auditors: readonly Role[] = ["auditor"];
 
+/** Of every change of a VM that can be validated alone. */
+const change = ["validateOnly"];
 const creation = [
   "spec.name",
   "spec.vcpus",
@@ -75,6 +77,10 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.VmService/PauseVm": { ...vms, audit: [] },
   "/socle.v1.VmService/ResumeVm": { ...vms, audit: [] },
   "/socle.v1.VmService/DeleteVm": { ...vms, audit: ["keepDisks", "eraseDisks", "force"] },
+  "/socle.v1.VmService/UpdateVm": { ...vms, audit: ["updateMask.paths", ...change] },
+  "/socle.v1.VmService/AttachDisk": { ...vms, audit: ["disk.name", ...change] },
+  "/socle.v1.VmService/DetachDisk": { ...vms, audit: ["disk", "deleteVolume", ...change] },
+  "/socle.v1.VmService/ResizeDisk": { ...vms, audit: ["disk", "capacityBytes", ...change] },
   "/socle.v1.VmService/Console": { ...vms, class: "stream", audit: ["force"] },
   "/socle.v1.OperationService/GetOperation": { ...vmReads, class: "read" },
   "/socle.v1.OperationService/ListOperations": { ...vmReads, class: "read" },

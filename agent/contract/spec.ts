@@ -47,7 +47,7 @@ const newVolume = z.strictObject({
     .exactOptional(),
 });
 
-const disk = z.strictObject({
+export const diskSpec = z.strictObject({
   name: deviceName.meta(help("Unique in the VM; the disk's serial number in the guest.", "root")),
   source: z.discriminatedUnion("kind", [
     z.strictObject({
@@ -59,7 +59,7 @@ const disk = z.strictObject({
   readOnly: flag("The guest cannot write to it.", false),
 });
 
-const nic = z.strictObject({
+export const nicSpec = z.strictObject({
   name: deviceName.meta(help("Unique in the VM.", "front")),
   source: z.discriminatedUnion("kind", [
     z.strictObject({
@@ -184,11 +184,11 @@ const fields = z.strictObject({
   accelerator: accelerator.exactOptional(),
   firmware: z.enum(specEnums.firmware.words).meta(help("Default: bios.", "uefi")).default("bios"),
   disks: z
-    .array(disk)
+    .array(diskSpec)
     .max(24, "must be at most 24")
     .meta(help("The first disk is the boot disk. A VM needs a disk or kernelBoot."))
     .default([]),
-  nics: z.array(nic).max(16, "must be at most 16").meta(help("Network interfaces.")).default([]),
+  nics: z.array(nicSpec).max(16, "must be at most 16").meta(help("Network interfaces.")).default([]),
   kernelBoot: z
     .strictObject({
       kernel: volumeRef.meta(help("POOL/VOLUME.", "default/vmlinuz")),

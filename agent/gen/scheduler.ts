@@ -3,11 +3,13 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 
 import type { Any as _google_protobuf_Any, Any__Output as _google_protobuf_Any__Output } from './google/protobuf/Any.ts';
 import type { Duration as _google_protobuf_Duration, Duration__Output as _google_protobuf_Duration__Output } from './google/protobuf/Duration.ts';
+import type { FieldMask as _google_protobuf_FieldMask, FieldMask__Output as _google_protobuf_FieldMask__Output } from './google/protobuf/FieldMask.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
 import type { Ack as _socle_v1_Ack, Ack__Output as _socle_v1_Ack__Output } from './socle/v1/Ack.ts';
 import type { AcknowledgeConditionRequest as _socle_v1_AcknowledgeConditionRequest, AcknowledgeConditionRequest__Output as _socle_v1_AcknowledgeConditionRequest__Output } from './socle/v1/AcknowledgeConditionRequest.ts';
 import type { AgentMessage as _socle_v1_AgentMessage, AgentMessage__Output as _socle_v1_AgentMessage__Output } from './socle/v1/AgentMessage.ts';
+import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from './socle/v1/AttachDiskRequest.ts';
 import type { CacheGroup as _socle_v1_CacheGroup, CacheGroup__Output as _socle_v1_CacheGroup__Output } from './socle/v1/CacheGroup.ts';
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { Capacity as _socle_v1_Capacity, Capacity__Output as _socle_v1_Capacity__Output } from './socle/v1/Capacity.ts';
@@ -22,6 +24,7 @@ import type { CpuTopology as _socle_v1_CpuTopology, CpuTopology__Output as _socl
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from './socle/v1/CreateVmRequest.ts';
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from './socle/v1/DeleteVmRequest.ts';
 import type { Delta as _socle_v1_Delta, Delta__Output as _socle_v1_Delta__Output } from './socle/v1/Delta.ts';
+import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
 import type { DeviceCapacity as _socle_v1_DeviceCapacity, DeviceCapacity__Output as _socle_v1_DeviceCapacity__Output } from './socle/v1/DeviceCapacity.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { Event as _socle_v1_Event, Event__Output as _socle_v1_Event__Output } from './socle/v1/Event.ts';
@@ -65,6 +68,7 @@ import type { ReportPart as _socle_v1_ReportPart, ReportPart__Output as _socle_v
 import type { ReportResponse as _socle_v1_ReportResponse, ReportResponse__Output as _socle_v1_ReportResponse__Output } from './socle/v1/ReportResponse.ts';
 import type { ResetControlEpochRequest as _socle_v1_ResetControlEpochRequest, ResetControlEpochRequest__Output as _socle_v1_ResetControlEpochRequest__Output } from './socle/v1/ResetControlEpochRequest.ts';
 import type { ResetControlEpochResponse as _socle_v1_ResetControlEpochResponse, ResetControlEpochResponse__Output as _socle_v1_ResetControlEpochResponse__Output } from './socle/v1/ResetControlEpochResponse.ts';
+import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskRequest__Output as _socle_v1_ResizeDiskRequest__Output } from './socle/v1/ResizeDiskRequest.ts';
 import type { ResourceCapacity as _socle_v1_ResourceCapacity, ResourceCapacity__Output as _socle_v1_ResourceCapacity__Output } from './socle/v1/ResourceCapacity.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from './socle/v1/ResumeVmRequest.ts';
 import type { Resync as _socle_v1_Resync, Resync__Output as _socle_v1_Resync__Output } from './socle/v1/Resync.ts';
@@ -77,6 +81,7 @@ import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
 import type { TenantUsage as _socle_v1_TenantUsage, TenantUsage__Output as _socle_v1_TenantUsage__Output } from './socle/v1/TenantUsage.ts';
+import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
 import type { VirtualFunctions as _socle_v1_VirtualFunctions, VirtualFunctions__Output as _socle_v1_VirtualFunctions__Output } from './socle/v1/VirtualFunctions.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
 import type { VmCounts as _socle_v1_VmCounts, VmCounts__Output as _socle_v1_VmCounts__Output } from './socle/v1/VmCounts.ts';
@@ -102,6 +107,7 @@ export interface ProtoGrpcType {
     protobuf: {
       Any: MessageTypeDefinition<_google_protobuf_Any, _google_protobuf_Any__Output>
       Duration: MessageTypeDefinition<_google_protobuf_Duration, _google_protobuf_Duration__Output>
+      FieldMask: MessageTypeDefinition<_google_protobuf_FieldMask, _google_protobuf_FieldMask__Output>
       Timestamp: MessageTypeDefinition<_google_protobuf_Timestamp, _google_protobuf_Timestamp__Output>
     }
     rpc: {
@@ -114,6 +120,7 @@ export interface ProtoGrpcType {
       Ack: MessageTypeDefinition<_socle_v1_Ack, _socle_v1_Ack__Output>
       AcknowledgeConditionRequest: MessageTypeDefinition<_socle_v1_AcknowledgeConditionRequest, _socle_v1_AcknowledgeConditionRequest__Output>
       AgentMessage: MessageTypeDefinition<_socle_v1_AgentMessage, _socle_v1_AgentMessage__Output>
+      AttachDiskRequest: MessageTypeDefinition<_socle_v1_AttachDiskRequest, _socle_v1_AttachDiskRequest__Output>
       CacheGroup: MessageTypeDefinition<_socle_v1_CacheGroup, _socle_v1_CacheGroup__Output>
       CancelOperationRequest: MessageTypeDefinition<_socle_v1_CancelOperationRequest, _socle_v1_CancelOperationRequest__Output>
       Capacity: MessageTypeDefinition<_socle_v1_Capacity, _socle_v1_Capacity__Output>
@@ -130,6 +137,7 @@ export interface ProtoGrpcType {
       CreateVmRequest: MessageTypeDefinition<_socle_v1_CreateVmRequest, _socle_v1_CreateVmRequest__Output>
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       Delta: MessageTypeDefinition<_socle_v1_Delta, _socle_v1_Delta__Output>
+      DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
       DeviceCapacity: MessageTypeDefinition<_socle_v1_DeviceCapacity, _socle_v1_DeviceCapacity__Output>
       DeviceState: EnumTypeDefinition
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
@@ -183,6 +191,7 @@ export interface ProtoGrpcType {
       ReportResponse: MessageTypeDefinition<_socle_v1_ReportResponse, _socle_v1_ReportResponse__Output>
       ResetControlEpochRequest: MessageTypeDefinition<_socle_v1_ResetControlEpochRequest, _socle_v1_ResetControlEpochRequest__Output>
       ResetControlEpochResponse: MessageTypeDefinition<_socle_v1_ResetControlEpochResponse, _socle_v1_ResetControlEpochResponse__Output>
+      ResizeDiskRequest: MessageTypeDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_ResizeDiskRequest__Output>
       ResourceCapacity: MessageTypeDefinition<_socle_v1_ResourceCapacity, _socle_v1_ResourceCapacity__Output>
       ResumeVmRequest: MessageTypeDefinition<_socle_v1_ResumeVmRequest, _socle_v1_ResumeVmRequest__Output>
       Resync: MessageTypeDefinition<_socle_v1_Resync, _socle_v1_Resync__Output>
@@ -196,6 +205,7 @@ export interface ProtoGrpcType {
       SubscribeRequest: MessageTypeDefinition<_socle_v1_SubscribeRequest, _socle_v1_SubscribeRequest__Output>
       TenantUsage: MessageTypeDefinition<_socle_v1_TenantUsage, _socle_v1_TenantUsage__Output>
       Truth: EnumTypeDefinition
+      UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>
       VirtualFunctions: MessageTypeDefinition<_socle_v1_VirtualFunctions, _socle_v1_VirtualFunctions__Output>
       Vm: MessageTypeDefinition<_socle_v1_Vm, _socle_v1_Vm__Output>
       VmCounts: MessageTypeDefinition<_socle_v1_VmCounts, _socle_v1_VmCounts__Output>

@@ -17,7 +17,7 @@ import { Settler } from "../../agent/vm/operations/recovery.ts";
 import { VmTable } from "../../agent/vm/observation/vm-table.ts";
 import { unbound } from "../../agent/state/reservations/placement.ts";
 import { nothingPermitted } from "../../agent/vm/model/tenant-policy.ts";
-import type { RoomClaim } from "../../agent/vm/model/vm-host.ts";
+import type { GrowthClaim, RoomClaim } from "../../agent/vm/model/vm-host.ts";
 import { Vms, type CreateRequest } from "../../agent/vm/operations/vms.ts";
 import { Volumes } from "../../agent/vm/storage/volumes.ts";
 import { type GuestFiles, guestFilesIn, linuxCommandLine } from "../support/guest.ts";
@@ -32,6 +32,8 @@ const room: RoomClaim = {
   consume: () => undefined,
   release: () => undefined,
 };
+
+const growth: GrowthClaim = { made: () => undefined, released: () => undefined };
 
 /** The VM layer, composed as in agent.ts, over a libvirtd. */
 export class Rig {
@@ -72,6 +74,8 @@ export class Rig {
       host: {
         claim: () => room,
         reclaim: () => room,
+        grow: () => growth,
+        regrow: () => growth,
         storageRead: () => Promise.resolve(),
         deleted: () => undefined,
         trait: () => true,

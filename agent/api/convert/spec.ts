@@ -25,7 +25,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     memoryBytes: spec.memoryBytes,
     accelerator: accelerators.fromProto("spec.accelerator", spec.accelerator),
     firmware: firmwares.fromProto("spec.firmware", spec.firmware),
-    disks: spec.disks.map(diskFromProto),
+    disks: spec.disks.map((disk, index) => diskFromProto(disk, `spec.disks[${index}]`)),
     nics: spec.nics.map(nicFromProto),
     kernelBoot:
       spec.kernelBoot === null
@@ -46,9 +46,10 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
   });
 }
 
-function diskFromProto(disk: Disk__Output, index: number): SpecInput {
+/** `field`: the request's name for it. */
+export function diskFromProto(disk: Disk__Output | null, field: string): SpecInput {
+  if (disk === null) throw invalidField("SPEC_INVALID", field, "must be given");
   const { name, readOnly, volume, newVolume } = disk;
-  const field = `spec.disks[${index}]`;
   if (volume != null) return { name, source: { kind: "volume", volume }, readOnly };
   if (newVolume == null) throw invalidField("SPEC_INVALID", field, "must have a volume or a new volume");
   const source = withoutUndefined({

@@ -12,7 +12,7 @@ import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
 import { operationToProto } from "../convert/operation.ts";
-import { nonEmpty, specFromProto } from "../convert/spec.ts";
+import { diskFromProto, nonEmpty, specFromProto } from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
 import { presences, vmToProto } from "../convert/vm.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
@@ -60,9 +60,24 @@ export function vmService(
     ResumeVm: (request, { caller }) => begin("RESUME_VM", request, caller),
     DeleteVm: ({ etag, eraseDisks, ...request }, { caller }) =>
       begin("DELETE_VM", { ...request, ...(eraseDisks ? { eraseDisks } : {}), etag: nonEmpty(etag) }, caller),
+    UpdateVm: ({ spec, updateMask, ...request }, { caller }) =>
+      begin(
+        "UPDATE_VM",
+        { ...withEtag(request), spec: specFromProto(spec), updateMask: updateMask?.paths ?? [] },
+        caller,
+      ),
+    AttachDisk: ({ disk, ...request }, { caller }) =>
+      begin("ATTACH_DISK", { ...withEtag(request), disk: diskFromProto(disk, "disk") }, caller),
+    DetachDisk: (request, { caller }) => begin("DETACH_DISK", withEtag(request), caller),
+    ResizeDisk: (request, { caller }) => begin("RESIZE_DISK", withEtag(request), caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }
+
+const withEtag = <Request extends { readonly etag: string }>({ etag, ...request }: Request) => ({
+  ...request,
+  etag: nonEmpty(etag),
+});
 
 const by = <Request>(request: Request, { behalf }: Caller) =>
   behalf === undefined ? request : { ...request, behalf };

@@ -36,14 +36,12 @@ export const createVm: Command = async (session, _args, options: Options) => {
     throw usageError(`a VM needs ${options}: give it as an option or in a file (-f)`);
   }
   const validateOnly = options.dryRun === true;
-  const exitCode = await mutate(session, options, ({ vms }) => vms.CreateVm, {
+  return await mutate(session, options, ({ vms }) => vms.CreateVm, {
     spec,
     leaveStopped: options.leaveStopped === true,
     validateOnly,
     reservationId: options.reservation ?? "",
   });
-  if (validateOnly && !session.json) session.print("nothing changed (--dry-run)\n");
-  return exitCode;
 };
 
 const unreadable = new Map([

@@ -1,10 +1,10 @@
-import { createInterface } from "node:readline/promises";
-import { SocleError } from "../../kernel/errors.ts";
+import type { SocleError } from "../../kernel/errors.ts";
+import { confirm } from "../confirm.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, printable } from "../format.ts";
-import { interrupted, usageError } from "../errors.ts";
-import type { Command, Session } from "../session.ts";
+import { usageError } from "../errors.ts";
+import type { Command } from "../session.ts";
 import { diskText } from "./vm-list.ts";
 
 interface Options extends MutationOptions {
@@ -63,27 +63,4 @@ function describe(vm: Vm__Output, keepDisks: boolean): string {
     ...kept.map((text) => `  is kept: disk ${text}`),
   );
   return lines.map((line) => `${printable(line)}\n`).join("");
-}
-
-async function confirm(session: Session, question: string): Promise<void> {
-  const lines = createInterface({ input: session.io.stdin, output: session.io.stderr });
-  // readline takes Ctrl-C for itself.
-  lines.on("SIGINT", () => lines.close());
-  try {
-    const answer = await Promise.race([
-      lines.question(question, { signal: session.interrupt }),
-      new Promise<undefined>((resolve) => {
-        lines.once("close", () => resolve(undefined));
-      }),
-    ]);
-    if (answer === undefined) throw interrupted();
-    if (!/^y(es)?$/i.test(answer.trim())) {
-      throw new SocleError("conflict", "NOT_CONFIRMED", "nothing was deleted");
-    }
-  } catch (thrown) {
-    if (session.interrupt.aborted) throw interrupted();
-    throw thrown;
-  } finally {
-    lines.close();
-  }
 }

@@ -5,9 +5,16 @@ import type { Placement } from "../../state/reservations/placement.ts";
 import { anywhere, type PlacementRequest, type VolumeRef } from "../../contract/spec.ts";
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
 import { CpuPools } from "./cpu-pools.ts";
-import type { ClaimRequest, Footprint, NewVolume, VmSize } from "../../state/reservations/footprint.ts";
+import type {
+  ClaimRequest,
+  Footprint,
+  Growth,
+  NewVolume,
+  VmSize,
+} from "../../state/reservations/footprint.ts";
 import { demandOf, placedFootprint, type Demand } from "./demand.ts";
-import type { DeviceCapacity, HostCapacity, HostSnapshot, NumaCell, Truth } from "../host.ts";
+import type { HostCapacity, HostSnapshot, NumaCell, Truth } from "../host.ts";
+import { deviceCapacities, type HostDevice } from "./device-capacity.ts";
 import { DemandTotals } from "./demand-totals.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
 import { StorageLedger, type StorageLook } from "./storage-ledger.ts";
@@ -42,18 +49,6 @@ interface Allocated {
   readonly demand: Demand;
 }
 
-/** A device of this host that VMs may use. */
-export interface HostDevice {
-  readonly address: string;
-  /** Alias of one device, or of all devices of a kind. */
-  readonly alias?: string;
-  readonly cell?: number;
-  readonly iommuGroup: number;
-  /** Addresses of all devices in the group, offered or not: the holder of any device holds the group. */
-  readonly group: readonly string[];
-  readonly healthy: boolean;
-}
-
 interface LedgerOptions {
   readonly policy: CapacityPolicy;
   /** Set by the operator. */
@@ -76,6 +71,8 @@ export class Ledger {
   readonly #options: LedgerOptions;
   readonly #claims = new Map<string, Held>();
   readonly #storage = new StorageLedger();
+  /** Of VMs that are being changed. */
+  readonly #growths = new Map<string, TenantUsage & Pick<Growth, "tenant">>();
   #cells: readonly NumaCell[] = [];
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
@@ -257,11 +254,38 @@ export class Ledger {
     return claim;
   }
 
+  /**
+   * Claims storage for a change of an existing VM, until `made` or `released` is called. Throws as `claim` does for storage
+   * and quotas.
+   */
+  grow(growth: Growth): { readonly made: () => void; readonly released: () => void } {
+    this.#requireWithinQuota(growth.tenant, { ...noUse, diskBytes: growth.diskBytes });
+    this.#storage.requireRoom(growth.volumes);
+    return this.regrow(growth);
+  }
+
+  /** As `grow`, for what an earlier agent promised, even without room. */
+  regrow({ tenant, volumes, diskBytes }: Growth): ReturnType<Ledger["grow"]> {
+    const holder = randomUUID();
+    this.#storage.reclaim(holder, volumes);
+    this.#growths.set(holder, { ...noUse, tenant, diskBytes });
+    return {
+      made: () => {
+        this.#storage.made(holder, this.#options.clock.monotonicMs());
+        this.#growths.delete(holder);
+      },
+      released: () => {
+        this.#storage.release(holder);
+        this.#growths.delete(holder);
+      },
+    };
+  }
+
   /** Use of each tenant with a VM or a claim. A VM is counted once, as in the capacity. */
   tenantUse(): ReadonlyMap<string, TenantUsage> {
     const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
     const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
-    return useByTenant([...allocated, ...claimed]);
+    return useByTenant([...allocated, ...claimed, ...this.#growths.values()]);
   }
 
   #requireWithinQuota(tenant: string, requested: TenantUsage): void {
@@ -340,28 +364,17 @@ export class Ledger {
         new DemandTotals(claimed.map(({ demand }) => demand)),
       ),
       dedicatedCpus: this.#pools.dedicated(),
-      devices: this.#deviceCapacities(claimed),
+      devices: deviceCapacities(this.#devices, {
+        allocated: [...this.#footprints].map(([holder, { demand }]) => ({ holder, demand })),
+        claimed: claimed.map(({ claim, demand }) => ({ holder: claim.holder, demand })),
+        isComplete: this.#sight !== "none",
+      }),
     };
     const text = JSON.stringify(capacity);
     if (text === this.#capacityText) return;
     this.#capacityText = text;
     this.#capacity = capacity;
     this.#options.changed();
-  }
-
-  #deviceCapacities(claimed: readonly Held[]): DeviceCapacity[] {
-    if (this.#devices.length === 0) return [];
-    const holders = new Map<string, Pick<DeviceCapacity, "state" | "holder">>();
-    const hold = (state: "allocated" | "claimed", holder: string, { devices }: Demand): void => {
-      for (const address of devices) if (!holders.has(address)) holders.set(address, { state, holder });
-    };
-    for (const [vm, { demand }] of this.#footprints) hold("allocated", vm, demand);
-    for (const { claim, demand } of claimed) hold("claimed", claim.holder, demand);
-    const free = this.#sight === "none" ? "unknown" : "free";
-    return this.#devices.map(({ healthy, group, ...device }) => {
-      const held = [device.address, ...group].find((address) => holders.has(address));
-      return { ...device, ...(holders.get(held ?? "") ?? { state: healthy ? free : "unhealthy" }) };
-    });
   }
 
   #unknown(): string[] {

@@ -24,13 +24,13 @@ export interface StorageLook {
 
 interface Promised extends NewVolume {
   readonly holder: string;
-  /** The volume was, or may have been, created: a reading that began later includes it. */
+  /** The volume was, or may have been, created or enlarged: a reading that began later includes it. */
   endedAtMs?: number;
 }
 
 /**
- * Storage promised by the pools: existing volumes, and volumes being created. Matching by name counts each volume once
- * at every moment. A pool whose volumes cannot be read keeps its last reading.
+ * Storage promised by the pools: existing volumes, and volumes being created or enlarged. Matching by name counts each volume
+ * once at every moment. A pool whose volumes cannot be read keeps its last reading.
  */
 export class StorageLedger {
   readonly #promised = new Map<string, Promised>();
@@ -61,7 +61,7 @@ export class StorageLedger {
    * pool's promised storage is unknown. A missing or inactive pool fails later, at the creation.
    */
   claim(holder: string, volumes: readonly NewVolume[]): void {
-    for (const pool of new Set(volumes.map((volume) => volume.pool))) this.#check(pool, volumes);
+    this.requireRoom(volumes);
     this.reclaim(holder, volumes);
   }
 
@@ -94,6 +94,11 @@ export class StorageLedger {
     }
   }
 
+  /** Throws as `claim` does. */
+  requireRoom(volumes: readonly NewVolume[]): void {
+    for (const pool of new Set(volumes.map((volume) => volume.pool))) this.#check(pool, volumes);
+  }
+
   #check(name: string, volumes: readonly NewVolume[]): void {
     const pool = this.#pools?.get(name);
     if (pool === undefined && this.#pools?.has(name) === false) return;
@@ -102,7 +107,7 @@ export class StorageLedger {
     const { capacityBytes, thinRatio = 1 } = pool;
     const names = this.#sameStorage(pool);
     const promised = this.#promisedBy(names);
-    const wanted = sum(volumes.filter((volume) => names.has(volume.pool)));
+    const wanted = sum(volumes.filter(({ pool }) => names.has(pool)).map((volume) => this.#growthOf(volume)));
     const free = Math.floor(capacityBytes * thinRatio) - promised;
     if (wanted <= free) return;
     const message =
@@ -124,12 +129,14 @@ export class StorageLedger {
     return names;
   }
 
+  /** What a volume takes beyond what the last reading counts for it. */
+  #growthOf({ pool, volume, capacityBytes }: NewVolume): number {
+    return Math.max(0, capacityBytes - (this.#volumes.get(pool)?.get(volume) ?? 0));
+  }
+
   #promisedBy(pools: ReadonlySet<string>): number {
-    let bytes = sum(
-      [...this.#promised.values()].filter(
-        ({ pool, volume }) => pools.has(pool) && this.#volumes.get(pool)?.has(volume) !== true,
-      ),
-    );
+    const promised = [...this.#promised.values()].filter(({ pool }) => pools.has(pool));
+    let bytes = sum(promised.map((volume) => this.#growthOf(volume)));
     for (const pool of pools) {
       const seen = this.#volumes.get(pool);
       if (seen === undefined && this.#pools?.get(pool)?.active === true)
@@ -142,8 +149,7 @@ export class StorageLedger {
 
 const keyOf = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
-const sum = (volumes: readonly NewVolume[]): number =>
-  volumes.reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);
+const sum = (sizes: readonly number[]): number => sizes.reduce((bytes, size) => bytes + size, 0);
 
 const unknown = (pool: string, why: string): SocleError =>
   new SocleError(

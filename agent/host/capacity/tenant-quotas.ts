@@ -35,16 +35,16 @@ export const useOf = (
   diskBytes: number,
 ): TenantUsage => ({ vms: 1, vcpus, memoryBytes, diskBytes });
 
-/** Use of these VMs by tenant. VMs without a tenant are not counted. */
+/** Use of these VMs, and of the growth of VMs (`vms` is 0), by tenant. VMs without a tenant are not counted. */
 export function useByTenant(
-  vms: Iterable<Pick<TenantUsage, "vcpus" | "memoryBytes"> & { tenant?: string; diskBytes?: number }>,
+  parts: Iterable<Omit<TenantUsage, "vms" | "diskBytes"> & Partial<TenantUsage> & { tenant?: string }>,
 ): ReadonlyMap<string, TenantUsage> {
   const uses = new Map<string, TenantUsage>();
-  for (const { tenant = "", diskBytes = 0, vcpus, memoryBytes } of vms) {
+  for (const { tenant = "", vms = 1, diskBytes = 0, vcpus, memoryBytes } of parts) {
     if (tenant === "") continue;
     const use = uses.get(tenant) ?? noUse;
     uses.set(tenant, {
-      vms: use.vms + 1,
+      vms: use.vms + vms,
       vcpus: use.vcpus + vcpus,
       memoryBytes: use.memoryBytes + memoryBytes,
       diskBytes: use.diskBytes + diskBytes,

@@ -2,7 +2,7 @@ import { VFIO_DRIVER, type PciFunction, type PciFunctions } from "../../hardware
 import type { Reading } from "../../hardware/reading.ts";
 import type { Part } from "./cells.ts";
 import type { PciDevice } from "../host.ts";
-import type { HostDevice } from "../capacity/ledger.ts";
+import type { HostDevice } from "../capacity/device-capacity.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Vendor and product names from libvirt. */

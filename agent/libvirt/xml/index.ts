@@ -1,5 +1,6 @@
 export { parseDomain } from "./domain/parse.ts";
 export {
+  buildController,
   buildDisk,
   buildDomain,
   buildGraphics,

@@ -27,6 +27,16 @@ export interface ClaimRequest extends VmSize {
   readonly volumes?: readonly NewVolume[];
 }
 
+/** Storage for a change of an existing VM. */
+export interface Growth {
+  /** The VM's tenant; empty: none. */
+  readonly tenant: string;
+  /** Volumes to create or to enlarge, with the capacity that they get. */
+  readonly volumes: readonly NewVolume[];
+  /** How much the capacity of the disks made for the VM grows. */
+  readonly diskBytes: number;
+}
+
 /** A VM's resource use, defined or running, managed by Socle or not. */
 export interface Footprint extends VmSize {
   readonly id: string;

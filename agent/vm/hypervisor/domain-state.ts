@@ -47,3 +47,7 @@ function namesByNumber(numbers: Readonly<Record<string, number>>): string[] {
     return names;
   }, []);
 }
+
+/** Whether a guest runs, is paused, or is on its way to either. */
+export const isActive = (seen: { readonly state: VmState } | undefined): boolean =>
+  seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";

@@ -3,7 +3,8 @@ import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
-import { stateOf } from "./domain-state.ts";
+import { isActive, stateOf } from "./domain-state.ts";
+import { DomainDevices } from "./domain-devices.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
@@ -15,6 +16,8 @@ import {
   type VmDomain,
   type VmMetadata,
 } from "../model/vm-domain.ts";
+
+export { isActive } from "./domain-state.ts";
 
 const JOB_WAIT_MS = 5000;
 
@@ -32,6 +35,7 @@ export class Domains {
   readonly #libvirt: DomainCalls;
   readonly #certainty: Certainty;
   readonly stamps: Stamps;
+  readonly devices: DomainDevices;
   readonly #verdicts: StartVerdicts | undefined;
   /**
    * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
@@ -43,6 +47,7 @@ export class Domains {
     this.#libvirt = calls;
     this.#certainty = new Certainty(calls, clock);
     this.stamps = new Stamps(calls, clock);
+    this.devices = new DomainDevices(calls, clock, this);
     this.#verdicts = verdicts;
   }
 
@@ -238,9 +243,6 @@ export class Domains {
     }
   }
 }
-
-export const isActive = (seen: { state: VmState } | undefined): boolean =>
-  seen !== undefined && seen.state !== "stopped" && seen.state !== "crashed";
 
 /** libvirt is starting it: the start may still fail. */
 const isStarting = (seen: { stateReason: string } | undefined): boolean =>

@@ -4,7 +4,10 @@ import type { VmSpec } from "../../contract/spec.ts";
 export type SealedKeys = Readonly<Record<string, string>>;
 
 /** The parts of a VM that have a passphrase of their own. */
-export const keyedParts = ({ disks, tpm }: Pick<VmSpec, "disks" | "tpm">): string[] => [
+export const keyedParts = ({
+  disks,
+  tpm,
+}: Pick<VmSpec, "disks"> & Partial<Pick<VmSpec, "tpm">>): string[] => [
   ...disks.flatMap(({ name, source }) =>
     source.kind === "new" && source.encryption !== undefined ? [diskPart(name)] : [],
   ),

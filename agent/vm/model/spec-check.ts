@@ -1,3 +1,4 @@
+import type * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { reservedRoom, vmSpec, type ReservedRoom, type VmSpec } from "../../contract/spec.ts";
 import { uuid } from "../../contract/spec-values.ts";
@@ -12,11 +13,40 @@ export interface SpecPolicy {
  * Checks the fields of a VM's reservation by the rules of its spec. Throws `invalid` SPEC_INVALID with every wrong
  * field.
  */
-export function checkRoom(input: unknown): ReservedRoom {
-  const parsed = reservedRoom.safeParse(input);
+export const checkRoom = (input: unknown): ReservedRoom => checkPart(reservedRoom, input);
+
+/** Checks a request's part by its schema. Throws `invalid` SPEC_INVALID with every wrong field. */
+export function checkPart<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  root = "",
+): z.output<Schema> {
+  const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const fields: Record<string, string> = {};
-  for (const issue of parsed.error.issues) fields[fieldPath(issue.path, "").slice(1)] ??= issue.message;
+  for (const { path, message } of parsed.error.issues)
+    fields[fieldPath(path, root).replace(/^\./, "")] ??= message;
+  throw invalid(fields);
+}
+
+/**
+ * Checks a changed spec by the rules between its fields. `part`: what the request has of it; `root`: the request's name for
+ * that. Throws `invalid` SPEC_INVALID with every wrong field.
+ */
+export function checkRules(
+  spec: VmSpec,
+  { part, root }: { readonly part: readonly PropertyKey[]; readonly root: string } = {
+    part: [],
+    root: "spec",
+  },
+): VmSpec {
+  const parsed = vmSpec.safeParse(spec);
+  if (parsed.success) return parsed.data;
+  const fields: Record<string, string> = {};
+  for (const { path, message } of parsed.error.issues) {
+    const isOfRequest = part.every((name, index) => path[index] === name);
+    fields[isOfRequest ? fieldPath(path.slice(part.length), root) : fieldPath(path, "spec")] ??= message;
+  }
   throw invalid(fields);
 }
 

@@ -1,6 +1,6 @@
 import type { PlacementRequest, VolumeRef } from "../../contract/spec.ts";
 import type { KvmState } from "../../hardware/cpu/kvm.ts";
-import type { ClaimRequest } from "../../state/reservations/footprint.ts";
+import type { ClaimRequest, Growth } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 
 /** The host's functions that the VM layer needs; the composition root provides them. */
@@ -12,6 +12,10 @@ export interface VmHost {
   claim(vm: VmClaim & { readonly reservation?: { readonly id: string; readonly caller: string } }): RoomClaim;
   /** Restores the claim of an earlier run of the agent, even without free capacity. */
   reclaim(vm: VmClaim & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
+  /** Claims storage for a change of a VM, synchronously. Throws as `claim` does for storage and quotas. */
+  grow(growth: Growth): GrowthClaim;
+  /** Restores the claim of an earlier run of the agent, even without free capacity. */
+  regrow(growth: Growth): GrowthClaim;
   /** Waits a few seconds at most for the first read of the storage pools, so that `claim` knows their free space. */
   storageRead(): Promise<void>;
   /** Volumes that were deleted with their VM. */
@@ -24,6 +28,13 @@ export interface VmHost {
 
 /** For a VM that is being created. */
 export type VmClaim = ClaimRequest & Required<Pick<ClaimRequest, "tenant" | "accelerator" | "volumes">>;
+
+export interface GrowthClaim {
+  /** The VM was, or may have been, changed: observation counts it from now on. */
+  made(): void;
+  /** The VM was not changed. */
+  released(): void;
+}
 
 export interface RoomClaim {
   readonly placement: Placement;

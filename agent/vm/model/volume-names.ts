@@ -7,6 +7,9 @@ import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 const volumeName = (vmId: string, diskName: string, format: string): string =>
   `socle-${vmId}-${diskName}.${format}`;
 
+/** The devices of a VM, or some of them. */
+export type DeviceSpec = Pick<VmSpec, "id" | "name" | "tenant" | "disks" | "nics" | "kernelBoot">;
+
 export type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
 
 /** A disk whose volume is made for the VM and deleted with it. */
@@ -43,7 +46,9 @@ export const namedVolumes = ({ kernelBoot, disks }: Pick<VmSpec, "kernelBoot" | 
 ];
 
 /** All volumes of a spec. `writes`: its guest may change it. `named`: the spec names it. */
-export const volumesOf = (spec: VmSpec): (VolumeRef & { writes: boolean; named: boolean })[] => {
+export const volumesOf = (
+  spec: Pick<VmSpec, "id" | "disks" | "kernelBoot">,
+): (VolumeRef & { writes: boolean; named: boolean })[] => {
   const written = spec.disks.flatMap(({ source, readOnly }) =>
     source.kind === "volume" && !readOnly ? [source.volume] : [],
   );

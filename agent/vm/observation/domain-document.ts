@@ -1,10 +1,16 @@
 import { createHash } from "node:crypto";
-import { noDevices, parsePciName, type Disk, type Interface } from "../../libvirt/xml/index.ts";
+import {
+  noDevices,
+  parsePciName,
+  type Controller,
+  type Disk,
+  type Interface,
+} from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
-import type { Accelerator, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
+import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
 import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
 
@@ -105,27 +111,12 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
       disks: spec.disks.map((disk, index): Disk => {
         const at = resolved.disks[index];
         if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
-        return defined({
-          device: "disk",
-          source: { type: "file", path: at.path },
-          format: at.format,
-          cache: "none",
-          io: "native",
-          discard: "unmap",
-          target: { device: `vd${letters(index)}`, bus: "virtio" },
-          serial: disk.name,
-          alias: `${ALIAS_PREFIX.disk}${disk.name}`,
-          readOnly: disk.readOnly ? true : undefined,
-          encryptionSecretUuid:
-            disk.source.kind === "new" && disk.source.encryption !== undefined
-              ? secretUuid(spec.id, diskPart(disk.name))
-              : undefined,
-          bootOrder: index === 0 && spec.kernelBoot === undefined ? 1 : undefined,
-        });
+        const device = diskDevice(spec.id, disk, at, diskTarget(index));
+        return index === 0 && spec.kernelBoot === undefined ? { ...device, bootOrder: 1 } : device;
       }),
-      interfaces: spec.nics.map((nic) => nicDevice(spec, nic)),
+      interfaces: spec.nics.map((nic) => nicDevice(spec.id, nic)),
       // Without an explicit controller libvirt adds a USB controller, which wakes the host a thousand times a second.
-      controllers: [{ type: "usb", model: "none" }],
+      controllers: [{ type: "usb", model: "none" }, ...pcieControllers(spec, resolved.placement)],
       serials: [{ type: "pty", target: { port: 0 } }],
       consoles: [{ type: "pty", target: { type: "serial", port: 0 } }],
       channels: spec.guestAgent
@@ -153,6 +144,48 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
     },
   });
 }
+
+/** How many devices can be added to a running guest: libvirt cannot add ports to it. */
+export const SPARE_PCIE_PORTS = 16;
+/** Besides disks, NICs and devices of the host: the serial bus, the balloon and the random number generator. */
+const OTHER_PCIE_DEVICES = 3;
+
+export const pciePort = { type: "pci", model: "pcie-root-port" } as const;
+
+/** A port for each device that the VM begins with, and the spare ones. */
+function pcieControllers({ disks, nics }: VmSpec, { devices }: Placement): Controller[] {
+  const ports = disks.length + nics.length + devices.length + OTHER_PCIE_DEVICES + SPARE_PCIE_PORTS;
+  return [
+    { type: "pci", index: 0, model: "pcie-root" },
+    ...Array.from({ length: ports }, (_, index) => ({ ...pciePort, index: index + 1 })),
+  ];
+}
+
+/** A disk's device in the domain. `target`: vda, ... */
+export const diskDevice = (
+  vmId: string,
+  { name, readOnly, source }: DiskSpec,
+  { path, format }: { readonly path: string; readonly format: string },
+  target: string,
+): Disk =>
+  defined({
+    device: "disk",
+    source: { type: "file", path },
+    format,
+    cache: "none",
+    io: "native",
+    discard: "unmap",
+    target: { device: target, bus: "virtio" },
+    serial: name,
+    alias: diskAlias(name),
+    readOnly: readOnly ? true : undefined,
+    encryptionSecretUuid:
+      source.kind === "new" && source.encryption !== undefined ? secretUuid(vmId, diskPart(name)) : undefined,
+  });
+
+export const diskTarget = (index: number): string => `vd${letters(index)}`;
+export const diskAlias = (name: string): string => `${ALIAS_PREFIX.disk}${name}`;
+export const nicAlias = (name: string): string => `${ALIAS_PREFIX.nic}${name}`;
 
 /** The spec's own name of a device, from the alias that `domainDocument` gave it. */
 export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | undefined): string | undefined {
@@ -204,14 +237,15 @@ function cpu(spec: VmSpec, accelerator: Accelerator): Pick<VmDomain, "cpu"> {
   return { cpu: defined({ mode, model, topology }) };
 }
 
-const nicDevice = (spec: VmSpec, nic: NicSpec): Interface => ({
+/** A NIC's device in the domain. */
+export const nicDevice = (vmId: string, nic: NicSpec): Interface => ({
   source:
     nic.source.kind === "network"
       ? { type: "network", network: nic.source.network }
       : { type: "bridge", bridge: nic.source.bridge },
-  mac: macOf(spec.id, nic),
+  mac: macOf(vmId, nic),
   model: "virtio",
-  alias: `${ALIAS_PREFIX.nic}${nic.name}`,
+  alias: nicAlias(nic.name),
   ...(nic.allowSpoofing
     ? {}
     : {

@@ -5,8 +5,7 @@ import { placementSchema, unbound } from "../../state/reservations/placement.ts"
 import { domainDocument, type ResolvedSpec } from "../observation/domain-document.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { instanceOf } from "../model/instance.ts";
-import { secretUuid } from "../keys/guest-keys.ts";
-import { diskPart, keyedParts, type SealedKeys } from "../model/sealed-keys.ts";
+import { keyedParts, type SealedKeys } from "../model/sealed-keys.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { stampComplete } from "./guest-run.ts";
 import { DEFINE, diskStep, disksLeft, KEYS, removals, rollBack, type Made } from "./creation-rollback.ts";
@@ -14,8 +13,9 @@ import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
-import type { ResolvedVolume, VolumeToMake } from "../storage/volumes.ts";
-import { namedVolumes, ownDisk, ownVolumes, type OwnDisk } from "../model/volume-names.ts";
+import type { ResolvedVolume } from "../storage/volumes.ts";
+import { volumeToMake } from "./own-volume.ts";
+import { namedVolumes, ownDisk, ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { lookAt, requireUsable, usersNow, volumeKey, whereOf, type Looked } from "../storage/volume-users.ts";
 import { isUndecided, outcomeUnknown, seen } from "./work.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
@@ -268,7 +268,7 @@ async function stateIfRun(
 export async function resolve(
   context: Pick<WorkContext, "volumes" | "networks" | "table">,
   { spec, tenantOnly, leaveStopped }: Pick<CreateIntent, "spec" | "tenantOnly" | "leaveStopped">,
-  creations: () => Iterable<VmSpec>,
+  creations: () => Iterable<DeviceSpec>,
 ): Promise<Looked["found"]> {
   if (!leaveStopped) await context.networks.check(spec);
   if (namedVolumes(spec).length === 0) return new Map();
@@ -292,13 +292,3 @@ function bootOf(
   const initrdPath = initrd === undefined ? undefined : imageOf(named, initrd).path;
   return defined({ kernelPath: imageOf(named, kernel).path, initrdPath });
 }
-
-const volumeToMake = (vmId: string, { disk, volume: { pool, volume }, source }: OwnDisk): VolumeToMake =>
-  defined({
-    pool,
-    name: volume,
-    format: source.format,
-    capacityBytes: source.capacityBytes,
-    base: source.baseVolume,
-    secretUuid: source.encryption === undefined ? undefined : secretUuid(vmId, diskPart(disk)),
-  });

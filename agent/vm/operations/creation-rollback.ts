@@ -4,13 +4,10 @@ import { keyedParts } from "../model/sealed-keys.ts";
 import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
 import { ownDisks, ownVolumes } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
+import { because, isAway, RETRY_EVERY_MS, RETRY_FOR_MS, retryRemoval } from "./undo.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
 
 // Rolls back a failed creation.
-
-/** For this long, a removal that libvirt refuses is retried. */
-const RETRY_FOR_MS = 60_000;
-const RETRY_EVERY_MS = 1000;
 
 export const KEYS = "keys";
 export const DEFINE = "define";
@@ -110,9 +107,6 @@ export async function rollBack(
   return because(cause, `these of its parts could not be removed: ${leftovers.join("; ")}`);
 }
 
-const because = (cause: SocleError, more: string): SocleError =>
-  new SocleError(cause.kind, cause.reason, `${cause.message}; ${more}`, { cause, details: cause.details });
-
 /** For a message: the VM's own disks, and how to delete them. */
 export function disksLeft(spec: VmSpec): string {
   const disks = ownVolumes(spec).map(volumeKey).join(", ");
@@ -133,31 +127,5 @@ async function isUndefined(
       if (!isAway(toSocleError(thrown)) && clock.monotonicMs() >= deadlineMs) return true;
       await clock.sleep(RETRY_EVERY_MS);
     }
-  }
-}
-
-const isAway = ({ kind }: SocleError): boolean =>
-  ["unavailable", "timeout", "outcome_unknown"].includes(kind);
-
-/** Retries until it succeeds, or libvirt refuses past the deadline; returns the last error. */
-async function retryRemoval(
-  { log, clock }: Pick<WorkContext, "log" | "clock">,
-  vmId: string,
-  deadlineMs: number,
-  work: () => Promise<void>,
-): Promise<string[]> {
-  let logged = "";
-  for (;;) {
-    const error = await work().then(
-      () => undefined,
-      (thrown: unknown) => toSocleError(thrown),
-    );
-    if (error === undefined) return [];
-    if (error.reason === "AGENT_STOPPING" || error.reason === "OPERATION_SUPERSEDED") throw error;
-    if (error.message !== logged)
-      log.warn({ vm: vmId, err: error }, "parts of a failed create could not be removed yet");
-    logged = error.message;
-    if (!isAway(error) && clock.monotonicMs() >= deadlineMs) return [error.message];
-    await clock.sleep(RETRY_EVERY_MS);
   }
 }

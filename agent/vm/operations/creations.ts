@@ -76,15 +76,17 @@ export class Creations {
 }
 
 /** Fills in the capacity of every disk: by default the base volume's, as it is now. Throws as Volumes.resolve. */
-export async function sized(spec: VmSpec, volumes: Pick<Volumes, "resolve">): Promise<VmSpec> {
-  const disks = spec.disks.map(async (disk): Promise<DiskSpec> => {
-    const { source } = disk;
-    if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
-      return disk;
-    const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
-    return { ...disk, source: { ...source, capacityBytes } };
-  });
-  return { ...spec, disks: await Promise.all(disks) };
+export const sized = async (spec: VmSpec, volumes: Pick<Volumes, "resolve">): Promise<VmSpec> => ({
+  ...spec,
+  disks: await Promise.all(spec.disks.map((disk) => sizedDisk(disk, volumes))),
+});
+
+export async function sizedDisk(disk: DiskSpec, volumes: Pick<Volumes, "resolve">): Promise<DiskSpec> {
+  const { source } = disk;
+  if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
+    return disk;
+  const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
+  return { ...disk, source: { ...source, capacityBytes } };
 }
 
 export const sizeOf = (

@@ -2,8 +2,10 @@ import type * as z from "../../kernel/zod.ts";
 import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm, VmState } from "../model/vm.ts";
+import type { DeviceSpec } from "../model/volume-names.ts";
+import type { Growth } from "../../state/reservations/footprint.ts";
 import type { VmTable } from "../observation/vm-table.ts";
-import type { RunContext, WorkRun } from "./work.ts";
+import type { RunContext, WorkContext, WorkRun } from "./work.ts";
 
 /**
  * The queue in which the work waits. `command`: none. `heavy`: a few permits, since the work occupies libvirt for long.
@@ -19,7 +21,7 @@ export interface Admission {
   readonly byTenant: boolean;
   readonly policy: TenantPolicy & { readonly gracefulStopMs: number };
   readonly table: VmTable;
-  readonly creations: () => Iterable<VmSpec>;
+  readonly creations: () => Iterable<DeviceSpec>;
 }
 
 /** A kind of operation: all that the agent knows about it. registry.ts lists them. */
@@ -36,21 +38,36 @@ export interface OperationDefinition<Kind extends string, Intent extends object,
   readonly mayLeaveHalf?: true;
   /** Its runs check themselves that the domain is the instance that the operation was admitted for. */
   readonly checksInstance?: "always" | "in its first run";
-  /** The VM's state once the operation has succeeded; absent: the stamp in the domain does not show it. */
-  readonly endState?: VmState;
+  /**
+   * The VM's state once the operation has succeeded, or `unchanged`; absent: the stamp in the domain does not show its
+   * success.
+   */
+  readonly endState?: VmState | "unchanged";
   /** The VM name that the operation gives or frees. */
   readonly nameIn?: (intent: Intent) => string | undefined;
   /** The volumes deleted with the VM: meanwhile no new VM may use them. */
   readonly removes?: (intent: Intent) => readonly VolumeRef[];
+  /** The devices that it adds to the VM: meanwhile no other VM may have their volumes and addresses. */
+  readonly adds?: (intent: Intent) => Partial<Pick<DeviceSpec, "disks" | "nics">>;
+  /** The storage that it needs for volumes of the VM. */
+  readonly grows?: (intent: Intent, vmId: string) => Omit<Growth, "tenant">;
   /** Until when the VM's running stop may wait for the guest, in milliseconds from the admission of this operation. */
   readonly cutsStopAfterMs?: (request: Request, policy: Admission["policy"]) => number | undefined;
   /** The accelerator under which it starts a guest. */
   readonly startsUnder?: (intent: Intent, vm: Vm | undefined) => Accelerator | undefined;
+  /** Completes a request with what libvirt knows, before its admission. Throws a SocleError. */
+  readonly prepare?: (request: Request, vm: Vm, context: WorkContext) => Promise<Request>;
   /** Makes the intent from a checked request, or throws a SocleError. Absent: the operation needs no existing VM. */
   readonly admit?: (request: Request, vm: Vm, admission: Admission) => Intent;
+  /** For a request that only validates: checks what `run` would, and returns what it would do. It changes nothing. */
+  readonly plan?: (context: RunContext, intent: Intent, vm: Vm) => Promise<Result>;
   /** Does the work. It may be run again after any interruption. */
   readonly run: (context: RunContext, intent: Intent, run: WorkRun) => Promise<Result>;
 }
+
+/** The result of an operation whose success the stamp in the domain shows. */
+export const resultOf = (endState: VmState | "unchanged"): Result =>
+  endState === "unchanged" ? {} : { state: endState };
 
 export const defineOperation = <Kind extends string, Intent extends object, Request extends object = object>(
   definition: OperationDefinition<Kind, Intent, Request>,

@@ -5,13 +5,14 @@ import { isActive } from "../hypervisor/domains.ts";
 import { eraseDisks, erasureOf, erasureSchema, receiptOf, volumeSchema } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "./replaced-disks.ts";
-import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
 import { isSameVm, requireSameVm } from "../hypervisor/stamps.ts";
 import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import type { Vm } from "../model/vm.ts";
 import { isSameBesideState } from "../observation/vm-from-domain.ts";
+import { requireEtag } from "./request.ts";
 import { defineOperation } from "./definition.ts";
-import { ownVolumes } from "../model/volume-names.ts";
+import { ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
@@ -299,7 +300,7 @@ async function requireOwn(
   context: WorkContext,
   vmId: string,
   { volumes: own, erase }: DeleteIntent,
-  creations: () => Iterable<VmSpec>,
+  creations: () => Iterable<DeviceSpec>,
 ): Promise<readonly string[]> {
   if (erase !== undefined) await requireDisksAsMade(context, vmId, erase);
   const dependents = await context.volumes.dependents(own);
@@ -324,15 +325,6 @@ function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string)
       ? `${now}; stop it first, or delete it with force`
       : `${now}, since it was started while it was deleted, and ${lost}; stop it, then delete it again, or delete it with force`;
   throw new SocleError("conflict", "VM_RUNNING", message);
-}
-
-/** Throws `conflict` ETAG_MISMATCH if the VM has changed since the caller read it. */
-function requireEtag(
-  wanted: string | undefined,
-  vm: { readonly etag: string; readonly name: string } | undefined,
-): void {
-  if (wanted === undefined || vm === undefined || vm.etag === wanted) return;
-  throw new SocleError("conflict", "ETAG_MISMATCH", `VM ${vm.name} changed since it was read; read it again`);
 }
 
 function keptAndErased(): SocleError {

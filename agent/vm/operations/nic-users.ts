@@ -1,11 +1,12 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { canonicalAddress } from "../../kernel/text/ip-ranges.ts";
 import { macOf } from "../observation/domain-document.ts";
-import type { NicSpec, VmSpec } from "../../contract/spec.ts";
+import type { NicSpec } from "../../contract/spec.ts";
 import type { Vm } from "../model/vm.ts";
+import type { DeviceSpec } from "../model/volume-names.ts";
 import type { Users } from "../storage/volume-users.ts";
 
-/** The user of MAC addresses and filter addresses: a VM, or one that is being created. */
+/** The user of MAC addresses and filter addresses: a VM, or one that is being created or changed. */
 interface Holder {
   readonly id: string;
   readonly name: string;
@@ -16,9 +17,9 @@ interface Holder {
 }
 
 /** A spec does not change, and every later creation compares with it. */
-const ofSpec = new WeakMap<VmSpec, Pick<Holder, "macs" | "addresses">>();
+const ofSpec = new WeakMap<DeviceSpec, Pick<Holder, "macs" | "addresses">>();
 
-function nicsOf(spec: VmSpec): Pick<Holder, "macs" | "addresses"> {
+function nicsOf(spec: DeviceSpec): Pick<Holder, "macs" | "addresses"> {
   const known = ofSpec.get(spec);
   if (known !== undefined) return known;
   const found = {
@@ -57,7 +58,7 @@ const addressesOf = ({ source, allowedAddresses }: NicSpec): string[] =>
  * another tenant's VM has the filter address on the same network or bridge. The VMs of one tenant may share an address,
  * as pairs with a virtual IP do. `tenantOnly`: the error does not name another tenant's VM.
  */
-export function requireNicsFree(spec: VmSpec, users: Users, tenantOnly: boolean): void {
+export function requireNicsFree(spec: DeviceSpec, users: Users, tenantOnly: boolean): void {
   const { macs, addresses } = nicsOf(spec);
   const twice = macs.find((mac, index) => macs.indexOf(mac) !== index);
   if (twice !== undefined) throw inUse("MAC_IN_USE", `MAC address ${twice}`, "another NIC of this VM", {});

@@ -4,6 +4,7 @@ import { instanceMadeBy } from "./create.ts";
 import type { Domains } from "../hypervisor/domains.ts";
 import { isComplete, type Admitted } from "../hypervisor/stamps.ts";
 import { definitionOf, type Intent } from "./registry.ts";
+import { resultOf } from "./definition.ts";
 
 /**
  * Whether only the watermark keeps an older copy of the state from repeating it: a failed change leaves no trace in
@@ -32,7 +33,7 @@ export async function outdatedOutcome(
   const { endState } = definitionOf(intent.kind);
   const isSame = standing !== undefined && standing.instance === operation.instance;
   if (endState !== undefined && isSame && isComplete(operation, standing))
-    return { state: "succeeded", result: { state: endState } };
+    return { state: "succeeded", result: resultOf(endState) };
   return { state: "failed", error: superseded(vmId) };
 }
 

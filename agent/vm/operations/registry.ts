@@ -1,17 +1,33 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
+import { attachDisk } from "./attach-disk.ts";
 import { createVm } from "./create.ts";
 import type { OperationDefinition } from "./definition.ts";
 import { deleteVm } from "./delete.ts";
+import { detachDisk } from "./detach-disk.ts";
 import { pauseVm } from "./pause.ts";
 import { rebootVm } from "./reboot.ts";
+import { resizeDisk } from "./resize-disk.ts";
 import { resumeVm } from "./resume.ts";
 import { startVm } from "./start.ts";
 import { stopVm } from "./stop.ts";
+import { updateVm } from "./update-vm.ts";
 
 /** Every kind of operation. */
-const definitions = [createVm, startVm, stopVm, rebootVm, pauseVm, resumeVm, deleteVm] as const;
+const definitions = [
+  createVm,
+  startVm,
+  stopVm,
+  rebootVm,
+  pauseVm,
+  resumeVm,
+  deleteVm,
+  updateVm,
+  attachDisk,
+  detachDisk,
+  resizeDisk,
+] as const;
 type Definitions = (typeof definitions)[number];
 
 export type OperationKind = Definitions["kind"];

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../../kernel/errors.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
+import { isSameBesideState } from "../observation/vm-from-domain.ts";
+import type { Result } from "./definition.ts";
 import type { Behalf, Operation } from "../../state/operations/operation.ts";
 
 /** SHA-256 of the request without its id: the same body gives the same fingerprint. */
@@ -24,18 +26,19 @@ export function requireNameable(vm: string): void {
 }
 
 /** The result of a validate-only request: not stored. */
-export const validated = (requestId: string, vmId: string, caller: string, nowMs: number): Operation => ({
+export const validated = (
+  of: Pick<Operation, "requestId" | "kind" | "vmId" | "caller">,
+  nowMs: number,
+  plan: Result = {},
+): Operation => ({
+  ...of,
   id: "",
-  requestId,
-  kind: "CREATE_VM",
-  vmId,
-  caller,
   state: "succeeded",
   steps: [],
   progress: 1,
   createdAtMs: nowMs,
   endedAtMs: nowMs,
-  result: { validated: "true" },
+  result: { validated: "true", ...plan },
   intent: undefined,
 });
 
@@ -50,3 +53,19 @@ export const requesterOf = (
 /** An operation counts against the limits of its VM's tenant. */
 export const chargedTo = ({ tenant }: { readonly tenant: string }): { readonly tenant?: string } =>
   tenant === "" ? {} : { tenant };
+
+/** Throws `conflict` ETAG_MISMATCH if the VM has changed since the caller read it. */
+export function requireEtag(wanted: string | undefined, vm: Etagged | undefined): void {
+  if (wanted === undefined || vm === undefined || vm.etag === wanted) return;
+  throw new SocleError("conflict", "ETAG_MISMATCH", `VM ${vm.name} changed since it was read; read it again`);
+}
+
+/** As `requireEtag`, for a request that depends on the VM's spec and not on its state. */
+export function requireSpecOf(wanted: string | undefined, vm: Etagged): void {
+  if (wanted === undefined || !isSameBesideState(wanted, vm.etag)) requireEtag(wanted, vm);
+}
+
+interface Etagged {
+  readonly etag: string;
+  readonly name: string;
+}

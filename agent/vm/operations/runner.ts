@@ -5,12 +5,14 @@ import type { Operation, OperationStep } from "../../state/operations/operation.
 import type { Operations, Step } from "../../state/operations/operations.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
 import type { Taken } from "./creations.ts";
-import type { Lane, Result } from "./definition.ts";
+import { resultOf, type Lane, type Result } from "./definition.ts";
 import { inTurn } from "./erasure.ts";
 import { definitionOf, type AnyDefinition, type Intent } from "./registry.ts";
+import type { Vm } from "../model/vm.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
-import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
+import type { DeviceSpec } from "../model/volume-names.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
 import { volumeKey } from "../storage/volume-users.ts";
@@ -45,7 +47,7 @@ export class OperationRunner {
   /** Volumes that are being deleted with their VM. */
   readonly #beingDeleted = new Set<string>();
 
-  constructor(options: RunnerOptions, creations: () => Iterable<VmSpec>) {
+  constructor(options: RunnerOptions, creations: () => Iterable<DeviceSpec>) {
     this.#options = options;
     this.#context = { ...options, creations, escalation: new StopEscalation(options.clock) };
   }
@@ -58,6 +60,12 @@ export class OperationRunner {
   escalate({ id, vmId }: Operation, caller: string, gracefulTimeoutMs: number): void {
     const { operations } = this.#options;
     this.#context.escalation.forced(vmId, caller, gracefulTimeoutMs, () => operations.isWanted(id));
+  }
+
+  /** What an operation would do, without an effect. */
+  async plan(intent: Intent, vm: Vm, caller: string): Promise<Result> {
+    const { plan } = definitionOf(intent.kind);
+    return plan === undefined ? {} : await this.permits.run(caller, () => plan(this.#context, intent, vm));
   }
 
   run(operation: Operation, intent: Intent, resumed: boolean, taken: Taken): void {
@@ -162,7 +170,7 @@ export class OperationRunner {
     if (standing !== undefined) {
       requireSameVm(run, standing);
       requireNewest(run, standing);
-      if (endState !== undefined && isComplete(run, standing)) return { state: endState };
+      if (endState !== undefined && isComplete(run, standing)) return resultOf(endState);
     }
     return await this.#do(definition, intent, { ...run, standing });
   }

@@ -8,7 +8,8 @@ import { tenantOfCaller } from "../../trust/index.ts";
 import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
-import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
+import { Changes } from "./changes.ts";
+import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { requireNicsFree } from "./nic-users.ts";
@@ -22,6 +23,7 @@ import { outdatedOutcome } from "./outdated.ts";
 import { requireReadable } from "../model/unreadable.ts";
 import { beingDeleted, requireUsable } from "../storage/volume-users.ts";
 import type { Admission } from "./definition.ts";
+import type { DeviceSpec } from "../model/volume-names.ts";
 import {
   definitionOf,
   intentOf,
@@ -50,6 +52,8 @@ export interface Mutation {
   /** Not part of the request's identity. */
   readonly behalf?: Behalf | undefined;
   readonly vm: string;
+  /** Check everything and change nothing. */
+  readonly validateOnly?: boolean;
 }
 
 export interface CreateRequest {
@@ -73,6 +77,7 @@ export interface CreateRequest {
 export class Vms {
   readonly #options: VmsOptions;
   readonly #creations: Creations;
+  readonly #changes: Changes;
   readonly #runner: OperationRunner;
   readonly #consoles: Consoles;
 
@@ -80,11 +85,12 @@ export class Vms {
     this.#options = options;
     this.#consoles = new Consoles(options.domains);
     this.#creations = new Creations(options);
-    this.#runner = new OperationRunner(options, () => this.#creations.specs());
-    // An interrupted create keeps its claims until it is settled.
+    this.#changes = new Changes(options);
+    this.#runner = new OperationRunner(options, () => this.#pending());
+    // An interrupted operation keeps its claims until it is settled.
     for (const operation of options.operations.interrupted) {
       const intent = readIntent(operation);
-      if (intent !== undefined) this.#creations.reclaim(intent);
+      if (intent !== undefined) this.#reclaim(operation, intent);
     }
   }
 
@@ -126,7 +132,8 @@ export class Vms {
       if (request.validateOnly) {
         await this.#runner.permits.run(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
-        return validated(request.requestId, spec.id, caller, clock.now());
+        const { requestId } = request;
+        return validated({ requestId, kind: "CREATE_VM", vmId: spec.id, caller }, clock.now());
       }
       const admitted = defined<CreateIntent>({
         spec,
@@ -173,18 +180,56 @@ export class Vms {
     caller: string,
     fingerprint: string,
   ): Promise<Operation> {
-    const { acceptsUnreadable, admit } = definitionOf(kind);
-    const vm = this.#managed(request.vm);
-    if (acceptsUnreadable !== true) requireReadable(vm);
-    const intent = newIntent(kind, admit?.(request, vm, this.#admission(caller)) ?? {});
-    const { newestOperation } = vm;
-    const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
-    return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, nothingTaken);
+    const { admit, prepare, grows } = definitionOf(kind);
+    const prepared = (await prepare?.(request, this.#changeable(kind, request.vm), this.#options)) ?? request;
+    if (grows !== undefined) await this.#options.host.storageRead();
+    // No await from here until everything is claimed.
+    const vm = this.#changeable(kind, request.vm);
+    const intent = newIntent(kind, admit?.(prepared, vm, this.#admission(caller)) ?? {});
+    const taken = this.#changes.take(intent, vm, (devices) =>
+      this.#requireDevicesFree(devices, tenantOfCaller(caller) !== undefined),
+    );
+    try {
+      if (request.validateOnly === true) {
+        const planned = await this.#plan(intent, vm, request, caller);
+        taken.ended("not made");
+        return planned;
+      }
+      const { newestOperation } = vm;
+      const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
+      return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
+    } catch (thrown) {
+      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
+      throw thrown;
+    }
+  }
+
+  #changeable(kind: OperationKind, idOrName: string): Vm {
+    const vm = this.#managed(idOrName);
+    if (definitionOf(kind).acceptsUnreadable !== true) requireReadable(vm);
+    return vm;
+  }
+
+  #reclaim(operation: Operation, intent: Intent): Taken {
+    if (intent.kind === "CREATE_VM") return this.#creations.reclaim(intent);
+    return this.#changes.reclaim(intent, operation);
+  }
+
+  async #plan(intent: Intent, vm: Vm, { requestId }: Mutation, caller: string): Promise<Operation> {
+    const { kind } = intent;
+    const plan = await this.#runner.plan(intent, vm, caller);
+    return validated({ requestId, kind, vmId: vm.id, caller }, this.#options.clock.now(), plan);
+  }
+
+  /** The VMs that are being created, and the devices that are being added to VMs. */
+  *#pending(): Generator<DeviceSpec> {
+    yield* this.#creations.specs();
+    yield* this.#changes.devices();
   }
 
   #admission(caller: string): Admission {
     const { policy, table } = this.#options;
-    const creations = () => this.#creations.specs();
+    const creations = () => this.#pending();
     return { byTenant: tenantOfCaller(caller) !== undefined, policy, table, creations };
   }
 
@@ -202,7 +247,7 @@ export class Vms {
   /** Continues an operation that was interrupted, or whose outcome is unknown, until it has ended. */
   resumeOperation(operation: Operation): void {
     const intent = intentOf(operation);
-    this.#runner.run(operation, intent, true, this.#creations.reclaim(intent));
+    this.#runner.run(operation, intent, true, this.#reclaim(operation, intent));
   }
 
   /**
@@ -228,8 +273,11 @@ export class Vms {
     intent: Intent | undefined,
   ): Promise<T> {
     const operation = await settled;
-    if (operation !== undefined && intent !== undefined)
-      this.#creations.ended(intent, operation.state === "succeeded" ? "made" : "not made");
+    if (operation !== undefined && intent !== undefined) {
+      const how = operation.state === "succeeded" ? "made" : "not made";
+      this.#creations.ended(intent, how);
+      this.#changes.ended(intent, how);
+    }
     return operation;
   }
 
@@ -305,10 +353,15 @@ export class Vms {
   /** Checks without libvirt that the VM's names and its resources are free. */
   #requireFree(spec: VmSpec, tenantOnly: boolean): void {
     this.#creations.requireFree(spec);
-    for (const named of namedVolumes(spec)) if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
-    const users = { vms: this.#options.table.all(), creations: this.#creations.specs() };
-    requireUsable(spec, users, tenantOnly);
-    requireNicsFree(spec, users, tenantOnly);
+    this.#requireDevicesFree(spec, tenantOnly);
+  }
+
+  #requireDevicesFree(devices: DeviceSpec, tenantOnly: boolean): void {
+    for (const named of namedVolumes(devices))
+      if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
+    const users = { vms: this.#options.table.all(), creations: [...this.#pending()] };
+    requireUsable(devices, users, tenantOnly);
+    requireNicsFree(devices, users, tenantOnly);
   }
 
   async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {
@@ -317,7 +370,7 @@ export class Vms {
       leaveStopped,
       tenantOnly: tenantOnly || undefined,
     });
-    await resolve(this.#options, admitted, () => this.#creations.specs());
+    await resolve(this.#options, admitted, () => this.#pending());
     await this.#options.volumes.requireAbsent(ownVolumes(spec));
   }
 }

@@ -8,8 +8,8 @@ import type { Domains } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
-import type { VmSpec } from "../../contract/spec.ts";
 import type { Vm } from "../model/vm.ts";
+import type { DeviceSpec } from "../model/volume-names.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";
 
@@ -37,8 +37,8 @@ export interface WorkContext {
 
 /** Adds the state that the runs of all operations share. */
 export interface RunContext extends WorkContext {
-  /** The specs of the VMs that are being created, and may soon use volumes. */
-  readonly creations: () => Iterable<VmSpec>;
+  /** The VMs that are being created, and devices that are being added to VMs: they may soon use volumes. */
+  readonly creations: () => Iterable<DeviceSpec>;
   readonly escalation: StopEscalation;
 }
 

@@ -1,16 +1,16 @@
 import { SocleError } from "../../kernel/errors.ts";
-import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
 import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
-import { vmOfVolume, volumesOf } from "../model/volume-names.ts";
+import { vmOfVolume, volumesOf, type DeviceSpec } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
-/** The possible users of a volume: the VMs of this host, and the specs of VMs that are being created. */
+/** The possible users of a volume: the VMs of this host, and the specs of VMs that are being created or get devices. */
 export interface Users {
   readonly vms: readonly Vm[];
-  readonly creations: Iterable<VmSpec>;
+  readonly creations: Iterable<DeviceSpec>;
   /** Absent: storage is compared by path and by pool and volume only, as at admission, which does not wait. */
   readonly same?: SameStorage;
 }
@@ -39,9 +39,9 @@ const SIGHT_WITHIN_MS = 30_000;
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
 /** A spec does not change, and every other creation reads it. */
-const placesBySpec = new WeakMap<VmSpec, readonly Place[]>();
+const placesBySpec = new WeakMap<DeviceSpec, readonly Place[]>();
 
-function placesOfSpec(spec: VmSpec): readonly Place[] {
+function placesOfSpec(spec: DeviceSpec): readonly Place[] {
   const known = placesBySpec.get(spec);
   if (known !== undefined) return known;
   const places = [...volumesOf(spec)].map(({ writes, ...volume }) => ({ at: volumeKey(volume), writes }));
@@ -49,7 +49,13 @@ function placesOfSpec(spec: VmSpec): readonly Place[] {
   return places;
 }
 
-function placesOf({ spec, disks = [] }: Partial<Pick<Vm, "spec" | "disks">>): readonly Place[] {
+function placesOf({
+  spec,
+  disks = [],
+}: {
+  readonly spec?: DeviceSpec | undefined;
+  readonly disks?: readonly VmDisk[];
+}): readonly Place[] {
   const named = spec === undefined ? [] : placesOfSpec(spec);
   if (disks.length === 0) return named;
   return [...named, ...disks.flatMap(placesOfDisk)];
@@ -67,7 +73,7 @@ const placesOfImage = ({ path, volume }: VmImage, writes: boolean): readonly Pla
 /** Throws as `Volumes.resolve` does. */
 export async function lookAt(
   volumes: Pick<Volumes, "resolve" | "dependents">,
-  spec: VmSpec,
+  spec: DeviceSpec,
 ): Promise<Looked> {
   const found = new Map<string, ResolvedVolume>();
   const places: Place[] = [];
@@ -95,7 +101,7 @@ export async function usersNow(
     table,
     volumes,
   }: { readonly table: Pick<SampledVms, "all" | "untilComplete">; readonly volumes: Pick<Volumes, "names"> },
-  creations: () => Iterable<VmSpec>,
+  creations: () => Iterable<DeviceSpec>,
   own: Iterable<string>,
 ): Promise<Users> {
   await table.untilComplete(AbortSignal.timeout(SIGHT_WITHIN_MS)).catch((cause: unknown) => {
@@ -115,11 +121,11 @@ const storageOf = (vm: Vm): readonly string[] => {
 };
 
 /** The volumes that a spec names. Volumes made for the VM have a name that no other VM has. */
-const namedIn = (spec: VmSpec): readonly string[] =>
+const namedIn = (spec: DeviceSpec): readonly string[] =>
   [...volumesOf(spec)].filter(({ named }) => named).map(volumeKey);
 
 /** The places of a spec's storage, if looked at. */
-export const whereOf = (spec: VmSpec, looked?: Pick<Looked, "places">): readonly string[] =>
+export const whereOf = (spec: DeviceSpec, looked?: Pick<Looked, "places">): readonly string[] =>
   [...placesOfSpec(spec), ...(looked?.places ?? [])].map(({ at }) => at);
 
 interface Conflict {
@@ -155,7 +161,7 @@ function* conflictsOf(
   }
   for (const spec of creations) {
     const place = spec.id === id ? undefined : clash({ spec });
-    const user = `VM ${spec.name} (being created)`;
+    const user = `VM ${spec.name} (being created or changed)`;
     if (place !== undefined) yield { ...place, id: spec.id, tenant: spec.tenant, user };
   }
 }
@@ -168,7 +174,7 @@ function* conflictsOf(
  * for one not known to be the caller's: to write, any volume that no VM of its tenant has; to read, one made for a VM.
  */
 export function requireUsable(
-  spec: VmSpec,
+  spec: DeviceSpec,
   users: Users,
   tenantOnly = false,
   looked?: Pick<Looked, "places" | "overlays">,
@@ -219,13 +225,13 @@ export function requireIdentified(
   );
 }
 
-function* storageBeside(id: string, vms: readonly Vm[], creations: Iterable<VmSpec>): Generator<string> {
+function* storageBeside(id: string, vms: readonly Vm[], creations: Iterable<DeviceSpec>): Generator<string> {
   for (const vm of vms) if (vm.id !== id) yield* storageOf(vm);
   for (const spec of creations) if (spec.id !== id) yield* namedIn(spec);
 }
 
 /** VMs in creation prove nothing: a volume of the requested name may exist without being theirs. */
-function requireOwn(spec: VmSpec, vms: Users["vms"]): void {
+function requireOwn(spec: DeviceSpec, vms: Users["vms"]): void {
   for (const { named, writes, ...volume } of volumesOf(spec)) {
     const key = volumeKey(volume);
     const isMadeForVm = vmOfVolume(volume.volume) !== undefined;
@@ -281,7 +287,8 @@ export function requireUnused(
     placesOf(has).some(({ at }) => own.has(at) || same(at).some((name) => own.has(name)));
   const users = new Map<string, string>();
   for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
-  for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name} (being created)`);
+  for (const spec of creations)
+    if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name} (being created or changed)`);
   users.delete(vmId);
   for (const { pool, volume } of overlays) {
     const owner = vmOfVolume(volume);

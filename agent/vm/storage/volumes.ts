@@ -176,6 +176,17 @@ export class Volumes {
     return await this.#findSurely(reference);
   }
 
+  /** Enlarges a volume that no guest has open. Also succeeds if it is as large already. Throws as `resolve` does. */
+  async grow(reference: VolumeRef, capacityBytes: number): Promise<void> {
+    const isLarge = async (): Promise<boolean> =>
+      (await this.#findSurely(reference)).capacityBytes >= capacityBytes;
+    await this.#certainty.ensure(async () => {
+      if (await isLarge()) return;
+      const { vol } = await this.#findSurely(reference);
+      await this.#libvirt.call(libvirt.storageVolResize, { vol, capacity: capacityBytes, flags: 0 });
+    }, isLarge);
+  }
+
   /** The paths of the volumes that exist, and their overlays. Throws as `OverlaySearch.of` does. */
   async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
     return await this.#overlays.of(references);

@@ -2,24 +2,37 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from '../../socle/v1/AttachDiskRequest.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from '../../socle/v1/ConsoleRequest.ts';
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from '../../socle/v1/ConsoleResponse.ts';
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from '../../socle/v1/CreateVmRequest.ts';
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from '../../socle/v1/DeleteVmRequest.ts';
+import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from '../../socle/v1/DetachDiskRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from '../../socle/v1/GetVmRequest.ts';
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from '../../socle/v1/ListVmsRequest.ts';
 import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Output as _socle_v1_ListVmsResponse__Output } from '../../socle/v1/ListVmsResponse.ts';
 import type { Operation as _socle_v1_Operation, Operation__Output as _socle_v1_Operation__Output } from '../../socle/v1/Operation.ts';
 import type { PauseVmRequest as _socle_v1_PauseVmRequest, PauseVmRequest__Output as _socle_v1_PauseVmRequest__Output } from '../../socle/v1/PauseVmRequest.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from '../../socle/v1/RebootVmRequest.ts';
+import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskRequest__Output as _socle_v1_ResizeDiskRequest__Output } from '../../socle/v1/ResizeDiskRequest.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from '../../socle/v1/ResumeVmRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from '../../socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from '../../socle/v1/StopVmRequest.ts';
+import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from '../../socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from '../../socle/v1/Vm.ts';
 import type { WatchVmsRequest as _socle_v1_WatchVmsRequest, WatchVmsRequest__Output as _socle_v1_WatchVmsRequest__Output } from '../../socle/v1/WatchVmsRequest.ts';
 import type { WatchVmsResponse as _socle_v1_WatchVmsResponse, WatchVmsResponse__Output as _socle_v1_WatchVmsResponse__Output } from '../../socle/v1/WatchVmsResponse.ts';
 
 export interface VmServiceClient extends grpc.Client {
+  AttachDisk(argument: _socle_v1_AttachDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachDisk(argument: _socle_v1_AttachDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachDisk(argument: _socle_v1_AttachDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachDisk(argument: _socle_v1_AttachDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachDisk(argument: _socle_v1_AttachDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachDisk(argument: _socle_v1_AttachDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachDisk(argument: _socle_v1_AttachDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachDisk(argument: _socle_v1_AttachDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   Console(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
   Console(options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
   console(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
@@ -42,6 +55,15 @@ export interface VmServiceClient extends grpc.Client {
   deleteVm(argument: _socle_v1_DeleteVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   deleteVm(argument: _socle_v1_DeleteVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   deleteVm(argument: _socle_v1_DeleteVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  DetachDisk(argument: _socle_v1_DetachDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachDisk(argument: _socle_v1_DetachDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachDisk(argument: _socle_v1_DetachDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachDisk(argument: _socle_v1_DetachDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachDisk(argument: _socle_v1_DetachDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachDisk(argument: _socle_v1_DetachDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachDisk(argument: _socle_v1_DetachDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachDisk(argument: _socle_v1_DetachDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
@@ -79,6 +101,15 @@ export interface VmServiceClient extends grpc.Client {
   rebootVm(argument: _socle_v1_RebootVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   rebootVm(argument: _socle_v1_RebootVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  ResizeDisk(argument: _socle_v1_ResizeDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ResizeDisk(argument: _socle_v1_ResizeDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ResizeDisk(argument: _socle_v1_ResizeDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ResizeDisk(argument: _socle_v1_ResizeDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  resizeDisk(argument: _socle_v1_ResizeDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  resizeDisk(argument: _socle_v1_ResizeDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  resizeDisk(argument: _socle_v1_ResizeDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  resizeDisk(argument: _socle_v1_ResizeDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   ResumeVm(argument: _socle_v1_ResumeVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   ResumeVm(argument: _socle_v1_ResumeVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   ResumeVm(argument: _socle_v1_ResumeVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -106,6 +137,15 @@ export interface VmServiceClient extends grpc.Client {
   stopVm(argument: _socle_v1_StopVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   stopVm(argument: _socle_v1_StopVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  UpdateVm(argument: _socle_v1_UpdateVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateVm(argument: _socle_v1_UpdateVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateVm(argument: _socle_v1_UpdateVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateVm(argument: _socle_v1_UpdateVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateVm(argument: _socle_v1_UpdateVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateVm(argument: _socle_v1_UpdateVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateVm(argument: _socle_v1_UpdateVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateVm(argument: _socle_v1_UpdateVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   WatchVms(argument: _socle_v1_WatchVmsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_socle_v1_WatchVmsResponse__Output>;
   WatchVms(argument: _socle_v1_WatchVmsRequest, options?: grpc.CallOptions): grpc.ClientReadableStream<_socle_v1_WatchVmsResponse__Output>;
   watchVms(argument: _socle_v1_WatchVmsRequest, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_socle_v1_WatchVmsResponse__Output>;
@@ -114,11 +154,15 @@ export interface VmServiceClient extends grpc.Client {
 }
 
 export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
+  AttachDisk: grpc.handleUnaryCall<_socle_v1_AttachDiskRequest__Output, _socle_v1_Operation>;
+  
   Console: grpc.handleBidiStreamingCall<_socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse>;
   
   CreateVm: grpc.handleUnaryCall<_socle_v1_CreateVmRequest__Output, _socle_v1_Operation>;
   
   DeleteVm: grpc.handleUnaryCall<_socle_v1_DeleteVmRequest__Output, _socle_v1_Operation>;
+  
+  DetachDisk: grpc.handleUnaryCall<_socle_v1_DetachDiskRequest__Output, _socle_v1_Operation>;
   
   GetVm: grpc.handleUnaryCall<_socle_v1_GetVmRequest__Output, _socle_v1_Vm>;
   
@@ -128,26 +172,34 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   RebootVm: grpc.handleUnaryCall<_socle_v1_RebootVmRequest__Output, _socle_v1_Operation>;
   
+  ResizeDisk: grpc.handleUnaryCall<_socle_v1_ResizeDiskRequest__Output, _socle_v1_Operation>;
+  
   ResumeVm: grpc.handleUnaryCall<_socle_v1_ResumeVmRequest__Output, _socle_v1_Operation>;
   
   StartVm: grpc.handleUnaryCall<_socle_v1_StartVmRequest__Output, _socle_v1_Operation>;
   
   StopVm: grpc.handleUnaryCall<_socle_v1_StopVmRequest__Output, _socle_v1_Operation>;
   
+  UpdateVm: grpc.handleUnaryCall<_socle_v1_UpdateVmRequest__Output, _socle_v1_Operation>;
+  
   WatchVms: grpc.handleServerStreamingCall<_socle_v1_WatchVmsRequest__Output, _socle_v1_WatchVmsResponse>;
   
 }
 
 export interface VmServiceDefinition extends grpc.ServiceDefinition {
+  AttachDisk: MethodDefinition<_socle_v1_AttachDiskRequest, _socle_v1_Operation, _socle_v1_AttachDiskRequest__Output, _socle_v1_Operation__Output>
   Console: MethodDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse, _socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse__Output>
   CreateVm: MethodDefinition<_socle_v1_CreateVmRequest, _socle_v1_Operation, _socle_v1_CreateVmRequest__Output, _socle_v1_Operation__Output>
   DeleteVm: MethodDefinition<_socle_v1_DeleteVmRequest, _socle_v1_Operation, _socle_v1_DeleteVmRequest__Output, _socle_v1_Operation__Output>
+  DetachDisk: MethodDefinition<_socle_v1_DetachDiskRequest, _socle_v1_Operation, _socle_v1_DetachDiskRequest__Output, _socle_v1_Operation__Output>
   GetVm: MethodDefinition<_socle_v1_GetVmRequest, _socle_v1_Vm, _socle_v1_GetVmRequest__Output, _socle_v1_Vm__Output>
   ListVms: MethodDefinition<_socle_v1_ListVmsRequest, _socle_v1_ListVmsResponse, _socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse__Output>
   PauseVm: MethodDefinition<_socle_v1_PauseVmRequest, _socle_v1_Operation, _socle_v1_PauseVmRequest__Output, _socle_v1_Operation__Output>
   RebootVm: MethodDefinition<_socle_v1_RebootVmRequest, _socle_v1_Operation, _socle_v1_RebootVmRequest__Output, _socle_v1_Operation__Output>
+  ResizeDisk: MethodDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_Operation, _socle_v1_ResizeDiskRequest__Output, _socle_v1_Operation__Output>
   ResumeVm: MethodDefinition<_socle_v1_ResumeVmRequest, _socle_v1_Operation, _socle_v1_ResumeVmRequest__Output, _socle_v1_Operation__Output>
   StartVm: MethodDefinition<_socle_v1_StartVmRequest, _socle_v1_Operation, _socle_v1_StartVmRequest__Output, _socle_v1_Operation__Output>
   StopVm: MethodDefinition<_socle_v1_StopVmRequest, _socle_v1_Operation, _socle_v1_StopVmRequest__Output, _socle_v1_Operation__Output>
+  UpdateVm: MethodDefinition<_socle_v1_UpdateVmRequest, _socle_v1_Operation, _socle_v1_UpdateVmRequest__Output, _socle_v1_Operation__Output>
   WatchVms: MethodDefinition<_socle_v1_WatchVmsRequest, _socle_v1_WatchVmsResponse, _socle_v1_WatchVmsRequest__Output, _socle_v1_WatchVmsResponse__Output>
 }

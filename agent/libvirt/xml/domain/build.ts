@@ -2,6 +2,7 @@ import { LibvirtError } from "../../internal/errors.ts";
 import { formatCpuSet } from "./cpuset.ts";
 import { deviceRules } from "./device-rules.ts";
 import {
+  controllerNode,
   deviceNodes,
   diskNode,
   graphicsNode,
@@ -9,7 +10,7 @@ import {
   interfaceNode,
   memoryDeviceNode,
 } from "./devices-build.ts";
-import type { Disk, Graphics, HostDevice, Interface, MemoryDevice } from "./devices.ts";
+import type { Controller, Disk, Graphics, HostDevice, Interface, MemoryDevice } from "./devices.ts";
 import { metadataNode, type MetadataElement } from "./metadata.ts";
 import { domainRulesWith } from "./rules.ts";
 import type {
@@ -82,6 +83,10 @@ export function buildDisk(disk: Disk): string {
 
 export function buildInterface(networkInterface: Interface): string {
   return write({ root: "interface", rule: deviceRules.interface }, interfaceNode(networkInterface));
+}
+
+export function buildController(controller: Controller): string {
+  return write({ root: "controller", rule: deviceRules.controller }, controllerNode(controller));
 }
 
 export function buildHostDevice(device: HostDevice): string {

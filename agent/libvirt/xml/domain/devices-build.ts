@@ -152,7 +152,7 @@ function interfaceSourceNode(source: Interface["source"]): XmlNode | undefined {
   }
 }
 
-function controllerNode(controller: Controller): XmlNode {
+export function controllerNode(controller: Controller): XmlNode {
   return node("controller", { type: controller.type, index: controller.index, model: controller.model }, [
     nodeIfAny("driver", { iothread: controller.iothread, queues: controller.queues }),
     aliasNode(controller.alias),

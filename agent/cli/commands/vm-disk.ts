@@ -1,0 +1,50 @@
+import { mutate, type MutationOptions } from "../follow.ts";
+import { printable } from "../format.ts";
+import { confirm } from "../confirm.ts";
+import { usageError } from "../errors.ts";
+import { size } from "../options.ts";
+import type { Command, Session } from "../session.ts";
+import { parseDisk, withEncryption } from "../vm-spec.ts";
+
+type Options = MutationOptions & { readonly dryRun?: boolean };
+
+type AttachOptions = Options & {
+  readonly name?: string;
+  readonly readOnly?: boolean;
+  readonly encrypt?: boolean;
+};
+
+export const attachDisk: Command = (session, [vm = "", source = ""], options: AttachOptions) => {
+  const { name = "", readOnly = false, encrypt = false, dryRun: validateOnly = false } = options;
+  const named = parseDisk(source, name);
+  if (encrypt && named.newVolume == null) throw usageError("--encrypt is for a new disk: new:POOL:SIZE");
+  const [disk = null] = withEncryption([{ ...named, readOnly }], encrypt) ?? [];
+  return mutate(session, options, ({ vms }) => vms.AttachDisk, { vm, disk, validateOnly });
+};
+
+type DetachOptions = Options & { readonly deleteVolume?: boolean; readonly yes?: boolean };
+
+export const detachDisk: Command = async (session, [vm = "", disk = ""], options: DetachOptions) => {
+  const { deleteVolume = false, yes = false, dryRun: validateOnly = false } = options;
+  const etag = deleteVolume && !yes && !validateOnly ? await confirmed(session, vm, disk) : "";
+  const request = { vm, disk, deleteVolume, validateOnly, etag };
+  return await mutate(session, options, ({ vms }) => vms.DetachDisk, request);
+};
+
+/** The etag of the VM that the person saw. */
+async function confirmed(session: Session, name: string, disk: string): Promise<string> {
+  if (session.json || session.io.stdin.isTTY !== true)
+    throw usageError(
+      `disk ${disk} was not deleted: there is no prompt; add --yes to delete it, or --dry-run to see what would be done`,
+    );
+  const agent = await session.agent();
+  const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
+  await confirm(session, `Delete disk ${printable(disk)} of ${printable(vm.name)} and its data? [y/N] `);
+  return vm.etag;
+}
+
+export const resizeDisk: Command = (session, [vm = "", disk = "", text = ""], options: Options) => {
+  const { dryRun: validateOnly = false } = options;
+  const capacityBytes = size("SIZE")(text);
+  return mutate(session, options, ({ vms }) => vms.ResizeDisk, { vm, disk, capacityBytes, validateOnly });
+};

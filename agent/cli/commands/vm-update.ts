@@ -1,0 +1,27 @@
+import { usageError } from "../errors.ts";
+import { mutate, type MutationOptions } from "../follow.ts";
+import { parseLabels } from "../labels.ts";
+import type { Command } from "../session.ts";
+
+type Options = MutationOptions & {
+  readonly label?: readonly string[];
+  readonly removeLabel?: readonly string[];
+  readonly autostart?: boolean;
+  readonly dryRun?: boolean;
+};
+
+/** Labels are changed on those that the VM has now; its etag refuses a change in between. */
+export const updateVm: Command = async (session, [name = ""], options: Options) => {
+  const { label = [], removeLabel = [], autostart, dryRun: validateOnly = false } = options;
+  const changesLabels = label.length + removeLabel.length > 0;
+  const paths = [...(changesLabels ? ["labels"] : []), ...(autostart === undefined ? [] : ["autostart"])];
+  if (paths.length === 0)
+    throw usageError("name what to change: --label, --remove-label, --autostart or --no-autostart");
+  const agent = await session.agent();
+  const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
+  const labels = { ...vm.labels, ...parseLabels(label) };
+  for (const key of removeLabel) delete labels[key];
+  const spec = { labels, autostart: autostart ?? false };
+  const request = { vm: name, etag: changesLabels ? vm.etag : "", validateOnly, spec, updateMask: { paths } };
+  return await mutate(session, options, ({ vms }) => vms.UpdateVm, request);
+};

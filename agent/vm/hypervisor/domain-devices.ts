@@ -1,0 +1,191 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import type { Disk, DomainDevices as Devices } from "../../libvirt/xml/index.ts";
+import { isActive } from "./domain-state.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { AHEAD, reference } from "./stamps.ts";
+import type { VmState } from "../model/vm.ts";
+import type { VmDomain } from "../model/vm-domain.ts";
+
+/** Reads of a domain; undefined: libvirt reports that it does not exist. */
+export interface DomainReads {
+  state(id: string): Promise<{ readonly state: VmState } | undefined>;
+  document(id: string, as: "defined" | "running"): Promise<VmDomain | undefined>;
+}
+
+/** Where a domain has a device: in the definition that its next start uses, and in the running guest. */
+interface Presence {
+  readonly isDefined: boolean;
+  /** Undefined: no guest runs. */
+  readonly isLive: boolean | undefined;
+}
+
+/** How long a guest may take to release a device before the request counts as refused. */
+const RELEASE_WITHIN_MS = 15_000;
+const LOOK_EVERY_MS = 250;
+const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
+
+/**
+ * The devices of a domain, named by their alias. libvirt's answers and events do not show whether a running guest has a
+ * device: only its XML does.
+ */
+export class DomainDevices {
+  readonly #libvirt: LibvirtCalls;
+  readonly #clock: Clock;
+  readonly #certainty: Certainty;
+  readonly #reads: DomainReads;
+
+  constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
+    this.#libvirt = calls;
+    this.#clock = clock;
+    this.#certainty = new Certainty(calls, clock);
+    this.#reads = reads;
+  }
+
+  /** Throws `not_found` VM_NOT_FOUND if the domain is gone. */
+  async where(id: string, alias: string): Promise<Presence> {
+    const [defined, running] = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    if (defined === undefined)
+      throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${id} on this host any more`);
+    return {
+      isDefined: hasAlias(defined, alias),
+      isLive: running === undefined ? undefined : hasAlias(running, alias),
+    };
+  }
+
+  /** The disk with this alias, as the running guest or else the definition has it. */
+  async disk(id: string, alias: string): Promise<Disk | undefined> {
+    for (const devices of [await this.#running(id), await this.#devices(id, "defined")]) {
+      const disk = devices?.disks.find((each) => each.alias === alias);
+      if (disk !== undefined) return disk;
+    }
+    return undefined;
+  }
+
+  /** The names of disk devices (vda, ...) that the definition and the running guest use. */
+  async diskTargets(id: string): Promise<ReadonlySet<string>> {
+    const both = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    return new Set(both.flatMap((devices) => devices?.disks.map(({ target }) => target.device) ?? []));
+  }
+
+  /** Adds the device wherever it is missing: in the definition, and in a running guest. */
+  async attach(id: string, alias: string, xml: string): Promise<void> {
+    await this.#certainty.ensure(
+      () =>
+        this.#steadily(id, async () => {
+          const { isDefined, isLive } = await this.where(id, alias);
+          const flags = (isDefined ? 0 : CONFIG) | (isLive === false ? LIVE : 0);
+          if (flags === 0) return;
+          await this.#libvirt.call(libvirt.domainAttachDeviceFlags, { dom: reference(id), xml, flags });
+        }),
+      async () => {
+        const { isDefined, isLive } = await this.where(id, alias);
+        return isDefined && isLive !== false;
+      },
+    );
+  }
+
+  /** Replaces the device's changeable values, in the definition and in a running guest. */
+  async update(id: string, xml: string): Promise<void> {
+    await this.#certainty.ensure(() =>
+      this.#steadily(id, async () => {
+        const flags = isActive(await this.#reads.state(id)) ? LIVE | CONFIG : CONFIG;
+        await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
+      }),
+    );
+  }
+
+  /**
+   * Asks a running guest to release the device, and waits until it has. Also succeeds if no guest has it. Throws `conflict`
+   * GUEST_KEEPS_DEVICE after the deadline: the definition is unchanged, and the guest may still release the device later.
+   */
+  async release(id: string, alias: string): Promise<void> {
+    let isAsked = false;
+    const deadlineMs = this.#clock.monotonicMs() + RELEASE_WITHIN_MS;
+    let refusal: SocleError | undefined;
+    while ((await this.where(id, alias)).isLive === true) {
+      // A second request during the first makes some guests stop (QEMU refuses it at best).
+      if (!isAsked) {
+        isAsked = true;
+        refusal = await this.#ask(id, alias);
+      }
+      if (this.#clock.monotonicMs() >= deadlineMs) throw keepsDevice(alias, refusal);
+      await this.#clock.sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  /** Removes the device from the definition. Also succeeds if it is not there. */
+  async undefine(id: string, alias: string): Promise<void> {
+    const isGone = async (): Promise<boolean> => !(await this.where(id, alias)).isDefined;
+    await this.#certainty.ensure(async () => {
+      if (await isGone()) return;
+      const args = { dom: reference(id), alias, flags: CONFIG };
+      await this.#libvirt.call(libvirt.domainDetachDeviceAlias, args);
+    }, isGone);
+  }
+
+  /** A request whose reply is lost may have reached the guest: only the XML shows it. */
+  async #ask(id: string, alias: string): Promise<SocleError | undefined> {
+    const args = { dom: reference(id), alias, flags: LIVE };
+    try {
+      await this.#libvirt.call(libvirt.domainDetachDeviceAlias, args);
+      return undefined;
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (error.kind === "unavailable" || error.reason === "LIBVIRT_CLOSED") throw error;
+      return error;
+    }
+  }
+
+  /** Repeats a call that libvirt refuses since the guest has started or stopped meanwhile. */
+  async #steadily(id: string, call: () => Promise<void>): Promise<void> {
+    const before = isActive(await this.#reads.state(id));
+    try {
+      await call();
+    } catch (thrown) {
+      if (toSocleError(thrown).kind !== "conflict" || isActive(await this.#reads.state(id)) === before)
+        throw thrown;
+      await call();
+    }
+  }
+
+  async #running(id: string): Promise<Devices | undefined> {
+    return isActive(await this.#reads.state(id)) ? await this.#devices(id, "running") : undefined;
+  }
+
+  async #devices(id: string, as: "defined" | "running"): Promise<Devices | undefined> {
+    return (await this.#reads.document(id, as))?.devices;
+  }
+
+  /** Sets the size of a running guest's disk. libvirt also makes it smaller, without a warning: check before. */
+  async resizeLive(id: string, target: string, bytes: number): Promise<void> {
+    const flags = libvirt.DomainBlockResizeFlags.BYTES;
+    const args = { dom: reference(id), disk: target, size: bytes, flags };
+    await this.#certainty.ensure(
+      () => this.#libvirt.call(libvirt.domainBlockResize, args),
+      async () => (await this.capacityOf(id, target)) >= bytes,
+    );
+  }
+
+  /** The size of a disk as the domain has it. */
+  async capacityOf(id: string, target: string): Promise<number> {
+    const args = { dom: reference(id), path: target, flags: 0 };
+    return (await this.#libvirt.call(libvirt.domainGetBlockInfo, args, AHEAD)).capacity;
+  }
+}
+
+const hasAlias = (devices: Devices, alias: string): boolean =>
+  [...devices.disks, ...devices.interfaces, ...devices.hostDevices].some((device) => device.alias === alias);
+
+function keepsDevice(alias: string, refusal: SocleError | undefined): SocleError {
+  const name = alias.replace(/^ua-(disk|nic)-/, "");
+  const why = refusal === undefined ? "" : ` (${refusal.message})`;
+  const message =
+    `the guest did not release ${name} within ${RELEASE_WITHIN_MS / 1000} s${why}, and the VM's definition is unchanged. ` +
+    "A guest that is booting, paused or has no hotplug driver cannot release devices: retry, or stop the VM and detach it then";
+  return new SocleError("conflict", "GUEST_KEEPS_DEVICE", message, {
+    cause: refusal,
+    details: { metadata: { device: name } },
+  });
+}

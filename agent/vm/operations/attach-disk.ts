@@ -1,0 +1,243 @@
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { diskSpec, type DiskSpec, type VmSpec } from "../../contract/spec.ts";
+import { buildDisk } from "../../libvirt/xml/index.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { diskPart, keyedParts } from "../model/sealed-keys.ts";
+import { checkPart, checkRules } from "../model/spec-check.ts";
+import { ownDisk, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
+import type { Vm } from "../model/vm.ts";
+import { diskAlias, diskDevice, diskTarget } from "../observation/domain-document.ts";
+import { lookAt, requireUsable, usersNow, volumeKey, whereOf } from "../storage/volume-users.ts";
+import { sizedDisk } from "./creations.ts";
+import { defineOperation } from "./definition.ts";
+import { stampComplete } from "./guest-run.ts";
+import { volumeToMake } from "./own-volume.ts";
+import { requireSpecOf } from "./request.ts";
+import { appliesTo, readSpec, requireResponsive, rewriteSpec, seenWith } from "./spec-change.ts";
+import { undoAll, type Undo } from "./undo.ts";
+import { settled } from "./vm-state.ts";
+import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+
+const CLAIM = "claim volume";
+const SPEC = "write spec";
+const VOLUME = "make volume";
+const ATTACH = "attach";
+
+const intent = z.object({
+  disk: diskSpec,
+  /** Restricts the caller to the VM's tenant. */
+  tenantOnly: z.literal(true).exactOptional(),
+});
+type Intent = z.output<typeof intent>;
+
+interface AttachRequest {
+  /** Unvalidated. */
+  readonly disk: Readonly<Record<string, unknown>>;
+  readonly etag?: string | undefined;
+}
+
+interface Image {
+  readonly path: string;
+  readonly format: string;
+}
+
+/** Adds a disk to a VM, also to a running guest. A failure undoes what was done. */
+export const attachDisk = defineOperation({
+  kind: "ATTACH_DISK",
+  intent,
+  lane: "heavy",
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  adds: ({ disk }) => ({ disks: [disk] }),
+  grows({ disk }, vmId) {
+    const own = ownOf(vmId, disk);
+    if (own === undefined) return { volumes: [], diskBytes: 0 };
+    const { capacityBytes = 0 } = own.source;
+    return { volumes: [{ ...own.volume, capacityBytes }], diskBytes: capacityBytes };
+  },
+  async prepare({ disk, ...rest }: AttachRequest, _vm, { volumes, keys }) {
+    const asked = checkPart(diskSpec, disk, "disk");
+    if (isEncrypted(asked)) await keys.check();
+    return { ...rest, disk: await sizedDisk(asked, volumes) };
+  },
+  /** Throws `invalid` SPEC_INVALID, `conflict` DISK_EXISTS and ETAG_MISMATCH, `unavailable` GUEST_UNRESPONSIVE. */
+  admit({ disk: asked, etag }: AttachRequest, vm, { byTenant }) {
+    const disk = checkPart(diskSpec, asked, "disk");
+    requireSpecOf(etag, vm);
+    requireResponsive(vm);
+    if (vm.spec !== undefined) requireFits(vm.spec, disk);
+    return defined<Intent>({ disk, tenantOnly: byTenant ? true : undefined });
+  },
+  async plan(context, { disk, tenantOnly }, vm) {
+    await requireUsableNow(context, vm, disk, tenantOnly);
+    const own = ownOf(vm.id, disk);
+    if (own !== undefined) await context.volumes.requireAbsent([own.volume]);
+    return { disk: disk.name, applies: appliesTo(vm) };
+  },
+  async run(context, intent, run) {
+    const { disk } = intent;
+    const { domains } = context;
+    const { vmId, operationId, step, resumed } = run;
+    const effects = new Set([SPEC, VOLUME, ATTACH].filter((name) => mayHaveBegun(run, name)));
+    try {
+      if (resumed) await settled(context, vmId);
+      step.requireOpen();
+      await domains.stamps.begin(vmId, operationId);
+      const { spec } = await readSpec(context, vmId);
+      if (!effects.has(SPEC)) requireFits(spec, disk);
+      // The guest may have written to a disk that an earlier run attached.
+      const before = await domains.devices.disk(vmId, diskAlias(disk.name));
+      const image = before === undefined ? await provide(context, spec, intent, run, effects) : undefined;
+      const device =
+        before ?? diskDevice(vmId, disk, image ?? unresolved(disk), await freeTarget(context, vmId, spec));
+      effects.add(ATTACH);
+      await step(ATTACH, () => domains.devices.attach(vmId, diskAlias(disk.name), buildDisk(device)), 0.5);
+      const state = await domains.state(vmId);
+      await stampComplete(context, run, isActive(state));
+      await seenWith(context, withDisk(spec, disk));
+      return { disk: disk.name, device: device.target.device, applies: appliesTo(state) };
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (isUndecided(error, run)) throw error;
+      throw await undoAll(context, run, undoes(context, run, disk, effects), error);
+    }
+  },
+});
+
+const mayHaveBegun = ({ resumed, done, cutOff }: WorkRun, name: string): boolean =>
+  resumed && (done.has(name) || cutOff?.has(name) === true);
+
+/** Writes the spec, then makes the volume: at no time is there a volume without an owner. Returns the disk's image. */
+async function provide(
+  context: RunContext,
+  spec: VmSpec,
+  { disk, tenantOnly }: Intent,
+  run: WorkRun,
+  effects: Set<string>,
+): Promise<Image> {
+  const { volumes } = context;
+  const { step, done } = run;
+  const found = await requireUsableNow(context, spec, disk, tenantOnly);
+  const own = ownOf(spec.id, disk);
+  const isClaimed = done.has(CLAIM);
+  // Journaled before any volume is made: a volume of this name that exists later was made by this operation.
+  if (own !== undefined && !isClaimed)
+    await step.durable(CLAIM, () => volumes.requireAbsent([own.volume]), 0);
+  effects.add(SPEC);
+  await step(SPEC, () => addToSpec(context, spec.id, disk));
+  if (own === undefined) return found ?? unresolved(disk);
+  // Only a volume that libvirt reports as made for this operation may be undone.
+  const make = () => volumes.make(volumeToMake(spec.id, own), isClaimed, () => effects.add(VOLUME));
+  return await step(VOLUME, make, 0.3);
+}
+
+/** An encrypted disk's passphrase goes into the domain with the spec, before its volume is made with it. */
+async function addToSpec(context: WorkContext, vmId: string, disk: DiskSpec): Promise<void> {
+  const { keys } = context;
+  const part = diskPart(disk.name);
+  const sealed = isEncrypted(disk) ? (await readSpec(context, vmId)).socle.keys?.[part] : undefined;
+  if (sealed !== undefined) await keys.restore(vmId, { [part]: sealed });
+  const made = isEncrypted(disk) ? { [part]: sealed ?? (await keys.make(vmId, part)) } : {};
+  await rewriteSpec(
+    context,
+    vmId,
+    (spec) => withDisk(spec, disk),
+    (before) => ({ ...before, ...made }),
+  );
+}
+
+function undoes(
+  context: WorkContext,
+  { vmId }: WorkRun,
+  disk: DiskSpec,
+  effects: ReadonlySet<string>,
+): Undo[] {
+  const { domains, keys, volumes } = context;
+  const own = ownOf(vmId, disk);
+  const part = diskPart(disk.name);
+  const all: Undo[] = [
+    {
+      step: SPEC,
+      async remove() {
+        await removeFromSpec(context, vmId, disk.name);
+        if (isEncrypted(disk)) await keys.forget(vmId, part);
+      },
+    },
+    {
+      step: VOLUME,
+      async remove() {
+        if (own !== undefined) await volumes.remove(own.volume);
+      },
+    },
+    {
+      step: ATTACH,
+      async remove() {
+        if ((await domains.state(vmId)) === undefined) return;
+        await domains.devices.release(vmId, diskAlias(disk.name));
+        await domains.devices.undefine(vmId, diskAlias(disk.name));
+      },
+    },
+  ];
+  return all.filter(({ step }) => effects.has(step));
+}
+
+/** Removes the disk, and its sealed passphrase, from the spec. Also succeeds without the domain. */
+export async function removeFromSpec(
+  context: WorkContext,
+  vmId: string,
+  name: string,
+): Promise<VmSpec | undefined> {
+  if ((await context.domains.state(vmId)) === undefined) return undefined;
+  return await rewriteSpec(
+    context,
+    vmId,
+    (spec) => ({ ...spec, disks: spec.disks.filter((disk) => disk.name !== name) }),
+    ({ [diskPart(name)]: _, ...others }) => others,
+  );
+}
+
+/** Throws as `requireUsable`, on libvirt's present state. Returns the image of a volume that the disk names. */
+async function requireUsableNow(
+  context: RunContext,
+  { id, name, tenant }: Pick<DeviceSpec, "id" | "name" | "tenant">,
+  disk: DiskSpec,
+  tenantOnly = false,
+): Promise<Image | undefined> {
+  const devices: DeviceSpec = { id, name, tenant, disks: [disk], nics: [] };
+  const looked = await lookAt(context.volumes, devices);
+  const users = await usersNow(context, context.creations, whereOf(devices, looked));
+  requireUsable(devices, users, tenantOnly, looked);
+  return disk.source.kind === "volume" ? looked.found.get(volumeKey(disk.source.volume)) : undefined;
+}
+
+/** A name that neither the definition nor the running guest uses. */
+async function freeTarget({ domains }: WorkContext, vmId: string, { disks }: VmSpec): Promise<string> {
+  const taken = await domains.devices.diskTargets(vmId);
+  const names = Array.from({ length: taken.size + disks.length + 1 }, (_, index) => diskTarget(index));
+  return names.find((name) => !taken.has(name)) ?? diskTarget(taken.size);
+}
+
+const withDisk = (spec: VmSpec, disk: DiskSpec): VmSpec =>
+  spec.disks.some(({ name }) => name === disk.name) ? spec : { ...spec, disks: [...spec.disks, disk] };
+
+function requireFits(spec: VmSpec, disk: DiskSpec): void {
+  const { name } = disk;
+  if (spec.disks.some((other) => other.name === name)) {
+    const message = `VM ${spec.name} has a disk ${name} already; choose another name`;
+    throw new SocleError("already_exists", "DISK_EXISTS", message, {
+      details: { fields: { "disk.name": message } },
+    });
+  }
+  checkRules(withDisk(spec, disk), { part: ["disks", spec.disks.length], root: "disk" });
+}
+
+const ownOf = (vmId: string, disk: DiskSpec): OwnDisk | undefined =>
+  disk.source.kind === "new" ? ownDisk(vmId, disk, disk.source) : undefined;
+
+const isEncrypted = (disk: DiskSpec): boolean => keyedParts({ disks: [disk] }).length > 0;
+
+function unresolved({ name }: DiskSpec): never {
+  throw new Error(`the volume of disk ${name} was not looked at`);
+}

@@ -1,0 +1,158 @@
+import * as z from "../../kernel/zod.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { bytes } from "../../contract/spec-values.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { checkPart } from "../model/spec-check.ts";
+import { ownDisk } from "../model/volume-names.ts";
+import type { Vm } from "../model/vm.ts";
+import { diskAlias } from "../observation/domain-document.ts";
+import { defineOperation } from "./definition.ts";
+import { requireDisk, requireIdle } from "./detach-disk.ts";
+import { volumeSchema } from "./erasure.ts";
+import { stampComplete } from "./guest-run.ts";
+import { requireSpecOf } from "./request.ts";
+import { readSpec, requireResponsive, rewriteSpec, seenWith } from "./spec-change.ts";
+import { restoreKeys } from "./start.ts";
+import { settled } from "./vm-state.ts";
+import type { WorkContext } from "./work.ts";
+
+const SECTOR_BYTES = 512;
+const capacity = bytes.multipleOf(SECTOR_BYTES, `must be a multiple of ${SECTOR_BYTES} bytes`);
+
+const intent = z.object({
+  disk: z.string(),
+  volume: volumeSchema,
+  capacityBytes: z.number(),
+  /** Of the volume, at admission. */
+  fromBytes: z.number(),
+  /** The volume was made for the VM. */
+  own: z.boolean(),
+});
+type Intent = z.output<typeof intent>;
+
+interface ResizeRequest {
+  readonly disk: string;
+  /** Unvalidated. */
+  readonly capacityBytes: number;
+  readonly etag?: string | undefined;
+  /** The volume's present capacity. */
+  readonly fromBytes?: number;
+}
+
+/** Enlarges a disk, also of a running guest. A disk that is as large already is left alone. */
+export const resizeDisk = defineOperation({
+  kind: "RESIZE_DISK",
+  intent,
+  lane: "command",
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  grows: ({ volume, capacityBytes, fromBytes, own }) => ({
+    volumes: [{ ...volume, capacityBytes }],
+    diskBytes: own ? Math.max(0, capacityBytes - fromBytes) : 0,
+  }),
+  async prepare(request: ResizeRequest, vm, { volumes }) {
+    checkPart(z.object({ capacityBytes: capacity }), request);
+    const { capacityBytes } = await volumes.resolve(volumeOf(vm.id, requireDisk(vm, request.disk)));
+    return { ...request, fromBytes: capacityBytes };
+  },
+  /**
+   * Throws `not_found` DISK_NOT_FOUND, `invalid` DISK_READ_ONLY and CAPACITY_TOO_SMALL, `denied` VOLUME_DENIED, `conflict`
+   * DISK_BUSY and ETAG_MISMATCH, `unavailable` GUEST_UNRESPONSIVE.
+   */
+  admit({ disk: name, capacityBytes, etag, fromBytes = 0 }: ResizeRequest, vm, { byTenant }) {
+    requireSpecOf(etag, vm);
+    requireResponsive(vm);
+    const disk = requireDisk(vm, name);
+    if (disk.readOnly) throw readOnly(name);
+    if (capacityBytes < fromBytes) throw tooSmall(name, capacityBytes, fromBytes);
+    requireIdle(vm, name);
+    const own = disk.source.kind === "new";
+    // A quota counts only the disks made for VMs.
+    if (!own && byTenant) throw notYours(name);
+    return { disk: name, volume: volumeOf(vm.id, disk), capacityBytes, fromBytes, own };
+  },
+  plan: (_context, { disk, capacityBytes, fromBytes }) =>
+    Promise.resolve({ disk, capacity_bytes: String(capacityBytes), before_bytes: String(fromBytes) }),
+  async run(context, { disk, volume, capacityBytes, own }, run) {
+    const { domains } = context;
+    const { vmId, operationId, step, resumed } = run;
+    if (resumed) await settled(context, vmId);
+    step.requireOpen();
+    await domains.stamps.begin(vmId, operationId);
+    await step("resize", () => grow(context, vmId, { disk, volume, capacityBytes }), 0.8);
+    const spec = own
+      ? await step("write spec", () =>
+          rewriteSpec(context, vmId, (before) => withCapacity(before, disk, capacityBytes)),
+        )
+      : undefined;
+    await stampComplete(context, run, isActive(await domains.state(vmId)));
+    if (spec !== undefined) await seenWith(context, spec);
+    return { disk, capacity_bytes: String(capacityBytes) };
+  },
+});
+
+/** QEMU has a running guest's disk open, so only QEMU may change it. */
+async function grow(
+  context: WorkContext,
+  vmId: string,
+  { disk, volume, capacityBytes }: Pick<Intent, "disk" | "volume" | "capacityBytes">,
+): Promise<void> {
+  const { domains, volumes } = context;
+  const { devices } = domains;
+  const isRunning = isActive(await domains.state(vmId));
+  try {
+    if (!isRunning) {
+      const { spec } = await readSpec(context, vmId);
+      await restoreKeys(context, spec);
+      await volumes.grow(volume, capacityBytes);
+      return;
+    }
+    const target = (await devices.disk(vmId, diskAlias(disk)))?.target.device;
+    if (target === undefined)
+      throw new SocleError(
+        "conflict",
+        "DISK_NOT_ATTACHED",
+        `the running guest has no disk ${disk}; detach it or restart the VM`,
+      );
+    if ((await devices.capacityOf(vmId, target)) < capacityBytes)
+      await devices.resizeLive(vmId, target, capacityBytes);
+  } catch (thrown) {
+    // The guest has started or stopped meanwhile.
+    if (toSocleError(thrown).kind !== "conflict" || isActive(await domains.state(vmId)) === isRunning)
+      throw thrown;
+    await grow(context, vmId, { disk, volume, capacityBytes });
+  }
+}
+
+const volumeOf = (vmId: string, disk: DiskSpec): VolumeRef =>
+  disk.source.kind === "new" ? ownDisk(vmId, disk, disk.source).volume : disk.source.volume;
+
+const withCapacity = (spec: VmSpec, name: string, capacityBytes: number): VmSpec => ({
+  ...spec,
+  disks: spec.disks.map((disk) =>
+    disk.name === name && disk.source.kind === "new"
+      ? { ...disk, source: { ...disk.source, capacityBytes } }
+      : disk,
+  ),
+});
+
+function readOnly(name: string): SocleError {
+  const message = `disk ${name} is read-only, so its volume cannot be enlarged`;
+  return new SocleError("invalid", "DISK_READ_ONLY", message, { details: { fields: { disk: message } } });
+}
+
+function tooSmall(name: string, wanted: number, now: number): SocleError {
+  const message =
+    `disk ${name} has ${formatExactBytes(now)} and cannot be made smaller (${formatExactBytes(wanted)}): the guest's data at ` +
+    "its end would be lost; ask for the present size or more";
+  return new SocleError("invalid", "CAPACITY_TOO_SMALL", message, {
+    details: { fields: { capacity_bytes: message }, metadata: { capacity_bytes: String(now) } },
+  });
+}
+
+function notYours(name: string): SocleError {
+  const message = `the volume of disk ${name} was not made for the VM, so only the provider's callers may enlarge it`;
+  return new SocleError("denied", "VOLUME_DENIED", message, { details: { fields: { disk: message } } });
+}

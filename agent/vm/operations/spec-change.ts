@@ -1,0 +1,78 @@
+import { isDeepStrictEqual } from "node:util";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { VmSpec } from "../../contract/spec.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { instanceOf } from "../model/instance.ts";
+import { ownFacts } from "../model/own-facts.ts";
+import type { SealedKeys } from "../model/sealed-keys.ts";
+import { checkRules } from "../model/spec-check.ts";
+import { storedText } from "../model/stored-spec.ts";
+import type { Vm, VmState } from "../model/vm.ts";
+import type { VmMetadata } from "../model/vm-domain.ts";
+import { seen, type WorkContext } from "./work.ts";
+
+// A change of an existing VM writes its spec before a device is added and after a device is removed: at any moment the spec
+// has at least the devices of the domain, so nothing that the VM owns is without an owner.
+
+interface Stored {
+  readonly spec: VmSpec;
+  readonly socle: VmMetadata;
+}
+
+/** The spec in the domain's metadata. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE. */
+export async function readSpec({ domains }: WorkContext, vmId: string): Promise<Stored> {
+  const document = await domains.document(vmId);
+  if (document === undefined)
+    throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
+  const { name, metadata } = document;
+  const { spec, unreadable = "it is not in the domain" } = ownFacts(metadata, vmId);
+  if (spec !== undefined && metadata?.socle !== undefined) return { spec, socle: metadata.socle };
+  const message = `the spec of VM ${name} cannot be read (${unreadable}); repair its metadata (virsh metadata)`;
+  throw new SocleError("conflict", "SPEC_UNREADABLE", message);
+}
+
+/**
+ * Writes the changed spec, and the sealed keys, into the domain's metadata, unless it is there already. Throws what `change`
+ * and `checkRules` throw.
+ */
+export async function rewriteSpec(
+  context: WorkContext,
+  vmId: string,
+  change: (spec: VmSpec) => VmSpec,
+  changeKeys: (keys: SealedKeys) => SealedKeys = (keys) => keys,
+): Promise<VmSpec> {
+  const { domains } = context;
+  const { spec: before, socle } = await readSpec(context, vmId);
+  const spec = checkRules(change(before));
+  const keys = changeKeys(socle.keys ?? {});
+  if (isDeepStrictEqual(spec, before) && isDeepStrictEqual(keys, socle.keys ?? {})) return spec;
+  const metadata = defined<VmMetadata>({
+    ...socle,
+    ...storedText(spec),
+    labels: spec.labels,
+    // Of a VM of version 0.1.0, whose instance derives from the text that is replaced here.
+    instance: instanceOf(vmId, socle),
+    keys: Object.keys(keys).length === 0 ? undefined : keys,
+  });
+  await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
+  return spec;
+}
+
+/** Waits until readers see the spec. */
+export async function seenWith(context: WorkContext, spec: VmSpec): Promise<void> {
+  await seen(context, spec.id, (vm) => isDeepStrictEqual(vm?.spec, spec));
+}
+
+/** Throws `unavailable` GUEST_UNRESPONSIVE: a change of a hung guest would only wait for it. */
+export function requireResponsive({ name, stats }: Pick<Vm, "name" | "stats">): void {
+  if (stats?.unresponsive !== true) return;
+  const message =
+    `the QEMU process of VM ${name} does not answer, so its devices cannot be changed: retry when it answers, or stop the ` +
+    "VM with force and change it then";
+  throw new SocleError("unavailable", "GUEST_UNRESPONSIVE", message, { details: { retryAfterMs: 5000 } });
+}
+
+/** When a change of the VM's devices has its effect. */
+export const appliesTo = (vm: { readonly state: VmState } | undefined): "now" | "at the next start" =>
+  isActive(vm) ? "now" : "at the next start";
