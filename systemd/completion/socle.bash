@@ -15,6 +15,11 @@ _socle() {
       "vm reboot") place="vm reboot" ;;
       "vm pause") place="vm pause" ;;
       "vm resume") place="vm resume" ;;
+      "vm update") place="vm update" ;;
+      "vm disk") place="vm disk" ;;
+      "vm disk attach") place="vm disk attach" ;;
+      "vm disk detach") place="vm disk detach" ;;
+      "vm disk resize") place="vm disk resize" ;;
       "vm rm" | "vm delete") place="vm rm" ;;
       "vm console") place="vm console" ;;
       "inventory") place="inventory" ;;
@@ -59,7 +64,7 @@ _socle() {
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm create") words="--file --example --name --id --vcpus --memory --disk --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -68,6 +73,11 @@ _socle() {
       "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk") words="attach detach resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -128,7 +138,7 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;

@@ -5,6 +5,8 @@ import type { Disk, DomainDevices as Devices } from "../../libvirt/xml/index.ts"
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { AHEAD, reference } from "./stamps.ts";
+import { ALIAS_PREFIX, deviceName } from "../model/device-names.ts";
+import { freePciePorts } from "../model/pcie-ports.ts";
 import type { VmState } from "../model/vm.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 
@@ -69,7 +71,10 @@ export class DomainDevices {
     return new Set(both.flatMap((devices) => devices?.disks.map(({ target }) => target.device) ?? []));
   }
 
-  /** Adds the device wherever it is missing: in the definition, and in a running guest. */
+  /**
+   * Adds the device wherever it is missing: in the definition, and in a running guest. Throws `exhausted` NO_FREE_PORT if the
+   * guest has no PCI port for it.
+   */
   async attach(id: string, alias: string, xml: string): Promise<void> {
     await this.#certainty.ensure(
       () =>
@@ -78,6 +83,11 @@ export class DomainDevices {
           const flags = (isDefined ? 0 : CONFIG) | (isLive === false ? LIVE : 0);
           if (flags === 0) return;
           await this.#libvirt.call(libvirt.domainAttachDeviceFlags, { dom: reference(id), xml, flags });
+        }).catch(async (thrown: unknown) => {
+          // libvirt has no error number of its own for it.
+          if (toSocleError(thrown).reason === "LIBVIRT_INTERNAL_ERROR" && (await this.#isFull(id)))
+            throw noFreePort(thrown);
+          throw thrown;
         }),
       async () => {
         const { isDefined, isLive } = await this.where(id, alias);
@@ -150,6 +160,11 @@ export class DomainDevices {
     }
   }
 
+  async #isFull(id: string): Promise<boolean> {
+    const devices = await this.#running(id);
+    return devices !== undefined && freePciePorts(devices) <= 0;
+  }
+
   async #running(id: string): Promise<Devices | undefined> {
     return isActive(await this.#reads.state(id)) ? await this.#devices(id, "running") : undefined;
   }
@@ -175,11 +190,20 @@ export class DomainDevices {
   }
 }
 
-const hasAlias = (devices: Devices, alias: string): boolean =>
-  [...devices.disks, ...devices.interfaces, ...devices.hostDevices].some((device) => device.alias === alias);
+/** Another client may have given the alias to a device of another kind. */
+const hasAlias = ({ disks, interfaces }: Devices, alias: string): boolean =>
+  (alias.startsWith(ALIAS_PREFIX.disk) ? disks : interfaces).some((device) => device.alias === alias);
+
+const noFreePort = (cause: unknown): SocleError =>
+  new SocleError(
+    "exhausted",
+    "NO_FREE_PORT",
+    "the running guest has no free PCI port for another device: detach one, or stop the VM and attach the device then",
+    { cause },
+  );
 
 function keepsDevice(alias: string, refusal: SocleError | undefined): SocleError {
-  const name = alias.replace(/^ua-(disk|nic)-/, "");
+  const name = deviceName("disk", alias) ?? deviceName("nic", alias) ?? alias;
   const why = refusal === undefined ? "" : ` (${refusal.message})`;
   const message =
     `the guest did not release ${name} within ${RELEASE_WITHIN_MS / 1000} s${why}, and the VM's definition is unchanged. ` +

@@ -12,6 +12,8 @@ import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
 import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
+import { diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
+import { pcieControllers } from "../model/pcie-ports.ts";
 import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
 
 /** A spec with its resolved volumes and the decisions made at admission. */
@@ -41,7 +43,6 @@ const TCG_CACHE_BYTES = 32 * MIB;
 /** The nwfilter that libvirt ships against MAC, ARP and IP spoofing. */
 const ANTI_SPOOFING_FILTER = "clean-traffic";
 const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
-const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
 
 /** The libvirt domain for a spec. Socle chooses all values that the spec leaves open here. */
 export function domainDocument(resolved: ResolvedSpec): VmDomain {
@@ -116,7 +117,14 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
       }),
       interfaces: spec.nics.map((nic) => nicDevice(spec.id, nic)),
       // Without an explicit controller libvirt adds a USB controller, which wakes the host a thousand times a second.
-      controllers: [{ type: "usb", model: "none" }, ...pcieControllers(spec, resolved.placement)],
+      controllers: [
+        { type: "usb", model: "none" },
+        ...pcieControllers({
+          disks: spec.disks,
+          interfaces: spec.nics,
+          hostDevices: resolved.placement.devices,
+        }),
+      ],
       serials: [{ type: "pty", target: { port: 0 } }],
       consoles: [{ type: "pty", target: { type: "serial", port: 0 } }],
       channels: spec.guestAgent
@@ -145,22 +153,6 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
   });
 }
 
-/** How many devices can be added to a running guest: libvirt cannot add ports to it. */
-export const SPARE_PCIE_PORTS = 16;
-/** Besides disks, NICs and devices of the host: the serial bus, the balloon and the random number generator. */
-const OTHER_PCIE_DEVICES = 3;
-
-export const pciePort = { type: "pci", model: "pcie-root-port" } as const;
-
-/** A port for each device that the VM begins with, and the spare ones. */
-function pcieControllers({ disks, nics }: VmSpec, { devices }: Placement): Controller[] {
-  const ports = disks.length + nics.length + devices.length + OTHER_PCIE_DEVICES + SPARE_PCIE_PORTS;
-  return [
-    { type: "pci", index: 0, model: "pcie-root" },
-    ...Array.from({ length: ports }, (_, index) => ({ ...pciePort, index: index + 1 })),
-  ];
-}
-
 /** A disk's device in the domain. `target`: vda, ... */
 export const diskDevice = (
   vmId: string,
@@ -182,16 +174,6 @@ export const diskDevice = (
     encryptionSecretUuid:
       source.kind === "new" && source.encryption !== undefined ? secretUuid(vmId, diskPart(name)) : undefined,
   });
-
-export const diskTarget = (index: number): string => `vd${letters(index)}`;
-export const diskAlias = (name: string): string => `${ALIAS_PREFIX.disk}${name}`;
-export const nicAlias = (name: string): string => `${ALIAS_PREFIX.nic}${name}`;
-
-/** The spec's own name of a device, from the alias that `domainDocument` gave it. */
-export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | undefined): string | undefined {
-  const prefix = ALIAS_PREFIX[kind];
-  return alias?.startsWith(prefix) ? alias.slice(prefix.length) : undefined;
-}
 
 /** Policies in AMD's and Intel's terms: the host cannot debug the guest or share its key. */
 const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
@@ -266,10 +248,4 @@ function derivedMac(vmId: string, nicName: string): string {
   // libvirt uses fe for the host's end of a tap device.
   const first = ((digest[0] ?? 0) & 0b11111000) | 0b010;
   return [first, ...digest.subarray(1, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
-}
-
-/** 0 -> a, 25 -> z, 26 -> aa. */
-function letters(index: number): string {
-  const letter = String.fromCharCode(97 + (index % 26));
-  return index < 26 ? letter : letters(Math.floor(index / 26) - 1) + letter;
 }

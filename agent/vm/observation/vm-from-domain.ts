@@ -3,7 +3,7 @@ import type { Domain } from "../../libvirt/index.ts";
 import { formatPciAddress, type DiskSource } from "../../libvirt/xml/index.ts";
 import type { Accelerator } from "../../contract/spec.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
-import { deviceName } from "./domain-document.ts";
+import { deviceName } from "../model/device-names.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";

@@ -1,11 +1,12 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { unbound } from "../../state/reservations/placement.ts";
 import type { VmHost, RoomClaim, VmClaim } from "../model/vm-host.ts";
-import type { Accelerator, DiskSpec, VmSpec } from "../../contract/spec.ts";
+import type { Accelerator, VmSpec } from "../../contract/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { ownDisks } from "../model/volume-names.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import type { Intent } from "./registry.ts";
+import { sizedDisk } from "./own-volume.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** What a creation holds until it has ended: its VM's id, name and capacity. */
@@ -80,14 +81,6 @@ export const sized = async (spec: VmSpec, volumes: Pick<Volumes, "resolve">): Pr
   ...spec,
   disks: await Promise.all(spec.disks.map((disk) => sizedDisk(disk, volumes))),
 });
-
-export async function sizedDisk(disk: DiskSpec, volumes: Pick<Volumes, "resolve">): Promise<DiskSpec> {
-  const { source } = disk;
-  if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
-    return disk;
-  const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
-  return { ...disk, source: { ...source, capacityBytes } };
-}
 
 export const sizeOf = (
   { id, tenant, vcpus, memoryBytes, placement, disks }: VmSpec,

@@ -7,7 +7,7 @@ import { diskPart, keyedParts } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { ownDisks } from "../model/volume-names.ts";
 import type { Vm } from "../model/vm.ts";
-import { diskAlias } from "../observation/domain-document.ts";
+import { diskAlias } from "../model/device-names.ts";
 import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import { removeFromSpec } from "./attach-disk.ts";
 import { defineOperation } from "./definition.ts";

@@ -2,7 +2,8 @@ import { defined } from "../../kernel/defined.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { diskPart } from "../model/sealed-keys.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
-import type { VolumeToMake } from "../storage/volumes.ts";
+import type { Volumes, VolumeToMake } from "../storage/volumes.ts";
+import type { DiskSpec } from "../../contract/spec.ts";
 
 /** The volume to make for a VM's disk. */
 export const volumeToMake = (
@@ -17,3 +18,12 @@ export const volumeToMake = (
     base: source.baseVolume,
     secretUuid: source.encryption === undefined ? undefined : secretUuid(vmId, diskPart(disk)),
   });
+
+/** Fills in the capacity of a new disk: by default the base volume's, as it is now. Throws as Volumes.resolve. */
+export async function sizedDisk(disk: DiskSpec, volumes: Pick<Volumes, "resolve">): Promise<DiskSpec> {
+  const { source } = disk;
+  if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
+    return disk;
+  const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
+  return { ...disk, source: { ...source, capacityBytes } };
+}

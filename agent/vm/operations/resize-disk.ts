@@ -7,7 +7,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { ownDisk } from "../model/volume-names.ts";
 import type { Vm } from "../model/vm.ts";
-import { diskAlias } from "../observation/domain-document.ts";
+import { diskAlias } from "../model/device-names.ts";
 import { defineOperation } from "./definition.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";

@@ -161,10 +161,13 @@ function* conflictsOf(
   }
   for (const spec of creations) {
     const place = spec.id === id ? undefined : clash({ spec });
-    const user = `VM ${spec.name} (being created or changed)`;
-    if (place !== undefined) yield { ...place, id: spec.id, tenant: spec.tenant, user };
+    if (place !== undefined)
+      yield { ...place, id: spec.id, tenant: spec.tenant, user: pendingName(spec, vms) };
   }
 }
+
+const pendingName = ({ id, name }: DeviceSpec, vms: readonly Vm[]): string =>
+  `VM ${name} (being ${vms.some((vm) => vm.id === id) ? "changed" : "created"})`;
 
 /**
  * Throws `conflict` VOLUME_IN_USE if another VM uses a volume that a new VM's spec names and either writes to it: two
@@ -287,8 +290,7 @@ export function requireUnused(
     placesOf(has).some(({ at }) => own.has(at) || same(at).some((name) => own.has(name)));
   const users = new Map<string, string>();
   for (const vm of vms) if (isUsedBy(vm)) users.set(vm.id, `VM ${vm.name}`);
-  for (const spec of creations)
-    if (isUsedBy({ spec })) users.set(spec.id, `VM ${spec.name} (being created or changed)`);
+  for (const spec of creations) if (isUsedBy({ spec })) users.set(spec.id, pendingName(spec, vms));
   users.delete(vmId);
   for (const { pool, volume } of overlays) {
     const owner = vmOfVolume(volume);

@@ -85,6 +85,14 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.VmService/PauseVm": [mutation({ vm })],
   "/socle.v1.VmService/ResumeVm": [mutation({ vm })],
   "/socle.v1.VmService/DeleteVm": [mutation({ vm })],
+  "/socle.v1.VmService/UpdateVm": [
+    mutation({ vm, spec: { labels: { a: "b" } }, updateMask: { paths: ["labels"] } }),
+  ],
+  "/socle.v1.VmService/AttachDisk": [
+    mutation({ vm, disk: { name: "d", volume: { pool: "p", volume: "v" } } }),
+  ],
+  "/socle.v1.VmService/DetachDisk": [mutation({ vm, disk: "d" })],
+  "/socle.v1.VmService/ResizeDisk": [mutation({ vm, disk: "d", capacityBytes: 512 })],
   "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
   "/socle.v1.OperationService/GetOperation": [{ request: { operationId: doneId } }],
   "/socle.v1.OperationService/ListOperations": [

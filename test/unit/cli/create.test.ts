@@ -16,7 +16,8 @@ async function creator(
     vms: {
       CreateVm: (call, done) => {
         requests.push(call.request);
-        done(null, operation({ kind: "CREATE_VM" }));
+        const planned = call.request.validateOnly ? { operationId: "" } : {};
+        done(null, operation({ kind: "CREATE_VM", ...planned }));
       },
     },
   });

@@ -10,8 +10,7 @@ import { anywhere, type PlacementRequest } from "../../../../agent/contract/spec
 import { FakeClock } from "../../../support/host/fake-clock.ts";
 import { FakeRecord } from "../../../support/host/fake-record.ts";
 
-const MIB = 1024 ** 2;
-const GIB = 1024 ** 3;
+const [MIB, GIB] = [1024 ** 2, 1024 ** 3];
 
 /** Two sockets of four cores with two threads each; the first core of each is shared. */
 const cells: readonly NumaCell[] = [0, 1].map((id) => {

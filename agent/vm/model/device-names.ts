@@ -1,0 +1,20 @@
+/** libvirt keeps an alias only if it begins with "ua-". */
+export const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
+
+export const diskAlias = (name: string): string => `${ALIAS_PREFIX.disk}${name}`;
+export const nicAlias = (name: string): string => `${ALIAS_PREFIX.nic}${name}`;
+
+/** The spec's own name of a device, from its alias in the domain. */
+export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | undefined): string | undefined {
+  const prefix = ALIAS_PREFIX[kind];
+  return alias?.startsWith(prefix) === true ? alias.slice(prefix.length) : undefined;
+}
+
+/** libvirt's name of the disk at a position: vda, ... */
+export const diskTarget = (index: number): string => `vd${letters(index)}`;
+
+/** 0 -> a, 25 -> z, 26 -> aa. */
+function letters(index: number): string {
+  const letter = String.fromCharCode(97 + (index % 26));
+  return index < 26 ? letter : letters(Math.floor(index / 26) - 1) + letter;
+}

@@ -1,0 +1,35 @@
+import type { Controller, DomainDevices } from "../../libvirt/xml/index.ts";
+
+/** How many devices can be added to a running guest: libvirt adds no port to it. */
+export const SPARE_PCIE_PORTS = 16;
+
+/** Besides disks, NICs and devices of the host: the serial bus, the balloon and the random number generator. */
+const OTHER_DEVICES = 3;
+
+const MODEL = "pcie-root-port";
+
+/** Without an index: libvirt chooses it. */
+export const pciePort: Controller = { type: "pci", model: MODEL };
+
+type Devices = Pick<DomainDevices, "disks" | "interfaces" | "hostDevices">;
+
+const needed = ({
+  disks,
+  interfaces,
+  hostDevices,
+}: { readonly [Kind in keyof Devices]: readonly unknown[] }): number =>
+  disks.length + interfaces.length + hostDevices.length + OTHER_DEVICES;
+
+/** A port for each device that the VM begins with, and the spare ones. */
+export const pcieControllers = (devices: Parameters<typeof needed>[0]): Controller[] => [
+  { type: "pci", index: 0, model: "pcie-root" },
+  ...Array.from({ length: needed(devices) + SPARE_PCIE_PORTS }, (_, index) => ({
+    ...pciePort,
+    index: index + 1,
+  })),
+];
+
+/** How many ports have no device. Devices that another client added, with a bus of their own, may make it too low. */
+export const freePciePorts = (devices: Devices & Pick<DomainDevices, "controllers">): number =>
+  devices.controllers.filter(({ model }) => model === MODEL).length -
+  needed({ ...devices, disks: devices.disks.filter(({ target }) => target.bus === "virtio") });
