@@ -3,14 +3,14 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { mutation, type Kind, type FaultyHost, type Mutation } from "./host.ts";
-import type { Act, Killer, Trap } from "./killer.ts";
+import type { Killer, Trap } from "./killer.ts";
 import { isRight } from "./outcome-check.ts";
 import type { Watch } from "./watch.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
 const END_WITHIN_MS = 90_000;
 /** A VM's lifecycle from its reservation on; each step is interrupted. */
-const life: readonly Act[] = ["RESERVE", "CREATE", "STOP", "START", "DELETE"];
+const life: readonly (Kind | "RESERVE")[] = ["RESERVE", "CREATE", "STOP", "START", "DELETE"];
 
 /** A VM whose every operation is interrupted by the agent's death, and one that must not be affected. */
 export class Victim {
@@ -43,7 +43,7 @@ export class Victim {
   /** One operation, the agent's death during it, the agent's restart, and the operation's outcome. */
   async suffer(killer: Killer): Promise<void> {
     const run = this.#run;
-    const kind = life[this.#step] as Act;
+    const kind = life[this.#step] ?? "RESERVE";
     this.#step = (this.#step + 1) % life.length;
     if (kind === "RESERVE") this.#name = `victim-${++this.#lives}`;
     else await this.#prepare(kind);

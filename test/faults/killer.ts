@@ -1,10 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../support/wait.ts";
+import type { Change } from "./device-victim.ts";
 import type { Kind, FaultyHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 
 /** The phases in which the agent is killed. */
-export type Act = Kind | "RESERVE";
+export type Act = Kind | Change | "RESERVE";
 
 const ways = ["journal", "call", "moment", "stop"] as const;
 type Way = (typeof ways)[number];

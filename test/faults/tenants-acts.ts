@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import type { Outcome } from "./attack-runner.ts";
 import { judge, type Act, type Cause } from "./tenants-act.ts";
+import { changing } from "./tenants-changes.ts";
 import { create, creations, overQuota, small } from "./tenants-creations.ts";
 import { flooding } from "./tenants-events.ts";
 import { hoarding } from "./tenants-operations.ts";
@@ -21,6 +22,7 @@ const worst = (outcomes: readonly Outcome[]): Outcome =>
 
 export const acts: readonly Act[] = [
   ...creations,
+  ...changing,
   ...hoarding,
   flooding,
   unreading,

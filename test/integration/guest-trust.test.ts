@@ -188,6 +188,41 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     });
   });
 
+  test("encrypted disks are attached, enlarged while the guest runs, and detached with their keys", async () => {
+    const { vms } = host.client.contract;
+    const before = await secrets();
+    const { vmId: vm } = succeeded(await host.create(bootSector("grows")));
+    const of = () => ({ requestId: randomUUID(), vm });
+    const resize = async (disk: string, mib: number): Promise<void> => {
+      const request = { ...of(), disk, capacityBytes: mib * MIB };
+      succeeded(await host.end(await host.client.ask(vms.ResizeDisk, request)));
+    };
+    const disks = [encrypted("raw", "DISK_FORMAT_RAW"), encrypted("cow", "DISK_FORMAT_QCOW2")];
+    for (const disk of disks)
+      succeeded(await host.end(await host.client.ask(vms.AttachDisk, { ...of(), disk })));
+    assert.equal((await secrets()).length, before.length + 2);
+    const [raw, cow] = [pathOf(vm, "raw.raw"), pathOf(vm, "cow.qcow2")];
+    assert.equal((await imageInfo(raw))["format"], "luks");
+    assert.equal((await imageInfo(cow))["encrypted"], true);
+    for (const { name } of disks) await resize(name, 12);
+    succeeded(await asked("StopVm", vm));
+    for (const path of [raw, cow]) assert.equal((await imageInfo(path))["virtual-size"], 12 * MIB, path);
+    await assert.rejects(resize("raw", 16), { reason: "VM_STATE_CONFLICT" });
+    // With the passphrases that the domain has: both still open.
+    succeeded(await asked("StartVm", vm));
+    succeeded(await asked("StopVm", vm));
+    const detach = (disk: string, deleteVolume: boolean): Promise<Operation__Output> =>
+      host.client.ask(vms.DetachDisk, { ...of(), disk, deleteVolume });
+    await assert.rejects(detach("raw", false), { reason: "ENCRYPTED_DISKS_KEPT" });
+    for (const { name } of disks) succeeded(await host.end(await detach(name, true)));
+    assert.deepEqual(
+      [existsSync(raw), existsSync(cow), (await secrets()).length],
+      [false, false, before.length],
+    );
+    succeeded(await asked("StartVm", vm));
+    succeeded(await host.end(await host.client.ask(vms.DeleteVm, { ...of(), force: true })));
+  });
+
   suite("erasing", () => {
     const sealedSpec = bootSector("to-seal", {
       disks: [encrypted("cow", "DISK_FORMAT_QCOW2")],

@@ -1,20 +1,21 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { defined } from "../../kernel/defined.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { bytes } from "../../contract/spec-values.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { ownDisk } from "../model/volume-names.ts";
-import type { Vm } from "../model/vm.ts";
+import type { VmState } from "../model/vm.ts";
+import { keyedParts } from "../model/sealed-keys.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { defineOperation } from "./definition.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { readSpec, requireResponsive, rewriteSpec, seenWith } from "./spec-change.ts";
-import { restoreKeys } from "./start.ts";
+import { requireResponsive, rewriteSpec, seenWith } from "./spec-change.ts";
 import { settled } from "./vm-state.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -29,6 +30,7 @@ const intent = z.object({
   fromBytes: z.number(),
   /** The volume was made for the VM. */
   own: z.boolean(),
+  encrypted: z.literal(true).exactOptional(),
 });
 type Intent = z.output<typeof intent>;
 
@@ -71,17 +73,27 @@ export const resizeDisk = defineOperation({
     const own = disk.source.kind === "new";
     // A quota counts only the disks made for VMs.
     if (!own && byTenant) throw notYours(name);
-    return { disk: name, volume: volumeOf(vm.id, disk), capacityBytes, fromBytes, own };
+    const isEncrypted = keyedParts({ disks: [disk] }).length > 0;
+    if (isEncrypted && !isActive(vm)) throw needsGuest(name, vm.state);
+    return defined<Intent>({
+      disk: name,
+      volume: volumeOf(vm.id, disk),
+      capacityBytes,
+      fromBytes,
+      own,
+      encrypted: isEncrypted ? true : undefined,
+    });
   },
   plan: (_context, { disk, capacityBytes, fromBytes }) =>
     Promise.resolve({ disk, capacity_bytes: String(capacityBytes), before_bytes: String(fromBytes) }),
-  async run(context, { disk, volume, capacityBytes, own }, run) {
+  async run(context, intent, run) {
     const { domains } = context;
+    const { disk, capacityBytes, own } = intent;
     const { vmId, operationId, step, resumed } = run;
     if (resumed) await settled(context, vmId);
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
-    await step("resize", () => grow(context, vmId, { disk, volume, capacityBytes }), 0.8);
+    await step("resize", () => grow(context, vmId, intent), 0.8);
     const spec = own
       ? await step("write spec", () =>
           rewriteSpec(context, vmId, (before) => withCapacity(before, disk, capacityBytes)),
@@ -94,18 +106,14 @@ export const resizeDisk = defineOperation({
 });
 
 /** QEMU has a running guest's disk open, so only QEMU may change it. */
-async function grow(
-  context: WorkContext,
-  vmId: string,
-  { disk, volume, capacityBytes }: Pick<Intent, "disk" | "volume" | "capacityBytes">,
-): Promise<void> {
+async function grow(context: WorkContext, vmId: string, intent: Intent): Promise<void> {
+  const { disk, volume, capacityBytes, encrypted } = intent;
   const { domains, volumes } = context;
   const { devices } = domains;
   const isRunning = isActive(await domains.state(vmId));
   try {
     if (!isRunning) {
-      const { spec } = await readSpec(context, vmId);
-      await restoreKeys(context, spec);
+      if (encrypted === true) throw needsGuest(disk, "stopped");
       await volumes.grow(volume, capacityBytes);
       return;
     }
@@ -122,7 +130,7 @@ async function grow(
     // The guest has started or stopped meanwhile.
     if (toSocleError(thrown).kind !== "conflict" || isActive(await domains.state(vmId)) === isRunning)
       throw thrown;
-    await grow(context, vmId, { disk, volume, capacityBytes });
+    await grow(context, vmId, intent);
   }
 }
 
@@ -137,6 +145,14 @@ const withCapacity = (spec: VmSpec, name: string, capacityBytes: number): VmSpec
       : disk,
   ),
 });
+
+const needsGuest = (name: string, state: VmState): SocleError =>
+  new SocleError(
+    "conflict",
+    "VM_STATE_CONFLICT",
+    `disk ${name} is encrypted, and libvirt has its passphrase only for a running guest, but the VM is ${state}: start it first`,
+    { details: { metadata: { state } } },
+  );
 
 function readOnly(name: string): SocleError {
   const message = `disk ${name} is read-only, so its volume cannot be enlarged`;

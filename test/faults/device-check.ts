@@ -1,0 +1,36 @@
+/** A VM's disks by name, from independent sources, once no operation is under way. */
+export interface DisksSeen {
+  /** GetVm's spec: the capacity of each disk that was made for the VM, undefined for others. */
+  readonly spec: ReadonlyMap<string, number | undefined>;
+  /** The aliases in virsh dumpxml --inactive. */
+  readonly defined: readonly string[];
+  /** The aliases in virsh dumpxml; undefined: no guest runs. */
+  readonly live: readonly string[] | undefined;
+  /** Capacities of the volumes in the pool that were made for the VM, by the disk's name, as qemu-img measures them. */
+  readonly volumes: ReadonlyMap<string, number>;
+  /** The VM's share of its tenant's use of disks, as the agent's ledger has it. */
+  readonly ledgerBytes: number;
+}
+
+/** What of it disagrees; nothing if all is well. */
+export function disagreements({ spec, defined, live, volumes, ledgerBytes }: DisksSeen): string[] {
+  const found: string[] = [];
+  const compare = (what: string, names: Iterable<string>, wanted: Iterable<string>): void => {
+    const [has, should] = [[...names].sort().join(" "), [...wanted].sort().join(" ")];
+    if (has !== should) found.push(`${what} has [${has}], the spec [${should}]`);
+  };
+  const own = [...spec].flatMap(([name, bytes]) => (bytes === undefined ? [] : [[name, bytes] as const]));
+  compare("the definition", defined, spec.keys());
+  if (live !== undefined) compare("the running guest", live, spec.keys());
+  compare(
+    "the pool",
+    volumes.keys(),
+    own.map(([name]) => name),
+  );
+  for (const [name, bytes] of own)
+    if (volumes.has(name) && volumes.get(name) !== bytes)
+      found.push(`the volume of ${name} has ${volumes.get(name)} bytes, the spec ${bytes}`);
+  const sum = own.reduce((all, [, bytes]) => all + bytes, 0);
+  if (ledgerBytes !== sum) found.push(`the ledger counts ${ledgerBytes} bytes, the spec has ${sum}`);
+  return found;
+}

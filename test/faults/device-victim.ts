@@ -1,0 +1,177 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { fromStatus } from "../../agent/cli/rpc-error.ts";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { linuxCommandLine } from "../support/guest.ts";
+import { eventually } from "../support/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { disagreements, type DisksSeen } from "./device-check.ts";
+import { mutation, type FaultyHost } from "./host.ts";
+import type { Killer } from "./killer.ts";
+
+const MIB = 2 ** 20;
+const END_WITHIN_MS = 120_000;
+
+/** How a VM's guest behaves: `runs` releases devices, `keeps` never does. */
+export type Guest = "off" | "runs" | "keeps";
+export type Change = "ATTACH" | "RESIZE" | "DETACH" | "UPDATE";
+
+/** A VM whose every change is interrupted by the agent's death. It is the only VM of its tenant. */
+export class DeviceVictim {
+  readonly #run: CampaignRun;
+  readonly #host: FaultyHost;
+  readonly guest: Guest;
+  readonly vmId: string;
+  /** The disk that is attached, enlarged and detached: each has a name of its own. */
+  #disks = 0;
+  #mib = 1;
+
+  static async make(run: CampaignRun, host: FaultyHost, guest: Guest): Promise<DeviceVictim> {
+    const { vms } = host.client.contract;
+    const request = { requestId: randomUUID(), spec: specs[guest], leaveStopped: guest === "off" };
+    const { state, vmId } = await host.ended(await host.client.ask(vms.CreateVm, request), END_WITHIN_MS);
+    if (state !== "STATE_SUCCEEDED") throw new Error(`the VM for "${guest}" was not created`);
+    return new DeviceVictim(run, host, guest, vmId);
+  }
+
+  private constructor(run: CampaignRun, host: FaultyHost, guest: Guest, vmId: string) {
+    this.#run = run;
+    this.#host = host;
+    this.guest = guest;
+    this.vmId = vmId;
+  }
+
+  /** One change, the agent's death during it, its restart, and the outcome. */
+  async suffer(change: Change, killer: Killer, beside: () => Promise<unknown>): Promise<void> {
+    const run = this.#run;
+    if (change === "ATTACH") this.#disks += 1;
+    if (change === "ATTACH") this.#mib = 1;
+    if (change === "RESIZE") this.#mib += 1;
+    const trap = await killer.set(change);
+    run.log(`${run.tries}/${run.count} ${change} of the guest that ${this.guest}, ${trap.what}`);
+    const before = run.violations.length;
+    const requestId = randomUUID();
+    const work = (async () => {
+      try {
+        await this.#host.ended(await this.#begin(change, requestId), END_WITHIN_MS);
+      } catch {
+        await new Promise(() => undefined); // The agent died, which the trap reports.
+      }
+    })();
+    await Promise.all([trap.spring(work), beside()]);
+    await killer.revive();
+    const again = await eventually(() => this.#begin(change, requestId), {
+      what: `${change} to be accepted again`,
+      timeoutMs: 40_000,
+      intervalMs: 100,
+    });
+    const end = await this.#host.ended(again, END_WITHIN_MS);
+    await this.#host.untilListed();
+    await this.#judge(change, end);
+    for (let at = before; at < run.violations.length; at += 1)
+      run.violations[at] = `${change}, guest ${this.guest}, ${trap.what}: ${run.violations[at]}`;
+  }
+
+  /** A guest that keeps its devices lets them go when it is off. */
+  async release(): Promise<void> {
+    await this.#host.succeeds(mutation("STOP", this.vmId));
+    const end = await this.#host.ended(await this.#begin("DETACH", randomUUID()), END_WITHIN_MS);
+    this.#run.demand(
+      end.state === "STATE_SUCCEEDED",
+      `a stopped VM kept a disk: ${this.#host.describe(end)}`,
+    );
+    await this.#host.succeeds(mutation("START", this.vmId));
+    await this.#settled("DETACH");
+  }
+
+  #begin(change: Change, requestId: string): Promise<Operation__Output> {
+    const { client } = this.#host;
+    const { vms } = client.contract;
+    const of = { requestId, vm: this.vmId };
+    const disk = `d${this.#disks}`;
+    switch (change) {
+      case "ATTACH": {
+        const newVolume = { pool: "images", capacityBytes: MIB };
+        return client.ask(vms.AttachDisk, { ...of, disk: { name: disk, newVolume } });
+      }
+      case "RESIZE":
+        return client.ask(vms.ResizeDisk, { ...of, disk, capacityBytes: this.#mib * MIB });
+      case "DETACH":
+        return client.ask(vms.DetachDisk, { ...of, disk, deleteVolume: true });
+      case "UPDATE": {
+        const spec = { labels: { at: String(this.#disks) } };
+        return client.ask(vms.UpdateVm, { ...of, spec, updateMask: { paths: ["labels"] } });
+      }
+    }
+  }
+
+  async #judge(change: Change, end: Operation__Output): Promise<void> {
+    const { client } = this.#host;
+    const reason = end.error === null ? "" : fromStatus(client.contract, end.error).reason;
+    const keeps = this.guest === "keeps" && change === "DETACH";
+    const isRight = keeps ? reason === "GUEST_KEEPS_DEVICE" : end.state === "STATE_SUCCEEDED";
+    this.#run.demand(isRight, this.#host.describe(end));
+    const seen = await this.#settled(change);
+    const disk = `d${this.#disks}`;
+    const bytes = seen.spec.get(disk);
+    const wanted = change === "DETACH" && !keeps ? undefined : this.#mib * MIB;
+    if (change !== "UPDATE")
+      this.#run.demand(bytes === wanted, `after ${this.#host.describe(end)} the disk has ${bytes} bytes`);
+  }
+
+  /** The ledger counts a reading of the pools that began after the change. */
+  async #settled(change: Change): Promise<DisksSeen> {
+    let seen = await this.#look();
+    const deadline = performance.now() + 20_000;
+    while (disagreements(seen).length > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      seen = await this.#look();
+    }
+    for (const what of disagreements(seen)) this.#run.violation(`${change} has settled, and ${what}`);
+    return seen;
+  }
+
+  async #look(): Promise<DisksSeen> {
+    const { witness, client, libvirtd } = this.#host;
+    const { contract } = client;
+    const vm = await this.#host.get(this.vmId);
+    const { tenants } = await client.ask(contract.host.ListTenants, {});
+    const use = tenants.find(({ tenant }) => tenant === this.guest);
+    const aliases = async (...how: string[]): Promise<string[]> => {
+      const xml = await witness.virsh("dumpxml", this.vmId, ...how);
+      return [...xml.matchAll(/<alias name='ua-disk-([^']+)'/g)].map(([, name = ""]) => name);
+    };
+    const prefix = `socle-${this.vmId}-`;
+    const names = (await witness.volumes()).filter((name) => name.startsWith(prefix));
+    const volumes = names.map(async (name): Promise<[string, number]> => {
+      const path = join(libvirtd.imagesDirectory, name);
+      const { stdout } = await promisify(execFile)("qemu-img", ["info", "-U", "--output=json", path]);
+      const { "virtual-size": bytes } = JSON.parse(stdout) as { "virtual-size": number };
+      return [name.slice(prefix.length, -".qcow2".length), bytes];
+    });
+    const capacity = (disk: NonNullable<typeof vm.spec>["disks"][number]): number | undefined =>
+      disk.newVolume == null ? undefined : disk.newVolume.capacityBytes;
+    return {
+      spec: new Map(vm.spec?.disks.map((disk) => [disk.name, capacity(disk)])),
+      defined: await aliases("--inactive"),
+      live: this.guest === "off" ? undefined : await aliases(),
+      volumes: new Map(await Promise.all(volumes)),
+      ledgerBytes: Number(use?.dimensions.find(({ name }) => name === "disk")?.used ?? 0),
+    };
+  }
+}
+
+const bootDisk = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
+const kernelBoot = {
+  kernel: { pool: "images", volume: "vmlinuz" },
+  initrd: { pool: "images", volume: "initrd" },
+  commandLine: linuxCommandLine,
+};
+const specs: Readonly<Record<Guest, VmSpec>> = {
+  off: { name: "off", tenant: "off", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk] },
+  runs: { name: "runs", tenant: "runs", vcpus: 1, memoryBytes: 128 * MIB, kernelBoot },
+  keeps: { name: "keeps", tenant: "keeps", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk] },
+};
