@@ -12,7 +12,7 @@ export interface DisksSeen {
   readonly ledgerBytes: number;
 }
 
-/** What of it disagrees; nothing if all is well. */
+/** The facts that disagree; none if all is well. */
 export function disagreements({ spec, defined, live, volumes, ledgerBytes }: DisksSeen): string[] {
   const found: string[] = [];
   const compare = (what: string, names: Iterable<string>, wanted: Iterable<string>): void => {

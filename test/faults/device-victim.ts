@@ -75,7 +75,7 @@ export class DeviceVictim {
       run.violations[at] = `${change}, guest ${this.guest}, ${trap.what}: ${run.violations[at]}`;
   }
 
-  /** A guest that keeps its devices lets them go when it is off. */
+  /** A guest that keeps its devices has none when it is off. */
   async release(): Promise<void> {
     await this.#host.succeeds(mutation("STOP", this.vmId));
     const end = await this.#host.ended(await this.#begin("DETACH", randomUUID()), END_WITHIN_MS);
@@ -159,7 +159,7 @@ export class DeviceVictim {
       defined: await aliases("--inactive"),
       live: this.guest === "off" ? undefined : await aliases(),
       volumes: new Map(await Promise.all(volumes)),
-      ledgerBytes: Number(use?.dimensions.find(({ name }) => name === "disk")?.used ?? 0),
+      ledgerBytes: use?.dimensions.find(({ name }) => name === "disk")?.used ?? 0,
     };
   }
 }

@@ -19,9 +19,10 @@ export const updateVm: Command = async (session, [name = ""], options: Options) 
     throw usageError("name what to change: --label, --remove-label, --autostart or --no-autostart");
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
-  const labels = { ...vm.labels, ...parseLabels(label) };
-  for (const key of removeLabel) delete labels[key];
-  const spec = { labels, autostart: autostart ?? false };
+  const kept = Object.entries({ ...vm.labels, ...parseLabels(label) }).filter(
+    ([key]) => !removeLabel.includes(key),
+  );
+  const spec = { labels: Object.fromEntries(kept), autostart: autostart ?? false };
   const request = { vm: name, etag: changesLabels ? vm.etag : "", validateOnly, spec, updateMask: { paths } };
   return await mutate(session, options, ({ vms }) => vms.UpdateVm, request);
 };

@@ -26,6 +26,8 @@ interface Presence {
 /** How long a guest may take to release a device before the request counts as refused. */
 const RELEASE_WITHIN_MS = 15_000;
 const LOOK_EVERY_MS = 250;
+/** A command may keep QEMU busy for some seconds, as the opening of an encrypted disk does. */
+const RESPONSIVE_WITHIN_MS = 10_000;
 const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
 
 /**
@@ -43,6 +45,35 @@ export class DomainDevices {
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
     this.#reads = reads;
+  }
+
+  /**
+   * Throws `unavailable` GUEST_UNRESPONSIVE if the QEMU process of a running guest does not answer libvirt: a change would
+   * only wait for it.
+   */
+  async requireResponsive(id: string): Promise<void> {
+    const deadlineMs = this.#clock.monotonicMs() + RESPONSIVE_WITHIN_MS;
+    while (await this.#isOccupied(id)) {
+      if (this.#clock.monotonicMs() >= deadlineMs) throw unresponsive();
+      await this.#clock.sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  /** Whether libvirt waits for QEMU's answer to some client's command. */
+  async #isOccupied(id: string): Promise<boolean> {
+    if (!isActive(await this.#reads.state(id))) return false;
+    try {
+      const { state } = await this.#libvirt.call(
+        libvirt.domainGetControlInfo,
+        { dom: reference(id), flags: 0 },
+        AHEAD,
+      );
+      return state === libvirt.DomainControlState.OCCUPIED;
+    } catch (thrown) {
+      // It has stopped meanwhile.
+      if (toSocleError(thrown).kind === "conflict") return false;
+      throw thrown;
+    }
   }
 
   /** Throws `not_found` VM_NOT_FOUND if the domain is gone. */
@@ -193,6 +224,14 @@ export class DomainDevices {
 /** Another client may have given the alias to a device of another kind. */
 const hasAlias = ({ disks, interfaces }: Devices, alias: string): boolean =>
   (alias.startsWith(ALIAS_PREFIX.disk) ? disks : interfaces).some((device) => device.alias === alias);
+
+const unresponsive = (): SocleError =>
+  new SocleError(
+    "unavailable",
+    "GUEST_UNRESPONSIVE",
+    "the VM's QEMU process does not answer libvirt, so its devices cannot be changed: retry when it answers, or stop the VM with force and change it then",
+    { details: { retryAfterMs: 5000 } },
+  );
 
 const noFreePort = (cause: unknown): SocleError =>
   new SocleError(

@@ -1,11 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  noDevices,
-  parsePciName,
-  type Controller,
-  type Disk,
-  type Interface,
-} from "../../libvirt/xml/index.ts";
+import { noDevices, parsePciName, type Disk, type Interface } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { storedText } from "../model/stored-spec.ts";

@@ -7,7 +7,6 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { diskPart, keyedParts } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
 import { ownDisk, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
-import type { Vm } from "../model/vm.ts";
 import { diskAlias, diskTarget } from "../model/device-names.ts";
 import { diskDevice } from "../observation/domain-document.ts";
 import { lookAt, requireUsable, usersNow, volumeKey, whereOf } from "../storage/volume-users.ts";
@@ -15,7 +14,7 @@ import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk, volumeToMake } from "./own-volume.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, readSpec, requireResponsive, rewriteSpec, seenWith } from "./spec-change.ts";
+import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { settled } from "./vm-state.ts";
 import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
@@ -62,11 +61,10 @@ export const attachDisk = defineOperation({
     if (isEncrypted(asked)) await keys.check();
     return { ...rest, disk: await sizedDisk(asked, volumes) };
   },
-  /** Throws `invalid` SPEC_INVALID, `conflict` DISK_EXISTS and ETAG_MISMATCH, `unavailable` GUEST_UNRESPONSIVE. */
+  /** Throws `invalid` SPEC_INVALID, `conflict` DISK_EXISTS and ETAG_MISMATCH. */
   admit({ disk: asked, etag }: AttachRequest, vm, { byTenant }) {
     const disk = checkPart(diskSpec, asked, "disk");
     requireSpecOf(etag, vm);
-    requireResponsive(vm);
     if (vm.spec !== undefined) requireFits(vm.spec, disk);
     return defined<Intent>({ disk, tenantOnly: byTenant ? true : undefined });
   },
@@ -84,6 +82,7 @@ export const attachDisk = defineOperation({
     try {
       if (resumed) await settled(context, vmId);
       step.requireOpen();
+      await domains.devices.requireResponsive(vmId);
       await domains.stamps.begin(vmId, operationId);
       const { spec } = await readSpec(context, vmId);
       if (!effects.has(SPEC)) requireFits(spec, disk);

@@ -1,4 +1,4 @@
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { toSocleError, type SocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { DiskSpec, VmSpec } from "../../contract/spec.ts";

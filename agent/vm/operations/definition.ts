@@ -1,5 +1,5 @@
 import type * as z from "../../kernel/zod.ts";
-import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { Accelerator, VolumeRef } from "../../contract/spec.ts";
 import type { TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm, VmState } from "../model/vm.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";

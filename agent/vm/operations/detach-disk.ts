@@ -1,7 +1,7 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { DiskSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { diskPart, keyedParts } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
@@ -14,7 +14,7 @@ import { defineOperation } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, readSpec, requireResponsive, seenWith } from "./spec-change.ts";
+import { appliesTo, seenWith } from "./spec-change.ts";
 import { settled } from "./vm-state.ts";
 import type { RunContext } from "./work.ts";
 
@@ -45,11 +45,10 @@ export const detachDisk = defineOperation({
   removes: ({ volume }) => (volume === undefined ? [] : [volume]),
   /**
    * Throws `not_found` DISK_NOT_FOUND, `conflict` BOOT_DISK, DISK_BUSY, VOLUME_IN_USE and ETAG_MISMATCH, `invalid`
-   * VOLUME_NOT_OWN and ENCRYPTED_DISKS_KEPT, `denied` DISKS_NOT_KEPT, `unavailable` GUEST_UNRESPONSIVE.
+   * VOLUME_NOT_OWN and ENCRYPTED_DISKS_KEPT, `denied` DISKS_NOT_KEPT.
    */
   admit({ disk: name, deleteVolume, etag }: DetachRequest, vm, { byTenant, policy, table, creations }) {
     requireSpecOf(etag, vm);
-    requireResponsive(vm);
     const disk = requireDisk(vm, name);
     requireNotBoot(vm, name);
     requireIdle(vm, name);
@@ -79,6 +78,7 @@ export const detachDisk = defineOperation({
     // The guest has lost the disk: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
     step.requireOpen();
+    await domains.devices.requireResponsive(vmId);
     await domains.stamps.begin(vmId, operationId);
     await step("look for users", () => requireNoUsers(context, vmId, volume));
     await step(RELEASE, () => domains.devices.release(vmId, diskAlias(disk)), 0.6);

@@ -15,7 +15,7 @@ import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { requireResponsive, rewriteSpec, seenWith } from "./spec-change.ts";
+import { rewriteSpec, seenWith } from "./spec-change.ts";
 import { settled } from "./vm-state.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -61,11 +61,10 @@ export const resizeDisk = defineOperation({
   },
   /**
    * Throws `not_found` DISK_NOT_FOUND, `invalid` DISK_READ_ONLY and CAPACITY_TOO_SMALL, `denied` VOLUME_DENIED, `conflict`
-   * DISK_BUSY and ETAG_MISMATCH, `unavailable` GUEST_UNRESPONSIVE.
+   * DISK_BUSY and ETAG_MISMATCH.
    */
   admit({ disk: name, capacityBytes, etag, fromBytes = 0 }: ResizeRequest, vm, { byTenant }) {
     requireSpecOf(etag, vm);
-    requireResponsive(vm);
     const disk = requireDisk(vm, name);
     if (disk.readOnly) throw readOnly(name);
     if (capacityBytes < fromBytes) throw tooSmall(name, capacityBytes, fromBytes);
@@ -92,6 +91,7 @@ export const resizeDisk = defineOperation({
     const { vmId, operationId, step, resumed } = run;
     if (resumed) await settled(context, vmId);
     step.requireOpen();
+    await domains.devices.requireResponsive(vmId);
     await domains.stamps.begin(vmId, operationId);
     await step("resize", () => grow(context, vmId, intent), 0.8);
     const spec = own

@@ -8,7 +8,7 @@ import { ownFacts } from "../model/own-facts.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
 import { checkRules } from "../model/spec-check.ts";
 import { storedText } from "../model/stored-spec.ts";
-import type { Vm, VmState } from "../model/vm.ts";
+import type { VmState } from "../model/vm.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
 import { seen, type WorkContext } from "./work.ts";
 
@@ -62,15 +62,6 @@ export async function rewriteSpec(
 /** Waits until readers see the spec. */
 export async function seenWith(context: WorkContext, spec: VmSpec): Promise<void> {
   await seen(context, spec.id, (vm) => isDeepStrictEqual(vm?.spec, spec));
-}
-
-/** Throws `unavailable` GUEST_UNRESPONSIVE: a change of a hung guest would only wait for it. */
-export function requireResponsive({ name, stats }: Pick<Vm, "name" | "stats">): void {
-  if (stats?.unresponsive !== true) return;
-  const message =
-    `the QEMU process of VM ${name} does not answer, so its devices cannot be changed: retry when it answers, or stop the ` +
-    "VM with force and change it then";
-  throw new SocleError("unavailable", "GUEST_UNRESPONSIVE", message, { details: { retryAfterMs: 5000 } });
 }
 
 /** When a change of the VM's devices has its effect. */
