@@ -1,5 +1,6 @@
 import * as z from "../kernel/zod.ts";
 import type { Immutable } from "../kernel/immutable.ts";
+import { cloudInit } from "./cloud-init.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,
@@ -221,6 +222,7 @@ const fields = z.strictObject({
   placement: placementRequest
     .meta(help("Where on the host the VM runs. Default: anywhere with free capacity."))
     .exactOptional(),
+  cloudInit: cloudInit.meta(help("A seed volume that cloud-init reads at the first boot.")).exactOptional(),
 });
 
 const KEY_TOO_LATE = "must not be given with autostart: libvirt starts such VMs before it has the key";

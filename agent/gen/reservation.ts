@@ -8,6 +8,7 @@ import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _goo
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from './socle/v1/AttachDiskRequest.ts';
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
+import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from './socle/v1/CloudInit.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from './socle/v1/ConsoleRequest.ts';
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from './socle/v1/ConsoleResponse.ts';
 import type { CpuTopology as _socle_v1_CpuTopology, CpuTopology__Output as _socle_v1_CpuTopology__Output } from './socle/v1/CpuTopology.ts';
@@ -80,6 +81,7 @@ export interface ProtoGrpcType {
       AttachDiskRequest: MessageTypeDefinition<_socle_v1_AttachDiskRequest, _socle_v1_AttachDiskRequest__Output>
       CancelOperationRequest: MessageTypeDefinition<_socle_v1_CancelOperationRequest, _socle_v1_CancelOperationRequest__Output>
       CellPolicy: EnumTypeDefinition
+      CloudInit: MessageTypeDefinition<_socle_v1_CloudInit, _socle_v1_CloudInit__Output>
       ConsoleRequest: MessageTypeDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleRequest__Output>
       ConsoleResponse: MessageTypeDefinition<_socle_v1_ConsoleResponse, _socle_v1_ConsoleResponse__Output>
       CpuMode: EnumTypeDefinition

@@ -14,6 +14,7 @@ import type { CacheGroup as _socle_v1_CacheGroup, CacheGroup__Output as _socle_v
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { Capacity as _socle_v1_Capacity, Capacity__Output as _socle_v1_Capacity__Output } from './socle/v1/Capacity.ts';
 import type { CellCapacity as _socle_v1_CellCapacity, CellCapacity__Output as _socle_v1_CellCapacity__Output } from './socle/v1/CellCapacity.ts';
+import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from './socle/v1/CloudInit.ts';
 import type { Compatibility as _socle_v1_Compatibility, Compatibility__Output as _socle_v1_Compatibility__Output } from './socle/v1/Compatibility.ts';
 import type { Condition as _socle_v1_Condition, Condition__Output as _socle_v1_Condition__Output } from './socle/v1/Condition.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from './socle/v1/ConsoleRequest.ts';
@@ -126,6 +127,7 @@ export interface ProtoGrpcType {
       Capacity: MessageTypeDefinition<_socle_v1_Capacity, _socle_v1_Capacity__Output>
       CellCapacity: MessageTypeDefinition<_socle_v1_CellCapacity, _socle_v1_CellCapacity__Output>
       CellPolicy: EnumTypeDefinition
+      CloudInit: MessageTypeDefinition<_socle_v1_CloudInit, _socle_v1_CloudInit__Output>
       Compatibility: MessageTypeDefinition<_socle_v1_Compatibility, _socle_v1_Compatibility__Output>
       Condition: MessageTypeDefinition<_socle_v1_Condition, _socle_v1_Condition__Output>
       ConsoleRequest: MessageTypeDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleRequest__Output>

@@ -43,7 +43,25 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     autostart: spec.autostart,
     placement:
       spec.placement === null ? undefined : placementRequestFromProto("spec.placement", spec.placement),
+    cloudInit:
+      spec.cloudInit === null
+        ? undefined
+        : withoutUndefined({
+            hostname: nonEmpty(spec.cloudInit.hostname),
+            sshKeys: spec.cloudInit.sshKeys,
+            pool: nonEmpty(spec.cloudInit.pool),
+          }),
   });
+}
+
+/** The secret parts of its `cloud_init`; undefined without any. */
+export function seedFromProto(spec: VmSpec__Output | null): SpecInput | undefined {
+  const { userData = "", networkConfig = "" } = spec?.cloudInit ?? {};
+  const secrets = withoutUndefined({
+    userData: nonEmpty(userData),
+    networkConfig: nonEmpty(networkConfig),
+  });
+  return Object.keys(secrets).length === 0 ? undefined : secrets;
 }
 
 /** `field`: the request's name for it. */
@@ -77,8 +95,9 @@ function nicFromProto(nic: Nic__Output, index: number): SpecInput {
 }
 
 export function specToProto(spec: VmSpec): ProtoSpec {
-  const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...same } =
+  const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...rest } =
     spec;
+  const { cloudInit, ...same } = rest;
   return defined({
     ...same,
     vmId: id,
@@ -90,6 +109,7 @@ export function specToProto(spec: VmSpec): ProtoSpec {
     nics: nics.map(nicToProto),
     kernelBoot: kernelBoot ?? null,
     placement: placement === undefined ? null : placementRequestToProto(placement),
+    cloudInit: cloudInit === undefined ? null : { ...cloudInit, sshKeys: [...cloudInit.sshKeys] },
   });
 }
 

@@ -12,7 +12,7 @@ import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
 import { operationToProto } from "../convert/operation.ts";
-import { diskFromProto, nonEmpty, specFromProto } from "../convert/spec.ts";
+import { diskFromProto, nonEmpty, seedFromProto, specFromProto } from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
 import { presences, vmToProto } from "../convert/vm.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
@@ -38,7 +38,8 @@ export function vmService(
   ): Promise<ProtoOperation> => reply(of(caller).vms.begin(kind, by(request, caller), caller.name));
   return {
     CreateVm({ spec, reservationId, ...request }, { caller }) {
-      const asked = { ...request, spec: specFromProto(spec), reservationId: nonEmpty(reservationId) };
+      const made = { spec: specFromProto(spec), seed: seedFromProto(spec) };
+      const asked = { ...request, ...made, reservationId: nonEmpty(reservationId) };
       return reply(of(caller).vms.create(by(asked, caller), caller.name));
     },
     GetVm: ({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm)),

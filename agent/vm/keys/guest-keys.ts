@@ -31,6 +31,19 @@ export class GuestKeys {
     await this.#wrap.check();
   }
 
+  /** Seals a text; undefined without a volume key. Throws `unavailable` VOLUME_KEY_UNUSABLE. */
+  async seal(text: string, purpose: string): Promise<string | undefined> {
+    return await this.#wrap.wrap(text, purpose).catch((thrown: unknown) => {
+      if (toSocleError(thrown).reason === "VOLUME_KEY_MISSING") return undefined;
+      throw thrown;
+    });
+  }
+
+  /** Throws as `KeyWrap.unwrap`. */
+  async unseal(sealed: string, purpose: string): Promise<string> {
+    return await this.#wrap.unwrap(sealed, purpose);
+  }
+
   /** Makes a passphrase; libvirt has it when this resolves. Returns its sealed form. */
   async make(vmId: string, part: string): Promise<string> {
     // Text, since QEMU takes passphrases only in UTF-8.

@@ -1,5 +1,6 @@
 import type * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import { seedSecrets, type SeedSecrets } from "../../contract/cloud-init.ts";
 import { reservedRoom, vmSpec, type ReservedRoom, type VmSpec } from "../../contract/spec.ts";
 import { uuid } from "../../contract/spec-values.ts";
 
@@ -72,8 +73,28 @@ export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
           "is not allowed by this host's configuration (vm.allowSpoofing)";
       }
     });
-    if (Object.keys(fields).length === 0) return parsed.data;
+    const spec = withSeedPool(parsed.data);
+    if (spec === undefined)
+      fields["spec.cloudInit.pool"] = "must be given: the VM has no new disk, whose pool is the default";
+    else if (Object.keys(fields).length === 0) return spec;
   }
+  throw invalid(fields);
+}
+
+/** The spec with the default of its seed's pool; undefined if there is none. */
+function withSeedPool(spec: VmSpec): VmSpec | undefined {
+  const { cloudInit, disks } = spec;
+  if (cloudInit === undefined || cloudInit.pool !== undefined) return spec;
+  const [pool] = disks.flatMap(({ source }) => (source.kind === "new" ? [source.pool] : []));
+  return pool === undefined ? undefined : { ...spec, cloudInit: { ...cloudInit, pool } };
+}
+
+/** Checks the secret parts of a seed. Throws as `checkSpec`; no message has a part of them. */
+export function checkSeed(input: unknown): SeedSecrets {
+  const parsed = seedSecrets.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const fields: Record<string, string> = {};
+  for (const issue of parsed.error.issues) fields[fieldPath(issue.path, "spec.cloudInit")] ??= issue.message;
   throw invalid(fields);
 }
 

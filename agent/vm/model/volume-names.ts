@@ -31,9 +31,35 @@ export const ownDisk = (vmId: string, { name, readOnly }: DiskSpec, source: NewD
 export const ownDisks = ({ id, disks }: Pick<VmSpec, "id" | "disks">): OwnDisk[] =>
   disks.flatMap((disk) => (disk.source.kind === "new" ? [ownDisk(id, disk, disk.source)] : []));
 
+/**
+ * The capacity of every seed volume: more than the largest seed takes. Thus it follows from the spec, which lacks the
+ * seed's secret parts, and another seed fits in its place.
+ */
+export const SEED_BYTES = 256 * 1024;
+
+/** The volume with a VM's cloud-init seed, if it has one. No disk's volume has this ending. */
+const seedVolumes = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef[] => {
+  const pool = spec.cloudInit?.pool;
+  return pool === undefined ? [] : [{ pool, volume: `socle-${spec.id}-seed.iso` }];
+};
+
+/** Undefined for a VM without a cloud-init seed. */
+export const seedVolume = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef | undefined =>
+  seedVolumes(spec)[0];
+
+type Owner = Pick<VmSpec, "id" | "disks" | "cloudInit">;
+
 /** The volumes made for a VM and deleted with it. */
-export const ownVolumes = (spec: Pick<VmSpec, "id" | "disks">): VolumeRef[] =>
-  ownDisks(spec).map(({ volume }) => volume);
+export const ownVolumes = (spec: Owner): VolumeRef[] => [
+  ...ownDisks(spec).map(({ volume }) => volume),
+  ...seedVolumes(spec),
+];
+
+/** `ownVolumes` with their capacities. Specs from before capacities were filled in may lack one, which counts as 0. */
+export const ownCapacities = (spec: Owner): (VolumeRef & { readonly capacityBytes: number })[] => [
+  ...ownDisks(spec).map(({ volume, source: { capacityBytes = 0 } }) => ({ ...volume, capacityBytes })),
+  ...seedVolumes(spec).map((volume) => ({ ...volume, capacityBytes: SEED_BYTES })),
+];
 
 /** The volumes that a spec names: they must exist before. */
 export const namedVolumes = ({ kernelBoot, disks }: Pick<VmSpec, "kernelBoot" | "disks">): VolumeRef[] => [
@@ -54,6 +80,7 @@ export const volumesOf = (
   );
   return [
     ...ownDisks(spec).map(({ volume, readOnly }) => ({ ...volume, writes: !readOnly, named: false })),
+    ...seedVolumes(spec).map((volume) => ({ ...volume, writes: false, named: false })),
     ...namedVolumes(spec).map((volume) => ({ ...volume, writes: written.includes(volume), named: true })),
   ];
 };
@@ -67,6 +94,6 @@ export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a
  */
 export const formatOf = (volume: string): "qcow2" | "raw" => (volume.endsWith(".qcow2") ? "qcow2" : "raw");
 
-/** Capacity of the disks made for a VM. Specs from before capacities were filled in may lack one. */
-export const newDiskBytes = ({ disks }: Pick<VmSpec, "disks">): number =>
-  disks.reduce((bytes, { source }) => bytes + (source.kind === "new" ? (source.capacityBytes ?? 0) : 0), 0);
+/** Capacity of the volumes made for a VM. */
+export const newDiskBytes = (spec: Owner): number =>
+  ownCapacities(spec).reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);

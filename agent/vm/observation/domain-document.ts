@@ -20,6 +20,8 @@ export interface ResolvedSpec {
   readonly disks: readonly { readonly path: string; readonly format: string }[];
   /** The sealed passphrases of the encrypted disks. */
   readonly keys?: SealedKeys;
+  /** Of the cloud-init seed. */
+  readonly seedPath?: string;
   readonly kernelPath?: string;
   readonly initrdPath?: string;
   readonly placement: Placement;
@@ -42,6 +44,7 @@ const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
 export function domainDocument(resolved: ResolvedSpec): VmDomain {
   const { spec, accelerator, architecture } = resolved;
   const x86 = architecture === "x86_64";
+  const disks = [...disksOf(resolved), ...seedDisks(resolved)];
   const uefi = spec.firmware !== "bios";
   const secure = spec.firmware === "uefi-secure-boot";
   return defined({
@@ -103,18 +106,13 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
     onCrash: "destroy",
     devices: {
       ...noDevices,
-      disks: spec.disks.map((disk, index): Disk => {
-        const at = resolved.disks[index];
-        if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
-        const device = diskDevice(spec.id, disk, at, diskTarget(index));
-        return index === 0 && spec.kernelBoot === undefined ? { ...device, bootOrder: 1 } : device;
-      }),
+      disks,
       interfaces: spec.nics.map((nic) => nicDevice(spec.id, nic)),
       // Without an explicit controller libvirt adds a USB controller, which wakes the host a thousand times a second.
       controllers: [
         { type: "usb", model: "none" },
         ...pcieControllers({
-          disks: spec.disks,
+          disks,
           interfaces: spec.nics,
           hostDevices: resolved.placement.devices,
         }),
@@ -146,6 +144,35 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
     },
   });
 }
+
+const disksOf = ({ spec, disks }: ResolvedSpec): Disk[] =>
+  spec.disks.map((disk, index) => {
+    const at = disks[index];
+    if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
+    const device = diskDevice(spec.id, disk, at, diskTarget(index));
+    return index === 0 && spec.kernelBoot === undefined ? { ...device, bootOrder: 1 } : device;
+  });
+
+/**
+ * A virtio disk, not a CD-ROM: a guest that boots from virtio needs no other driver, and cloud-init finds the label on
+ * any block device. Behind all disks that a spec can have.
+ */
+const seedDisks = ({ seedPath: path }: ResolvedSpec): Disk[] => {
+  if (path === undefined) return [];
+  return [
+    {
+      device: "disk",
+      source: { type: "file", path },
+      format: "raw",
+      cache: "none",
+      io: "native",
+      target: { device: "vdz", bus: "virtio" },
+      serial: "cidata",
+      alias: "ua-seed",
+      readOnly: true,
+    },
+  ];
+};
 
 /** A disk's device in the domain. `target`: vda, ... */
 export const diskDevice = (

@@ -8,7 +8,16 @@ import { instanceOf } from "../model/instance.ts";
 import { keyedParts, type SealedKeys } from "../model/sealed-keys.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { stampComplete } from "./guest-run.ts";
-import { DEFINE, diskStep, disksLeft, KEYS, removals, rollBack, type Made } from "./creation-rollback.ts";
+import {
+  DEFINE,
+  diskStep,
+  disksLeft,
+  KEYS,
+  removals,
+  rollBack,
+  SEED,
+  type Made,
+} from "./creation-rollback.ts";
 import { requireNewest } from "../hypervisor/stamps.ts";
 import type { VmState } from "../model/vm.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
@@ -23,6 +32,7 @@ import { defineOperation } from "./definition.ts";
 import { digestOf, storedSpec } from "../model/stored-spec.ts";
 import { defined } from "../../kernel/defined.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
+import { heldSeed, makeSeed } from "./first-boot.ts";
 
 /** Steps of every creation that needs them. */
 const CLAIM = "claim volumes";
@@ -50,6 +60,7 @@ const schema = z.object({
   tenantOnly: z.literal(true).exactOptional(),
   placementEpoch: z.number(),
   createdAtMs: z.number(),
+  seed: heldSeed.exactOptional(),
 });
 export type CreateIntent = Immutable<z.output<typeof schema>>;
 const intent: z.ZodType<CreateIntent> = schema;
@@ -155,7 +166,7 @@ async function define(
   { isDefined, isClaimed, instance, made }: Making,
 ): Promise<void> {
   const { domains, volumes, architecture, memoryHeadroomBytes } = context;
-  const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch } = intent;
+  const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch, seed } = intent;
   const { step } = run;
   const own = ownVolumes(spec);
   // Journaled before any volume is made: volumes of these names that exist later were made by this operation.
@@ -184,6 +195,8 @@ async function define(
       disks.push(await step(at, () => volumes.make(volume, isClaimed, () => made.add(at))));
     }
   }
+  const seeding = { spec, instance, mayBeThere: isClaimed, made: () => made.add(SEED) };
+  const seedPath = isDefined ? undefined : await makeSeed(context, run, defined({ ...seeding, seed }));
   const document = defined<ResolvedSpec>({
     spec,
     accelerator,
@@ -194,6 +207,7 @@ async function define(
     instance,
     operationId: run.operationId,
     disks,
+    seedPath,
     ...bootOf(named, spec),
     keys,
     memoryHeadroomBytes,

@@ -2,7 +2,7 @@ import { toSocleError, type SocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
-import { ownDisks, ownVolumes } from "../model/volume-names.ts";
+import { ownDisks, ownVolumes, seedVolume } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import { because, isAway, RETRY_EVERY_MS, RETRY_FOR_MS, retryRemoval } from "./undo.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
@@ -10,6 +10,8 @@ import type { WorkContext, WorkRun } from "./work.ts";
 // Rolls back a failed creation.
 
 export const KEYS = "keys";
+/** No disk's step: those begin with "volume ". */
+export const SEED = "seed";
 export const DEFINE = "define";
 
 /** What a creation has made, by step. */
@@ -53,6 +55,14 @@ export function removals(
       diskStep({ name }),
       unlessReplaced(async ({ volumes }) => {
         await volumes.remove(volume);
+      }),
+    );
+  const seed = seedVolume(spec);
+  if (seed !== undefined)
+    all.set(
+      SEED,
+      unlessReplaced(async ({ volumes }) => {
+        await volumes.remove(seed);
       }),
     );
   return all.set(

@@ -3,7 +3,7 @@ import { unbound } from "../../state/reservations/placement.ts";
 import type { VmHost, RoomClaim, VmClaim } from "../model/vm-host.ts";
 import type { Accelerator, VmSpec } from "../../contract/spec.ts";
 import type { VmTable } from "../observation/vm-table.ts";
-import { ownDisks } from "../model/volume-names.ts";
+import { ownCapacities } from "../model/volume-names.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import type { Intent } from "./registry.ts";
 import { sizedDisk } from "./own-volume.ts";
@@ -82,20 +82,16 @@ export const sized = async (spec: VmSpec, volumes: Pick<Volumes, "resolve">): Pr
   disks: await Promise.all(spec.disks.map((disk) => sizedDisk(disk, volumes))),
 });
 
-export const sizeOf = (
-  { id, tenant, vcpus, memoryBytes, placement, disks }: VmSpec,
-  accelerator: Accelerator,
-): VmClaim =>
-  defined({
+export const sizeOf = (spec: VmSpec, accelerator: Accelerator): VmClaim => {
+  const { id, tenant, vcpus, memoryBytes, placement } = spec;
+  const volumes = ownCapacities(spec);
+  return defined({
     holder: id,
     tenant,
     vcpus,
     memoryBytes,
     accelerator,
     placementRequest: placement,
-    // Absent in operations from before capacities were filled in.
-    volumes: ownDisks({ id, disks }).map(({ volume, source: { capacityBytes = 0 } }) => ({
-      ...volume,
-      capacityBytes,
-    })),
+    volumes,
   });
+};

@@ -4,7 +4,7 @@ import * as z from "../../kernel/zod.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
-import { namedVolumes, ownDisks } from "../model/volume-names.ts";
+import { namedVolumes, ownDisks, seedVolume } from "../model/volume-names.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
@@ -33,15 +33,21 @@ export const erasureSchema = z.object({
 export type Erasure = Immutable<z.output<typeof erasureSchema>>;
 
 /** The VM's own volumes by disk, and those that it shared with others. */
-export const erasureOf = (spec: VmSpec): Erasure => ({
-  name: spec.name,
-  tenant: spec.tenant,
-  disks: ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
-    defined({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
-  ),
-  tpm: spec.tpm !== undefined,
-  kept: namedVolumes(spec),
-});
+export function erasureOf(spec: VmSpec): Erasure {
+  const seed = seedVolume(spec);
+  const disks = ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
+    defined<Erasure["disks"][number]>({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
+  );
+  // The guest does not write to the seed, but it has the secrets of the first boot.
+  if (seed !== undefined) disks.push({ disk: "seed", volume: seed, encrypted: false });
+  return {
+    name: spec.name,
+    tenant: spec.tenant,
+    disks,
+    tpm: spec.tpm !== undefined,
+    kept: namedVolumes(spec),
+  };
+}
 
 /** A disk's entry in the receipt. */
 export interface ErasedDisk {

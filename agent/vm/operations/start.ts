@@ -5,7 +5,7 @@ import { isActive } from "../hypervisor/domains.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../../contract/spec.ts";
-import { ownDisk } from "../model/volume-names.ts";
+import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -68,6 +68,9 @@ export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec
       if (source.kind === "volume") await volumes.resolve(source.volume);
       else await volumes.resolve(ownDisk(id, disk, source).volume, source.baseVolume);
     }
+    // Without it libvirt would not start the VM either.
+    const seed = seedVolume(spec);
+    if (seed !== undefined) await volumes.resolve(seed);
   };
   const looked = await within(clock, LOOK_FOR_MS, look()).catch((thrown: unknown) => {
     const error = toSocleError(thrown);

@@ -9,13 +9,14 @@ import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
 import { Changes } from "./changes.ts";
+import { holdSeed } from "./first-boot.ts";
 import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { requireNicsFree } from "./nic-users.ts";
 import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
-import { checkSpec, type SpecPolicy } from "../model/spec-check.ts";
+import { checkSeed, checkSpec, type SpecPolicy } from "../model/spec-check.ts";
 import type { Accelerator, VmSpec } from "../../contract/spec.ts";
 import { requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
@@ -61,6 +62,8 @@ export interface CreateRequest {
   readonly behalf?: Behalf | undefined;
   /** Unvalidated: it is checked here. Without `id` one is generated. */
   readonly spec: Readonly<Record<string, unknown>>;
+  /** The secret parts of its `cloudInit`, unvalidated: no spec has them. */
+  readonly seed?: Readonly<Record<string, unknown>> | undefined;
   readonly leaveStopped: boolean;
   readonly validateOnly: boolean;
   readonly placementEpoch: number;
@@ -108,13 +111,15 @@ export class Vms {
     const held = find();
     if (held !== undefined) return await held;
     const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    const secrets = checkSeed(request.seed ?? {});
     const { tenantOnly = false } = request;
     if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
     this.#requireSettled(checked);
     this.#requireComplete();
     this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
-    if (checked.disks.some(({ source }) => source.kind === "new")) await host.storageRead();
+    const seed = await holdSeed(this.#options.keys, checked.id, secrets);
+    if (ownVolumes(checked).length > 0) await host.storageRead();
     // Again, since a base volume may have a capacity that no spec may have.
     const asked = checkSpec(await sized(checked, this.#options.volumes), policy);
     // No await from here until everything is claimed: a concurrent request may have come meanwhile, even this one again.
@@ -144,6 +149,7 @@ export class Vms {
         tenantOnly: tenantOnly || undefined,
         placementEpoch,
         createdAtMs: clock.now(),
+        seed,
       });
       const intent = newIntent("CREATE_VM", admitted);
       const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };

@@ -187,6 +187,17 @@ export class Volumes {
     }, isLarge);
   }
 
+  /** Writes the first bytes of a volume; repeating it has the same effect. Throws as `resolve`. */
+  async write(reference: VolumeRef, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { vol } = await this.#findSurely(reference);
+    const args = { vol, offset: 0, length: bytes.byteLength, flags: 0 };
+    await this.#certainty.ensure(async () => {
+      const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args, { signal });
+      await stream.write(bytes);
+      await stream.finish();
+    });
+  }
+
   /** The paths of the volumes that exist, and their overlays. Throws as `OverlaySearch.of` does. */
   async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
     return await this.#overlays.of(references);

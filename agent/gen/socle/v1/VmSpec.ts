@@ -9,6 +9,7 @@ import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from 
 import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v1_KernelBoot__Output } from '../../socle/v1/KernelBoot.ts';
 import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__Output as _socle_v1_PlacementRequest__Output } from '../../socle/v1/PlacementRequest.ts';
 import type { LaunchSecurity as _socle_v1_LaunchSecurity, LaunchSecurity__Output as _socle_v1_LaunchSecurity__Output } from '../../socle/v1/LaunchSecurity.ts';
+import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from '../../socle/v1/CloudInit.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface VmSpec {
@@ -31,6 +32,7 @@ export interface VmSpec {
   'placement'?: (_socle_v1_PlacementRequest | null);
   'tpm'?: (boolean);
   'launchSecurity'?: (_socle_v1_LaunchSecurity);
+  'cloudInit'?: (_socle_v1_CloudInit | null);
 }
 
 export interface VmSpec__Output {
@@ -53,4 +55,5 @@ export interface VmSpec__Output {
   'placement': (_socle_v1_PlacementRequest__Output | null);
   'tpm': (boolean);
   'launchSecurity': (_socle_v1_LaunchSecurity__Output);
+  'cloudInit': (_socle_v1_CloudInit__Output | null);
 }

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { systemClock } from "../../../../agent/kernel/clock.ts";
+import { GuestKeys } from "../../../../agent/vm/keys/guest-keys.ts";
+import { KeyWrap } from "../../../../agent/vm/keys/key-wrap.ts";
+import { erasureOf } from "../../../../agent/vm/operations/erasure.ts";
+import { sizeOf } from "../../../../agent/vm/operations/creations.ts";
+import { holdSeed } from "../../../../agent/vm/operations/first-boot.ts";
+import { newDiskBytes, ownVolumes, SEED_BYTES, vmOfVolume } from "../../../../agent/vm/model/volume-names.ts";
+import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
+import { folder } from "../../../support/state/folder.ts";
+import { admission } from "../../../support/vm/admission-stage.ts";
+import { answering } from "../../../support/vm/libvirt-answers.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const secrets = { userData: "#cloud-config\npassword: hunter2\n" };
+const cloudInit = { pool: "images" };
+
+async function keysWith(t: TestContext, mode?: number): Promise<GuestKeys> {
+  const file = join(await folder(t), "volume.key");
+  if (mode !== undefined) await writeFile(file, randomBytes(32), { mode });
+  return new GuestKeys(answering({}).calls, systemClock, new KeyWrap({ file, environment: {} }));
+}
+
+test("with a volume key the secret parts wait sealed, for their VM alone", async (t) => {
+  const keys = await keysWith(t, 0o600);
+  const held = await holdSeed(keys, ID, secrets);
+  assert.equal(held?.form, "sealed");
+  assert.doesNotMatch(JSON.stringify(held), /hunter2/);
+  assert.deepEqual(JSON.parse(await keys.unseal(held.text, `socle seed 1 ${ID}`)), secrets);
+  await assert.rejects(keys.unseal(held.text, `socle seed 1 ${ID.replace("6", "7")}`), {
+    reason: "SEALED_KEY_DAMAGED",
+  });
+  assert.equal(await holdSeed(keys, ID, {}), undefined);
+});
+
+test("without a volume key they wait as they are, and an unusable key is reported", async (t) => {
+  assert.deepEqual(await holdSeed(await keysWith(t), ID, secrets), {
+    form: "plain",
+    text: JSON.stringify(secrets),
+  });
+  await assert.rejects(holdSeed(await keysWith(t, 0o644), ID, secrets), { reason: "VOLUME_KEY_UNUSABLE" });
+});
+
+test("an admitted creation keeps its seed's secret parts in its intent over a restart, apart from the spec", async (t) => {
+  const directory = await folder(t);
+  const before = await admission(t, { directory });
+  const { id } = await before.create({ cloudInit }, { seed: secrets });
+  await before.operations.drain(0);
+  const { operations } = await admission(t, { directory });
+  const { spec, seed } = operations.get(id).intent as { spec: object; seed: { text: string } };
+  assert.deepEqual(JSON.parse(seed.text), secrets);
+  assert.doesNotMatch(JSON.stringify(spec), /hunter2/);
+});
+
+test("a request with other secret parts under the same id is another request", async (t) => {
+  const { create } = await admission(t);
+  const same = { name: "web", cloudInit };
+  const first = await create(same, { requestId: "r", seed: secrets });
+  assert.equal((await create(same, { requestId: "r", seed: secrets })).id, first.id);
+  await assert.rejects(create(same, { requestId: "r", seed: { userData: "#!/bin/sh" } }), {
+    reason: "REQUEST_ID_REUSED",
+  });
+});
+
+test("the seed volume is the VM's own: claimed, counted, deleted and erased with it", () => {
+  const disks = [
+    { name: "seed", source: { kind: "new", pool: "images", capacityBytes: 1 << 20, format: "raw" } },
+  ];
+  const asked = { name: "web", id: ID, vcpus: 1, memoryBytes: 1 << 30, disks, cloudInit };
+  const spec = checkSpec(asked, { bridges: [], allowSpoofing: false });
+  const seed = { pool: "images", volume: `socle-${ID}-seed.iso` };
+  // A disk may have any name.
+  assert.deepEqual(ownVolumes(spec), [{ pool: "images", volume: `socle-${ID}-seed.raw` }, seed]);
+  assert.equal(vmOfVolume(seed.volume), ID);
+  assert.deepEqual(sizeOf(spec, "tcg").volumes.at(-1), { ...seed, capacityBytes: SEED_BYTES });
+  assert.equal(newDiskBytes(spec), (1 << 20) + SEED_BYTES);
+  assert.deepEqual(erasureOf(spec).disks.at(-1), { disk: "seed", volume: seed, encrypted: false });
+});
