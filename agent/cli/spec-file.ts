@@ -1,5 +1,6 @@
 import * as z from "../kernel/zod.ts";
 import type { EnumWords } from "../contract/enum.ts";
+import { seedSecrets } from "../contract/cloud-init.ts";
 import { vmSpec } from "../contract/spec.ts";
 import { specEnums } from "../contract/spec-enums.ts";
 import { volumeRef } from "../contract/spec-values.ts";
@@ -18,6 +19,8 @@ const nic = shape.nics.unwrap().element.shape;
 const [onNetwork, onBridge] = nic.source.options;
 const boot = shape.kernelBoot.unwrap().shape;
 const placement = shape.placement.unwrap().shape;
+const firstBoot = shape.cloudInit.unwrap().shape;
+const secret = seedSecrets.shape;
 
 /** With the description and the example of a field. */
 const about = <S extends z.ZodType>(field: z.ZodType, schema: S): S =>
@@ -164,6 +167,16 @@ export const specFile = z.strictObject({
       .transform(({ pageSize, ...rest }) =>
         pageSize === undefined ? rest : { ...rest, pageSizeBytes: pageSize },
       ),
+  ).exactOptional(),
+  cloudInit: about(
+    shape.cloudInit.unwrap(),
+    z.strictObject({
+      hostname: text(firstBoot.hostname.unwrap()),
+      sshKeys: firstBoot.sshKeys.unwrap().exactOptional(),
+      userData: text(secret.userData.unwrap()),
+      networkConfig: text(secret.networkConfig.unwrap()),
+      pool: text(firstBoot.pool.unwrap()),
+    }),
   ).exactOptional(),
 });
 

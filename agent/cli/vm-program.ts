@@ -62,6 +62,20 @@ export function addVm(program: Cli, bind: Bind): void {
           specEnums.launchSecurity.words,
         ),
       )
+      .option("--hostname <name>", "For cloud-init: the guest's host name; default: the VM's name.")
+      .option(
+        "--ssh-key <file|key>",
+        "For cloud-init: a public key, or a file of them; may be repeated.",
+        collect,
+      )
+      .option(
+        "--user-data <file>",
+        "For cloud-init: its user data, - for stdin. Secret, so never an argument.",
+      )
+      .option(
+        "--network-config <file>",
+        "For cloud-init: its network configuration, - for stdin; default: DHCP on each NIC.",
+      )
       .option("--guest-agent", "A channel for qemu-guest-agent.")
       .option("--autostart", "Start it when the host boots.")
       .option("--label <key=value>", "A label; may be repeated.", collect)

@@ -1,16 +1,14 @@
-import { readFile } from "node:fs/promises";
-import { text } from "node:stream/consumers";
-import { SocleError } from "../../kernel/errors.ts";
-import type { VmSpec } from "../../gen/socle/v1/VmSpec.ts";
+import { withCloudInitFlags, type CloudInitFlags } from "../cloud-init.ts";
 import { exitCodes, usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
-import type { Command, Session } from "../session.ts";
+import type { Command } from "../session.ts";
 import { parseSpecFile } from "../spec-file.ts";
+import { readText } from "../text-file.ts";
 import { withFlags, type SpecFlags } from "../vm-spec.ts";
-import { codeOf } from "../../kernel/thrown.ts";
 
 type Options = MutationOptions &
-  SpecFlags & {
+  SpecFlags &
+  CloudInitFlags & {
     readonly reservation?: string;
     readonly file?: string;
     readonly leaveStopped?: boolean;
@@ -24,8 +22,15 @@ export const createVm: Command = async (session, _args, options: Options) => {
     session.print((await import("../spec-help.ts")).exampleSpec());
     return exitCodes.ok;
   }
-  const base = options.file === undefined ? {} : await readSpec(session, options.file);
-  const spec = withFlags(base, options);
+  const { file, userData, networkConfig } = options;
+  if ([file, userData, networkConfig].filter((name) => name === "-").length > 1)
+    throw usageError("stdin (-) can be one of --file, --user-data and --network-config");
+  const base =
+    file === undefined
+      ? {}
+      : await parseSpecFile(await readText(session, file), file === "-" ? "stdin" : file);
+  const cloudInit = await withCloudInitFlags(session, base.cloudInit, options);
+  const spec = { ...withFlags(base, options), ...(cloudInit === undefined ? {} : { cloudInit }) };
   const missing = [
     ["--name", spec.name],
     ["--vcpus", spec.vcpus],
@@ -43,19 +48,3 @@ export const createVm: Command = async (session, _args, options: Options) => {
     reservationId: options.reservation ?? "",
   });
 };
-
-const unreadable = new Map([
-  ["ENOENT", "there is no such file"],
-  ["EACCES", "this user may not read it"],
-  ["EISDIR", "it is a directory"],
-]);
-
-async function readSpec(session: Session, file: string): Promise<VmSpec> {
-  if (file === "-") return parseSpecFile(await text(session.io.stdin), "stdin");
-  const words = await readFile(file, "utf8").catch((cause: unknown) => {
-    const code = codeOf(cause) ?? "";
-    const message = `${file} cannot be read: ${unreadable.get(code) ?? code}`;
-    throw new SocleError(code === "ENOENT" ? "not_found" : "invalid", "FILE_UNREADABLE", message, { cause });
-  });
-  return parseSpecFile(words, file);
-}

@@ -111,8 +111,62 @@ test("create builds a spec from its flags", async (context) => {
       labels: { a: "b", c: "d=e" },
       autostart: false,
       placement: null,
+      cloudInit: null,
     },
   );
+});
+
+test("create reads keys and secret files for cloud-init, and the file's fields stay", async (context) => {
+  const { socket, requests } = await creator(context);
+  const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
+  context.after(() => rm(directory, { recursive: true }));
+  const at = (name: string): string => join(directory, name);
+  const [one, two] = ["ssh-ed25519 AAAAC3Nz one", "ssh-rsa AAAAB3Nz"] as const;
+  await writeFile(at("keys.pub"), `# mine\n${two}\n\n${one}\n`);
+  await writeFile(at("user-data"), "#cloud-config\npassword: é\n");
+  await writeFile(at("vm.yaml"), "name: web-1\ncloudInit: {pool: seeds, networkConfig: '{version: 2}'}\n");
+  const size = ["--vcpus", "1", "--memory", "1GiB", "--disk", "a/b"];
+  const create = (...more: string[]) =>
+    socle(["vm", "create", "-f", at("vm.yaml"), ...size, ...more], { socket });
+  const flags = ["--hostname", "web-1", "--ssh-key", one, "--ssh-key", at("keys.pub")];
+  assert.equal((await create(...flags, "--user-data", at("user-data"))).exitCode, 0);
+  assert.deepEqual(requests[0]?.spec?.cloudInit, {
+    hostname: "web-1",
+    sshKeys: [one, two, one],
+    userData: "#cloud-config\npassword: é\n",
+    networkConfig: "{version: 2}",
+    pool: "seeds",
+  });
+  const stdin = new PassThrough();
+  stdin.end("version: 2\n");
+  const piped = ["vm", "create", "-f", at("vm.yaml"), ...size, "--network-config", "-"];
+  assert.equal((await socle(piped, { socket, stdin })).exitCode, 0);
+  assert.equal(requests[1]?.spec?.cloudInit?.networkConfig, "version: 2\n");
+});
+
+test("create refuses a private key, a file that is no text, and stdin for two files, without a request", async (context) => {
+  const { socket, requests } = await creator(context);
+  const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
+  context.after(() => rm(directory, { recursive: true }));
+  const at = (name: string): string => join(directory, name);
+  const pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n";
+  await writeFile(at("id"), pem);
+  await writeFile(at("none"), "# no key\n");
+  await writeFile(at("user-data.gz"), Buffer.from([0x1f, 0x8b, 0xff]));
+  const size = ["--name", "web-1", "--vcpus", "1", "--memory", "1GiB", "--disk", "a/b"];
+  for (const [flags, why] of [
+    [["--ssh-key", at("id")], /has a private key; its public key is usually in the file with \.pub/],
+    [["--ssh-key", at("none")], /has no key/],
+    [["--ssh-key", at("gone")], /there is no such file/],
+    [["--user-data", at("user-data.gz")], /is no text in UTF-8/],
+    [["--user-data", "-", "--network-config", "-"], /stdin \(-\) can be one of/],
+  ] as const) {
+    const { exitCode, stderr } = await socle(["vm", "create", ...size, ...flags], { socket });
+    assert.notEqual(exitCode, 0);
+    assert.match(stderr, why);
+    assert.doesNotMatch(stderr, /c2VjcmV0/);
+  }
+  assert.deepEqual(requests, []);
 });
 
 test("create reads a file, which flags override, and --dry-run changes nothing", async (context) => {
