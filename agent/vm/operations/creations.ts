@@ -1,4 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
+import { formatBytes } from "../../kernel/text/bytes.ts";
+import { tooMany } from "../../state/operations/refusals.ts";
 import { unbound } from "../../state/reservations/placement.ts";
 import type { VmHost, RoomClaim, VmClaim } from "../model/vm-host.ts";
 import type { Accelerator, VmSpec } from "../../contract/spec.ts";
@@ -17,12 +19,17 @@ export interface Taken {
 
 export const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };
 
+const MIB = 1024 * 1024;
+/** Bounds of the secret parts of seeds that wait for their volumes, since intents are in memory and in the journal. */
+const MOST_SEED_BYTES = { ofTenant: 4 * MIB, ofAll: 32 * MIB };
+
 /** The VMs that are being created, which are not in the table yet. */
 export class Creations {
   readonly #host: Pick<VmHost, "reclaim">;
   readonly #table: Pick<VmTable, "get">;
   /** By name and by id. */
   readonly #specs = new Map<string, VmSpec>();
+  readonly #seedBytes = new Map<VmSpec, number>();
 
   constructor({ host, table }: { host: Pick<VmHost, "reclaim">; table: Pick<VmTable, "get"> }) {
     this.#host = host;
@@ -41,10 +48,29 @@ export class Creations {
     }
   }
 
-  /** Claims a VM's id, name and capacity until its creation has ended. */
-  take(spec: VmSpec, room: RoomClaim): Taken {
+  /** Throws `exhausted` TOO_MANY_OPERATIONS if too many bytes of seeds wait already. */
+  requireSeedRoom(tenant: string, bytes: number): void {
+    if (bytes === 0) return;
+    let [ofTenant, ofAll] = [bytes, bytes];
+    for (const [spec, held] of this.#seedBytes) {
+      ofAll += held;
+      if (spec.tenant === tenant) ofTenant += held;
+    }
+    const isTenants = tenant !== "" && ofTenant > MOST_SEED_BYTES.ofTenant;
+    if (!isTenants && ofAll <= MOST_SEED_BYTES.ofAll) return;
+    const bound = isTenants ? MOST_SEED_BYTES.ofTenant : MOST_SEED_BYTES.ofAll;
+    const whose = isTenants ? ` of the tenant ${tenant}` : "";
+    throw tooMany(`${formatBytes(bound)} of user data${whose} wait in unfinished creations`, 1000);
+  }
+
+  /**
+   * Claims a VM's id, name and capacity, and room for its seed's secret parts, until its creation has ended. Check
+   * before.
+   */
+  take(spec: VmSpec, room: RoomClaim, seedBytes: number): Taken {
     const { id, name } = spec;
     this.#specs.set(id, spec).set(name, spec);
+    if (seedBytes > 0) this.#seedBytes.set(spec, seedBytes);
     return {
       begun: () => room.begun(),
       ended: (how) => {
@@ -53,6 +79,7 @@ export class Creations {
         else room.consume();
         // The creation continues once libvirt answers, and adopts what exists under its names.
         if (how === "unknown") return;
+        this.#seedBytes.delete(spec);
         for (const key of [id, name]) if (this.#specs.get(key) === spec) this.#specs.delete(key);
       },
     };
@@ -70,9 +97,9 @@ export class Creations {
   /** Claims again for a creation that was interrupted, or whose outcome is unknown. */
   reclaim(intent: Intent): Taken {
     if (intent.kind !== "CREATE_VM") return nothingTaken;
-    const { spec, accelerator, placement = unbound, reservationId } = intent;
+    const { spec, accelerator, placement = unbound, reservationId, seed } = intent;
     const promised = { ...sizeOf(spec, accelerator), placement, reservationId };
-    return this.take(spec, this.#host.reclaim(defined(promised)));
+    return this.take(spec, this.#host.reclaim(defined(promised)), seed?.text.length ?? 0);
   }
 }
 

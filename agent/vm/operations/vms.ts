@@ -99,9 +99,9 @@ export class Vms {
 
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requirePermitted (tenant-policy.ts), requireUsable
-   * (volume-users.ts), requireNicsFree (nic-users.ts), VmHost.claim and Operations.begin throw, what Volumes.resolve
-   * throws for the base of a disk without a capacity, `conflict` KVM_UNAVAILABLE, and `unavailable`
-   * LIBVIRT_UNAVAILABLE.
+   * (volume-users.ts), requireNicsFree (nic-users.ts), holdSeed (first-boot.ts), Creations.requireSeedRoom, VmHost.claim
+   * and Operations.begin throw, what Volumes.resolve throws for the base of a disk without a capacity, `conflict`
+   * KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
@@ -130,9 +130,11 @@ export class Vms {
     const accelerator = asked.accelerator ?? needed ?? this.defaultAccelerator();
     const { reservationId, leaveStopped, placementEpoch } = request;
     const reservation = reservationId === undefined ? undefined : { id: reservationId, caller };
+    const seedBytes = seed?.text.length ?? 0;
+    this.#creations.requireSeedRoom(asked.tenant, seedBytes);
     const room = host.claim(defined({ ...sizeOf(asked, accelerator), reservation }));
     const spec = room.placementRequest === undefined ? asked : { ...asked, placement: room.placementRequest };
-    const taken = this.#creations.take(spec, room);
+    const taken = this.#creations.take(spec, room, seedBytes);
     try {
       if (request.validateOnly) {
         await this.#runner.permits.run(caller, () => this.#lookOver(spec, request));

@@ -252,3 +252,32 @@ test("a TPM is emulated, with its state encrypted by the VM's own secret", () =>
     /<tpm model="tpm-crb">\s*<backend type="emulator" version="2\.0">\s*<encryption secret="[\da-f-]{36}"/,
   );
 });
+
+test("a seed is a read-only disk behind all others, from which no guest boots", () => {
+  const disks = Array.from({ length: 24 }, (_, index) => ({
+    name: `d${index}`,
+    source: { kind: "new", pool: "default", capacityBytes: 1 },
+  }));
+  const seeded = resolved(
+    { disks, cloudInit: {} },
+    {
+      disks: disks.map(({ name }) => ({ path: `/pool/${name}`, format: "qcow2" })),
+      seedPath: "/pool/seed.iso",
+    },
+  );
+  const devices = domainDocument(seeded).devices.disks.map(({ target }) => target.device);
+  assert.equal(new Set(devices).size, 25);
+  const [, seed = ""] = /(<disk (?:(?!<disk ).)*seed\.iso.*?<\/disk>)/.exec(xmlOf(seeded)) ?? [];
+  assert.match(
+    seed,
+    /<target dev="vdz" bus="virtio"\/><readonly\/><serial>cidata<\/serial><alias name="ua-seed"\/>/,
+  );
+  assert.doesNotMatch(seed, /boot/);
+  // It has a place of its own, so that it never looks like a disk of the spec.
+  const vm = vmFromDomain(parseVmDomain(xmlOf(seeded)), {
+    state: "stopped",
+    stateReason: "UNKNOWN",
+    observedAtMs: 5,
+  });
+  assert.deepEqual(vm.disks.at(-1), { device: "vdz", path: "/pool/seed.iso", readOnly: true });
+});

@@ -7,10 +7,11 @@ import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { GuestKeys } from "../../../../agent/vm/keys/guest-keys.ts";
 import { KeyWrap } from "../../../../agent/vm/keys/key-wrap.ts";
 import { erasureOf } from "../../../../agent/vm/operations/erasure.ts";
-import { sizeOf } from "../../../../agent/vm/operations/creations.ts";
+import { Creations, sizeOf } from "../../../../agent/vm/operations/creations.ts";
 import { holdSeed } from "../../../../agent/vm/operations/first-boot.ts";
 import { newDiskBytes, ownVolumes, SEED_BYTES, vmOfVolume } from "../../../../agent/vm/model/volume-names.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
+import { unbound } from "../../../../agent/state/reservations/placement.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { admission } from "../../../support/vm/admission-stage.ts";
 import { answering } from "../../../support/vm/libvirt-answers.ts";
@@ -18,6 +19,13 @@ import { answering } from "../../../support/vm/libvirt-answers.ts";
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const secrets = { userData: "#cloud-config\npassword: hunter2\n" };
 const cloudInit = { pool: "images" };
+const MIB = 1024 * 1024;
+const specOf = (tenant: string, more: object = {}) => {
+  const kernelBoot = { kernel: { pool: "images", volume: "vmlinuz" } };
+  const size = { vcpus: 1, memoryBytes: MIB };
+  const asked = { name: "web", id: ID, tenant, ...size, kernelBoot, cloudInit, ...more };
+  return checkSpec(asked, { bridges: [], allowSpoofing: false });
+};
 
 async function keysWith(t: TestContext, mode?: number): Promise<GuestKeys> {
   const file = join(await folder(t), "volume.key");
@@ -66,17 +74,59 @@ test("a request with other secret parts under the same id is another request", a
   });
 });
 
+test("user data that waits in creations is bounded for each tenant, and leaves room for others", async (t) => {
+  const { create } = await admission(t);
+  // JSON makes six bytes of each.
+  const seed = { userData: "\u0001".repeat(64 * 1024) };
+  const make = (tenant: string) => create({ tenant, memoryBytes: 1 << 20, cloudInit }, { seed });
+  let begun = 0;
+  const fill = async (): Promise<void> => {
+    for (; ; begun += 1) await make("acme");
+  };
+  await assert.rejects(fill(), { reason: "TOO_MANY_OPERATIONS", message: /of the tenant acme/ });
+  assert.equal(begun, 10);
+  await make("other");
+  await make("");
+  await create({ tenant: "acme", memoryBytes: 1 << 20, cloudInit });
+});
+
+test("a creation that has ended makes room for the user data of others, one of unknown outcome does not", () => {
+  const room = { begun: () => Promise.resolve(), consume: () => undefined, release: () => undefined };
+  const creations = new Creations({
+    host: { reclaim: () => ({ ...room, placement: unbound }) },
+    table: { get: () => undefined },
+  });
+  const take = (tenant: string) => creations.take(specOf(tenant), { ...room, placement: unbound }, 4 * MIB);
+  const isFull = (tenant: string): boolean => {
+    try {
+      creations.requireSeedRoom(tenant, 1);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  for (const how of ["made", "not made", "unknown"] as const) {
+    const tenant = how.replace(" ", "-");
+    const taken = take(tenant);
+    assert.ok(isFull(tenant));
+    taken.ended(how);
+    assert.equal(isFull(tenant), how === "unknown");
+  }
+  assert.ok(!isFull("another"));
+  for (let tenants = 0; tenants < 7; tenants += 1) take(`t${tenants}`);
+  assert.ok(isFull("another") && isFull(""));
+});
+
 test("the seed volume is the VM's own: claimed, counted, deleted and erased with it", () => {
   const disks = [
-    { name: "seed", source: { kind: "new", pool: "images", capacityBytes: 1 << 20, format: "raw" } },
+    { name: "seed", source: { kind: "new", pool: "images", capacityBytes: MIB, format: "raw" } },
   ];
-  const asked = { name: "web", id: ID, vcpus: 1, memoryBytes: 1 << 30, disks, cloudInit };
-  const spec = checkSpec(asked, { bridges: [], allowSpoofing: false });
+  const spec = specOf("", { disks });
   const seed = { pool: "images", volume: `socle-${ID}-seed.iso` };
   // A disk may have any name.
   assert.deepEqual(ownVolumes(spec), [{ pool: "images", volume: `socle-${ID}-seed.raw` }, seed]);
   assert.equal(vmOfVolume(seed.volume), ID);
-  assert.deepEqual(sizeOf(spec, "tcg").volumes.at(-1), { ...seed, capacityBytes: SEED_BYTES });
-  assert.equal(newDiskBytes(spec), (1 << 20) + SEED_BYTES);
+  assert.deepEqual(sizeOf(spec, "tcg").volumes?.at(-1), { ...seed, capacityBytes: SEED_BYTES });
+  assert.equal(newDiskBytes(spec), MIB + SEED_BYTES);
   assert.deepEqual(erasureOf(spec).disks.at(-1), { disk: "seed", volume: seed, encrypted: false });
 });

@@ -112,6 +112,17 @@ test("a tenant's caller is denied a volume of another tenant's VM without its na
   assert.match(outcomeOf(attached("b1.img"), [writer]), /keep_disks/);
 });
 
+test("a VM's seed is its tenant's alone to read, and no VM may write to it", () => {
+  const seeded = vmOf(specOf(GONE, "red", { ...over("base.qcow2"), cloudInit: { pool: "images" } }));
+  const seed = `socle-${GONE}-seed.iso`;
+  for (const more of [attached(seed), attached(seed, true), booted(seed)]) {
+    assert.match(outcomeOf(more, [seeded], { tenantOnly: true }), /^VOLUME_DENIED/);
+    assert.match(outcomeOf(more, [], { tenantOnly: true }), /^VOLUME_DENIED/);
+  }
+  assert.equal(outcomeOf(attached(seed, true), [seeded], { tenantOnly: true, tenant: "red" }), "may");
+  assert.match(outcomeOf(attached(seed), [seeded]), /^VOLUME_IN_USE/);
+});
+
 test("a tenant's caller may read an unused volume, but not write it, nor use a removed VM's disk", () => {
   const only = { tenantOnly: true };
   assert.match(outcomeOf(attached("free.img"), [], only), /^VOLUME_DENIED: .* read-only/);
