@@ -21,6 +21,8 @@ import { Enroller } from "../scheduler/enroller.ts";
 const domain = "cloud.example";
 const MIB = 2 ** 20;
 
+const userData = randomBytes(12).toString("hex");
+
 /** Secrets by name. */
 const secrets = new Map<string, Buffer>();
 /** Searched output by name. */
@@ -130,7 +132,8 @@ suite("secrets stay in their places", { skip }, () => {
     await eventually(() => witness.has(ipmitool), { what: "ipmitool to run", timeoutMs: 120_000 });
   });
 
-  test("a VM with an encrypted disk is created, stopped, started and deleted", async () => {
+  test("a VM with an encrypted disk and user data is created, stopped, started and deleted", async () => {
+    secrets.set("the user data", Buffer.from(userData));
     const operation = await host.create(spec("sealed"));
     assert.equal(operation.state, "STATE_SUCCEEDED", String(host.failureOf(operation)));
     const xml = await host.virsh("dumpxml", "--security-info", "sealed");
@@ -200,7 +203,7 @@ suite("secrets stay in their places", { skip }, () => {
     // Control: planted secrets are found, and every output was searched.
     for (const [what, secret] of secrets)
       assert.deepEqual(leaks(Buffer.from(`... ${secret.toString("base64")} ...`)), [what]);
-    assert.equal(secrets.size, 8 + byWords.size);
+    assert.equal(secrets.size, 9 + byWords.size);
     const names = [...outputs.keys()].join("\n");
     for (const one of [
       /cmdline .*ipmitool/,
@@ -249,6 +252,7 @@ suite("secrets stay in their places", { skip }, () => {
           },
         },
       ],
+      cloudInit: { userData: `#cloud-config\npassword: ${userData}\n`, networkConfig: `# ${userData}` },
     });
 
   /** The host's own private keys, by their files, which only the owner may read. */

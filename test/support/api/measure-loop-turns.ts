@@ -71,7 +71,10 @@ let requests = 0;
 const mutation = (more: object): Call => ({ request: { requestId: "", ...more } });
 const vm = "vm-500";
 const table: Readonly<Record<string, readonly Call[]>> = {
-  "/socle.v1.VmService/CreateVm": [mutation({ spec: { name: "new", vcpus: 1, memoryBytes: 2 ** 30 } })],
+  "/socle.v1.VmService/CreateVm": [
+    mutation({ spec: { name: "new", vcpus: 1, memoryBytes: 2 ** 30 } }),
+    mutation({ spec: { name: "seeded", cloudInit: { userData: "#".repeat(2 ** 16) } } }),
+  ],
   "/socle.v1.VmService/GetVm": [{ request: { vm } }],
   "/socle.v1.VmService/ListVms": [
     { request: { pageSize: 1000 } },
