@@ -1,5 +1,6 @@
 import type { VmFilter } from "../../gen/socle/v1/VmFilter.ts";
 import { VmState } from "../../gen/socle/v1/VmState.ts";
+import type { CloudInit__Output } from "../../gen/socle/v1/CloudInit.ts";
 import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { LaunchSecurity__Output } from "../../gen/socle/v1/LaunchSecurity.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
@@ -141,6 +142,7 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
       `${nic.name}  ${nic.network ? `network ${nic.network}` : `bridge ${nic.bridge ?? ""}`}  ${nic.mac}`,
     ]),
     ...(spec?.kernelBoot ? [["kernel", kernelText(spec.kernelBoot)] satisfies [string, string]] : []),
+    ["cloud-init", spec?.cloudInit ? cloudInitText(spec.cloudInit) : ""],
     ...Object.entries(vm.labels).map(([key, value]): [string, string] => ["label", `${key}=${value}`]),
     ["cpu time", stats?.cpuSeconds === undefined ? "" : formatDuration(stats.cpuSeconds * 1000)],
     ["rss", stats?.memoryRssBytes ? formatBytes(stats.memoryRssBytes) : ""],
@@ -175,6 +177,11 @@ export function diskText(disk: Disk__Output): string {
       : "";
   return `${name}  ${source}${readOnly ? "  read-only" : ""}`;
 }
+
+const cloudInitText = ({ hostname, sshKeys, pool }: CloudInit__Output): string =>
+  [`seed in ${pool}`, hostname, sshKeys.length === 1 ? "1 key" : `${sshKeys.length} keys`]
+    .filter((part) => part !== "" && part !== "0 keys")
+    .join("  ");
 
 type KernelBoot = NonNullable<NonNullable<Vm__Output["spec"]>["kernelBoot"]>;
 

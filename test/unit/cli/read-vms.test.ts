@@ -85,3 +85,11 @@ etag         e1
   const json = JSON.parse((await socle(["vm", "show", "web-1", "--json"], { socket })).stdout) as object;
   assert.ok("stats" in json && !JSON.stringify(json).includes("_cpuSeconds"));
 });
+
+test("vm show names a VM's seed, its host name and the number of its keys", async (context) => {
+  const cloudInit = { pool: "images", hostname: "web-1.example.com", sshKeys: ["ssh-ed25519 AAAA"] };
+  const shown = { ...vm(), spec: { ...vm().spec, cloudInit } };
+  const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, shown) } });
+  const { stdout } = await socle(["vm", "show", "web-1"], { socket });
+  assert.match(stdout, /^cloud-init +seed in images {2}web-1\.example\.com {2}1 key$/m);
+});
