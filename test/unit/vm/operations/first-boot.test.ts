@@ -126,7 +126,7 @@ test("the seed volume is the VM's own: claimed, counted, deleted and erased with
   // A disk may have any name.
   assert.deepEqual(ownVolumes(spec), [{ pool: "images", volume: `socle-${ID}-seed.raw` }, seed]);
   assert.equal(vmOfVolume(seed.volume), ID);
-  assert.deepEqual(sizeOf(spec, "tcg").volumes?.at(-1), { ...seed, capacityBytes: SEED_BYTES });
+  assert.deepEqual(sizeOf(spec, "tcg").volumes.at(-1), { ...seed, capacityBytes: SEED_BYTES });
   assert.equal(newDiskBytes(spec), MIB + SEED_BYTES);
   assert.deepEqual(erasureOf(spec).disks.at(-1), { disk: "seed", volume: seed, encrypted: false });
 });
