@@ -11,13 +11,14 @@ export interface CloudInitFlags {
   /** Files: what they hold is secret, and a command line is not. */
   readonly userData?: string;
   readonly networkConfig?: string;
+  readonly seedPool?: string;
 }
 
 /** The flags in place of the spec's own values; undefined if neither gives one. */
 export async function withCloudInitFlags(
   session: Session,
   given: CloudInit | null | undefined,
-  { hostname, sshKey, userData, networkConfig }: CloudInitFlags,
+  { hostname, sshKey, userData, networkConfig, seedPool }: CloudInitFlags,
 ): Promise<CloudInit | undefined> {
   const read = async (file: string | undefined): Promise<string | undefined> =>
     file === undefined ? undefined : await readText(session, file);
@@ -28,6 +29,7 @@ export async function withCloudInitFlags(
     sshKeys: keys?.flat(),
     userData: await read(userData),
     networkConfig: await read(networkConfig),
+    pool: seedPool,
   });
   return Object.keys(flags).length === 0 ? (given ?? undefined) : { ...given, ...flags };
 }

@@ -76,6 +76,7 @@ export function addVm(program: Cli, bind: Bind): void {
         "--network-config <file>",
         "For cloud-init: its network configuration, - for stdin; default: DHCP on each NIC.",
       )
+      .option("--seed-pool <pool>", "For cloud-init: where its seed is; default: with the first new disk.")
       .option("--guest-agent", "A channel for qemu-guest-agent.")
       .option("--autostart", "Start it when the host boots.")
       .option("--label <key=value>", "A label; may be repeated.", collect)

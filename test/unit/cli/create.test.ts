@@ -142,6 +142,8 @@ test("create reads keys and secret files for cloud-init, and the file's fields s
   const piped = ["vm", "create", "-f", at("vm.yaml"), ...size, "--network-config", "-"];
   assert.equal((await socle(piped, { socket, stdin })).exitCode, 0);
   assert.equal(requests[1]?.spec?.cloudInit?.networkConfig, "version: 2\n");
+  assert.equal((await create("--seed-pool", "fast")).exitCode, 0);
+  assert.equal(requests[2]?.spec?.cloudInit?.pool, "fast");
 });
 
 test("create refuses a private key, a file that is no text, and stdin for two files, without a request", async (context) => {
