@@ -1,6 +1,6 @@
 import * as z from "../kernel/zod.ts";
 import type { EnumWords } from "../contract/enum.ts";
-import { seedSecrets } from "../contract/cloud-init.ts";
+import { seedSecrets } from "../contract/spec-cloud-init.ts";
 import { vmSpec } from "../contract/spec.ts";
 import { specEnums } from "../contract/spec-enums.ts";
 import { volumeRef } from "../contract/spec-values.ts";

@@ -1,6 +1,6 @@
 import * as z from "../kernel/zod.ts";
 import type { Immutable } from "../kernel/immutable.ts";
-import { cloudInit } from "./cloud-init.ts";
+import { cloudInit } from "./spec-cloud-init.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,

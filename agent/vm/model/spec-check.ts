@@ -1,6 +1,6 @@
 import type * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { seedSecrets, type SeedSecrets } from "../../contract/cloud-init.ts";
+import { seedSecrets, type SeedSecrets } from "../../contract/spec-cloud-init.ts";
 import { reservedRoom, vmSpec, type ReservedRoom, type VmSpec } from "../../contract/spec.ts";
 import { uuid } from "../../contract/spec-values.ts";
 

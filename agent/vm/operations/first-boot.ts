@@ -1,5 +1,5 @@
 import * as z from "../../kernel/zod.ts";
-import { seedSecrets, type SeedSecrets } from "../../contract/cloud-init.ts";
+import { seedSecrets, type SeedSecrets } from "../../contract/spec-cloud-init.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";

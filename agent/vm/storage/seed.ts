@@ -1,4 +1,4 @@
-import type { SeedSecrets } from "../../contract/cloud-init.ts";
+import type { SeedSecrets } from "../../contract/spec-cloud-init.ts";
 import { SEED_BYTES } from "../model/volume-names.ts";
 import { isoImage } from "./iso9660.ts";
 
