@@ -161,6 +161,7 @@ const specOf = (name: string): VmSpec => ({
     initrd: { pool: "images", volume: "initrd" },
     commandLine: "quiet",
   },
+  cloudInit: { pool: "images" },
   tenant: "acme",
   labels: { tier: "web" },
 });

@@ -8,6 +8,7 @@ import { encodeLine, replayLines } from "../../agent/state/journal/format.ts";
 import { domainDocument } from "../../agent/vm/observation/domain-document.ts";
 import { unbound, type Placement } from "../../agent/state/reservations/placement.ts";
 import { checkSpec } from "../../agent/vm/model/spec-check.ts";
+import { publicKey } from "../support/vm/seeds.ts";
 import { buildVmDomain, parseVmDomain, type VmDomain } from "../../agent/vm/model/vm-domain.ts";
 import { fixture } from "../support/libvirt/xml/oracles.ts";
 import { fullDomain } from "../support/libvirt/xml/samples.ts";
@@ -119,6 +120,7 @@ export const wholeSpec = {
     pageSizeBytes: 2 ** 21,
     devices: ["gpu0"],
   },
+  cloudInit: { hostname: "web-1.example.com", sshKeys: [publicKey], pool: "seeds" },
 };
 
 /** As the ledger places it. */
@@ -163,6 +165,7 @@ export const specs = (built: Built): FuzzTarget => ({
             spec: checked,
             disks: checked.disks.map(({ name }) => ({ path: `/images/${name}`, format: "qcow2" })),
             ...(checked.kernelBoot === undefined ? {} : { kernelPath: "/images/vmlinuz" }),
+            ...(checked.cloudInit === undefined ? {} : { seedPath: "/images/seed.iso" }),
             createdAtMs: 1_700_000_000_000,
           }),
         ),

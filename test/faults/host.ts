@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../agent/cli/client.ts";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
@@ -221,6 +222,13 @@ export class FaultyHost {
     return end;
   }
 
+  /** Whether the seed of a VM holds what its creation gave. */
+  async isSeedWhole(vmId: string, name: string): Promise<boolean> {
+    const path = join(this.libvirtd.imagesDirectory, `socle-${vmId}-seed.iso`);
+    const image = await readFile(path, "latin1").catch(() => "");
+    return image.includes(userData) && image.includes(`"local-hostname":"${name}"`);
+  }
+
   /** An operation in a line. */
   describe(operation: Operation__Output): string {
     const { kind, state, error, steps } = operation;
@@ -230,7 +238,9 @@ export class FaultyHost {
   }
 }
 
-/** A guest that prints and halts, with a new disk. */
+const userData = "#cloud-config\nruncmd: [poweroff]\n";
+
+/** A guest that prints and halts, with a new disk and a seed. */
 const guest = (name: string): VmSpec => ({
   name,
   vcpus: 1,
@@ -239,4 +249,5 @@ const guest = (name: string): VmSpec => ({
     { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true },
     { name: "data", newVolume: { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_QCOW2" } },
   ],
+  cloudInit: { userData },
 });

@@ -80,7 +80,14 @@ export class Victim {
     this.#compare(received, again);
     const end = await this.#host.ended(again, END_WITHIN_MS);
     if (!end.done) this.#run.violation(`no end: ${this.#host.describe(end)}`);
-    if (kind === "CREATE") await this.#checkConsumed(end);
+    if (kind === "CREATE") {
+      await this.#checkConsumed(end);
+      const isMade = end.state === "STATE_SUCCEEDED";
+      this.#run.demand(
+        !isMade || (await this.#host.isSeedWhole(end.vmId, this.#name)),
+        "the VM's seed is not whole",
+      );
+    }
     await this.#host.untilListed();
     const state = await witness.state(this.#name);
     const starts = (await witness.starts(this.#name)) - startsBefore;

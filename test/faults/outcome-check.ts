@@ -1,6 +1,9 @@
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { Kind } from "./host.ts";
 
+/** Of a VM in host.ts: its disk and its seed. */
+const MADE_VOLUMES = 2;
+
 /** The witness's findings after an operation. */
 interface Found {
   /** virsh's state; undefined: there is no such domain. */
@@ -19,7 +22,7 @@ export function isRight(kind: Kind, { state: end }: Operation__Output, found: Fo
   switch (kind) {
     case "CREATE":
       return isDone
-        ? state === "running" && volumes === 1 && starts === 1
+        ? state === "running" && volumes === MADE_VOLUMES && starts === 1
         : state === undefined && volumes === 0 && starts <= 1;
     case "START":
       // libvirt logs a start before the process exists: a libvirtd that dies then ends the unfinished QEMU too.
