@@ -1,51 +1,5 @@
 // disks are attached, enlarged and detached while the agent is killed at each step, and virsh changes the same VMs beside it
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { campaign } from "./campaign.ts";
-import { DeviceVictim, type Change, type Guest } from "./device-victim.ts";
-import { FaultyHost, mutation } from "./host.ts";
-import { Killer } from "./killer.ts";
-import { Watch } from "./watch.ts";
-import { isSame } from "./witness.ts";
+import { sufferChanges } from "./device-changes.ts";
 
-/** A disk's life. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every fifth life. */
-const life: readonly Change[] = ["ATTACH", "RESIZE", "UPDATE", "DETACH"];
-const guests: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
-
-await campaign({ name: "devices", count: 500 }, async (run) => {
-  const environment: Record<string, string> = {};
-  const hook = new URL("die-at-boundary.mjs", import.meta.url).href;
-  const host = await FaultyHost.start(run, { environment, nodeOptions: ["--import", hook] });
-  const watch = new Watch(run, host);
-  const killer = new Killer(host, watch, environment);
-  const victims = new Map<Guest, DeviceVictim>();
-  for (const guest of new Set(guests)) victims.set(guest, await DeviceVictim.make(run, host, guest));
-  const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
-  const bystander = await host.witness.process(vmId);
-  watch.mustLive(vmId);
-  const foreign = join(host.libvirtd.imagesDirectory, "foreign.raw");
-  await writeFile(foreign, Buffer.alloc(2 ** 20));
-  let meddled = 0;
-  /** Another client gives the VM a disk at the end of the names, and takes it away. */
-  const meddle = async ({ vmId: vm }: DeviceVictim): Promise<void> => {
-    meddled += 1;
-    await host.witness.virsh("attach-disk", vm, foreign, "vdz", "--config");
-    await host.witness.virsh("detach-disk", vm, "vdz", "--config");
-  };
-  for (let step = 0; run.tries < run.count; step += 1) {
-    const guest = guests[Math.floor(step / life.length) % guests.length] ?? "off";
-    const change = life[step % life.length] ?? "ATTACH";
-    const victim = victims.get(guest);
-    if (victim === undefined) throw new Error(`there is no guest that ${guest}`);
-    run.tries += 1;
-    await victim.suffer(change, killer, () => (step % 3 === 0 ? meddle(victim) : Promise.resolve()));
-    if (change === "DETACH" && guest === "keeps") await victim.release();
-    const process = await host.witness.process(vmId);
-    run.demand(isSame(bystander, process), "the bystander's process was replaced");
-  }
-  watch.mayEnd(vmId);
-  await host.untilListed();
-  for (const { vmId: left } of (await host.list()).vms) await host.succeeds(mutation("DELETE", left));
-  run.demand((await host.witness.volumes()).length === 0, "volumes remain without VMs");
-  return { deaths: killer.deaths, boundaries: killer.boundaries, meddled };
-});
+await campaign({ name: "devices", count: 500 }, (run) => sufferChanges(run));

@@ -75,7 +75,7 @@ export class FaultyHost {
 
   /** Its libvirtd has a pool "images" with the boot sector. Removed at the end of the run. */
   static async start(run: CampaignRun, options: AgentProcessOptions = {}): Promise<FaultyHost> {
-    const bundle = await run.bundle();
+    const bundle = options.bundle ?? (await run.bundle());
     const libvirtd = run.keep(await Libvirtd.start());
     await guestFilesIn(libvirtd.imagesDirectory);
     await virsh(libvirtd.uri, ["pool-create-as", "images", "dir", "--target", libvirtd.imagesDirectory]);
@@ -95,7 +95,7 @@ export class FaultyHost {
         ...options.config?.host,
       },
     };
-    const agent = run.keep(await AgentProcess.start({ bundle, ...options, config }));
+    const agent = run.keep(await AgentProcess.start({ ...options, bundle, config }));
     const host = new FaultyHost(bundle, libvirtd, proxy, agent, await clientOf(agent));
     run.cleanUp(() => host.#client.close());
     await host.untilListed();

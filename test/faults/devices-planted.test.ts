@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { suite, test } from "node:test";
+import { promisify } from "node:util";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { CampaignRun } from "./campaign.ts";
+import { sufferChanges } from "./device-changes.ts";
+import { copyWith, type Edit } from "./history/plant.ts";
+
+const planted: readonly {
+  readonly what: string;
+  readonly edit: Edit;
+  /** The first attaches a disk, the second enlarges it, the fourth detaches it. */
+  readonly tries: number;
+  readonly found: RegExp;
+}[] = [
+  {
+    what: "a detached disk stays in the definition",
+    edit: {
+      file: "vm/operations/detach-disk.ts",
+      find: 'await step("change definition", () => domains.devices.undefine(vmId, diskAlias(disk)));',
+      replace: "",
+    },
+    tries: 4,
+    found: /DETACH has settled, and the definition has \[boot d1\], the spec \[boot\]/,
+  },
+  {
+    what: "a disk grows without its spec",
+    edit: {
+      file: "vm/operations/resize-disk.ts",
+      find: "disk.name === name && disk.source.kind",
+      replace: "disk.name !== name && disk.source.kind",
+    },
+    tries: 2,
+    found: /RESIZE has settled, and the volume of d1 has 2097152 bytes, the spec 1048576/,
+  },
+];
+
+suite("the devices campaign finds planted bugs", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
+  for (const { what, edit, tries, found } of planted)
+    test(what, async (t) => {
+      const root = await copyWith([edit], ["scripts/build.mjs"], (remove) => t.after(remove));
+      await promisify(execFile)(process.execPath, [join(root, "scripts/build.mjs"), join(root, "built")]);
+      const run = new CampaignRun("devices-planted", tries);
+      t.after(() => run.end());
+      await sufferChanges(run, join(root, "built/socle.js"));
+      assert.match(run.violations.join("\n"), found);
+    });
+});
