@@ -11,6 +11,10 @@ const bootOrder: ElementRule = { attributes: { order: "integer" } };
 const integer: ElementRule = { text: "integer" };
 const kibibytes: ElementRule = { attributes: { unit: ["KiB"] }, text: "integer" };
 
+const bandwidth: ElementRule = {
+  attributes: { average: "integer", peak: "integer", floor: "integer", burst: "integer" },
+};
+
 const disk: ElementRule = {
   attributes: { type: ["file", "block", "volume"], device: ["disk", "cdrom"] },
   children: {
@@ -71,6 +75,7 @@ const networkInterface: ElementRule = {
     mtu: { attributes: { size: "integer" } },
     boot: bootOrder,
     link: { attributes: { state: ["up", "down"] } },
+    bandwidth: { children: { inbound: bandwidth, outbound: bandwidth } },
     alias,
   },
 };

@@ -1,5 +1,6 @@
 import { formatCpuSet } from "./cpuset.ts";
 import type {
+  Bandwidth,
   Channel,
   CharacterDevice,
   Controller,
@@ -129,8 +130,22 @@ export function interfaceNode(networkInterface: Interface): XmlNode {
     nodeIfAny("mtu", { size: networkInterface.mtuBytes }),
     bootNode(networkInterface.bootOrder),
     nodeIfAny("link", { state: networkInterface.linkState }),
+    nodeIfAny("bandwidth", {}, [
+      bandwidthNode("inbound", networkInterface.bandwidth?.inbound),
+      bandwidthNode("outbound", networkInterface.bandwidth?.outbound),
+    ]),
     aliasNode(networkInterface.alias),
   ]);
+}
+
+function bandwidthNode(direction: "inbound" | "outbound", limit: Bandwidth = {}): XmlNode | undefined {
+  const inKibibytes = (bytes: number | undefined) => (bytes === undefined ? undefined : kibibytes(bytes));
+  return nodeIfAny(direction, {
+    average: inKibibytes(limit.averageBytesPerSecond),
+    peak: inKibibytes(limit.peakBytesPerSecond),
+    floor: inKibibytes(limit.floorBytesPerSecond),
+    burst: inKibibytes(limit.burstBytes),
+  });
 }
 
 function interfaceSourceNode(source: Interface["source"]): XmlNode | undefined {

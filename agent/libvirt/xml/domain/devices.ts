@@ -138,7 +138,18 @@ export interface Interface {
   readonly mtuBytes?: number;
   readonly bootOrder?: number;
   readonly linkState?: "up" | "down";
+  /** `inbound`: to the guest. */
+  readonly bandwidth?: { readonly inbound?: Bandwidth; readonly outbound?: Bandwidth };
   readonly alias?: string;
+}
+
+/** libvirt counts in KiB: on writing, values are rounded up. */
+export interface Bandwidth {
+  readonly averageBytesPerSecond?: number;
+  readonly peakBytesPerSecond?: number;
+  /** Guaranteed; of inbound only. */
+  readonly floorBytesPerSecond?: number;
+  readonly burstBytes?: number;
 }
 
 export interface Controller {

@@ -1,7 +1,9 @@
 import { flag, type XmlElement } from "../element.ts";
 import { parsePciAddress } from "../pci-address.ts";
 import { oneOf, present } from "../present.ts";
-import type { Interface, InterfaceSource } from "./devices.ts";
+import type { Bandwidth, Interface, InterfaceSource } from "./devices.ts";
+
+const KIB = 1024;
 
 export function readInterface(element: XmlElement): Interface {
   const filter = element.child("filterref");
@@ -20,7 +22,30 @@ export function readInterface(element: XmlElement): Interface {
     mtuBytes: element.child("mtu")?.integerAttr("size"),
     bootOrder: element.child("boot")?.integerAttr("order"),
     linkState: oneOf(element.child("link")?.attr("state"), ["up", "down"]),
+    bandwidth: readBandwidths(element.child("bandwidth")),
     alias: element.child("alias")?.attr("name"),
+  });
+}
+
+function readBandwidths(element: XmlElement | undefined): Interface["bandwidth"] {
+  if (element === undefined) return undefined;
+  return present<NonNullable<Interface["bandwidth"]>>({
+    inbound: readBandwidth(element.child("inbound")),
+    outbound: readBandwidth(element.child("outbound")),
+  });
+}
+
+function readBandwidth(element: XmlElement | undefined): Bandwidth | undefined {
+  if (element === undefined) return undefined;
+  const bytes = (name: string): number | undefined => {
+    const kibibytes = element.integerAttr(name);
+    return kibibytes === undefined ? undefined : kibibytes * KIB;
+  };
+  return present<Bandwidth>({
+    averageBytesPerSecond: bytes("average"),
+    peakBytesPerSecond: bytes("peak"),
+    floorBytesPerSecond: bytes("floor"),
+    burstBytes: bytes("burst"),
   });
 }
 

@@ -176,6 +176,10 @@ export const fullDomain: VmDomain = {
         },
         mtuBytes: 8950,
         linkState: "up",
+        bandwidth: {
+          inbound: { averageBytesPerSecond: 2 ** 20, peakBytesPerSecond: 2 ** 21, burstBytes: 2 ** 19 },
+          outbound: { averageBytesPerSecond: 2 ** 10 },
+        },
         alias: "ua-net0",
       },
       { source: { type: "bridge", bridge: "br0" }, mac: "52:54:00:00:00:02", model: "virtio" },
