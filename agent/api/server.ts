@@ -20,6 +20,7 @@ import { Health } from "./services/health.ts";
 import { hostService } from "./services/host-api.ts";
 import { identifyOnLoopback, identifyOnSocket, noCaller, type Identify } from "./auth/identity.ts";
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
+import { networkService } from "./services/network-service.ts";
 import { operationService } from "./services/operation-service.ts";
 import { Outbox, outboxBounds, type OutboxBounds } from "./limits/outbox.ts";
 import type { BrokenGlass, PersonVerifier } from "./auth/people.ts";
@@ -27,6 +28,7 @@ import type { Contract } from "../contract/load.ts";
 import { reflection } from "./services/reflection.ts";
 import { RequestShapes } from "./limits/request-shapes.ts";
 import { reservationService } from "./services/reservation-service.ts";
+import { storageService } from "./services/storage-service.ts";
 import { listenOnTls, type TlsListener } from "./tls-listener.ts";
 import { trustService } from "./services/trust-service.ts";
 import { vmService } from "./services/vm-service.ts";
@@ -112,6 +114,8 @@ export class ApiServer implements Service {
       { definition: protos.reservations, methods: reservationService(dependencies) },
       { definition: protos.events, methods: eventService(dependencies) },
       { definition: protos.trust, methods: trustService(dependencies) },
+      { definition: protos.storage, methods: storageService(dependencies) },
+      { definition: protos.networks, methods: networkService(dependencies) },
       { definition: protos.audit, methods: auditService(dependencies.audit) },
     ];
     this.#health = new Health(services.map(({ definition }) => nameOf(definition)));

@@ -13,6 +13,7 @@ import {
   whole,
 } from "./options.ts";
 import type { Bind } from "./session.ts";
+import { addStorage } from "./storage-program.ts";
 import { addReservations, addVm } from "./vm-program.ts";
 
 /** Every command with its help and options; `bind` makes its action. */
@@ -82,6 +83,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
       "What the host has: NUMA cells, storage pools, networks, PCI devices, traits, what guests can move among.",
     )
     .action(bind(async () => (await import("./commands/inventory.ts")).inventory));
+  addStorage(program, bind);
   const health = program
     .command("health")
     .description("The host's health: each condition with its evidence, and what it means for VMs.")

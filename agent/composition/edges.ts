@@ -1,6 +1,7 @@
 import { eventToProto } from "../api/convert/event.ts";
 import { hostToProto } from "../api/convert/host.ts";
 import { vmToProto } from "../api/convert/vm.ts";
+import { tenantRules } from "../config/tenants.ts";
 import { loadContract, type Contract } from "../contract/load.ts";
 import { ApiServer } from "../api/server.ts";
 import type { ServiceDependencies } from "../api/services/dependencies.ts";
@@ -160,6 +161,7 @@ function buildApi(
     audit,
     position: positionNow,
     defaultAccelerator: () => vms.defaultAccelerator(),
+    networksOf: (tenant: string) => tenantRules(config.tenants, tenant).networks,
   };
   const people = personVerifier(basis, state, { people: parts.people, host });
   return new ApiServer({ config: config.api, protos, dependencies, trust, audit, people, clock, log });

@@ -15,9 +15,11 @@ import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
 import type { Health, Health__Output } from "../gen/socle/v1/Health.ts";
 import type { HostServiceDefinition } from "../gen/socle/v1/HostService.ts";
 import type { Inventory, Inventory__Output } from "../gen/socle/v1/Inventory.ts";
+import type { NetworkServiceDefinition } from "../gen/socle/v1/NetworkService.ts";
 import type { OperationServiceDefinition } from "../gen/socle/v1/OperationService.ts";
 import type { ReservationServiceDefinition } from "../gen/socle/v1/ReservationService.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
+import type { StorageServiceDefinition } from "../gen/socle/v1/StorageService.ts";
 import type { TrustServiceDefinition } from "../gen/socle/v1/TrustService.ts";
 import type { VmServiceDefinition } from "../gen/socle/v1/VmService.ts";
 
@@ -26,9 +28,11 @@ const protoFiles = [
   "socle/v1/enrollment.proto",
   "socle/v1/event.proto",
   "socle/v1/host.proto",
+  "socle/v1/network.proto",
   "socle/v1/operation.proto",
   "socle/v1/reservation.proto",
   "socle/v1/scheduler.proto",
+  "socle/v1/storage.proto",
   "socle/v1/vm.proto",
   "google/rpc/error_details.proto",
   "google/rpc/status.proto",
@@ -42,6 +46,8 @@ export interface Contract {
   readonly vms: VmServiceDefinition;
   readonly operations: OperationServiceDefinition;
   readonly host: HostServiceDefinition;
+  readonly storage: StorageServiceDefinition;
+  readonly networks: NetworkServiceDefinition;
   readonly events: EventServiceDefinition;
   readonly reservations: ReservationServiceDefinition;
   readonly scheduler: SchedulerServiceDefinition;
@@ -72,6 +78,8 @@ export function loadContract(directory: string): Contract {
     vms: named(all, "socle.v1.VmService") as VmServiceDefinition,
     operations: named(all, "socle.v1.OperationService") as OperationServiceDefinition,
     host: named(all, "socle.v1.HostService") as HostServiceDefinition,
+    storage: named(all, "socle.v1.StorageService") as StorageServiceDefinition,
+    networks: named(all, "socle.v1.NetworkService") as NetworkServiceDefinition,
     events: named(all, "socle.v1.EventService") as EventServiceDefinition,
     reservations: named(all, "socle.v1.ReservationService") as ReservationServiceDefinition,
     scheduler: named(all, "socle.v1.SchedulerService") as SchedulerServiceDefinition,

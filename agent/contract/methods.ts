@@ -106,6 +106,9 @@ export const methods: Readonly<Record<string, Method>> = {
   },
   "/socle.v1.ReservationService/GetReservation": { ...hostReads, class: "read" },
   "/socle.v1.ReservationService/ListReservations": { ...hostReads, class: "read" },
+  "/socle.v1.StorageService/ListPools": { ...vmReads, class: "read" },
+  "/socle.v1.StorageService/ListVolumes": { ...vmReads, class: "read" },
+  "/socle.v1.NetworkService/ListNetworks": { ...vmReads, class: "read" },
   "/socle.v1.EventService/Subscribe": { ...hostReads, class: "stream" },
   "/socle.v1.TrustService/GetTrust": { ...hostReads, class: "read" },
   "/socle.v1.TrustService/EnrollHost": {

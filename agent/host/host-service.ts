@@ -28,6 +28,7 @@ import {
 } from "./inventory/inventory.ts";
 import { Ledger } from "./capacity/ledger.ts";
 import { LibvirtFacts } from "./inventory/libvirt-facts.ts";
+import { Listings } from "./inventory/listings.ts";
 import { probeLibvirt } from "./health/libvirt-probe.ts";
 import type { OwnCertificate } from "./health/readers/certificate.ts";
 import type { WatchedJournal } from "./health/readers/journals.ts";
@@ -93,6 +94,7 @@ export class HostService implements Service, HostView {
   readonly reports: HealthReports;
   /** Claims and allocations of this host's capacity. */
   readonly ledger: Ledger;
+  readonly listings = new Listings();
   readonly #options: HostServiceOptions;
   readonly #clock: Clock;
   readonly #identity: Identity;
@@ -303,6 +305,7 @@ export class HostService implements Service, HostView {
       this.#clock.now(),
     );
     this.#inventory = after;
+    this.listings.see(sources, after, this.#clock.now());
     this.#areTraitsKnown = provesTraits(sources);
     this.#inventoryReadAtMs = readAtMs;
     const { generation } = this.#capacity;

@@ -113,6 +113,42 @@ export interface HostNetwork {
   /** "unknown": as last seen. */
   readonly presence: "present" | "unknown";
   readonly observedAtMs: number;
+  readonly uuid?: string;
+  /** It starts with the host. */
+  readonly autostart?: boolean;
+  /** False: libvirt forgets it when it stops. */
+  readonly persistent?: boolean;
+  /** In libvirt's terms; "" for an isolated network. Absent, as the following, if its XML was never read. */
+  readonly forwardMode?: string;
+  /** libvirt's DHCP server serves it while it is active. */
+  readonly dhcp?: boolean;
+  /** The host's addresses, with prefix lengths. */
+  readonly addresses?: readonly string[];
+}
+
+/** The pools or networks of the last reading, and those that libvirt listed but could not read. */
+export interface Listing<Item> {
+  readonly items: readonly Listed<Item>[];
+  /** False: libvirt did not list them last; they are as last seen. */
+  readonly complete: boolean;
+  /** Wall clock of the last list; undefined before the first. */
+  readonly observedAtMs: number | undefined;
+}
+
+export interface Listed<Item> {
+  readonly name: string;
+  /** Undefined: listed, but never read. */
+  readonly item: Item | undefined;
+  /** Why it, or a part of it, could not be read last. */
+  readonly problem?: string;
+}
+
+/** The volumes of a pool, as last read. */
+export interface SeenVolumes {
+  readonly bytes: ReadonlyMap<string, number>;
+  readonly allocatedBytes: ReadonlyMap<string, number>;
+  /** Volumes that libvirt lists but cannot open, with the reason. */
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 export interface HostCapacity {

@@ -23,6 +23,12 @@ _socle() {
       "vm rm" | "vm delete") place="vm rm" ;;
       "vm console") place="vm console" ;;
       "inventory") place="inventory" ;;
+      "pool") place="pool" ;;
+      "pool ls" | "pool list") place="pool ls" ;;
+      "volume") place="volume" ;;
+      "volume ls" | "volume list") place="volume ls" ;;
+      "network") place="network" ;;
+      "network ls" | "network list") place="network ls" ;;
       "health") place="health" ;;
       "health ack") place="health ack" ;;
       "events") place="events" ;;
@@ -60,7 +66,7 @@ _socle() {
   done
   if ! _socle_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
     case "$place" in
-      "") words="agent status top vm inventory health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "") words="agent status top vm inventory pool volume network health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -81,6 +87,12 @@ _socle() {
       "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "pool") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "pool ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "volume") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "volume ls") words="--pool --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "network") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "network ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "health") words="ack --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "health ack") words="--request-id --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=condition ;;
       "events") words="--after --since-start --no-follow --kind --vm --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -138,7 +150,7 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --pool | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;

@@ -6,6 +6,8 @@ import type { Nic } from "../../agent/gen/socle/v1/Nic.ts";
 import type { PlacementRequest } from "../../agent/gen/socle/v1/PlacementRequest.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { bootSector, linux } from "../support/socle-host.ts";
+import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 import type { Answer, Caller } from "./attack-calls.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme, Try } from "./attack-runner.ts";
@@ -38,10 +40,12 @@ export async function tenancy(stage: Stage): Promise<Theme> {
         ...more,
       }),
     );
-  await provides(
+  const { disks: boot = [] } = bootSector("victim");
+  const victim = await provides(
     stage,
     bootSector("victim", {
       tenant: "victim",
+      disks: [...boot, { name: "data", newVolume: { pool: "images", capacityBytes: 2 ** 20 } }],
       nics: [{ name: "net", network: "shared", mac: VICTIMS_MAC, allowedAddresses: [VICTIMS_ADDRESS] }],
     }),
     true,
@@ -113,6 +117,10 @@ export async function tenancy(stage: Stage): Promise<Theme> {
         return taken === left ? "refused" : { letThrough: `${taken} VMs were taken where ${left} were left` };
       },
     },
+    {
+      what: "the victim in the lists of pools, volumes and networks",
+      attack: () => listing(stage, evil, victim),
+    },
     { what: "three starts that fail for the tenant's own kernel", attack: () => failingStarts(stage) },
     {
       what: "cancelling and cutting short what the provider does to the tenant's VM",
@@ -142,6 +150,24 @@ async function provides({ host, contract }: Stage, spec: VmSpec, leaveStopped: b
   const end = await host.ended(await host.client.ask(contract.vms.CreateVm, request), END_WITHIN_MS);
   if (end.state !== "STATE_SUCCEEDED") throw new Error(host.describe(end));
   return end.vmId;
+}
+
+/** The provider sees the victim's volume, and the tenant nothing of it. */
+async function listing({ host, contract }: Stage, evil: Caller, victim: string): Promise<Outcome> {
+  const { storage, networks } = contract;
+  await virsh(host.libvirtd.uri, ["pool-refresh", "images"]);
+  const sees = async (): Promise<boolean> => {
+    const { volumes } = await host.client.ask(storage.ListVolumes, {});
+    return volumes.some(({ vmId, users }) => vmId === victim && users.includes(victim));
+  };
+  await eventually(sees, { what: "the provider to see the victim's volume", timeoutMs: END_WITHIN_MS });
+  for (const { path, requestSerialize } of [storage.ListVolumes, storage.ListPools, networks.ListNetworks]) {
+    const { bytes, message } = await evil.call(path, requestSerialize({}));
+    if (bytes === undefined) throw new Error(`a tenant may call ${path}: ${message}`);
+    if (bytes.includes(victim)) return { letThrough: `${path} names the victim` };
+    if (bytes.includes("management")) return { letThrough: `${path} names a network of others` };
+  }
+  return "refused";
 }
 
 async function failingStarts({ host, contract }: Stage): Promise<Outcome> {

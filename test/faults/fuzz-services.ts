@@ -53,6 +53,8 @@ const methods: readonly Method[] = [
   protos.operations,
   protos.host,
   protos.events,
+  protos.storage,
+  protos.networks,
   protos.health,
   protos.reflection,
 ]

@@ -191,8 +191,10 @@ const convertPool = ({ presence, observedAtMs, path: _, ...pool }: StoragePool) 
   observation: { presence: presences.toProto(presence), observedAt: toTimestamp(observedAtMs) },
 });
 
-const convertNetwork = ({ presence, observedAtMs, ...network }: HostNetwork) => ({
-  ...network,
+const convertNetwork = ({ name, bridge, active, presence, observedAtMs }: HostNetwork) => ({
+  name,
+  bridge,
+  active,
   observation: { presence: presences.toProto(presence), observedAt: toTimestamp(observedAtMs) },
 });
 

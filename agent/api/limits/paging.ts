@@ -16,6 +16,31 @@ export const convertPage = <Item, Message extends object>(
   slice: Slice,
 ): Promise<Message[]> => inSlices(converting(items, convert), slice);
 
+/** The page of a list that a request asks for. `items` are in the order of their ids; `query`: what the list depends on. */
+export async function pageOf<Item, Message extends object>(
+  list: {
+    readonly items: readonly Item[];
+    readonly idOf: (item: Item) => string;
+    readonly request: { readonly pageSize: number; readonly pageToken: string };
+    readonly query: unknown;
+  },
+  convert: (item: Item) => Message,
+  slice: Slice,
+): Promise<{
+  readonly messages: Message[];
+  readonly rest: { readonly nextPageToken: string; readonly totalSize: number };
+}> {
+  const { items, idOf, request, query } = list;
+  const afterId = afterIdOf(request.pageToken, query);
+  const from = afterId === undefined ? 0 : items.findIndex((item) => idOf(item) > afterId);
+  const left = from < 0 ? [] : items.slice(from);
+  const messages = await convertPage(left.slice(0, pageSize(request.pageSize)), convert, slice);
+  const last = left[messages.length - 1];
+  const nextPageToken =
+    last === undefined || messages.length === left.length ? "" : pageToken(idOf(last), query);
+  return { messages, rest: { nextPageToken, totalSize: items.length } };
+}
+
 function* converting<Item, Message extends object>(
   items: readonly Item[],
   convert: (item: Item) => Message,

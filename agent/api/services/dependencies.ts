@@ -7,6 +7,8 @@ import type { HostUsage, HostView } from "../../host/host.ts";
 import type { TenantShare } from "../../host/capacity/tenant-quotas.ts";
 import type { SocleError } from "../../kernel/errors.ts";
 import type { Material } from "../../trust/index.ts";
+import type { Ledger } from "../../host/capacity/ledger.ts";
+import type { Listings } from "../../host/inventory/listings.ts";
 import type { Reservations } from "../../host/capacity/reservations.ts";
 import type { VmView } from "../../vm/model/vm.ts";
 import type { AuditReader } from "./audit-service.ts";
@@ -58,7 +60,11 @@ export interface ServiceDependencies {
     tenants(): readonly TenantShare[];
     setScheduling(state: "active" | "cordoned", reason: string): Promise<void>;
     acknowledge(condition: string, requestId: string): Promise<void>;
+    readonly listings: Pick<Listings, "pools" | "networks" | "hasVolumes">;
+    readonly ledger: Pick<Ledger, "storage">;
   };
+  /** The networks that a tenant's callers may use. */
+  readonly networksOf: (tenant: string) => readonly string[];
   readonly controlEpochs: ControlEpochs;
   readonly audit: AuditReader;
   readonly trust: {

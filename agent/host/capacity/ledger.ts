@@ -127,6 +127,10 @@ export class Ledger {
     this.#recount();
   }
 
+  get storage(): Pick<StorageLedger, "volumesOf" | "availableBytes"> {
+    return this.#storage;
+  }
+
   setStorage(look: StorageLook): void {
     this.#storage.see(look);
   }

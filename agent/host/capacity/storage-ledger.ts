@@ -3,11 +3,11 @@ import { formatBytes, formatExactBytes } from "../../kernel/text/bytes.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { NewVolume } from "../../state/reservations/footprint.ts";
-import type { StoragePool } from "../host.ts";
+import type { SeenVolumes, StoragePool } from "../host.ts";
 
-/** Maximum sizes of a pool's volumes. */
-export interface VolumeCapacities {
-  readonly bytes: ReadonlyMap<string, number>;
+/** A pool's volumes; `bytes`: their maximum sizes. */
+export interface VolumeCapacities extends Partial<Omit<SeenVolumes, "bytes">> {
+  readonly bytes: SeenVolumes["bytes"];
   /** Why volumes are missing: libvirt lists but cannot open them. No guest can open them either, so they count as 0. */
   readonly missing?: string;
 }
@@ -39,14 +39,24 @@ export class StorageLedger {
   readonly #deleted = new Map<string, VolumeRef & { readonly atMs: number }>();
   #pools: StorageLook["pools"] | undefined;
   #unread = new Map<string, string>();
+  /** The rest of the reading that #volumes has. */
+  readonly #details = new Map<string, Partial<SeenVolumes>>();
 
   see({ pools, volumes, startedAtMs }: StorageLook): void {
     this.#pools = pools;
     this.#unread = new Map();
-    for (const name of this.#volumes.keys()) if (!pools.has(name)) this.#volumes.delete(name);
+    for (const name of this.#volumes.keys()) {
+      if (pools.has(name)) continue;
+      this.#volumes.delete(name);
+      this.#details.delete(name);
+    }
     for (const [name, found] of volumes) {
-      if (found.kind === "read") this.#volumes.set(name, new Map(found.value.bytes));
-      else this.#unread.set(name, found.reason);
+      if (found.kind !== "read") {
+        this.#unread.set(name, found.reason);
+        continue;
+      }
+      this.#volumes.set(name, new Map(found.value.bytes));
+      this.#details.set(name, found.value);
     }
     for (const [key, { pool, endedAtMs = Infinity }] of this.#promised)
       if (endedAtMs < startedAtMs && (!pools.has(pool) || volumes.get(pool)?.kind === "read"))
@@ -99,6 +109,23 @@ export class StorageLedger {
     for (const pool of new Set(volumes.map((volume) => volume.pool))) this.#check(pool, volumes);
   }
 
+  /** The volumes of a pool's last complete reading, without those deleted since. Undefined before it. */
+  volumesOf(pool: string): SeenVolumes | undefined {
+    const bytes = this.#volumes.get(pool);
+    if (bytes === undefined) return undefined;
+    return { allocatedBytes: new Map(), unreadable: new Map(), ...this.#details.get(pool), bytes };
+  }
+
+  /** The size that new volumes of a pool may have in total; negative if overcommitted, undefined while unknown. */
+  availableBytes(name: string): number | undefined {
+    const pool = this.#pools?.get(name);
+    if (pool?.active !== true || pool.capacityBytes === undefined) return undefined;
+    const names = this.#sameStorage(pool);
+    return this.#firstUnread(names) === undefined
+      ? Math.floor(pool.capacityBytes * (pool.thinRatio ?? 1)) - this.#promisedBy(names)
+      : undefined;
+  }
+
   #check(name: string, volumes: readonly NewVolume[]): void {
     const pool = this.#pools?.get(name);
     if (pool === undefined && this.#pools?.has(name) === false) return;
@@ -106,6 +133,8 @@ export class StorageLedger {
     if (pool?.capacityBytes === undefined) throw unknown(name, "the pool has not been read yet");
     const { capacityBytes, thinRatio = 1 } = pool;
     const names = this.#sameStorage(pool);
+    const unread = this.#firstUnread(names);
+    if (unread !== undefined) throw unknown(unread, this.#unread.get(unread) ?? "not read yet");
     const promised = this.#promisedBy(names);
     const wanted = sum(volumes.filter(({ pool }) => names.has(pool)).map((volume) => this.#growthOf(volume)));
     const free = Math.floor(capacityBytes * thinRatio) - promised;
@@ -137,13 +166,13 @@ export class StorageLedger {
   #promisedBy(pools: ReadonlySet<string>): number {
     const promised = [...this.#promised.values()].filter(({ pool }) => pools.has(pool));
     let bytes = sum(promised.map((volume) => this.#growthOf(volume)));
-    for (const pool of pools) {
-      const seen = this.#volumes.get(pool);
-      if (seen === undefined && this.#pools?.get(pool)?.active === true)
-        throw unknown(pool, this.#unread.get(pool) ?? "not read yet");
-      for (const each of seen?.values() ?? []) bytes += each;
-    }
+    for (const pool of pools) for (const each of this.#volumes.get(pool)?.values() ?? []) bytes += each;
     return bytes;
+  }
+
+  /** An active pool whose volumes were never read. */
+  #firstUnread(pools: ReadonlySet<string>): string | undefined {
+    return [...pools].find((pool) => !this.#volumes.has(pool) && this.#pools?.get(pool)?.active === true);
   }
 }
 

@@ -215,9 +215,11 @@ function assembleNetworks(
   nowMs: number,
 ): readonly HostNetwork[] {
   if (networks.kind !== "read") return before.map(unknownNow);
-  return networks.value.map(({ problem, ...network }) => {
+  return networks.value.map(({ problem, silent, ...network }): HostNetwork => {
+    const seen = { presence: "present", observedAtMs: nowMs } as const;
     const known = problem === undefined ? undefined : before.find(({ name }) => name === network.name);
-    return { ...network, bridge: known?.bridge ?? network.bridge, presence: "present", observedAtMs: nowMs };
+    if (silent === true) return unknownNow(known ?? { ...network, ...seen });
+    return { ...known, ...network, bridge: known?.bridge ?? network.bridge, ...seen };
   });
 }
 

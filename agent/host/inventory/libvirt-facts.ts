@@ -6,8 +6,10 @@ import {
   connectGetLibVersion,
   connectListAllNetworks,
   connectListAllStoragePools,
+  networkGetAutostart,
   networkGetXmlDesc,
   networkIsActive,
+  networkIsPersistent,
   nodeDeviceGetXmlDesc,
   nodeGetMemoryStats,
   StoragePoolState,
@@ -30,6 +32,7 @@ import {
   parsePool,
   type DomainCapabilities,
   type HostCapabilities,
+  type Network as NetworkDocument,
   type PoolSource,
 } from "../../libvirt/xml/index.ts";
 import type { DeviceNames } from "./devices.ts";
@@ -66,6 +69,15 @@ export interface PoolDetails {
 export interface NetworkFacts extends Omit<HostNetwork, "presence" | "observedAtMs"> {
   /** Why its XML cannot be read; its bridge is then unknown. */
   readonly problem?: string;
+  /** libvirt did not answer for this network: whether it is active is unknown as well. */
+  readonly silent?: true;
+}
+
+/** A volume as libvirt finds it. */
+export interface VolumeSize {
+  /** The size that it may grow to. */
+  readonly capacityBytes: number;
+  readonly allocatedBytes: number;
 }
 
 /** Deadline of a reading, for all its calls together. */
@@ -203,10 +215,11 @@ export class LibvirtFacts {
     });
   }
 
-  /** The size that it may grow to. libvirt inspects the volume itself for that. */
-  volumeBytes(vol: StorageVol, patience: Patience): Promise<Reading<number>> {
+  /** libvirt inspects the volume itself for this. */
+  volumeSize(vol: StorageVol, patience: Patience): Promise<Reading<VolumeSize>> {
     return this.#ask(patience, async (options) => {
-      return (await this.#libvirt.call(storageVolGetInfo, { vol }, options)).capacity;
+      const { capacity, allocation } = await this.#libvirt.call(storageVolGetInfo, { vol }, options);
+      return { capacityBytes: capacity, allocatedBytes: allocation };
     });
   }
 
@@ -214,7 +227,20 @@ export class LibvirtFacts {
     return this.#ask(patience, async (options) => {
       const list = { needResults: true, flags: 0 };
       const { nets } = await this.#libvirt.call(connectListAllNetworks, list, options);
-      const facts = nets.map((net) => this.#ask(options, () => this.#network(net, options)));
+      const facts = nets.map(async (net): Promise<Reading<NetworkFacts>> => {
+        const network = await this.#ask(options, () => this.#network(net, options));
+        if (network.kind === "read" || isGone(network) || isOfLibvirt(network)) return network;
+        const { name, uuid } = net;
+        const value = {
+          name,
+          uuid,
+          bridge: "",
+          active: false,
+          problem: network.reason,
+          silent: true,
+        } as const;
+        return { kind: "read", value };
+      });
       const there = (await Promise.all(facts)).filter((network) => !isGone(network));
       return there.map((network) => {
         if (network.kind !== "read") throw new Error(network.reason);
@@ -225,11 +251,14 @@ export class LibvirtFacts {
 
   async #network(net: Network, options: Options): Promise<NetworkFacts> {
     const { active } = await this.#libvirt.call(networkIsActive, { net }, options);
+    const { autostart } = await this.#libvirt.call(networkGetAutostart, { net }, options);
+    const { persistent } = await this.#libvirt.call(networkIsPersistent, { net }, options);
     const { xml } = await this.#libvirt.call(networkGetXmlDesc, { net, flags: 0 }, options);
+    const known = { name: net.name, uuid: net.uuid, active, autostart, persistent };
     try {
-      return { name: net.name, bridge: parseNetwork(xml).bridge?.name ?? "", active };
+      return { ...known, ...fromDocument(parseNetwork(xml)) };
     } catch (thrown) {
-      return { name: net.name, bridge: "", active, problem: toSocleError(thrown).message };
+      return { ...known, bridge: "", problem: toSocleError(thrown).message };
     }
   }
 
@@ -245,8 +274,20 @@ export class LibvirtFacts {
   }
 }
 
+const fromDocument = ({ bridge, forwardMode = "", addresses }: NetworkDocument) => ({
+  bridge: bridge?.name ?? "",
+  forwardMode,
+  dhcp: addresses.some(({ dhcp }) => dhcp !== undefined),
+  addresses: addresses.map(({ address, prefixLength }) =>
+    prefixLength === undefined ? address : `${address}/${prefixLength}`,
+  ),
+});
+
 /** It disappeared after the listing, so nothing is missing. */
 const isGone = (found: Reading<unknown>): boolean => found.kind === "failed" && found.code === "not_found";
+
+const isOfLibvirt = (found: Reading<unknown>): boolean =>
+  found.kind === "failed" && OF_LIBVIRT.has(found.code);
 
 /** libvirt encodes versions as major * 1,000,000 + minor * 1,000 + micro. */
 const versionText = (version: number): string =>

@@ -1,7 +1,13 @@
 import type { FilesystemSpace } from "../../hardware/storage/filesystem.ts";
 import type { Reading } from "../../hardware/reading.ts";
 import { succeeds } from "../../kernel/thrown.ts";
-import { OF_LIBVIRT, type LibvirtFacts, type Patience, type PoolFacts } from "./libvirt-facts.ts";
+import {
+  OF_LIBVIRT,
+  type LibvirtFacts,
+  type Patience,
+  type PoolFacts,
+  type VolumeSize,
+} from "./libvirt-facts.ts";
 import type { VolumeCapacities } from "../capacity/storage-ledger.ts";
 
 /** Longest time per round for the volumes of all pools. */
@@ -20,14 +26,14 @@ export const MORE_TO_READ = "again";
  * queried sequentially, least recently queried first, and each round continues where the last one ended.
  */
 export class VolumeSizes {
-  readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">;
+  readonly #facts: Pick<LibvirtFacts, "volumes" | "volumeSize" | "probe">;
   readonly #monotonicMs: () => number;
   /** By pool and volume, most recently queried last: its size, or why it was never read. */
-  #pools = new Map<string, Map<string, number | string>>();
+  #pools = new Map<string, Map<string, VolumeSize | string>>();
   readonly #restUntilMs = new Map<string, number>();
 
   constructor(
-    facts: Pick<LibvirtFacts, "volumes" | "volumeBytes" | "probe">,
+    facts: Pick<LibvirtFacts, "volumes" | "volumeSize" | "probe">,
     monotonicMs: () => number = () => performance.now(),
   ) {
     this.#facts = facts;
@@ -45,7 +51,7 @@ export class VolumeSizes {
     const before = this.#pools;
     this.#pools = new Map();
     for (const [index, { name, details }] of pools.entries()) {
-      const known = before.get(name) ?? new Map<string, number | string>();
+      const known = before.get(name) ?? new Map<string, VolumeSize | string>();
       this.#pools.set(name, known);
       if (details.kind !== "read" || !details.value.active) continue;
       const space = spaces.get(details.value.path ?? "");
@@ -61,7 +67,7 @@ export class VolumeSizes {
 
   async #read(
     pool: string,
-    known: Map<string, number | string>,
+    known: Map<string, VolumeSize | string>,
     patience: Patience,
     untilMs: number,
   ): Promise<Reading<VolumeCapacities>> {
@@ -75,7 +81,7 @@ export class VolumeSizes {
     for (const name of inTurn) {
       const volume = volumes.get(name);
       if (volume === undefined || this.#monotonicMs() >= untilMs) break;
-      const found = await this.#facts.volumeBytes(volume, { ...patience, timeoutMs: ANSWER_MS });
+      const found = await this.#facts.volumeSize(volume, { ...patience, timeoutMs: ANSWER_MS });
       const code = found.kind === "failed" ? found.code : undefined;
       if (found.kind !== "read" && OF_LIBVIRT.has(code)) return found;
       // While libvirt itself hangs, a timeout does not prove that the volume hangs.
@@ -98,13 +104,18 @@ export class VolumeSizes {
       const reason = `${known.size} of ${volumes.size} were read so far`;
       return { kind: "failed", reason, code: MORE_TO_READ };
     }
-    const unreadable = [...known].filter(([, found]) => typeof found === "string");
+    const bytes = new Map<string, number>();
+    const allocatedBytes = new Map<string, number>();
+    const unreadable = new Map<string, string>();
+    for (const [name, found] of known)
+      if (typeof found === "string") unreadable.set(name, found);
+      else {
+        bytes.set(name, found.capacityBytes);
+        allocatedBytes.set(name, found.allocatedBytes);
+      }
     const [first] = unreadable;
-    const bytes = new Map(
-      [...known].flatMap(([name, found]) => (typeof found === "number" ? [[name, found]] : [])),
-    );
-    if (first === undefined) return { kind: "read", value: { bytes } };
-    const missing = `${unreadable.length} cannot be read, the first is ${first.join(": ")}`;
-    return { kind: "read", value: { bytes, missing } };
+    if (first === undefined) return { kind: "read", value: { bytes, allocatedBytes, unreadable } };
+    const missing = `${unreadable.size} cannot be read, the first is ${first.join(": ")}`;
+    return { kind: "read", value: { bytes, allocatedBytes, unreadable, missing } };
   }
 }

@@ -205,3 +205,16 @@ export const hostStorage = collector(
     return pools.length === 0 ? inventoryReadAtMs : Math.min(...pools.map((pool) => pool.observedAtMs));
   },
 );
+
+export const hostNetworks = collector(
+  "host_networks",
+  { up: gauge("socle_host_network_up", "1 while libvirt's network is active.", ["network"]) },
+  ({ host }, emit) => {
+    const { inventory, inventoryReadAtMs } = host.snapshot();
+    const networks = inventory.networks.filter(({ presence }) => presence === "present");
+    for (const { name, active } of networks) emit.up(active ? 1 : 0, name);
+    return networks.length === 0
+      ? inventoryReadAtMs
+      : Math.min(...networks.map(({ observedAtMs }) => observedAtMs));
+  },
+);

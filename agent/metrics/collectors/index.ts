@@ -12,7 +12,7 @@ import {
   hostWatchdogs,
 } from "./devices.ts";
 import { hostDiskHealth, hostDiskIo, hostDisks, hostMounts, hostRaid } from "./disks.ts";
-import { hostCapacity, hostHealth, hostInfo, hostStorage } from "./host.ts";
+import { hostCapacity, hostHealth, hostInfo, hostNetworks, hostStorage } from "./host.ts";
 import { hostCertificate, libvirtLink, schedulerLink } from "./links.ts";
 import { load } from "./load.ts";
 import { processCollector } from "./process.ts";
@@ -51,6 +51,7 @@ const collectors: readonly (() => Collector)[] = [
   hostInfo,
   hostCapacity,
   hostStorage,
+  hostNetworks,
   tenants,
   hostReaders,
   hostSensors,

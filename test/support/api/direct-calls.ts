@@ -10,6 +10,7 @@ import { ErrorEncoder } from "../../../agent/api/convert/errors.ts";
 import { eventService } from "../../../agent/api/services/event-service.ts";
 import { Health } from "../../../agent/api/services/health.ts";
 import { hostService } from "../../../agent/api/services/host-api.ts";
+import { networkService } from "../../../agent/api/services/network-service.ts";
 import { operationService } from "../../../agent/api/services/operation-service.ts";
 import { Outbox, outboxBounds } from "../../../agent/api/limits/outbox.ts";
 import { reflection } from "../../../agent/api/services/reflection.ts";
@@ -17,6 +18,7 @@ import { RequestShapes } from "../../../agent/api/limits/request-shapes.ts";
 import { reservationService } from "../../../agent/api/services/reservation-service.ts";
 import type { Role } from "../../../agent/contract/methods.ts";
 import { TURN_MS } from "../../../agent/api/server.ts";
+import { storageService } from "../../../agent/api/services/storage-service.ts";
 import { trustService } from "../../../agent/api/services/trust-service.ts";
 import { vmService } from "../../../agent/api/services/vm-service.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
@@ -89,6 +91,8 @@ export class DirectCalls {
       { definition: protos.reservations, methods: reservationService(dependencies) },
       { definition: protos.events, methods: eventService(dependencies) },
       { definition: protos.trust, methods: trustService(dependencies) },
+      { definition: protos.storage, methods: storageService(dependencies) },
+      { definition: protos.networks, methods: networkService(dependencies) },
       { definition: protos.audit, methods: auditService(dependencies.audit) },
       { definition: protos.health, methods: new Health([]).methods() },
       { definition: protos.reflection, methods: reflection(protos.descriptorSet, []) },

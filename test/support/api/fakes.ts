@@ -1,5 +1,7 @@
 import type { ConsoleStream } from "../../../agent/api/services/dependencies.ts";
 import type { HostSnapshot, HostUsage } from "../../../agent/host/host.ts";
+import { StorageLedger } from "../../../agent/host/capacity/storage-ledger.ts";
+import { Listings } from "../../../agent/host/inventory/listings.ts";
 import type { TenantShare } from "../../../agent/host/capacity/tenant-quotas.ts";
 import { Topic } from "../../../agent/kernel/concurrency/topic.ts";
 import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
@@ -102,6 +104,8 @@ export const hostSnapshot: HostSnapshot = {
 /** A host that a test changes. */
 export class FakeHost {
   readonly #changes = new Topic<void>();
+  readonly listings = new Listings();
+  readonly ledger = { storage: new StorageLedger() };
   now: HostSnapshot = hostSnapshot;
 
   snapshot(): HostSnapshot {

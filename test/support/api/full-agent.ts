@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import type { ServiceDependencies } from "../../../agent/api/services/dependencies.ts";
 import { AuditLog } from "../../../agent/audit/index.ts";
@@ -8,7 +9,7 @@ import { anywhere } from "../../../agent/contract/spec.ts";
 import { dayMs, started } from "../audit/log-of.ts";
 import { folder } from "../state/folder.ts";
 import { open, request } from "../state/operations-stage.ts";
-import { FakeConsole, startApi, vm } from "./harness.ts";
+import { FakeConsole, startApi, vm, type FakeHost } from "./harness.ts";
 import { largeHost, largeSize } from "./large-host.ts";
 
 export const kept = {
@@ -18,6 +19,7 @@ export const kept = {
   reservations: 1000,
   auditEntries: 20_000,
   tenants: 1000,
+  volumesPerPool: 50,
 };
 
 const inGroups = async (
@@ -30,6 +32,37 @@ const inGroups = async (
     await Promise.all(group);
   }
 };
+
+/** As if a round had read the large host: in each pool the volumes of some VMs, and others. */
+function listVolumes({ listings, ledger, now: { inventory } }: FakeHost): void {
+  const { storagePools, networks } = inventory;
+  const bytes = (pool: number) =>
+    new Map(
+      Array.from({ length: kept.volumesPerPool }, (_, at): [string, number] => [
+        at % 2 === 0 ? `data-${at}.raw` : `socle-${randomUUID()}-disk-${pool}.qcow2`,
+        2 ** 30,
+      ]),
+    );
+  const volumes = new Map(
+    storagePools.map(({ name }, at) => [name, { kind: "read", value: { bytes: bytes(at) } } as const]),
+  );
+  ledger.storage.see({
+    pools: new Map(storagePools.map((pool) => [pool.name, pool])),
+    volumes,
+    startedAtMs: 0,
+  });
+  const details = storagePools.map(({ name, active, type }) => {
+    const value = { type, active, accessible: true, autostart: true, ...noSizes };
+    return { name, details: { kind: "read", value } as const };
+  });
+  listings.see(
+    { pools: { kind: "read", value: details }, networks: { kind: "read", value: networks }, volumes },
+    inventory,
+    clock.now(),
+  );
+}
+
+const noSizes = { capacityBytes: 0, allocatedBytes: 0, availableBytes: 0 };
 
 /** The dependencies of the API's services, with as much in them as an agent keeps. */
 export async function fullAgent(t: TestContext) {
@@ -97,6 +130,7 @@ export async function fullAgent(t: TestContext) {
   const use = { vms: 2, vcpus: 4, memoryBytes: 2 ** 30, diskBytes: 2 ** 31 };
   const tenants = Array.from({ length: kept.tenants }, (_, at) => ({ tenant: `tenant-${at}`, use }));
   api.host.change(largeHost({ ...largeSize, devices: 1000 }));
+  listVolumes(api.host);
   api.vms.openConsole = () => {
     const stream = new FakeConsole();
     stream.end();
@@ -115,6 +149,8 @@ export async function fullAgent(t: TestContext) {
       tenants: () => tenants,
       setScheduling: (state, reason) => host.setScheduling(state, reason),
       acknowledge: (condition) => host.acknowledge(condition),
+      listings: host.listings,
+      ledger: host.ledger,
     },
     trust: { ...api.dependencies.trust, enroll: () => Promise.resolve() },
   };

@@ -114,6 +114,7 @@ export async function startApi(
     operations,
     reservations,
     defaultAccelerator: () => "tcg",
+    networksOf: (tenant) => [`${tenant}-net`, "shared-net"],
     events,
     host,
     controlEpochs,

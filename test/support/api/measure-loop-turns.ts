@@ -123,6 +123,13 @@ const table: Readonly<Record<string, readonly Call[]>> = {
     { request: {} },
     { request: { includeEnded: true, pageSize: 1000 } },
   ],
+  "/socle.v1.StorageService/ListPools": [{ request: { pageSize: 1000 } }],
+  "/socle.v1.StorageService/ListVolumes": [
+    { request: { pageSize: 1000 } },
+    { request: { pool: "pool-1" } },
+    { request: { pageSize: 250 }, atOnce: 30 },
+  ],
+  "/socle.v1.NetworkService/ListNetworks": [{ request: { pageSize: 1000 } }],
   "/socle.v1.EventService/Subscribe": [
     { request: {}, messages: kept.events },
     { request: { kinds: ["EVENT_KIND_RESYNC"] }, messages: 1 },

@@ -17,6 +17,8 @@ import type { EventServiceHandlers } from "../../../agent/gen/socle/v1/EventServ
 import type { HostServiceHandlers } from "../../../agent/gen/socle/v1/HostService.ts";
 import type { OperationServiceHandlers } from "../../../agent/gen/socle/v1/OperationService.ts";
 import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/ReservationService.ts";
+import type { NetworkServiceHandlers } from "../../../agent/gen/socle/v1/NetworkService.ts";
+import type { StorageServiceHandlers } from "../../../agent/gen/socle/v1/StorageService.ts";
 import type { TrustServiceHandlers } from "../../../agent/gen/socle/v1/TrustService.ts";
 import type { VmServiceHandlers } from "../../../agent/gen/socle/v1/VmService.ts";
 
@@ -33,6 +35,8 @@ export interface FakeHandlers {
   readonly events?: Partial<EventServiceHandlers>;
   readonly reservations?: Partial<ReservationServiceHandlers>;
   readonly trust?: Partial<TrustServiceHandlers>;
+  readonly storage?: Partial<StorageServiceHandlers>;
+  readonly networks?: Partial<NetworkServiceHandlers>;
 }
 
 /** Serves the handlers on its own unix socket; returns its path. Ends with the test. */
@@ -46,6 +50,8 @@ export async function fakeAgent(context: TestContext, handlers: FakeHandlers): P
   server.addService(protos.events, implemented(handlers.events));
   server.addService(protos.reservations, implemented(handlers.reservations));
   server.addService(protos.trust, implemented(handlers.trust));
+  server.addService(protos.storage, implemented(handlers.storage));
+  server.addService(protos.networks, implemented(handlers.networks));
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
   const socket = join(directory, "agent.sock");
   await new Promise<void>((resolve, reject) => {

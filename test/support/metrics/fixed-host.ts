@@ -46,7 +46,11 @@ export const hostSnapshot: HostSnapshot = {
         provisionedBytes: 0,
       },
     ],
-    networks: [],
+    networks: [
+      { name: "default", bridge: "virbr0", active: true, presence: "present", observedAtMs: nowMs - 60_000 },
+      { name: "idle", bridge: "virbr1", active: false, presence: "present", observedAtMs: nowMs - 60_000 },
+      { name: "away", bridge: "virbr2", active: true, presence: "unknown", observedAtMs: nowMs - 90_000 },
+    ],
     devices: [
       { address: "0000:3b:00.2", classCode: 0x020000, vendorId: 0x15b3, productId: 0x101e, kind: "network" },
       { address: "0000:81:00.0", classCode: 0x030200, vendorId: 0x10de, productId: 0x20b0, kind: "gpu" },

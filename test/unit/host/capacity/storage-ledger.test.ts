@@ -188,3 +188,34 @@ test("a scan that began before a volume was deleted does not bring it back", () 
   look(ledger, [pool("images")], { images: { disk: 90 } }, 60);
   assert.equal(isFull(ledger, 11), true);
 });
+
+test("what is available is the bound of a claim, and unknown while volumes were never read", () => {
+  const ledger = ledgerOf({ base: 30 }, { thinRatio: 1.5 });
+  assert.equal(ledger.availableBytes("images"), 120 * GIB);
+  ledger.claim("a", disk(20));
+  assert.equal(ledger.availableBytes("images"), 100 * GIB);
+  ledger.claim("b", disk(100, { volume: "all" }));
+  assert.equal(ledger.availableBytes("images"), 0);
+  assert.equal(refusal(() => ledger.claim("c", disk(1, { volume: "more" }))).reason, "NO_CAPACITY");
+  ledger.reclaim("d", disk(5, { volume: "earlier" }));
+  assert.equal(ledger.availableBytes("images"), -5 * GIB);
+  const unread = ledgerOf("hangs");
+  assert.equal(unread.availableBytes("images"), undefined);
+  assert.equal(unread.availableBytes("none"), undefined);
+  assert.equal(ledgerOf({}, { active: false }).availableBytes("images"), undefined);
+});
+
+test("volumes of two pools on one storage count in what is available of both", () => {
+  const ledger = new StorageLedger();
+  const [a, b] = ["a", "b"].map((name) => pool(name, { sharedId: "local:/x" }));
+  look(ledger, [a ?? assert.fail(), b ?? assert.fail()], { a: { one: 10 }, b: { two: 20 } });
+  assert.deepEqual([ledger.availableBytes("a"), ledger.availableBytes("b")], [70 * GIB, 70 * GIB]);
+});
+
+test("the volumes of a pool are its last reading's, without those deleted since", () => {
+  const ledger = ledgerOf({ one: 1, two: 2 });
+  ledger.deleted([{ pool: "images", volume: "one" }], 5);
+  look(ledger, [pool("images")], { images: "hangs" }, 9);
+  assert.deepEqual([...(ledger.volumesOf("images")?.bytes ?? [])], [["two", 2 * GIB]]);
+  assert.equal(ledger.volumesOf("none"), undefined);
+});

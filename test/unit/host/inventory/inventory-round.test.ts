@@ -22,7 +22,7 @@ const libvirt: Pick<Libvirt, "call" | "status"> = {
       STORAGE_POOL_GET_AUTOSTART: { autostart: 1 },
       STORAGE_POOL_LOOKUP_BY_NAME: { pool: { name: "well" } },
       STORAGE_POOL_LIST_ALL_VOLUMES: { vols: [{ pool: "well", name: "disk", key: "k" }] },
-      STORAGE_VOL_GET_INFO: { capacity: 10 * GIB },
+      STORAGE_VOL_GET_INFO: { capacity: 10 * GIB, allocation: GIB },
     };
     const hangs = JSON.stringify(args).includes("hangs");
     if (hangs) await new Promise((resolve) => setTimeout(resolve, timeoutMs));
@@ -45,5 +45,10 @@ test("a pool that hangs does not hide another pool's volumes", async () => {
     ["hangs", "failed"],
     ["well", "read"],
   ]);
-  assert.deepEqual(volumes.get("well"), { kind: "read", value: { bytes: new Map([["disk", 10 * GIB]]) } });
+  const value = {
+    bytes: new Map([["disk", 10 * GIB]]),
+    allocatedBytes: new Map([["disk", GIB]]),
+    unreadable: new Map(),
+  };
+  assert.deepEqual(volumes.get("well"), { kind: "read", value });
 });

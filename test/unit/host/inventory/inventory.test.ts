@@ -168,6 +168,19 @@ test("a network with unreadable XML affects only itself, and keeps its last brid
   assert.ok(!complete && incompleteReasons.includes("network a: libvirt XML has too many attributes"));
 });
 
+test("a network that does not answer is unknown, and costs no other", async () => {
+  const [a, b] = ["a", "b"].map((name) => ({ name, bridge: `virbr-${name}`, active: true, dhcp: true }));
+  const read = (...value: object[]) => sources({ networks: { kind: "read", value: value as never } });
+  const seen = assembleInventory(await read(a ?? {}, b ?? {}), emptyInventory, 1);
+  const silent = { name: "a", bridge: "", active: false, problem: "no answer", silent: true };
+  const { networks, incompleteReasons } = assembleInventory(await read(silent, b ?? {}), seen, 2);
+  assert.deepEqual(networks, [
+    { ...a, presence: "unknown", observedAtMs: 1 },
+    { ...b, presence: "present", observedAtMs: 2 },
+  ]);
+  assert.ok(incompleteReasons.includes("network a: no answer"));
+});
+
 test("without sysfs libvirt's cells are used, without plain pages", async () => {
   const inventory = assembleInventory(
     await sources({ nodes: unreadable, memory: unreadable }),

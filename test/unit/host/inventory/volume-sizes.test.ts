@@ -22,10 +22,13 @@ function pool(name: string, active = true): PoolFacts {
 }
 
 /** A libvirt with these volumes, by name and size, slow for each of them; and the calls made to it. */
-function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, eachMs = 1) {
+function libvirt(
+  volumes: Readonly<Record<string, number | Exclude<Reading<number>, { kind: "read" }>>>,
+  eachMs = 1,
+) {
   let nowMs = 0;
   let isHung = false;
-  let held: Readonly<Record<string, number | Reading<number>>> = volumes;
+  let held = volumes;
   const requested: string[] = [];
   const sizes = new VolumeSizes(
     {
@@ -33,12 +36,13 @@ function libvirt(volumes: Readonly<Record<string, number | Reading<number>>>, ea
         const value = Object.keys(held).map((name) => ({ pool, name, key: `/pools/${pool}/${name}` }));
         return Promise.resolve({ kind: "read", value });
       },
-      volumeBytes: ({ name }) => {
+      volumeSize: ({ name }) => {
         requested.push(name);
         nowMs += eachMs;
         if (isHung) return Promise.resolve(failed("no answer", "timeout"));
         const size = held[name] ?? failed("gone", "not_found");
-        return Promise.resolve(typeof size === "number" ? { kind: "read", value: size } : size);
+        const value = (capacityBytes: number) => ({ capacityBytes, allocatedBytes: capacityBytes / 2 });
+        return Promise.resolve(typeof size === "number" ? { kind: "read", value: value(size) } : size);
       },
       probe: () => (isHung ? Promise.reject(new Error("no answer")) : Promise.resolve()),
     },
