@@ -16,6 +16,7 @@ const { shape } = vmSpec;
 const disk = shape.disks.unwrap().element.shape;
 const [existing, made] = disk.source.options;
 const nic = shape.nics.unwrap().element.shape;
+const limits = nic.limits.unwrap().shape;
 const [onNetwork, onBridge] = nic.source.options;
 const boot = shape.kernelBoot.unwrap().shape;
 const placement = shape.placement.unwrap().shape;
@@ -130,6 +131,15 @@ export const specFile = z.strictObject({
           mac: text(nic.mac.unwrap()),
           allowSpoofing: nic.allowSpoofing.unwrap().exactOptional(),
           allowedAddresses: nic.allowedAddresses.unwrap().exactOptional(),
+          limits: about(
+            nic.limits.unwrap(),
+            z.strictObject({
+              inboundBytesPerSecond: size(limits.inboundBytesPerSecond.unwrap()),
+              outboundBytesPerSecond: size(limits.outboundBytesPerSecond.unwrap()),
+              inboundBurstBytes: size(limits.inboundBurstBytes.unwrap()),
+              outboundBurstBytes: size(limits.outboundBurstBytes.unwrap()),
+            }),
+          ).exactOptional(),
         })
         .refine(
           (given) => (given.network === undefined) !== (given.bridge === undefined),

@@ -2,7 +2,8 @@ import * as z from "../kernel/zod.ts";
 
 // The values of a VM's spec (spec.ts): names, sizes and addresses.
 
-export const MIB = 1024 * 1024;
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
 export const PLAIN_PAGE_BYTES = 4096;
 /** Control characters (C0, C1, line separators, byte order mark) and lone surrogates: XML cannot contain them. */

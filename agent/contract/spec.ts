@@ -8,6 +8,7 @@ import {
   count,
   deviceName,
   GIB,
+  KIB,
   mac,
   MIB,
   PLAIN_PAGE_BYTES,
@@ -60,6 +61,36 @@ export const diskSpec = z.strictObject({
   readOnly: flag("The guest cannot write to it.", false),
 });
 
+/** libvirt takes 32 bits of KiB. */
+const limitBytes = bytes.min(KIB, "must be at least 1 KiB").max((2 ** 32 - 1) * KIB, "must be below 4 TiB");
+
+const nicLimits = z
+  .strictObject({
+    inboundBytesPerSecond: limitBytes
+      .meta(help("What the guest receives, in a second in the mean.", "100MiB"))
+      .exactOptional(),
+    outboundBytesPerSecond: limitBytes
+      .meta(help("What the guest sends, in a second in the mean.", "50MiB"))
+      .exactOptional(),
+    inboundBurstBytes: limitBytes
+      .meta(help("What the guest may receive at once above the rate.", "10MiB"))
+      .exactOptional(),
+    outboundBurstBytes: limitBytes
+      .meta(help("What the guest may send at once above the rate.", "5MiB"))
+      .exactOptional(),
+  })
+  .superRefine((limits, context) => {
+    const refuse = (path: string[], message: string): void =>
+      context.addIssue({ code: "custom", path, message });
+    for (const direction of ["inbound", "outbound"] as const)
+      if (
+        limits[`${direction}BurstBytes`] !== undefined &&
+        limits[`${direction}BytesPerSecond`] === undefined
+      )
+        refuse([`${direction}BurstBytes`], `needs ${direction}BytesPerSecond`);
+    if (Object.keys(limits).length === 0) refuse([], "must have a rate; leave limits out for none");
+  });
+
 export const nicSpec = z.strictObject({
   name: deviceName.meta(help("Unique in the VM.", "front")),
   source: z.discriminatedUnion("kind", [
@@ -96,6 +127,9 @@ export const nicSpec = z.strictObject({
       ]),
     )
     .default([]),
+  limits: nicLimits
+    .meta(help("Limits of its traffic, in bytes; libvirt rounds each up to 1 KiB. Default: none."))
+    .exactOptional(),
 });
 
 const placementRequest = z

@@ -4,6 +4,7 @@ import type { DiskSpec, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
+import type { NicLimits__Output } from "../../gen/socle/v1/NicLimits.ts";
 import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmSpec.ts";
 import { placementRequestFromProto, placementRequestToProto } from "./placement.ts";
 
@@ -91,8 +92,19 @@ function nicFromProto(nic: Nic__Output, index: number): SpecInput {
         : undefined;
   if (source === undefined)
     throw invalidField("SPEC_INVALID", `spec.nics[${index}]`, "must have a network or a bridge");
-  return withoutUndefined({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses });
+  const limits = nic.limits === null ? undefined : limitsFromProto(nic.limits);
+  return withoutUndefined({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses, limits });
 }
+
+const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec["limits"]> => {
+  const { inboundBytesPerSecond, outboundBytesPerSecond, inboundBurstBytes, outboundBurstBytes } = limits;
+  return withoutUndefined({
+    inboundBytesPerSecond,
+    outboundBytesPerSecond,
+    inboundBurstBytes,
+    outboundBurstBytes,
+  });
+};
 
 export function specToProto(spec: VmSpec): ProtoSpec {
   const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...rest } =

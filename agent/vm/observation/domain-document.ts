@@ -249,6 +249,7 @@ export const nicDevice = (vmId: string, nic: NicSpec): Interface => ({
   mac: macOf(vmId, nic),
   model: "virtio",
   alias: nicAlias(nic.name),
+  ...(nic.limits === undefined ? {} : { bandwidth: bandwidthOf(nic.limits) }),
   ...(nic.allowSpoofing
     ? {}
     : {
@@ -257,6 +258,17 @@ export const nicDevice = (vmId: string, nic: NicSpec): Interface => ({
           parameters: nic.allowedAddresses.map((value) => ({ name: "IP", value })),
         },
       }),
+});
+
+const bandwidthOf = (limits: NonNullable<NicSpec["limits"]>): NonNullable<Interface["bandwidth"]> => ({
+  inbound: defined({
+    averageBytesPerSecond: limits.inboundBytesPerSecond,
+    burstBytes: limits.inboundBurstBytes,
+  }),
+  outbound: defined({
+    averageBytesPerSecond: limits.outboundBytesPerSecond,
+    burstBytes: limits.outboundBurstBytes,
+  }),
 });
 
 /** The MAC in the domain: the spec's, else one derived from the VM's id and the NIC's name. */

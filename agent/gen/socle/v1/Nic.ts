@@ -1,5 +1,6 @@
 // Original file: proto/socle/v1/vm.proto
 
+import type { NicLimits as _socle_v1_NicLimits, NicLimits__Output as _socle_v1_NicLimits__Output } from '../../socle/v1/NicLimits.ts';
 
 export interface Nic {
   'name'?: (string);
@@ -8,6 +9,7 @@ export interface Nic {
   'mac'?: (string);
   'allowSpoofing'?: (boolean);
   'allowedAddresses'?: (string)[];
+  'limits'?: (_socle_v1_NicLimits | null);
   'source'?: "network"|"bridge";
 }
 
@@ -18,5 +20,6 @@ export interface Nic__Output {
   'mac': (string);
   'allowSpoofing': (boolean);
   'allowedAddresses': (string)[];
+  'limits': (_socle_v1_NicLimits__Output | null);
   'source'?: "network"|"bridge";
 }

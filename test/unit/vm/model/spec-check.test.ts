@@ -183,3 +183,27 @@ test("a VM name in the form of an id is refused", () => {
   assert.ok("spec.name" in refused({ ...good, name: "6f1c2f1e-0000-4000-8000-000000000001" }));
   assert.ok("spec.name" in refused({ ...good, name: "6F1C2F1E-0000-4000-8000-00000000000A" }));
 });
+
+test("limits of a NIC need a rate for each burst, and are within what libvirt can count", () => {
+  const nic = (limits: object): object => ({
+    ...good,
+    nics: [{ name: "n", source: { kind: "network", network: "d" }, limits }],
+  });
+  const kib = 1024;
+  const most = (2 ** 32 - 1) * kib;
+  assert.doesNotThrow(() => checkSpec(nic({ inboundBytesPerSecond: kib, inboundBurstBytes: most }), policy));
+  const wrong: [object, string][] = [
+    [{}, ""],
+    [{ inboundBytesPerSecond: kib - 1 }, ".inboundBytesPerSecond"],
+    [{ outboundBytesPerSecond: most + kib }, ".outboundBytesPerSecond"],
+    [{ outboundBytesPerSecond: 1.5 }, ".outboundBytesPerSecond"],
+    [{ inboundBytesPerSecond: kib, outboundBurstBytes: kib }, ".outboundBurstBytes"],
+    [{ peak: kib }, ""],
+  ];
+  for (const [limits, field] of wrong)
+    assert.deepEqual(
+      Object.keys(refused(nic(limits))),
+      [`spec.nics[0].limits${field}`],
+      JSON.stringify(limits),
+    );
+});

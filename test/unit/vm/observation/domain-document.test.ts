@@ -281,3 +281,25 @@ test("a seed is a read-only disk behind all others, from which no guest boots", 
   });
   assert.deepEqual(vm.disks.at(-1), { device: "vdz", path: "/pool/seed.iso", readOnly: true });
 });
+
+test("a NIC's limits are libvirt's, each rounded up to a KiB; one without limits has none", () => {
+  const limits = {
+    inboundBytesPerSecond: 2 ** 20 + 1,
+    inboundBurstBytes: 4096,
+    outboundBytesPerSecond: 2048,
+  };
+  const nics = [
+    { name: "front", source: { kind: "network", network: "default" }, limits },
+    {
+      name: "back",
+      source: { kind: "network", network: "default" },
+      limits: { outboundBytesPerSecond: 1024 },
+    },
+    { name: "free", source: { kind: "network", network: "default" } },
+  ];
+  const xml = xmlOf(resolved({ nics }));
+  assert.deepEqual(xml.match(/<bandwidth>.*?<\/bandwidth>/g), [
+    `<bandwidth><inbound average="1025" burst="4"/><outbound average="2"/></bandwidth>`,
+    `<bandwidth><outbound average="1"/></bandwidth>`,
+  ]);
+});
