@@ -18,6 +18,7 @@ import { KeyWrap } from "../vm/keys/key-wrap.ts";
 import { HypervisorLease, type HolderBefore } from "../vm/hypervisor/hypervisor-lease.ts";
 import { KvmProbe } from "../vm/hypervisor/kvm-probe.ts";
 import { Networks } from "../vm/hypervisor/networks.ts";
+import { LeaseWatch } from "../vm/observation/lease-watch.ts";
 import { Observer } from "../vm/observation/observer.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
@@ -97,6 +98,8 @@ export function buildHypervisor(
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, report: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
+  const networks = () => host.listings.networks.items.flatMap(({ item }) => item ?? []);
+  const leases = new LeaseWatch({ libvirt, networks, table, clock, log });
   const services = [
     libvirt,
     revocations,
@@ -104,6 +107,7 @@ export function buildHypervisor(
     unreadable,
     observer,
     host,
+    leases,
     footprints,
     reservations,
     volumeKey,

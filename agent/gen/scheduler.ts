@@ -53,7 +53,9 @@ import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Out
 import type { Network as _socle_v1_Network, Network__Output as _socle_v1_Network__Output } from './socle/v1/Network.ts';
 import type { NewVolume as _socle_v1_NewVolume, NewVolume__Output as _socle_v1_NewVolume__Output } from './socle/v1/NewVolume.ts';
 import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from './socle/v1/Nic.ts';
+import type { NicAddress as _socle_v1_NicAddress, NicAddress__Output as _socle_v1_NicAddress__Output } from './socle/v1/NicAddress.ts';
 import type { NicLimits as _socle_v1_NicLimits, NicLimits__Output as _socle_v1_NicLimits__Output } from './socle/v1/NicLimits.ts';
+import type { NicStatus as _socle_v1_NicStatus, NicStatus__Output as _socle_v1_NicStatus__Output } from './socle/v1/NicStatus.ts';
 import type { NumaCell as _socle_v1_NumaCell, NumaCell__Output as _socle_v1_NumaCell__Output } from './socle/v1/NumaCell.ts';
 import type { Observation as _socle_v1_Observation, Observation__Output as _socle_v1_Observation__Output } from './socle/v1/Observation.ts';
 import type { Operation as _socle_v1_Operation, Operation__Output as _socle_v1_Operation__Output } from './socle/v1/Operation.ts';
@@ -176,7 +178,10 @@ export interface ProtoGrpcType {
       Network: MessageTypeDefinition<_socle_v1_Network, _socle_v1_Network__Output>
       NewVolume: MessageTypeDefinition<_socle_v1_NewVolume, _socle_v1_NewVolume__Output>
       Nic: MessageTypeDefinition<_socle_v1_Nic, _socle_v1_Nic__Output>
+      NicAddress: MessageTypeDefinition<_socle_v1_NicAddress, _socle_v1_NicAddress__Output>
+      NicAddressSource: EnumTypeDefinition
       NicLimits: MessageTypeDefinition<_socle_v1_NicLimits, _socle_v1_NicLimits__Output>
+      NicStatus: MessageTypeDefinition<_socle_v1_NicStatus, _socle_v1_NicStatus__Output>
       NumaCell: MessageTypeDefinition<_socle_v1_NumaCell, _socle_v1_NumaCell__Output>
       Observation: MessageTypeDefinition<_socle_v1_Observation, _socle_v1_Observation__Output>
       Operation: MessageTypeDefinition<_socle_v1_Operation, _socle_v1_Operation__Output>

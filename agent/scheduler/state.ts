@@ -4,7 +4,7 @@ import { toSocleError, type SocleError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import type { Position } from "../state/records/position.ts";
-import type { Vm, VmView } from "../vm/model/vm.ts";
+import { isSameVm, type Vm, type VmView } from "../vm/model/vm.ts";
 import type { Host } from "../gen/socle/v1/Host.ts";
 import type { Vm as VmMessage } from "../gen/socle/v1/Vm.ts";
 import { stateDigest } from "./digest.ts";
@@ -29,6 +29,7 @@ export interface StateChange {
 
 interface Reported {
   readonly etag: string;
+  readonly leases: Vm["leases"];
   readonly message: VmMessage;
   /** The generation that changed it. */
   readonly since: number;
@@ -114,8 +115,10 @@ export class ReportedState implements Service {
     const seen = new Set<string>();
     for (const vm of all) {
       seen.add(vm.id);
-      if (this.#vms.get(vm.id)?.etag === vm.etag) continue;
-      this.#vms.set(vm.id, { etag: vm.etag, message: { ...vmMessage(vm), stats: null }, since: next });
+      const before = this.#vms.get(vm.id);
+      if (before !== undefined && isSameVm(before, vm)) continue;
+      const { etag, leases } = vm;
+      this.#vms.set(vm.id, { etag, leases, message: { ...vmMessage(vm), stats: null }, since: next });
       this.#removed.delete(vm.id);
       changed = true;
     }

@@ -1,7 +1,8 @@
 import { withoutUndefined } from "../../kernel/defined.ts";
 import { toSocleError } from "../../kernel/errors.ts";
-import type { Vm, VmStats } from "../../vm/model/vm.ts";
+import type { NicLease, Vm, VmNic, VmStats } from "../../vm/model/vm.ts";
 import type { Vm as ProtoVm } from "../../gen/socle/v1/Vm.ts";
+import type { NicStatus } from "../../gen/socle/v1/NicStatus.ts";
 import type { VmStats as ProtoStats } from "../../gen/socle/v1/VmStats.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
@@ -66,7 +67,21 @@ const convert = (vm: Vm): ProtoVm =>
     etag: vm.etag,
     instance: vm.instance ?? "",
     unreadable: vm.unreadable ?? "",
+    nics: vm.nics.map((nic) => nicToProto(nic, vm.leases ?? [])),
   });
+
+const addressSources = enumWords("NIC_ADDRESS_SOURCE", ["lease"]);
+
+function nicToProto({ name = "", mac, device = "", network }: VmNic, leases: readonly NicLease[]): NicStatus {
+  const own = leases.filter((lease) => lease.mac === mac && lease.network === network);
+  const source = addressSources.toProto("lease");
+  return {
+    name,
+    mac,
+    device,
+    addresses: own.map(({ address, prefixLength }) => ({ address, prefixLength, source })),
+  };
+}
 
 function statsToProto(stats: VmStats): ProtoStats {
   const { cpuSeconds, balloonBytes, rssBytes, rates } = stats;

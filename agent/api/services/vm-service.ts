@@ -122,6 +122,7 @@ async function listVms(
 
 function listEtag(vms: readonly Vm[], sight: string): string {
   const hash = createHash("sha256").update(sight);
-  for (const { id, etag } of vms) hash.update(`\n${id} ${etag}`);
+  for (const { id, etag, leases = [] } of vms)
+    hash.update(`\n${id} ${etag}${leases.map(({ mac, address }) => ` ${mac}=${address}`).join("")}`);
   return hash.digest("base64url").slice(0, 22);
 }

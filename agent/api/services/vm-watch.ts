@@ -1,10 +1,10 @@
-import type { Vm, VmView } from "../../vm/model/vm.ts";
+import { isSameVm, type Vm, type VmView } from "../../vm/model/vm.ts";
 import type { WatchVmsResponse } from "../../gen/socle/v1/WatchVmsResponse.ts";
 import { hasNoSpec } from "../../vm/model/unreadable.ts";
 import { vmToProto } from "../convert/vm.ts";
 
 /** The last state of a VM that was sent to a reader. */
-type Sent = Pick<Vm, "id" | "name" | "instance" | "etag">;
+type Sent = Pick<Vm, "id" | "name" | "instance" | "etag" | "leases">;
 
 interface Matching {
   readonly matches: (vm: Vm) => boolean;
@@ -61,7 +61,7 @@ export async function* watchVms(
     const vm = view.get(last.id);
     const before = sent.get(last.id);
     if (vm !== undefined && matches(vm)) {
-      if (before?.etag === vm.etag) continue;
+      if (before !== undefined && isSameVm(before, vm)) continue;
       sent.set(vm.id, vm);
       yield { kind: before === undefined ? "KIND_ADDED" : "KIND_CHANGED", vm: vmToProto(vm) };
     } else if (before !== undefined) {

@@ -3,6 +3,8 @@ import { VmState } from "../../gen/socle/v1/VmState.ts";
 import type { CloudInit__Output } from "../../gen/socle/v1/CloudInit.ts";
 import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { LaunchSecurity__Output } from "../../gen/socle/v1/LaunchSecurity.ts";
+import type { NicAddress__Output } from "../../gen/socle/v1/NicAddress.ts";
+import type { NicLimits__Output } from "../../gen/socle/v1/NicLimits.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import { exitCodes, usageError } from "../errors.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable } from "../format.ts";
@@ -137,10 +139,7 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["tpm", spec?.tpm === true ? "2.0" : ""],
     ["launch security", launchSecurityText(spec?.launchSecurity)],
     ...(spec?.disks ?? []).map((disk): [string, string] => ["disk", diskText(disk)]),
-    ...(spec?.nics ?? []).map((nic): [string, string] => [
-      "nic",
-      `${nic.name}  ${nic.network ? `network ${nic.network}` : `bridge ${nic.bridge ?? ""}`}  ${nic.mac}`,
-    ]),
+    ...nicTexts(vm).map((text): [string, string] => ["nic", text]),
     ...(spec?.kernelBoot ? [["kernel", kernelText(spec.kernelBoot)] satisfies [string, string]] : []),
     ["cloud-init", spec?.cloudInit ? cloudInitText(spec.cloudInit) : ""],
     ...Object.entries(vm.labels).map(([key, value]): [string, string] => ["label", `${key}=${value}`]),
@@ -163,6 +162,33 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
 
 const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>
   kind === undefined || kind === "LAUNCH_SECURITY_UNSPECIFIED" ? "" : enumWord(kind, "LAUNCH_SECURITY");
+
+/** "front  network default  52:54:00:12:34:56  192.0.2.7/24", the addresses as leased. */
+function nicTexts({ spec, nics }: Vm__Output): string[] {
+  const addressesOf = (name: string): string[] =>
+    nics.filter((nic) => nic.name === name).flatMap(({ addresses }) => addresses.map(addressText));
+  if (spec === null)
+    return nics.map(({ mac, device, addresses }) =>
+      [mac, device, ...addresses.map(addressText)].filter((part) => part !== "").join("  "),
+    );
+  return spec.nics.map(({ name, network, bridge = "", mac, limits }) =>
+    [name, network ? `network ${network}` : `bridge ${bridge}`, mac, limitsText(limits), ...addressesOf(name)]
+      .filter((part) => part !== "")
+      .join("  "),
+  );
+}
+
+const addressText = ({ address, prefixLength }: NicAddress__Output): string => `${address}/${prefixLength}`;
+
+/** "at most 100 MiB/s in, 50 MiB/s out". */
+function limitsText(limits: NicLimits__Output | null): string {
+  const { inboundBytesPerSecond: inbound, outboundBytesPerSecond: outbound } = limits ?? {};
+  const rates = [
+    ...(inbound === undefined ? [] : [`${formatBytes(inbound)}/s in`]),
+    ...(outbound === undefined ? [] : [`${formatBytes(outbound)}/s out`]),
+  ];
+  return rates.length === 0 ? "" : `at most ${rates.join(", ")}`;
+}
 
 /** "root  default/vm-1.qcow2", or the new volume that was requested. */
 export function diskText(disk: Disk__Output): string {

@@ -52,7 +52,12 @@ export interface Vm {
   readonly sealedBy?: readonly string[];
   readonly disks: readonly VmDisk[];
   readonly nics: readonly VmNic[];
-  /** Changes with everything but stats and observedAtMs. */
+  /**
+   * While it runs: the DHCP leases of its NICs; another array only if they changed. The etag does not cover them, since the
+   * guest decides when it takes one.
+   */
+  readonly leases?: readonly NicLease[] | undefined;
+  /** Changes with everything but stats, leases and observedAtMs. */
   readonly etag: string;
   /** Only while it runs. */
   readonly stats?: VmStats | undefined;
@@ -81,7 +86,21 @@ export interface VmNic {
   /** The host's device, e.g. vnet0; absent while stopped. */
   readonly device?: string;
   readonly mac: string;
+  /** The network of libvirt that it is on, if it is on one. */
+  readonly network?: string;
 }
+
+/** An address that libvirt's DHCP server of a network leased to a MAC address. */
+export interface NicLease {
+  readonly network: string;
+  readonly mac: string;
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** Whether both are the same but for readings: what a watcher was sent is still current. */
+export const isSameVm = (a: Pick<Vm, "etag" | "leases">, b: Pick<Vm, "etag" | "leases">): boolean =>
+  a.etag === b.etag && a.leases === b.leases;
 
 /** Means over the time between the last two samplings. Unknown values are undefined. */
 export interface VmRates {

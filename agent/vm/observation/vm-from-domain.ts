@@ -50,8 +50,13 @@ export const vmFromDomain = (
           mirror: imageOf(disk.mirror),
         });
       }),
-      nics: document.devices.interfaces.map(({ mac = "", alias, targetDevice: device }) =>
-        defined({ mac, name: deviceName("nic", alias), device }),
+      nics: document.devices.interfaces.map(({ mac = "", alias, targetDevice: device, source }) =>
+        defined({
+          mac,
+          name: deviceName("nic", alias),
+          device,
+          network: source.type === "network" ? source.network : undefined,
+        }),
       ),
     }),
   );
@@ -163,6 +168,7 @@ export function withEtag(vm: Omit<Vm, "etag">): Vm {
     presence: undefined,
     observedAtMs: undefined,
     stats: undefined,
+    leases: undefined,
     etag: undefined,
     newestOperation: undefined,
   };

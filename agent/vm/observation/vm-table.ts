@@ -1,12 +1,26 @@
 import { abortable } from "../../kernel/clock.ts";
 import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
 import { Topic } from "../../kernel/concurrency/topic.ts";
-import type { SampledVms, Vm, VmChange, VmIncidents, VmStats, VmView } from "../model/vm.ts";
+import {
+  isSameVm,
+  type NicLease,
+  type SampledVms,
+  type Vm,
+  type VmChange,
+  type VmIncidents,
+  type VmStats,
+  type VmView,
+} from "../model/vm.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { ratesBetween } from "./rates.ts";
 import { marked } from "./stats.ts";
 import { hasNoSpec } from "../model/unreadable.ts";
 import { unseen } from "./vm-from-domain.ts";
+
+/** Per VM: a guest may take many. */
+const MOST_LEASES = 64;
+
+const leaseKey = ({ network, mac }: Pick<NicLease, "network" | "mac">): string => `${network}/${mac}`;
 
 const noIncidents: VmIncidents = { panics: 0, ioErrors: 0 };
 
@@ -19,6 +33,8 @@ export class VmTable implements SampledVms {
   readonly #idByName = new Map<string, string>();
   /** Kept in memory only: readers handle a counter that restarts at zero, but not one that returns to an older value. */
   readonly #incidents = new Map<string, VmIncidents>();
+  /** Valid leases, by `leaseKey`. */
+  #leases: ReadonlyMap<string, readonly NicLease[]> = new Map();
   readonly #changes = new Topic<VmChange>();
   readonly #rounds = new Topic<void>();
   readonly #waiters = new Set<() => void>();
@@ -85,13 +101,35 @@ export class VmTable implements SampledVms {
     const before = this.#vms.get(vm.id);
     if (before !== undefined && before.name !== vm.name) this.#forgetName(before);
     // Readings survive a change of state, but not the end of the guest.
-    this.#vms.set(vm.id, { ...vm, stats: isActive(vm) ? (vm.stats ?? before?.stats) : undefined });
+    const stats = isActive(vm) ? (vm.stats ?? before?.stats) : undefined;
+    const now = { ...vm, stats, leases: this.#leasesOf(vm, before?.leases) };
+    this.#vms.set(vm.id, now);
     this.#idByName.set(vm.name, vm.id);
     this.#sorted = undefined;
     if (before === undefined) {
       this.#ids = undefined;
       this.#publish({ kind: "added", vm });
-    } else if (before.etag !== vm.etag) this.#publish({ kind: "changed", vm });
+    } else if (!isSameVm(before, now)) this.#publish({ kind: "changed", vm });
+  }
+
+  /** Takes the valid leases of all networks. Publishes a change of each VM whose addresses changed. */
+  putLeases(leases: readonly NicLease[]): void {
+    const byNic = new Map<string, NicLease[]>();
+    for (const lease of leases) {
+      const key = leaseKey(lease);
+      const known = byNic.get(key);
+      if (known === undefined) byNic.set(key, [lease]);
+      else known.push(lease);
+    }
+    this.#leases = byNic;
+    for (const vm of this.#vms.values()) {
+      if (vm.presence !== "present") continue;
+      const now = { ...vm, leases: this.#leasesOf(vm, vm.leases) };
+      if (isSameVm(vm, now)) continue;
+      this.#vms.set(vm.id, now);
+      this.#sorted = undefined;
+      this.#publish({ kind: "changed", vm: now });
+    }
   }
 
   /** Stores readings of `stats.sampledAtMs`. They are older than the VM itself if the guest does not answer. */
@@ -158,6 +196,17 @@ export class VmTable implements SampledVms {
   /** Resolves once the table is complete; rejects with the signal's reason. */
   async untilComplete(signal: AbortSignal): Promise<void> {
     while (!this.#complete) await this.#nextChange(signal);
+  }
+
+  /** `before`: returned if they are the same. */
+  #leasesOf(vm: Vm, before: Vm["leases"]): Vm["leases"] {
+    if (!isActive(vm) || this.#leases.size === 0) return undefined;
+    const found = vm.nics.flatMap(({ network, mac }) =>
+      network === undefined ? [] : (this.#leases.get(leaseKey({ network, mac })) ?? []),
+    );
+    if (found.length === 0) return undefined;
+    const ordered = found.toSorted((a, b) => (a.address < b.address ? -1 : 1)).slice(0, MOST_LEASES);
+    return JSON.stringify(ordered) === JSON.stringify(before) ? before : ordered;
   }
 
   /** Keeps a name that another VM has now. */

@@ -6,6 +6,7 @@ import type { VmSpec as _socle_v1_VmSpec, VmSpec__Output as _socle_v1_VmSpec__Ou
 import type { VmStats as _socle_v1_VmStats, VmStats__Output as _socle_v1_VmStats__Output } from '../../socle/v1/VmStats.ts';
 import type { Accelerator as _socle_v1_Accelerator, Accelerator__Output as _socle_v1_Accelerator__Output } from '../../socle/v1/Accelerator.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
+import type { NicStatus as _socle_v1_NicStatus, NicStatus__Output as _socle_v1_NicStatus__Output } from '../../socle/v1/NicStatus.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Vm {
@@ -27,6 +28,7 @@ export interface Vm {
   'etag'?: (string);
   'instance'?: (string);
   'unreadable'?: (string);
+  'nics'?: (_socle_v1_NicStatus)[];
 }
 
 export interface Vm__Output {
@@ -48,4 +50,5 @@ export interface Vm__Output {
   'etag': (string);
   'instance': (string);
   'unreadable': (string);
+  'nics': (_socle_v1_NicStatus__Output)[];
 }

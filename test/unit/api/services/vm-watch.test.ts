@@ -107,3 +107,16 @@ test("a VM with an unreadable spec is removed when its known state does not matc
     "REMOVED a ",
   ]);
 });
+
+test("a VM's new address is sent as a change, once", async (t) => {
+  const { table, after } = await watch(t, acme);
+  const nic = { network: "front", mac: "52:54:00:00:00:01" };
+  const lease = { ...nic, address: "192.0.2.7", prefixLength: 24 };
+  await after(() => table.put(vm("a", { tenant: "acme", nics: [nic] })), 2);
+  const taken = (): void => {
+    table.putLeases([lease]);
+    table.putLeases([lease]);
+    table.put(vm("b", { tenant: "acme" }));
+  };
+  assert.deepEqual(await after(taken, 2), ["CHANGED a acme", "ADDED b acme"]);
+});

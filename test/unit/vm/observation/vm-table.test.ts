@@ -105,3 +105,44 @@ test("until() resolves at the change, at once if already true, and rejects when 
   never.abort(new Error("enough"));
   await assert.rejects(waiting, /enough/);
 });
+
+test("leases are those of a running VM's NICs; their change is published and leaves the etag alone", async () => {
+  const table = new VmTable();
+  const nics = [{ mac: "52:54:00:00:00:01", network: "front" }];
+  const lease = { network: "front", mac: "52:54:00:00:00:01", address: "192.0.2.7", prefixLength: 24 };
+  table.put(vm("a", { nics }));
+  table.put(vm("off", { nics, state: "stopped" }));
+  const etag = table.get("a")?.etag;
+  const others = [
+    { ...lease, network: "back" },
+    { ...lease, mac: "52:54:00:00:00:02" },
+  ];
+  const kinds = await changesDuring(table, () => {
+    table.putLeases(others);
+    table.putLeases([...others, lease]);
+    table.putLeases([lease, ...others]);
+    // An event, and a read of the VM, carry no leases.
+    table.put(vm("a", { nics, observedAtMs: 9 }));
+  });
+  assert.deepEqual(kinds, ["changed"]);
+  assert.deepEqual(table.get("a")?.leases, [lease]);
+  assert.equal(table.get("a")?.etag, etag);
+  assert.equal(withEtag(table.get("a") ?? assert.fail()).etag, etag);
+  assert.equal(table.get("off")?.leases, undefined);
+  const ended = await changesDuring(table, () => table.put(vm("a", { nics, state: "stopped" })));
+  assert.deepEqual([ended, table.get("a")?.leases], [["changed"], undefined]);
+  table.put(vm("a", { nics }));
+  assert.deepEqual(table.get("a")?.leases, [lease], "a guest that starts again has its lease");
+  assert.deepEqual(await changesDuring(table, () => table.putLeases([])), ["changed"]);
+  assert.equal(table.get("a")?.leases, undefined);
+});
+
+test("of a guest that takes many leases some are kept", () => {
+  const table = new VmTable();
+  const of = { network: "front", mac: "52:54:00:00:00:01", prefixLength: 16 };
+  table.put(vm("a", { nics: [of] }));
+  table.putLeases(
+    Array.from({ length: 1000 }, (_, at) => ({ ...of, address: `10.0.${at >> 8}.${at & 255}` })),
+  );
+  assert.equal(table.get("a")?.leases?.length, 64);
+});
