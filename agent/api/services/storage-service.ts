@@ -112,7 +112,7 @@ async function listVolumes(
     slice,
   );
   const incompletePools = pools.flatMap(({ name }) => (listings.hasVolumes(name) ? [] : [name]));
-  const isComplete = complete && incompletePools.length === 0;
+  const isComplete = complete && isKnown && incompletePools.length === 0;
   return {
     volumes: page.messages,
     ...page.rest,

@@ -50,16 +50,13 @@ export const listVolumes: Command = async (session, _args, { pool = "" }: Volume
   if (session.json) session.printJson({ volumes, observation, incompletePools });
   else if (volumes.length === 0) session.print("no volumes\n");
   else session.print(renderTable(volumeColumns, volumes, session.paint));
-  if (incompletePools.length > 0 && !session.json)
-    session.note(
-      session.paintNote(
-        "yellow",
-        `Volumes are missing, or as last seen, of the pools ${incompletePools.join(", ")}; see socle pool ls.`,
-      ),
-    );
-  return observation?.presence === "PRESENCE_PRESENT" || volumes.length > 0
-    ? exitCodes.ok
-    : exitCodes.unavailable;
+  if (observation?.presence === "PRESENCE_PRESENT") return exitCodes.ok;
+  const warning =
+    incompletePools.length > 0
+      ? `Volumes are missing, or as last seen, of the pools ${incompletePools.join(", ")}; see socle pool ls.`
+      : "libvirt has not reported all pools and VMs: volumes or their users may be missing, or be as last seen.";
+  if (!session.json) session.note(session.paintNote("yellow", warning));
+  return volumes.length > 0 ? exitCodes.ok : exitCodes.unavailable;
 };
 
 async function allVolumes(agent: Agent, pool: string) {

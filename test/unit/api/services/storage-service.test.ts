@@ -228,7 +228,8 @@ test("while VMs are unknown no volume is called free, and a tenant sees only its
   const vms = table();
   vms.markUnknown();
   const { ListVolumes } = services(vms);
-  const { volumes = [] } = await ListVolumes(whole, everyone);
+  const { volumes = [], observation } = await ListVolumes({ ...whole, pool: "images" }, everyone);
+  assert.equal(observation?.presence, "PRESENCE_UNKNOWN");
   assert.ok(volumes.every(({ role }) => role !== "VOLUME_ROLE_FREE"));
   const own = await ListVolumes(whole, acme);
   assert.ok(own.volumes?.every(({ users }) => users?.includes(acmeId)));
