@@ -165,17 +165,15 @@ const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>
 
 /** "front  network default  52:54:00:12:34:56  192.0.2.7/24", the addresses as leased. */
 function nicTexts({ spec, nics }: Vm__Output): string[] {
-  const addressesOf = (name: string): string[] =>
-    nics.filter((nic) => nic.name === name).flatMap(({ addresses }) => addresses.map(addressText));
+  const joined = (parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ");
   if (spec === null)
-    return nics.map(({ mac, device, addresses }) =>
-      [mac, device, ...addresses.map(addressText)].filter((part) => part !== "").join("  "),
-    );
-  return spec.nics.map(({ name, network, bridge = "", mac, limits }) =>
-    [name, network ? `network ${network}` : `bridge ${bridge}`, mac, limitsText(limits), ...addressesOf(name)]
-      .filter((part) => part !== "")
-      .join("  "),
-  );
+    return nics.map(({ mac, device, addresses }) => joined([mac, device, ...addresses.map(addressText)]));
+  return spec.nics.map(({ name, network, bridge = "", mac, limits }) => {
+    const now = nics.find((nic) => nic.name === name);
+    const source = network ? `network ${network}` : `bridge ${bridge}`;
+    const addresses = now?.addresses.map(addressText) ?? [];
+    return joined([name, source, now?.mac ?? mac, limitsText(limits), ...addresses]);
+  });
 }
 
 const addressText = ({ address, prefixLength }: NicAddress__Output): string => `${address}/${prefixLength}`;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Vm } from "../../../agent/gen/socle/v1/Vm.ts";
 import test from "node:test";
 import type { ListVmsRequest__Output } from "../../../agent/gen/socle/v1/ListVmsRequest.ts";
 import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
@@ -92,4 +93,24 @@ test("vm show names a VM's seed, its host name and the number of its keys", asyn
   const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, shown) } });
   const { stdout } = await socle(["vm", "show", "web-1"], { socket });
   assert.match(stdout, /^cloud-init +seed in images {2}web-1\.example\.com {2}1 key$/m);
+});
+
+test("vm show has a NIC's actual MAC address, limits and leases, of a VM without a spec too", async (context) => {
+  const addresses = [
+    { address: "192.0.2.7", prefixLength: 24, source: "NIC_ADDRESS_SOURCE_LEASE" },
+    { address: "fd00::7", prefixLength: 64, source: "NIC_ADDRESS_SOURCE_LEASE" },
+  ] as const;
+  const nics = [{ name: "nic0", mac: "52:54:00:00:00:01", device: "vnet0", addresses: [...addresses] }];
+  const limits = { inboundBytesPerSecond: 100 * 2 ** 20, outboundBytesPerSecond: 50 * 2 ** 20 };
+  const spec = { ...vm().spec, nics: [{ name: "nic0", network: "default", limits }] };
+  const shown = async (about: Vm): Promise<string | undefined> => {
+    const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, about) } });
+    const { stdout } = await socle(["vm", "show", "web-1"], { socket });
+    return /^nic +(.*)$/m.exec(stdout)?.[1];
+  };
+  assert.equal(
+    await shown(vm({ spec, nics })),
+    "nic0  network default  52:54:00:00:00:01  at most 100 MiB/s in, 50 MiB/s out  192.0.2.7/24  fd00::7/64",
+  );
+  assert.equal(await shown(vm({ spec: null, nics })), "52:54:00:00:00:01  vnet0  192.0.2.7/24  fd00::7/64");
 });
