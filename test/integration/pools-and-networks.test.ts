@@ -200,13 +200,14 @@ suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), 
     const spec = bootSector("limited", { nics: [{ name: "front", network: "limited", limits }] });
     const { vmId, error } = await host.create(spec, { leaveStopped: true });
     assert.equal(error, null);
-    const { mac, limits: stored } = (await vmOf(vmId)).spec?.nics[0] ?? assert.fail();
+    const vm = await vmOf(vmId);
+    const stored = vm.spec?.nics[0]?.limits;
     const isMember = ([name]: [string, unknown]): boolean => !name.startsWith("_");
     assert.deepEqual(Object.fromEntries(Object.entries(stored ?? {}).filter(isMember)), limits);
     const limitsOf = async (...more: string[]): Promise<number[]> => {
-      const tuned = await host.virsh("domiftune", "limited", mac, ...more);
+      const tuned = await host.virsh("domiftune", "limited", vm.nics[0]?.mac ?? "", ...more);
       return ["inbound.average", "outbound.average", "inbound.burst", "outbound.burst"].map((name) =>
-        Number(new RegExp(`${name}:\\s*(\\d+)`).exec(tuned)?.[1]),
+        Number(new RegExp(`${name}\\s*:\\s*(\\d+)`).exec(tuned)?.[1]),
       );
     };
     const kib = [100 * 1024 + 1, 50 * 1024, 10 * 1024, 0];
