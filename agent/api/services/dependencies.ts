@@ -7,7 +7,7 @@ import type { HostUsage, HostView } from "../../host/host.ts";
 import type { TenantShare } from "../../host/capacity/tenant-quotas.ts";
 import type { SocleError } from "../../kernel/errors.ts";
 import type { Material } from "../../trust/index.ts";
-import type { Ledger } from "../../host/capacity/ledger.ts";
+import type { StorageLedger } from "../../host/capacity/storage-ledger.ts";
 import type { Listings } from "../../host/inventory/listings.ts";
 import type { Reservations } from "../../host/capacity/reservations.ts";
 import type { VmView } from "../../vm/model/vm.ts";
@@ -61,7 +61,7 @@ export interface ServiceDependencies {
     setScheduling(state: "active" | "cordoned", reason: string): Promise<void>;
     acknowledge(condition: string, requestId: string): Promise<void>;
     readonly listings: Pick<Listings, "pools" | "networks" | "hasVolumes">;
-    readonly ledger: Pick<Ledger, "storage">;
+    readonly ledger: { readonly storage: Pick<StorageLedger, "volumesOf" | "availableBytes"> };
   };
   /** The networks that a tenant's callers may use. */
   readonly networksOf: (tenant: string) => readonly string[];

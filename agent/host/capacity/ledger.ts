@@ -70,7 +70,7 @@ const UNSEEN_MS = 60_000;
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #claims = new Map<string, Held>();
-  readonly #storage = new StorageLedger();
+  readonly storage = new StorageLedger();
   /** Of VMs that are being changed. */
   readonly #growths = new Map<string, TenantUsage & Pick<Growth, "tenant">>();
   #cells: readonly NumaCell[] = [];
@@ -127,17 +127,13 @@ export class Ledger {
     this.#recount();
   }
 
-  get storage(): Pick<StorageLedger, "volumesOf" | "availableBytes"> {
-    return this.#storage;
-  }
-
   setStorage(look: StorageLook): void {
-    this.#storage.see(look);
+    this.storage.see(look);
   }
 
   /** Volumes deleted with their VM. */
   deleted(volumes: readonly VolumeRef[]): void {
-    this.#storage.deleted(volumes, this.#options.clock.monotonicMs());
+    this.storage.deleted(volumes, this.#options.clock.monotonicMs());
   }
 
   /**
@@ -194,14 +190,14 @@ export class Ledger {
       hasDedicated: this.#pools.hasDedicated,
     };
     const placement = findPlace(room, size, placementRequest);
-    this.#storage.claim(holder, volumes);
+    this.storage.claim(holder, volumes);
     return this.#take({ holder, tenant, diskBytes }, size, placement);
   }
 
   /** Claims again what an earlier agent promised, even without room. */
   reclaim(request: Omit<ClaimRequest, "placementRequest"> & { readonly placement: Placement }): Claim {
     const { holder, tenant = "", volumes = [], placement } = request;
-    this.#storage.reclaim(holder, volumes);
+    this.storage.reclaim(holder, volumes);
     const held = this.#claimOf(holder);
     if (held === undefined)
       return this.#take({ holder, tenant, diskBytes: bytesOf(volumes) }, sizeOf(request), placement);
@@ -218,8 +214,8 @@ export class Ledger {
     if (held === undefined) throw new Error(`claim ${claim.id} does not exist`);
     const diskBytes = bytesOf(volumes);
     this.#requireWithinQuota(held.tenant, { ...noUse, diskBytes });
-    this.#storage.claim(holder, volumes);
-    this.#storage.release(held.claim.holder);
+    this.storage.claim(holder, volumes);
+    this.storage.release(held.claim.holder);
     const moved = { ...claim, holder };
     this.#claims.set(claim.id, { ...held, diskBytes, claim: moved });
     this.#recount();
@@ -228,7 +224,7 @@ export class Ledger {
 
   /** Releases a claim whose VM is not created. A claim that no longer exists is no error. */
   release(claim: Claim): void {
-    this.#storage.release(claim.holder);
+    this.storage.release(claim.holder);
     if (this.#claims.delete(claim.id)) this.#recount();
   }
 
@@ -238,7 +234,7 @@ export class Ledger {
    */
   consume(claim: Claim): void {
     const nowMs = this.#options.clock.monotonicMs();
-    this.#storage.made(claim.holder, nowMs);
+    this.storage.made(claim.holder, nowMs);
     const held = this.#claims.get(claim.id);
     if (held === undefined) return;
     held.consumedAtMs = nowMs;
@@ -264,22 +260,22 @@ export class Ledger {
    */
   grow(growth: Growth): { readonly made: () => void; readonly released: () => void } {
     this.#requireWithinQuota(growth.tenant, { ...noUse, diskBytes: growth.diskBytes });
-    this.#storage.requireRoom(growth.volumes);
+    this.storage.requireRoom(growth.volumes);
     return this.regrow(growth);
   }
 
   /** As `grow`, for what an earlier agent promised, even without room. */
   regrow({ tenant, volumes, diskBytes }: Growth): ReturnType<Ledger["grow"]> {
     const holder = randomUUID();
-    this.#storage.reclaim(holder, volumes);
+    this.storage.reclaim(holder, volumes);
     this.#growths.set(holder, { ...noUse, tenant, diskBytes });
     return {
       made: () => {
-        this.#storage.made(holder, this.#options.clock.monotonicMs());
+        this.storage.made(holder, this.#options.clock.monotonicMs());
         this.#growths.delete(holder);
       },
       released: () => {
-        this.#storage.release(holder);
+        this.storage.release(holder);
         this.#growths.delete(holder);
       },
     };
