@@ -98,7 +98,12 @@ export const deviceRules = {
   interface: networkInterface,
   controller: {
     attributes: { type: "word", index: "integer", model: "word" },
-    children: { driver: { attributes: { iothread: "integer", queues: "integer" } }, alias },
+    children: {
+      model: { attributes: { name: "word" } },
+      target: { attributes: { chassis: "integer", port: "integer" } },
+      driver: { attributes: { iothread: "integer", queues: "integer" } },
+      alias,
+    },
   },
   serial: characterDevice,
   console: characterDevice,

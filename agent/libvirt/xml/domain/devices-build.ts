@@ -168,7 +168,10 @@ function interfaceSourceNode(source: Interface["source"]): XmlNode | undefined {
 }
 
 export function controllerNode(controller: Controller): XmlNode {
-  return node("controller", { type: controller.type, index: controller.index, model: controller.model }, [
+  const { type, index, model, port } = controller;
+  return node("controller", { type, index, model }, [
+    port && node("model", { name: port.device }),
+    port && node("target", { chassis: port.chassis, port: port.number }),
     nodeIfAny("driver", { iothread: controller.iothread, queues: controller.queues }),
     aliasNode(controller.alias),
   ]);

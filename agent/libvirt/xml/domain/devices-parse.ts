@@ -64,10 +64,15 @@ function aliasOf(element: XmlElement): string | undefined {
 }
 
 function readController(element: XmlElement): Controller {
+  const device = element.child("model")?.attr("name");
+  const target = element.child("target");
+  const [chassis, number] = [target?.integerAttr("chassis"), target?.integerAttr("port")];
+  const isPort = device !== undefined && chassis !== undefined && number !== undefined;
   return present<Controller>({
     type: element.attr("type") ?? "",
     index: element.integerAttr("index"),
     model: element.attr("model"),
+    port: isPort ? { device, chassis, number } : undefined,
     iothread: element.child("driver")?.integerAttr("iothread"),
     queues: element.child("driver")?.integerAttr("queues"),
     alias: aliasOf(element),

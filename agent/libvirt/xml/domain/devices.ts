@@ -156,6 +156,14 @@ export interface Controller {
   readonly type: string;
   readonly index?: number;
   readonly model?: string;
+  /** Of a PCIe port. libvirt chooses them in a definition, and requires them of a port that is added to one. */
+  readonly port?: {
+    /** The device that QEMU emulates. */
+    readonly device: string;
+    /** Unique in the domain. */
+    readonly chassis: number;
+    readonly number: number;
+  };
   readonly iothread?: number;
   readonly queues?: number;
   readonly alias?: string;

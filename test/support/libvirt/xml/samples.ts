@@ -192,6 +192,12 @@ export const fullDomain: VmDomain = {
     ],
     controllers: [
       { type: "scsi", index: 0, model: "virtio-scsi", iothread: 1, queues: 2, alias: "ua-scsi0" },
+      {
+        type: "pci",
+        index: 1,
+        model: "pcie-root-port",
+        port: { device: "pcie-root-port", chassis: 1, number: 8 },
+      },
     ],
     serials: [
       {
