@@ -1,7 +1,12 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import type { Disk, DomainDevices as Devices } from "../../libvirt/xml/index.ts";
+import {
+  buildController,
+  type Controller,
+  type Disk,
+  type DomainDevices as Devices,
+} from "../../libvirt/xml/index.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { AHEAD, reference } from "./stamps.ts";
@@ -125,6 +130,14 @@ export class DomainDevices {
         return isDefined && isLive !== false;
       },
     );
+  }
+
+  /** Adds controllers to the definition alone. libvirt chooses their addresses; those of other devices stay. */
+  async addControllers(id: string, controllers: readonly Controller[]): Promise<void> {
+    for (const controller of controllers) {
+      const args = { dom: reference(id), xml: buildController(controller), flags: CONFIG };
+      await this.#libvirt.call(libvirt.domainAttachDeviceFlags, args);
+    }
   }
 
   /** Replaces the device's changeable values, in the definition and in a running guest. */

@@ -33,3 +33,22 @@ export const pcieControllers = (devices: Parameters<typeof needed>[0]): Controll
 export const freePciePorts = (devices: Devices & Pick<DomainDevices, "controllers">): number =>
   devices.controllers.filter(({ model }) => model === MODEL).length -
   needed({ ...devices, disks: devices.disks.filter(({ target }) => target.bus === "virtio") });
+
+/** The ports that a definition lacks for its devices and the spare ones; none on a machine without PCIe. */
+export function missingPciePorts(devices: Parameters<typeof freePciePorts>[0]): Controller[] {
+  const { controllers } = devices;
+  if (!controllers.some(({ model }) => model === "pcie-root")) return [];
+  const missing = Math.max(0, SPARE_PCIE_PORTS - freePciePorts(devices));
+  const taken = controllers.flatMap(({ type, index = 0, port }) =>
+    type === "pci" ? [index, port?.chassis ?? 0] : [],
+  );
+  const last = Math.max(...taken);
+  return Array.from({ length: missing }, (_, offset) => newPort(last + 1 + offset));
+}
+
+/** As libvirt numbers ports: it puts eight into a slot, from slot 1 on. QEMU refuses two with one chassis. */
+const newPort = (index: number): Controller => ({
+  ...pciePort,
+  index,
+  port: { device: MODEL, chassis: index, number: index + 7 },
+});

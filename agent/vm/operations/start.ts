@@ -9,6 +9,7 @@ import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
+import { addSparePorts } from "./spare-ports.ts";
 import { present } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext } from "./work.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
@@ -46,6 +47,7 @@ export const startVm = defineOperation({
       await step("keys", () => restoreKeys(context, spec));
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
+    await addSparePorts(context, run);
     const culprit = spec === undefined ? undefined : culpritOf(spec);
     await step("start", () => domains.start(vmId, culprit), 0.8);
     await stampComplete(context, run, true);
