@@ -140,6 +140,7 @@ export const specFile = z.strictObject({
               outboundBurstBytes: size(limits.outboundBurstBytes.unwrap()),
             }),
           ).exactOptional(),
+          linkDown: about(nic.linkDown.unwrap(), z.boolean()).exactOptional(),
         })
         .refine(
           (given) => (given.network === undefined) !== (given.bridge === undefined),

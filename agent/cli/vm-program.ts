@@ -12,6 +12,7 @@ import {
 } from "./options.ts";
 import type { Bind } from "./session.ts";
 import { addVmDisks } from "./vm-disk-program.ts";
+import { addVmNics } from "./vm-nic-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
   const vm = program.command("vm").description("Virtual machines.");
@@ -114,6 +115,7 @@ export function addVm(program: Cli, bind: Bind): void {
     .option("--dry-run", "Check everything and change nothing.")
     .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
   addVmDisks(vm, bind);
+  addVmNics(vm, bind);
   change("rm", "Delete a VM and the disks that were made for it.")
     .alias("delete")
     .option("--keep-disks", "Leave its disks where they are.")

@@ -57,7 +57,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
       flags.disk?.map((text, index) => parseDisk(text, `disk${index}`)) ?? spec.disks,
       flags.encrypt === true,
     ),
-    nics: flags.nic?.map(parseNic) ?? spec.nics,
+    nics: flags.nic?.map((text, index) => parseNic(text, `nic${index}`)) ?? spec.nics,
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerator.toProto(flags.accelerator),
     firmware: flags.firmware === undefined ? spec.firmware : firmware.toProto(flags.firmware),
@@ -95,8 +95,8 @@ export function withEncryption(disks: Disk[] | undefined, isWanted: boolean): Di
   );
 }
 
-function parseNic(text: string, index: number): Nic {
-  const name = `nic${index}`;
+/** A network of libvirt, or `bridge:BRIDGE`. */
+export function parseNic(text: string, name: string): Nic {
   return text.startsWith("bridge:")
     ? { name, bridge: text.slice("bridge:".length) }
     : { name, network: text };

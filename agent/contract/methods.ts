@@ -81,6 +81,12 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.VmService/AttachDisk": { ...vms, audit: ["disk.name", ...change] },
   "/socle.v1.VmService/DetachDisk": { ...vms, audit: ["disk", "deleteVolume", ...change] },
   "/socle.v1.VmService/ResizeDisk": { ...vms, audit: ["disk", "capacityBytes", ...change] },
+  "/socle.v1.VmService/AttachNic": {
+    ...vms,
+    audit: ["nic.name", "nic.network", "nic.bridge", "nic.mac", "nic.allowSpoofing", ...change],
+  },
+  "/socle.v1.VmService/DetachNic": { ...vms, audit: ["nic", ...change] },
+  "/socle.v1.VmService/UpdateNic": { ...vms, audit: ["nic", "linkState", ...change] },
   "/socle.v1.VmService/Console": { ...vms, class: "stream", audit: ["force"] },
   "/socle.v1.OperationService/GetOperation": { ...vmReads, class: "read" },
   "/socle.v1.OperationService/ListOperations": { ...vmReads, class: "read" },

@@ -10,3 +10,5 @@ export const specEnums = {
   encryption: enumWords("VOLUME_ENCRYPTION", ["luks"]),
   cellPolicy: enumWords("CELL_POLICY", ["any", "strict"]),
 } as const;
+
+export const nicLinks = enumWords("NIC_LINK", ["up", "down"]);

@@ -130,6 +130,11 @@ export const nicSpec = z.strictObject({
   limits: nicLimits
     .meta(help("Limits of its traffic, in bytes; libvirt rounds each up to 1 KiB. Default: none."))
     .exactOptional(),
+  // Absent rather than false: the instance of a VM of version 0.1.0 derives from the text of its spec.
+  linkDown: z
+    .literal(true)
+    .meta(help("The guest sees the NIC without a link, as with an unplugged cable.", true))
+    .exactOptional(),
 });
 
 const placementRequest = z

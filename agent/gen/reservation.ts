@@ -7,6 +7,7 @@ import type { FieldMask as _google_protobuf_FieldMask, FieldMask__Output as _goo
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from './google/protobuf/Timestamp.ts';
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from './socle/v1/AttachDiskRequest.ts';
+import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from './socle/v1/AttachNicRequest.ts';
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from './socle/v1/CloudInit.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from './socle/v1/ConsoleRequest.ts';
@@ -15,6 +16,7 @@ import type { CpuTopology as _socle_v1_CpuTopology, CpuTopology__Output as _socl
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from './socle/v1/CreateVmRequest.ts';
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from './socle/v1/DeleteVmRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
+import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { GetOperationRequest as _socle_v1_GetOperationRequest, GetOperationRequest__Output as _socle_v1_GetOperationRequest__Output } from './socle/v1/GetOperationRequest.ts';
 import type { GetReservationRequest as _socle_v1_GetReservationRequest, GetReservationRequest__Output as _socle_v1_GetReservationRequest__Output } from './socle/v1/GetReservationRequest.ts';
@@ -49,6 +51,7 @@ import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Out
 import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, SettleOperationRequest__Output as _socle_v1_SettleOperationRequest__Output } from './socle/v1/SettleOperationRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
+import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
 import type { VmFilter as _socle_v1_VmFilter, VmFilter__Output as _socle_v1_VmFilter__Output } from './socle/v1/VmFilter.ts';
@@ -82,6 +85,7 @@ export interface ProtoGrpcType {
     v1: {
       Accelerator: EnumTypeDefinition
       AttachDiskRequest: MessageTypeDefinition<_socle_v1_AttachDiskRequest, _socle_v1_AttachDiskRequest__Output>
+      AttachNicRequest: MessageTypeDefinition<_socle_v1_AttachNicRequest, _socle_v1_AttachNicRequest__Output>
       CancelOperationRequest: MessageTypeDefinition<_socle_v1_CancelOperationRequest, _socle_v1_CancelOperationRequest__Output>
       CellPolicy: EnumTypeDefinition
       CloudInit: MessageTypeDefinition<_socle_v1_CloudInit, _socle_v1_CloudInit__Output>
@@ -92,6 +96,7 @@ export interface ProtoGrpcType {
       CreateVmRequest: MessageTypeDefinition<_socle_v1_CreateVmRequest, _socle_v1_CreateVmRequest__Output>
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
+      DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
       Firmware: EnumTypeDefinition
@@ -113,6 +118,7 @@ export interface ProtoGrpcType {
       NicAddress: MessageTypeDefinition<_socle_v1_NicAddress, _socle_v1_NicAddress__Output>
       NicAddressSource: EnumTypeDefinition
       NicLimits: MessageTypeDefinition<_socle_v1_NicLimits, _socle_v1_NicLimits__Output>
+      NicLink: EnumTypeDefinition
       NicStatus: MessageTypeDefinition<_socle_v1_NicStatus, _socle_v1_NicStatus__Output>
       Observation: MessageTypeDefinition<_socle_v1_Observation, _socle_v1_Observation__Output>
       Operation: MessageTypeDefinition<_socle_v1_Operation, _socle_v1_Operation__Output>
@@ -134,6 +140,7 @@ export interface ProtoGrpcType {
       StartVmRequest: MessageTypeDefinition<_socle_v1_StartVmRequest, _socle_v1_StartVmRequest__Output>
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       Truth: EnumTypeDefinition
+      UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>
       Vm: MessageTypeDefinition<_socle_v1_Vm, _socle_v1_Vm__Output>
       VmFilter: MessageTypeDefinition<_socle_v1_VmFilter, _socle_v1_VmFilter__Output>

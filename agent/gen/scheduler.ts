@@ -10,6 +10,7 @@ import type { Ack as _socle_v1_Ack, Ack__Output as _socle_v1_Ack__Output } from 
 import type { AcknowledgeConditionRequest as _socle_v1_AcknowledgeConditionRequest, AcknowledgeConditionRequest__Output as _socle_v1_AcknowledgeConditionRequest__Output } from './socle/v1/AcknowledgeConditionRequest.ts';
 import type { AgentMessage as _socle_v1_AgentMessage, AgentMessage__Output as _socle_v1_AgentMessage__Output } from './socle/v1/AgentMessage.ts';
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from './socle/v1/AttachDiskRequest.ts';
+import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from './socle/v1/AttachNicRequest.ts';
 import type { CacheGroup as _socle_v1_CacheGroup, CacheGroup__Output as _socle_v1_CacheGroup__Output } from './socle/v1/CacheGroup.ts';
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { Capacity as _socle_v1_Capacity, Capacity__Output as _socle_v1_Capacity__Output } from './socle/v1/Capacity.ts';
@@ -26,6 +27,7 @@ import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Out
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from './socle/v1/DeleteVmRequest.ts';
 import type { Delta as _socle_v1_Delta, Delta__Output as _socle_v1_Delta__Output } from './socle/v1/Delta.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
+import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
 import type { DeviceCapacity as _socle_v1_DeviceCapacity, DeviceCapacity__Output as _socle_v1_DeviceCapacity__Output } from './socle/v1/DeviceCapacity.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { Event as _socle_v1_Event, Event__Output as _socle_v1_Event__Output } from './socle/v1/Event.ts';
@@ -85,6 +87,7 @@ import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
 import type { TenantUsage as _socle_v1_TenantUsage, TenantUsage__Output as _socle_v1_TenantUsage__Output } from './socle/v1/TenantUsage.ts';
+import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
 import type { VirtualFunctions as _socle_v1_VirtualFunctions, VirtualFunctions__Output as _socle_v1_VirtualFunctions__Output } from './socle/v1/VirtualFunctions.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
@@ -125,6 +128,7 @@ export interface ProtoGrpcType {
       AcknowledgeConditionRequest: MessageTypeDefinition<_socle_v1_AcknowledgeConditionRequest, _socle_v1_AcknowledgeConditionRequest__Output>
       AgentMessage: MessageTypeDefinition<_socle_v1_AgentMessage, _socle_v1_AgentMessage__Output>
       AttachDiskRequest: MessageTypeDefinition<_socle_v1_AttachDiskRequest, _socle_v1_AttachDiskRequest__Output>
+      AttachNicRequest: MessageTypeDefinition<_socle_v1_AttachNicRequest, _socle_v1_AttachNicRequest__Output>
       CacheGroup: MessageTypeDefinition<_socle_v1_CacheGroup, _socle_v1_CacheGroup__Output>
       CancelOperationRequest: MessageTypeDefinition<_socle_v1_CancelOperationRequest, _socle_v1_CancelOperationRequest__Output>
       Capacity: MessageTypeDefinition<_socle_v1_Capacity, _socle_v1_Capacity__Output>
@@ -143,6 +147,7 @@ export interface ProtoGrpcType {
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       Delta: MessageTypeDefinition<_socle_v1_Delta, _socle_v1_Delta__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
+      DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
       DeviceCapacity: MessageTypeDefinition<_socle_v1_DeviceCapacity, _socle_v1_DeviceCapacity__Output>
       DeviceState: EnumTypeDefinition
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
@@ -181,6 +186,7 @@ export interface ProtoGrpcType {
       NicAddress: MessageTypeDefinition<_socle_v1_NicAddress, _socle_v1_NicAddress__Output>
       NicAddressSource: EnumTypeDefinition
       NicLimits: MessageTypeDefinition<_socle_v1_NicLimits, _socle_v1_NicLimits__Output>
+      NicLink: EnumTypeDefinition
       NicStatus: MessageTypeDefinition<_socle_v1_NicStatus, _socle_v1_NicStatus__Output>
       NumaCell: MessageTypeDefinition<_socle_v1_NumaCell, _socle_v1_NumaCell__Output>
       Observation: MessageTypeDefinition<_socle_v1_Observation, _socle_v1_Observation__Output>
@@ -214,6 +220,7 @@ export interface ProtoGrpcType {
       SubscribeRequest: MessageTypeDefinition<_socle_v1_SubscribeRequest, _socle_v1_SubscribeRequest__Output>
       TenantUsage: MessageTypeDefinition<_socle_v1_TenantUsage, _socle_v1_TenantUsage__Output>
       Truth: EnumTypeDefinition
+      UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>
       VirtualFunctions: MessageTypeDefinition<_socle_v1_VirtualFunctions, _socle_v1_VirtualFunctions__Output>
       Vm: MessageTypeDefinition<_socle_v1_Vm, _socle_v1_Vm__Output>

@@ -102,7 +102,7 @@ export const wholeSpec = {
       mac: "52:54:00:12:34:56",
       allowedAddresses: ["10.0.0.1", "fe80::1"],
     },
-    { name: "up", source: { kind: "bridge", bridge: "br0" }, allowSpoofing: true },
+    { name: "up", source: { kind: "bridge", bridge: "br0" }, allowSpoofing: true, linkDown: true },
   ],
   kernelBoot: {
     kernel: { pool: "images", volume: "vmlinuz" },

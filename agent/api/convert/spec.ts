@@ -27,7 +27,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     accelerator: accelerators.fromProto("spec.accelerator", spec.accelerator),
     firmware: firmwares.fromProto("spec.firmware", spec.firmware),
     disks: spec.disks.map((disk, index) => diskFromProto(disk, `spec.disks[${index}]`)),
-    nics: spec.nics.map(nicFromProto),
+    nics: spec.nics.map((nic, index) => nicFromProto(nic, `spec.nics[${index}]`)),
     kernelBoot:
       spec.kernelBoot === null
         ? undefined
@@ -82,7 +82,9 @@ export function diskFromProto(disk: Disk__Output | null, field: string): SpecInp
   return { name, source, readOnly };
 }
 
-function nicFromProto(nic: Nic__Output, index: number): SpecInput {
+/** As `diskFromProto`. */
+export function nicFromProto(nic: Nic__Output | null, field: string): SpecInput {
+  if (nic === null) throw invalidField("SPEC_INVALID", field, "must be given");
   const { name, network, bridge, allowSpoofing, allowedAddresses } = nic;
   const source =
     nic.source === "network"
@@ -90,10 +92,10 @@ function nicFromProto(nic: Nic__Output, index: number): SpecInput {
       : nic.source === "bridge"
         ? { kind: "bridge", bridge }
         : undefined;
-  if (source === undefined)
-    throw invalidField("SPEC_INVALID", `spec.nics[${index}]`, "must have a network or a bridge");
+  if (source === undefined) throw invalidField("SPEC_INVALID", field, "must have a network or a bridge");
   const limits = nic.limits === null ? undefined : limitsFromProto(nic.limits);
-  return withoutUndefined({ name, source, mac: nonEmpty(nic.mac), allowSpoofing, allowedAddresses, limits });
+  const optional = { mac: nonEmpty(nic.mac), linkDown: nic.linkDown || undefined, limits };
+  return withoutUndefined({ name, source, allowSpoofing, allowedAddresses, ...optional });
 }
 
 const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec["limits"]> => {

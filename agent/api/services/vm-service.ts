@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../../kernel/errors.ts";
+import { nicLinks } from "../../contract/spec-enums.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { ASK_PROVIDER, requireReadable } from "../../vm/model/unreadable.ts";
@@ -12,7 +13,7 @@ import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
 import { operationToProto } from "../convert/operation.ts";
-import { diskFromProto, nonEmpty, seedFromProto, specFromProto } from "../convert/spec.ts";
+import { diskFromProto, nicFromProto, nonEmpty, seedFromProto, specFromProto } from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
 import { presences, vmToProto } from "../convert/vm.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
@@ -71,6 +72,15 @@ export function vmService(
       begin("ATTACH_DISK", { ...withEtag(request), disk: diskFromProto(disk, "disk") }, caller),
     DetachDisk: (request, { caller }) => begin("DETACH_DISK", withEtag(request), caller),
     ResizeDisk: (request, { caller }) => begin("RESIZE_DISK", withEtag(request), caller),
+    AttachNic: ({ nic, ...request }, { caller }) =>
+      begin("ATTACH_NIC", { ...withEtag(request), nic: nicFromProto(nic, "nic") }, caller),
+    DetachNic: (request, { caller }) => begin("DETACH_NIC", withEtag(request), caller),
+    UpdateNic: ({ linkState, ...request }, { caller }) =>
+      begin(
+        "UPDATE_NIC",
+        { ...withEtag(request), link: nicLinks.fromProto("link_state", linkState) },
+        caller,
+      ),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

@@ -168,11 +168,18 @@ function nicTexts({ spec, nics }: Vm__Output): string[] {
   const joined = (parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ");
   if (spec === null)
     return nics.map(({ mac, device, addresses }) => joined([mac, device, ...addresses.map(addressText)]));
-  return spec.nics.map(({ name, network, bridge = "", mac, limits }) => {
+  return spec.nics.map(({ name, network, bridge = "", mac, limits, linkDown }) => {
     const now = nics.find((nic) => nic.name === name);
     const source = network ? `network ${network}` : `bridge ${bridge}`;
     const addresses = now?.addresses.map(addressText) ?? [];
-    return joined([name, source, now?.mac ?? mac, limitsText(limits), ...addresses]);
+    return joined([
+      name,
+      source,
+      now?.mac ?? mac,
+      linkDown ? "link down" : "",
+      limitsText(limits),
+      ...addresses,
+    ]);
   });
 }
 

@@ -1,11 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import {
   buildController,
+  buildInterface,
   type Controller,
   type Disk,
   type DomainDevices as Devices,
+  type Interface,
 } from "../../libvirt/xml/index.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
@@ -151,6 +154,33 @@ export class DomainDevices {
   }
 
   /**
+   * Changes a NIC to the values that `change` returns, in the definition and in a running guest, and reads them back. Throws
+   * `conflict` NIC_NOT_ATTACHED if one of them lacks the NIC, and `unavailable` EFFECT_NOT_OBSERVED.
+   */
+  async changeNic(id: string, alias: string, change: (nic: Interface) => Interface): Promise<void> {
+    const isChanged = async (): Promise<boolean> =>
+      (await this.#nics(id, alias)).every((nic) => isDeepStrictEqual(change(nic), nic));
+    if (await isChanged()) return;
+    const [defined] = await this.#nics(id, alias);
+    await this.update(id, buildInterface(change(defined)));
+    if (await isChanged()) return;
+    const message = `libvirt accepted the change of NIC ${nameOf(alias)} and does not show it: another client may change it too (virsh dumpxml); retry`;
+    throw new SocleError("unavailable", "EFFECT_NOT_OBSERVED", message);
+  }
+
+  /** The NIC in the definition, and in a running guest. */
+  async #nics(id: string, alias: string): Promise<readonly [Interface, ...Interface[]]> {
+    const of = (devices: Devices | undefined): Interface => {
+      const nic = devices?.interfaces.find((each) => each.alias === alias);
+      if (nic !== undefined) return nic;
+      const message = `the domain or its running guest has no NIC ${nameOf(alias)} any more; detach it, then attach it again`;
+      throw new SocleError("conflict", "NIC_NOT_ATTACHED", message);
+    };
+    const [defined, running] = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    return running === undefined ? [of(defined)] : [of(defined), of(running)];
+  }
+
+  /**
    * Asks a running guest to release the device, and waits until it has. Also succeeds if no guest has it. Throws `conflict`
    * GUEST_KEEPS_DEVICE after the deadline: the definition is unchanged, and the guest may still release the device later.
    */
@@ -254,8 +284,10 @@ const noFreePort = (cause: unknown): SocleError =>
     { cause },
   );
 
+const nameOf = (alias: string): string => deviceName("disk", alias) ?? deviceName("nic", alias) ?? alias;
+
 function keepsDevice(alias: string, refusal: SocleError | undefined): SocleError {
-  const name = deviceName("disk", alias) ?? deviceName("nic", alias) ?? alias;
+  const name = nameOf(alias);
   const why = refusal === undefined ? "" : ` (${refusal.message})`;
   const message =
     `the guest did not release ${name} within ${RELEASE_WITHIN_MS / 1000} s${why}, and the VM's definition is unchanged. ` +

@@ -11,10 +11,14 @@ export class Networks {
     this.#libvirt = calls;
   }
 
-  /** Checks the networks of a VM's NICs. Throws `not_found` NETWORK_NOT_FOUND and `unavailable` NETWORK_INACTIVE. */
-  async check({ nics }: Pick<VmSpec, "nics">): Promise<void> {
+  /**
+   * Checks the networks of a VM's NICs. Throws `not_found` NETWORK_NOT_FOUND, and `unavailable` NETWORK_INACTIVE if they have
+   * to be active.
+   */
+  async check({ nics }: Pick<VmSpec, "nics">, mustBe: "active" | "present" = "active"): Promise<void> {
     const names = nics.flatMap(({ source }) => (source.kind === "network" ? [source.network] : []));
-    for (const name of new Set(names)) if (!(await this.#isActive(name))) throw inactive(name);
+    for (const name of new Set(names))
+      if (!(await this.#isActive(name)) && mustBe === "active") throw inactive(name);
   }
 
   async #isActive(name: string): Promise<boolean> {

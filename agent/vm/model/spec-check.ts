@@ -1,7 +1,7 @@
 import type * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { seedSecrets, type SeedSecrets } from "../../contract/spec-cloud-init.ts";
-import { reservedRoom, vmSpec, type ReservedRoom, type VmSpec } from "../../contract/spec.ts";
+import { reservedRoom, vmSpec, type NicSpec, type ReservedRoom, type VmSpec } from "../../contract/spec.ts";
 import { uuid } from "../../contract/spec-values.ts";
 
 /** Limits of this host for well-formed specs. */
@@ -63,16 +63,9 @@ export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
   } else {
     if (uuid.safeParse(parsed.data.name.toLowerCase()).success)
       fields["spec.name"] = "must not be a UUID: requests accept an id in place of a name";
-    parsed.data.nics.forEach((nic, index) => {
-      if (nic.source.kind === "bridge" && !policy.bridges.includes(nic.source.bridge)) {
-        fields[`spec.nics[${index}].bridge`] =
-          "is not among the bridges that this host's configuration allows (vm.bridges)";
-      }
-      if (nic.allowSpoofing && !policy.allowSpoofing) {
-        fields[`spec.nics[${index}].allowSpoofing`] =
-          "is not allowed by this host's configuration (vm.allowSpoofing)";
-      }
-    });
+    parsed.data.nics.forEach((nic, index) =>
+      Object.assign(fields, notAllowed(nic, policy, `spec.nics[${index}]`)),
+    );
     const spec = withSeedPool(parsed.data);
     if (spec === undefined)
       fields["spec.cloudInit.pool"] = "must be given: the VM has no new disk, whose pool is the default";
@@ -96,6 +89,26 @@ export function checkSeed(input: unknown): SeedSecrets {
   const fields: Record<string, string> = {};
   for (const issue of parsed.error.issues) fields[fieldPath(issue.path, "spec.cloudInit")] ??= issue.message;
   throw invalid(fields);
+}
+
+/** Checks a NIC that is added to a VM, as `checkSpec` does. */
+export function requireNicAllowed(nic: NicSpec, policy: SpecPolicy, root: string): void {
+  const fields = notAllowed(nic, policy, root);
+  if (Object.keys(fields).length > 0) throw invalid(fields);
+}
+
+/** The fields of a NIC that the host's configuration does not allow. */
+function notAllowed(
+  { source, allowSpoofing }: NicSpec,
+  policy: SpecPolicy,
+  root: string,
+): Record<string, string> {
+  const fields: Record<string, string> = {};
+  if (source.kind === "bridge" && !policy.bridges.includes(source.bridge))
+    fields[`${root}.bridge`] = "is not among the bridges that this host's configuration allows (vm.bridges)";
+  if (allowSpoofing && !policy.allowSpoofing)
+    fields[`${root}.allowSpoofing`] = "is not allowed by this host's configuration (vm.allowSpoofing)";
+  return fields;
 }
 
 function invalid(fields: Readonly<Record<string, string>>): SocleError {

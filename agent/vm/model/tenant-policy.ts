@@ -40,11 +40,14 @@ export interface TenantPolicy {
 }
 
 /**
- * Checks the request of a caller of one tenant against the tenant's permissions. They do not bind callers without a
+ * Checks what a caller of one tenant requests, against the tenant's permissions. They do not bind callers without a
  * tenant restriction. Throws `denied` NETWORK_NOT_ALLOWED, MAC_NOT_ALLOWED, ADDRESS_NOT_ALLOWED, ADDRESS_REQUIRED,
  * SPOOFING_NOT_ALLOWED, DEVICE_NOT_ALLOWED, HUGE_PAGES_NOT_ALLOWED and DEDICATED_CPUS_NOT_ALLOWED.
  */
-export function requirePermitted(spec: VmSpec, permissions: TenantPermissions): void {
+export function requirePermitted(
+  spec: Pick<VmSpec, "tenant" | "nics" | "placement">,
+  permissions: TenantPermissions,
+): void {
   const { tenant, nics, placement } = spec;
   const refuse = (reason: string, what: string, key: string, metadata: Record<string, string>): never => {
     const message = `tenant ${tenant} may not ${what} on this host; ask its operator to allow it (tenants.byName.${tenant}.${key}, or tenants.default.${key})`;

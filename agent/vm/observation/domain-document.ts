@@ -250,6 +250,7 @@ export const nicDevice = (vmId: string, nic: NicSpec): Interface => ({
   model: "virtio",
   alias: nicAlias(nic.name),
   ...(nic.limits === undefined ? {} : { bandwidth: bandwidthOf(nic.limits) }),
+  ...(nic.linkDown === true ? { linkState: "down" } : {}),
   ...(nic.allowSpoofing
     ? {}
     : {

@@ -17,7 +17,7 @@ import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { settled } from "./vm-state.ts";
-import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+import { isUndecided, mayHaveBegun, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
 const CLAIM = "claim volume";
 const SPEC = "write spec";
@@ -104,9 +104,6 @@ export const attachDisk = defineOperation({
     }
   },
 });
-
-const mayHaveBegun = ({ resumed, done, cutOff }: WorkRun, name: string): boolean =>
-  resumed && (done.has(name) || cutOff?.has(name) === true);
 
 /** Writes the spec, then makes the volume: at no time is there a volume without an owner. Returns the disk's image. */
 async function provide(

@@ -1,5 +1,6 @@
 import type * as z from "../../kernel/zod.ts";
 import type { Accelerator, VolumeRef } from "../../contract/spec.ts";
+import type { SpecPolicy } from "../model/spec-check.ts";
 import type { TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm, VmState } from "../model/vm.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
@@ -19,7 +20,7 @@ export type Result = Record<string, string>;
 export interface Admission {
   /** The caller may act on the VMs of one tenant only. */
   readonly byTenant: boolean;
-  readonly policy: TenantPolicy & { readonly gracefulStopMs: number };
+  readonly policy: SpecPolicy & TenantPolicy & { readonly gracefulStopMs: number };
   readonly table: VmTable;
   readonly creations: () => Iterable<DeviceSpec>;
 }

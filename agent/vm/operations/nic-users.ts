@@ -80,6 +80,12 @@ export function requireNicsFree(spec: DeviceSpec, users: Users, tenantOnly: bool
   }
 }
 
+/** Throws `conflict` MAC_IN_USE if another NIC of the same VM has the address. */
+export function requireMacFree(mac: string, others: readonly string[]): void {
+  if (others.includes(mac))
+    throw inUse("MAC_IN_USE", `MAC address ${mac}`, "another NIC of this VM", { mac });
+}
+
 function inUse(reason: string, what: string, by: string, metadata: Record<string, string>): SocleError {
   const message = `${what} is in use by ${by}; choose another`;
   return new SocleError("conflict", reason, message, { details: { metadata } });

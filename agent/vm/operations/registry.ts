@@ -2,16 +2,19 @@ import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { attachDisk } from "./attach-disk.ts";
+import { attachNic } from "./attach-nic.ts";
 import { createVm } from "./create.ts";
 import type { OperationDefinition } from "./definition.ts";
 import { deleteVm } from "./delete.ts";
 import { detachDisk } from "./detach-disk.ts";
+import { detachNic } from "./detach-nic.ts";
 import { pauseVm } from "./pause.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
 import { resumeVm } from "./resume.ts";
 import { startVm } from "./start.ts";
 import { stopVm } from "./stop.ts";
+import { updateNic } from "./update-nic.ts";
 import { updateVm } from "./update-vm.ts";
 
 /** Every kind of operation. */
@@ -27,6 +30,9 @@ const definitions = [
   attachDisk,
   detachDisk,
   resizeDisk,
+  attachNic,
+  detachNic,
+  updateNic,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

@@ -79,6 +79,12 @@ export async function seen(
 
 const SEEN_WITHIN_MS = 2000;
 
+/** Whether an earlier run of the operation may have had the effect of this step. */
+export const mayHaveBegun = (
+  { resumed, done, cutOff }: Pick<WorkRun, "resumed" | "done" | "cutOff">,
+  step: string,
+): boolean => resumed && (done.has(step) || cutOff?.has(step) === true);
+
 /**
  * Whether an error leaves the operation's outcome open. Before any effect, a libvirt that does not answer is a plain
  * failure. For a resumed operation it does not show what happened before; nor does it if the connection was closed

@@ -96,6 +96,9 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   ],
   "/socle.v1.VmService/DetachDisk": [mutation({ vm, disk: "d" })],
   "/socle.v1.VmService/ResizeDisk": [mutation({ vm, disk: "d", capacityBytes: 512 })],
+  "/socle.v1.VmService/AttachNic": [mutation({ vm, nic: { name: "n", network: "default" } })],
+  "/socle.v1.VmService/DetachNic": [mutation({ vm, nic: "n" })],
+  "/socle.v1.VmService/UpdateNic": [mutation({ vm, nic: "n", linkState: "NIC_LINK_DOWN" })],
   "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
   "/socle.v1.OperationService/GetOperation": [{ request: { operationId: doneId } }],
   "/socle.v1.OperationService/ListOperations": [

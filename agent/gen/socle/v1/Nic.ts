@@ -10,6 +10,7 @@ export interface Nic {
   'allowSpoofing'?: (boolean);
   'allowedAddresses'?: (string)[];
   'limits'?: (_socle_v1_NicLimits | null);
+  'linkDown'?: (boolean);
   'source'?: "network"|"bridge";
 }
 
@@ -21,5 +22,6 @@ export interface Nic__Output {
   'allowSpoofing': (boolean);
   'allowedAddresses': (string)[];
   'limits': (_socle_v1_NicLimits__Output | null);
+  'linkDown': (boolean);
   'source'?: "network"|"bridge";
 }

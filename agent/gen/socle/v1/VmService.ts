@@ -3,11 +3,13 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from '../../socle/v1/AttachDiskRequest.ts';
+import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from '../../socle/v1/AttachNicRequest.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from '../../socle/v1/ConsoleRequest.ts';
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from '../../socle/v1/ConsoleResponse.ts';
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from '../../socle/v1/CreateVmRequest.ts';
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from '../../socle/v1/DeleteVmRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from '../../socle/v1/DetachDiskRequest.ts';
+import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from '../../socle/v1/DetachNicRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from '../../socle/v1/GetVmRequest.ts';
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from '../../socle/v1/ListVmsRequest.ts';
 import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Output as _socle_v1_ListVmsResponse__Output } from '../../socle/v1/ListVmsResponse.ts';
@@ -18,6 +20,7 @@ import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskReques
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from '../../socle/v1/ResumeVmRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from '../../socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from '../../socle/v1/StopVmRequest.ts';
+import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from '../../socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from '../../socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from '../../socle/v1/Vm.ts';
 import type { WatchVmsRequest as _socle_v1_WatchVmsRequest, WatchVmsRequest__Output as _socle_v1_WatchVmsRequest__Output } from '../../socle/v1/WatchVmsRequest.ts';
@@ -32,6 +35,15 @@ export interface VmServiceClient extends grpc.Client {
   attachDisk(argument: _socle_v1_AttachDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   attachDisk(argument: _socle_v1_AttachDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   attachDisk(argument: _socle_v1_AttachDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  AttachNic(argument: _socle_v1_AttachNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachNic(argument: _socle_v1_AttachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachNic(argument: _socle_v1_AttachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachNic(argument: _socle_v1_AttachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachNic(argument: _socle_v1_AttachNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachNic(argument: _socle_v1_AttachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachNic(argument: _socle_v1_AttachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachNic(argument: _socle_v1_AttachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   Console(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
   Console(options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
@@ -64,6 +76,15 @@ export interface VmServiceClient extends grpc.Client {
   detachDisk(argument: _socle_v1_DetachDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   detachDisk(argument: _socle_v1_DetachDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   detachDisk(argument: _socle_v1_DetachDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  DetachNic(argument: _socle_v1_DetachNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachNic(argument: _socle_v1_DetachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachNic(argument: _socle_v1_DetachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachNic(argument: _socle_v1_DetachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachNic(argument: _socle_v1_DetachNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachNic(argument: _socle_v1_DetachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachNic(argument: _socle_v1_DetachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachNic(argument: _socle_v1_DetachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
@@ -137,6 +158,15 @@ export interface VmServiceClient extends grpc.Client {
   stopVm(argument: _socle_v1_StopVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   stopVm(argument: _socle_v1_StopVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  UpdateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateNic(argument: _socle_v1_UpdateNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateNic(argument: _socle_v1_UpdateNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateNic(argument: _socle_v1_UpdateNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateNic(argument: _socle_v1_UpdateNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   UpdateVm(argument: _socle_v1_UpdateVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateVm(argument: _socle_v1_UpdateVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateVm(argument: _socle_v1_UpdateVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -156,6 +186,8 @@ export interface VmServiceClient extends grpc.Client {
 export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   AttachDisk: grpc.handleUnaryCall<_socle_v1_AttachDiskRequest__Output, _socle_v1_Operation>;
   
+  AttachNic: grpc.handleUnaryCall<_socle_v1_AttachNicRequest__Output, _socle_v1_Operation>;
+  
   Console: grpc.handleBidiStreamingCall<_socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse>;
   
   CreateVm: grpc.handleUnaryCall<_socle_v1_CreateVmRequest__Output, _socle_v1_Operation>;
@@ -163,6 +195,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   DeleteVm: grpc.handleUnaryCall<_socle_v1_DeleteVmRequest__Output, _socle_v1_Operation>;
   
   DetachDisk: grpc.handleUnaryCall<_socle_v1_DetachDiskRequest__Output, _socle_v1_Operation>;
+  
+  DetachNic: grpc.handleUnaryCall<_socle_v1_DetachNicRequest__Output, _socle_v1_Operation>;
   
   GetVm: grpc.handleUnaryCall<_socle_v1_GetVmRequest__Output, _socle_v1_Vm>;
   
@@ -180,6 +214,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   StopVm: grpc.handleUnaryCall<_socle_v1_StopVmRequest__Output, _socle_v1_Operation>;
   
+  UpdateNic: grpc.handleUnaryCall<_socle_v1_UpdateNicRequest__Output, _socle_v1_Operation>;
+  
   UpdateVm: grpc.handleUnaryCall<_socle_v1_UpdateVmRequest__Output, _socle_v1_Operation>;
   
   WatchVms: grpc.handleServerStreamingCall<_socle_v1_WatchVmsRequest__Output, _socle_v1_WatchVmsResponse>;
@@ -188,10 +224,12 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
 
 export interface VmServiceDefinition extends grpc.ServiceDefinition {
   AttachDisk: MethodDefinition<_socle_v1_AttachDiskRequest, _socle_v1_Operation, _socle_v1_AttachDiskRequest__Output, _socle_v1_Operation__Output>
+  AttachNic: MethodDefinition<_socle_v1_AttachNicRequest, _socle_v1_Operation, _socle_v1_AttachNicRequest__Output, _socle_v1_Operation__Output>
   Console: MethodDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse, _socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse__Output>
   CreateVm: MethodDefinition<_socle_v1_CreateVmRequest, _socle_v1_Operation, _socle_v1_CreateVmRequest__Output, _socle_v1_Operation__Output>
   DeleteVm: MethodDefinition<_socle_v1_DeleteVmRequest, _socle_v1_Operation, _socle_v1_DeleteVmRequest__Output, _socle_v1_Operation__Output>
   DetachDisk: MethodDefinition<_socle_v1_DetachDiskRequest, _socle_v1_Operation, _socle_v1_DetachDiskRequest__Output, _socle_v1_Operation__Output>
+  DetachNic: MethodDefinition<_socle_v1_DetachNicRequest, _socle_v1_Operation, _socle_v1_DetachNicRequest__Output, _socle_v1_Operation__Output>
   GetVm: MethodDefinition<_socle_v1_GetVmRequest, _socle_v1_Vm, _socle_v1_GetVmRequest__Output, _socle_v1_Vm__Output>
   ListVms: MethodDefinition<_socle_v1_ListVmsRequest, _socle_v1_ListVmsResponse, _socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse__Output>
   PauseVm: MethodDefinition<_socle_v1_PauseVmRequest, _socle_v1_Operation, _socle_v1_PauseVmRequest__Output, _socle_v1_Operation__Output>
@@ -200,6 +238,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   ResumeVm: MethodDefinition<_socle_v1_ResumeVmRequest, _socle_v1_Operation, _socle_v1_ResumeVmRequest__Output, _socle_v1_Operation__Output>
   StartVm: MethodDefinition<_socle_v1_StartVmRequest, _socle_v1_Operation, _socle_v1_StartVmRequest__Output, _socle_v1_Operation__Output>
   StopVm: MethodDefinition<_socle_v1_StopVmRequest, _socle_v1_Operation, _socle_v1_StopVmRequest__Output, _socle_v1_Operation__Output>
+  UpdateNic: MethodDefinition<_socle_v1_UpdateNicRequest, _socle_v1_Operation, _socle_v1_UpdateNicRequest__Output, _socle_v1_Operation__Output>
   UpdateVm: MethodDefinition<_socle_v1_UpdateVmRequest, _socle_v1_Operation, _socle_v1_UpdateVmRequest__Output, _socle_v1_Operation__Output>
   WatchVms: MethodDefinition<_socle_v1_WatchVmsRequest, _socle_v1_WatchVmsResponse, _socle_v1_WatchVmsRequest__Output, _socle_v1_WatchVmsResponse__Output>
 }

@@ -48,7 +48,13 @@ const full: VmSpec = {
       allowSpoofing: false,
       allowedAddresses: ["10.0.0.1", "fd00::1"],
     },
-    { name: "n1", source: { kind: "bridge", bridge: "br0" }, allowSpoofing: true, allowedAddresses: [] },
+    {
+      name: "n1",
+      source: { kind: "bridge", bridge: "br0" },
+      allowSpoofing: true,
+      allowedAddresses: [],
+      linkDown: true,
+    },
   ],
   kernelBoot: {
     kernel: { pool: "p", volume: "k" },

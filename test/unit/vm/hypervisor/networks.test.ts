@@ -25,4 +25,5 @@ test("a creation on a missing or inactive network fails with its name before any
     reason: "NETWORK_INACTIVE",
     message: /network front .*virsh net-start front/,
   });
+  await found(false).check(on({ kind: "network", network: "front" }), "present");
 });

@@ -49,6 +49,17 @@ const resolved = (
 /** The document without white space between elements. */
 const xmlOf = (each: ResolvedSpec): string => buildVmDomain(domainDocument(each)).replaceAll(/>\s+</g, "><");
 
+test("a NIC with the link down begins so, and another has no word of it", () => {
+  const source = { kind: "network", network: "default" };
+  const nics = [
+    { name: "front", source },
+    { name: "back", source, linkDown: true },
+  ];
+  const [front = "", back = ""] = xmlOf(resolved({ nics })).match(/<interface.*?<\/interface>/g) ?? [];
+  assert.doesNotMatch(front, /<link/);
+  assert.match(back, /<link state="down"\/>/);
+});
+
 test("a VM is restored from its domain when the state directory is lost", () => {
   const requested = resolved();
   const vm = vmFromDomain(parseVmDomain(xmlOf(requested)), {

@@ -1,0 +1,21 @@
+// Original file: proto/socle/v1/vm.proto
+
+import type { NicLink as _socle_v1_NicLink, NicLink__Output as _socle_v1_NicLink__Output } from '../../socle/v1/NicLink.ts';
+
+export interface UpdateNicRequest {
+  'requestId'?: (string);
+  'vm'?: (string);
+  'etag'?: (string);
+  'validateOnly'?: (boolean);
+  'nic'?: (string);
+  'linkState'?: (_socle_v1_NicLink);
+}
+
+export interface UpdateNicRequest__Output {
+  'requestId': (string);
+  'vm': (string);
+  'etag': (string);
+  'validateOnly': (boolean);
+  'nic': (string);
+  'linkState': (_socle_v1_NicLink__Output);
+}

@@ -1,0 +1,61 @@
+import * as z from "../../kernel/zod.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { NicSpec } from "../../contract/spec.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import type { Vm } from "../model/vm.ts";
+import { nicAlias } from "../model/device-names.ts";
+import { removeFromSpec } from "./attach-nic.ts";
+import { defineOperation } from "./definition.ts";
+import { stampComplete } from "./guest-run.ts";
+import { requireSpecOf } from "./request.ts";
+import { appliesTo, seenWith } from "./spec-change.ts";
+import { settled } from "./vm-state.ts";
+
+const RELEASE = "ask guest";
+
+interface DetachRequest {
+  readonly nic: string;
+  readonly etag?: string | undefined;
+}
+
+/** Takes a NIC from a VM, also from a running guest, which has to release it. */
+export const detachNic = defineOperation({
+  kind: "DETACH_NIC",
+  intent: z.object({ nic: z.string() }),
+  lane: "command",
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  /** Throws `not_found` NIC_NOT_FOUND, `conflict` ETAG_MISMATCH. */
+  admit({ nic, etag }: DetachRequest, vm) {
+    requireSpecOf(etag, vm);
+    return { nic: requireNic(vm, nic).name };
+  },
+  plan: (_context, { nic }, vm) => Promise.resolve({ nic, applies: appliesTo(vm) }),
+  async run(context, { nic }, run) {
+    const { domains } = context;
+    const { vmId, operationId, step, resumed, done } = run;
+    if (resumed) await settled(context, vmId);
+    // The guest has lost the NIC: the rest must follow.
+    if (done.has(RELEASE)) step.goOn();
+    step.requireOpen();
+    await domains.devices.requireResponsive(vmId);
+    await domains.stamps.begin(vmId, operationId);
+    await step(RELEASE, () => domains.devices.release(vmId, nicAlias(nic)), 0.6);
+    step.commit();
+    await step("change definition", () => domains.devices.undefine(vmId, nicAlias(nic)));
+    const spec = await step("write spec", () => removeFromSpec(context, vmId, nic));
+    const state = await domains.state(vmId);
+    await stampComplete(context, run, isActive(state));
+    if (spec !== undefined) await seenWith(context, spec);
+    return { nic, applies: appliesTo(state) };
+  },
+});
+
+/** Throws `not_found` NIC_NOT_FOUND. */
+export function requireNic({ name: vm, spec }: Pick<Vm, "name" | "spec">, name: string): NicSpec {
+  const nic = spec?.nics.find((each) => each.name === name);
+  if (nic !== undefined) return nic;
+  const names = spec?.nics.map((each) => each.name).join(", ") ?? "";
+  const message = `VM ${vm} has no NIC ${name}; it has ${names === "" ? "none" : names}`;
+  throw new SocleError("not_found", "NIC_NOT_FOUND", message, { details: { fields: { nic: message } } });
+}

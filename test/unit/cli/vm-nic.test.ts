@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
+import { operation } from "../../support/cli/samples.ts";
+import { endsWith, running } from "../../support/cli/change-stage.ts";
+
+test("a NIC's source and flags become the request; a dry run validates alone", async (context) => {
+  const asked: unknown[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      AttachNic({ request: { vm, nic, validateOnly } }, done) {
+        asked.push([vm, validateOnly, nic]);
+        done(null, running);
+      },
+    },
+    operations: endsWith(operation({ kind: "ATTACH_NIC", result: { nic: "back", applies: "now" } })),
+  });
+  const attach = async (...flags: string[]): Promise<string> =>
+    (await socle(["vm", "nic", "attach", "web-1", ...flags, "--name", "back"], { socket })).stdout;
+  assert.match(await attach("net"), /applies: now/);
+  await attach(
+    ...[
+      "bridge:br0",
+      "--mac",
+      "52:54:00:00:00:01",
+      "--allowed-address",
+      "192.0.2.7",
+      "--allowed-address",
+      "2001:db8::7",
+    ],
+    ...["--allow-spoofing", "--link-down", "--dry-run"],
+  );
+  const plain = { mac: "", allowedAddresses: [], allowSpoofing: false, linkDown: false };
+  const full = {
+    mac: "52:54:00:00:00:01",
+    allowedAddresses: ["192.0.2.7", "2001:db8::7"],
+    allowSpoofing: true,
+    linkDown: true,
+  };
+  assert.deepEqual(JSON.parse(JSON.stringify(asked)), [
+    ["web-1", false, { name: "back", ...plain, network: "net", source: "network" }],
+    ["web-1", true, { name: "back", ...full, bridge: "br0", source: "bridge" }],
+  ]);
+});
+
+test("a NIC is detached and its link is set by name; an update of nothing is a usage error", async (context) => {
+  const asked: unknown[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      DetachNic({ request: { vm, nic } }, done) {
+        asked.push(["detach", vm, nic]);
+        done(null, running);
+      },
+      UpdateNic({ request: { vm, nic, linkState } }, done) {
+        asked.push(["update", vm, nic, linkState]);
+        done(null, running);
+      },
+    },
+    operations: endsWith(operation({ kind: "UPDATE_NIC" })),
+  });
+  const nic = async (...words: string[]) => await socle(["vm", "nic", ...words], { socket });
+  await nic("detach", "web-1", "back");
+  await nic("update", "web-1", "back", "--link", "down");
+  await nic("update", "web-1", "back", "--link", "up");
+  const nothing = await nic("update", "web-1", "back");
+  assert.equal(nothing.exitCode, 2);
+  assert.match(nothing.stderr, /--link/);
+  assert.deepEqual(asked, [
+    ["detach", "web-1", "back"],
+    ["update", "web-1", "back", "NIC_LINK_DOWN"],
+    ["update", "web-1", "back", "NIC_LINK_UP"],
+  ]);
+});
