@@ -54,6 +54,11 @@ const permissions = {
   ),
   hugePages: z.boolean().describe("Whether the tenant's callers may request huge pages."),
   dedicatedCpus: z.boolean().describe("Whether the tenant's callers may request dedicated CPUs."),
+  suspend: z
+    .boolean()
+    .describe(
+      "Whether the tenant's callers may suspend VMs. Their memory then fills the host's disk (/var/lib/libvirt/qemu/save), which no quota counts.",
+    ),
 };
 
 const quotasSchema = z.strictObject({
@@ -75,6 +80,7 @@ const rulesSchema = z.strictObject({
   devices: permissions.devices.default([]),
   hugePages: permissions.hugePages.default(false),
   dedicatedCpus: permissions.dedicatedCpus.default(false),
+  suspend: permissions.suspend.default(false),
   quotas: quotasSchema
     .prefault({})
     .describe("Limits of the tenant on this host, for every caller; null: no limit of its own."),

@@ -71,6 +71,9 @@ export function vmService(
       begin("ATTACH_DISK", { ...withEtag(request), disk: diskFromProto(disk, "disk") }, caller),
     DetachDisk: (request, { caller }) => begin("DETACH_DISK", withEtag(request), caller),
     ResizeDisk: (request, { caller }) => begin("RESIZE_DISK", withEtag(request), caller),
+    SuspendVm: (request, { caller }) => begin("SUSPEND_VM", request, caller),
+    DiscardSavedState: (request, { caller }) => begin("DISCARD_SAVED_STATE", request, caller),
+    InjectNmi: (request, { caller }) => begin("INJECT_NMI", request, caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

@@ -6,6 +6,8 @@ import { createVm } from "./create.ts";
 import type { OperationDefinition } from "./definition.ts";
 import { deleteVm } from "./delete.ts";
 import { detachDisk } from "./detach-disk.ts";
+import { discardSavedState } from "./discard-saved-state.ts";
+import { injectNmi } from "./inject-nmi.ts";
 import { pauseVm } from "./pause.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
@@ -13,6 +15,7 @@ import { resumeVm } from "./resume.ts";
 import { startVm } from "./start.ts";
 import { stopVm } from "./stop.ts";
 import { updateVm } from "./update-vm.ts";
+import { suspendVm } from "./suspend.ts";
 
 /** Every kind of operation. */
 const definitions = [
@@ -27,6 +30,9 @@ const definitions = [
   attachDisk,
   detachDisk,
   resizeDisk,
+  suspendVm,
+  discardSavedState,
+  injectNmi,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

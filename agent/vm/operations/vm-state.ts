@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -20,4 +20,21 @@ export function requireState(state: VmState, needed: readonly VmState[], partici
   if (needed.includes(state)) return;
   const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
   throw new SocleError("conflict", "VM_STATE_CONFLICT", message, { details: { metadata: { state } } });
+}
+
+/**
+ * Writes the metadata of the persistent definition again, also to the live definition: that of a restored guest is as old
+ * as its image. A failure is only logged, since the operation's effect holds without it.
+ */
+export async function renewMetadata(
+  { domains, log }: WorkContext,
+  vmId: string,
+  isActive: boolean,
+): Promise<void> {
+  try {
+    const socle = (await domains.document(vmId))?.metadata?.socle;
+    if (socle !== undefined) await domains.setMetadata(vmId, socle, isActive);
+  } catch (thrown) {
+    log.warn({ vm: vmId, err: toSocleError(thrown) }, "the VM's metadata could not be written again");
+  }
 }

@@ -96,6 +96,9 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   ],
   "/socle.v1.VmService/DetachDisk": [mutation({ vm, disk: "d" })],
   "/socle.v1.VmService/ResizeDisk": [mutation({ vm, disk: "d", capacityBytes: 512 })],
+  "/socle.v1.VmService/SuspendVm": [mutation({ vm })],
+  "/socle.v1.VmService/DiscardSavedState": [mutation({ vm })],
+  "/socle.v1.VmService/InjectNmi": [mutation({ vm })],
   "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
   "/socle.v1.OperationService/GetOperation": [{ request: { operationId: doneId } }],
   "/socle.v1.OperationService/ListOperations": [
