@@ -59,6 +59,11 @@ const permissions = {
     .describe(
       "Whether the tenant's callers may suspend VMs. Their memory then fills the host's disk (/var/lib/libvirt/qemu/save), which no quota counts.",
     ),
+  guestExec: z
+    .boolean()
+    .describe(
+      "Whether callers, also those without a tenant, may run programs in the guests of the tenant's VMs. Not without guest.execAllowed.",
+    ),
 };
 
 const quotasSchema = z.strictObject({
@@ -81,6 +86,7 @@ const rulesSchema = z.strictObject({
   hugePages: permissions.hugePages.default(false),
   dedicatedCpus: permissions.dedicatedCpus.default(false),
   suspend: permissions.suspend.default(false),
+  guestExec: permissions.guestExec.default(true),
   quotas: quotasSchema
     .prefault({})
     .describe("Limits of the tenant on this host, for every caller; null: no limit of its own."),

@@ -25,6 +25,13 @@ _socle() {
       "vm nmi") place="vm nmi" ;;
       "vm rm" | "vm delete") place="vm rm" ;;
       "vm console") place="vm console" ;;
+      "guest") place="guest" ;;
+      "guest info") place="guest info" ;;
+      "guest password") place="guest password" ;;
+      "guest ssh-keys") place="guest ssh-keys" ;;
+      "guest trim") place="guest trim" ;;
+      "guest sync-time") place="guest sync-time" ;;
+      "guest exec") place="guest exec" ;;
       "inventory") place="inventory" ;;
       "pool") place="pool" ;;
       "pool ls" | "pool list") place="pool ls" ;;
@@ -69,7 +76,7 @@ _socle() {
   done
   if ! _socle_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
     case "$place" in
-      "") words="agent status top vm inventory pool volume network health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "") words="agent status top vm guest inventory pool volume network health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -92,6 +99,13 @@ _socle() {
       "vm nmi") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest") words="info password ssh-keys trim sync-time exec --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "guest info") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest password") words="--hashed --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest ssh-keys") words="--key-file --replace --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest trim") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest sync-time") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest exec") words="--env --input --wait --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -155,8 +169,8 @@ _socle() {
 # Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
   case "$1" in
-    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --pool | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --env | --wait | --pool | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;

@@ -6,6 +6,7 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainDevices } from "./domain-devices.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
+import { GuestAgents } from "./guest-agents.ts";
 import { SavedStates } from "./saved-states.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
@@ -38,6 +39,7 @@ export class Domains {
   readonly stamps: Stamps;
   readonly devices: DomainDevices;
   readonly savedStates: SavedStates;
+  readonly guestAgents: GuestAgents;
   readonly #verdicts: StartVerdicts | undefined;
   /**
    * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
@@ -51,6 +53,7 @@ export class Domains {
     this.stamps = new Stamps(calls, clock);
     this.devices = new DomainDevices(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
+    this.guestAgents = new GuestAgents(calls, clock);
     this.#verdicts = verdicts;
   }
 

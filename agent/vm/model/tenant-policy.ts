@@ -22,6 +22,8 @@ export interface TenantPermissions {
   readonly keepDisks: boolean;
   /** Whether VMs may be suspended: their memory fills the host's disk, which no quota counts. */
   readonly suspend: boolean;
+  /** Whether any caller may run programs in the guests of the tenant's VMs. */
+  readonly guestExec: boolean;
 }
 
 export const nothingPermitted: TenantPermissions = {
@@ -36,6 +38,7 @@ export const nothingPermitted: TenantPermissions = {
   dedicatedCpus: false,
   keepDisks: true,
   suspend: false,
+  guestExec: false,
 };
 
 export interface TenantPolicy {
@@ -106,4 +109,11 @@ export function requireSuspendable(tenant: string, { suspend }: TenantPermission
   if (suspend) return;
   const message = `tenant ${tenant} may not suspend VMs on this host, since their memory fills its disk; ask its operator to allow it (tenants.byName.${tenant}.suspend, or tenants.default.suspend), or pause the VM`;
   throw new SocleError("denied", "SUSPEND_NOT_ALLOWED", message, { details: { metadata: { tenant } } });
+}
+
+/** Throws `denied` GUEST_EXEC_NOT_ALLOWED. */
+export function requireGuestExec(tenant: string, { guestExec }: TenantPermissions): void {
+  if (guestExec) return;
+  const message = `programs may not be run in the guests of tenant ${tenant} on this host; ask its operator to allow it (guest.execAllowed, tenants.byName.${tenant}.guestExec or tenants.default.guestExec)`;
+  throw new SocleError("denied", "GUEST_EXEC_NOT_ALLOWED", message, { details: { metadata: { tenant } } });
 }

@@ -13,6 +13,7 @@ import { holdSeed } from "./first-boot.ts";
 import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
+import { Guest } from "./guest.ts";
 import { requireNicsFree } from "./nic-users.ts";
 import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
@@ -250,6 +251,15 @@ export class Vms {
     const managed = this.#managed(vm);
     requireReadable(managed);
     return await this.#consoles.open(managed.id, options.force, signal);
+  }
+
+  /** The inside of a running guest. Throws as openConsole, and as Guest's constructor. */
+  guest(vm: string): Guest {
+    const managed = this.#managed(vm);
+    requireReadable(managed);
+    const { domains, clock, policy, operations } = this.#options;
+    const refusal = (): SocleError | undefined => operations.refusal;
+    return new Guest(managed, { agents: domains.guestAgents, clock, policy, refusal });
   }
 
   /** Continues an operation that was interrupted, or whose outcome is unknown, until it has ended. */

@@ -100,6 +100,12 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.VmService/DiscardSavedState": [mutation({ vm })],
   "/socle.v1.VmService/InjectNmi": [mutation({ vm })],
   "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
+  "/socle.v1.GuestService/GetGuestInfo": [{ request: { vm } }],
+  "/socle.v1.GuestService/SetGuestPassword": [{ request: { vm, user: "u", password: "p" } }],
+  "/socle.v1.GuestService/SetGuestSshKeys": [{ request: { vm, user: "u", keys: ["k"] } }],
+  "/socle.v1.GuestService/TrimGuest": [{ request: { vm } }],
+  "/socle.v1.GuestService/SyncGuestTime": [{ request: { vm } }],
+  "/socle.v1.GuestService/ExecInGuest": [{ request: { vm, path: "/bin/true" } }],
   "/socle.v1.OperationService/GetOperation": [{ request: { operationId: doneId } }],
   "/socle.v1.OperationService/ListOperations": [
     { request: { pageSize: 1000 } },

@@ -53,6 +53,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
   }
   const signal = new AbortController().signal;
   assert.equal(await reasonOf(() => acme.vms.openConsole(otherId, { force: true }, signal)), "VM_NOT_FOUND");
+  assert.equal(await reasonOf(() => acme.vms.guest(otherId)), "VM_NOT_FOUND");
   assert.equal(requests.length, 0);
 
   const create = (spec: Record<string, unknown>, requestId: string) =>
