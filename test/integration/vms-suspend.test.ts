@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { open, stat, truncate } from "node:fs/promises";
+import { open, readdir, readFile, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
@@ -97,7 +97,7 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     await truncate(imageOf("damaged"), Math.floor((await stat(imageOf("damaged"))).size / 2));
     const failed = await rig.done(await start("damaged"));
     assert.equal(failed.error?.reason, "SAVED_STATE_UNUSABLE");
-    assert.match(failed.error?.message ?? "", /socle vm discard-saved-state damaged/);
+    assert.match(failed.error.message, /socle vm discard-saved-state damaged/);
     await eventually(() => isSaved("damaged"), { what: "the saved state to be seen again" });
     await rig.succeeds(discard("damaged"));
     assert.equal((await rig.succeeds(start("damaged"))).result["from"], "boot");
@@ -132,6 +132,26 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     await rig.succeeds(remove("cut"));
   });
 
+  test("a forced stop ends the suspension of a QEMU that hangs", async () => {
+    const { vmId } = await rig.succeeds(rig.vms.create(linux("stuck"), "tester"));
+    process.kill(await qemuOf(vmId), "SIGSTOP");
+    const suspension = await suspend("stuck");
+    await eventually(
+      () => rig.operations.get(suspension.id).steps.some(({ name }) => name === "save memory"),
+      {
+        what: "the suspension to begin",
+      },
+    );
+    const stop = { requestId: requestId(), vm: "stuck", gracefulTimeoutMs: 0, force: true };
+    const stopped = await rig.succeeds(rig.vms.begin("STOP_VM", stop, "tester"));
+    assert.equal(stopped.result["stopped_by"], "already");
+    assert.equal((await rig.done(suspension)).error?.reason, "SUSPEND_CUT_SHORT");
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "stuck"]), "shut off");
+    assert.ok(!existsSync(imageOf("stuck")));
+    assert.equal((await rig.succeeds(start("stuck"))).result["from"], "boot");
+    await rig.succeeds(remove("stuck"));
+  });
+
   test("an NMI reaches the guest", async () => {
     await rig.succeeds(rig.vms.create(linux("nmi"), "tester"));
     const shell = await GuestShell.join(rig.libvirt, "nmi");
@@ -144,6 +164,14 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     await rig.succeeds(remove("nmi"));
   });
 });
+
+async function qemuOf(vmId: string): Promise<number> {
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+    if (command.startsWith("/usr/bin/qemu") && command.includes(vmId)) return Number(pid);
+  }
+  throw new Error(`there is no QEMU of ${vmId}`);
+}
 
 async function headerOf(path: string): Promise<string> {
   const file = await open(path);
