@@ -4,10 +4,11 @@ import { isActive } from "../hypervisor/domains.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import { requireSuspendable } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
-import { defineOperation } from "./definition.ts";
+import { defineOperation, type Result } from "./definition.ts";
+import type { Cut } from "./stop-escalation.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
 import { known, requireState, settled } from "./vm-state.ts";
-import { interrupted, seen, type WorkContext } from "./work.ts";
+import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
 
 type Seen = Awaited<ReturnType<WorkContext["domains"]["state"]>>;
 
@@ -27,34 +28,53 @@ export const suspendVm = defineOperation({
     if ((vm.devices ?? []).length > 0) throw hasDevices(vm.name);
     return {};
   },
-  async run(context, _intent, run) {
-    const { domains, table } = context;
-    const { vmId, step, resumed } = run;
-    const before = resumed ? await settled(context, vmId) : await known(context, vmId);
-    if (resumed) {
-      // libvirt goes on saving without its client.
-      if (isSaving(await domains.state(vmId))) throw stillSaving();
-      if ((await isSaved(context, vmId)) !== true) {
-        await dropPart(context, vmId);
-        throw interrupted(`the VM is ${before.state} and not saved; suspend it again if it should be`);
-      }
-    } else {
-      requireState(before.state, ["running", "paused"], "suspended");
-      await stampRun(context, run);
-      // The guest may be stopped before a cancellation arrives.
-      step.commit();
-      const memoryBytes = table.get(vmId)?.memoryBytes ?? 0;
-      const save = () => domains.savedStates.save(vmId, memoryBytes, () => isSaved(context, vmId));
-      await step("save memory", save, 0.9).catch(async (thrown: unknown) => {
-        if (toSocleError(thrown).kind !== "outcome_unknown") await dropPart(context, vmId);
-        throw thrown;
-      });
-    }
-    await stampComplete(context, run, false);
-    await seen(context, vmId, (vm) => vm?.savedState === true);
-    return { state: "stopped", was: before.state };
-  },
+  run: (context, _intent, run) =>
+    context.escalation.during(run.vmId, run.caller, (cut) => suspend(context, run, cut)),
 });
+
+async function suspend(context: WorkContext, run: WorkRun, cut: Cut): Promise<Result> {
+  const { domains, table } = context;
+  const { vmId, step, resumed } = run;
+  const before = resumed ? await settled(context, vmId) : await known(context, vmId);
+  if (resumed) {
+    // libvirt goes on saving without its client.
+    if (isSaving(await domains.state(vmId))) throw stillSaving();
+    if ((await isSaved(context, vmId)) !== true) {
+      await dropPart(context, vmId);
+      throw interrupted(`the VM is ${before.state} and not saved; suspend it again if it should be`);
+    }
+  } else {
+    requireState(before.state, ["running", "paused"], "suspended");
+    await stampRun(context, run);
+    if (cut.isWanted()) throw cutShort();
+    // The guest may be stopped before a cancellation arrives.
+    step.commit();
+    const memoryBytes = table.get(vmId)?.memoryBytes ?? 0;
+    const save = () => domains.savedStates.save(vmId, memoryBytes, () => isSaved(context, vmId));
+    // A QEMU that hangs would hold the VM until the deadline. A forced stop ends it, and with it the save.
+    const pullPlug = (): void => void endRun(context, vmId, cut);
+    cut.signal.addEventListener("abort", pullPlug, { once: true });
+    await step("save memory", save, 0.9).catch(async (thrown: unknown) => {
+      if (toSocleError(thrown).kind === "outcome_unknown") throw thrown;
+      await dropPart(context, vmId);
+      throw cut.isWanted() ? cutShort(thrown) : thrown;
+    });
+  }
+  await stampComplete(context, run, false);
+  await seen(context, vmId, (vm) => vm?.savedState === true);
+  return { state: "stopped", was: before.state };
+}
+
+async function endRun({ domains, log }: WorkContext, vmId: string, cut: Cut): Promise<void> {
+  const requireWanted = (): void => {
+    if (!cut.isWanted()) throw new Error("the forced stop was cancelled");
+  };
+  try {
+    await domains.destroy(vmId, { requireWanted });
+  } catch (thrown) {
+    log.warn({ vm: vmId, err: toSocleError(thrown) }, "a forced stop did not end the suspension");
+  }
+}
 
 /** Whether the VM is off with a whole image; undefined while libvirt saves it. */
 async function isSaved({ domains }: WorkContext, vmId: string): Promise<boolean | undefined> {
@@ -88,6 +108,11 @@ const hasDevices = (vm: string): SocleError =>
     "VM_HAS_HOST_DEVICES",
     `VM ${vm} has devices of the host, whose state cannot be saved: pause or stop it instead`,
   );
+
+const cutShort = (cause?: unknown): SocleError =>
+  new SocleError("conflict", "SUSPEND_CUT_SHORT", "a forced stop ended the VM before its memory was saved", {
+    cause,
+  });
 
 const stillSaving = (): SocleError =>
   new SocleError("outcome_unknown", "EFFECT_UNDER_WAY", "libvirt is still saving the VM's memory");
