@@ -22,8 +22,9 @@ const SETTINGS = { lane: "guest", timeoutMs: 120_000 } as const;
 /** As many as the lane's connection has in flight: each may hold one of libvirt's workers. */
 const AT_ONCE = 4;
 const AT_ONCE_OF_TENANT = 2;
-/** A larger answer is not parsed: that would hold the event loop. */
-const MOST_ANSWER_LENGTH = 1_500_000;
+/** A larger answer, or one with more values, is not parsed: that would hold the event loop. Output is one long text. */
+const MOST_ANSWER_LENGTH = 800_000;
+const MOST_SEPARATORS = 4000;
 const MOST_TEXT_LENGTH = 200;
 
 /** The guest agent's own commands in use. All others are libvirt's calls. */
@@ -146,8 +147,19 @@ const SILENT: ReadonlySet<string> = new Set([
   "LIBVIRT_AGENT_COMMAND_TIMEOUT",
 ]);
 
+/** By native searches: a loop over the characters would take longer than to parse them. */
+function hasManyValues(text: string): boolean {
+  let separators = 0;
+  for (const separator of "[{,:")
+    for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + 1)) {
+      separators += 1;
+      if (separators > MOST_SEPARATORS) return true;
+    }
+  return false;
+}
+
 function parsed(text: string): unknown {
-  if (text.length > MOST_ANSWER_LENGTH) throw tooLarge();
+  if (text.length > MOST_ANSWER_LENGTH || hasManyValues(text)) throw tooLarge();
   try {
     return JSON.parse(text);
   } catch {

@@ -95,11 +95,14 @@ test("a guest's refusal is short, and never repeats a secret", async () => {
 });
 
 test("an answer that is too large is not parsed", async () => {
-  const result = JSON.stringify({ return: "x".repeat(2_000_000) });
-  const agents = new GuestAgents(libvirtOf(() => ({ result })).calls, systemClock);
   const info = ({ command }: AgentCalls) => command("guest-info");
-  assert.equal(
-    await reasonOf(agents.exchange(guest(1), info, { changes: false })),
-    "out_of_range GUEST_ANSWER_TOO_LARGE",
-  );
+  const asked = (answer: unknown) => {
+    const result = JSON.stringify({ return: answer });
+    const agents = new GuestAgents(libvirtOf(() => ({ result })).calls, systemClock);
+    return agents.exchange(guest(1), info, { changes: false });
+  };
+  for (const large of ["x".repeat(1_000_000), Array<number>(100_000).fill(1)])
+    assert.equal(await reasonOf(asked(large)), "out_of_range GUEST_ANSWER_TOO_LARGE");
+  const output = "x".repeat(700_000);
+  assert.deepEqual(await asked(output), { return: output });
 });
