@@ -73,9 +73,9 @@ export class GuestAgents {
   }
 
   /**
-   * One exchange with a VM's agent. Throws `unavailable` GUEST_AGENT_NOT_CONNECTED; `timeout`, or `outcome_unknown` for
-   * a change, GUEST_AGENT_NOT_ANSWERING; `unavailable` GUEST_AGENT_BUSY; `conflict` GUEST_REFUSED; `exhausted`
-   * QUEUE_FULL.
+   * One exchange with a VM's agent. Throws `unavailable` GUEST_AGENT_NOT_CONNECTED and GUEST_AGENT_BUSY; without
+   * an answer `timeout` GUEST_AGENT_NOT_ANSWERING, or for a change `outcome_unknown` GUEST_OUTCOME_UNKNOWN; `conflict`
+   * GUEST_REFUSED; `exhausted` QUEUE_FULL.
    */
   async exchange<T>(
     { id, tenant }: { readonly id: string; readonly tenant: string },
@@ -175,13 +175,23 @@ const notConnected = (): SocleError =>
     { details: { retryAfterMs: 5000 } },
   );
 
+const ANSWERS_LATER = { retryAfterMs: 5000 };
+
+/** A change may have been made, or be made once the agent goes on. */
 const notAnswering = ({ changes }: Exchange): SocleError =>
-  new SocleError(
-    changes ? "outcome_unknown" : "timeout",
-    "GUEST_AGENT_NOT_ANSWERING",
-    `the guest's agent does not answer in time${changes ? ", and may still do what was asked" : ""}: retry, or restart qemu-guest-agent in the guest`,
-    { details: { retryAfterMs: 5000 } },
-  );
+  changes
+    ? new SocleError(
+        "outcome_unknown",
+        "GUEST_OUTCOME_UNKNOWN",
+        "the guest's agent does not answer in time, and may still do what was asked: look into the guest, or repeat the call",
+        { details: ANSWERS_LATER },
+      )
+    : new SocleError(
+        "timeout",
+        "GUEST_AGENT_NOT_ANSWERING",
+        "the guest's agent does not answer in time: retry, or restart qemu-guest-agent in the guest",
+        { details: ANSWERS_LATER },
+      );
 
 const busy = (): SocleError =>
   new SocleError(

@@ -58,7 +58,7 @@ test("the channel's state decides whether an agent is absent or hangs", async ()
   };
   assert.equal(await asked("disconnected", true), "unavailable GUEST_AGENT_NOT_CONNECTED");
   assert.equal(await asked("connected", false), "timeout GUEST_AGENT_NOT_ANSWERING");
-  assert.equal(await asked("connected", true), "outcome_unknown GUEST_AGENT_NOT_ANSWERING");
+  assert.equal(await asked("connected", true), "outcome_unknown GUEST_OUTCOME_UNKNOWN");
 });
 
 test("one tenant's hung guests leave room for other tenants, and a hung guest has one call at a time", async () => {
