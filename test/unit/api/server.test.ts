@@ -160,6 +160,9 @@ test("every served method has a row in the table of methods, and no other has", 
   const served = [...agents, health, reflection].flatMap((definition) =>
     Object.values(definition).map(({ path }) => path),
   );
+  const { audit, vms, guests, operations, host, reservations, events, trust, health, reflection } = protos;
+  const services = [audit, vms, guests, operations, host, reservations, events, trust, health, reflection];
+  const served = services.flatMap((definition) => Object.values(definition).map(({ path }) => path));
   assert.deepEqual(Object.keys(methods).sort(), served.sort());
   for (const path of served) assert.ok((methods[path]?.roles.length ?? 0) > 0, path);
 });
