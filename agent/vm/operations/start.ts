@@ -53,8 +53,9 @@ export const startVm = defineOperation({
     await domains.stamps.begin(vmId, operationId);
     const culprit = spec === undefined ? undefined : culpritOf(spec);
     await step("start", () => startOrContinue(context, vmId, culprit), 0.8);
-    await stampComplete(context, run, true);
+    // Before the stamp, which ends a resumed run without another step.
     const from = await continued(context, vmId);
+    await stampComplete(context, run, true);
     await seen(context, vmId, isActive);
     return { state: "running", was: before.state, ...from };
   },
