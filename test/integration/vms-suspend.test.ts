@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { open, readdir, readFile, stat, truncate } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { systemClock } from "../../agent/kernel/clock.ts";
+import { silentLog } from "../../agent/kernel/log.ts";
+import { Operations } from "../../agent/state/operations/operations.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { GuestShell } from "../support/guest-shell.ts";
 import { eventually } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
-import { linux, requestId, VmStage, type Rig } from "./vms-stage.ts";
+import { linux, requestId, Rig, VmStage } from "./vms-stage.ts";
 
 /** What libvirt's image begins with until it has all of the memory. */
 const PART = "LibvirtQemudPart";
@@ -130,6 +134,40 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     await rig.succeeds(suspend("cut"));
     assert.equal((await rig.succeeds(start("cut"))).result["from"], "saved state");
     await rig.succeeds(remove("cut"));
+  });
+
+  test("a suspension whose agent died is settled by the image that libvirt has written since", async () => {
+    const { vmId } = await rig.succeeds(rig.vms.create(linux("orphan"), "tester"));
+    const { instance } = rig.table.get(vmId) ?? {};
+    const directory = await mkdtemp(join(tmpdir(), "socle-suspend-"));
+    // An agent that makes the operation durable and dies.
+    const dying = await Operations.open({
+      ...{ directory, clock: systemClock, log: silentLog },
+      retentionMs: 86_400_000,
+    });
+    const of = {
+      caller: "tester",
+      kind: "SUSPEND_VM",
+      vmId,
+      fingerprint: "f",
+      ...(instance && { instance }),
+    };
+    const saved = await dying.begin({ ...of, requestId: "saved", intent: { kind: "SUSPEND_VM" } });
+    await dying.drain(0);
+    await virsh(libvirtd.uri, ["managedsave", "orphan"]);
+    const next = await Rig.start(libvirtd.uri, directory);
+    try {
+      const end = await next.succeeds(Promise.resolve(saved.operation));
+      assert.deepEqual(end.result, { state: "stopped", was: "stopped" });
+      assert.equal(next.table.get(vmId)?.savedState, true);
+      const request = { requestId: requestId(), vm: vmId, placementEpoch: 0 };
+      const started = await next.succeeds(next.vms.begin("START_VM", request, "tester"));
+      assert.equal(started.result["from"], "saved state");
+    } finally {
+      await next.stop();
+      await rm(directory, { recursive: true });
+    }
+    await rig.succeeds(remove("orphan"));
   });
 
   test("a forced stop ends the suspension of a QEMU that hangs", async () => {
