@@ -1,5 +1,5 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { VmState } from "../model/vm.ts";
+import type { Vm, VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
 // A VM's state from libvirt. Each function throws `not_found` VM_NOT_FOUND if the VM is gone.
@@ -37,4 +37,11 @@ export async function renewMetadata(
   } catch (thrown) {
     log.warn({ vm: vmId, err: toSocleError(thrown) }, "the VM's metadata could not be written again");
   }
+}
+
+/** For a change of disks, which a guest that continues does not expect. Throws `conflict` VM_HAS_SAVED_STATE. */
+export function requireNotSaved({ name, savedState }: Pick<Vm, "name" | "savedState">): void {
+  if (savedState !== true) return;
+  const message = `VM ${name} has a saved state, which needs its disks as they are: start the VM first, or discard that state (socle vm discard-saved-state ${name})`;
+  throw new SocleError("conflict", "VM_HAS_SAVED_STATE", message);
 }

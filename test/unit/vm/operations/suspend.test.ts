@@ -129,3 +129,14 @@ test("a saved state is never discarded under a VM that runs", async () => {
   assert.equal(end instanceof SocleError && end.reason, "VM_STATE_CONFLICT");
   assert.ok(!called.includes("DOMAIN_MANAGED_SAVE_REMOVE"));
 });
+
+test("the disks of a saved VM are not changed under its memory", async (t) => {
+  const { vms, table } = await admission(t);
+  table.put(vmOf({}, { state: "stopped", savedState: true }));
+  const request = { requestId: "r", vm: ID, disk: "root", validateOnly: false, deleteVolume: true };
+  await assert.rejects(vms.begin("DETACH_DISK", request, provider), {
+    kind: "conflict",
+    reason: "VM_HAS_SAVED_STATE",
+    message: /discard-saved-state web/,
+  });
+});
