@@ -5,6 +5,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { refused, type AgentCalls, type GuestAgents } from "../hypervisor/guest-agents.ts";
 import { guestInfoOf, guestText, type GuestInfo } from "../model/guest-info.ts";
 import { requireGuestExec, type TenantPolicy } from "../model/tenant-policy.ts";
+import { requireReadable } from "../model/unreadable.ts";
 import type { Vm } from "../model/vm.ts";
 import { requireState } from "./vm-state.ts";
 
@@ -59,28 +60,34 @@ export class Guest {
   readonly #agents: GuestAgents;
   readonly #clock: Clock;
   readonly #policy: TenantPolicy;
-  readonly #refusal: () => SocleError | undefined;
+  readonly #operations: { readonly refusal: SocleError | undefined };
 
   /**
-   * `refusal`: why this agent may change nothing now, for example without its lease on libvirt. Throws `conflict`
-   * GUEST_AGENT_NOT_CONFIGURED and VM_STATE_CONFLICT.
+   * `operations.refusal`: why this agent may change nothing now, for example without its lease on libvirt. Throws `conflict`
+   * SPEC_UNREADABLE, GUEST_AGENT_NOT_CONFIGURED and VM_STATE_CONFLICT.
    */
   constructor(
     vm: Vm,
-    parts: {
-      readonly agents: GuestAgents;
+    {
+      domains,
+      clock,
+      policy,
+      operations,
+    }: {
+      readonly domains: { readonly guestAgents: GuestAgents };
       readonly clock: Clock;
       readonly policy: TenantPolicy;
-      readonly refusal: () => SocleError | undefined;
+      readonly operations: { readonly refusal: SocleError | undefined };
     },
   ) {
+    requireReadable(vm);
     if (vm.spec?.guestAgent !== true) throw notConfigured(vm.name);
     requireState(vm.state, ["running"], "asked about its guest");
     this.#vm = vm;
-    this.#agents = parts.agents;
-    this.#clock = parts.clock;
-    this.#policy = parts.policy;
-    this.#refusal = parts.refusal;
+    this.#agents = domains.guestAgents;
+    this.#clock = clock;
+    this.#policy = policy;
+    this.#operations = operations;
   }
 
   async info(signal: AbortSignal): Promise<GuestInfo> {
@@ -178,7 +185,7 @@ export class Guest {
     talk: (agent: AgentCalls) => Promise<T>,
     options: Omit<Parameters<GuestAgents["exchange"]>[2], "changes">,
   ): Promise<T> {
-    const refusal = this.#refusal();
+    const { refusal } = this.#operations;
     if (refusal !== undefined) throw refusal;
     return await this.#agents.exchange(this.#vm, talk, { ...options, changes: true });
   }

@@ -96,3 +96,17 @@ export function intentOf({ id, kind, intent }: Pick<Operation, "id" | "kind" | "
   const message = `the intent of operation ${id} cannot be read by this version (${why}): run the version that wrote it, or settle it (socle operations settle)`;
   throw new SocleError("internal", "INTENT_UNREADABLE", message);
 }
+
+/** Undefined if this version cannot read it: its claims are then unknown. */
+export function readIntent(operation: Operation): Intent | undefined {
+  try {
+    return intentOf(operation);
+  } catch {
+    return undefined;
+  }
+}
+
+export function nameIn(operation: Operation): string | undefined {
+  const intent = readIntent(operation);
+  return intent === undefined ? undefined : definitionOf(intent.kind).nameIn?.(intent);
+}

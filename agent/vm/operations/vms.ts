@@ -29,7 +29,9 @@ import type { DeviceSpec } from "../model/volume-names.ts";
 import {
   definitionOf,
   intentOf,
+  nameIn,
   newIntent,
+  readIntent,
   storedIntent,
   type Intent,
   type OperationKind,
@@ -254,13 +256,7 @@ export class Vms {
   }
 
   /** The inside of a running guest. Throws as openConsole, and as Guest's constructor. */
-  guest(vm: string): Guest {
-    const managed = this.#managed(vm);
-    requireReadable(managed);
-    const { domains, clock, policy, operations } = this.#options;
-    const refusal = (): SocleError | undefined => operations.refusal;
-    return new Guest(managed, { agents: domains.guestAgents, clock, policy, refusal });
-  }
+  readonly guest = (vm: string): Guest => new Guest(this.#managed(vm), this.#options);
 
   /** Continues an operation that was interrupted, or whose outcome is unknown, until it has ended. */
   resumeOperation(operation: Operation): void {
@@ -391,18 +387,4 @@ export class Vms {
     await resolve(this.#options, admitted, () => this.#pending());
     await this.#options.volumes.requireAbsent(ownVolumes(spec));
   }
-}
-
-/** Undefined if this version cannot read it: its claims are then unknown. */
-function readIntent(operation: Operation): Intent | undefined {
-  try {
-    return intentOf(operation);
-  } catch {
-    return undefined;
-  }
-}
-
-function nameIn(operation: Operation): string | undefined {
-  const intent = readIntent(operation);
-  return intent === undefined ? undefined : definitionOf(intent.kind).nameIn?.(intent);
 }

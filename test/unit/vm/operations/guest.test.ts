@@ -40,7 +40,7 @@ function guestOf(
   const still = { ...sleepingClock(), sleep: () => new Promise<void>(() => undefined) };
   const agents = new GuestAgents({ call, openStream: () => Promise.reject(new Error("none")) }, still);
   const policy = { permissionsOf: () => ({ ...nothingPermitted, guestExec }) };
-  const parts = { agents, clock: sleepingClock(), policy, refusal: () => refusal };
+  const parts = { domains: { guestAgents: agents }, clock: sleepingClock(), policy, operations: { refusal } };
   return { guest: () => new Guest(vm, parts), commands };
 }
 
