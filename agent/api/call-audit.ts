@@ -56,8 +56,8 @@ export class CallAudit {
     const { arguments: _arguments, ...same } = about;
     return {
       ended: (answer, error) => {
-        // No quota bounds consoles, so each one is charged.
-        const isIdle = kind === "stream" || this.#isIdle(request, answer, atMs);
+        // No quota bounds consoles and calls to guests, so each one is charged.
+        const isIdle = kind === "stream" || kind === "wait" || this.#isIdle(request, answer, atMs);
         if (error === undefined && !isIdle) credit();
         const made = textsOf(answer, { operationId: "operation", vmId: "vm" });
         this.#log.note({ act: "call_ended", of, ...same, ...made, ...outcomeOf(error) });

@@ -17,6 +17,7 @@ import type { ServiceDependencies } from "./services/dependencies.ts";
 import { ErrorEncoder } from "./convert/errors.ts";
 import { eventService } from "./services/event-service.ts";
 import { Health } from "./services/health.ts";
+import { guestService } from "./services/guest-service.ts";
 import { hostService } from "./services/host-api.ts";
 import { identifyOnLoopback, identifyOnSocket, noCaller, type Identify } from "./auth/identity.ts";
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
@@ -109,6 +110,7 @@ export class ApiServer implements Service {
     this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
       { definition: protos.vms, methods: vmService(dependencies, this.#errors) },
+      { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, this.#errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },
       { definition: protos.reservations, methods: reservationService(dependencies) },

@@ -14,6 +14,7 @@ import {
 } from "./options.ts";
 import type { Bind } from "./session.ts";
 import { addStorage } from "./storage-program.ts";
+import { addGuest } from "./guest-program.ts";
 import { addReservations, addVm } from "./vm-program.ts";
 
 /** Every command with its help and options; `bind` makes its action. */
@@ -77,6 +78,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .option("--once", "Print one look and end.")
     .action(bind(async () => (await import("./commands/top.ts")).top));
   addVm(program, bind);
+  addGuest(program, bind);
   program
     .command("inventory")
     .description(

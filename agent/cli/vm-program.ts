@@ -116,6 +116,14 @@ export function addVm(program: Cli, bind: Bind): void {
     .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
   addVmDisks(vm, bind);
   addVmNics(vm, bind);
+  act(
+    change("suspend", "Write a VM's memory to the host's disk and stop it; start continues it."),
+    "SuspendVm",
+  );
+  change("discard-saved-state", "Delete the memory that suspend saved: the next start boots the VM.")
+    .option("--dry-run", "Show whether there is a saved state and change nothing.")
+    .action(bind(async () => (await changes()).discardSavedState));
+  act(change("nmi", "Send a running guest a non-maskable interrupt."), "InjectNmi");
   change("rm", "Delete a VM and the disks that were made for it.")
     .alias("delete")
     .option("--keep-disks", "Leave its disks where they are.")

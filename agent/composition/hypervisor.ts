@@ -19,6 +19,7 @@ import { HypervisorLease, type HolderBefore } from "../vm/hypervisor/hypervisor-
 import { KvmProbe } from "../vm/hypervisor/kvm-probe.ts";
 import { Networks } from "../vm/hypervisor/networks.ts";
 import { LeaseWatch } from "../vm/observation/lease-watch.ts";
+import { agentLimits } from "../vm/observation/agent-limits.ts";
 import { Observer } from "../vm/observation/observer.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
@@ -67,9 +68,10 @@ export function buildHypervisor(
   const observer = new Observer({ libvirt, table, publish, kvm: host.reports, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
+  const domains = new Domains(libvirt, clock, host.reports);
   const vms = new Vms(
     defined({
-      domains: new Domains(libvirt, clock, host.reports),
+      domains,
       volumes: new Volumes(libvirt, clock, { log }),
       networks: new Networks(libvirt),
       keys: new GuestKeys(libvirt, clock, wrap),
@@ -89,7 +91,8 @@ export function buildHypervisor(
         gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
         permissionsOf: (tenant) => {
           const rules = tenantRules(config.tenants, tenant);
-          return { ...rules, keepDisks: rules.quotas.diskMiB === null };
+          const guestExec = rules.guestExec && config.guest.execAllowed;
+          return { ...rules, guestExec, keepDisks: rules.quotas.diskMiB === null };
         },
       },
     }),
@@ -111,6 +114,7 @@ export function buildHypervisor(
     footprints,
     reservations,
     volumeKey,
+    agentLimits({ libvirt, table, agents: domains.guestAgents, log }),
   ];
   return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
 }

@@ -100,6 +100,12 @@ const vm = z.strictObject({
   sampleIntervalSeconds: number(1, 300, 10).describe("How often VM statistics are read."),
 });
 
+const guest = z.strictObject({
+  execAllowed: flag(true).describe(
+    "Whether callers may run programs in guests, through the guest agent (socle guest exec). The key tenants can forbid it for the guests of one tenant.",
+  ),
+});
+
 const bmc = z.strictObject({
   interface: z
     .enum(["auto", "open", "lanplus", "off"])
@@ -267,6 +273,7 @@ export const configSchema = z.strictObject({
   host: host.prefault({}),
   libvirt: libvirt.prefault({}),
   vm: vm.prefault({}),
+  guest: guest.prefault({}),
   tenants: tenantsSchema.prefault({}),
   bmc: bmc.prefault({}),
   api: api.prefault({}),

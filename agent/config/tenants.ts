@@ -54,6 +54,16 @@ const permissions = {
   ),
   hugePages: z.boolean().describe("Whether the tenant's callers may request huge pages."),
   dedicatedCpus: z.boolean().describe("Whether the tenant's callers may request dedicated CPUs."),
+  suspend: z
+    .boolean()
+    .describe(
+      "Whether the tenant's callers may suspend VMs. Their memory then fills the host's disk (/var/lib/libvirt/qemu/save), which no quota counts.",
+    ),
+  guestExec: z
+    .boolean()
+    .describe(
+      "Whether callers, also those without a tenant, may run programs in the guests of the tenant's VMs. Not without guest.execAllowed.",
+    ),
 };
 
 const quotasSchema = z.strictObject({
@@ -75,6 +85,8 @@ const rulesSchema = z.strictObject({
   devices: permissions.devices.default([]),
   hugePages: permissions.hugePages.default(false),
   dedicatedCpus: permissions.dedicatedCpus.default(false),
+  suspend: permissions.suspend.default(false),
+  guestExec: permissions.guestExec.default(true),
   quotas: quotasSchema
     .prefault({})
     .describe("Limits of the tenant on this host, for every caller; null: no limit of its own."),

@@ -13,6 +13,7 @@ import type { Capacity, Capacity__Output } from "../gen/socle/v1/Capacity.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
 import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
 import type { Health, Health__Output } from "../gen/socle/v1/Health.ts";
+import type { GuestServiceDefinition } from "../gen/socle/v1/GuestService.ts";
 import type { HostServiceDefinition } from "../gen/socle/v1/HostService.ts";
 import type { Inventory, Inventory__Output } from "../gen/socle/v1/Inventory.ts";
 import type { NetworkServiceDefinition } from "../gen/socle/v1/NetworkService.ts";
@@ -27,6 +28,7 @@ const protoFiles = [
   "socle/v1/audit.proto",
   "socle/v1/enrollment.proto",
   "socle/v1/event.proto",
+  "socle/v1/guest.proto",
   "socle/v1/host.proto",
   "socle/v1/network.proto",
   "socle/v1/operation.proto",
@@ -44,6 +46,7 @@ const protoFiles = [
 export interface Contract {
   readonly audit: AuditServiceDefinition;
   readonly vms: VmServiceDefinition;
+  readonly guests: GuestServiceDefinition;
   readonly operations: OperationServiceDefinition;
   readonly host: HostServiceDefinition;
   readonly storage: StorageServiceDefinition;
@@ -75,6 +78,7 @@ export function loadContract(directory: string): Contract {
   const message = <Input, Output>(name: string) => named(all, name) as MessageTypeDefinition<Input, Output>;
   return {
     audit: named(all, "socle.v1.AuditService") as AuditServiceDefinition,
+    guests: named(all, "socle.v1.GuestService") as GuestServiceDefinition,
     vms: named(all, "socle.v1.VmService") as VmServiceDefinition,
     operations: named(all, "socle.v1.OperationService") as OperationServiceDefinition,
     host: named(all, "socle.v1.HostService") as HostServiceDefinition,

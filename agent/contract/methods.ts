@@ -9,7 +9,7 @@ export const isRole = (name: string): name is Role => (allRoles as readonly stri
 export type CallClass =
   /** Answered from memory. */
   | "read"
-  /** Open until an operation ends. */
+  /** Open until an operation ends, or a guest answers. */
   | "wait"
   | "mutation"
   /** Open as long as the caller wants; also a call that reads the disk. */
@@ -47,6 +47,8 @@ const hostReads = { roles: readers, tenancy: "denied" } as const;
 const hostChanges = { roles: operators, tenancy: "denied", class: "control" } as const;
 // Only on the socket: decided outcomes, the control epoch and the enrollment.
 const socketChanges = { ...hostChanges, socketOnly: true } as const;
+// A guest that hangs holds its caller's place until the deadline.
+const guests = { roles: movers, tenancy: "own", class: "wait" } as const;
 const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as const;
 // Separation of duties: roles that change something cannot read the audit log, and the reverse.
 const auditors: readonly Role[] = ["auditor"];
@@ -87,7 +89,16 @@ export const methods: Readonly<Record<string, Method>> = {
   },
   "/socle.v1.VmService/DetachNic": { ...vms, audit: ["nic", ...change] },
   "/socle.v1.VmService/UpdateNic": { ...vms, audit: ["nic", "linkState", ...change] },
+  "/socle.v1.VmService/SuspendVm": { ...vms, audit: [] },
+  "/socle.v1.VmService/DiscardSavedState": { ...vms, audit: [] },
+  "/socle.v1.VmService/InjectNmi": { ...vms, audit: [] },
   "/socle.v1.VmService/Console": { ...vms, class: "stream", audit: ["force"] },
+  "/socle.v1.GuestService/GetGuestInfo": { ...vmReads, class: "wait" },
+  "/socle.v1.GuestService/SetGuestPassword": { ...guests, audit: ["user", "hashed"] },
+  "/socle.v1.GuestService/SetGuestSshKeys": { ...guests, audit: ["user", "keys.length", "replace"] },
+  "/socle.v1.GuestService/TrimGuest": { ...guests, audit: [] },
+  "/socle.v1.GuestService/SyncGuestTime": { ...guests, audit: [] },
+  "/socle.v1.GuestService/ExecInGuest": { ...guests, roles: operators, audit: ["path"] },
   "/socle.v1.OperationService/GetOperation": { ...vmReads, class: "read" },
   "/socle.v1.OperationService/ListOperations": { ...vmReads, class: "read" },
   "/socle.v1.OperationService/WaitOperation": { ...vmReads, class: "wait" },

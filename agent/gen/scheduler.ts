@@ -29,6 +29,7 @@ import type { Delta as _socle_v1_Delta, Delta__Output as _socle_v1_Delta__Output
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
 import type { DeviceCapacity as _socle_v1_DeviceCapacity, DeviceCapacity__Output as _socle_v1_DeviceCapacity__Output } from './socle/v1/DeviceCapacity.ts';
+import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { Event as _socle_v1_Event, Event__Output as _socle_v1_Event__Output } from './socle/v1/Event.ts';
 import type { EventServiceClient as _socle_v1_EventServiceClient, EventServiceDefinition as _socle_v1_EventServiceDefinition } from './socle/v1/EventService.ts';
@@ -43,6 +44,7 @@ import type { Host as _socle_v1_Host, Host__Output as _socle_v1_Host__Output } f
 import type { HostIdentity as _socle_v1_HostIdentity, HostIdentity__Output as _socle_v1_HostIdentity__Output } from './socle/v1/HostIdentity.ts';
 import type { HostServiceClient as _socle_v1_HostServiceClient, HostServiceDefinition as _socle_v1_HostServiceDefinition } from './socle/v1/HostService.ts';
 import type { HostUsage as _socle_v1_HostUsage, HostUsage__Output as _socle_v1_HostUsage__Output } from './socle/v1/HostUsage.ts';
+import type { InjectNmiRequest as _socle_v1_InjectNmiRequest, InjectNmiRequest__Output as _socle_v1_InjectNmiRequest__Output } from './socle/v1/InjectNmiRequest.ts';
 import type { Inventory as _socle_v1_Inventory, Inventory__Output as _socle_v1_Inventory__Output } from './socle/v1/Inventory.ts';
 import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v1_KernelBoot__Output } from './socle/v1/KernelBoot.ts';
 import type { LifecycleEvents as _socle_v1_LifecycleEvents, LifecycleEvents__Output as _socle_v1_LifecycleEvents__Output } from './socle/v1/LifecycleEvents.ts';
@@ -86,6 +88,7 @@ import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socle_v1_StoragePool__Output } from './socle/v1/StoragePool.ts';
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
+import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from './socle/v1/SuspendVmRequest.ts';
 import type { TenantUsage as _socle_v1_TenantUsage, TenantUsage__Output as _socle_v1_TenantUsage__Output } from './socle/v1/TenantUsage.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
@@ -150,6 +153,7 @@ export interface ProtoGrpcType {
       DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
       DeviceCapacity: MessageTypeDefinition<_socle_v1_DeviceCapacity, _socle_v1_DeviceCapacity__Output>
       DeviceState: EnumTypeDefinition
+      DiscardSavedStateRequest: MessageTypeDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_DiscardSavedStateRequest__Output>
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
       Effect: EnumTypeDefinition
@@ -168,6 +172,7 @@ export interface ProtoGrpcType {
       HostIdentity: MessageTypeDefinition<_socle_v1_HostIdentity, _socle_v1_HostIdentity__Output>
       HostService: SubtypeConstructor<typeof grpc.Client, _socle_v1_HostServiceClient> & { service: _socle_v1_HostServiceDefinition }
       HostUsage: MessageTypeDefinition<_socle_v1_HostUsage, _socle_v1_HostUsage__Output>
+      InjectNmiRequest: MessageTypeDefinition<_socle_v1_InjectNmiRequest, _socle_v1_InjectNmiRequest__Output>
       Inventory: MessageTypeDefinition<_socle_v1_Inventory, _socle_v1_Inventory__Output>
       KernelBoot: MessageTypeDefinition<_socle_v1_KernelBoot, _socle_v1_KernelBoot__Output>
       LaunchSecurity: EnumTypeDefinition
@@ -218,6 +223,7 @@ export interface ProtoGrpcType {
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       StoragePool: MessageTypeDefinition<_socle_v1_StoragePool, _socle_v1_StoragePool__Output>
       SubscribeRequest: MessageTypeDefinition<_socle_v1_SubscribeRequest, _socle_v1_SubscribeRequest__Output>
+      SuspendVmRequest: MessageTypeDefinition<_socle_v1_SuspendVmRequest, _socle_v1_SuspendVmRequest__Output>
       TenantUsage: MessageTypeDefinition<_socle_v1_TenantUsage, _socle_v1_TenantUsage__Output>
       Truth: EnumTypeDefinition
       UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>

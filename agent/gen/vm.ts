@@ -17,9 +17,11 @@ import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Out
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from './socle/v1/DeleteVmRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
+import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { GetOperationRequest as _socle_v1_GetOperationRequest, GetOperationRequest__Output as _socle_v1_GetOperationRequest__Output } from './socle/v1/GetOperationRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from './socle/v1/GetVmRequest.ts';
+import type { InjectNmiRequest as _socle_v1_InjectNmiRequest, InjectNmiRequest__Output as _socle_v1_InjectNmiRequest__Output } from './socle/v1/InjectNmiRequest.ts';
 import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v1_KernelBoot__Output } from './socle/v1/KernelBoot.ts';
 import type { ListOperationsRequest as _socle_v1_ListOperationsRequest, ListOperationsRequest__Output as _socle_v1_ListOperationsRequest__Output } from './socle/v1/ListOperationsRequest.ts';
 import type { ListOperationsResponse as _socle_v1_ListOperationsResponse, ListOperationsResponse__Output as _socle_v1_ListOperationsResponse__Output } from './socle/v1/ListOperationsResponse.ts';
@@ -43,6 +45,7 @@ import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Out
 import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, SettleOperationRequest__Output as _socle_v1_SettleOperationRequest__Output } from './socle/v1/SettleOperationRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
+import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from './socle/v1/SuspendVmRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
@@ -89,11 +92,13 @@ export interface ProtoGrpcType {
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
       DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
+      DiscardSavedStateRequest: MessageTypeDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_DiscardSavedStateRequest__Output>
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
       Firmware: EnumTypeDefinition
       GetOperationRequest: MessageTypeDefinition<_socle_v1_GetOperationRequest, _socle_v1_GetOperationRequest__Output>
       GetVmRequest: MessageTypeDefinition<_socle_v1_GetVmRequest, _socle_v1_GetVmRequest__Output>
+      InjectNmiRequest: MessageTypeDefinition<_socle_v1_InjectNmiRequest, _socle_v1_InjectNmiRequest__Output>
       KernelBoot: MessageTypeDefinition<_socle_v1_KernelBoot, _socle_v1_KernelBoot__Output>
       LaunchSecurity: EnumTypeDefinition
       LifecycleState: EnumTypeDefinition
@@ -123,6 +128,7 @@ export interface ProtoGrpcType {
       SettleOperationRequest: MessageTypeDefinition<_socle_v1_SettleOperationRequest, _socle_v1_SettleOperationRequest__Output>
       StartVmRequest: MessageTypeDefinition<_socle_v1_StartVmRequest, _socle_v1_StartVmRequest__Output>
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
+      SuspendVmRequest: MessageTypeDefinition<_socle_v1_SuspendVmRequest, _socle_v1_SuspendVmRequest__Output>
       Truth: EnumTypeDefinition
       UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>

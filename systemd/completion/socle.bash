@@ -24,8 +24,18 @@ _socle() {
       "vm nic attach") place="vm nic attach" ;;
       "vm nic detach") place="vm nic detach" ;;
       "vm nic update") place="vm nic update" ;;
+      "vm suspend") place="vm suspend" ;;
+      "vm discard-saved-state") place="vm discard-saved-state" ;;
+      "vm nmi") place="vm nmi" ;;
       "vm rm" | "vm delete") place="vm rm" ;;
       "vm console") place="vm console" ;;
+      "guest") place="guest" ;;
+      "guest info") place="guest info" ;;
+      "guest password") place="guest password" ;;
+      "guest ssh-keys") place="guest ssh-keys" ;;
+      "guest trim") place="guest trim" ;;
+      "guest sync-time") place="guest sync-time" ;;
+      "guest exec") place="guest exec" ;;
       "inventory") place="inventory" ;;
       "pool") place="pool" ;;
       "pool ls" | "pool list") place="pool ls" ;;
@@ -70,11 +80,11 @@ _socle() {
   done
   if ! _socle_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
     case "$place" in
-      "") words="agent status top vm inventory pool volume network health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "") words="agent status top vm guest inventory pool volume network health events operations reservation tenants cordon uncordon host enroll trust audit doctor config version completion --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume update disk nic rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm create") words="--file --example --name --id --vcpus --memory --disk --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -92,8 +102,18 @@ _socle() {
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic update") words="--request-id --no-wait --timeout --dry-run --link --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm suspend") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm discard-saved-state") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm nmi") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest") words="info password ssh-keys trim sync-time exec --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "guest info") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest password") words="--hashed --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest ssh-keys") words="--key-file --replace --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest trim") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest sync-time") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest exec") words="--env --input --wait --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -157,8 +177,8 @@ _socle() {
 # Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
   case "$1" in
-    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --mac | --allowed-address | --pool | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --mac | --allowed-address | --env | --wait | --pool | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;

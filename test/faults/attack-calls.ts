@@ -99,8 +99,9 @@ export class Caller {
   }
 }
 
-function unaryPathsOf({ vms, host, operations, events, trust, reservations }: Contract): ReadonlySet<string> {
-  const methods = [vms, host, operations, events, trust, reservations].flatMap(
+function unaryPathsOf(contract: Contract): ReadonlySet<string> {
+  const { vms, guests, host, operations, events, trust, reservations } = contract;
+  const methods = [vms, guests, host, operations, events, trust, reservations].flatMap(
     (service): readonly { readonly path: string; readonly responseStream: boolean }[] =>
       Object.values(service),
   );

@@ -177,8 +177,8 @@ function requestTo(served: ServedContract, method: Served, vmId: string): () => 
   const has = new Set(served.request(method).message.field.map(({ name }) => camel(name)));
   return () => ({
     ...(has.has("requestId") ? { requestId: randomUUID() } : {}),
-    ...(has.has("vm") ? { vm: vmId } : {}),
     // An accepted request must not affect a guest that must survive.
+    ...(has.has("vm") ? { vm: path.endsWith("/SuspendVm") ? "nobody" : vmId } : {}),
     ...(path.endsWith("Vm") && has.has("placementEpoch") ? { placementEpoch: 1 } : {}),
     ...(path.endsWith("/CreateVm")
       ? { spec: asSent(specOf(`w-${randomUUID().slice(0, 13)}`)), leaveStopped: true }

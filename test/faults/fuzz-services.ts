@@ -50,6 +50,7 @@ const seed = {
 
 const methods: readonly Method[] = [
   protos.vms,
+  protos.guests,
   protos.operations,
   protos.host,
   protos.events,
@@ -129,6 +130,9 @@ export async function grpc(cleanUp: CleanUp): Promise<{ target: FuzzTarget; api:
   };
   vms.begin = (_kind, request) => answer(request);
   vms.openConsole = () => Promise.reject(new SocleError("not_found", "VM_NOT_FOUND", "there is none"));
+  vms.guest = () => {
+    throw new SocleError("not_found", "VM_NOT_FOUND", "there is none");
+  };
   const client = new Client(`unix:${api.socket}`, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
   });

@@ -171,6 +171,7 @@ const control = (what: string, number: number): Step => {
 /** Every call that needs a guest, on a stopped, a running and a missing domain. */
 const onGuest = (what: string, number: number): readonly Step[] => [
   state(what, number),
+  step(what, libvirt.domainHasManagedSaveImage, { dom: dom(number), flags: 0 }),
   step(what, libvirt.domainShutdownFlags, { dom: dom(number), flags: 0 }),
   step(what, libvirt.domainReboot, { dom: dom(number), flags: 0 }),
   step(what, libvirt.domainReset, { dom: dom(number), flags: 0 }),

@@ -4,6 +4,7 @@ import type { NicLease, Vm, VmNic, VmStats } from "../../vm/model/vm.ts";
 import type { Vm as ProtoVm } from "../../gen/socle/v1/Vm.ts";
 import type { NicStatus } from "../../gen/socle/v1/NicStatus.ts";
 import type { VmStats as ProtoStats } from "../../gen/socle/v1/VmStats.ts";
+import { isActive } from "../../vm/hypervisor/domains.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { specToProto } from "./spec.ts";
@@ -68,6 +69,7 @@ const convert = (vm: Vm): ProtoVm =>
     instance: vm.instance ?? "",
     unreadable: vm.unreadable ?? "",
     nics: vm.nics.map((nic) => nicToProto(nic, vm.leases ?? [])),
+    savedState: isActive(vm) ? false : vm.savedState,
   });
 
 const addressSources = enumWords("NIC_ADDRESS_SOURCE", ["lease"]);

@@ -46,6 +46,7 @@ export interface ServiceDependencies {
       options: { readonly force: boolean },
       signal: AbortSignal,
     ): Promise<ConsoleStream>;
+    guest: Vms["guest"];
   };
   readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch" | "failure">;
   readonly reservations: Pick<

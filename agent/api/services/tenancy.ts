@@ -84,6 +84,7 @@ function forTenant(dependencies: ServiceDependencies, tenant: string, caller: st
       settle: (id) => Promise.reject(noOperation(id)),
       openConsole: async (vm, options, signal) =>
         await vms.openConsole(requireOwn({ vm }).vm, options, signal),
+      guest: (vm) => vms.guest(requireOwn({ vm }).vm),
     },
     operations: {
       get: (id) => operations.get(requireMine(id)),

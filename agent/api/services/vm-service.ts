@@ -81,6 +81,9 @@ export function vmService(
         { ...withEtag(request), link: nicLinks.fromProto("link_state", linkState) },
         caller,
       ),
+    SuspendVm: (request, { caller }) => begin("SUSPEND_VM", request, caller),
+    DiscardSavedState: (request, { caller }) => begin("DISCARD_SAVED_STATE", request, caller),
+    InjectNmi: (request, { caller }) => begin("INJECT_NMI", request, caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

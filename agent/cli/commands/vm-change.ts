@@ -3,7 +3,7 @@ import type { VmServiceDefinition } from "../../gen/socle/v1/VmService.ts";
 import type { Method } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
-import { toDuration } from "../format.ts";
+import { printable, toDuration } from "../format.ts";
 import type { Command } from "../session.ts";
 
 interface Change {
@@ -45,4 +45,20 @@ export const stopVm: Command = (session, [vm = ""], options: StopOptions) => {
   }
   const gracefulTimeout = grace === undefined ? null : toDuration(grace);
   return mutate(session, options, ({ vms }) => vms.StopVm, { vm, force, gracefulTimeout });
+};
+
+export const discardSavedState: Command = async (
+  session,
+  [vm = ""],
+  options: MutationOptions & { readonly dryRun?: boolean },
+) => {
+  if (options.dryRun !== true)
+    return await mutate(session, options, ({ vms }) => vms.DiscardSavedState, { vm });
+  const agent = await session.agent();
+  const { name, savedState } = await agent.ask(agent.contract.vms.GetVm, { vm });
+  const discards = savedState ? "its saved state" : "nothing: it has no saved state";
+  session.show({ vm: name, discards: savedState === true }, () => {
+    return `VM ${printable(name)} would lose ${discards}; nothing changed (--dry-run)\n`;
+  });
+  return undefined;
 };

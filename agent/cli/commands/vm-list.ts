@@ -127,6 +127,7 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["name", vm.name],
     ["id", vm.vmId],
     ["state", `${paintState(stateText(vm), paint)}  ${paint("dim", vm.stateReason)}`],
+    ["saved state", vm.savedState === true ? "yes: a start continues from it" : ""],
     ["seen", `${formatAge(observation?.observedAt, nowMs)} ago${seen}`],
     ["managed", vm.managed ? "yes" : "no: Socle did not create it and never changes it"],
     ["unreadable", vm.unreadable],

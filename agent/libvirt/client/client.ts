@@ -34,7 +34,7 @@ const STREAMS_END_WITHIN_MS = 3000;
 const lanes = ["events", "command", "observation"] as const;
 type AnyLane = (typeof lanes)[number] | Lane;
 /** Opened by the first call that needs it, and not counted for `status`. */
-const isLazy = (lane: AnyLane): boolean => lane === "slow";
+const isLazy = (lane: AnyLane): boolean => lane === "slow" || lane === "guest";
 
 /**
  * The libvirt of this host. It is connected while all three connections to the hypervisor's daemon (commands, observation,

@@ -31,8 +31,11 @@ export interface LibvirtOptions {
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
 }
 
-/** Each lane has a connection of its own: bulk calls (`observation`) and calls that take hours (`slow`) never delay commands. */
-export type Lane = "command" | "observation" | "slow";
+/**
+ * Each lane has a connection of its own: bulk calls (`observation`), calls that take hours (`slow`) and calls to agents in
+ * guests that may hang (`guest`) never delay commands.
+ */
+export type Lane = "command" | "observation" | "slow" | "guest";
 
 export type LibvirtStatus =
   | {

@@ -100,6 +100,11 @@ export class Operations {
     return this.#journal.failure;
   }
 
+  /** Why this agent may change nothing now, for changes that are no operations. */
+  get refusal(): SocleError | undefined {
+    return this.#bounds.permit.refusal;
+  }
+
   /** Resolves once operations may continue, or the signal aborts. */
   untilPermitted(signal: AbortSignal): Promise<void> {
     return this.#bounds.permit.untilAllowed(signal);

@@ -6,6 +6,8 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainDevices } from "./domain-devices.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
+import { GuestAgents } from "./guest-agents.ts";
+import { SavedStates } from "./saved-states.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
 import {
@@ -36,6 +38,8 @@ export class Domains {
   readonly #certainty: Certainty;
   readonly stamps: Stamps;
   readonly devices: DomainDevices;
+  readonly savedStates: SavedStates;
+  readonly guestAgents: GuestAgents;
   readonly #verdicts: StartVerdicts | undefined;
   /**
    * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
@@ -48,6 +52,8 @@ export class Domains {
     this.#certainty = new Certainty(calls, clock);
     this.stamps = new Stamps(calls, clock);
     this.devices = new DomainDevices(calls, clock, this);
+    this.savedStates = new SavedStates(calls, clock);
+    this.guestAgents = new GuestAgents(calls, clock);
     this.#verdicts = verdicts;
   }
 
@@ -122,7 +128,11 @@ export class Domains {
   }
 
   /** Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. */
-  async start(id: string, culprit: Culprit = { vmId: id, tenant: "", image: id }): Promise<void> {
+  async start(
+    id: string,
+    culprit: Culprit = { vmId: id, tenant: "", image: id },
+    settings: libvirt.CallSettings = {},
+  ): Promise<void> {
     const look = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
       return isInTransition(seen) ? undefined : isActive(seen);
@@ -133,7 +143,7 @@ export class Domains {
       await this.#untilJobless(id);
       return await look();
     };
-    const create = (): Promise<void> => this.#domain(id).start();
+    const create = (): Promise<void> => this.#domain(id).start(settings);
     try {
       await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
     } catch (thrown) {
@@ -175,6 +185,10 @@ export class Domains {
 
   async reset(id: string): Promise<void> {
     await this.#domain(id).reset();
+  }
+
+  async injectNmi(id: string): Promise<void> {
+    await this.#libvirt.call(libvirt.domainInjectNmi, { dom: reference(id), flags: 0 });
   }
 
   async suspend(id: string): Promise<void> {

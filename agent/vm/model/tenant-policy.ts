@@ -20,6 +20,10 @@ export interface TenantPermissions {
   readonly dedicatedCpus: boolean;
   /** Whether a deleted VM's disks may be kept, where no quota counts them. */
   readonly keepDisks: boolean;
+  /** Whether VMs may be suspended: their memory fills the host's disk, which no quota counts. */
+  readonly suspend: boolean;
+  /** Whether any caller may run programs in the guests of the tenant's VMs. */
+  readonly guestExec: boolean;
 }
 
 export const nothingPermitted: TenantPermissions = {
@@ -33,6 +37,8 @@ export const nothingPermitted: TenantPermissions = {
   hugePages: false,
   dedicatedCpus: false,
   keepDisks: true,
+  suspend: false,
+  guestExec: false,
 };
 
 export interface TenantPolicy {
@@ -99,4 +105,18 @@ export function requireDisksGo(tenant: string, { keepDisks }: TenantPermissions)
   if (keepDisks) return;
   const message = `tenant ${tenant} has a quota of disks on this host, so its callers may not keep a deleted VM's disks; delete them too, or have the provider keep them`;
   throw new SocleError("denied", "DISKS_NOT_KEPT", message, { details: { metadata: { tenant } } });
+}
+
+/** Throws `denied` SUSPEND_NOT_ALLOWED. */
+export function requireSuspendable(tenant: string, { suspend }: TenantPermissions): void {
+  if (suspend) return;
+  const message = `tenant ${tenant} may not suspend VMs on this host, since their memory fills its disk; ask its operator to allow it (tenants.byName.${tenant}.suspend, or tenants.default.suspend), or pause the VM`;
+  throw new SocleError("denied", "SUSPEND_NOT_ALLOWED", message, { details: { metadata: { tenant } } });
+}
+
+/** Throws `denied` GUEST_EXEC_NOT_ALLOWED. */
+export function requireGuestExec(tenant: string, { guestExec }: TenantPermissions): void {
+  if (guestExec) return;
+  const message = `programs may not be run in the guests of tenant ${tenant} on this host; ask its operator to allow it (guest.execAllowed, tenants.byName.${tenant}.guestExec or tenants.default.guestExec)`;
+  throw new SocleError("denied", "GUEST_EXEC_NOT_ALLOWED", message, { details: { metadata: { tenant } } });
 }

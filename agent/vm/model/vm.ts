@@ -48,6 +48,8 @@ export interface Vm {
   readonly unreadable?: string;
   /** With an unreadable spec: the tenant in the metadata. It grants no access; its quota counts the VM. */
   readonly claimedTenant?: string;
+  /** Of a stopped VM: its memory is saved, and a start continues from it. Undefined: not known, or the VM is active. */
+  readonly savedState?: boolean | undefined;
   /** Ids of the volume keys that sealed its passphrases. */
   readonly sealedBy?: readonly string[];
   readonly disks: readonly VmDisk[];

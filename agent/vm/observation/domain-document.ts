@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { noDevices, parsePciName, type Disk, type Interface } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
+import { GUEST_AGENT_CHANNEL } from "../hypervisor/guest-agents.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
@@ -38,7 +39,6 @@ const MIB = 1024 * 1024;
 const TCG_CACHE_BYTES = 32 * MIB;
 /** The nwfilter that libvirt ships against MAC, ARP and IP spoofing. */
 const ANTI_SPOOFING_FILTER = "clean-traffic";
-const GUEST_AGENT_CHANNEL = "org.qemu.guest_agent.0";
 
 /** The libvirt domain for a spec. Socle chooses all values that the spec leaves open here. */
 export function domainDocument(resolved: ResolvedSpec): VmDomain {

@@ -8,12 +8,14 @@ import {
   domainGetMetadata,
   domainGetState,
   domainGetXmlDesc,
+  domainHasManagedSaveImage,
   DomainMetadataType,
   DomainStatsTypes,
   ConnectGetAllDomainStatsFlags,
   type Domain,
   type Libvirt,
 } from "../../libvirt/index.ts";
+import { isActive } from "../hypervisor/domains.ts";
 import { stateOf } from "../hypervisor/domain-state.ts";
 import { ownFacts, type OwnFacts } from "../model/own-facts.ts";
 import { vmFromDomain, vmWithoutXml, withEtag, type DomainFacts } from "./vm-from-domain.ts";
@@ -74,7 +76,9 @@ export class DomainReader {
         this.#call(domainGetState, { dom: domain, flags: 0 }),
         this.#xml(domain, before),
       ]);
-      const facts = { ...stateOf(state, reason), observedAtMs: this.#clock.now() };
+      const seen = stateOf(state, reason);
+      const savedState = isActive(seen) ? undefined : await this.#savedState(domain);
+      const facts = { ...seen, savedState, observedAtMs: this.#clock.now() };
       return await this.#fromXml(domain, xml, facts, before);
     } catch (thrown) {
       if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
@@ -92,6 +96,17 @@ export class DomainReader {
   ): Promise<Vm | undefined> {
     if (before !== undefined) return withEtag({ ...before, ...facts, presence: "present" });
     return vmWithoutXml({ domain, size, facts, metadata: await this.#metadata(domain) });
+  }
+
+  /** Undefined: this libvirt or driver does not report it. */
+  async #savedState(domain: Domain): Promise<boolean | undefined> {
+    try {
+      return (await this.#call(domainHasManagedSaveImage, { dom: domain, flags: 0 })).result;
+    } catch (thrown) {
+      const { kind, reason } = toSocleError(thrown);
+      if (OF_LIBVIRT.has(kind) || reason === "LIBVIRT_NO_DOMAIN") throw thrown;
+      return undefined;
+    }
   }
 
   /** The XML, or the reason why libvirt cannot return it for this domain. */

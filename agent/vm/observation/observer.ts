@@ -141,7 +141,8 @@ export class Observer implements Service {
     if (state === undefined || vm === undefined) return;
     if (state === "running" && this.#endedRuns.has(domain)) return;
     const now = { state, stateReason: detail.toUpperCase(), observedAtMs: clock.now() };
-    this.#take(withEtag({ ...vm, ...now, presence: "present" }));
+    const savedState = detail === "saved" ? true : vm.savedState;
+    this.#take(withEtag({ ...vm, ...now, savedState, presence: "present" }));
   }
 
   #publishKind(event: DomainEvent): void {

@@ -4,6 +4,7 @@ import { formatPciAddress, type DiskSource } from "../../libvirt/xml/index.ts";
 import type { Accelerator } from "../../contract/spec.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "../model/device-names.ts";
+import { isActive } from "../hypervisor/domains.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -17,6 +18,8 @@ export interface DomainFacts {
   readonly state: VmState;
   readonly stateReason: string;
   readonly observedAtMs: number;
+  /** As Vm.savedState. */
+  readonly savedState?: boolean | undefined;
 }
 
 /** Converts a libvirt domain to a VM. `own`: the facts of its metadata. */
@@ -33,6 +36,7 @@ export const vmFromDomain = (
       observedAtMs: facts.observedAtMs,
       state: facts.state,
       stateReason: facts.stateReason,
+      savedState: facts.savedState,
       ...own,
       newestOperation: document.metadata?.stamp?.operation,
       accelerator: acceleratorByType.get(document.type),
@@ -160,7 +164,8 @@ const acceleratorByType = new Map<string, Accelerator>([
 ]);
 
 /** The VM with an etag over everything but readings. The first part stays the same over starts and stops. */
-export function withEtag(vm: Omit<Vm, "etag">): Vm {
+export function withEtag(seen: Omit<Vm, "etag">): Vm {
+  const vm = seen.savedState !== undefined && isActive(seen) ? { ...seen, savedState: undefined } : seen;
   const { id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes } = vm;
   const lasting = [id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes];
   const all = {

@@ -16,8 +16,8 @@ import { sizedDisk, volumeToMake } from "./own-volume.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
-import { settled } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+import { requireNotSaved, settled } from "./vm-state.ts";
 
 const CLAIM = "claim volume";
 const SPEC = "write spec";
@@ -61,10 +61,11 @@ export const attachDisk = defineOperation({
     if (isEncrypted(asked)) await keys.check();
     return { ...rest, disk: await sizedDisk(asked, volumes) };
   },
-  /** Throws `invalid` SPEC_INVALID, `conflict` DISK_EXISTS and ETAG_MISMATCH. */
+  /** Throws `invalid` SPEC_INVALID, `conflict` DISK_EXISTS, VM_HAS_SAVED_STATE and ETAG_MISMATCH. */
   admit({ disk: asked, etag }: AttachRequest, vm, { byTenant }) {
     const disk = checkPart(diskSpec, asked, "disk");
     requireSpecOf(etag, vm);
+    requireNotSaved(vm);
     if (vm.spec !== undefined) requireFits(vm.spec, disk);
     return defined<Intent>({ disk, tenantOnly: byTenant ? true : undefined });
   },

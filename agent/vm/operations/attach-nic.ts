@@ -14,7 +14,7 @@ import { requireMacFree } from "./nic-users.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
-import { settled } from "./vm-state.ts";
+import { requireNotSaved, settled } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
 
 const SPEC = "write spec";
@@ -44,6 +44,7 @@ export const attachNic = defineOperation({
     const { tenant } = vm;
     if (byTenant) requirePermitted({ tenant, nics: [nic] }, policy.permissionsOf(tenant));
     requireSpecOf(etag, vm);
+    requireNotSaved(vm);
     if (vm.spec !== undefined) requireFits(vm.spec, nic);
     // Also of NICs that others have added to the domain.
     requireMacFree(

@@ -84,7 +84,7 @@ export const deleteVm = defineOperation({
       force,
       keyedParts: parts.length === 0 ? undefined : parts,
       keysUnknown: spec === undefined ? true : undefined,
-      erase: eraseDisks && spec !== undefined ? erasureOf(spec) : undefined,
+      erase: eraseDisks && spec !== undefined ? erasureOf(spec, vm.savedState) : undefined,
       etag,
     });
   },

@@ -15,7 +15,7 @@ import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, seenWith } from "./spec-change.ts";
-import { settled } from "./vm-state.ts";
+import { requireNotSaved, settled } from "./vm-state.ts";
 import type { RunContext } from "./work.ts";
 
 const RELEASE = "ask guest";
@@ -49,6 +49,7 @@ export const detachDisk = defineOperation({
    */
   admit({ disk: name, deleteVolume, etag }: DetachRequest, vm, { byTenant, policy, table, creations }) {
     requireSpecOf(etag, vm);
+    requireNotSaved(vm);
     const disk = requireDisk(vm, name);
     requireNotBoot(vm, name);
     requireIdle(vm, name);

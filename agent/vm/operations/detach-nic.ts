@@ -9,7 +9,7 @@ import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, seenWith } from "./spec-change.ts";
-import { settled } from "./vm-state.ts";
+import { requireNotSaved, settled } from "./vm-state.ts";
 
 const RELEASE = "ask guest";
 
@@ -28,6 +28,7 @@ export const detachNic = defineOperation({
   /** Throws `not_found` NIC_NOT_FOUND, `conflict` ETAG_MISMATCH. */
   admit({ nic, etag }: DetachRequest, vm) {
     requireSpecOf(etag, vm);
+    requireNotSaved(vm);
     return { nic: requireNic(vm, nic).name };
   },
   plan: (_context, { nic }, vm) => Promise.resolve({ nic, applies: appliesTo(vm) }),

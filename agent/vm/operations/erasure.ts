@@ -27,13 +27,15 @@ export const erasureSchema = z.object({
   ),
   /** The VM has a TPM, whose state is deleted with the domain. */
   tpm: z.boolean(),
+  /** Its memory was saved in a file, which is removed with the domain and not overwritten. */
+  savedState: z.literal(true).exactOptional(),
   /** Volumes that the VM used and does not own. */
   kept: z.array(volumeSchema),
 });
 export type Erasure = Immutable<z.output<typeof erasureSchema>>;
 
 /** The VM's own volumes by disk, and those that it shared with others. */
-export function erasureOf(spec: VmSpec): Erasure {
+export function erasureOf(spec: VmSpec, savedState = false): Erasure {
   const seed = seedVolume(spec);
   const disks = ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
     defined<Erasure["disks"][number]>({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
@@ -41,6 +43,7 @@ export function erasureOf(spec: VmSpec): Erasure {
   // The guest does not write to the seed, but it has the secrets of the first boot.
   if (seed !== undefined) disks.push({ disk: "seed", volume: seed, encrypted: false });
   return {
+    ...(savedState ? { savedState } : {}),
     name: spec.name,
     tenant: spec.tenant,
     disks,
@@ -148,7 +151,7 @@ async function destroyKeys(
 /** The operation's result: later proof of what was done with a tenant's data. */
 export function receiptOf(
   { attest }: WorkContext,
-  { name, tenant, tpm, kept }: Erasure,
+  { name, tenant, tpm, savedState, kept }: Erasure,
   disks: readonly ErasedDisk[],
   { vmId, operationId }: WorkRun,
 ): Record<string, string> {
@@ -160,6 +163,7 @@ export function receiptOf(
     operation: operationId,
     disks,
     tpm: tpm ? "crypto-erase" : undefined,
+    saved_state: savedState === true ? "removed" : undefined,
     kept,
   });
   const { text, signature } = attest(statement);

@@ -8,6 +8,8 @@ import type { OperationDefinition } from "./definition.ts";
 import { deleteVm } from "./delete.ts";
 import { detachDisk } from "./detach-disk.ts";
 import { detachNic } from "./detach-nic.ts";
+import { discardSavedState } from "./discard-saved-state.ts";
+import { injectNmi } from "./inject-nmi.ts";
 import { pauseVm } from "./pause.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
@@ -16,6 +18,7 @@ import { startVm } from "./start.ts";
 import { stopVm } from "./stop.ts";
 import { updateNic } from "./update-nic.ts";
 import { updateVm } from "./update-vm.ts";
+import { suspendVm } from "./suspend.ts";
 
 /** Every kind of operation. */
 const definitions = [
@@ -33,6 +36,9 @@ const definitions = [
   attachNic,
   detachNic,
   updateNic,
+  suspendVm,
+  discardSavedState,
+  injectNmi,
 ] as const;
 type Definitions = (typeof definitions)[number];
 
@@ -95,4 +101,18 @@ export function intentOf({ id, kind, intent }: Pick<Operation, "id" | "kind" | "
     parsed === undefined ? `the kind ${kind} is not known` : (parsed.error.issues[0]?.message ?? "");
   const message = `the intent of operation ${id} cannot be read by this version (${why}): run the version that wrote it, or settle it (socle operations settle)`;
   throw new SocleError("internal", "INTENT_UNREADABLE", message);
+}
+
+/** Undefined if this version cannot read it: its claims are then unknown. */
+export function readIntent(operation: Operation): Intent | undefined {
+  try {
+    return intentOf(operation);
+  } catch {
+    return undefined;
+  }
+}
+
+export function nameIn(operation: Operation): string | undefined {
+  const intent = readIntent(operation);
+  return intent === undefined ? undefined : definitionOf(intent.kind).nameIn?.(intent);
 }

@@ -16,7 +16,7 @@ import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { rewriteSpec, seenWith } from "./spec-change.ts";
-import { settled } from "./vm-state.ts";
+import { requireNotSaved, settled } from "./vm-state.ts";
 import type { WorkContext } from "./work.ts";
 
 const SECTOR_BYTES = 512;
@@ -65,6 +65,7 @@ export const resizeDisk = defineOperation({
    */
   admit({ disk: name, capacityBytes, etag, fromBytes = 0 }: ResizeRequest, vm, { byTenant }) {
     requireSpecOf(etag, vm);
+    requireNotSaved(vm);
     const disk = requireDisk(vm, name);
     if (disk.readOnly) throw readOnly(name);
     if (capacityBytes < fromBytes) throw tooSmall(name, capacityBytes, fromBytes);

@@ -2,7 +2,8 @@ import * as z from "../../kernel/zod.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
-import { culpritOf } from "../hypervisor/start-fault.ts";
+import { memoryTransfer } from "../hypervisor/saved-states.ts";
+import { culpritOf, type Culprit } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { ownDisk, seedVolume } from "../model/volume-names.ts";
@@ -10,7 +11,7 @@ import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { addSparePorts } from "./spare-ports.ts";
-import { present } from "./vm-state.ts";
+import { present, renewMetadata } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext } from "./work.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
 
@@ -32,7 +33,11 @@ export const startVm = defineOperation({
     // A resumed start was checked before, or has not begun: its possible effect is not refused afterwards.
     if (!resumed)
       await step("placement", () => checkPlacement(context, vmId, placementEpoch, isActive(before)));
-    if (isActive(before)) return { state: before.state, was: before.state };
+    if (isActive(before)) {
+      // An earlier run may have ended before it renewed the metadata.
+      if (resumed) await continued(context, vmId);
+      return { state: before.state, was: before.state };
+    }
     if (resumed) {
       // Another agent, or an earlier run, may have sent a start to libvirt that has not taken effect yet.
       const after = await domains.settledState(vmId);
@@ -49,12 +54,44 @@ export const startVm = defineOperation({
     await domains.stamps.begin(vmId, operationId);
     await addSparePorts(context, run);
     const culprit = spec === undefined ? undefined : culpritOf(spec);
-    await step("start", () => domains.start(vmId, culprit), 0.8);
+    await step("start", () => startOrContinue(context, vmId, culprit), 0.8);
+    // Before the stamp, which ends a resumed run without another step.
+    const from = await continued(context, vmId);
     await stampComplete(context, run, true);
     await seen(context, vmId, isActive);
-    return { state: "running", was: before.state };
+    return { state: "running", was: before.state, ...from };
   },
 });
+
+/** Throws what `Domains.start` throws, and `conflict` SAVED_STATE_UNUSABLE if QEMU does not load the saved state. */
+async function startOrContinue(
+  { domains, table }: WorkContext,
+  vmId: string,
+  culprit: Culprit | undefined,
+): Promise<void> {
+  const { name = vmId, savedState, memoryBytes = 0 } = table.get(vmId) ?? {};
+  try {
+    await domains.start(vmId, culprit, savedState === true ? memoryTransfer(memoryBytes) : {});
+  } catch (thrown) {
+    const error = toSocleError(thrown);
+    if (error.kind !== "internal" || !(await domains.savedStates.exists(vmId).catch(() => false)))
+      throw thrown;
+    const message = `VM ${name} cannot continue from its saved state: ${error.message}. To boot it without that state, run: socle vm discard-saved-state ${name}`;
+    throw new SocleError("conflict", "SAVED_STATE_UNUSABLE", message, { cause: thrown });
+  }
+}
+
+/** What the guest was started from, as libvirt reports it; a restored guest gets the newest metadata. */
+async function continued(context: WorkContext, vmId: string): Promise<{ from?: string }> {
+  const now = await context.domains.state(vmId).catch(() => undefined);
+  if (now?.stateReason === "BOOTED") return { from: "boot" };
+  if (now === undefined || !RESTORED.has(now.stateReason)) return {};
+  await renewMetadata(context, vmId, true);
+  return { from: "saved state" };
+}
+
+/** A guest that was paused when it was saved is paused again. */
+const RESTORED: ReadonlySet<string> = new Set(["RESTORED", "MIGRATION"]);
 
 /**
  * Revalidates volumes before start: pool writers may have replaced a file. Throws as `Volumes.resolve`, and

@@ -17,7 +17,7 @@ export interface Cut {
   readonly isWanted: () => boolean;
 }
 
-/** Stops that wait for their guests, and the forced stops that cut such a wait short. */
+/** Stops and suspensions that wait for their guests, and the forced stops that cut such a wait short. */
 export class StopEscalation {
   readonly #clock: Pick<Clock, "sleep">;
   readonly #stops = new Map<string, WaitingStop>();

@@ -11,7 +11,7 @@ import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll } from "./undo.ts";
-import { settled } from "./vm-state.ts";
+import { requireNotSaved, settled } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
 
 const DEVICE = "change device";
@@ -40,6 +40,7 @@ export const updateNic = defineOperation({
   /** Throws `not_found` NIC_NOT_FOUND, `invalid` UPDATE_EMPTY, `conflict` ETAG_MISMATCH. */
   admit({ nic, link, etag }: UpdateRequest, vm) {
     requireSpecOf(etag, vm);
+    requireNotSaved(vm);
     const { name } = requireNic(vm, nic);
     if (link === undefined) throw nothingToChange(name);
     return { nic: name, link };

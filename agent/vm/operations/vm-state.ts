@@ -1,5 +1,5 @@
-import { SocleError } from "../../kernel/errors.ts";
-import type { VmState } from "../model/vm.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { Vm, VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
 // A VM's state from libvirt. Each function throws `not_found` VM_NOT_FOUND if the VM is gone.
@@ -20,4 +20,28 @@ export function requireState(state: VmState, needed: readonly VmState[], partici
   if (needed.includes(state)) return;
   const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
   throw new SocleError("conflict", "VM_STATE_CONFLICT", message, { details: { metadata: { state } } });
+}
+
+/**
+ * Writes the metadata of the persistent definition again, also to the live definition: that of a restored guest is as old
+ * as its image. A failure is only logged, since the operation's effect holds without it.
+ */
+export async function renewMetadata(
+  { domains, log }: WorkContext,
+  vmId: string,
+  isActive: boolean,
+): Promise<void> {
+  try {
+    const socle = (await domains.document(vmId))?.metadata?.socle;
+    if (socle !== undefined) await domains.setMetadata(vmId, socle, isActive);
+  } catch (thrown) {
+    log.warn({ vm: vmId, err: toSocleError(thrown) }, "the VM's metadata could not be written again");
+  }
+}
+
+/** For a change of disks, which a guest that continues does not expect. Throws `conflict` VM_HAS_SAVED_STATE. */
+export function requireNotSaved({ name, savedState }: Pick<Vm, "name" | "savedState">): void {
+  if (savedState !== true) return;
+  const message = `VM ${name} has a saved state, which needs its disks as they are: start the VM first, or discard that state (socle vm discard-saved-state ${name})`;
+  throw new SocleError("conflict", "VM_HAS_SAVED_STATE", message);
 }

@@ -13,6 +13,7 @@ import { holdSeed } from "./first-boot.ts";
 import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
+import { Guest } from "./guest.ts";
 import { requireNicsFree } from "./nic-users.ts";
 import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
@@ -28,7 +29,9 @@ import type { DeviceSpec } from "../model/volume-names.ts";
 import {
   definitionOf,
   intentOf,
+  nameIn,
   newIntent,
+  readIntent,
   storedIntent,
   type Intent,
   type OperationKind,
@@ -252,6 +255,9 @@ export class Vms {
     return await this.#consoles.open(managed.id, options.force, signal);
   }
 
+  /** The inside of a running guest. Throws as openConsole, and as Guest's constructor. */
+  readonly guest = (vm: string): Guest => new Guest(this.#managed(vm), this.#options);
+
   /** Continues an operation that was interrupted, or whose outcome is unknown, until it has ended. */
   resumeOperation(operation: Operation): void {
     const intent = intentOf(operation);
@@ -381,18 +387,4 @@ export class Vms {
     await resolve(this.#options, admitted, () => this.#pending());
     await this.#options.volumes.requireAbsent(ownVolumes(spec));
   }
-}
-
-/** Undefined if this version cannot read it: its claims are then unknown. */
-function readIntent(operation: Operation): Intent | undefined {
-  try {
-    return intentOf(operation);
-  } catch {
-    return undefined;
-  }
-}
-
-function nameIn(operation: Operation): string | undefined {
-  const intent = readIntent(operation);
-  return intent === undefined ? undefined : definitionOf(intent.kind).nameIn?.(intent);
 }

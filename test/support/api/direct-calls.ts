@@ -9,6 +9,7 @@ import type { ServiceDependencies } from "../../../agent/api/services/dependenci
 import { ErrorEncoder } from "../../../agent/api/convert/errors.ts";
 import { eventService } from "../../../agent/api/services/event-service.ts";
 import { Health } from "../../../agent/api/services/health.ts";
+import { guestService } from "../../../agent/api/services/guest-service.ts";
 import { hostService } from "../../../agent/api/services/host-api.ts";
 import { networkService } from "../../../agent/api/services/network-service.ts";
 import { operationService } from "../../../agent/api/services/operation-service.ts";
@@ -86,6 +87,7 @@ export class DirectCalls {
     });
     for (const service of [
       { definition: protos.vms, methods: vmService(dependencies, errors) },
+      { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },
       { definition: protos.reservations, methods: reservationService(dependencies) },

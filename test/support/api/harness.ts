@@ -105,6 +105,9 @@ export async function startApi(
           : { state: "failed", error: new SocleError("conflict", "SETTLED_BY_PERSON", caller) },
       ),
     openConsole: () => Promise.reject(new Error("no console in this test")),
+    guest: () => {
+      throw new SocleError("unavailable", "GUEST_AGENT_NOT_CONNECTED", "no guest in this test");
+    },
   };
   const reservations = await reservationsOf(directory, clock, log);
   const socket = join(directory, "agent.sock");

@@ -5,6 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { AuditBudget } from "../../../agent/api/limits/audit-budget.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
+import { Guest } from "../../../agent/vm/operations/guest.ts";
 import { ApiClient, errorOf, FakeConsole, protos, startApi, vm } from "../../support/api/harness.ts";
 
 const { StartVm, StopVm, CreateVm, GetVm } = protos.vms;
@@ -103,4 +104,26 @@ test("repeated console sessions are audited up to the budget", async (t) => {
   const opened = ends.filter((code) => code === status.OK).length;
   assert.ok(opened >= 30 && opened < 45, `${opened} were opened`);
   assert.equal(ends.at(-1), status.RESOURCE_EXHAUSTED);
+});
+
+test("repeated changes inside a guest are audited up to the budget, and the secrets in them are not", async (t) => {
+  const config = limits({ failuresPerSecond: 0.1 });
+  const api = await startApi(t, { limits: config.limits });
+  api.table.put(vm("v"));
+  const exec = () =>
+    Promise.resolve({
+      exitCode: 0,
+      output: Buffer.alloc(0),
+      errorOutput: Buffer.alloc(0),
+      isTruncated: false,
+    });
+  api.vms.guest = () => Object.assign(Object.create(Guest.prototype) as Guest, { exec });
+  const client = new ApiClient(t, `unix:${api.socket}`);
+  const request = { vm: "v", path: "/bin/login", arguments: ["hunter2"], environment: ["PASSWORD=hunter2"] };
+  let refused = 0;
+  for (let at = 0; at < 100; at += 1)
+    await client.call(protos.guests.ExecInGuest, request).catch(() => (refused += 1));
+  assert.ok(refused > 40, `${refused} were refused`);
+  for (const lines of [api.audited, api.logged]) assert.ok(!JSON.stringify(lines).includes("hunter2"));
+  assert.deepEqual(api.audited.find(({ act }) => act === "call_admitted")?.arguments, { path: "/bin/login" });
 });

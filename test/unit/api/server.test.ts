@@ -154,9 +154,9 @@ test("a caller on TCP is a scheduler, and is denied the operators' methods", asy
 });
 
 test("every served method has a row in the table of methods, and no other has", () => {
-  const { audit, vms, operations, host, reservations, events, trust, health, reflection } = protos;
+  const { audit, vms, guests, operations, host, reservations, events, trust, health, reflection } = protos;
   const { storage, networks } = protos;
-  const agents = [audit, vms, operations, host, reservations, events, trust, storage, networks];
+  const agents = [audit, vms, guests, operations, host, reservations, events, trust, storage, networks];
   const served = [...agents, health, reflection].flatMap((definition) =>
     Object.values(definition).map(({ path }) => path),
   );

@@ -213,3 +213,27 @@ test("a missing reply prints how to repeat the request without a second effect",
   assert.equal(exitCode, 6);
   assert.match(stderr, /the agent may have begun: repeat it with --request-id r7/);
 });
+
+test("a saved state is discarded, and shown without a change by --dry-run", async (context) => {
+  const discarded: string[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      GetVm: (_call, done) => done(null, { ...vm(), savedState: true }),
+      DiscardSavedState: (call, done) => {
+        discarded.push(call.request.vm);
+        done(null, running);
+      },
+    },
+    operations: endsWith(operation({ kind: "DISCARD_SAVED_STATE" })),
+  });
+  const line = ["vm", "discard-saved-state", "web-1"];
+  const dry = await socle([...line, "--dry-run"], { socket });
+  assert.match(dry.stdout, /web-1 would lose its saved state; nothing changed/);
+  assert.deepEqual(JSON.parse((await socle(["--json", ...line, "--dry-run"], { socket })).stdout), {
+    vm: "web-1",
+    discards: true,
+  });
+  assert.deepEqual(discarded, []);
+  assert.equal((await socle(line, { socket })).exitCode, 0);
+  assert.deepEqual(discarded, ["web-1"]);
+});

@@ -26,7 +26,7 @@ test("socle(1) has every command, those with subcommands too", () => {
     "socle",
   );
   assert.deepEqual(
-    all.filter((path) => !page.includes(`.SS \\fB${path}\\fR`)),
+    all.filter((path) => !page.includes(`.SS \\fB${path.replaceAll("-", "\\-")}\\fR`)),
     [],
   );
 });

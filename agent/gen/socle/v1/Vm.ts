@@ -28,7 +28,9 @@ export interface Vm {
   'etag'?: (string);
   'instance'?: (string);
   'unreadable'?: (string);
+  'savedState'?: (boolean);
   'nics'?: (_socle_v1_NicStatus)[];
+  '_savedState'?: "savedState";
 }
 
 export interface Vm__Output {
@@ -50,5 +52,7 @@ export interface Vm__Output {
   'etag': (string);
   'instance': (string);
   'unreadable': (string);
+  'savedState'?: (boolean);
   'nics': (_socle_v1_NicStatus__Output)[];
+  '_savedState'?: "savedState";
 }

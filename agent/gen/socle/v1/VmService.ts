@@ -10,7 +10,9 @@ import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Out
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from '../../socle/v1/DeleteVmRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from '../../socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from '../../socle/v1/DetachNicRequest.ts';
+import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from '../../socle/v1/DiscardSavedStateRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from '../../socle/v1/GetVmRequest.ts';
+import type { InjectNmiRequest as _socle_v1_InjectNmiRequest, InjectNmiRequest__Output as _socle_v1_InjectNmiRequest__Output } from '../../socle/v1/InjectNmiRequest.ts';
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from '../../socle/v1/ListVmsRequest.ts';
 import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Output as _socle_v1_ListVmsResponse__Output } from '../../socle/v1/ListVmsResponse.ts';
 import type { Operation as _socle_v1_Operation, Operation__Output as _socle_v1_Operation__Output } from '../../socle/v1/Operation.ts';
@@ -20,6 +22,7 @@ import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskReques
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from '../../socle/v1/ResumeVmRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from '../../socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from '../../socle/v1/StopVmRequest.ts';
+import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from '../../socle/v1/SuspendVmRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from '../../socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from '../../socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from '../../socle/v1/Vm.ts';
@@ -86,6 +89,15 @@ export interface VmServiceClient extends grpc.Client {
   detachNic(argument: _socle_v1_DetachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   detachNic(argument: _socle_v1_DetachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  DiscardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DiscardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DiscardSavedState(argument: _socle_v1_DiscardSavedStateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DiscardSavedState(argument: _socle_v1_DiscardSavedStateRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   GetVm(argument: _socle_v1_GetVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
@@ -94,6 +106,15 @@ export interface VmServiceClient extends grpc.Client {
   getVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   getVm(argument: _socle_v1_GetVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   getVm(argument: _socle_v1_GetVmRequest, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
+  
+  InjectNmi(argument: _socle_v1_InjectNmiRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  InjectNmi(argument: _socle_v1_InjectNmiRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  InjectNmi(argument: _socle_v1_InjectNmiRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  InjectNmi(argument: _socle_v1_InjectNmiRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  injectNmi(argument: _socle_v1_InjectNmiRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  injectNmi(argument: _socle_v1_InjectNmiRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  injectNmi(argument: _socle_v1_InjectNmiRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  injectNmi(argument: _socle_v1_InjectNmiRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   ListVms(argument: _socle_v1_ListVmsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_ListVmsResponse__Output>): grpc.ClientUnaryCall;
   ListVms(argument: _socle_v1_ListVmsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_ListVmsResponse__Output>): grpc.ClientUnaryCall;
@@ -158,6 +179,15 @@ export interface VmServiceClient extends grpc.Client {
   stopVm(argument: _socle_v1_StopVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   stopVm(argument: _socle_v1_StopVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  SuspendVm(argument: _socle_v1_SuspendVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  SuspendVm(argument: _socle_v1_SuspendVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  SuspendVm(argument: _socle_v1_SuspendVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  SuspendVm(argument: _socle_v1_SuspendVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  suspendVm(argument: _socle_v1_SuspendVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  suspendVm(argument: _socle_v1_SuspendVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  suspendVm(argument: _socle_v1_SuspendVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  suspendVm(argument: _socle_v1_SuspendVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   UpdateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateNic(argument: _socle_v1_UpdateNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -198,7 +228,11 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   DetachNic: grpc.handleUnaryCall<_socle_v1_DetachNicRequest__Output, _socle_v1_Operation>;
   
+  DiscardSavedState: grpc.handleUnaryCall<_socle_v1_DiscardSavedStateRequest__Output, _socle_v1_Operation>;
+  
   GetVm: grpc.handleUnaryCall<_socle_v1_GetVmRequest__Output, _socle_v1_Vm>;
+  
+  InjectNmi: grpc.handleUnaryCall<_socle_v1_InjectNmiRequest__Output, _socle_v1_Operation>;
   
   ListVms: grpc.handleUnaryCall<_socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse>;
   
@@ -213,6 +247,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   StartVm: grpc.handleUnaryCall<_socle_v1_StartVmRequest__Output, _socle_v1_Operation>;
   
   StopVm: grpc.handleUnaryCall<_socle_v1_StopVmRequest__Output, _socle_v1_Operation>;
+  
+  SuspendVm: grpc.handleUnaryCall<_socle_v1_SuspendVmRequest__Output, _socle_v1_Operation>;
   
   UpdateNic: grpc.handleUnaryCall<_socle_v1_UpdateNicRequest__Output, _socle_v1_Operation>;
   
@@ -230,7 +266,9 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   DeleteVm: MethodDefinition<_socle_v1_DeleteVmRequest, _socle_v1_Operation, _socle_v1_DeleteVmRequest__Output, _socle_v1_Operation__Output>
   DetachDisk: MethodDefinition<_socle_v1_DetachDiskRequest, _socle_v1_Operation, _socle_v1_DetachDiskRequest__Output, _socle_v1_Operation__Output>
   DetachNic: MethodDefinition<_socle_v1_DetachNicRequest, _socle_v1_Operation, _socle_v1_DetachNicRequest__Output, _socle_v1_Operation__Output>
+  DiscardSavedState: MethodDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_Operation, _socle_v1_DiscardSavedStateRequest__Output, _socle_v1_Operation__Output>
   GetVm: MethodDefinition<_socle_v1_GetVmRequest, _socle_v1_Vm, _socle_v1_GetVmRequest__Output, _socle_v1_Vm__Output>
+  InjectNmi: MethodDefinition<_socle_v1_InjectNmiRequest, _socle_v1_Operation, _socle_v1_InjectNmiRequest__Output, _socle_v1_Operation__Output>
   ListVms: MethodDefinition<_socle_v1_ListVmsRequest, _socle_v1_ListVmsResponse, _socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse__Output>
   PauseVm: MethodDefinition<_socle_v1_PauseVmRequest, _socle_v1_Operation, _socle_v1_PauseVmRequest__Output, _socle_v1_Operation__Output>
   RebootVm: MethodDefinition<_socle_v1_RebootVmRequest, _socle_v1_Operation, _socle_v1_RebootVmRequest__Output, _socle_v1_Operation__Output>
@@ -238,6 +276,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   ResumeVm: MethodDefinition<_socle_v1_ResumeVmRequest, _socle_v1_Operation, _socle_v1_ResumeVmRequest__Output, _socle_v1_Operation__Output>
   StartVm: MethodDefinition<_socle_v1_StartVmRequest, _socle_v1_Operation, _socle_v1_StartVmRequest__Output, _socle_v1_Operation__Output>
   StopVm: MethodDefinition<_socle_v1_StopVmRequest, _socle_v1_Operation, _socle_v1_StopVmRequest__Output, _socle_v1_Operation__Output>
+  SuspendVm: MethodDefinition<_socle_v1_SuspendVmRequest, _socle_v1_Operation, _socle_v1_SuspendVmRequest__Output, _socle_v1_Operation__Output>
   UpdateNic: MethodDefinition<_socle_v1_UpdateNicRequest, _socle_v1_Operation, _socle_v1_UpdateNicRequest__Output, _socle_v1_Operation__Output>
   UpdateVm: MethodDefinition<_socle_v1_UpdateVmRequest, _socle_v1_Operation, _socle_v1_UpdateVmRequest__Output, _socle_v1_Operation__Output>
   WatchVms: MethodDefinition<_socle_v1_WatchVmsRequest, _socle_v1_WatchVmsResponse, _socle_v1_WatchVmsRequest__Output, _socle_v1_WatchVmsResponse__Output>

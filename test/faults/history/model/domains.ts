@@ -47,6 +47,11 @@ export const domainCalls: readonly Entry[] = [
     return { state: domain.state, maxMem: memory, memory, nrVirtCpu, cpuTime: 0 };
   }),
   answering(libvirt.domainIsActive, (world, { dom }) => ({ active: isActive(world.domain(dom)) })),
+  // It has no call that saves a guest.
+  answering(libvirt.domainHasManagedSaveImage, (world, { dom }) => {
+    world.domain(dom);
+    return { result: false };
+  }),
   answering(libvirt.domainGetXmlDesc, (world, { dom, flags }) => {
     const domain = world.domain(dom);
     const inactive = (flags & libvirt.DomainXMLFlags.INACTIVE) !== 0;

@@ -51,6 +51,14 @@ const runAfter = (...done: string[]) => ({
   done: new Set(done),
 });
 
+test("a receipt names a saved state, whose file is removed and not overwritten", () => {
+  const { context } = hostWith({});
+  const said = (savedState: object): unknown =>
+    JSON.parse(receiptOf(context, { ...erasure, ...savedState }, [], runAfter())["receipt"] ?? "");
+  assert.equal((said({ savedState: true }) as Record<string, unknown>)["saved_state"], "removed");
+  assert.ok(!Object.hasOwn(said({}) as object, "saved_state"));
+});
+
 test("keys are destroyed before anything is overwritten, each disk by its best method", async () => {
   const { context, did } = hostWith({ "a.raw": 16, "b.raw": 100 });
   const erased = await eraseDisks(context, erasure, runAfter(), { isGone: false, requireOff: isOff });

@@ -1,0 +1,12 @@
+// Original file: proto/socle/v1/vm.proto
+
+
+export interface InjectNmiRequest {
+  'requestId'?: (string);
+  'vm'?: (string);
+}
+
+export interface InjectNmiRequest__Output {
+  'requestId': (string);
+  'vm': (string);
+}
