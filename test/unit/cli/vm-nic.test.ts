@@ -35,6 +35,7 @@ test("a NIC's source and flags become the request; a dry run validates alone", a
     mac: "52:54:00:00:00:01",
     allowedAddresses: ["192.0.2.7", "2001:db8::7"],
     allowSpoofing: true,
+    limits: null,
     linkDown: true,
   };
   assert.deepEqual(JSON.parse(JSON.stringify(asked)), [
