@@ -30,7 +30,7 @@ test("a NIC's source and flags become the request; a dry run validates alone", a
     ],
     ...["--allow-spoofing", "--link-down", "--dry-run"],
   );
-  const plain = { mac: "", allowedAddresses: [], allowSpoofing: false, linkDown: false };
+  const plain = { mac: "", allowedAddresses: [], allowSpoofing: false, limits: null, linkDown: false };
   const full = {
     mac: "52:54:00:00:00:01",
     allowedAddresses: ["192.0.2.7", "2001:db8::7"],
