@@ -205,6 +205,10 @@ export class Operations {
         this.#journal.appendLazily(record);
         return Promise.resolve();
       },
+      show: (progress) => {
+        entry.recorded = { ...entry.recorded, progress };
+        this.#show(entry);
+      },
     });
     this.#runs.set(operation.id, run);
     return { ended: this.#execute(entry, run, work) };

@@ -5,11 +5,11 @@ import type { Permit } from "./permit.ts";
 
 /**
  * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
- * 0.1) for the progress shown. Does not start after cancel() or once the agent has stopped; a started step is never cut
+ * 0.1) for the progress shown. Long work reports the part (0 to 1) of the step that is done. Does not start after cancel() or once the agent has stopped; a started step is never cut
  * short.
  */
 export interface Step {
-  <T>(name: string, work: () => Promise<T>, weight?: number): Promise<T>;
+  <T>(name: string, work: (report: Report) => Promise<T>, weight?: number): Promise<T>;
   /** As a step; its completion is on the disk when this resolves. Throws the journal's errors as well. */
   readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
   /** Undoes the step of this name, also after cancel(): its outcome becomes "undone". */
@@ -22,7 +22,13 @@ export interface Step {
   readonly requireOpen: () => void;
 }
 
+/** Shows how much of a step is done; it is not recorded. */
+export type Report = (part: number) => void;
+
 type Need = "lazily" | "durably";
+
+/** The least progress that is shown: each is a message to every watcher. */
+const LEAST_SHOWN = 0.01;
 
 interface RunOptions {
   readonly clock: Clock;
@@ -39,6 +45,8 @@ interface RunOptions {
     stepIndex: number,
     need: Need,
   ) => Promise<void>;
+  /** Shows progress without a record. */
+  readonly show: (progress: number) => void;
 }
 
 /** One operation being worked on. */
@@ -55,7 +63,7 @@ export class OperationRun {
     this.#earlier = new Map(options.operation().steps.map(({ name }, index) => [name, index]));
     const recorded =
       (need: Need) =>
-      <T>(name: string, work: () => Promise<T>, weight = 0.1): Promise<T> =>
+      <T>(name: string, work: (report: Report) => Promise<T>, weight = 0.1): Promise<T> =>
         this.#step(name, work, weight, need);
     this.step = Object.assign(recorded("lazily"), {
       durable: recorded("durably"),
@@ -79,17 +87,24 @@ export class OperationRun {
     this.#cancel.abort(new SocleError("cancelled", "CANCELLED", "the operation was cancelled"));
   }
 
-  async #step<T>(name: string, work: () => Promise<T>, weight: number, need: Need): Promise<T> {
+  async #step<T>(name: string, work: (report: Report) => Promise<T>, weight: number, need: Need): Promise<T> {
     if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
     const index = this.#start(name);
+    let shown = 0;
+    const report = (part: number): void => {
+      const next = Math.min(1, part) * weight;
+      if (next - shown < LEAST_SHOWN) return;
+      this.#options.show(Math.min(0.99, this.#options.operation().progress + next - shown));
+      shown = next;
+    };
     let value: T;
     try {
-      value = await work();
+      value = await work(report);
     } catch (thrown) {
       void this.#finish(index, "failed", 0);
       throw thrown;
     }
-    const kept = this.#finish(index, "done", weight, need);
+    const kept = this.#finish(index, "done", weight - shown, need);
     if (need === "durably") await kept;
     return value;
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Clock } from "../../../agent/kernel/clock.ts";
 import { SocleError, toSocleError } from "../../../agent/kernel/errors.ts";
 import { unbound } from "../../../agent/state/reservations/placement.ts";
+import type { Report } from "../../../agent/state/operations/run.ts";
 import type { Step } from "../../../agent/state/operations/operations.ts";
 import { createVm } from "../../../agent/vm/operations/create.ts";
 import { domainDocument } from "../../../agent/vm/observation/domain-document.ts";
@@ -92,10 +93,10 @@ export const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_L
 
 /** Steps like the journal's: none begins once the operation was cancelled; `begun` lists those that did. */
 function steps(signal: AbortSignal, begun: string[]): Step {
-  const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+  const step = async <T>(name: string, work: (report: Report) => Promise<T>): Promise<T> => {
     signal.throwIfAborted();
     begun.push(name);
-    return await work();
+    return await work(() => undefined);
   };
   return Object.assign(step, {
     durable: <T>(name: string, work: () => Promise<T>): Promise<T> => step(`${name}, on the disk`, work),

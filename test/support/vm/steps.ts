@@ -1,10 +1,11 @@
+import type { Report } from "../../../agent/state/operations/run.ts";
 import type { Step } from "../../../agent/state/operations/operations.ts";
 
 /** Steps without records; `begun` gets the name of each before its work. */
 export function steps(begun: (name: string) => void = () => undefined): Step {
-  const step = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+  const step = async <T>(name: string, work: (report: Report) => Promise<T>): Promise<T> => {
     begun(name);
-    return await work();
+    return await work(() => undefined);
   };
   return Object.assign(step, {
     durable: step,

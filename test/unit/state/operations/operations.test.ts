@@ -40,6 +40,33 @@ test("an operation runs, shows its steps and ends with the work's result", async
   assert.equal(operations.running, 0);
 });
 
+test("a long step shows how much of it is done, and journals none of that", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory);
+  const { operation } = await operations.begin(request("a"));
+  const pending = operations.journalPendingBytes;
+  const shown: number[] = [];
+  operations.run(operation, async (step) => {
+    await step("first", nothing, 0.1);
+    const download = (report: (part: number) => void): Promise<void> => {
+      const before = operations.journalPendingBytes;
+      for (const part of [0.25, 0.251, 0.5, 2]) {
+        report(part);
+        shown.push(Math.round(operations.get(operation.id).progress * 1000) / 1000);
+      }
+      assert.equal(operations.journalPendingBytes, before);
+      return Promise.resolve();
+    };
+    await step("download", download, 0.8);
+    shown.push(Math.round(operations.get(operation.id).progress * 1000) / 1000);
+    return {};
+  });
+  assert.equal((await operations.wait(operation.id, soonMs, never)).progress, 1);
+  assert.deepEqual(shown, [0.3, 0.3, 0.5, 0.9, 0.9]);
+  assert.equal(pending, 0);
+  await operations.drain(0);
+});
+
 test("failed work leaves its error, its failed step and its rollback, also after a restart", async (t) => {
   const directory = await folder(t);
   const operations = await open(directory);
