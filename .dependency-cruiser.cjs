@@ -22,7 +22,7 @@ const floors = {
   state: { ground: "", floors: [["journal"], ["records"], ["operations"], ["events", "reservations"]] },
   vm: {
     ground: "",
-    floors: [["model"], ["hypervisor"], ["keys"], ["storage", "observation"], ["operations"]],
+    floors: [["model"], ["hypervisor"], ["keys"], ["storage", "observation"], ["images"], ["operations"]],
   },
   host: { ground: "host\\.ts", floors: [["capacity"], ["inventory"], ["identity", "health"]] },
   api: { ground: "", floors: [["limits"], ["convert"], ["auth"], ["services"]] },
@@ -155,7 +155,7 @@ module.exports = {
     only(
       "certificates-are-trust-s",
       "node_modules/@peculiar/x509|^(node:)?tls$",
-      "trust/|audit/sinks\\.ts|api/tls-listener\\.ts|scheduler/(credentials|authority-link)\\.ts",
+      "trust/|audit/sinks\\.ts|api/tls-listener\\.ts|scheduler/(credentials|authority-link)\\.ts|vm/images/http-request\\.ts",
     ),
     only("grpc-stays-at-the-edges", "node_modules/@grpc|^agent/gen/", "api/|scheduler/|cli/|contract/|gen/"),
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),

@@ -2,6 +2,7 @@ import type { Act, Actor, AuditLog } from "../audit/index.ts";
 import { toSocleError, type ErrorKind } from "../kernel/errors.ts";
 import { messageBytes } from "../kernel/text/message-bytes.ts";
 import type { AuditBudget } from "./limits/audit-budget.ts";
+import { subjectOf } from "../state/operations/subject.ts";
 import { methods, type CallClass } from "../contract/methods.ts";
 import type { ServiceDependencies } from "./services/dependencies.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
@@ -117,7 +118,7 @@ export class CallAudit {
 
   #vmOfOperation(request: unknown): string | undefined {
     const id = textAt(request, "operationId");
-    return id === undefined ? undefined : known(() => this.#known.operations.get(id).vmId);
+    return id === undefined ? undefined : known(() => subjectOf(this.#known.operations.get(id)).vmId);
   }
 
   #tenantOfReservation(request: unknown): string | undefined {

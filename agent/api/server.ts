@@ -21,6 +21,7 @@ import { guestService } from "./services/guest-service.ts";
 import { hostService } from "./services/host-api.ts";
 import { identifyOnLoopback, identifyOnSocket, noCaller, type Identify } from "./auth/identity.ts";
 import { listenOnLoopback, listenOnSocket, type Listener } from "./listener.ts";
+import { imageService } from "./services/image-service.ts";
 import { networkService } from "./services/network-service.ts";
 import { operationService } from "./services/operation-service.ts";
 import { Outbox, outboxBounds, type OutboxBounds } from "./limits/outbox.ts";
@@ -110,6 +111,7 @@ export class ApiServer implements Service {
     this.#outbox = new Outbox({ ...outboxBounds, ...options.outbox }, clock);
     const services = [
       { definition: protos.vms, methods: vmService(dependencies, this.#errors) },
+      { definition: protos.images, methods: imageService(dependencies, this.#errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, this.#errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },

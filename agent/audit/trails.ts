@@ -1,6 +1,7 @@
 import type { Clock } from "../kernel/clock.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
 import { isDone, type Operation } from "../state/operations/operation.ts";
+import { subjectOf } from "../state/operations/subject.ts";
 import type { Operations } from "../state/operations/operations.ts";
 import { fingerprintOf, type Trust } from "../trust/index.ts";
 import type { Forwarder } from "./forwarder.ts";
@@ -28,7 +29,7 @@ export function operationTrail(
           continue;
         }
         const { id, vmId } = change.value;
-        const tenant = tenantOf(vmId) || tenants.get(id);
+        const tenant = tenantOf(vmId) || tenants.get(id) || change.value.tenant;
         if (isDone(change.value)) {
           tenants.delete(id);
           audit.note(endOf(change.value, tenant));
@@ -39,7 +40,8 @@ export function operationTrail(
 }
 
 const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
-  const { id, kind, vmId, caller, behalf, requestId, state, error, result } = operation;
+  const { id, kind, caller, behalf, requestId, state, error, result } = operation;
+  const { vmId, imageId: image } = subjectOf(operation);
   const { receipt_sha256: receipt } = result;
   return defined({
     act: "operation_ended",
@@ -49,7 +51,7 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
     outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
     reason: error?.reason,
     operation: id,
-    details: defined<Record<string, string>>({ kind, by: caller, ...behalf, receipt }),
+    details: defined<Record<string, string>>({ kind, by: caller, ...behalf, receipt, image }),
   });
 };
 

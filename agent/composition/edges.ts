@@ -108,6 +108,8 @@ export function buildEdges(
       ...auditing.services,
       operationDrain(operations, DRAIN_MS),
       new Retention(clock, [operations, state.reservations]),
+      // It ends the transfers before the drain waits for operations.
+      hypervisor.imageStore,
       settler,
       enrollment,
       api,
@@ -131,7 +133,7 @@ function buildApi(
   const { config, clock, log } = basis;
   const { record, position, operations, events, audit } = state;
   const { hypervisor, trust, enrollment } = parts;
-  const { host, reservations, table, vms } = hypervisor;
+  const { host, reservations, table, vms, images, imageStore } = hypervisor;
   const positionNow = (): ReturnType<ServiceDependencies["position"]> => ({
     bootId: host.snapshot().identity.bootId,
     agentEpoch: record.agentEpoch,
@@ -152,6 +154,8 @@ function buildApi(
   const dependencies = {
     vmView: table,
     vms,
+    images,
+    imageStore,
     operations,
     reservations,
     events,
@@ -187,7 +191,7 @@ function buildMetrics(
 const metricsSources = (
   { version, clock }: Basis,
   { record, position, operations, events }: State,
-  { host, table, vms, libvirt, sampleIntervalMs }: Hypervisor,
+  { host, table, vms, imageStore, libvirt, sampleIntervalMs }: Hypervisor,
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
 ): Sources => ({
   vms: table,
@@ -225,6 +229,7 @@ const metricsSources = (
     journalPendingBytes: operations.journalPendingBytes,
   }),
   audit: () => auditing.facts(),
+  images: () => imageStore.seen(),
   tenants: () => host.tenants(),
   sampleIntervalMs,
   nowMs: () => clock.now(),

@@ -25,9 +25,12 @@ import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
 import type { VmHost } from "../vm/model/vm-host.ts";
+import { Images } from "../vm/operations/images.ts";
 import { Vms } from "../vm/operations/vms.ts";
 import { Volumes } from "../vm/storage/volumes.ts";
+import type { ImageStore } from "../vm/images/image-store.ts";
 import type { Basis } from "./basis.ts";
+import { buildImages } from "./images.ts";
 import type { State } from "./state.ts";
 import { defined } from "../kernel/defined.ts";
 
@@ -38,6 +41,8 @@ export interface Hypervisor {
   readonly reservations: Reservations;
   readonly table: VmTable;
   readonly vms: Vms;
+  readonly images: Images;
+  readonly imageStore: ImageStore;
   readonly sampleIntervalMs: number;
   /** Its services, in order of start. */
   readonly services: readonly Service[];
@@ -68,14 +73,28 @@ export function buildHypervisor(
   const observer = new Observer({ libvirt, table, publish, kvm: host.reports, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
+  const volumes = new Volumes(libvirt, clock, { log });
+  const hostId = (): string => record.hostId ?? "";
+  const { permit } = state;
+  const imageParts = buildImages(config.images, {
+    libvirt,
+    volumes,
+    table,
+    host,
+    hostId,
+    permit,
+    clock,
+    log,
+  });
   const domains = new Domains(libvirt, clock, host.reports);
   const vms = new Vms(
     defined({
       domains,
-      volumes: new Volumes(libvirt, clock, { log }),
+      volumes,
+      images: imageParts,
       networks: new Networks(libvirt),
       keys: new GuestKeys(libvirt, clock, wrap),
-      attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: record.hostId ?? "", ...rest }),
+      attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: hostId(), ...rest }),
       table,
       operations,
       watermark,
@@ -98,6 +117,8 @@ export function buildHypervisor(
     }),
   );
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
+  const { store: imageStore } = imageParts;
+  const images = new Images({ vms, ...imageParts, hostId, pool: config.images.pool });
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const volumeKey = keyWatch({ table, wrap, clock, report: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
@@ -116,7 +137,7 @@ export function buildHypervisor(
     volumeKey,
     agentLimits({ libvirt, table, agents: domains.guestAgents, log }),
   ];
-  return { libvirt, host, reservations, table, vms, sampleIntervalMs, services, settler };
+  return { libvirt, host, reservations, table, vms, images, imageStore, sampleIntervalMs, services, settler };
 }
 
 /** Guards changes of libvirt, and informs a state directory that was rolled back. */

@@ -100,6 +100,42 @@ const vm = z.strictObject({
   sampleIntervalSeconds: number(1, 300, 10).describe("How often VM statistics are read."),
 });
 
+const images = z.strictObject({
+  pool: z
+    .string()
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/, "must be the name of a storage pool")
+    .default("default")
+    .describe(
+      "The storage pool of images whose import names none. It must be a pool of files (dir, fs, netfs).",
+    ),
+  maxBytes: whole(1, 2 ** 50, 256 * 2 ** 30).describe(
+    "The largest file that is imported as an image, in bytes.",
+  ),
+  allowHttp: flag(false).describe(
+    "Whether images may come over http. Their digest is verified, but others can read the request and its credentials.",
+  ),
+  allowPrivateAddresses: flag(false).describe(
+    "Whether images may come from addresses that are not public, such as 10.0.0.0/8 or this host itself. Never for callers of one tenant.",
+  ),
+  allowedHosts: z
+    .array(
+      z.string().regex(/^(\*\.)?[a-z0-9.:[\]-]{1,253}$/, "must be a host name in lower case, or *.DOMAIN"),
+    )
+    .default([])
+    .describe("The hosts that images may come from, as names or *.DOMAIN; redirects too. Empty: any."),
+  proxy: z
+    .string()
+    .regex(/^http:\/\/[A-Za-z0-9.[\]:-]+:\d{1,5}$/, "must be http://HOST:PORT")
+    .nullable()
+    .default(null)
+    .describe(
+      "An HTTP proxy for downloads. It resolves the names, so it must refuse private addresses itself. null: none.",
+    ),
+  authorities: noPath.describe(
+    "Authorities (PEM) that verify image servers, beside the well-known ones. null: only those.",
+  ),
+});
+
 const guest = z.strictObject({
   execAllowed: flag(true).describe(
     "Whether callers may run programs in guests, through the guest agent (socle guest exec). The key tenants can forbid it for the guests of one tenant.",
@@ -275,6 +311,7 @@ export const configSchema = z.strictObject({
   vm: vm.prefault({}),
   guest: guest.prefault({}),
   tenants: tenantsSchema.prefault({}),
+  images: images.prefault({}),
   bmc: bmc.prefault({}),
   api: api.prefault({}),
   metrics: metrics.prefault({}),

@@ -15,6 +15,7 @@ import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
 import type { Health, Health__Output } from "../gen/socle/v1/Health.ts";
 import type { GuestServiceDefinition } from "../gen/socle/v1/GuestService.ts";
 import type { HostServiceDefinition } from "../gen/socle/v1/HostService.ts";
+import type { ImageServiceDefinition } from "../gen/socle/v1/ImageService.ts";
 import type { Inventory, Inventory__Output } from "../gen/socle/v1/Inventory.ts";
 import type { NetworkServiceDefinition } from "../gen/socle/v1/NetworkService.ts";
 import type { OperationServiceDefinition } from "../gen/socle/v1/OperationService.ts";
@@ -30,6 +31,7 @@ const protoFiles = [
   "socle/v1/event.proto",
   "socle/v1/guest.proto",
   "socle/v1/host.proto",
+  "socle/v1/image.proto",
   "socle/v1/network.proto",
   "socle/v1/operation.proto",
   "socle/v1/reservation.proto",
@@ -49,6 +51,7 @@ export interface Contract {
   readonly guests: GuestServiceDefinition;
   readonly operations: OperationServiceDefinition;
   readonly host: HostServiceDefinition;
+  readonly images: ImageServiceDefinition;
   readonly storage: StorageServiceDefinition;
   readonly networks: NetworkServiceDefinition;
   readonly events: EventServiceDefinition;
@@ -82,6 +85,7 @@ export function loadContract(directory: string): Contract {
     vms: named(all, "socle.v1.VmService") as VmServiceDefinition,
     operations: named(all, "socle.v1.OperationService") as OperationServiceDefinition,
     host: named(all, "socle.v1.HostService") as HostServiceDefinition,
+    images: named(all, "socle.v1.ImageService") as ImageServiceDefinition,
     storage: named(all, "socle.v1.StorageService") as StorageServiceDefinition,
     networks: named(all, "socle.v1.NetworkService") as NetworkServiceDefinition,
     events: named(all, "socle.v1.EventService") as EventServiceDefinition,

@@ -93,6 +93,16 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.VmService/DiscardSavedState": { ...vms, audit: [] },
   "/socle.v1.VmService/InjectNmi": { ...vms, audit: [] },
   "/socle.v1.VmService/Console": { ...vms, class: "stream", audit: ["force"] },
+  // The URL may hold credentials.
+  "/socle.v1.ImageService/ImportImage": { ...vms, audit: ["name", "sha256", "format", "pool"] },
+  "/socle.v1.ImageService/UploadImage": {
+    ...vms,
+    class: "stream",
+    audit: ["name", "sha256", "format", "pool", "sizeBytes"],
+  },
+  "/socle.v1.ImageService/GetImage": { ...vmReads, class: "read" },
+  "/socle.v1.ImageService/ListImages": { ...vmReads, class: "read" },
+  "/socle.v1.ImageService/DeleteImage": { ...vms, audit: ["image"] },
   "/socle.v1.GuestService/GetGuestInfo": { ...vmReads, class: "wait" },
   "/socle.v1.GuestService/SetGuestPassword": { ...guests, audit: ["user", "hashed"] },
   "/socle.v1.GuestService/SetGuestSshKeys": { ...guests, audit: ["user", "keys.length", "replace"] },

@@ -17,6 +17,8 @@ export interface Sources {
   readonly agent: () => AgentFacts;
   readonly load: () => Load;
   readonly audit: () => AuditFacts;
+  /** The images of this host; undefined before the pools were read. */
+  readonly images: () => readonly { readonly pool: string; readonly sizeBytes: number }[] | undefined;
   /** Tenants with VMs or reservations on this host. */
   readonly tenants: () => readonly TenantShare[];
   /** How often VM statistics are read. */

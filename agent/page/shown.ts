@@ -1,6 +1,7 @@
 import type { HostSnapshot, HostUsage, ResourceCapacity } from "../host/host.ts";
 import type { HostEvent } from "../state/events/event.ts";
 import { isDone, type Operation } from "../state/operations/operation.ts";
+import { subjectOf } from "../state/operations/subject.ts";
 import type { Vm } from "../vm/model/vm.ts";
 import { publicEvidence, publicHealth, type ShownHealth } from "./public-health.ts";
 import { rangesOf } from "../kernel/text/cpu-list.ts";
@@ -200,7 +201,8 @@ export function showOperation(operation: Operation, nameOf: (vmId: string) => st
   return defined({
     id,
     kind,
-    vm: nameOf(vmId),
+    // The page shows no names of images.
+    vm: subjectOf(operation).imageId === undefined ? nameOf(vmId) : "",
     state,
     progress,
     createdAtMs,

@@ -30,6 +30,11 @@ interface Method {
 const seed = {
   requestId: "r-1",
   vm: "name-a",
+  image: "debian",
+  url: "https://user:word@images.example/a.qcow2?key=1",
+  sha256: "ab".repeat(32),
+  name: "debian",
+  sizeBytes: 10,
   operationId: "nothing",
   pageSize: 10,
   afterSequence: 1,
@@ -50,6 +55,7 @@ const seed = {
 
 const methods: readonly Method[] = [
   protos.vms,
+  protos.images,
   protos.guests,
   protos.operations,
   protos.host,

@@ -23,6 +23,7 @@ import { Volumes } from "../../agent/vm/storage/volumes.ts";
 import { type GuestFiles, guestFilesIn, linuxCommandLine } from "../support/guest.ts";
 import { Libvirtd } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
+import { imagePartsOf } from "../support/vm/image-parts.ts";
 
 export const MIB = 1024 * 1024;
 
@@ -59,9 +60,11 @@ export class Rig {
     const libvirt = await Libvirt.connect({ uri, log });
     const operations = await Operations.open({ directory, clock, log, retentionMs: 86_400_000 });
     const table = new VmTable();
+    const volumes = new Volumes(libvirt, clock);
     const vms = new Vms({
       domains: new Domains(libvirt, clock),
-      volumes: new Volumes(libvirt, clock),
+      volumes,
+      images: imagePartsOf(libvirt, volumes, table, clock),
       networks: new Networks(libvirt),
       keys: new GuestKeys(libvirt, clock, new KeyWrap({ file: null, environment: {} })),
       attest: () => ({ text: "{}", signature: "" }),

@@ -26,7 +26,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   libvirt: ["internal", "rpc", "protocol xml", "client"],
   hardware: ["privileged", "cpu memory storage sensors bmc pci network", "system"],
   state: ["journal", "records", "operations", "events reservations"],
-  vm: ["model", "hypervisor", "keys", "storage observation", "operations"],
+  vm: ["model", "hypervisor", "keys", "storage observation", "images", "operations"],
   host: ["capacity", "inventory", "identity health"],
   api: ["limits", "convert", "auth", "services"],
 };

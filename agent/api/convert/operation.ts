@@ -1,4 +1,5 @@
 import { isDone, type Operation } from "../../state/operations/operation.ts";
+import { subjectOf } from "../../state/operations/subject.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { toTimestamp } from "./time.ts";
@@ -8,11 +9,12 @@ const states = enumWords("STATE", ["running", "succeeded", "failed", "cancelled"
 
 export function operationToProto(operation: Operation, errors: ErrorEncoder): ProtoOperation {
   const { error, endedAtMs } = operation;
+  const subject = { vmId: "", imageId: "", ...subjectOf(operation) };
   return {
     operationId: operation.id,
     requestId: operation.requestId,
     kind: operation.kind,
-    vmId: operation.vmId,
+    ...subject,
     instance: operation.instance ?? "",
     caller: operation.caller,
     state: states.toProto(operation.state),

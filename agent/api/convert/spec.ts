@@ -77,6 +77,7 @@ export function diskFromProto(disk: Disk__Output | null, field: string): SpecInp
     capacityBytes: newVolume.capacityBytes === 0 ? undefined : newVolume.capacityBytes,
     format: formats.fromProto(`${field}.format`, newVolume.format),
     baseVolume: nonEmpty(newVolume.baseVolume),
+    image: nonEmpty(newVolume.image),
     encryption: encryptions.fromProto(`${field}.encryption`, newVolume.encryption),
   });
   return { name, source, readOnly };

@@ -1,4 +1,6 @@
 import type { Accelerator } from "../../contract/spec.ts";
+import type { ImageStore } from "../../vm/images/image-store.ts";
+import type { Images } from "../../vm/operations/images.ts";
 import type { CreateRequest, Vms } from "../../vm/operations/vms.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
@@ -48,6 +50,8 @@ export interface ServiceDependencies {
     ): Promise<ConsoleStream>;
     guest: Vms["guest"];
   };
+  readonly images: Pick<Images, "import" | "upload" | "delete">;
+  readonly imageStore: Pick<ImageStore, "all" | "require" | "usedAtMs" | "unreadPools">;
   readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch" | "failure">;
   readonly reservations: Pick<
     Reservations,

@@ -102,7 +102,8 @@ function forTenant(dependencies: ServiceDependencies, tenant: string, caller: st
 const noOperation = (id: string): SocleError =>
   new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
 
-function requireTenant(asked: unknown, tenant: string): void {
+/** Throws `denied` TENANT_DENIED. */
+export function requireTenant(asked: unknown, tenant: string): void {
   if (asked === undefined || asked === "" || asked === tenant) return;
   throw new SocleError("denied", "TENANT_DENIED", `your certificate is restricted to the tenant ${tenant}`);
 }

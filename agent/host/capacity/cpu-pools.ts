@@ -95,3 +95,7 @@ export function pickCpus(cores: readonly Core[], count: number): number[] | unde
   for (const { free } of rest === undefined ? fewestFirst : [rest]) picked.push(...free.slice(0, left()));
   return left() === 0 ? picked : undefined;
 }
+
+/** The properties of cells that affect demands. */
+export const cpusOf = (cells: readonly NumaCell[]): string =>
+  JSON.stringify(cells.map(({ id, cpus }) => [id, cpus]));

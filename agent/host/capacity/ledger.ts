@@ -4,7 +4,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { anywhere, type PlacementRequest, type VolumeRef } from "../../contract/spec.ts";
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
-import { CpuPools } from "./cpu-pools.ts";
+import { CpuPools, cpusOf } from "./cpu-pools.ts";
 import type {
   ClaimRequest,
   Footprint,
@@ -16,6 +16,7 @@ import { demandOf, placedFootprint, type Demand } from "./demand.ts";
 import type { HostCapacity, HostSnapshot, NumaCell, Truth } from "../host.ts";
 import { deviceCapacities, type HostDevice } from "./device-capacity.ts";
 import { DemandTotals } from "./demand-totals.ts";
+import { bytesOf, sizeOf } from "./sizes.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
 import { StorageLedger, type StorageLook } from "./storage-ledger.ts";
 import {
@@ -26,7 +27,6 @@ import {
   type TenantQuota,
   type TenantUsage,
 } from "./tenant-quotas.ts";
-import { defined } from "../../kernel/defined.ts";
 
 export interface Claim {
   readonly id: string;
@@ -281,11 +281,21 @@ export class Ledger {
     };
   }
 
-  /** Use of each tenant with a VM or a claim. A VM is counted once, as in the capacity. */
+  /** Claims the storage of an image for its tenant, or counts an image that `exists`. Throws as `grow`. */
+  claimImage(id: string, tenant: string, volume: NewVolume, exists: boolean): void {
+    if (!exists) this.#requireWithinQuota(tenant, { ...noUse, diskBytes: volume.capacityBytes });
+    this.storage.claimImage(id, tenant, volume, exists);
+  }
+
+  releaseImage(id: string): void {
+    this.storage.releaseImage(id);
+  }
+
+  /** Use of each tenant with a VM, a claim or an image. A VM is counted once, as in the capacity. */
   tenantUse(): ReadonlyMap<string, TenantUsage> {
     const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
     const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
-    return useByTenant([...allocated, ...claimed, ...this.#growths.values()]);
+    return useByTenant([...allocated, ...claimed, ...this.#growths.values(), ...this.storage.images()]);
   }
 
   #requireWithinQuota(tenant: string, requested: TenantUsage): void {
@@ -383,16 +393,6 @@ export class Ledger {
   }
 }
 
-/** The properties of cells that affect demands. */
-const cpusOf = (cells: readonly NumaCell[]): string =>
-  JSON.stringify(cells.map(({ id, cpus }) => [id, cpus]));
-
 const notRead = "the host's cells have not been read yet";
 const notListed = "libvirt has not listed the VMs yet: their resource use is unknown";
 const seenLast = "libvirt does not answer: the resource use of VMs is as last seen";
-
-const sizeOf = ({ vcpus, memoryBytes, accelerator }: VmSize): VmSize =>
-  defined({ vcpus, memoryBytes, accelerator });
-
-const bytesOf = (volumes: readonly NewVolume[]): number =>
-  volumes.reduce((bytes, { capacityBytes }) => bytes + capacityBytes, 0);

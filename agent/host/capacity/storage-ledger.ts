@@ -37,6 +37,10 @@ export class StorageLedger {
   readonly #volumes = new Map<string, Map<string, number>>();
   /** Deleted volumes and their (monotonic) time: a reading that began before may still list them. */
   readonly #deleted = new Map<string, VolumeRef & { readonly atMs: number }>();
+  /** Volumes that never grow: their bytes count, not the capacity of the disk in them. */
+  readonly #fixed = new Map<string, number>();
+  /** By image. */
+  readonly #images = new Map<string, { readonly tenant: string; readonly diskBytes: number }>();
   #pools: StorageLook["pools"] | undefined;
   #unread = new Map<string, string>();
   /** The rest of the reading that #volumes has. */
@@ -94,11 +98,30 @@ export class StorageLedger {
       if (promised.holder === holder) promised.endedAtMs ??= nowMs;
   }
 
+  /** Claims the volume of an image, or counts one that `exists`: it never grows. Throws as `claim`. */
+  claimImage(id: string, tenant: string, volume: NewVolume, exists: boolean): void {
+    if (exists) this.#fixed.set(keyOf(volume), volume.capacityBytes);
+    else this.claim(id, [volume]);
+    this.#images.set(id, { tenant, diskBytes: volume.capacityBytes });
+  }
+
+  /** The image's volume is promised no more; an existing one counts until it is deleted. */
+  releaseImage(id: string): void {
+    this.release(id);
+    this.#images.delete(id);
+  }
+
+  /** The images as users of their tenants' quotas. */
+  images(): { tenant: string; diskBytes: number; vms: 0; vcpus: 0; memoryBytes: 0 }[] {
+    return [...this.#images.values()].map((image) => ({ ...image, vms: 0, vcpus: 0, memoryBytes: 0 }));
+  }
+
   /** The volumes were deleted: frees their room before the next reading. */
   deleted(volumes: readonly VolumeRef[], nowMs: number): void {
     for (const { pool, volume } of volumes) {
       const key = keyOf({ pool, volume });
       this.#promised.delete(key);
+      this.#fixed.delete(key);
       this.#volumes.get(pool)?.delete(volume);
       this.#deleted.set(key, { pool, volume, atMs: nowMs });
     }
@@ -166,7 +189,9 @@ export class StorageLedger {
   #promisedBy(pools: ReadonlySet<string>): number {
     const promised = [...this.#promised.values()].filter(({ pool }) => pools.has(pool));
     let bytes = sum(promised.map((volume) => this.#growthOf(volume)));
-    for (const pool of pools) for (const each of this.#volumes.get(pool)?.values() ?? []) bytes += each;
+    for (const pool of pools)
+      for (const [volume, each] of this.#volumes.get(pool) ?? [])
+        bytes += this.#fixed.get(keyOf({ pool, volume })) ?? each;
     return bytes;
   }
 

@@ -1,4 +1,7 @@
-import { BlockList, isIPv6, SocketAddress } from "node:net";
+import { BlockList, isIP, isIPv6, SocketAddress } from "node:net";
+
+/** Whether the text is an IP address, without brackets. */
+export const isAddress = (text: string): boolean => isIP(text) !== 0;
 
 const familyOf = (address: string): "ipv4" | "ipv6" => (isIPv6(address) ? "ipv6" : "ipv4");
 

@@ -13,6 +13,7 @@ import {
 } from "./devices.ts";
 import { hostDiskHealth, hostDiskIo, hostDisks, hostMounts, hostRaid } from "./disks.ts";
 import { hostCapacity, hostHealth, hostInfo, hostNetworks, hostStorage } from "./host.ts";
+import { images } from "./images.ts";
 import { hostCertificate, libvirtLink, schedulerLink } from "./links.ts";
 import { load } from "./load.ts";
 import { processCollector } from "./process.ts";
@@ -52,6 +53,7 @@ const collectors: readonly (() => Collector)[] = [
   hostCapacity,
   hostStorage,
   hostNetworks,
+  images,
   tenants,
   hostReaders,
   hostSensors,

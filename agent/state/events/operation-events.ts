@@ -2,6 +2,7 @@ import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { EventLog } from "./event-log.ts";
 import { isDone } from "../operations/operation.ts";
 import type { Operations } from "../operations/operations.ts";
+import { subjectOf } from "../operations/subject.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Publishes the end of every operation in the event log. */
@@ -14,15 +15,17 @@ export const operationEvents = (operations: Operations, events: EventLog): Servi
       if (change.kind === "overflow") {
         events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
       } else if (isDone(change.value)) {
-        const { id, kind, vmId, state, error, cancelledBy } = change.value;
+        const { id, kind, state, error, cancelledBy } = change.value;
+        const { vmId, imageId } = subjectOf(change.value);
         const details = defined<Record<string, string>>({
           operation: id,
           operation_kind: kind,
           state,
           error: error?.reason,
           cancelled_by: cancelledBy,
+          image: imageId,
         });
-        events.append({ kind: "operation_ended", vmId, details });
+        events.append(defined({ kind: "operation_ended" as const, vmId, details }));
       }
     }
   },

@@ -4,6 +4,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { diskSpec, type DiskSpec, type VmSpec } from "../../contract/spec.ts";
 import { buildDisk } from "../../libvirt/xml/index.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
+import { withImage } from "../images/image-disks.ts";
 import { diskPart, keyedParts } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
 import { ownDisk, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
@@ -56,8 +57,8 @@ export const attachDisk = defineOperation({
     const { capacityBytes = 0 } = own.source;
     return { volumes: [{ ...own.volume, capacityBytes }], diskBytes: capacityBytes };
   },
-  async prepare({ disk, ...rest }: AttachRequest, _vm, { volumes, keys }) {
-    const asked = checkPart(diskSpec, disk, "disk");
+  async prepare({ disk, ...rest }: AttachRequest, { tenant }, { volumes, keys, images }) {
+    const asked = checkPart(diskSpec, withImage(disk, "disk", tenant, images.store), "disk");
     if (isEncrypted(asked)) await keys.check();
     return { ...rest, disk: await sizedDisk(asked, volumes) };
   },

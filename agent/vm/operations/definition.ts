@@ -10,9 +10,9 @@ import type { RunContext, WorkContext, WorkRun } from "./work.ts";
 
 /**
  * The queue in which the work waits. `command`: none. `heavy`: a few permits, since the work occupies libvirt for long.
- * `erasure`: one permit, for overwriting disks.
+ * `erasure`: one permit, for overwriting disks. `transfer`: a few permits, for bytes that come over the network.
  */
-export type Lane = "command" | "heavy" | "erasure";
+export type Lane = "command" | "heavy" | "erasure" | "transfer";
 
 export type Result = Record<string, string>;
 

@@ -1,10 +1,10 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { Operation, Outcome } from "../../state/operations/operation.ts";
 import { instanceMadeBy } from "./create.ts";
-import type { Domains } from "../hypervisor/domains.ts";
 import { isComplete, type Admitted } from "../hypervisor/stamps.ts";
 import { definitionOf, type Intent } from "./registry.ts";
 import { resultOf } from "./definition.ts";
+import type { WorkContext } from "./work.ts";
 
 /**
  * Whether only the watermark keeps an older copy of the state from repeating it: a failed change leaves no trace in
@@ -18,11 +18,17 @@ export const isShownByWatermarkAlone = ({ kind, state }: Pick<Operation, "kind" 
  * succeeded if libvirt shows its effect, else its outcome is unknown. Throws libvirt's errors.
  */
 export async function outdatedOutcome(
-  domains: Domains,
+  { domains, images }: Pick<WorkContext, "domains" | "images">,
   operation: Admitted,
   intent: Intent,
 ): Promise<Outcome> {
   const { vmId } = operation;
+  if (intent.kind === "IMPORT_IMAGE" || intent.kind === "DELETE_IMAGE") {
+    const isPublished = (await images.volumes.publishedAs(intent.image)) !== undefined;
+    if (isPublished === (intent.kind === "IMPORT_IMAGE"))
+      return { state: "succeeded", result: { image_id: intent.image.id } };
+    return { state: "failed", error: superseded(`image ${intent.image.name}`) };
+  }
   const now = await domains.settledState(vmId);
   const standing = now === undefined ? undefined : await domains.stamps.standing(vmId);
   if (intent.kind === "CREATE_VM") {
@@ -34,13 +40,13 @@ export async function outdatedOutcome(
   const isSame = standing !== undefined && standing.instance === operation.instance;
   if (endState !== undefined && isSame && isComplete(operation, standing))
     return { state: "succeeded", result: resultOf(endState) };
-  return { state: "failed", error: superseded(vmId) };
+  return { state: "failed", error: superseded(`VM ${vmId}`) };
 }
 
-const superseded = (vmId: string): SocleError =>
+const superseded = (what: string): SocleError =>
   new SocleError(
     "conflict",
     "OPERATION_SUPERSEDED",
     `the state directory was rolled back to before the end of this operation, and it is not continued: its outcome is ` +
-      `not known here; check VM ${vmId}, and request again what is still needed`,
+      `not known here; check ${what}, and request again what is still needed`,
   );

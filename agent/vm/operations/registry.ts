@@ -5,8 +5,10 @@ import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
 import { createVm } from "./create.ts";
 import type { OperationDefinition } from "./definition.ts";
+import { deleteImage } from "./delete-image.ts";
 import { deleteVm } from "./delete.ts";
 import { detachDisk } from "./detach-disk.ts";
+import { importImage } from "./import-image.ts";
 import { detachNic } from "./detach-nic.ts";
 import { discardSavedState } from "./discard-saved-state.ts";
 import { injectNmi } from "./inject-nmi.ts";
@@ -33,6 +35,8 @@ const definitions = [
   attachDisk,
   detachDisk,
   resizeDisk,
+  importImage,
+  deleteImage,
   attachNic,
   detachNic,
   updateNic,

@@ -69,3 +69,29 @@ interface Etagged {
   readonly etag: string;
   readonly name: string;
 }
+
+/** Every mutation carries these. `vm` is an id or a name. */
+export interface Mutation {
+  readonly requestId: string;
+  /** Not part of the request's identity. */
+  readonly behalf?: Behalf | undefined;
+  readonly vm: string;
+  /** Check everything and change nothing. */
+  readonly validateOnly?: boolean;
+}
+
+export interface CreateRequest {
+  readonly requestId: string;
+  readonly behalf?: Behalf | undefined;
+  /** Unvalidated: it is checked here. Without `id` one is generated. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** The secret parts of its `cloudInit`, unvalidated: no spec has them. */
+  readonly seed?: Readonly<Record<string, unknown>> | undefined;
+  readonly leaveStopped: boolean;
+  readonly validateOnly: boolean;
+  readonly placementEpoch: number;
+  /** Its capacity was reserved before. */
+  readonly reservationId?: string | undefined;
+  /** Restricts the caller to the spec's tenant. */
+  readonly tenantOnly?: boolean;
+}

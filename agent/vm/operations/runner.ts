@@ -33,6 +33,7 @@ interface RunnerOptions extends WorkContext {
 
 /** More would only wait for each other in libvirt. */
 const MADE_AT_ONCE = 8;
+const TRANSFERRED_AT_ONCE = 4;
 
 /** Runs operations: those of one VM one at a time, in order, and each on the VM that it was admitted for. */
 export class OperationRunner {
@@ -44,7 +45,10 @@ export class OperationRunner {
   readonly permits = new Semaphore(MADE_AT_ONCE, 20_000, "heavy operations");
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
   readonly #overwriting = new Semaphore(1, 1000, "the erasure of disks");
-  /** Volumes that are being deleted with their VM. */
+  /** Transfers take hours of bandwidth: they never delay starts. */
+  readonly #transfers = new Semaphore(TRANSFERRED_AT_ONCE, 1000, "image transfers");
+  readonly #transfersOf = new KeyedLock(64);
+  /** Volumes that are being deleted, with their VM or their image. */
   readonly #beingDeleted = new Set<string>();
 
   constructor(options: RunnerOptions, creations: () => Iterable<DeviceSpec>) {
@@ -148,7 +152,15 @@ export class OperationRunner {
     work: () => Promise<T>,
   ): Promise<T> {
     if (lane === "erasure") return await inTurn(this.#overwriting, caller, step, signal, work);
+    if (lane === "transfer") return await this.#transfer(caller, work, signal);
     return lane === "heavy" ? await this.permits.run(caller, work, signal) : await work();
+  }
+
+  /** A tenant's server may be slow on purpose: one transfer of a tenant's callers at a time. */
+  async #transfer<T>(caller: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const tenant = tenantOfCaller(caller);
+    const transfer = (): Promise<T> => this.#transfers.run(caller, work, signal);
+    return await (tenant === undefined ? transfer() : this.#transfersOf.run(tenant, transfer, signal));
   }
 
   /**

@@ -1,20 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import type { LibvirtStream } from "../../libvirt/index.ts";
-import type { Behalf, Operation, Outcome } from "../../state/operations/operation.ts";
+import type { Operation, Outcome } from "../../state/operations/operation.ts";
 import { unsettled } from "../../state/operations/refusals.ts";
+import { imageKey } from "../../state/operations/subject.ts";
 import type { BeginRequest, Operations } from "../../state/operations/operations.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
 import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
 import { Changes } from "./changes.ts";
+import { expected, type AdmitImage, type OnImage } from "./images.ts";
+import { imagesOf, requireImagesUsable, withImages } from "../images/image-disks.ts";
 import { holdSeed } from "./first-boot.ts";
-import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
+import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { Guest } from "./guest.ts";
 import { requireNicsFree } from "./nic-users.ts";
+import type { CreateRequest, Mutation } from "./request.ts";
 import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
 import { checkSeed, checkSpec, type SpecPolicy } from "../model/spec-check.ts";
@@ -42,38 +46,14 @@ import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
+export type { CreateRequest, Mutation } from "./request.ts";
+
 interface VmsOptions extends WorkContext {
   readonly operations: Operations;
   readonly host: VmHost;
   readonly kvmProbe: Pick<KvmProbe, "suspect">;
   readonly policy: SpecPolicy &
     TenantPolicy & { readonly accelerator: "auto" | Accelerator; readonly gracefulStopMs: number };
-}
-
-/** Every mutation carries these. `vm` is an id or a name. */
-export interface Mutation {
-  readonly requestId: string;
-  /** Not part of the request's identity. */
-  readonly behalf?: Behalf | undefined;
-  readonly vm: string;
-  /** Check everything and change nothing. */
-  readonly validateOnly?: boolean;
-}
-
-export interface CreateRequest {
-  readonly requestId: string;
-  readonly behalf?: Behalf | undefined;
-  /** Unvalidated: it is checked here. Without `id` one is generated. */
-  readonly spec: Readonly<Record<string, unknown>>;
-  /** The secret parts of its `cloudInit`, unvalidated: no spec has them. */
-  readonly seed?: Readonly<Record<string, unknown>> | undefined;
-  readonly leaveStopped: boolean;
-  readonly validateOnly: boolean;
-  readonly placementEpoch: number;
-  /** Its capacity was reserved before. */
-  readonly reservationId?: string | undefined;
-  /** Restricts the caller to the spec's tenant. */
-  readonly tenantOnly?: boolean;
 }
 
 /**
@@ -102,9 +82,9 @@ export class Vms {
 
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requirePermitted (tenant-policy.ts), requireUsable
-   * (volume-users.ts), requireNicsFree (nic-users.ts), holdSeed (first-boot.ts), Creations.requireSeedRoom, VmHost.claim
-   * and Operations.begin throw, what Volumes.resolve throws for the base of a disk without a capacity, `conflict`
-   * KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
+   * (volume-users.ts), withImages (image-disks.ts), requireNicsFree (nic-users.ts), holdSeed (first-boot.ts),
+   * Creations.requireSeedRoom, VmHost.claim and Operations.begin throw, what Volumes.resolve throws for the base of a
+   * disk without a capacity, `conflict` KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
     const { operations, host, policy, clock } = this.#options;
@@ -113,7 +93,8 @@ export class Vms {
       operations.find({ ...request, caller, kind: "CREATE_VM", fingerprint });
     const held = find();
     if (held !== undefined) return await held;
-    const checked = checkSpec({ ...request.spec, id: request.spec["id"] ?? randomUUID() }, policy);
+    const given = withImages(request.spec, this.#options.images.store);
+    const checked = checkSpec({ ...given, id: given["id"] ?? randomUUID() }, policy);
     const secrets = checkSeed(request.seed ?? {});
     const { tenantOnly = false } = request;
     if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
@@ -156,6 +137,7 @@ export class Vms {
         createdAtMs: clock.now(),
         seed,
       });
+      for (const image of imagesOf(spec)) this.#options.images.store.used(image);
       const intent = newIntent("CREATE_VM", admitted);
       const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };
       return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
@@ -223,6 +205,7 @@ export class Vms {
 
   #reclaim(operation: Operation, intent: Intent): Taken {
     if (intent.kind === "CREATE_VM") return this.#creations.reclaim(intent);
+    if (intent.kind === "IMPORT_IMAGE") return expected(this.#options.images.store, intent);
     return this.#changes.reclaim(intent, operation);
   }
 
@@ -236,6 +219,23 @@ export class Vms {
   *#pending(): Generator<DeviceSpec> {
     yield* this.#creations.specs();
     yield* this.#changes.devices();
+  }
+
+  /** Begins an operation on an image. Throws what `admit` and Operations.begin throw. */
+  async beginOnImage(kind: OperationKind, request: OnImage, caller: string, admit: AdmitImage) {
+    const { operations, table, images } = this.#options;
+    const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity, onlyTenant: undefined });
+    const held = operations.find({ ...request, caller, kind, fingerprint });
+    if (held !== undefined) return await held;
+    const { image, intent } = admit({ vms: table.all(), creations: [...this.#pending()] });
+    const taken = intent.kind === "IMPORT_IMAGE" ? expected(images.store, intent) : nothingTaken;
+    const of = { vmId: imageKey(image.id), ...chargedTo(image) };
+    try {
+      return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
+    } catch (thrown) {
+      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
+      throw thrown;
+    }
   }
 
   #admission(caller: string): Admission {
@@ -288,6 +288,7 @@ export class Vms {
   ): Promise<T> {
     const operation = await settled;
     if (operation !== undefined && intent !== undefined) {
+      if (intent.kind === "IMPORT_IMAGE") expected(this.#options.images.store, intent).ended("not made");
       const how = operation.state === "succeeded" ? "made" : "not made";
       this.#creations.ended(intent, how);
       this.#changes.ended(intent, how);
@@ -309,7 +310,7 @@ export class Vms {
     const { id, vmId, instance, createdAtMs } = operation;
     const intent = intentOf(operation);
     const of = { operationId: id, vmId, instance, createdAtMs };
-    const outcome = await outdatedOutcome(this.#options.domains, of, intent);
+    const outcome = await outdatedOutcome(this.#options, of, intent);
     return await this.#settled(this.#options.operations.settleOutdated(id, outcome), intent);
   }
 
@@ -371,6 +372,7 @@ export class Vms {
   }
 
   #requireDevicesFree(devices: DeviceSpec, tenantOnly: boolean): void {
+    requireImagesUsable(devices, this.#options.images.store);
     for (const named of namedVolumes(devices))
       if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
     const users = { vms: this.#options.table.all(), creations: [...this.#pending()] };

@@ -8,10 +8,26 @@ import type { Domains } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
+import type { Downloads } from "../images/download.ts";
+import type { Upload } from "../images/upload.ts";
+import type { ImageRoom, ImageStore } from "../images/image-store.ts";
+import type { ImageVolumes } from "../images/image-volumes.ts";
 import type { Vm } from "../model/vm.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { Volumes } from "../storage/volumes.ts";
+
+/** Dependencies of the works on images. */
+export interface ImageParts {
+  readonly store: ImageStore;
+  readonly volumes: ImageVolumes;
+  readonly downloads: Pick<Downloads, "open">;
+  /** The bytes of uploads, by upload. */
+  readonly uploads: Map<string, Upload>;
+  readonly room: ImageRoom;
+  /** The largest image. */
+  readonly maxBytes: number;
+}
 
 /** Dependencies of the works of all kinds of operation. */
 export interface WorkContext {
@@ -19,6 +35,7 @@ export interface WorkContext {
   readonly volumes: Volumes;
   readonly networks: Networks;
   readonly keys: GuestKeys;
+  readonly images: ImageParts;
   /** Signs a statement of this host: JSON that begins with its kind. The signature is base64. */
   readonly attest: (statement: Readonly<Record<string, unknown>>) => {
     readonly text: string;

@@ -282,9 +282,23 @@ function inUse(
 export function requireUnused(
   vmId: string,
   volumes: readonly VolumeRef[],
+  users: Users,
+  dependents: Pick<Dependents, "paths" | "overlays">,
+): void {
+  const found = usersOf(vmId, volumes, users, dependents);
+  if (found.size > 0) throw usedBy(found);
+}
+
+/**
+ * The names of the VMs other than `vmId` that have one of the volumes attached, and of overlays, by id or volume. Throws as
+ * `requireIdentified` if none is found.
+ */
+export function usersOf(
+  vmId: string,
+  volumes: readonly VolumeRef[],
   { vms, creations, same = noOtherNames }: Users,
   { paths, overlays }: Pick<Dependents, "paths" | "overlays">,
-): void {
+): ReadonlyMap<string, string> {
   const own = new Set([...volumes.map(volumeKey), ...paths].flatMap((at) => [at, ...same(at)]));
   const isUsedBy = (has: Parameters<typeof placesOf>[0]): boolean =>
     placesOf(has).some(({ at }) => own.has(at) || same(at).some((name) => own.has(name)));
@@ -299,24 +313,30 @@ export function requireUnused(
   }
   const places = [...own].map((at) => ({ at }));
   if (users.size === 0) requireIdentified(vmId, places, { vms, creations, same });
-  else throw usedBy(users);
+  return users;
+}
+
+/** The first few users, for a message and for programs. */
+export function listed(users: ReadonlyMap<string, string>): { readonly names: string; readonly ids: string } {
+  const more = users.size > MOST_NAMED ? ` and ${users.size - MOST_NAMED} more` : "";
+  return {
+    names: `${[...users.values()].slice(0, MOST_NAMED).join("; ")}${more}`,
+    ids: [...users.keys()].slice(0, MOST_NAMED).join(","),
+  };
 }
 
 function usedBy(users: ReadonlyMap<string, string>): SocleError {
-  const names = [...users.values()];
-  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "";
+  const { names, ids } = listed(users);
   const message =
-    `disks of the VM are in use by ${names.slice(0, MOST_NAMED).join("; ")}${more}: ` +
+    `disks of the VM are in use by ${names}: ` +
     "delete those first, or delete the VM and keep its disks (keep_disks)";
-  return new SocleError("conflict", "VOLUME_IN_USE", message, {
-    details: { metadata: { users: [...users.keys()].slice(0, MOST_NAMED).join(",") } },
-  });
+  return new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: ids } } });
 }
 
-/** A volume that is deleted with its VM cannot be a base volume. */
+/** A volume that is being deleted, with its VM or its image, cannot be a base volume. */
 export const beingDeleted = (named: VolumeRef): SocleError =>
   new SocleError(
     "conflict",
     "VOLUME_IN_USE",
-    `volume ${named.volume} of pool ${named.pool} is being deleted with its VM; name another`,
+    `volume ${named.volume} of pool ${named.pool} is being deleted; name another`,
   );

@@ -203,6 +203,11 @@ export class Volumes {
     return await this.#overlays.of(references);
   }
 
+  /** Throws `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE. */
+  async activePool(name: string): Promise<libvirt.StoragePool> {
+    return await this.#pool(name);
+  }
+
   /** False without its pool. Throws `unavailable` POOL_INACTIVE. */
   async isThere(reference: VolumeRef): Promise<boolean> {
     return (await ifPresent("POOL_NOT_FOUND", () => this.#lookup(reference))) !== undefined;
@@ -318,12 +323,21 @@ export class Volumes {
    * without a refresh, and rejects refreshes while it creates a volume in the pool.
    */
   async #findAnew(reference: VolumeRef): Promise<Found | undefined> {
+    return await this.#refreshed(reference, () => this.#find(reference));
+  }
+
+  /** Refreshes the volume's pool: libvirt detects formats only then. Throws `unavailable` POOL_BUSY. */
+  async refresh(reference: VolumeRef): Promise<void> {
+    await this.#refreshed(reference, () => Promise.resolve());
+  }
+
+  async #refreshed<T>(reference: VolumeRef, look: () => Promise<T>): Promise<T> {
     const pool = await this.#pool(reference.pool);
     const deadlineMs = this.#clock.monotonicMs() + REFRESH_FOR_MS;
     for (;;) {
       try {
         await this.#pools.refresh(pool);
-        return await this.#find(reference);
+        return await look();
       } catch (thrown) {
         const error = unlessBusy(thrown);
         if (this.#clock.monotonicMs() >= deadlineMs) throw poolBusy(reference, error);

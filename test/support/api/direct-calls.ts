@@ -11,6 +11,7 @@ import { eventService } from "../../../agent/api/services/event-service.ts";
 import { Health } from "../../../agent/api/services/health.ts";
 import { guestService } from "../../../agent/api/services/guest-service.ts";
 import { hostService } from "../../../agent/api/services/host-api.ts";
+import { imageService } from "../../../agent/api/services/image-service.ts";
 import { networkService } from "../../../agent/api/services/network-service.ts";
 import { operationService } from "../../../agent/api/services/operation-service.ts";
 import { Outbox, outboxBounds } from "../../../agent/api/limits/outbox.ts";
@@ -87,6 +88,7 @@ export class DirectCalls {
     });
     for (const service of [
       { definition: protos.vms, methods: vmService(dependencies, errors) },
+      { definition: protos.images, methods: imageService(dependencies, errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },

@@ -20,11 +20,13 @@ import { EventLog } from "../../../agent/state/events/event-log.ts";
 import type { Behalf } from "../../../agent/state/operations/operation.ts";
 import { Operations } from "../../../agent/state/operations/operations.ts";
 import { Position } from "../../../agent/state/records/position.ts";
+import type { ImageStore } from "../../../agent/vm/images/image-store.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import type { Trust } from "../../../agent/trust/index.ts";
 import { noTrust } from "../trust/no-trust.ts";
 import { protos } from "./client.ts";
 import { FakeHost } from "./fakes.ts";
+import { storeOfNothing } from "../vm/image-parts.ts";
 
 export * from "./client.ts";
 export * from "./fakes.ts";
@@ -40,6 +42,7 @@ export interface Harness {
   readonly api: ApiServer;
   /** The dependencies of its services. */
   readonly dependencies: ServiceDependencies;
+  readonly imageStore: ImageStore;
   readonly logged: Record<string, unknown>[];
   /** The audited entries; a test may replace `record`. */
   readonly audited: Act[];
@@ -94,6 +97,10 @@ export async function startApi(
       const begun = { requestId, caller, behalf, kind, vmId: "v", fingerprint: "f", intent: {} };
       return (await operations.begin(begun)).operation;
     };
+  const upload: ServiceDependencies["images"]["upload"] = async (request, _source, caller) => ({
+    operation: await mutate("IMPORT_IMAGE")(request, caller),
+    forget: () => undefined,
+  });
   const vms: Harness["vms"] = {
     create: mutate("CREATE_VM"),
     begin: (kind, request, caller) => mutate(kind)(request, caller),
@@ -109,11 +116,15 @@ export async function startApi(
       throw new SocleError("unavailable", "GUEST_AGENT_NOT_CONNECTED", "no guest in this test");
     },
   };
+  const imageStore = storeOfNothing();
+  await imageStore.refresh();
   const reservations = await reservationsOf(directory, clock, log);
   const socket = join(directory, "agent.sock");
   const dependencies: ServiceDependencies = {
     vmView: table,
     vms,
+    images: { import: mutate("IMPORT_IMAGE"), upload, delete: mutate("DELETE_IMAGE") },
+    imageStore,
     operations,
     reservations,
     defaultAccelerator: () => "tcg",
@@ -181,6 +192,7 @@ export async function startApi(
     position,
     api,
     dependencies,
+    imageStore,
     ...logs,
     requests,
     vms,

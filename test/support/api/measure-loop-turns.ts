@@ -103,6 +103,15 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.VmService/DiscardSavedState": [mutation({ vm })],
   "/socle.v1.VmService/InjectNmi": [mutation({ vm })],
   "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
+  "/socle.v1.ImageService/ImportImage": [
+    mutation({ url: "https://a/b", sha256: "0".repeat(64), name: "new", format: "DISK_FORMAT_QCOW2" }),
+  ],
+  "/socle.v1.ImageService/UploadImage": [
+    mutation({ sha256: "0".repeat(64), name: "new", sizeBytes: 1, content: Buffer.alloc(1) }),
+  ],
+  "/socle.v1.ImageService/GetImage": [{ request: { image: "none" } }],
+  "/socle.v1.ImageService/ListImages": [{ request: { pageSize: 1000 } }],
+  "/socle.v1.ImageService/DeleteImage": [mutation({ image: "none" })],
   "/socle.v1.GuestService/GetGuestInfo": [{ request: { vm } }],
   "/socle.v1.GuestService/SetGuestPassword": [{ request: { vm, user: "u", password: "p" } }],
   "/socle.v1.GuestService/SetGuestSshKeys": [{ request: { vm, user: "u", keys: ["k"] } }],

@@ -75,6 +75,10 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
         { name: "syslog", connected: false, lagEntries: 120, lagSeconds: 95.5, lost: 0 },
       ],
     }),
+    images: () => [
+      { pool: "default", sizeBytes: 400 * 2 ** 20 },
+      { pool: "default", sizeBytes: 2 ** 30 },
+    ],
     tenants: () => [
       {
         tenant: "acme",

@@ -12,6 +12,7 @@ import { nothingPermitted, type TenantPermissions } from "../../../agent/vm/mode
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { Vms, type CreateRequest } from "../../../agent/vm/operations/vms.ts";
 import { folder } from "../state/folder.ts";
+import { storeOfNothing } from "./image-parts.ts";
 import { workContext } from "./work-context.ts";
 
 export const GIB = 1024 ** 3;
@@ -73,8 +74,12 @@ export async function admission(
     openStream: () => new Promise<never>(() => undefined),
     events: new Topic<never>(),
   };
+  const context = workContext(silent, systemClock, table);
+  const store = storeOfNothing();
+  await store.refresh();
   const vms = new Vms({
-    ...workContext(silent, systemClock, table),
+    ...context,
+    images: { ...context.images, store },
     operations,
     kvmProbe: { suspect: () => Promise.resolve() },
     host: vmHostOf(
@@ -120,5 +125,5 @@ export async function admission(
       caller,
     );
   };
-  return { vms, create, ledger, reservations, operations, table };
+  return { vms, create, ledger, reservations, operations, table, store };
 }

@@ -6,6 +6,7 @@ import { KeyWrap } from "../../../agent/vm/keys/key-wrap.ts";
 import { Networks } from "../../../agent/vm/hypervisor/networks.ts";
 import type { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { Volumes } from "../../../agent/vm/storage/volumes.ts";
+import { imagePartsOf } from "./image-parts.ts";
 import { StopEscalation } from "../../../agent/vm/operations/stop-escalation.ts";
 import type { RunContext } from "../../../agent/vm/operations/work.ts";
 
@@ -16,9 +17,11 @@ export function workContext(
   table: VmTable,
   volumes?: ConstructorParameters<typeof Volumes>[2],
 ): RunContext {
+  const own = new Volumes(calls, clock, volumes);
   return {
     domains: new Domains(calls, clock),
-    volumes: new Volumes(calls, clock, volumes),
+    volumes: own,
+    images: imagePartsOf(calls, own, table, clock),
     networks: new Networks(calls),
     keys: new GuestKeys(calls, clock, new KeyWrap({ file: null, environment: {} })),
     attest: () => ({ text: "{}", signature: "" }),

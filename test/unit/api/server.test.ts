@@ -155,8 +155,20 @@ test("a caller on TCP is a scheduler, and is denied the operators' methods", asy
 
 test("every served method has a row in the table of methods, and no other has", () => {
   const { audit, vms, guests, operations, host, reservations, events, trust, health, reflection } = protos;
-  const { storage, networks } = protos;
-  const agents = [audit, vms, guests, operations, host, reservations, events, trust, storage, networks];
+  const { storage, networks, images } = protos;
+  const agents = [
+    audit,
+    vms,
+    guests,
+    operations,
+    host,
+    reservations,
+    events,
+    trust,
+    storage,
+    networks,
+    images,
+  ];
   const served = [...agents, health, reflection].flatMap((definition) =>
     Object.values(definition).map(({ path }) => path),
   );

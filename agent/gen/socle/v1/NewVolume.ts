@@ -10,6 +10,7 @@ export interface NewVolume {
   'format'?: (_socle_v1_DiskFormat);
   'baseVolume'?: (string);
   'encryption'?: (_socle_v1_VolumeEncryption);
+  'image'?: (string);
 }
 
 export interface NewVolume__Output {
@@ -18,4 +19,5 @@ export interface NewVolume__Output {
   'format': (_socle_v1_DiskFormat__Output);
   'baseVolume': (string);
   'encryption': (_socle_v1_VolumeEncryption__Output);
+  'image': (string);
 }

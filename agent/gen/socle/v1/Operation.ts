@@ -64,6 +64,7 @@ export interface Operation {
   'breakGlass'?: (string);
   'instance'?: (string);
   'endDecided'?: (boolean);
+  'imageId'?: (string);
 }
 
 export interface Operation__Output {
@@ -86,4 +87,5 @@ export interface Operation__Output {
   'breakGlass': (string);
   'instance': (string);
   'endDecided': (boolean);
+  'imageId': (string);
 }

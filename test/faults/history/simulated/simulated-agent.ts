@@ -37,6 +37,7 @@ import { Settler } from "../../../../agent/vm/operations/recovery.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { Vms } from "../../../../agent/vm/operations/vms.ts";
 import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
+import { imagePartsOf } from "../../../support/vm/image-parts.ts";
 import type { ModelLibvirt } from "../libvirt-model.ts";
 
 const protos = loadContract(join(import.meta.dirname, "../../../../proto"));
@@ -93,9 +94,11 @@ export class SimulatedAgent {
       trait: () => false,
       kvm: () => ({ kind: "absent" }) as const,
     };
+    const volumes = new Volumes(libvirt, clock);
     const vms = new Vms({
       domains: new Domains(libvirt, clock),
-      volumes: new Volumes(libvirt, clock),
+      volumes,
+      images: imagePartsOf(libvirt, volumes, table, clock),
       networks: new Networks(libvirt),
       keys: new GuestKeys(libvirt, clock, new KeyWrap({ file: null, environment: {} })),
       attest: ({ receipt, ...rest }) => audit.attest({ receipt, host: "simulated", ...rest }),

@@ -189,6 +189,27 @@ test("a scan that began before a volume was deleted does not bring it back", () 
   assert.equal(isFull(ledger, 11), true);
 });
 
+test("an image counts with its bytes, and not with the disk that it holds", () => {
+  const ledger = ledgerOf();
+  const [image] = disk(10, { volume: "socle-image" });
+  assert.ok(image !== undefined);
+  ledger.claimImage("i", "acme", image, false);
+  assert.equal(refusal(() => ledger.claim("vm", disk(91))).reason, "NO_CAPACITY");
+  // libvirt reports the capacity of the disk in a qcow2 file.
+  look(ledger, [pool("images")], { images: { "socle-image": 500 } }, 1);
+  ledger.claimImage("i", "acme", image, true);
+  ledger.claim("vm", disk(90));
+  assert.deepEqual(
+    ledger.images().map(({ tenant, diskBytes, vms }) => [tenant, diskBytes, vms]),
+    [["acme", 10 * GIB, 0]],
+  );
+  ledger.release("vm");
+  ledger.releaseImage("i");
+  ledger.deleted([image], 2);
+  ledger.claim("vm", disk(100));
+  assert.deepEqual(ledger.images(), []);
+});
+
 test("what is available is the bound of a claim, and unknown while volumes were never read", () => {
   const ledger = ledgerOf({ base: 30 }, { thinRatio: 1.5 });
   assert.equal(ledger.availableBytes("images"), 120 * GIB);

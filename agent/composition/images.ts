@@ -1,0 +1,83 @@
+import { readFile } from "node:fs/promises";
+import type { Config } from "../config/schema.ts";
+import type { HostService } from "../host/host-service.ts";
+import type { Clock } from "../kernel/clock.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Permit } from "../state/operations/permit.ts";
+import { Downloads } from "../vm/images/download.ts";
+import { dataVolume } from "../vm/images/image.ts";
+import { ImageStore, type ImageRoom } from "../vm/images/image-store.ts";
+import { ImageVolumes } from "../vm/images/image-volumes.ts";
+import type { LibvirtCalls } from "../vm/hypervisor/certainty.ts";
+import type { VmTable } from "../vm/observation/vm-table.ts";
+import type { ImageParts } from "../vm/operations/work.ts";
+import { usersNow, usersOf, volumeKey } from "../vm/storage/volume-users.ts";
+import type { Volumes } from "../vm/storage/volumes.ts";
+
+interface Parts {
+  readonly libvirt: LibvirtCalls;
+  readonly volumes: Volumes;
+  readonly table: VmTable;
+  readonly host: {
+    readonly ledger: Pick<HostService["ledger"], "claimImage" | "releaseImage" | "deleted">;
+    readonly storageRead: () => Promise<void>;
+  };
+  readonly hostId: () => string;
+  readonly permit: Pick<Permit, "refusal">;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The images of this host, as the operations use them. The store is a service. */
+export function buildImages(config: Config["images"], parts: Parts): ImageParts {
+  const { libvirt, volumes: allVolumes, table, clock, log } = parts;
+  const volumes = new ImageVolumes(libvirt, allVolumes);
+  const room = roomOf(parts.host);
+  const store = new ImageStore({
+    volumes,
+    hostId: parts.hostId,
+    permit: parts.permit,
+    untilListed: (signal) => table.untilComplete(signal),
+    // Its own images have no users among the VMs that are being created: those need a published image.
+    async isUsed({ pool, volumes: names }) {
+      const parts = names.map((volume) => ({ pool, volume }));
+      const dependents = await allVolumes.dependents(parts);
+      if (dependents.unsearched?.includes(pool) === true) return true;
+      const where = [...parts.map(volumeKey), ...dependents.paths];
+      const users = await usersNow({ table, volumes: allVolumes }, () => [], where);
+      return usersOf("", parts, users, dependents).size > 0;
+    },
+    room,
+    clock,
+    log,
+  });
+  const { allowHttp, allowPrivateAddresses, allowedHosts, proxy, authorities, maxBytes } = config;
+  const downloads = new Downloads({
+    rules: { allowHttp, allowPrivateAddresses, allowedHosts },
+    proxy,
+    authorities: async () => (authorities === null ? undefined : await readFile(authorities, "utf8")),
+    clock,
+  });
+  return { store, volumes, downloads, uploads: new Map(), room, maxBytes };
+}
+
+const roomOf = (host: Parts["host"]): ImageRoom => {
+  const { ledger } = host;
+  const removed: ImageRoom["removed"] = (image) => {
+    ledger.releaseImage(image.id);
+    ledger.deleted([dataVolume(image)]);
+  };
+  return {
+    async claim(image, sizeBytes) {
+      await host.storageRead();
+      // What an earlier run claimed and made.
+      removed(image);
+      ledger.claimImage(image.id, image.tenant, { ...dataVolume(image), capacityBytes: sizeBytes }, false);
+    },
+    keep(image) {
+      const volume = { ...dataVolume(image), capacityBytes: image.sizeBytes };
+      ledger.claimImage(image.id, image.tenant, volume, true);
+    },
+    removed,
+  };
+};

@@ -1,0 +1,95 @@
+import { SocleError } from "../../kernel/errors.ts";
+import { readQcow2Header } from "../storage/qcow2-header.ts";
+import type { ImageFormat } from "./image.ts";
+
+/** Positions in a qcow2 header, by QEMU's docs/interop/qcow2.txt. */
+const at = {
+  version: 4,
+  clusterBits: 20,
+  capacity: 24,
+  encryption: 32,
+  l1Entries: 36,
+  snapshots: 60,
+  incompatible: 72,
+};
+const CORRUPT = 0b10n;
+const MOST_CAPACITY_BYTES = 2n ** 44n;
+/** QEMU's limits: 512 B to 2 MiB, and a first-level table of 32 MiB. */
+const CLUSTER_BITS = { least: 9, most: 21 };
+const MOST_L1_ENTRIES = (32 * 1024 * 1024) / 8;
+
+/** First bytes of formats in which a file can refer to other files, with their position. */
+const others: readonly (readonly [name: string, position: number, magic: string])[] = [
+  ["qcow2", 0, "QFI\u00fb"],
+  ["qed", 0, "QED\0"],
+  ["vmdk", 0, "KDMV"],
+  ["vmdk", 0, "COWD"],
+  ["vmdk", 0, "# Disk DescriptorFile"],
+  ["vhd", 0, "conectix"],
+  ["vhdx", 0, "vhdxfile"],
+  ["vdi", 64, "\u007f\u0010\u00da\u00be"],
+  ["parallels", 0, "WithoutFreeSpace"],
+  ["parallels", 0, "WithouFreSpacExt"],
+  ["cow", 0, "OOOM"],
+  ["bochs", 0, "Bochs Virtual HD Image"],
+  ["luks", 0, "LUKS\u00ba\u00be"],
+];
+
+/**
+ * Judges an image by its first bytes (`HEADER_BYTES` of them, or all), before any of them reaches a pool: libvirt and QEMU open the
+ * files that a header names. Returns the capacity that a qcow2 header declares. Throws `denied` IMAGE_UNSAFE, `invalid`
+ * IMAGE_FORMAT_MISMATCH.
+ */
+export function requireSafeHeader(head: Buffer, format: ImageFormat): number | undefined {
+  if (format === "raw") {
+    const [name] = others.find(([, position, magic]) => startsWith(head, position, magic)) ?? [];
+    if (name === undefined) return undefined;
+    throw mismatch(
+      `the image begins as a ${name} image, not as raw: ` +
+        (name === "qcow2"
+          ? "import it with the format qcow2"
+          : "convert it first (qemu-img convert -O qcow2)"),
+    );
+  }
+  const header = parsed(head);
+  if (header === undefined)
+    throw mismatch("the image does not begin as a qcow2 image: name its format, or convert it");
+  const { hasDataFile, backing } = header;
+  if (backing !== undefined)
+    throw unsafe("it is an overlay of another file; flatten it first (qemu-img convert)");
+  if (hasDataFile) throw unsafe("its data is in another file; convert it first (qemu-img convert)");
+  if (head.readUInt32BE(at.encryption) !== 0)
+    throw unsafe("it is encrypted; decrypt it first (qemu-img convert)");
+  const isLater = head.readUInt32BE(at.version) === 3;
+  if (isLater && (head.readBigUInt64BE(at.incompatible) & CORRUPT) !== 0n)
+    throw unsafe("its header marks it as corrupt; repair it first (qemu-img check -r all)");
+  const clusterBits = head.readUInt32BE(at.clusterBits);
+  const capacity = head.readBigUInt64BE(at.capacity);
+  if (clusterBits < CLUSTER_BITS.least || clusterBits > CLUSTER_BITS.most)
+    throw unsafe(`its header has the cluster size 2^${clusterBits}`);
+  if (capacity === 0n || capacity > MOST_CAPACITY_BYTES)
+    throw unsafe(`its disk has ${capacity} bytes; an image's disk has 1 byte to 16 TiB`);
+  if (head.readUInt32BE(at.l1Entries) > MOST_L1_ENTRIES)
+    throw unsafe("its header has a table of absurd size");
+  if (head.readUInt32BE(at.snapshots) !== 0)
+    throw unsafe("it has internal snapshots; convert it first (qemu-img convert)");
+  return Number(capacity);
+}
+
+function parsed(head: Buffer): ReturnType<typeof readQcow2Header> {
+  try {
+    return readQcow2Header(head);
+  } catch (cause) {
+    if (cause instanceof RangeError) throw unsafe(`it has ${cause.message}`);
+    throw cause;
+  }
+}
+
+const startsWith = (head: Buffer, position: number, magic: string): boolean =>
+  head.subarray(position, position + magic.length).equals(Buffer.from(magic, "latin1"));
+
+const unsafe = (why: string): SocleError =>
+  new SocleError("denied", "IMAGE_UNSAFE", `the image is refused: ${why}`);
+
+export const mismatch = (message: string): SocleError =>
+  new SocleError("invalid", "IMAGE_FORMAT_MISMATCH", message);

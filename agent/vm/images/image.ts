@@ -1,0 +1,86 @@
+import { createHash, randomUUID } from "node:crypto";
+import * as z from "../../kernel/zod.ts";
+import { vmSpec, type VolumeRef } from "../../contract/spec.ts";
+import { bytes, uuid } from "../../contract/spec-values.ts";
+
+/** A published image, as its manifest records it. */
+const imageSchema = z.strictObject({
+  id: uuid,
+  /** Unique in its tenant; requests accept an id in place of a name. */
+  name: vmSpec.shape.name.refine((name) => !uuid.safeParse(name.toLowerCase()).success, "must not be a UUID"),
+  /** "": public. */
+  tenant: vmSpec.shape.tenant.unwrap(),
+  /** Of the bytes as downloaded, in hexadecimal. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits"),
+  format: z.enum(["qcow2", "raw"]),
+  sizeBytes: bytes,
+  /** Of the disk in the image. */
+  capacityBytes: bytes,
+  createdAtMs: z.int().min(0),
+});
+export const imageFields = imageSchema.shape;
+export type ImageFormat = z.output<typeof imageSchema>["format"];
+type Recorded = Readonly<z.output<typeof imageSchema>>;
+export type Image = Recorded & { readonly pool: string };
+
+const VERSION = "socle image 1";
+const manifestSchema = z.strictObject({
+  manifest: z.literal(VERSION),
+  image: imageSchema,
+  checksum: z.string(),
+});
+
+/** More than a manifest has. */
+export const MANIFEST_MAX_BYTES = 4096;
+
+const checksumOf = (image: Recorded): string =>
+  createHash("sha256")
+    .update(`${VERSION}\n${JSON.stringify(image)}`)
+    .digest("hex");
+
+/** The manifest's bytes. Fields are in the schema's order, so that the checksum is that of the parsed fields. */
+export function manifestOf({ pool: _place, ...recorded }: Image): Buffer {
+  const image = imageSchema.parse(recorded);
+  return Buffer.from(`${JSON.stringify({ manifest: VERSION, image, checksum: checksumOf(image) })}\n`);
+}
+
+/** The image of a whole manifest; undefined for any other bytes. */
+export function readManifest(content: Buffer, pool: string): Image | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(content.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  const parsed = manifestSchema.safeParse(value);
+  if (!parsed.success || parsed.data.checksum !== checksumOf(parsed.data.image)) return undefined;
+  return { ...parsed.data.image, pool };
+}
+
+/** A new image's id: it begins with a mark of this host, which removes only leftovers of its own from a shared pool. */
+export const newImageId = (hostId: string): string => `${markOf(hostId)}${randomUUID().slice(8)}`;
+
+export const isMadeBy = (imageId: string, hostId: string): boolean => imageId.startsWith(markOf(hostId));
+
+const markOf = (hostId: string): string => createHash("sha256").update(hostId).digest("hex").slice(0, 8);
+
+export const dataVolume = ({ id, format, pool }: Pick<Image, "id" | "format" | "pool">): VolumeRef => ({
+  pool,
+  volume: `socle-image-${id}.${format}`,
+});
+
+export const manifestVolume = ({ id, pool }: Pick<Image, "id" | "pool">): VolumeRef => ({
+  pool,
+  volume: `socle-image-${id}.json`,
+});
+
+const imageVolume = /^socle-image-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(qcow2|raw|json)$/;
+
+/** The id of the image that the volume belongs to; undefined for other volumes. */
+export function imageOfVolume(
+  volume: string,
+): { readonly id: string; readonly part: ImageFormat | "json" } | undefined {
+  const [, id, part] = imageVolume.exec(volume) ?? [];
+  if (id === undefined || (part !== "qcow2" && part !== "raw" && part !== "json")) return undefined;
+  return { id, part };
+}

@@ -1,0 +1,178 @@
+import { randomUUID } from "node:crypto";
+import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { resourceName } from "../../contract/spec-values.ts";
+import type { Behalf, Operation } from "../../state/operations/operation.ts";
+import type { ImageStore } from "../images/image-store.ts";
+import { imageFields, newImageId, type Image, type ImageFormat } from "../images/image.ts";
+import type { Upload } from "../images/upload.ts";
+import { parseSource } from "../images/source-policy.ts";
+import type { Taken } from "./creations.ts";
+import { requireImageUnused } from "./delete-image.ts";
+import type { ImportIntent } from "./import-image.ts";
+import type { Intent } from "./registry.ts";
+import type { Users } from "../storage/volume-users.ts";
+
+export interface OnImage {
+  readonly requestId: string;
+  readonly behalf?: Behalf | undefined;
+  /** Restricts the caller to this tenant. */
+  readonly onlyTenant?: string | undefined;
+}
+
+interface NewImageRequest extends OnImage {
+  readonly sha256: string;
+  readonly name: string;
+  readonly format: ImageFormat;
+  /** "": public. */
+  readonly tenant: string;
+  /** Absent: the configured pool. */
+  readonly pool?: string | undefined;
+}
+
+export interface ImportRequest extends NewImageRequest {
+  readonly url: string;
+}
+
+export interface UploadRequest extends NewImageRequest {
+  readonly sizeBytes: number;
+}
+
+export interface DeleteImageRequest extends OnImage {
+  readonly image: string;
+  readonly tenant: string;
+}
+
+/** Makes the image and the intent of a request, in one step with what they hold. */
+export type AdmitImage = (users: Users) => {
+  readonly image: Pick<Image, "id" | "tenant">;
+  readonly intent: Intent;
+};
+
+/** Of Vms, which runs the operations. */
+interface Begins {
+  beginOnImage(
+    kind: "IMPORT_IMAGE" | "DELETE_IMAGE",
+    request: OnImage,
+    caller: string,
+    admit: AdmitImage,
+  ): Promise<Operation>;
+}
+
+/** Changes of images; each is an operation, as in Vms. */
+export class Images {
+  readonly #vms: Begins;
+  readonly #store: ImageStore;
+  readonly #uploads: Map<string, Upload>;
+  readonly #hostId: () => string;
+  readonly #pool: string;
+
+  constructor(parts: {
+    readonly vms: Begins;
+    readonly store: ImageStore;
+    readonly uploads: Map<string, Upload>;
+    readonly hostId: () => string;
+    readonly pool: string;
+  }) {
+    this.#vms = parts.vms;
+    this.#store = parts.store;
+    this.#uploads = parts.uploads;
+    this.#hostId = parts.hostId;
+    this.#pool = parts.pool;
+  }
+
+  /**
+   * Joins the import, or the image, of the same digest, name and tenant. Throws `invalid` SPEC_INVALID, `already_exists`
+   * IMAGE_EXISTS, `unavailable` IMAGES_UNKNOWN, and what Operations.begin throws.
+   */
+  async import(request: ImportRequest, caller: string): Promise<Operation> {
+    return await this.#vms.beginOnImage("IMPORT_IMAGE", request, caller, () => {
+      const image = this.#wanted(request);
+      const byTenant = request.onlyTenant !== undefined;
+      const intent = { kind: "IMPORT_IMAGE", image, url: parseSource(request.url).href, byTenant } as const;
+      return { image, intent };
+    });
+  }
+
+  /** As `import`, with the bytes of `source` while the operation runs. `forget` ends the upload. */
+  async upload(
+    request: UploadRequest,
+    source: Upload,
+    caller: string,
+  ): Promise<{ readonly operation: Operation; readonly forget: () => void }> {
+    const upload = randomUUID();
+    const forget = (): void => void this.#uploads.delete(upload);
+    try {
+      const operation = await this.#vms.beginOnImage("IMPORT_IMAGE", request, caller, () => {
+        const image = this.#wanted(request);
+        this.#uploads.set(upload, source);
+        const byTenant = request.onlyTenant !== undefined;
+        return { image, intent: { kind: "IMPORT_IMAGE", image, upload, byTenant } };
+      });
+      return { operation, forget };
+    } catch (thrown) {
+      forget();
+      throw thrown;
+    }
+  }
+
+  /**
+   * Throws `not_found` IMAGE_NOT_FOUND, `denied` IMAGE_DENIED for another tenant's or a public image, `conflict`
+   * IMAGE_IN_USE, and what Operations.begin throws.
+   */
+  async delete(request: DeleteImageRequest, caller: string): Promise<Operation> {
+    return await this.#vms.beginOnImage("DELETE_IMAGE", request, caller, (users) => {
+      const { onlyTenant } = request;
+      const found = this.#store.require(request.image, onlyTenant ?? request.tenant);
+      if (onlyTenant !== undefined && found.tenant !== onlyTenant) throw notYours(found);
+      requireImageUnused(found, users);
+      const { id, name, format, pool } = found;
+      return { image: found, intent: { kind: "DELETE_IMAGE", image: { id, name, format, pool } } };
+    });
+  }
+
+  /** With the id of the image that it joins, or a new one. */
+  #wanted({ sha256, name, tenant, format, pool = this.#pool }: NewImageRequest): ImportIntent["image"] {
+    const wanted = { sha256: sha256.toLowerCase(), name, tenant, format, pool };
+    for (const [field, schema] of Object.entries({ ...imageFields, pool: resourceName })) {
+      if (!(field in wanted)) continue;
+      const { error } = schema.safeParse(wanted[field as keyof typeof wanted]);
+      if (error !== undefined)
+        throw invalidField("SPEC_INVALID", field, error.issues[0]?.message ?? "is invalid");
+    }
+    const others = [...this.#store.all(), ...this.#store.pending()].filter(
+      (image) => image.tenant === tenant,
+    );
+    const same = others.find((image) => image.name === name || image.sha256 === wanted.sha256);
+    if (same === undefined) return { id: newImageId(this.#hostId()), ...wanted };
+    const isSame = same.name === name && same.sha256 === wanted.sha256 && same.format === format;
+    if (!isSame) throw imageExists(wanted, same);
+    return { ...wanted, id: same.id, pool: same.pool };
+  }
+}
+
+/** What an import holds until it has ended: the name and the digest. */
+export function expected(store: ImageStore, intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>): Taken {
+  store.expect(intent.image, intent);
+  return {
+    begun: () => Promise.resolve(),
+    ended: (how) => {
+      if (how !== "unknown") store.expectNoMore(intent.image.id, intent);
+    },
+  };
+}
+
+const imageExists = (
+  wanted: Pick<Image, "name" | "sha256">,
+  same: Pick<Image, "id" | "name" | "sha256" | "format">,
+): SocleError =>
+  new SocleError(
+    "already_exists",
+    "IMAGE_EXISTS",
+    same.name === wanted.name
+      ? `there is an image ${same.name} with the SHA-256 ${same.sha256} and the format ${same.format}: choose another name, or delete it (socle image rm)`
+      : `the image with the SHA-256 ${same.sha256} is on this host as ${same.name}: use that name, or delete it (socle image rm)`,
+    { details: { metadata: { image_id: same.id, name: same.name } } },
+  );
+
+const notYours = ({ name }: Image): SocleError =>
+  new SocleError("denied", "IMAGE_DENIED", `image ${name} is public, and only the provider deletes it`);

@@ -1,0 +1,243 @@
+import { createHash } from "node:crypto";
+import * as z from "../../kernel/zod.ts";
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { resourceName } from "../../contract/spec-values.ts";
+import type { Report } from "../../state/operations/run.ts";
+import { mismatch, requireSafeHeader } from "../images/header-check.ts";
+import { isAway } from "../images/image-volumes.ts";
+import { dataVolume, imageFields, type Image } from "../images/image.ts";
+import type { PendingImage } from "../images/image-store.ts";
+import type { Source } from "../images/download.ts";
+import { HEADER_BYTES } from "../storage/qcow2-header.ts";
+import { defineOperation } from "./definition.ts";
+import { interrupted, isUndecided, outcomeUnknown, type RunContext, type WorkRun } from "./work.ts";
+
+const { id, name, tenant, sha256, format } = imageFields;
+const schema = z.object({
+  image: z.object({ id, name, tenant, sha256, format, pool: resourceName }),
+  /** With its credentials, which nothing else stores or shows. The journal keeps it until the import has ended. */
+  url: z.string().exactOptional(),
+  /** In place of a URL: the upload that sends the bytes, known until the agent stops. */
+  upload: z.string().exactOptional(),
+  byTenant: z.boolean(),
+});
+export type ImportIntent = Readonly<z.output<typeof schema>>;
+
+const DOWNLOAD = "download";
+
+/**
+ * Downloads an image into a volume, verifies it, and publishes it by its manifest. A failed import removes its volumes. An
+ * interrupted one begins again: libvirt does not report how much of an upload a file has durably.
+ */
+export const importImage = defineOperation({
+  kind: "IMPORT_IMAGE",
+  intent: schema,
+  lane: "transfer",
+  mayLeaveHalf: true,
+  checksInstance: "always",
+  async run(context, intent: ImportIntent, run) {
+    const { image: wanted } = intent;
+    const { store, room, volumes } = context.images;
+    // An earlier run has published it, or another import of its digest.
+    const published = store.find(wanted.id) ?? (run.resumed ? await earlier(context, wanted) : undefined);
+    if (published !== undefined) {
+      store.publish(published);
+      return resultOf(published);
+    }
+    let mayHaveVolumes = run.resumed;
+    try {
+      const image = await make(context, intent, run, () => (mayHaveVolumes = true));
+      store.publish(image);
+      return resultOf(image);
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (isUndecided(error, run)) throw error;
+      if (store.ending.aborted && intent.url !== undefined) throw beginsAgain();
+      if (mayHaveVolumes) {
+        // Without libvirt the volumes stay for the next run.
+        if (isAway(error)) throw outcomeUnknown(error);
+        await run.step
+          .undo(DOWNLOAD, () => volumes.remove(wanted))
+          .catch((left: unknown) => {
+            throw outcomeUnknown(toSocleError(left));
+          });
+      }
+      room.removed(wanted);
+      throw error;
+    }
+  },
+});
+
+/** The image, if an earlier run published it. */
+async function earlier({ images }: RunContext, wanted: PendingImage): Promise<Image | undefined> {
+  try {
+    return await images.volumes.publishedAs(wanted);
+  } catch (thrown) {
+    throw outcomeUnknown(toSocleError(thrown));
+  }
+}
+
+const beginsAgain = (): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "IMPORT_INTERRUPTED",
+    "the agent stopped during the import, which begins again at the agent's next start",
+  );
+
+const resultOf = ({ id, name }: Image): Record<string, string> => ({ image_id: id, name });
+
+async function make(
+  context: RunContext,
+  intent: ImportIntent,
+  run: WorkRun,
+  begun: () => void,
+): Promise<Image> {
+  const { volumes } = context.images;
+  const { image: wanted } = intent;
+  const { step } = run;
+  const loss = new AbortController();
+  const signal = AbortSignal.any([run.signal, loss.signal, context.images.store.ending]);
+  await step(
+    "prepare",
+    async () => {
+      await volumes.requireRoom(wanted.pool, 0);
+      // An earlier run may have made them.
+      await volumes.remove(wanted);
+    },
+    0.02,
+  );
+  const source = await step("connect", () => sourceOf(context, intent, signal), 0.03);
+  try {
+    const transfer = { source, signal, begun, lost: (why: Error) => loss.abort(why) };
+    return await publish(context, intent, run, transfer);
+  } finally {
+    source.close();
+  }
+}
+
+async function sourceOf(
+  { images }: RunContext,
+  { url, upload = "", byTenant }: ImportIntent,
+  signal: AbortSignal,
+): Promise<Source> {
+  if (url !== undefined) return await images.downloads.open(new URL(url), byTenant, signal);
+  const sent = images.uploads.get(upload);
+  if (sent === undefined) throw interrupted("upload the image again");
+  return sent(signal);
+}
+
+interface Transfer {
+  readonly source: Source;
+  /** Ends the transfer: the operation is cancelled, or libvirt is lost. */
+  readonly signal: AbortSignal;
+  /** A volume may exist from now on. */
+  readonly begun: () => void;
+  readonly lost: (why: Error) => void;
+}
+
+/** Fills the data volume from the source, verifies it, and writes the manifest. */
+async function publish(
+  { images, volumes: allVolumes }: RunContext,
+  { image: wanted }: ImportIntent,
+  { step, createdAtMs }: WorkRun,
+  { source, begun, ...ends }: Transfer,
+): Promise<Image> {
+  const { volumes, room, maxBytes } = images;
+  const { sizeBytes } = source;
+  if (sizeBytes === 0) throw mismatch("the image is empty");
+  if (sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes);
+  await room.claim(wanted, sizeBytes);
+  await volumes.requireRoom(wanted.pool, sizeBytes);
+  const digest = createHash("sha256");
+  const download = async (report: Report): Promise<number | undefined> => {
+    const checked = new CheckedBytes(source, wanted, (chunk, at) => {
+      digest.update(chunk);
+      report(at / sizeBytes);
+    });
+    await volumes.fill(dataVolume(wanted), sizeBytes, checked, ends);
+    return checked.capacityBytes;
+  };
+  begun();
+  const declaredBytes = await step(DOWNLOAD, download, 0.85);
+  const found = digest.digest("hex");
+  if (found !== wanted.sha256) throw wrongDigest(wanted, found);
+  const image = { ...wanted, sizeBytes, capacityBytes: declaredBytes ?? sizeBytes, createdAtMs };
+  await step("verify", async () => {
+    requireAsDeclared(image, await volumes.inspect(dataVolume(image)));
+    // As each VM that uses it will.
+    await allVolumes.resolve(dataVolume(image));
+  });
+  // From here on it is published whatever happens.
+  step.commit();
+  await step("publish", () => volumes.publish(image));
+  return image;
+}
+
+/** The bytes of the source, passed on once the header is safe: none of an unsafe image reach the pool. */
+class CheckedBytes implements AsyncIterable<Buffer> {
+  readonly #source: Source;
+  readonly #format: Image["format"];
+  readonly #passed: (chunk: Buffer, at: number) => void;
+  /** That the header declares, once it has passed; undefined for a raw image. */
+  capacityBytes: number | undefined;
+
+  constructor(
+    source: Source,
+    { format }: Pick<PendingImage, "format">,
+    passed: (chunk: Buffer, at: number) => void,
+  ) {
+    this.#source = source;
+    this.#format = format;
+    this.#passed = passed;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    const { sizeBytes, bytes } = this.#source;
+    let head: Buffer | undefined = Buffer.alloc(0);
+    let at = 0;
+    for await (const chunk of bytes) {
+      at += chunk.length;
+      this.#passed(chunk, at);
+      if (head === undefined) {
+        yield chunk;
+        continue;
+      }
+      head = Buffer.concat([head, chunk]);
+      if (head.length < Math.min(HEADER_BYTES, sizeBytes)) continue;
+      this.capacityBytes = requireSafeHeader(head, this.#format);
+      yield head;
+      head = undefined;
+    }
+  }
+}
+
+/** libvirt must read the file as the header was read here. */
+function requireAsDeclared(
+  { format, sizeBytes, capacityBytes }: Image,
+  facts: { format: string | undefined; sizeBytes: number; capacityBytes: number; hasBacking: boolean },
+): void {
+  const asNamed = format === "qcow2" ? facts.format === "qcow2" : ["raw", "iso"].includes(facts.format ?? "");
+  if (!asNamed || facts.hasBacking)
+    throw mismatch(`libvirt reads the image as ${facts.format ?? "an unknown format"}, not as ${format}`);
+  if (facts.sizeBytes !== sizeBytes || facts.capacityBytes !== capacityBytes)
+    throw mismatch(
+      `libvirt reads an image of ${facts.sizeBytes} bytes with a disk of ${facts.capacityBytes}, and the download had ` +
+        `${sizeBytes} and ${capacityBytes}`,
+    );
+}
+
+const tooLarge = (sizeBytes: number, maxBytes: number): SocleError =>
+  new SocleError(
+    "invalid",
+    "IMAGE_TOO_LARGE",
+    `the image has ${formatExactBytes(sizeBytes)}, and this host imports at most ${formatExactBytes(maxBytes)} (images.maxBytes)`,
+  );
+
+const wrongDigest = ({ name, sha256 }: PendingImage, found: string): SocleError =>
+  new SocleError(
+    "invalid",
+    "IMAGE_DIGEST_MISMATCH",
+    `the bytes of image ${name} have the SHA-256 ${found}, not ${sha256}: check the digest at the image's publisher, and the URL`,
+    { details: { metadata: { sha256: found } } },
+  );

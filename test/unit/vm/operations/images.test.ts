@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { toSocleError } from "../../../../agent/kernel/errors.ts";
+import { imageKey, subjectOf } from "../../../../agent/state/operations/subject.ts";
+import { dataVolume, newImageId, type Image } from "../../../../agent/vm/images/image.ts";
+import { Images, type ImportRequest } from "../../../../agent/vm/operations/images.ts";
+import { admission, GIB } from "../../../support/vm/admission-stage.ts";
+
+const digest = "ab".repeat(32);
+
+async function stage(t: TestContext) {
+  const admitted = await admission(t);
+  const { vms, store } = admitted;
+  const images = new Images({ vms, store, uploads: new Map(), hostId: () => "host", pool: "images" });
+  let requests = 0;
+  const importOf = async (more: Partial<ImportRequest> = {}, caller = "scheduler") => {
+    requests += 1;
+    const request = {
+      requestId: `import-${requests}`,
+      url: "https://a.example/x",
+      sha256: digest,
+      name: "debian",
+    };
+    return await images.import({ ...request, format: "qcow2", tenant: "", ...more }, caller);
+  };
+  const publish = (change: Partial<Image> = {}): Image => {
+    const image: Image = {
+      id: newImageId("host"),
+      name: "debian",
+      tenant: "",
+      sha256: digest,
+      format: "qcow2",
+      sizeBytes: 1000,
+      capacityBytes: GIB,
+      createdAtMs: 1,
+      pool: "images",
+      ...change,
+    };
+    store.publish(image);
+    return image;
+  };
+  return { ...admitted, images, importOf, publish };
+}
+
+const reasonOf = async (work: Promise<unknown>): Promise<string> =>
+  await work.then(
+    () => "none",
+    (thrown: unknown) => toSocleError(thrown).reason,
+  );
+
+const disk = (source: object) => ({
+  disks: [{ name: "root", source: { kind: "new", pool: "images", ...source } }],
+});
+
+test("imports of one digest, name and tenant are on one image; a repeated request is one operation", async (t) => {
+  const { importOf } = await stage(t);
+  const first = await importOf();
+  const second = await importOf();
+  assert.notEqual(second.id, first.id);
+  assert.deepEqual(subjectOf(second), subjectOf(first));
+  const again = await importOf({ requestId: first.requestId });
+  assert.equal(again.id, first.id);
+  assert.equal(await reasonOf(importOf({ requestId: first.requestId, name: "other" })), "REQUEST_ID_REUSED");
+});
+
+test("a name or a digest that the tenant has is refused, and is another tenant's to take", async (t) => {
+  const { importOf, publish } = await stage(t);
+  publish();
+  assert.equal(await reasonOf(importOf({ name: "other" })), "IMAGE_EXISTS");
+  assert.equal(await reasonOf(importOf({ sha256: "cd".repeat(32) })), "IMAGE_EXISTS");
+  assert.equal(await reasonOf(importOf({ format: "raw" })), "IMAGE_EXISTS");
+  assert.equal(await reasonOf(importOf({ tenant: "acme" })), "none");
+});
+
+test("an import of a published image is on that image", async (t) => {
+  const { importOf, publish } = await stage(t);
+  const { id } = publish();
+  assert.deepEqual(subjectOf(await importOf({ sha256: digest.toUpperCase() })), { imageId: id });
+});
+
+test("a wrong field is named", async (t) => {
+  const { importOf } = await stage(t);
+  for (const [field, value] of Object.entries({
+    url: "/x",
+    sha256: "x",
+    name: "/",
+    tenant: " ",
+    pool: "../x",
+  }))
+    await assert.rejects(importOf({ [field]: value }), (thrown: unknown) => {
+      assert.deepEqual(Object.keys(toSocleError(thrown).details.fields ?? {}), [field]);
+      return true;
+    });
+});
+
+test("an image is deleted only by those who may, and not while a VM is created over it", async (t) => {
+  const { images, publish, create } = await stage(t);
+  const { id } = publish({ name: "open" });
+  const own = publish({ name: "own", tenant: "acme", sha256: "cd".repeat(32) });
+  const remove = (image: string, onlyTenant?: string) =>
+    images.delete({ requestId: `delete-${image}-${onlyTenant}`, image, tenant: "", onlyTenant }, "scheduler");
+  assert.equal(await reasonOf(remove("open", "acme")), "IMAGE_DENIED");
+  assert.equal(await reasonOf(remove("own", "evil")), "IMAGE_NOT_FOUND");
+  assert.equal(await reasonOf(remove("none")), "IMAGE_NOT_FOUND");
+  await create(disk({ image: "own", capacityBytes: 2 * GIB }));
+  assert.equal(await reasonOf(remove("own", "acme")), "IMAGE_IN_USE");
+  assert.equal(await reasonOf(remove(own.id)), "IMAGE_IN_USE");
+  assert.deepEqual(subjectOf(await remove(id)), { imageId: id });
+});
+
+test("a VM that is created while its image is deleted is refused", async (t) => {
+  const { images, publish, create, operations } = await stage(t);
+  const { id } = publish();
+  await images.delete({ requestId: "d", image: id, tenant: "" }, "scheduler");
+  assert.equal(operations.list({ vmId: imageKey(id), limit: 1 })[0]?.state, "running");
+  // The deletion marks the volume once it has the lock of its image.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(await reasonOf(create(disk({ image: "debian", capacityBytes: 2 * GIB }))), "VOLUME_IN_USE");
+});
+
+test("a spec's image becomes the base volume, for the tenants that may use it", async (t) => {
+  const { publish, create, operations } = await stage(t);
+  const open = publish();
+  const red = publish({ name: "red", tenant: "red" });
+  const made = await create(disk({ image: "debian", capacityBytes: 2 * GIB }));
+  const text = JSON.stringify(operations.get(made.id).intent);
+  assert.ok(text.includes(dataVolume(open).volume));
+  assert.doesNotMatch(text, /"image"/);
+  for (const source of [
+    { image: "red" },
+    { image: red.id },
+    { baseVolume: dataVolume(red).volume },
+    { image: "none" },
+  ])
+    assert.equal(
+      await reasonOf(create(disk({ ...source, capacityBytes: GIB }))),
+      "IMAGE_NOT_FOUND",
+      JSON.stringify(source),
+    );
+  for (const source of [
+    { image: "debian", baseVolume: "x.qcow2" },
+    { image: "debian", format: "raw" },
+    { image: "debian", pool: "other" },
+  ])
+    assert.equal(
+      await reasonOf(create(disk({ capacityBytes: GIB, ...source }))),
+      "SPEC_INVALID",
+      JSON.stringify(source),
+    );
+});
+
+test("no VM writes to an image, or reads its manifest", async (t) => {
+  const { publish, create } = await stage(t);
+  const { volume } = dataVolume(publish());
+  const attached = (name: string, readOnly: boolean) => ({
+    disks: [{ name: "root", source: { kind: "volume", volume: { pool: "images", volume: name } }, readOnly }],
+  });
+  assert.equal(await reasonOf(create(attached(volume, false))), "VOLUME_DENIED");
+  assert.equal(await reasonOf(create(attached(volume, true))), "none");
+  assert.equal(await reasonOf(create(attached(volume.replace("qcow2", "json"), true))), "IMAGE_NOT_FOUND");
+});

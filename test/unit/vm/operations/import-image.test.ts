@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { systemClock } from "../../../../agent/kernel/clock.ts";
+import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
+import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
+import { newImageId, type Image } from "../../../../agent/vm/images/image.ts";
+import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
+import { importImage } from "../../../../agent/vm/operations/import-image.ts";
+import type { ImageParts, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
+import { storeOfNothing } from "../../../support/vm/image-parts.ts";
+import { steps } from "../../../support/vm/steps.ts";
+import { workContext } from "../../../support/vm/work-context.ts";
+
+const bytes = Buffer.alloc(100_000, 7);
+const wanted = {
+  id: newImageId("test"),
+  name: "debian",
+  tenant: "",
+  sha256: createHash("sha256").update(bytes).digest("hex"),
+  format: "raw" as const,
+  pool: "images",
+};
+const whole: Image = { ...wanted, sizeBytes: bytes.length, capacityBytes: bytes.length, createdAtMs: 1 };
+const silent = {
+  call: () => new Promise<never>(() => undefined),
+  openStream: () => new Promise<never>(() => undefined),
+  events: new Topic<never>(),
+};
+const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
+
+interface Stage {
+  /** What the pool has: nothing, parts, or the published image. */
+  readonly pool?: "nothing" | "parts" | "published" | "gone";
+  readonly resumed?: boolean;
+  readonly sent?: Buffer;
+  /** The step of the volumes that fails, and how. */
+  readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove", SocleError>>;
+  readonly isEnding?: boolean;
+}
+
+async function imported({ pool = "nothing", resumed = false, sent = bytes, fails = {}, isEnding }: Stage) {
+  const did: string[] = [];
+  const table = new VmTable();
+  table.completed(1);
+  const context = workContext(silent, systemClock, table);
+  const store = storeOfNothing();
+  if (isEnding === true) {
+    const stop = new AbortController();
+    const ran = store.run(stop.signal, () => undefined);
+    stop.abort();
+    await ran;
+  }
+  const act = async (what: keyof NonNullable<Stage["fails"]>): Promise<void> => {
+    did.push(what);
+    const failure = fails[what];
+    if (failure !== undefined) throw failure;
+    await Promise.resolve();
+  };
+  const { volumes } = context.images;
+  volumes.publishedAs = () => Promise.resolve(pool === "published" ? whole : undefined);
+  volumes.requireRoom = () =>
+    pool === "gone"
+      ? Promise.reject(new SocleError("not_found", "POOL_NOT_FOUND", "no pool"))
+      : Promise.resolve();
+  volumes.remove = () => act("remove");
+  volumes.fill = async (_reference, _size, chunks) => {
+    for await (const _chunk of chunks);
+    await act("fill");
+  };
+  volumes.inspect = async () => {
+    await act("inspect");
+    return { format: "raw", sizeBytes: bytes.length, capacityBytes: bytes.length, hasBacking: false };
+  };
+  volumes.publish = () => act("publish");
+  const all = new Volumes(silent, systemClock);
+  all.resolve = (reference) =>
+    Promise.resolve({
+      path: `/${reference.volume}`,
+      format: "raw",
+      capacityBytes: bytes.length,
+      beneath: [],
+    });
+  const downloads: ImageParts["downloads"] = {
+    open: (_url, _isTenants, signal) => {
+      signal.throwIfAborted();
+      const source = {
+        sizeBytes: bytes.length,
+        bytes: (async function* () {
+          yield await Promise.resolve(sent);
+        })(),
+        close: () => undefined,
+      };
+      return Promise.resolve(source);
+    },
+  };
+  const signal = new AbortController().signal;
+  const run = {
+    vmId: "",
+    operationId: "o",
+    step: steps(),
+    signal,
+    resumed,
+    createdAtMs: 1,
+  } as unknown as WorkRun;
+  const images = { ...context.images, store, downloads };
+  const intent = { image: wanted, url: "https://images.example/x", byTenant: false };
+  const reason = await importImage.run({ ...context, volumes: all, images }, intent, run).then(
+    () => "done",
+    (thrown: unknown) => `${toSocleError(thrown).kind} ${toSocleError(thrown).reason}`,
+  );
+  return { reason, did, isKnown: store.find(wanted.id) !== undefined };
+}
+
+test("an import fills a volume, verifies it, and publishes it last", async () => {
+  const { reason, did, isKnown } = await imported({});
+  assert.deepEqual([reason, did, isKnown], ["done", ["remove", "fill", "inspect", "publish"], true]);
+});
+
+test("an interrupted import begins again over its parts, and is done if it was published", async () => {
+  const again = await imported({ resumed: true, pool: "parts" });
+  assert.deepEqual([again.reason, again.did], ["done", ["remove", "fill", "inspect", "publish"]]);
+  const published = await imported({ resumed: true, pool: "published" });
+  assert.deepEqual([published.reason, published.did, published.isKnown], ["done", [], true]);
+});
+
+test("a certain failure removes what was made, and nothing is published", async () => {
+  const wrong = await imported({ sent: Buffer.alloc(bytes.length, 8) });
+  assert.deepEqual(
+    [wrong.reason, wrong.did, wrong.isKnown],
+    ["invalid IMAGE_DIGEST_MISMATCH", ["remove", "fill", "remove"], false],
+  );
+  const full = new SocleError("exhausted", "POOL_FULL", "full");
+  assert.deepEqual((await imported({ fails: { fill: full } })).did, ["remove", "fill", "remove"]);
+  const gone = await imported({ resumed: true, pool: "gone" });
+  assert.deepEqual([gone.reason, gone.did], ["not_found POOL_NOT_FOUND", ["remove"]]);
+});
+
+test("without libvirt the outcome is unknown once a volume may exist, and a plain failure before", async () => {
+  for (const step of ["fill", "inspect", "publish"] as const) {
+    const { reason, did, isKnown } = await imported({ fails: { [step]: away } });
+    assert.match(reason, /^outcome_unknown/, step);
+    assert.deepEqual([did.at(-1), isKnown], [step, false]);
+  }
+  assert.equal((await imported({ fails: { remove: away } })).reason, "unavailable LIBVIRT_DISCONNECTED");
+});
+
+test("an agent that stops leaves the import to its next start", async () => {
+  const { reason, isKnown } = await imported({ isEnding: true });
+  assert.deepEqual([reason, isKnown], ["outcome_unknown IMPORT_INTERRUPTED", false]);
+});
