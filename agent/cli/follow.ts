@@ -78,13 +78,15 @@ export async function follow(
   }
 }
 
-/** The VM's name in a request. */
+/** The name of the VM or the image in a request. */
 const nameIn = (request: {
   readonly vm?: string;
+  readonly image?: string;
+  readonly name?: string;
   readonly spec?: { readonly name?: string } | null;
-}): string => request.vm ?? request.spec?.name ?? "";
+}): string => request.vm ?? request.image ?? request.name ?? request.spec?.name ?? "";
 
-/** Prints an operation's outcome, with the VM's name if known; throws its error unless it is done. */
+/** Prints an operation's outcome, with the name of its VM or image if known; throws its error unless it is done. */
 export function conclude(session: Session, agent: Agent, operation: Operation__Output, name = ""): void {
   if (session.json) session.printJson(operation);
   if (operation.error !== null) throw fromStatus(agent.contract, operation.error);
@@ -95,12 +97,13 @@ export function conclude(session: Session, agent: Agent, operation: Operation__O
   if (session.json) return;
   const tookMs = (toMs(operation.endedAt) ?? 0) - (toMs(operation.createdAt) ?? 0);
   const what = operation.kind.replaceAll("_", " ").toLowerCase();
-  const shown = printable(name === "" ? operation.vmId : name);
+  const id = operation.vmId || operation.imageId;
+  const shown = printable(name === "" ? id : name);
   // A request that only validates makes no operation.
   const isMade = operation.operationId !== "";
   const outcome = isMade ? `${session.paint("green", "done")} in ${formatDuration(tookMs)}` : "possible";
   session.print(`${what} ${shown}: ${outcome}\n`);
-  const facts = shown === operation.vmId ? operation.result : { id: operation.vmId, ...operation.result };
+  const facts = shown === id ? operation.result : { id, ...operation.result };
   for (const [key, value] of Object.entries(facts)) {
     session.print(`  ${printable(key)}: ${printable(value)}\n`);
   }

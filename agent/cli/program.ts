@@ -1,5 +1,6 @@
 import { Argument, Command as Cli, Option } from "commander";
 import { addAudit } from "./audit-program.ts";
+import { addImages } from "./image-program.ts";
 import { exitCodeMeanings, exitCodes } from "./errors.ts";
 import {
   collect,
@@ -78,6 +79,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .option("--once", "Print one look and end.")
     .action(bind(async () => (await import("./commands/top.ts")).top));
   addVm(program, bind);
+  addImages(program, bind);
   addGuest(program, bind);
   program
     .command("inventory")

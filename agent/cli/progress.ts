@@ -3,6 +3,7 @@ import { formatDuration, printable, toMs } from "./format.ts";
 import type { Session } from "./session.ts";
 
 const repaintMs = 200;
+const BAR_CELLS = 20;
 
 const decided = "  its end is decided; it shows once libvirt or the state directory records it";
 const unknown = "  libvirt does not answer: the agent finds out the outcome when it does";
@@ -13,6 +14,8 @@ export class Progress {
   readonly #live: boolean;
   #printed = 0;
   #current: { readonly name: string; readonly sinceMs: number } | undefined;
+  /** The operation's progress when the current step was first seen, and now. */
+  #progress = { before: 0, now: 0 };
   readonly #noted = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
 
@@ -23,7 +26,7 @@ export class Progress {
     this.#timer?.unref();
   }
 
-  update({ steps, state, endDecided }: Operation__Output): void {
+  update({ steps, state, endDecided, progress }: Operation__Output): void {
     if (this.#session.json) return;
     for (const step of steps.slice(this.#printed)) {
       if (step.outcome === "") break;
@@ -34,6 +37,8 @@ export class Progress {
       this.#line(`  ${outcome} ${printable(step.name)}  ${formatDuration(tookMs)}`);
     }
     const current = steps.find(({ outcome }) => outcome === "");
+    const isSame = current !== undefined && printable(current.name) === this.#current?.name;
+    this.#progress = { before: isSame ? this.#progress.before : progress, now: progress };
     this.#current =
       current === undefined
         ? undefined
@@ -59,13 +64,21 @@ export class Progress {
     this.#session.io.stderr.write(`${this.#live ? "\r\u001b[K" : ""}${text}\n`);
   }
 
+  /** For a step that reports how much of it is done. */
+  #bar(): string {
+    const { before, now } = this.#progress;
+    if (now <= before) return "";
+    const done = Math.round(now * BAR_CELLS);
+    return `  [${"#".repeat(done)}${"-".repeat(BAR_CELLS - done)}] ${Math.round(now * 100)}%`;
+  }
+
   #repaint(): void {
     if (!this.#live) return;
     const current = this.#current;
     const text =
       current === undefined
         ? ""
-        : `  ...    ${current.name}  ${formatDuration(Date.now() - current.sinceMs)}`;
+        : `  ...    ${current.name}${this.#bar()}  ${formatDuration(Date.now() - current.sinceMs)}`;
     this.#session.io.stderr.write(`\r\u001b[K${text}`);
   }
 }

@@ -3,7 +3,7 @@ import type { EnumWords } from "../contract/enum.ts";
 import { seedSecrets } from "../contract/spec-cloud-init.ts";
 import { vmSpec } from "../contract/spec.ts";
 import { specEnums } from "../contract/spec-enums.ts";
-import { volumeRef } from "../contract/spec-values.ts";
+import { resourceName, volumeRef } from "../contract/spec-values.ts";
 import type { VmSpec } from "../gen/socle/v1/VmSpec.ts";
 import { SocleError } from "../kernel/errors.ts";
 import { parseBytes } from "./format.ts";
@@ -80,6 +80,12 @@ const volume = (field: z.ZodType) => {
   return about(field, z.union([volumeRef, poolAndVolume], { error: "must be POOL/VOLUME" }));
 };
 
+/** Only in requests: the agent puts the image's volume in place as base volume. */
+const image = resourceName.meta({
+  description: "An image of the same pool (socle image ls), by name or id, in place of a base volume.",
+  examples: ["debian-13"],
+});
+
 export const specFile = z.strictObject({
   name: text(shape.name),
   vmId: text(shape.id),
@@ -106,6 +112,7 @@ export const specFile = z.strictObject({
                 capacityBytes: size(made.shape.capacityBytes.unwrap()),
                 format: word(made.shape.format.unwrap(), specEnums.diskFormat),
                 baseVolume: text(made.shape.baseVolume.unwrap()),
+                image: text(image),
                 encryption: word(made.shape.encryption.unwrap(), specEnums.encryption),
               })
               .transform(({ capacity, ...rest }) =>

@@ -50,6 +50,8 @@ export function addVm(program: Cli, bind: Bind): void {
         "pool/volume, or new:POOL:SIZE[:BASE] for a new one; may be repeated, the first boots.",
         collect,
       )
+      .option("--image <image>", "A first disk over this image (socle image ls); it boots.")
+      .option("--disk-size <size>", "The size of that disk; default: the image's.", size("--disk-size"))
       .option("--encrypt", "Encrypt its new disks (LUKS); the host needs a volume key.")
       .option("--nic <network>", "A network of libvirt, or bridge:NAME; may be repeated.", collect)
       .option("--kernel <pool/volume>", "Boot this kernel.")

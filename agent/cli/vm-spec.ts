@@ -18,6 +18,11 @@ export interface SpecFlags extends PlacementFlags {
   /** In bytes. */
   readonly memory?: number;
   readonly disk?: readonly string[];
+  /** An image for the first disk, with its pool. */
+  readonly image?: string;
+  readonly imagePool?: string;
+  /** In bytes; with an image. */
+  readonly diskSize?: number;
   /** All new disks. */
   readonly encrypt?: boolean;
   readonly nic?: readonly string[];
@@ -53,10 +58,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     vmId: flags.id ?? spec.vmId,
     vcpus: flags.vcpus ?? spec.vcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
-    disks: withEncryption(
-      flags.disk?.map((text, index) => parseDisk(text, `disk${index}`)) ?? spec.disks,
-      flags.encrypt === true,
-    ),
+    disks: withEncryption(disksOf(spec, flags), flags.encrypt === true),
     nics: flags.nic?.map((text, index) => parseNic(text, `nic${index}`)) ?? spec.nics,
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerator.toProto(flags.accelerator),
@@ -70,6 +72,18 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     placement: withPlacementFlags(spec.placement, flags),
     labels: { ...spec.labels, ...parseLabels(flags.label) },
   });
+}
+
+/** The disk over an image comes first: it boots. */
+function disksOf({ disks }: VmSpec, flags: SpecFlags): Disk[] | undefined {
+  const { image, imagePool = "", diskSize = 0 } = flags;
+  const given = flags.disk?.map((text, index) => parseDisk(text, `disk${index}`));
+  if (image === undefined) {
+    if (diskSize !== 0) throw usageError("--disk-size is for the disk of --image");
+    return given ?? disks;
+  }
+  const root = { name: "root", newVolume: { pool: imagePool, capacityBytes: diskSize, image } };
+  return [root, ...(given ?? disks ?? [])];
 }
 
 /** `POOL/VOLUME`, or `new:POOL:SIZE[:BASE]` where SIZE may be empty with a base. */

@@ -58,7 +58,7 @@ const columns = (nowMs: number): Column<Operation__Output>[] => [
   { title: "PROGRESS", cell: ({ progress }) => `${Math.round(progress * 100)}%`, align: "right" },
   { title: "AGE", cell: ({ createdAt }) => formatAge(createdAt, nowMs), align: "right" },
   { title: "TOOK", cell: took, align: "right" },
-  { title: "VM", cell: ({ vmId }) => vmId },
+  { title: "VM", cell: ({ vmId, imageId }) => (imageId === "" ? vmId : `image ${imageId}`) },
 ];
 
 function stateColour(state: Operation__Output["state"]): "green" | "red" | "yellow" {
@@ -117,6 +117,7 @@ function renderOperation(
     ["request id", printable(operation.requestId)],
     ["kind", operation.kind],
     ["vm", operation.vmId],
+    ["image", operation.imageId],
     ["instance", printable(operation.instance)],
     ["caller", printable(operation.caller)],
     ["person", printable(operation.person)],
@@ -164,7 +165,10 @@ export const settleOperation: Command = async (session, args, options) => {
     outcome: options.as === "done" ? "OUTCOME_DONE" : "OUTCOME_NOT_DONE",
   });
   if (session.json) session.printJson(operation);
-  else session.print(`${operation.kind} ${operation.vmId}: ${enumWord(operation.state, "STATE")}\n`);
+  else
+    session.print(
+      `${operation.kind} ${operation.vmId || operation.imageId}: ${enumWord(operation.state, "STATE")}\n`,
+    );
 };
 
 export const cancelOperation: Command = async (session, args, options) => {
@@ -176,5 +180,8 @@ export const cancelOperation: Command = async (session, args, options) => {
     options.wait === false
       ? cancelling
       : await follow(session, agent, cancelling, options.timeout as number | undefined);
-  session.show(ended, () => `${ended.kind} ${ended.vmId}: ${enumWord(ended.state, "STATE")}\n`);
+  session.show(
+    ended,
+    () => `${ended.kind} ${ended.vmId || ended.imageId}: ${enumWord(ended.state, "STATE")}\n`,
+  );
 };

@@ -1,7 +1,8 @@
 import { withCloudInitFlags, type CloudInitFlags } from "../cloud-init.ts";
+import type { VmSpec } from "../../gen/socle/v1/VmSpec.ts";
 import { exitCodes, usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
-import type { Command } from "../session.ts";
+import type { Command, Session } from "../session.ts";
 import { parseSpecFile } from "../spec-file.ts";
 import { readText } from "../text-file.ts";
 import { withFlags, type SpecFlags } from "../vm-spec.ts";
@@ -30,7 +31,10 @@ export const createVm: Command = async (session, _args, options: Options) => {
       ? {}
       : await parseSpecFile(await readText(session, file), file === "-" ? "stdin" : file);
   const cloudInit = await withCloudInitFlags(session, base.cloudInit, options);
-  const spec = { ...withFlags(base, options), ...(cloudInit === undefined ? {} : { cloudInit }) };
+  const spec = {
+    ...withFlags(base, await withImagePool(session, base, options)),
+    ...(cloudInit === undefined ? {} : { cloudInit }),
+  };
   const missing = [
     ["--name", spec.name],
     ["--vcpus", spec.vcpus],
@@ -48,3 +52,12 @@ export const createVm: Command = async (session, _args, options: Options) => {
     reservationId: options.reservation ?? "",
   });
 };
+
+/** A new disk is in the pool of its image. */
+async function withImagePool(session: Session, { tenant }: VmSpec, options: Options): Promise<Options> {
+  if (options.image === undefined) return options;
+  const agent = await session.agent();
+  const request = { image: options.image, tenant: options.tenant ?? tenant ?? "" };
+  const { pool } = await agent.ask(agent.contract.images.GetImage, request);
+  return { ...options, imagePool: pool };
+}

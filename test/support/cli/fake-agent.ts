@@ -16,6 +16,7 @@ import { runCli, type CliIo } from "../../../agent/cli/index.ts";
 import type { EventServiceHandlers } from "../../../agent/gen/socle/v1/EventService.ts";
 import type { GuestServiceHandlers } from "../../../agent/gen/socle/v1/GuestService.ts";
 import type { HostServiceHandlers } from "../../../agent/gen/socle/v1/HostService.ts";
+import type { ImageServiceHandlers } from "../../../agent/gen/socle/v1/ImageService.ts";
 import type { OperationServiceHandlers } from "../../../agent/gen/socle/v1/OperationService.ts";
 import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/ReservationService.ts";
 import type { NetworkServiceHandlers } from "../../../agent/gen/socle/v1/NetworkService.ts";
@@ -31,6 +32,7 @@ export const protoDirectory = join(import.meta.dirname, "..", "..", "..", "proto
 /** The answers of a test's agent; methods without one are UNIMPLEMENTED. */
 export interface FakeHandlers {
   readonly vms?: Partial<VmServiceHandlers>;
+  readonly images?: Partial<ImageServiceHandlers>;
   readonly guests?: Partial<GuestServiceHandlers>;
   readonly host?: Partial<HostServiceHandlers>;
   readonly operations?: Partial<OperationServiceHandlers>;
@@ -47,6 +49,7 @@ export async function fakeAgent(context: TestContext, handlers: FakeHandlers): P
   const implemented = (given: object | undefined): UntypedServiceImplementation =>
     (given ?? {}) as UntypedServiceImplementation;
   server.addService(protos.vms, implemented(handlers.vms));
+  server.addService(protos.images, implemented(handlers.images));
   server.addService(protos.guests, implemented(handlers.guests));
   server.addService(protos.host, implemented(handlers.host));
   server.addService(protos.operations, implemented(handlers.operations));

@@ -78,6 +78,7 @@ test("create builds a spec from its flags", async (context) => {
           format: "DISK_FORMAT_UNSPECIFIED",
           baseVolume: "debian.qcow2",
           encryption: "VOLUME_ENCRYPTION_LUKS",
+          image: "",
         },
         { name: "disk1", pool: "default", volume: "dir/data.raw" },
       ],
