@@ -28,6 +28,9 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   ],
   [/^socle enroll /, "needs an authority: certificate.test.ts"],
   [/^socle vm console /, "needs a terminal: cli.test.ts"],
+  [/ --user-data web\.yaml$/, "needs a person's key and user data: first-boot.test.ts"],
+  [/^socle image (import|rm) /, "needs an image server: images.test.ts"],
+  [/ --image debian-13 /, "needs an image: images.test.ts"],
   [/^socle --person-file /, "needs an identity provider: people.test.ts"],
 ];
 
