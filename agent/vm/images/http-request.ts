@@ -43,7 +43,8 @@ export async function request(url: URL, options: RequestOptions): Promise<http.I
   }
   const socket = await tunnel(proxy, `${url.hostname}:${portOf(url)}`, signal);
   const createConnection = (): TLSSocket => connectTls({ ...secured, socket, host });
-  return await answered(https.request({ ...common, path, createConnection }));
+  // With an agent, Node would ignore `createConnection` and connect to this host.
+  return await answered(https.request({ ...common, agent: undefined, path, createConnection }));
 }
 
 /** Without the brackets of an IPv6 address. */
