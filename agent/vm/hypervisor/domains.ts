@@ -205,12 +205,6 @@ export class Domains {
     );
   }
 
-  /** The memory of its guest is on the disk, and the next start goes on from it. */
-  async hasSavedState(id: string): Promise<boolean> {
-    const args = { dom: reference(id), flags: 0 };
-    return (await this.#libvirt.call(libvirt.domainHasManagedSaveImage, args)).result;
-  }
-
   async setAutostart(id: string, on: boolean): Promise<void> {
     await this.#domain(id).setAutostart(on);
   }

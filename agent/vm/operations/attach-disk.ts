@@ -18,7 +18,7 @@ import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { isUndecided, mayHaveBegun, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
-import { requireNotSaved, settled } from "./vm-state.ts";
+import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
 
 const CLAIM = "claim volume";
 const SPEC = "write spec";
@@ -84,6 +84,7 @@ export const attachDisk = defineOperation({
     try {
       if (resumed) await settled(context, vmId);
       step.requireOpen();
+      await requireNotSavedNow(context, vmId);
       await domains.devices.requireResponsive(vmId);
       await domains.stamps.begin(vmId, operationId);
       const { spec } = await readSpec(context, vmId);

@@ -14,7 +14,7 @@ import { requireMacFree } from "./nic-users.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
-import { requireNotSaved, settled } from "./vm-state.ts";
+import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
 
 const SPEC = "write spec";
@@ -64,6 +64,7 @@ export const attachNic = defineOperation({
     try {
       if (resumed) await settled(context, vmId);
       step.requireOpen();
+      await requireNotSavedNow(context, vmId);
       await domains.devices.requireResponsive(vmId);
       await domains.stamps.begin(vmId, operationId);
       if (!effects.has(SPEC)) {

@@ -15,7 +15,7 @@ import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, seenWith } from "./spec-change.ts";
-import { requireNotSaved, settled } from "./vm-state.ts";
+import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
 import type { RunContext } from "./work.ts";
 
 const RELEASE = "ask guest";
@@ -79,6 +79,7 @@ export const detachDisk = defineOperation({
     // The guest has lost the disk: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
     step.requireOpen();
+    if (!done.has(RELEASE)) await requireNotSavedNow(context, vmId);
     await domains.devices.requireResponsive(vmId);
     await domains.stamps.begin(vmId, operationId);
     await step("look for users", () => requireNoUsers(context, vmId, volume));

@@ -9,7 +9,7 @@ import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, seenWith } from "./spec-change.ts";
-import { requireNotSaved, settled } from "./vm-state.ts";
+import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
 
 const RELEASE = "ask guest";
 
@@ -39,6 +39,7 @@ export const detachNic = defineOperation({
     // The guest has lost the NIC: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
     step.requireOpen();
+    if (!done.has(RELEASE)) await requireNotSavedNow(context, vmId);
     await domains.devices.requireResponsive(vmId);
     await domains.stamps.begin(vmId, operationId);
     await step(RELEASE, () => domains.devices.release(vmId, nicAlias(nic)), 0.6);

@@ -16,8 +16,10 @@ import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { rewriteSpec, seenWith } from "./spec-change.ts";
-import { requireNotSaved, settled } from "./vm-state.ts";
-import type { WorkContext } from "./work.ts";
+import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { mayHaveBegun, type WorkContext } from "./work.ts";
+
+const RESIZE = "resize";
 
 const SECTOR_BYTES = 512;
 const capacity = bytes.multipleOf(SECTOR_BYTES, `must be a multiple of ${SECTOR_BYTES} bytes`);
@@ -91,10 +93,14 @@ export const resizeDisk = defineOperation({
     const { disk, capacityBytes, own } = intent;
     const { vmId, operationId, step, resumed } = run;
     if (resumed) await settled(context, vmId);
+    // A disk cannot be made smaller again: the spec, which quotas count, must follow.
+    if (mayHaveBegun(run, RESIZE)) step.goOn();
     step.requireOpen();
+    await requireNotSavedNow(context, vmId);
     await domains.devices.requireResponsive(vmId);
     await domains.stamps.begin(vmId, operationId);
-    await step("resize", () => grow(context, vmId, intent), 0.8);
+    step.commit();
+    await step(RESIZE, () => grow(context, vmId, intent), 0.8);
     const spec = own
       ? await step("write spec", () =>
           rewriteSpec(context, vmId, (before) => withCapacity(before, disk, capacityBytes)),

@@ -24,7 +24,7 @@ export async function addSparePorts(
     const document = await domains.document(vmId);
     const missing = document === undefined ? [] : missingPciePorts(document.devices);
     // A saved guest goes on with the devices that it had.
-    return missing.length === 0 || (await domains.hasSavedState(vmId)) ? [] : missing;
+    return missing.length === 0 || (await domains.savedStates.exists(vmId)) ? [] : missing;
   };
   const missing = (await unlessRefused(lacking())) ?? [];
   if (missing.length > 0)

@@ -11,10 +11,11 @@ import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll } from "./undo.ts";
-import { requireNotSaved, settled } from "./vm-state.ts";
+import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
 
 const DEVICE = "change device";
+const SPEC = "write spec";
 
 type Link = (typeof nicLinks.words)[number];
 
@@ -48,16 +49,19 @@ export const updateNic = defineOperation({
   plan: (_context, { nic, link }, vm) => Promise.resolve({ nic, link, applies: appliesTo(vm) }),
   async run(context, { nic, link }, run) {
     const { domains } = context;
-    const { vmId, operationId, step, resumed } = run;
+    const { vmId, operationId, step, resumed, done } = run;
     let mayBeChanged = mayHaveBegun(run, DEVICE);
     try {
       if (resumed) await settled(context, vmId);
+      // The spec has the new values, so that an undo would keep them.
+      if (done.has(SPEC)) step.goOn();
       step.requireOpen();
+      await requireNotSavedNow(context, vmId);
       await domains.devices.requireResponsive(vmId);
       await domains.stamps.begin(vmId, operationId);
       mayBeChanged = true;
       await step(DEVICE, () => changeDevice(context, vmId, nic, link), 0.6);
-      const spec = await step("write spec", () =>
+      const spec = await step(SPEC, () =>
         rewriteSpec(context, vmId, (before) => withLink(before, nic, link)),
       );
       const state = await domains.state(vmId);

@@ -9,6 +9,9 @@ import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { rewriteSpec, seenWith } from "./spec-change.ts";
 import { settled } from "./vm-state.ts";
+import { mayHaveBegun } from "./work.ts";
+
+const SPEC = "write spec";
 
 const { labels, autostart } = vmSpec.shape;
 
@@ -35,6 +38,7 @@ export const updateVm = defineOperation({
   kind: "UPDATE_VM",
   intent,
   lane: "command",
+  mayLeaveHalf: true,
   endState: "unchanged",
   /** Throws `invalid` UPDATE_MASK_INVALID and SPEC_INVALID, `conflict` ETAG_MISMATCH. */
   admit({ spec, updateMask, etag }: UpdateRequest, vm) {
@@ -53,11 +57,12 @@ export const updateVm = defineOperation({
     const { domains } = context;
     const { vmId, operationId, step, resumed } = run;
     if (resumed) await settled(context, vmId);
+    // Autostart and the spec change together.
+    if (mayHaveBegun(run, SPEC)) step.goOn();
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
-    const spec = await step("write spec", () =>
-      rewriteSpec(context, vmId, (before) => withChanges(before, changed)),
-    );
+    step.commit();
+    const spec = await step(SPEC, () => rewriteSpec(context, vmId, (before) => withChanges(before, changed)));
     if (changed.autostart !== undefined) {
       const { autostart: on } = changed;
       await step("set autostart", () => domains.setAutostart(vmId, on));

@@ -1,4 +1,5 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
 import type { Vm, VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -39,9 +40,21 @@ export async function renewMetadata(
   }
 }
 
-/** For a change of disks, which a guest that continues does not expect. Throws `conflict` VM_HAS_SAVED_STATE. */
+/** For a change of devices, which a guest that continues does not expect. Throws `conflict` VM_HAS_SAVED_STATE. */
 export function requireNotSaved({ name, savedState }: Pick<Vm, "name" | "savedState">): void {
-  if (savedState !== true) return;
-  const message = `VM ${name} has a saved state, which needs its disks as they are: start the VM first, or discard that state (socle vm discard-saved-state ${name})`;
-  throw new SocleError("conflict", "VM_HAS_SAVED_STATE", message);
+  if (savedState === true) throw hasSavedState(name);
+}
+
+/** As `requireNotSaved`, from libvirt: a suspension may have run between the admission and the run. */
+export async function requireNotSavedNow(
+  { domains, table }: Pick<WorkContext, "domains" | "table">,
+  vmId: string,
+): Promise<void> {
+  if (isActive(await domains.state(vmId)) || !(await domains.savedStates.exists(vmId))) return;
+  throw hasSavedState(table.get(vmId)?.name ?? vmId);
+}
+
+function hasSavedState(name: string): SocleError {
+  const message = `VM ${name} has a saved state, which needs its devices as they are: start the VM first, or discard that state (socle vm discard-saved-state ${name})`;
+  return new SocleError("conflict", "VM_HAS_SAVED_STATE", message);
 }

@@ -198,3 +198,25 @@ test("a guest whose QEMU does not answer keeps its NICs as they are", async () =
     assert.deepEqual(new Set(called), new Set(["DOMAIN_GET_STATE", "DOMAIN_GET_CONTROL_INFO"]));
   }
 });
+
+test("a stopped VM that was suspended after the admission keeps its NICs as they are", async () => {
+  const run = {
+    operationId: "0193a0c0-0000-7000-8000-000000000001",
+    vmId: WEB,
+    caller: "caller",
+    instance: undefined,
+    createdAtMs: 0,
+    step: steps(),
+    signal: new AbortController().signal,
+    hasEnded: () => false,
+    resumed: false,
+    done: new Set<string>(),
+  };
+  const { calls, called } = answering({
+    DOMAIN_GET_STATE: [{ state: 5, reason: 6 }],
+    DOMAIN_HAS_MANAGED_SAVE_IMAGE: [{ result: true }],
+  });
+  const begun = detachNic.run(workContext(calls, sleepingClock(), new VmTable()), { nic: "front" }, run);
+  assert.equal(await refusal(begun), "conflict VM_HAS_SAVED_STATE");
+  assert.deepEqual(new Set(called), new Set(["DOMAIN_GET_STATE", "DOMAIN_HAS_MANAGED_SAVE_IMAGE"]));
+});
