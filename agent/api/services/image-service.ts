@@ -44,6 +44,7 @@ export function imageService(
     if (onlyTenant !== undefined) requireTenant(tenant, onlyTenant);
     return { ...(behalf === undefined ? {} : { behalf }), onlyTenant, tenant: onlyTenant ?? tenant };
   };
+  const usedHereAtMs = usedHere(dependencies);
   return {
     ImportImage: async ({ format, pool, tenant, ...request }, { caller }) => {
       const asked = {
@@ -59,7 +60,7 @@ export function imageService(
     GetImage: ({ image, tenant }, { caller }) => {
       if (image === "") throw invalidField("SPEC_INVALID", "image", "must be an id or a name");
       const found = imageStore.require(image, scope(caller, tenant).tenant);
-      return toProto(found, usesOf(viewOf(caller)).get(found.id), imageStore.usedAtMs(found.id));
+      return toProto(found, usesOf(viewOf(caller)).get(found.id), usedHereAtMs(caller, found));
     },
     ListImages: (request, context) => listImages(dependencies, viewOf(context.caller), request, context),
     DeleteImage: async ({ tenant, ...request }, { caller }) => {
@@ -115,11 +116,12 @@ async function* contentOf(
 }
 
 async function listImages(
-  { imageStore }: ServiceDependencies,
+  dependencies: ServiceDependencies,
   view: VmView,
   request: ListImagesRequest__Output,
   context: CallContext,
 ): Promise<ListImagesResponse> {
+  const { imageStore } = dependencies;
   const { caller } = context;
   if (caller.tenant !== undefined) requireTenant(request.tenant, caller.tenant);
   const tenant = caller.tenant ?? nonEmpty(request.tenant);
@@ -131,12 +133,9 @@ async function listImages(
     .filter(({ key }) => after === undefined || key > after)
     .sort((a, b) => (a.key < b.key ? -1 : 1));
   const uses = usesOf(view);
+  const usedHereAtMs = usedHere(dependencies);
   const convert = ({ image }: (typeof rest)[number]): ProtoImage =>
-    toProto(
-      image,
-      uses.get(image.id),
-      caller.tenant === undefined ? imageStore.usedAtMs(image.id) : undefined,
-    );
+    toProto(image, uses.get(image.id), usedHereAtMs(caller, image));
   const images = await convertPage(rest.slice(0, pageSize(request.pageSize)), convert, context.slice());
   const last = rest[images.length - 1];
   const nextPageToken = last === undefined || images.length === rest.length ? "" : pageToken(last.key, query);
@@ -144,6 +143,12 @@ async function listImages(
   const unreadPools = caller.tenant === undefined ? [...imageStore.unreadPools] : [];
   return { images, nextPageToken, unreadPools };
 }
+
+/** When a VM over the image was created last: not for tenants, since it may be another tenant's. */
+const usedHere =
+  ({ imageStore }: ServiceDependencies) =>
+  ({ tenant }: Caller, { id }: Image): number | undefined =>
+    tenant === undefined ? imageStore.usedAtMs(id) : undefined;
 
 /** By image. */
 function usesOf(view: VmView): ReadonlyMap<string, Use> {
