@@ -159,8 +159,9 @@ export class Vms {
   ): Promise<Operation> {
     requireNameable(request.vm);
     const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity });
-    const held = this.#options.operations.find({ ...request, caller, kind, fingerprint });
-    const operation = await (held ?? this.#admit(kind, request, caller, fingerprint));
+    const find = (): Promise<Operation> | undefined =>
+      this.#options.operations.find({ ...request, caller, kind, fingerprint });
+    const operation = await (find() ?? this.#admit(kind, request, caller, { fingerprint, find }));
     // Only a durable operation may cut short a stop that waits for the guest.
     const graceMs = definitionOf(kind).cutsStopAfterMs?.(request, this.#options.policy);
     if (graceMs !== undefined) this.#runner.escalate(operation, caller, graceMs);
@@ -171,12 +172,17 @@ export class Vms {
     kind: OperationKind,
     request: Mutation,
     caller: string,
-    fingerprint: string,
+    {
+      fingerprint,
+      find,
+    }: { readonly fingerprint: string; readonly find: () => Promise<Operation> | undefined },
   ): Promise<Operation> {
     const { admit, prepare, grows } = definitionOf(kind);
     const prepared = (await prepare?.(request, this.#changeable(kind, request.vm), this.#options)) ?? request;
     if (grows !== undefined) await this.#options.host.storageRead();
-    // No await from here until everything is claimed.
+    // No await from here until everything is claimed: this request may have come again meanwhile.
+    const meanwhile = find();
+    if (meanwhile !== undefined) return await meanwhile;
     const vm = this.#changeable(kind, request.vm);
     const intent = newIntent(kind, admit?.(prepared, vm, this.#admission(caller)) ?? {});
     const taken = this.#changes.take(intent, vm, (devices) =>
@@ -288,12 +294,22 @@ export class Vms {
   ): Promise<T> {
     const operation = await settled;
     if (operation !== undefined && intent !== undefined) {
-      if (intent.kind === "IMPORT_IMAGE") expected(this.#options.images.store, intent).ended("not made");
+      if (intent.kind === "IMPORT_IMAGE") this.#importEnded(intent);
       const how = operation.state === "succeeded" ? "made" : "not made";
       this.#creations.ended(intent, how);
       this.#changes.ended(intent, how);
     }
     return operation;
+  }
+
+  /** Releases what an import holds that ended without its work, unless it is published or imported again. */
+  #importEnded(intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>): void {
+    const { store, room } = this.#options.images;
+    expected(store, intent).ended("not made");
+    const isKept = [...store.pending(), store.find(intent.image.id)].some(
+      (kept) => kept?.id === intent.image.id,
+    );
+    if (!isKept) room.removed(intent.image);
   }
 
   /** As Operations.endAgain(). False: its outcome is not known. */
