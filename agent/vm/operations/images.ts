@@ -11,6 +11,7 @@ import { requireImageUnused } from "./delete-image.ts";
 import type { ImportIntent } from "./import-image.ts";
 import type { Intent } from "./registry.ts";
 import type { Users } from "../storage/volume-users.ts";
+import type { ImageParts } from "./work.ts";
 
 export interface OnImage {
   readonly requestId: string;
@@ -159,6 +160,17 @@ export function expected(store: ImageStore, intent: Extract<Intent, { kind: "IMP
       if (how !== "unknown") store.expectNoMore(intent.image.id, intent);
     },
   };
+}
+
+/** Releases what an import held that ended without its work. An image that is published, or imported again, keeps its room. */
+export function importEnded(
+  { store, room }: Pick<ImageParts, "store" | "room">,
+  intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>,
+): void {
+  const { image } = intent;
+  expected(store, intent).ended("not made");
+  const isPending = store.pending().some(({ id }) => id === image.id);
+  if (store.find(image.id) === undefined && !isPending) room.removed(image);
 }
 
 const imageExists = (

@@ -10,7 +10,7 @@ import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
 import { Changes } from "./changes.ts";
-import { expected, type AdmitImage, type OnImage } from "./images.ts";
+import { expected, importEnded, type AdmitImage, type OnImage } from "./images.ts";
 import { imagesOf, requireImagesUsable, withImages } from "../images/image-disks.ts";
 import { holdSeed } from "./first-boot.ts";
 import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
@@ -161,7 +161,7 @@ export class Vms {
     const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity });
     const find = (): Promise<Operation> | undefined =>
       this.#options.operations.find({ ...request, caller, kind, fingerprint });
-    const operation = await (find() ?? this.#admit(kind, request, caller, { fingerprint, find }));
+    const operation = await (find() ?? this.#admit(kind, request, caller, fingerprint, find));
     // Only a durable operation may cut short a stop that waits for the guest.
     const graceMs = definitionOf(kind).cutsStopAfterMs?.(request, this.#options.policy);
     if (graceMs !== undefined) this.#runner.escalate(operation, caller, graceMs);
@@ -172,10 +172,8 @@ export class Vms {
     kind: OperationKind,
     request: Mutation,
     caller: string,
-    {
-      fingerprint,
-      find,
-    }: { readonly fingerprint: string; readonly find: () => Promise<Operation> | undefined },
+    fingerprint: string,
+    find: () => Promise<Operation> | undefined,
   ): Promise<Operation> {
     const { admit, prepare, grows } = definitionOf(kind);
     const prepared = (await prepare?.(request, this.#changeable(kind, request.vm), this.#options)) ?? request;
@@ -294,22 +292,12 @@ export class Vms {
   ): Promise<T> {
     const operation = await settled;
     if (operation !== undefined && intent !== undefined) {
-      if (intent.kind === "IMPORT_IMAGE") this.#importEnded(intent);
+      if (intent.kind === "IMPORT_IMAGE") importEnded(this.#options.images, intent);
       const how = operation.state === "succeeded" ? "made" : "not made";
       this.#creations.ended(intent, how);
       this.#changes.ended(intent, how);
     }
     return operation;
-  }
-
-  /** Releases what an import holds that ended without its work, unless it is published or imported again. */
-  #importEnded(intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>): void {
-    const { store, room } = this.#options.images;
-    expected(store, intent).ended("not made");
-    const isKept = [...store.pending(), store.find(intent.image.id)].some(
-      (kept) => kept?.id === intent.image.id,
-    );
-    if (!isKept) room.removed(intent.image);
   }
 
   /** As Operations.endAgain(). False: its outcome is not known. */
