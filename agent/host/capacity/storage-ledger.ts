@@ -33,6 +33,7 @@ interface Promised extends NewVolume {
  * once at every moment. A pool whose volumes cannot be read keeps its last reading.
  */
 export class StorageLedger {
+  /** By holder and volume: several changes may concern one volume. */
   readonly #promised = new Map<string, Promised>();
   readonly #volumes = new Map<string, Map<string, number>>();
   /** Deleted volumes and their (monotonic) time: a reading that began before may still list them. */
@@ -82,7 +83,7 @@ export class StorageLedger {
   /** Claims earlier promised volumes again, even without room. */
   reclaim(holder: string, volumes: readonly NewVolume[]): void {
     for (const volume of volumes) {
-      this.#promised.set(keyOf(volume), { ...volume, holder });
+      this.#promised.set(`${holder} ${keyOf(volume)}`, { ...volume, holder });
       this.#deleted.delete(keyOf(volume));
     }
   }
@@ -120,7 +121,7 @@ export class StorageLedger {
   deleted(volumes: readonly VolumeRef[], nowMs: number): void {
     for (const { pool, volume } of volumes) {
       const key = keyOf({ pool, volume });
-      this.#promised.delete(key);
+      for (const [at, promised] of this.#promised) if (keyOf(promised) === key) this.#promised.delete(at);
       this.#fixed.delete(key);
       this.#volumes.get(pool)?.delete(volume);
       this.#deleted.set(key, { pool, volume, atMs: nowMs });
@@ -187,8 +188,13 @@ export class StorageLedger {
   }
 
   #promisedBy(pools: ReadonlySet<string>): number {
-    const promised = [...this.#promised.values()].filter(({ pool }) => pools.has(pool));
-    let bytes = sum(promised.map((volume) => this.#growthOf(volume)));
+    const growths = new Map<string, number>();
+    for (const promised of this.#promised.values()) {
+      if (!pools.has(promised.pool)) continue;
+      const key = keyOf(promised);
+      growths.set(key, Math.max(growths.get(key) ?? 0, this.#growthOf(promised)));
+    }
+    let bytes = sum([...growths.values()]);
     for (const pool of pools)
       for (const [volume, each] of this.#volumes.get(pool) ?? [])
         bytes += this.#fixed.get(keyOf({ pool, volume })) ?? each;

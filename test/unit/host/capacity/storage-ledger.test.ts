@@ -240,3 +240,14 @@ test("the volumes of a pool are its last reading's, without those deleted since"
   assert.deepEqual([...(ledger.volumesOf("images")?.bytes ?? [])], [["two", 2 * GIB]]);
   assert.equal(ledger.volumesOf("none"), undefined);
 });
+
+test("changes of one volume promise the largest, and each releases only its own", () => {
+  const ledger = ledgerOf({ disk: 10 });
+  ledger.claim("resize", disk(60));
+  ledger.claim("plan", disk(20));
+  assert.equal(ledger.availableBytes("images"), 40 * GIB);
+  ledger.release("plan");
+  assert.equal(ledger.availableBytes("images"), 40 * GIB);
+  ledger.release("resize");
+  assert.equal(ledger.availableBytes("images"), 90 * GIB);
+});
