@@ -51,7 +51,7 @@ export interface ServiceDependencies {
     guest: Vms["guest"];
   };
   readonly images: Pick<Images, "import" | "upload" | "delete">;
-  readonly imageStore: Pick<ImageStore, "all" | "require" | "usedAtMs" | "unreadPools">;
+  readonly imageStore: Pick<ImageStore, "all" | "find" | "require" | "usedAtMs" | "unreadPools">;
   readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch" | "failure">;
   readonly reservations: Pick<
     Reservations,

@@ -6,6 +6,8 @@ import { enumWords } from "../../contract/enum.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import type { Listed, SeenVolumes, StoragePool } from "../../host/host.ts";
 import type { Vm } from "../../vm/model/vm.ts";
+import { imageOfVolume } from "../../vm/images/image.ts";
+import { isVisibleTo } from "../../vm/images/image-store.ts";
 import { formatOf, vmOfVolume } from "../../vm/model/volume-names.ts";
 import { volumeKey } from "../../vm/storage/volume-users.ts";
 import { volumeUses, type VolumeUse } from "../../vm/storage/volume-uses.ts";
@@ -22,7 +24,7 @@ import type { Methods } from "./handler.ts";
 const poolStates = enumWords("POOL_STATE", ["active", "inactive", "unknown"]);
 const volumeRoles = enumWords("VOLUME_ROLE", ["disk", "base", "kernel", "free"]);
 
-type Storage = Pick<ServiceDependencies, "host" | "vmView">;
+type Storage = Pick<ServiceDependencies, "host" | "vmView" | "imageStore">;
 
 export function storageService(dependencies: Storage): Methods<StorageServiceHandlers> {
   const { host } = dependencies;
@@ -77,7 +79,7 @@ interface SeenVolume {
 }
 
 async function listVolumes(
-  { host, vmView }: Storage,
+  { host, vmView, imageStore }: Storage,
   request: ListVolumesRequest__Output,
   tenant: string | undefined,
   slice: Slice,
@@ -98,7 +100,8 @@ async function listVolumes(
         ...(item?.path === undefined ? [] : [join(item.path, name)]),
       ];
       const all = at.flatMap((place) => uses.get(place) ?? []);
-      const shown = tenant === undefined ? all : forTenantOf(tenant, { name, uses: all, vmView, isKnown });
+      const shown =
+        tenant === undefined ? all : forTenantOf(tenant, { name, uses: all, vmView, imageStore, isKnown });
       if (shown !== undefined) visible.push({ pool, name, seen, uses: shown });
       if (slice.over) await slice.rest();
     }
@@ -128,14 +131,24 @@ function forTenantOf(
     name,
     uses,
     vmView,
+    imageStore,
     isKnown,
-  }: { name: string; uses: readonly VolumeUse[]; vmView: Storage["vmView"]; isKnown: boolean },
+  }: Pick<Storage, "vmView" | "imageStore"> & {
+    name: string;
+    uses: readonly VolumeUse[];
+    isKnown: boolean;
+  },
 ): readonly VolumeUse[] | undefined {
   const isOwn = (vm: Vm | undefined): boolean => vm?.managed === true && vm.tenant === tenant;
   const own = uses.filter(({ vm }) => isOwn(vm));
   const maker = vmOfVolume(name);
   // The name of such a volume has the id of its VM.
   if (maker !== undefined) return isOwn(vmView.get(maker)) ? own : undefined;
+  const image = imageOfVolume(name);
+  if (image !== undefined) {
+    const found = imageStore.find(image.id);
+    if (found === undefined || !isVisibleTo(tenant, found)) return undefined;
+  }
   if (own.length > 0) return own;
   // Without all VMs it is unknown whether another tenant's VM writes to it.
   return isKnown && !uses.some(({ writes }) => writes) ? own : undefined;

@@ -7,6 +7,7 @@ import type { Volume } from "../../../../agent/gen/socle/v1/Volume.ts";
 import type { HostNetwork, StoragePool } from "../../../../agent/host/host.ts";
 import { Slice } from "../../../../agent/kernel/concurrency/slice.ts";
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
+import { storeOfNothing } from "../../../support/vm/image-parts.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { FakeHost, vm } from "../../../support/api/fakes.ts";
@@ -139,9 +140,10 @@ const whole = { pageSize: 0, pageToken: "", pool: "" };
 const networksOf = () => ["acme-net", "shared-net"];
 
 function services(vmView = table(), contents = images) {
-  const host = new FakeHost();
+  const [host, imageStore] = [new FakeHost(), storeOfNothing()];
   look(host, contents);
-  return { host, vmView, ...storageService({ host, vmView }), ...networkService({ host, networksOf }) };
+  const storage = storageService({ host, vmView, imageStore });
+  return { host, vmView, imageStore, ...storage, ...networkService({ host, networksOf }) };
 }
 
 const shown = ({ name, role, users = [] }: Volume): string => [name, role ?? "", ...users].join(" ");
@@ -210,6 +212,28 @@ test("a caller of one tenant sees its VMs' volumes and those that it may read, a
   for (const foreign of ["evil", evilId, goneId, strayId, "stray", "/pools"])
     assert.ok(!text.includes(foreign), `${foreign} is in an answer`);
   assert.deepEqual((await ListNetworks(page, everyone)).networks?.length, 3);
+});
+
+test("a caller of one tenant sees the volumes of its own images and the public ones", async () => {
+  const [open, own, foreign, left] = ["", "acme", "evil", undefined].map((tenant, index) => ({
+    tenant,
+    id: `00000000-0000-4000-8000-00000000010${index}`,
+  }));
+  const nameOf = (of: typeof own): string => `socle-image-${of?.id}.raw`;
+  const every = [open, own, foreign, left].map(nameOf);
+  const { ListVolumes, imageStore } = services(table(), {
+    pools: [pool("images")],
+    volumes: { images: every },
+  });
+  for (const { id, tenant } of [open, own, foreign].flatMap((image) => image ?? []))
+    imageStore.publish({
+      ...{ id, name: id, tenant: tenant ?? "", sha256: "ab".repeat(32), format: "raw", pool: "images" },
+      ...{ sizeBytes: 1, capacityBytes: 1, createdAtMs: 1 },
+    });
+  const seenBy = async (caller: typeof acme): Promise<(string | undefined)[] | undefined> =>
+    (await ListVolumes(whole, caller)).volumes?.map(({ name }) => name);
+  assert.deepEqual(await seenBy(acme), [nameOf(open), nameOf(own)]);
+  assert.deepEqual(await seenBy(everyone), every);
 });
 
 test("a volume that another tenant's VM writes to through another pool is hidden", async () => {
@@ -302,7 +326,11 @@ test("a pool that does not exist is refused once libvirt listed them, and never 
   const { ListVolumes } = services();
   const asked = { ...whole, pool: "none" };
   await assert.rejects(Promise.resolve(ListVolumes(asked, everyone)), { reason: "POOL_NOT_FOUND" });
-  const early = storageService({ host: new FakeHost(), vmView: new VmTable() });
+  const early = storageService({
+    host: new FakeHost(),
+    vmView: new VmTable(),
+    imageStore: storeOfNothing(),
+  });
   const { volumes, observation } = await early.ListVolumes(asked, everyone);
   assert.deepEqual([volumes, observation?.presence], [[], "PRESENCE_UNKNOWN"]);
 });
