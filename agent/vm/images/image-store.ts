@@ -46,6 +46,8 @@ export class ImageStore implements Service {
   readonly #published = new Map<string, Image>();
   /** By image, the imports of it, each by its intent. */
   readonly #pending = new Map<string, { readonly image: PendingImage; readonly imports: Set<object> }>();
+  /** Withdrawn since the present reading began, which may still have them. */
+  readonly #withdrawn = new Set<string>();
   readonly #usedAtMs = new Map<string, number>();
   readonly #ending = new AbortController();
   #isRead = false;
@@ -82,6 +84,7 @@ export class ImageStore implements Service {
   /** Reads the pools, and removes what interrupted imports left there. */
   async refresh(): Promise<void> {
     const gone = new Set(this.#published.keys());
+    this.#withdrawn.clear();
     const { found, unread } = await this.#options.volumes.list();
     const unreadPools = new Set(unread);
     const leftovers: FoundImage[] = [];
@@ -93,7 +96,7 @@ export class ImageStore implements Service {
       else if (image === undefined) leftovers.push(part);
       else {
         gone.delete(part.id);
-        if (!this.#published.has(part.id)) this.publish(image);
+        if (!this.#published.has(part.id) && !this.#withdrawn.has(part.id)) this.publish(image);
       }
     }
     for (const id of gone) {
@@ -208,6 +211,7 @@ export class ImageStore implements Service {
   withdraw(id: string): void {
     const image = this.#published.get(id);
     this.#published.delete(id);
+    this.#withdrawn.add(id);
     this.#usedAtMs.delete(id);
     if (image !== undefined) this.#options.room.removed(image);
   }

@@ -158,3 +158,14 @@ test("a name means the tenant's own image, then the public one, and never anothe
       named,
     );
 });
+
+test("an image that is deleted while the pools are read stays withdrawn", async () => {
+  const { store, pools, held, names } = stage();
+  const deleted = image();
+  pools.published = [deleted];
+  await store.refresh();
+  const reading = store.refresh();
+  store.withdraw(deleted.id);
+  await reading;
+  assert.deepEqual([names(), [...held]], [[], []]);
+});
