@@ -30,8 +30,8 @@ const intent = z.object({
   capacityBytes: z.number(),
   /** Of the volume, at admission. */
   fromBytes: z.number(),
-  /** The volume was made for the VM. */
-  own: z.boolean(),
+  /** In the spec, which quotas count, at admission; absent for a volume that was not made for the VM. */
+  ownBytes: z.number().exactOptional(),
   encrypted: z.literal(true).exactOptional(),
 });
 type Intent = z.output<typeof intent>;
@@ -52,9 +52,9 @@ export const resizeDisk = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
-  grows: ({ volume, capacityBytes, fromBytes, own }) => ({
+  grows: ({ volume, capacityBytes, ownBytes = capacityBytes }) => ({
     volumes: [{ ...volume, capacityBytes }],
-    diskBytes: own ? Math.max(0, capacityBytes - fromBytes) : 0,
+    diskBytes: Math.max(0, capacityBytes - ownBytes),
   }),
   async prepare(request: ResizeRequest, vm, { volumes }) {
     checkPart(z.object({ capacityBytes: capacity }), request);
@@ -72,9 +72,9 @@ export const resizeDisk = defineOperation({
     if (disk.readOnly) throw readOnly(name);
     if (capacityBytes < fromBytes) throw tooSmall(name, capacityBytes, fromBytes);
     requireIdle(vm, name);
-    const own = disk.source.kind === "new";
+    const ownBytes = disk.source.kind === "new" ? (disk.source.capacityBytes ?? fromBytes) : undefined;
     // A quota counts only the disks made for VMs.
-    if (!own && byTenant) throw notYours(name);
+    if (ownBytes === undefined && byTenant) throw notYours(name);
     const isEncrypted = keyedParts({ disks: [disk] }).length > 0;
     if (isEncrypted && !isActive(vm)) throw needsGuest(name, vm.state);
     return defined<Intent>({
@@ -82,7 +82,7 @@ export const resizeDisk = defineOperation({
       volume: volumeOf(vm.id, disk),
       capacityBytes,
       fromBytes,
-      own,
+      ownBytes,
       encrypted: isEncrypted ? true : undefined,
     });
   },
@@ -90,7 +90,7 @@ export const resizeDisk = defineOperation({
     Promise.resolve({ disk, capacity_bytes: String(capacityBytes), before_bytes: String(fromBytes) }),
   async run(context, intent, run) {
     const { domains } = context;
-    const { disk, capacityBytes, own } = intent;
+    const { disk, capacityBytes, ownBytes } = intent;
     const { vmId, operationId, step, resumed } = run;
     if (resumed) await settled(context, vmId);
     // A disk cannot be made smaller again: the spec, which quotas count, must follow.
@@ -101,11 +101,12 @@ export const resizeDisk = defineOperation({
     await domains.stamps.begin(vmId, operationId);
     step.commit();
     await step(RESIZE, () => grow(context, vmId, intent), 0.8);
-    const spec = own
-      ? await step("write spec", () =>
-          rewriteSpec(context, vmId, (before) => withCapacity(before, disk, capacityBytes)),
-        )
-      : undefined;
+    const spec =
+      ownBytes !== undefined
+        ? await step("write spec", () =>
+            rewriteSpec(context, vmId, (before) => withCapacity(before, disk, capacityBytes)),
+          )
+        : undefined;
     await stampComplete(context, run, isActive(await domains.state(vmId)));
     if (spec !== undefined) await seenWith(context, spec);
     return { disk, capacity_bytes: String(capacityBytes) };

@@ -176,12 +176,14 @@ export class Vms {
     find: () => Promise<Operation> | undefined,
   ): Promise<Operation> {
     const { admit, prepare, grows } = definitionOf(kind);
-    const prepared = (await prepare?.(request, this.#changeable(kind, request.vm), this.#options)) ?? request;
+    const asked = this.#changeable(kind, request.vm);
+    const prepared = (await prepare?.(request, asked, this.#options)) ?? request;
     if (grows !== undefined) await this.#options.host.storageRead();
     // No await from here until everything is claimed: this request may have come again meanwhile.
     const meanwhile = find();
     if (meanwhile !== undefined) return await meanwhile;
-    const vm = this.#changeable(kind, request.vm);
+    // By id: the name may be another tenant's VM by now.
+    const vm = this.#changeable(kind, asked.id);
     const intent = newIntent(kind, admit?.(prepared, vm, this.#admission(caller)) ?? {});
     const taken = this.#changes.take(intent, vm, (devices) =>
       this.#requireDevicesFree(devices, tenantOfCaller(caller) !== undefined),
