@@ -1,5 +1,5 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { WorkContext, WorkRun } from "./work.ts";
+import { outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
 /** For this long, a removal that libvirt refuses is retried. */
 export const RETRY_FOR_MS = 60_000;
@@ -12,8 +12,9 @@ export interface Undo {
 }
 
 /**
- * Undoes a failed change, last step first, and returns its error. Retries while libvirt does not answer: half a change is no
- * valid end. A step that cannot be undone keeps the steps before it, which it may depend on; the error names it.
+ * Undoes a failed change, last step first, and returns its error. A step that libvirt refuses to undo for a minute keeps the
+ * steps before it, which it may depend on; the error names it. If libvirt, or the guest's QEMU, does not answer for that long,
+ * throws `outcome_unknown`: half a change is no valid end, and meanwhile a person can settle the operation to stop the VM.
  */
 export async function undoAll(
   context: Pick<WorkContext, "log" | "clock">,
@@ -22,8 +23,17 @@ export async function undoAll(
   cause: SocleError,
 ): Promise<SocleError> {
   const deadlineMs = context.clock.monotonicMs() + RETRY_FOR_MS;
+  let gaveUp: SocleError | undefined;
   for (const { step: name, remove } of steps.toReversed()) {
-    const [left] = await retryRemoval(context, vmId, deadlineMs, () => step.undo(name, remove));
+    const undo = async (): Promise<void> => {
+      await step.undo(name, remove).catch((thrown: unknown) => {
+        const error = toSocleError(thrown);
+        gaveUp = isAway(error) && context.clock.monotonicMs() >= deadlineMs ? error : undefined;
+        if (gaveUp === undefined) throw thrown;
+      });
+    };
+    const [left] = await retryRemoval(context, vmId, deadlineMs, undo);
+    if (gaveUp !== undefined) throw outcomeUnknown(gaveUp);
     if (left !== undefined) return because(cause, `"${name}" could not be undone: ${left}`);
   }
   return cause;

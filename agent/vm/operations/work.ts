@@ -104,8 +104,8 @@ export const mayHaveBegun = (
 
 /**
  * Whether an error leaves the operation's outcome open. Before any effect, a libvirt that does not answer is a plain
- * failure. For a resumed operation it does not show what happened before; nor does it if the connection was closed
- * because the agent stops.
+ * failure. For a resumed operation it does not show what happened before, as a guest's QEMU that does not answer; nor does it
+ * if the connection was closed because the agent stops.
  */
 export const isUndecided = (
   { kind, reason }: SocleError,
@@ -113,7 +113,9 @@ export const isUndecided = (
 ): boolean =>
   kind === "outcome_unknown" ||
   reason === "LIBVIRT_CLOSED" ||
-  (resumed && (kind === "timeout" || kind === "unavailable") && reason.startsWith("LIBVIRT_"));
+  (resumed &&
+    (kind === "timeout" || kind === "unavailable") &&
+    (reason.startsWith("LIBVIRT_") || reason === "GUEST_UNRESPONSIVE"));
 
 /** The error as `outcome_unknown`, if it leaves the operation's outcome open. */
 export const undecided = (error: SocleError, resumed: boolean): SocleError =>
