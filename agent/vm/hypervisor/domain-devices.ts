@@ -33,6 +33,7 @@ interface Presence {
 
 /** How long a guest may take to release a device before the request counts as refused. */
 const RELEASE_WITHIN_MS = 15_000;
+const FIRST_LOOK_MS = 5;
 const LOOK_EVERY_MS = 250;
 /** A command may keep QEMU busy for some seconds, as the opening of an encrypted disk does. */
 const RESPONSIVE_WITHIN_MS = 10_000;
@@ -188,6 +189,7 @@ export class DomainDevices {
     let isAsked = false;
     const deadlineMs = this.#clock.monotonicMs() + RELEASE_WITHIN_MS;
     let refusal: SocleError | undefined;
+    let waitMs = FIRST_LOOK_MS;
     while ((await this.where(id, alias)).isLive === true) {
       // A second request during the first makes some guests stop (QEMU refuses it at best).
       if (!isAsked) {
@@ -195,7 +197,9 @@ export class DomainDevices {
         refusal = await this.#ask(id, alias);
       }
       if (this.#clock.monotonicMs() >= deadlineMs) throw keepsDevice(alias, refusal);
-      await this.#clock.sleep(LOOK_EVERY_MS);
+      // A guest that cooperates releases a device within some 100 ms.
+      waitMs = Math.min(2 * waitMs, LOOK_EVERY_MS);
+      await this.#clock.sleep(waitMs);
     }
   }
 
