@@ -33,7 +33,7 @@ const seeded = (changes: CloudInit = {}): CloudInit => ({
   ...changes,
 });
 
-suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 300_000 }, () => {
+suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let host: SocleHost;
   let directory: string;
 

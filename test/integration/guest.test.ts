@@ -22,7 +22,7 @@ const liar = (answer: string): string =>
 
 suite(
   "guests through their agents, over a real libvirtd",
-  { skip: libvirtdUnavailable(), timeout: 300_000 },
+  { skip: libvirtdUnavailable(), timeout: 900_000 },
   () => {
     let host: SocleHost;
     let libvirt: Libvirt;
@@ -34,9 +34,9 @@ suite(
       const initrd = { pool: "images", volume: "initrd-ga" };
       return linux(name, { guestAgent: true, kernelBoot: { ...kernelBoot, initrd } });
     };
-    const info = (vm: string) => host.client.ask(guests().GetGuestInfo, { vm }, { timeoutMs: 60_000 });
+    const info = (vm: string) => host.client.ask(guests().GetGuestInfo, { vm }, { timeoutMs: 180_000 });
     const exec = (request: object) =>
-      host.client.ask(guests().ExecInGuest, { vm: "asked", ...request }, { timeoutMs: 60_000 });
+      host.client.ask(guests().ExecInGuest, { vm: "asked", ...request }, { timeoutMs: 180_000 });
     const reasonOf = async (call: Promise<unknown>): Promise<string> => {
       try {
         await call;
@@ -49,7 +49,7 @@ suite(
     const untilAnswering = (vm: string) =>
       eventually(async () => (await reasonOf(info(vm))) === "done", {
         what: `the agent in ${vm}`,
-        timeoutMs: 60_000,
+        timeoutMs: 180_000,
       });
     /** The socle command, with this on its stdin. */
     const socle = (
@@ -83,7 +83,7 @@ suite(
       const status = () => readFile(join(host.libvirtd.runDirectory, "qemu/other.xml"), "utf8");
       await eventually(async () => /<agentTimeout>3</.test(await status()), {
         what: "the limit",
-        timeoutMs: 60_000,
+        timeoutMs: 180_000,
       });
       await untilAnswering("asked");
       await untilAnswering("other");
@@ -99,7 +99,7 @@ suite(
       await host.remove("mute");
       await shell.run("kill -STOP $(pidof qemu-ga)");
       assert.equal(await reasonOf(info("asked")), "timeout GUEST_AGENT_NOT_ANSWERING");
-      const sync = host.client.ask(guests().SyncGuestTime, { vm: "asked" }, { timeoutMs: 60_000 });
+      const sync = host.client.ask(guests().SyncGuestTime, { vm: "asked" }, { timeoutMs: 180_000 });
       assert.equal(await reasonOf(sync), "outcome_unknown GUEST_OUTCOME_UNKNOWN");
       await shell.run("kill -CONT $(pidof qemu-ga)");
       await untilAnswering("asked");
@@ -263,9 +263,9 @@ suite(
       const other = await GuestShell.join(libvirt, "other");
       await other.run("kill -STOP $(pidof qemu-ga)");
       const hanging = Promise.all([reasonOf(info("other")), reasonOf(info("other"))]);
-      const request = { requestId: randomUUID(), vm: "other", gracefulTimeout: { seconds: 90 } };
+      const request = { requestId: randomUUID(), vm: "other", gracefulTimeout: { seconds: 240 } };
       const stop = await host.client.ask(host.client.contract.vms.StopVm, request);
-      const { error, result } = await host.end(stop, 100_000);
+      const { error, result } = await host.end(stop, 250_000);
       assert.deepEqual([error, result["stopped_by"]], [null, "guest"]);
       await hanging;
       await other.close();

@@ -9,7 +9,7 @@ import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { eventually } from "../support/wait.ts";
 import { imageStage, MIB, run, type ImageStage } from "./images-stage.ts";
 
-suite("interrupted imports of images", { skip: libvirtdUnavailable(), timeout: 600_000 }, () => {
+suite("interrupted imports of images", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let stage: ImageStage;
 
   before(async () => {

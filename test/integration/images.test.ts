@@ -10,7 +10,7 @@ import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { eventually } from "../support/wait.ts";
 import { imageStage, MIB, over, run, type ImageStage } from "./images-stage.ts";
 
-suite("images over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 600_000 }, () => {
+suite("images over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let stage: ImageStage;
 
   before(async () => {

@@ -15,7 +15,7 @@ const networkXml = (name: string, subnet: number): string =>
   `<network><name>${name}</name><bridge name='socle-${name}'/><ip address='192.0.${subnet}.1' netmask='255.255.255.0'>
    <dhcp><range start='192.0.${subnet}.10' end='192.0.${subnet}.20'/></dhcp></ip></network>`;
 
-suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 300_000 }, () => {
+suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let host: SocleHost;
 
   before(async () => {
@@ -165,7 +165,7 @@ suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), 
     const watched: Vm__Output[] = [];
     const { contract } = host.client;
     const watching = (async (): Promise<void> => {
-      for await (const { kind, vm } of host.client.watch(contract.vms.WatchVms, {}, { timeoutMs: 120_000 })) {
+      for await (const { kind, vm } of host.client.watch(contract.vms.WatchVms, {}, { timeoutMs: 180_000 })) {
         if (kind === "KIND_CHANGED" && vm !== null) watched.push(vm);
         if (vm?.nics[0]?.addresses[0] !== undefined) return;
       }
@@ -175,7 +175,7 @@ suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), 
         const vm = await vmOf(vmId);
         return vm.nics[0]?.addresses[0] === undefined ? undefined : vm;
       },
-      { what: "the lease", timeoutMs: 90_000 },
+      { what: "the lease", timeoutMs: 180_000 },
     );
     await watching;
     const [nic] = leased.nics;
@@ -235,7 +235,7 @@ suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), 
         const areUnknown = states.every((state) => state.endsWith("_UNKNOWN"));
         return areUnknown && nets.observation?.presence === "PRESENCE_UNKNOWN" ? nets : undefined;
       },
-      { what: "pools and networks to be unknown", timeoutMs: 60_000 },
+      { what: "pools and networks to be unknown", timeoutMs: 180_000 },
     );
     assert.deepEqual(
       away.networks.map(({ name }) => name),
@@ -246,7 +246,7 @@ suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), 
       async () =>
         (await networks()).observation?.presence === "PRESENCE_PRESENT" &&
         (await volumes("images")).observation?.presence === "PRESENCE_PRESENT",
-      { what: "pools and networks to be known again", timeoutMs: 60_000 },
+      { what: "pools and networks to be known again", timeoutMs: 180_000 },
     );
   });
 });

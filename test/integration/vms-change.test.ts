@@ -28,7 +28,7 @@ const existing = (name: string, volume: string): { disk: Readonly<Record<string,
   disk: { name, source: { kind: "volume", volume: { pool: "images", volume } } },
 });
 
-suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 400_000 }, () => {
+suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let stage: VmStage;
   let libvirtd: Libvirtd;
   let rig: Rig;

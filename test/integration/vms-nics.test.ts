@@ -12,7 +12,7 @@ import { eventually } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
 import { linux, MIB, requestId, VmStage, Rig } from "./vms-stage.ts";
 
-suite("NICs of existing VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 600_000 }, () => {
+suite("NICs of existing VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let stage: VmStage;
   let libvirtd: Libvirtd;
   let rig: Rig;
@@ -72,7 +72,7 @@ suite("NICs of existing VMs over a real libvirtd", { skip: libvirtdUnavailable()
     assert.deepEqual(attached.result, { nic: "back", mac, applies: "now" });
     await eventually(async () => (await shell.run("ls /sys/class/net")).includes("eth1"), {
       what: "the guest to see the NIC",
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
     });
     assert.equal((await shell.run("cat /sys/class/net/eth1/address")).trim(), mac);
     const device = rig.table.get(vm)?.nics.find(({ name }) => name === "back")?.device;

@@ -16,7 +16,7 @@ import { linux, requestId, Rig, VmStage } from "./vms-stage.ts";
 /** What libvirt's image begins with until it has all of the memory. */
 const PART = "LibvirtQemudPart";
 
-suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 300_000 }, () => {
+suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let stage: VmStage;
   let libvirtd: Libvirtd;
   let rig: Rig;
@@ -125,7 +125,7 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
       operation = await suspend("cut");
       return false;
     };
-    await eventually(isSaving, { what: "libvirt to be seen saving", intervalMs: 1, timeoutMs: 60_000 });
+    await eventually(isSaving, { what: "libvirt to be seen saving", intervalMs: 1, timeoutMs: 180_000 });
     await libvirtd.kill("SIGKILL");
     assert.ok(await isPart());
     await libvirtd.startAgain();
@@ -134,7 +134,7 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
         const now = rig.operations.get(operation.id);
         return now.state === "failed" || now.state === "succeeded" ? now : undefined;
       },
-      { what: "the interrupted suspension to end", timeoutMs: 120_000 },
+      { what: "the interrupted suspension to end", timeoutMs: 180_000 },
     );
     assert.equal(end.state, "failed");
     assert.match(end.error?.reason ?? "", /^(INTERRUPTED|EFFECT_NOT_OBSERVED)$/);
