@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
@@ -194,7 +195,7 @@ suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
       [
         { disk: "more", applies: next },
         { disk: "data", applies: next, volume: "deleted" },
-        { disk: "data", capacity_bytes: String(8 * MIB), before_bytes: String(4 * MIB) },
+        { disk: "data", capacity_bytes: String(8 * MIB), before_bytes: String(4 * MIB), applies: "now" },
         { changes: "autostart", applies: "now" },
       ].map((plan) => ({ id: "", state: "succeeded", validated: "true", ...plan })),
     );
@@ -212,6 +213,56 @@ suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     const had = await Promise.all(vms.map(async (vm) => aliases(await xml(vm, "--inactive")).length));
     assert.deepEqual(had.sort(), [0, 1]);
     for (const vm of vms) await remove(vm);
+  });
+
+  test("a volume is attached to a VM once, under whichever name", async () => {
+    const mirror = join(libvirtd.directory, "mirror");
+    await symlink(libvirtd.imagesDirectory, mirror);
+    await virsh(libvirtd.uri, ["pool-create-as", "mirror", "dir", "--target", mirror]);
+    await virsh(libvirtd.uri, ["vol-create-as", "images", "twice.qcow2", "4M", "--format", "qcow2"]);
+    const vm = await create("once", { disks: [newDisk("own", 4).disk] });
+    assert.equal(
+      await refusal("ATTACH_DISK", vm, existing("again", `socle-${vm}-own.qcow2`)),
+      "SPEC_INVALID",
+    );
+    await change("ATTACH_DISK", vm, existing("first", "twice.qcow2"));
+    const mirrored = {
+      name: "second",
+      source: { kind: "volume", volume: { pool: "mirror", volume: "twice.qcow2" } },
+    };
+    assert.equal(await refusal("ATTACH_DISK", vm, { disk: mirrored }), "VOLUME_IN_USE");
+    await change("START_VM", vm, { placementEpoch: 0 });
+    await remove(vm);
+  });
+
+  test("a deletion behind a change of the disks deletes nothing that it did not know", async () => {
+    const vm = await create("behind", { disks: [newDisk("data", 4).disk] });
+    const remove = { keepDisks: false, force: true };
+    /** Both are admitted before the first has ended. */
+    const outcomes = async (first: Promise<Operation>): Promise<readonly string[]> => {
+      const operations = [await first, await begin("DELETE_VM", vm, remove)];
+      const ends = await Promise.all(operations.map((operation) => rig.done(operation)));
+      return ends.map(({ state, error }) => error?.reason ?? state);
+    };
+    const kept = { disk: "data", deleteVolume: false };
+    assert.deepEqual(await outcomes(begin("DETACH_DISK", vm, kept)), ["succeeded", "VM_CHANGED"]);
+    assert.match(await stage.volumes(), new RegExp(`socle-${vm}-data.qcow2`));
+    assert.deepEqual(await outcomes(begin("ATTACH_DISK", vm, newDisk("more", 4))), [
+      "succeeded",
+      "VM_CHANGED",
+    ]);
+    await change("DELETE_VM", vm, remove);
+    assert.doesNotMatch(await stage.volumes(), new RegExp(`socle-${vm}-more`));
+  });
+
+  test("of changes with the etag of one read, one is made", async () => {
+    const vm = await create("guarded");
+    const etag = rig.table.get(vm)?.etag ?? "";
+    const by = (name: string): Promise<string> =>
+      refusal("UPDATE_VM", vm, { spec: { labels: { by: name } }, updateMask: ["labels"], etag });
+    const ends = await Promise.all(["a", "b", "c"].map(by));
+    assert.deepEqual(ends.sort(), ["ETAG_MISMATCH", "ETAG_MISMATCH", "succeeded"]);
+    await remove(vm);
   });
 
   test("a guest without a free port is refused another disk, and nothing of it is left", async () => {

@@ -7,7 +7,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { withImage } from "../images/image-disks.ts";
 import { diskPart, keyedParts } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
-import { ownDisk, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
+import { namedVolumes, ownDisk, ownVolumes, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
 import { diskAlias, diskTarget } from "../model/device-names.ts";
 import { diskDevice } from "../observation/domain-document.ts";
 import { lookAt, requireUsable, usersNow, volumeKey, whereOf } from "../storage/volume-users.ts";
@@ -15,11 +15,12 @@ import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk, volumeToMake } from "./own-volume.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
+import { appliesTo, beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { isUndecided, mayHaveBegun, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
-import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { requireNotSaved } from "./vm-state.ts";
 
+const SECTOR_BYTES = 512;
 const CLAIM = "claim volume";
 const SPEC = "write spec";
 const VOLUME = "make volume";
@@ -29,6 +30,7 @@ const intent = z.object({
   disk: diskSpec,
   /** Restricts the caller to the VM's tenant. */
   tenantOnly: z.literal(true).exactOptional(),
+  ...changeIntent,
 });
 type Intent = z.output<typeof intent>;
 
@@ -68,10 +70,10 @@ export const attachDisk = defineOperation({
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
     if (vm.spec !== undefined) requireFits(vm.spec, disk);
-    return defined<Intent>({ disk, tenantOnly: byTenant ? true : undefined });
+    return defined<Intent>({ disk, tenantOnly: byTenant ? true : undefined, etag });
   },
   async plan(context, { disk, tenantOnly }, vm) {
-    await requireUsableNow(context, vm, disk, tenantOnly);
+    await requireUsableNow(context, vm, disk, { tenantOnly });
     const own = ownOf(vm.id, disk);
     if (own !== undefined) await context.volumes.requireAbsent([own.volume]);
     return { disk: disk.name, applies: appliesTo(vm) };
@@ -79,15 +81,14 @@ export const attachDisk = defineOperation({
   async run(context, intent, run) {
     const { disk } = intent;
     const { domains } = context;
-    const { vmId, operationId, step, resumed } = run;
+    const { vmId, step } = run;
     const effects = new Set([SPEC, VOLUME, ATTACH].filter((name) => mayHaveBegun(run, name)));
     try {
-      if (resumed) await settled(context, vmId);
-      step.requireOpen();
-      await requireNotSavedNow(context, vmId);
-      await domains.devices.requireResponsive(vmId);
-      await domains.stamps.begin(vmId, operationId);
-      const { spec } = await readSpec(context, vmId);
+      const spec = await beginChange(context, run, {
+        etag: intent.etag,
+        of: "devices",
+        hasBegun: effects.has(ATTACH),
+      });
       if (!effects.has(SPEC)) requireFits(spec, disk);
       // The guest may have written to a disk that an earlier run attached.
       const before = await domains.devices.disk(vmId, diskAlias(disk.name));
@@ -118,7 +119,7 @@ async function provide(
 ): Promise<Image> {
   const { volumes } = context;
   const { step, done } = run;
-  const found = await requireUsableNow(context, spec, disk, tenantOnly);
+  const found = await requireUsableNow(context, spec, disk, { tenantOnly, isNew: !effects.has(SPEC) });
   const own = ownOf(spec.id, disk);
   const isClaimed = done.has(CLAIM);
   // Journaled before any volume is made: a volume of this name that exists later was made by this operation.
@@ -197,17 +198,28 @@ export async function removeFromSpec(
   );
 }
 
-/** Throws as `requireUsable`, on libvirt's present state. Returns the image of a volume that the disk names. */
+/**
+ * Throws as `requireUsable`, on libvirt's present state. Returns the image of a volume that the disk names. `isNew`: the VM
+ * does not have the disk yet.
+ */
 async function requireUsableNow(
   context: RunContext,
   { id, name, tenant }: Pick<DeviceSpec, "id" | "name" | "tenant">,
   disk: DiskSpec,
-  tenantOnly = false,
+  {
+    tenantOnly = false,
+    isNew = true,
+  }: { readonly tenantOnly?: boolean | undefined; readonly isNew?: boolean },
 ): Promise<Image | undefined> {
   const devices: DeviceSpec = { id, name, tenant, disks: [disk], nics: [] };
   const looked = await lookAt(context.volumes, devices);
   const users = await usersNow(context, context.creations, whereOf(devices, looked));
   requireUsable(devices, users, tenantOnly, looked);
+  // Its own disks may have the same storage under another name, through another pool or a link.
+  if (isNew) {
+    const own = { ...users, vms: users.vms.filter((vm) => vm.id === id), creations: [] };
+    requireUsable({ ...devices, id: `${id} with ${disk.name}` }, own, false, looked);
+  }
   return disk.source.kind === "volume" ? looked.found.get(volumeKey(disk.source.volume)) : undefined;
 }
 
@@ -229,7 +241,29 @@ function requireFits(spec: VmSpec, disk: DiskSpec): void {
       details: { fields: { "disk.name": message } },
     });
   }
+  requireNotOwn(spec, disk);
+  requireWholeSectors(disk);
   checkRules(withDisk(spec, disk), { part: ["disks", spec.disks.length], root: "disk" });
+}
+
+/** QEMU opens no raw image with a part of a sector, and libvirt rounds up those of other formats. */
+function requireWholeSectors({ source }: DiskSpec): void {
+  if (source.kind !== "new" || (source.capacityBytes ?? 0) % SECTOR_BYTES === 0) return;
+  const message = `must be a multiple of ${SECTOR_BYTES} bytes`;
+  const fields = { "disk.capacityBytes": message };
+  throw new SocleError("invalid", "SPEC_INVALID", `disk.capacityBytes ${message}`, { details: { fields } });
+}
+
+/** Throws `invalid` SPEC_INVALID for a volume that was made for this VM: its disk or its seed has it already. */
+function requireNotOwn(spec: VmSpec, disk: DiskSpec): void {
+  const own = new Set(ownVolumes(spec).map(volumeKey));
+  const named = namedVolumes({ disks: [disk] }).map(volumeKey);
+  const twice = named.find((key) => own.has(key));
+  if (twice === undefined) return;
+  const message = `the volume ${twice} is used by another disk of VM ${spec.name}; name another volume`;
+  throw new SocleError("invalid", "SPEC_INVALID", message, {
+    details: { fields: { "disk.volume": message } },
+  });
 }
 
 const ownOf = (vmId: string, disk: DiskSpec): OwnDisk | undefined =>

@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { nicSpec, type NicSpec, type VmSpec } from "../../contract/spec.ts";
@@ -12,9 +13,9 @@ import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireMacFree } from "./nic-users.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
+import { appliesTo, beginChange, changeIntent, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
-import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { requireNotSaved } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
 
 const SPEC = "write spec";
@@ -29,7 +30,7 @@ interface AttachRequest {
 /** Adds a NIC to a VM, also to a running guest. A failure undoes what was done. */
 export const attachNic = defineOperation({
   kind: "ATTACH_NIC",
-  intent: z.object({ nic: nicSpec }),
+  intent: z.object({ nic: nicSpec, ...changeIntent }),
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
@@ -51,28 +52,24 @@ export const attachNic = defineOperation({
       macOf(vm.id, nic),
       vm.nics.map(({ mac }) => mac),
     );
-    return { nic };
+    return defined({ nic, etag });
   },
   async plan({ networks }, { nic }, vm) {
     await networks.check({ nics: [nic] }, neededBy(vm));
     return { nic: nic.name, mac: macOf(vm.id, nic), applies: appliesTo(vm) };
   },
-  async run(context, { nic }, run) {
+  async run(context, { nic, etag }, run) {
     const { domains, networks } = context;
-    const { vmId, operationId, step, resumed } = run;
+    const { vmId, step } = run;
     const effects = new Set([SPEC, ATTACH].filter((name) => mayHaveBegun(run, name)));
     try {
-      if (resumed) await settled(context, vmId);
-      step.requireOpen();
-      await requireNotSavedNow(context, vmId);
-      await domains.devices.requireResponsive(vmId);
-      await domains.stamps.begin(vmId, operationId);
+      const before = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(ATTACH) });
       if (!effects.has(SPEC)) {
-        requireFits((await readSpec(context, vmId)).spec, nic);
+        requireFits(before, nic);
         await networks.check({ nics: [nic] }, neededBy(await domains.state(vmId)));
       }
       effects.add(SPEC);
-      const spec = await step(SPEC, () => rewriteSpec(context, vmId, (before) => withNic(before, nic)));
+      const spec = await step(SPEC, () => rewriteSpec(context, vmId, (stored) => withNic(stored, nic)));
       effects.add(ATTACH);
       const xml = buildInterface(nicDevice(vmId, nic));
       await step(ATTACH, () => domains.devices.attach(vmId, nicAlias(nic.name), xml), 0.5);

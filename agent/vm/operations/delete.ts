@@ -13,6 +13,7 @@ import { isSameBesideState } from "../observation/vm-from-domain.ts";
 import { requireEtag } from "./request.ts";
 import { defineOperation } from "./definition.ts";
 import { ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
+import { ownFacts } from "../model/own-facts.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
@@ -26,6 +27,8 @@ const schema = z.object({
   name: z.string().exactOptional(),
   volumes: z.array(volumeSchema),
   force: z.boolean(),
+  /** Its disks are deleted, so they must be `volumes` still. Absent in operations of earlier agents, and if they are kept. */
+  deletesDisks: z.literal(true).exactOptional(),
   /** The parts of the VM that are encrypted. Absent: none. */
   keyedParts: z.array(z.string()).exactOptional(),
   /** Its spec could not be read: which of its parts are encrypted is unknown. */
@@ -81,6 +84,7 @@ export const deleteVm = defineOperation({
     return defined({
       name: vm.name,
       volumes,
+      deletesDisks: keepDisks ? undefined : true,
       force,
       keyedParts: parts.length === 0 ? undefined : parts,
       keysUnknown: spec === undefined ? true : undefined,
@@ -97,6 +101,8 @@ export const deleteVm = defineOperation({
     if (isGone) await requireDisksGone(context, intent, run);
     const before = isGone ? undefined : await deletable(context, intent, run);
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
+    if (intent.deletesDisks === true && !isGone && !hasBegun(run))
+      await requireSameDisks(context, vmId, intent);
     const unsearched =
       intent.volumes.length > 0 && !isGone
         ? await step("look for users", () => requireOwn(context, vmId, intent, context.creations))
@@ -278,6 +284,20 @@ async function endLastRun(
     throw new SocleError("conflict", "VM_RUNNING", message);
   }
   await step("end run", () => domains.destroy(vmId), 0);
+}
+
+/** An operation admitted earlier may have attached or detached a disk since. Throws `conflict` VM_CHANGED. */
+async function requireSameDisks(
+  { domains }: WorkContext,
+  vmId: string,
+  { volumes }: DeleteIntent,
+): Promise<void> {
+  const { spec } = ownFacts((await domains.document(vmId))?.metadata, vmId);
+  if (spec === undefined) return;
+  const names = (all: readonly VolumeRef[]): string => all.map(volumeKey).sort().join(" ");
+  if (names(ownVolumes(spec)) === names(volumes)) return;
+  const message = `the disks of VM ${spec.name} were changed by another operation since its deletion was requested, and nothing was deleted; look at the VM, then delete it again`;
+  throw new SocleError("conflict", "VM_CHANGED", message);
 }
 
 const AGAIN = "delete the VM again to remove it";

@@ -14,8 +14,8 @@ import { defineOperation } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, seenWith } from "./spec-change.ts";
-import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { appliesTo, beginChange, changeIntent, seenWith } from "./spec-change.ts";
+import { requireNotSaved } from "./vm-state.ts";
 import type { RunContext } from "./work.ts";
 
 const RELEASE = "ask guest";
@@ -26,6 +26,7 @@ const intent = z.object({
   volume: volumeSchema.exactOptional(),
   /** The disk has a passphrase. */
   encrypted: z.literal(true).exactOptional(),
+  ...changeIntent,
 });
 type Intent = z.output<typeof intent>;
 
@@ -66,22 +67,20 @@ export const detachDisk = defineOperation({
         { vms: table.all(), creations: creations() },
         { paths: [], overlays: [] },
       );
-    return defined<Intent>({ disk: name, volume, encrypted: isEncrypted(disk) ? true : undefined });
+    return defined<Intent>({ disk: name, volume, encrypted: isEncrypted(disk) ? true : undefined, etag });
   },
   async plan(context, { disk, volume }, vm) {
     await requireNoUsers(context, vm.id, volume);
     return { disk, applies: appliesTo(vm), volume: volume === undefined ? "kept" : "deleted" };
   },
-  async run(context, { disk, volume, encrypted }, run) {
+  async run(context, { disk, volume, encrypted, etag }, run) {
     const { domains, keys, volumes } = context;
-    const { vmId, operationId, step, resumed, done } = run;
-    if (resumed) await settled(context, vmId);
+    const { vmId, step, resumed, done } = run;
     // The guest has lost the disk: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
-    step.requireOpen();
-    if (!done.has(RELEASE)) await requireNotSavedNow(context, vmId);
-    await domains.devices.requireResponsive(vmId);
-    await domains.stamps.begin(vmId, operationId);
+    const before = await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
+    // An operation before this one may have detached it.
+    if (!resumed) requireDisk({ name: before.name, spec: before }, disk);
     await step("look for users", () => requireNoUsers(context, vmId, volume));
     await step(RELEASE, () => domains.devices.release(vmId, diskAlias(disk)), 0.6);
     step.commit();

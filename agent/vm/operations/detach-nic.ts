@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { NicSpec } from "../../contract/spec.ts";
@@ -8,8 +9,8 @@ import { removeFromSpec } from "./attach-nic.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, seenWith } from "./spec-change.ts";
-import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { appliesTo, beginChange, changeIntent, seenWith } from "./spec-change.ts";
+import { requireNotSaved } from "./vm-state.ts";
 
 const RELEASE = "ask guest";
 
@@ -21,7 +22,7 @@ interface DetachRequest {
 /** Takes a NIC from a VM, also from a running guest, which has to release it. */
 export const detachNic = defineOperation({
   kind: "DETACH_NIC",
-  intent: z.object({ nic: z.string() }),
+  intent: z.object({ nic: z.string(), ...changeIntent }),
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
@@ -29,19 +30,15 @@ export const detachNic = defineOperation({
   admit({ nic, etag }: DetachRequest, vm) {
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
-    return { nic: requireNic(vm, nic).name };
+    return defined({ nic: requireNic(vm, nic).name, etag });
   },
   plan: (_context, { nic }, vm) => Promise.resolve({ nic, applies: appliesTo(vm) }),
-  async run(context, { nic }, run) {
+  async run(context, { nic, etag }, run) {
     const { domains } = context;
-    const { vmId, operationId, step, resumed, done } = run;
-    if (resumed) await settled(context, vmId);
+    const { vmId, step, done } = run;
     // The guest has lost the NIC: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
-    step.requireOpen();
-    if (!done.has(RELEASE)) await requireNotSavedNow(context, vmId);
-    await domains.devices.requireResponsive(vmId);
-    await domains.stamps.begin(vmId, operationId);
+    await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
     await step(RELEASE, () => domains.devices.release(vmId, nicAlias(nic)), 0.6);
     step.commit();
     await step("change definition", () => domains.devices.undefine(vmId, nicAlias(nic)));

@@ -15,8 +15,8 @@ import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { rewriteSpec, seenWith } from "./spec-change.ts";
-import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { beginChange, changeIntent, rewriteSpec, seenWith } from "./spec-change.ts";
+import { requireNotSaved } from "./vm-state.ts";
 import { mayHaveBegun, type WorkContext } from "./work.ts";
 
 const RESIZE = "resize";
@@ -33,6 +33,7 @@ const intent = z.object({
   /** In the spec, which quotas count, at admission; absent for a volume that was not made for the VM. */
   ownBytes: z.number().exactOptional(),
   encrypted: z.literal(true).exactOptional(),
+  ...changeIntent,
 });
 type Intent = z.output<typeof intent>;
 
@@ -84,27 +85,35 @@ export const resizeDisk = defineOperation({
       fromBytes,
       ownBytes,
       encrypted: isEncrypted ? true : undefined,
+      etag,
     });
   },
   plan: (_context, { disk, capacityBytes, fromBytes }) =>
-    Promise.resolve({ disk, capacity_bytes: String(capacityBytes), before_bytes: String(fromBytes) }),
+    Promise.resolve({
+      disk,
+      capacity_bytes: String(capacityBytes),
+      before_bytes: String(fromBytes),
+      applies: "now",
+    }),
   async run(context, intent, run) {
     const { domains } = context;
     const { disk, capacityBytes, ownBytes } = intent;
-    const { vmId, operationId, step, resumed } = run;
-    if (resumed) await settled(context, vmId);
+    const { vmId, step } = run;
     // A disk cannot be made smaller again: the spec, which quotas count, must follow.
     if (mayHaveBegun(run, RESIZE)) step.goOn();
-    step.requireOpen();
-    await requireNotSavedNow(context, vmId);
-    await domains.devices.requireResponsive(vmId);
-    await domains.stamps.begin(vmId, operationId);
+    const before = await beginChange(context, run, {
+      etag: intent.etag,
+      of: "devices",
+      hasBegun: mayHaveBegun(run, RESIZE),
+    });
+    // An operation before this one may have detached it.
+    requireDisk({ name: before.name, spec: before }, disk);
     step.commit();
     await step(RESIZE, () => grow(context, vmId, intent), 0.8);
     const spec =
       ownBytes !== undefined
         ? await step("write spec", () =>
-            rewriteSpec(context, vmId, (before) => withCapacity(before, disk, capacityBytes)),
+            rewriteSpec(context, vmId, (stored) => withCapacity(stored, disk, capacityBytes)),
           )
         : undefined;
     await stampComplete(context, run, isActive(await domains.state(vmId)));
@@ -122,6 +131,9 @@ async function grow(context: WorkContext, vmId: string, intent: Intent): Promise
   try {
     if (!isRunning) {
       if (encrypted === true) throw needsGuest(disk, "stopped");
+      const { path } = await volumes.resolve(volume);
+      const source = (await devices.disk(vmId, diskAlias(disk)))?.source;
+      if (source === undefined || !("path" in source) || source.path !== path) throw replaced(disk, path);
       await volumes.grow(volume, capacityBytes);
       return;
     }
@@ -141,6 +153,14 @@ async function grow(context: WorkContext, vmId: string, intent: Intent): Promise
     await grow(context, vmId, intent);
   }
 }
+
+const replaced = (disk: string, path: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISKS_REPLACED",
+    `disk ${disk} does not use ${path} any more, as after an external snapshot, so enlarging that file would not enlarge the ` +
+      "disk: commit the snapshot (virsh blockcommit --active --pivot), or enlarge the disk while the guest runs",
+  );
 
 const volumeOf = (vmId: string, disk: DiskSpec): VolumeRef =>
   disk.source.kind === "new" ? ownDisk(vmId, disk, disk.source).volume : disk.source.volume;

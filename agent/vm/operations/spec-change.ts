@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
@@ -10,10 +11,47 @@ import { checkRules } from "../model/spec-check.ts";
 import { storedText } from "../model/stored-spec.ts";
 import type { VmState } from "../model/vm.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
-import { seen, type WorkContext } from "./work.ts";
+import { requireSpecOf } from "./request.ts";
+import { requireNotSavedNow, settled } from "./vm-state.ts";
+import { seen, type WorkContext, type WorkRun } from "./work.ts";
 
 // A change of an existing VM writes its spec before a device is added and after a device is removed: at any moment the spec
 // has at least the devices of the domain, so nothing that the VM owns is without an owner.
+
+/** A part of the intent of every change. */
+export const changeIntent = {
+  /** The VM as the caller read it. */
+  etag: z.string().exactOptional(),
+};
+
+/**
+ * The checks before the first effect of a change, and its stamp; returns the present spec. `hasBegun`: an earlier run had an
+ * effect on the devices. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE, ETAG_MISMATCH if another change came
+ * first, and for devices VM_HAS_SAVED_STATE and `unavailable` GUEST_UNRESPONSIVE.
+ */
+export async function beginChange(
+  context: WorkContext,
+  run: WorkRun,
+  {
+    etag,
+    of,
+    hasBegun = false,
+  }: { etag?: string | undefined; of: "devices" | "metadata"; hasBegun?: boolean },
+): Promise<VmSpec> {
+  const { domains, table } = context;
+  const { vmId, operationId, step, resumed } = run;
+  if (resumed) await settled(context, vmId);
+  step.requireOpen();
+  const { spec } = await readSpec(context, vmId);
+  const vm = table.get(vmId);
+  if (!resumed && vm !== undefined) requireSpecOf(etag, vm);
+  if (of === "devices") {
+    if (!hasBegun) await requireNotSavedNow(context, vmId);
+    await domains.devices.requireResponsive(vmId);
+  }
+  await domains.stamps.begin(vmId, operationId);
+  return spec;
+}
 
 interface Stored {
   readonly spec: VmSpec;

@@ -42,8 +42,8 @@ export async function undoAll(
 export const because = (cause: SocleError, more: string): SocleError =>
   new SocleError(cause.kind, cause.reason, `${cause.message}; ${more}`, { cause, details: cause.details });
 
-export const isAway = ({ kind }: SocleError): boolean =>
-  ["unavailable", "timeout", "outcome_unknown"].includes(kind);
+export const isAway = ({ kind, reason }: SocleError): boolean =>
+  ["unavailable", "timeout", "outcome_unknown"].includes(kind) && reason !== "EFFECT_NOT_OBSERVED";
 
 /** Retries until it succeeds, or libvirt refuses past the deadline; returns the last error. */
 export async function retryRemoval(

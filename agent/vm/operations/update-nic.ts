@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { nicLinks } from "../../contract/spec-enums.ts";
@@ -9,9 +10,9 @@ import { defineOperation } from "./definition.ts";
 import { requireNic } from "./detach-nic.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
+import { appliesTo, beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { undoAll } from "./undo.ts";
-import { requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
+import { requireNotSaved } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
 
 const DEVICE = "change device";
@@ -22,6 +23,7 @@ type Link = (typeof nicLinks.words)[number];
 const intent = z.object({
   nic: z.string(),
   link: z.enum(nicLinks.words),
+  ...changeIntent,
 });
 
 interface UpdateRequest {
@@ -44,21 +46,17 @@ export const updateNic = defineOperation({
     requireNotSaved(vm);
     const { name } = requireNic(vm, nic);
     if (link === undefined) throw nothingToChange(name);
-    return { nic: name, link };
+    return defined({ nic: name, link, etag });
   },
   plan: (_context, { nic, link }, vm) => Promise.resolve({ nic, link, applies: appliesTo(vm) }),
-  async run(context, { nic, link }, run) {
+  async run(context, { nic, link, etag }, run) {
     const { domains } = context;
-    const { vmId, operationId, step, resumed, done } = run;
+    const { vmId, step, done } = run;
     let mayBeChanged = mayHaveBegun(run, DEVICE);
     try {
-      if (resumed) await settled(context, vmId);
       // The spec has the new values, so that an undo would keep them.
       if (done.has(SPEC)) step.goOn();
-      step.requireOpen();
-      await requireNotSavedNow(context, vmId);
-      await domains.devices.requireResponsive(vmId);
-      await domains.stamps.begin(vmId, operationId);
+      await beginChange(context, run, { etag, of: "devices", hasBegun: mayBeChanged });
       mayBeChanged = true;
       await step(DEVICE, () => changeDevice(context, vmId, nic, link), 0.6);
       const spec = await step(SPEC, () =>

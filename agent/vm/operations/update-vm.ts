@@ -1,3 +1,4 @@
+import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
@@ -7,8 +8,7 @@ import { checkPart, checkRules } from "../model/spec-check.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { rewriteSpec, seenWith } from "./spec-change.ts";
-import { settled } from "./vm-state.ts";
+import { beginChange, changeIntent, rewriteSpec, seenWith } from "./spec-change.ts";
 import { mayHaveBegun } from "./work.ts";
 
 const SPEC = "write spec";
@@ -23,7 +23,10 @@ const changes = z.strictObject({
 type Changes = Immutable<z.output<typeof changes>>;
 const updatable = Object.keys(changes.shape);
 
-const intent: z.ZodType<{ readonly changes: Changes }> = z.object({ changes });
+const intent: z.ZodType<{ readonly changes: Changes; readonly etag?: string }> = z.object({
+  changes,
+  ...changeIntent,
+});
 
 interface UpdateRequest {
   /** The new values, unvalidated. */
@@ -49,18 +52,16 @@ export const updateVm = defineOperation({
     const values = Object.fromEntries(updateMask.map((field) => [field, spec[field]]));
     const changed = checkPart(changes, values, "spec");
     if (vm.spec !== undefined) checkRules(withChanges(vm.spec, changed));
-    return { changes: changed };
+    return defined({ changes: changed, etag });
   },
   plan: (_context, { changes: changed }) =>
     Promise.resolve({ changes: Object.keys(changed).join(","), applies: "now" }),
-  async run(context, { changes: changed }, run) {
+  async run(context, { changes: changed, etag }, run) {
     const { domains } = context;
-    const { vmId, operationId, step, resumed } = run;
-    if (resumed) await settled(context, vmId);
+    const { vmId, step } = run;
     // Autostart and the spec change together.
     if (mayHaveBegun(run, SPEC)) step.goOn();
-    step.requireOpen();
-    await domains.stamps.begin(vmId, operationId);
+    await beginChange(context, run, { etag, of: "metadata" });
     step.commit();
     const spec = await step(SPEC, () => rewriteSpec(context, vmId, (before) => withChanges(before, changed)));
     if (changed.autostart !== undefined) {
