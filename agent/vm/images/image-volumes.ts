@@ -73,10 +73,15 @@ export class ImageVolumes {
     return { found, unread };
   }
 
-  /** The image, if its manifest is whole and its data volume has the recorded size. */
+  /**
+   * The image, if its manifest is whole and its data volume has the recorded size. Throws `conflict` IMAGE_DAMAGED for a
+   * manifest with other bytes: whether the image was published is not known.
+   */
   async published({ id, pool, volumes }: FoundImage): Promise<Image | undefined> {
     if (!volumes.includes(manifestVolume({ id, pool }).volume)) return undefined;
-    const image = readManifest(await this.#content(manifestVolume({ id, pool })), pool);
+    const content = await this.#content(manifestVolume({ id, pool }));
+    const image = readManifest(content, pool);
+    if (image === undefined && content.some((byte) => byte !== 0)) throw damaged(id, pool);
     if (image?.id !== id || !volumes.includes(dataVolume(image).volume)) return undefined;
     const { sizeBytes } = await this.facts(dataVolume(image));
     return sizeBytes === image.sizeBytes ? image : undefined;
@@ -85,7 +90,9 @@ export class ImageVolumes {
   /** The image of these names, if it is published. Without its pool it is not. */
   async publishedAs(image: Pick<Image, "id" | "format" | "pool">): Promise<Image | undefined> {
     const volumes = [manifestVolume(image).volume, dataVolume(image).volume];
-    const look = () => ifPresent("VOLUME_NOT_FOUND", () => this.published({ ...image, volumes }));
+    // An interrupted import writes it again.
+    const whole = () => ifPresent("IMAGE_DAMAGED", () => this.published({ ...image, volumes }));
+    const look = () => ifPresent("VOLUME_NOT_FOUND", whole);
     return await ifPresent("POOL_NOT_FOUND", look);
   }
 
@@ -197,6 +204,13 @@ export class ImageVolumes {
     throw new SocleError("not_found", "VOLUME_NOT_FOUND", `there is no volume ${volume} in pool ${name}`);
   }
 }
+
+const damaged = (id: string, pool: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "IMAGE_DAMAGED",
+    `the manifest of image ${id} in pool ${pool} is damaged: restore it, or delete the image's volumes (virsh vol-delete)`,
+  );
 
 /** libvirt or the pool did not answer: nothing is known about the volumes. */
 export const isAway = (thrown: unknown): boolean => {

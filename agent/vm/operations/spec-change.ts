@@ -42,13 +42,13 @@ export async function beginChange(
   const { vmId, operationId, step, resumed } = run;
   if (resumed) await settled(context, vmId);
   step.requireOpen();
-  const { spec } = await readSpec(context, vmId);
-  const vm = table.get(vmId);
-  if (!resumed && vm !== undefined) requireSpecOf(etag, vm);
   if (of === "devices") {
     if (!hasBegun) await requireNotSavedNow(context, vmId);
     await domains.devices.requireResponsive(vmId);
   }
+  const { spec } = await readSpec(context, vmId);
+  const vm = table.get(vmId);
+  if (!resumed && vm !== undefined) requireSpecOf(etag, vm);
   await domains.stamps.begin(vmId, operationId);
   return spec;
 }

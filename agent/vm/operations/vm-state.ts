@@ -50,7 +50,8 @@ export async function requireNotSavedNow(
   { domains, table }: Pick<WorkContext, "domains" | "table">,
   vmId: string,
 ): Promise<void> {
-  if (isActive(await domains.state(vmId)) || !(await domains.savedStates.exists(vmId))) return;
+  const state = await domains.state(vmId);
+  if (state === undefined || isActive(state) || !(await domains.savedStates.exists(vmId))) return;
   throw hasSavedState(table.get(vmId)?.name ?? vmId);
 }
 
