@@ -74,9 +74,12 @@ suite(
         assert.equal((await host.create(spec)).error, null);
     });
     after(async () => {
-      await shell.close();
-      await libvirt.close();
-      await host.stop();
+      try {
+        await shell.close();
+      } finally {
+        await libvirt.close();
+        await host.stop();
+      }
     });
 
     test("libvirt's wait for a guest agent is limited once the agent connects, before its first use", async () => {
