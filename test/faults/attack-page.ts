@@ -111,8 +111,8 @@ async function refusedStart(spare: SpareHost): Promise<Outcome> {
   return await shows(spare, (visitor) =>
     withRule(spare, rule, async () => {
       const name = `refused-${randomUUID().slice(0, 8)}`;
-      await fails(spare, spare.spec(name), REFUSAL);
-      await visitor.receives(failureOf(name));
+      const vmId = await fails(spare, spare.spec(name), REFUSAL);
+      await visitor.receives(failureOf(name, vmId));
     }),
   );
 }
@@ -125,8 +125,8 @@ async function unfitKernel(spare: SpareHost): Promise<Outcome> {
   return await shows(spare, async (visitor) => {
     const name = `unfit-${randomUUID().slice(0, 8)}`;
     const kernelBoot = { kernel, initrd: { pool: "images", volume: "initrd" } };
-    await fails(spare, linux(name, { kernelBoot }), "");
-    await visitor.receives(failureOf(name));
+    const vmId = await fails(spare, linux(name, { kernelBoot }), "");
+    await visitor.receives(failureOf(name, vmId));
   });
 }
 
@@ -153,11 +153,12 @@ async function refusedCalls(spare: SpareHost): Promise<Outcome> {
   }
 }
 
-/** Until the page shows a failed operation of this VM. */
-const failureOf = (name: string): RegExp => new RegExp(`"vm":"${name}"[^}]*"state":"failed"`);
+/** Until the page shows a failed operation of this VM: by its id if the VM was gone before the agent saw it. */
+const failureOf = (name: string, vmId: string): RegExp =>
+  new RegExp(`"vm":"(${name}|${vmId})"[^}]*"state":"failed"`);
 
 /** The creation fails with this text, which the operator may read. */
-async function fails(spare: SpareHost, spec: ReturnType<SpareHost["spec"]>, words: string): Promise<void> {
+async function fails(spare: SpareHost, spec: ReturnType<SpareHost["spec"]>, words: string): Promise<string> {
   const { host } = spare;
   const { contract } = host.client;
   const request = { requestId: randomUUID(), spec };
@@ -165,4 +166,5 @@ async function fails(spare: SpareHost, spec: ReturnType<SpareHost["spec"]>, word
   if (end.error === null) throw new Error(`it did not fail: ${host.describe(end)}`);
   const { message } = fromStatus(contract, end.error);
   if (!message.includes(words)) throw new Error(`it fails with another message: ${message}`);
+  return end.vmId;
 }

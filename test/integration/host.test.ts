@@ -144,8 +144,10 @@ test("a network is in the inventory with its bridge", async () => {
   const network = await until("the network", ({ inventory }) =>
     inventory.networks.find((found) => found.name === name),
   );
-  const { observedAtMs, ...rest } = network;
-  assert.deepEqual(rest, { name, bridge: "soclehost0", active: true, presence: "present" });
+  const { observedAtMs, uuid = "", ...rest } = network;
+  const plain = { forwardMode: "", dhcp: false, addresses: [], autostart: false, persistent: false };
+  assert.deepEqual(rest, { name, bridge: "soclehost0", active: true, presence: "present", ...plain });
+  assert.match(await virsh("net-dumpxml", name), new RegExp(`<uuid>${uuid}</uuid>`));
   assert.ok(observedAtMs <= Date.now());
   await virsh("net-destroy", name);
   await until("the network's end", ({ inventory }) =>

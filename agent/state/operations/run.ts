@@ -5,8 +5,8 @@ import type { Permit } from "./permit.ts";
 
 /**
  * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
- * 0.1) for the progress shown. Long work reports the part (0 to 1) of the step that is done. Does not start after cancel() or once the agent has stopped; a started step is never cut
- * short.
+ * 0.1) for the progress shown. Long work reports the part (0 to 1) of the step that is done. Does not start after cancel()
+ * or once the agent has stopped; a started step is never cut short.
  */
 export interface Step {
   <T>(name: string, work: (report: Report) => Promise<T>, weight?: number): Promise<T>;
