@@ -11,6 +11,7 @@ import {
   parseStamp,
   readVmMetadata,
   vmMetadata,
+  type DomainMetadata,
   type OperationStamp,
 } from "../model/vm-domain.ts";
 
@@ -65,6 +66,12 @@ export class Stamps {
     if (socle === undefined) return defined({ isManaged: true, instance });
     const createdAtMs = Date.parse(socle.createdAt);
     return { isManaged: true, instance: instanceOf(id, socle), createdAtMs };
+  }
+
+  /** Socle's metadata, also of a domain whose XML cannot be read. Undefined: the domain does not exist, or has none. */
+  async facts(id: string): Promise<DomainMetadata | undefined> {
+    const xml = await this.#metadata(id, vmMetadata.uri, libvirt.DomainModificationImpact.CURRENT);
+    return xml === undefined || xml === NO_DOMAIN ? undefined : readVmMetadata(xml);
   }
 
   /** Undefined: the domain does not exist. */

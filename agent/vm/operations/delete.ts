@@ -292,7 +292,7 @@ async function requireSameDisks(
   vmId: string,
   { volumes }: DeleteIntent,
 ): Promise<void> {
-  const { spec } = ownFacts((await domains.document(vmId))?.metadata, vmId);
+  const { spec } = ownFacts(await domains.stamps.facts(vmId), vmId);
   if (spec === undefined) return;
   const names = (all: readonly VolumeRef[]): string => all.map(volumeKey).sort().join(" ");
   if (names(ownVolumes(spec)) === names(volumes)) return;
