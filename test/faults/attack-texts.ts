@@ -178,7 +178,7 @@ function requestTo(served: ServedContract, method: Served, vmId: string): () => 
   return () => ({
     ...(has.has("requestId") ? { requestId: randomUUID() } : {}),
     // An accepted request must not affect a guest that must survive.
-    ...(has.has("vm") ? { vm: path.endsWith("/SuspendVm") ? "nobody" : vmId } : {}),
+    ...(has.has("vm") ? { vm: path.endsWith("/SuspendVm") ? "no-such-vm" : vmId } : {}),
     ...(path.endsWith("Vm") && has.has("placementEpoch") ? { placementEpoch: 1 } : {}),
     ...(path.endsWith("/CreateVm")
       ? { spec: asSent(specOf(`w-${randomUUID().slice(0, 13)}`)), leaveStopped: true }

@@ -1,4 +1,4 @@
-import type { VmSpec } from "../../contract/spec.ts";
+import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
 
 /** A VM's sealed passphrases, by what they open (`disk/NAME`, `tpm`). */
 export type SealedKeys = Readonly<Record<string, string>>;
@@ -8,11 +8,13 @@ export const keyedParts = ({
   disks,
   tpm,
 }: Pick<VmSpec, "disks"> & Partial<Pick<VmSpec, "tpm">>): string[] => [
-  ...disks.flatMap(({ name, source }) =>
-    source.kind === "new" && source.encryption !== undefined ? [diskPart(name)] : [],
-  ),
+  ...disks.filter(isEncrypted).map(({ name }) => diskPart(name)),
   ...(tpm === undefined ? [] : [TPM_PART]),
 ];
+
+/** Whether the disk has a passphrase of its own. */
+export const isEncrypted = ({ source }: DiskSpec): boolean =>
+  source.kind === "new" && source.encryption !== undefined;
 
 export const TPM_PART = "tpm";
 

@@ -61,29 +61,52 @@ export const ownCapacities = (spec: Owner): (VolumeRef & { readonly capacityByte
   ...seedVolumes(spec).map((volume) => ({ ...volume, capacityBytes: SEED_BYTES })),
 ];
 
-/** The volumes that a spec names: they must exist before. */
-export const namedVolumes = ({ kernelBoot, disks }: Pick<VmSpec, "kernelBoot" | "disks">): VolumeRef[] => [
-  ...(kernelBoot === undefined ? [] : [kernelBoot.kernel]),
-  ...(kernelBoot?.initrd === undefined ? [] : [kernelBoot.initrd]),
-  ...disks.flatMap(({ source }) => {
-    if (source.kind === "volume") return [source.volume];
-    return source.baseVolume === undefined ? [] : [{ pool: source.pool, volume: source.baseVolume }];
-  }),
+/** How a VM uses a volume. `base`: its disk is an overlay of it. `kernel`: also its initial RAM disk. */
+export type VolumeRole = "disk" | "base" | "kernel";
+
+/** `writes`: the guest may change it. `named`: the spec names it, so it must exist before. */
+type SpecVolume = VolumeRef & {
+  readonly role: VolumeRole;
+  readonly writes: boolean;
+  readonly named: boolean;
+};
+
+const ofKernel = ({ kernelBoot }: Pick<VmSpec, "kernelBoot">): SpecVolume[] =>
+  [kernelBoot?.kernel, kernelBoot?.initrd].flatMap((volume) =>
+    volume === undefined ? [] : [{ ...volume, role: "kernel", writes: false, named: true }],
+  );
+
+const ofSource = ({ source, readOnly }: DiskSpec): SpecVolume[] => {
+  if (source.kind === "volume") return [{ ...source.volume, role: "disk", writes: !readOnly, named: true }];
+  const { pool, baseVolume: volume } = source;
+  return volume === undefined ? [] : [{ pool, volume, role: "base", writes: false, named: true }];
+};
+
+const namedBy = (spec: Pick<VmSpec, "kernelBoot" | "disks">): SpecVolume[] => [
+  ...ofKernel(spec),
+  ...spec.disks.flatMap(ofSource),
 ];
 
-/** All volumes of a spec. `writes`: its guest may change it. `named`: the spec names it. */
-export const volumesOf = (
-  spec: Pick<VmSpec, "id" | "disks" | "kernelBoot">,
-): (VolumeRef & { writes: boolean; named: boolean })[] => {
-  const written = spec.disks.flatMap(({ source, readOnly }) =>
-    source.kind === "volume" && !readOnly ? [source.volume] : [],
-  );
-  return [
-    ...ownDisks(spec).map(({ volume, readOnly }) => ({ ...volume, writes: !readOnly, named: false })),
-    ...seedVolumes(spec).map((volume) => ({ ...volume, writes: false, named: false })),
-    ...namedVolumes(spec).map((volume) => ({ ...volume, writes: written.includes(volume), named: true })),
-  ];
-};
+/** The volumes that a spec names: they must exist before. */
+export const namedVolumes = (spec: Pick<VmSpec, "kernelBoot" | "disks">): VolumeRef[] =>
+  namedBy(spec).map(({ pool, volume }) => ({ pool, volume }));
+
+/** All volumes of a spec. */
+export const volumesOf = (spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[] => [
+  ...ownDisks(spec).map(({ volume, readOnly }): SpecVolume => ({
+    ...volume,
+    role: "disk",
+    writes: !readOnly,
+    named: false,
+  })),
+  ...seedVolumes(spec).map((volume): SpecVolume => ({
+    ...volume,
+    role: "disk",
+    writes: false,
+    named: false,
+  })),
+  ...namedBy(spec),
+];
 
 /** The id of the VM that a volume was made for; undefined for other volumes. */
 export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a-f-]{36})-/.exec(volume)?.[1];

@@ -5,12 +5,19 @@ import { diskSpec, type DiskSpec, type VmSpec } from "../../contract/spec.ts";
 import { buildDisk } from "../../libvirt/xml/index.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { withImage } from "../images/image-disks.ts";
-import { diskPart, keyedParts } from "../model/sealed-keys.ts";
+import { diskPart, isEncrypted } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
 import { namedVolumes, ownDisk, ownVolumes, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
 import { diskAlias, diskTarget } from "../model/device-names.ts";
 import { diskDevice } from "../observation/domain-document.ts";
-import { lookAt, requireUsable, usersNow, volumeKey, whereOf } from "../storage/volume-users.ts";
+import {
+  lookAt,
+  requireNotAttached,
+  requireUsable,
+  usersNow,
+  volumeKey,
+  whereOf,
+} from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk, volumeToMake } from "./own-volume.ts";
@@ -215,11 +222,7 @@ async function requireUsableNow(
   const looked = await lookAt(context.volumes, devices);
   const users = await usersNow(context, context.creations, whereOf(devices, looked));
   requireUsable(devices, users, tenantOnly, looked);
-  // Its own disks may have the same storage under another name, through another pool or a link.
-  if (isNew) {
-    const own = { ...users, vms: users.vms.filter((vm) => vm.id === id), creations: [] };
-    requireUsable({ ...devices, id: `${id} with ${disk.name}` }, own, false, looked);
-  }
+  if (isNew) requireNotAttached(devices, users, looked);
   return disk.source.kind === "volume" ? looked.found.get(volumeKey(disk.source.volume)) : undefined;
 }
 
@@ -268,8 +271,6 @@ function requireNotOwn(spec: VmSpec, disk: DiskSpec): void {
 
 const ownOf = (vmId: string, disk: DiskSpec): OwnDisk | undefined =>
   disk.source.kind === "new" ? ownDisk(vmId, disk, disk.source) : undefined;
-
-const isEncrypted = (disk: DiskSpec): boolean => keyedParts({ disks: [disk] }).length > 0;
 
 function unresolved({ name }: DiskSpec): never {
   throw new Error(`the volume of disk ${name} was not looked at`);

@@ -3,7 +3,7 @@ import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { DiskSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import { diskPart, keyedParts } from "../model/sealed-keys.ts";
+import { diskPart, isEncrypted } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { ownDisks } from "../model/volume-names.ts";
 import type { Vm } from "../model/vm.ts";
@@ -149,5 +149,3 @@ function notOwn(name: string): SocleError {
     details: { fields: { delete_volume: message } },
   });
 }
-
-const isEncrypted = (disk: DiskSpec): boolean => keyedParts({ disks: [disk] }).length > 0;

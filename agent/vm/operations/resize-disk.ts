@@ -8,7 +8,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { ownDisk } from "../model/volume-names.ts";
 import type { VmState } from "../model/vm.ts";
-import { keyedParts } from "../model/sealed-keys.ts";
+import { isEncrypted } from "../model/sealed-keys.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { defineOperation } from "./definition.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
@@ -76,15 +76,14 @@ export const resizeDisk = defineOperation({
     const ownBytes = disk.source.kind === "new" ? (disk.source.capacityBytes ?? fromBytes) : undefined;
     // A quota counts only the disks made for VMs.
     if (ownBytes === undefined && byTenant) throw notYours(name);
-    const isEncrypted = keyedParts({ disks: [disk] }).length > 0;
-    if (isEncrypted && !isActive(vm)) throw needsGuest(name, vm.state);
+    if (isEncrypted(disk) && !isActive(vm)) throw needsGuest(name, vm.state);
     return defined<Intent>({
       disk: name,
       volume: volumeOf(vm.id, disk),
       capacityBytes,
       fromBytes,
       ownBytes,
-      encrypted: isEncrypted ? true : undefined,
+      encrypted: isEncrypted(disk) ? true : undefined,
       etag,
     });
   },

@@ -4,7 +4,7 @@ import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
-import { vmOfVolume, volumesOf, type DeviceSpec } from "../model/volume-names.ts";
+import { vmOfVolume, volumesOf, type DeviceSpec, type VolumeRole } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
 /** The possible users of a volume: the VMs of this host, and the specs of VMs that are being created or get devices. */
@@ -16,8 +16,9 @@ export interface Users {
 }
 
 /** Bytes that a VM uses: `at` is a volume's pool and name, or a path. Several VMs may share bytes that all only read. */
-interface Place {
+export interface Place {
   readonly at: string;
+  readonly role: VolumeRole;
   readonly writes: boolean;
 }
 
@@ -44,12 +45,17 @@ const placesBySpec = new WeakMap<DeviceSpec, readonly Place[]>();
 function placesOfSpec(spec: DeviceSpec): readonly Place[] {
   const known = placesBySpec.get(spec);
   if (known !== undefined) return known;
-  const places = [...volumesOf(spec)].map(({ writes, ...volume }) => ({ at: volumeKey(volume), writes }));
+  const places = volumesOf(spec).map(({ role, writes, ...volume }) => ({
+    at: volumeKey(volume),
+    role,
+    writes,
+  }));
   placesBySpec.set(spec, places);
   return places;
 }
 
-function placesOf({
+/** From a VM's spec, and from the disks that libvirt reported. */
+export function placesOf({
   spec,
   disks = [],
 }: {
@@ -62,13 +68,13 @@ function placesOf({
 }
 
 const placesOfDisk = ({ readOnly, backing = [], mirror, ...disk }: VmDisk): readonly Place[] => [
-  ...placesOfImage(disk, readOnly !== true),
-  ...backing.flatMap((image) => placesOfImage(image, false)),
-  ...(mirror === undefined ? [] : placesOfImage(mirror, true)),
+  ...placesOfImage(disk, "disk", readOnly !== true),
+  ...backing.flatMap((image) => placesOfImage(image, "base", false)),
+  ...(mirror === undefined ? [] : placesOfImage(mirror, "disk", true)),
 ];
 
-const placesOfImage = ({ path, volume }: VmImage, writes: boolean): readonly Place[] =>
-  [path, volume && volumeKey(volume)].flatMap((at) => (at === undefined ? [] : [{ at, writes }]));
+const placesOfImage = ({ path, volume }: VmImage, role: VolumeRole, writes: boolean): readonly Place[] =>
+  [path, volume && volumeKey(volume)].flatMap((at) => (at === undefined ? [] : [{ at, role, writes }]));
 
 /** Throws as `Volumes.resolve` does. */
 export async function lookAt(
@@ -78,14 +84,15 @@ export async function lookAt(
   const found = new Map<string, ResolvedVolume>();
   const places: Place[] = [];
   const written: VolumeRef[] = [];
-  for (const { pool, volume, writes, named } of volumesOf(spec)) {
+  for (const { pool, volume, role, writes, named } of volumesOf(spec)) {
     if (!named) continue;
     const key = volumeKey({ pool, volume });
     const image = found.get(key) ?? (await volumes.resolve({ pool, volume }));
     found.set(key, image);
-    places.push({ at: image.path, writes });
+    places.push({ at: image.path, role, writes });
     for (const { name, path } of image.beneath)
-      for (const at of [path, volumeKey({ pool, volume: name })]) places.push({ at, writes: false });
+      for (const at of [path, volumeKey({ pool, volume: name })])
+        places.push({ at, role: "base", writes: false });
     if (writes) written.push({ pool, volume });
   }
   const { overlays } = written.length === 0 ? { overlays: [] } : await volumes.dependents(written);
@@ -122,7 +129,7 @@ const storageOf = (vm: Vm): readonly string[] => {
 
 /** The volumes that a spec names. Volumes made for the VM have a name that no other VM has. */
 const namedIn = (spec: DeviceSpec): readonly string[] =>
-  [...volumesOf(spec)].filter(({ named }) => named).map(volumeKey);
+  volumesOf(spec).flatMap(({ named, ...volume }) => (named ? [volumeKey(volume)] : []));
 
 /** The places of a spec's storage, if looked at. */
 export const whereOf = (spec: DeviceSpec, looked?: Pick<Looked, "places">): readonly string[] =>
@@ -136,9 +143,9 @@ interface Conflict {
   readonly writes: boolean;
 }
 
-/** Other users of the same bytes, if either writes them: one conflict for each user. */
+/** Users of the same bytes, without the VM `id`, if either writes them: one conflict for each user. */
 function* conflictsOf(
-  id: string,
+  id: string | undefined,
   places: Iterable<Place>,
   { vms, creations, same = noOtherNames }: Users,
 ): Generator<Conflict> {
@@ -202,11 +209,23 @@ export function requireUsable(
 }
 
 /**
+ * Throws `conflict` VOLUME_IN_USE if the VM's present disks have the storage of a new one, possibly under another name,
+ * and either writes to it. Throws as `requireIdentified`.
+ */
+export function requireNotAttached(added: DeviceSpec, users: Users, looked: Pick<Looked, "places">): void {
+  const own = { ...users, vms: users.vms.filter(({ id }) => id === added.id), creations: [] };
+  const places = [...placesOf({ spec: added }), ...looked.places];
+  const [conflict] = conflictsOf(undefined, places, own);
+  if (conflict !== undefined) throw inUse(conflict, "as another of its disks: name another volume");
+  requireIdentified(undefined, places, own);
+}
+
+/**
  * Unidentified storage may be another VM's. Throws `unavailable` STORAGE_UNIDENTIFIED if a look at the VM's own storage
  * hangs, or at another VM's on the same filesystem, or libvirt does not report the place of the VM's own.
  */
 export function requireIdentified(
-  id: string,
+  id: string | undefined,
   places: Iterable<Pick<Place, "at">>,
   { vms, creations, same = noOtherNames }: Users,
 ): void {
@@ -228,7 +247,11 @@ export function requireIdentified(
   );
 }
 
-function* storageBeside(id: string, vms: readonly Vm[], creations: Iterable<DeviceSpec>): Generator<string> {
+function* storageBeside(
+  id: string | undefined,
+  vms: readonly Vm[],
+  creations: Iterable<DeviceSpec>,
+): Generator<string> {
   for (const vm of vms) if (vm.id !== id) yield* storageOf(vm);
   for (const spec of creations) if (spec.id !== id) yield* namedIn(spec);
 }

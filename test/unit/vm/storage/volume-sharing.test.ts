@@ -10,6 +10,7 @@ import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
 import {
   lookAt,
   requireDisksFree,
+  requireNotAttached,
   requireUsable,
   type Users,
 } from "../../../../agent/vm/storage/volume-users.ts";
@@ -240,4 +241,32 @@ test("the users of a volume are found in one pass over VMs and creations that re
   // The disks of a spec do not change; those of an existing VM do.
   assert.ok(second.disks <= MOST_READS * vms.length, JSON.stringify(second));
   assert.ok(second.others <= MOST_READS * users, JSON.stringify(second));
+});
+
+test("a VM gets no second disk with the storage of another one, unless it only reads both", () => {
+  const vm = vmOf(specOf(RED, "red", attached("b1.img")), [{ device: "vda", path: "/p/b1.img" }]);
+  const add = (more: object, path: string): void =>
+    requireNotAttached(
+      specOf(RED, "red", more),
+      { vms: [vm], creations: [] },
+      {
+        places: [{ at: path, role: "disk", writes: false }],
+      },
+    );
+  assert.throws(() => add(attached("other.img", true), "/p/b1.img"), {
+    reason: "VOLUME_IN_USE",
+    message: "the volume /p/b1.img is in use by VM vm-aaaa, as another of its disks: name another volume",
+  });
+  add(attached("other.img"), "/p/other.img");
+  const cdrom = vmOf(specOf(RED, "red", attached("iso.img", true)), []);
+  requireNotAttached(
+    specOf(RED, "red", attached("iso.img", true)),
+    { vms: [cdrom], creations: [] },
+    { places: [] },
+  );
+  // Other VMs are not looked at.
+  const theirs = { vms: [foreign({ path: "/p/b2.img" })], creations: [] };
+  requireNotAttached(specOf(RED, "red", attached("b2.img")), theirs, {
+    places: [{ at: "/p/b2.img", role: "disk", writes: true }],
+  });
 });
