@@ -96,6 +96,10 @@ suite("interrupted imports of images", { skip: libvirtdUnavailable(), timeout: 9
     await assert.rejects(socle("image", "import", join(directory, "none"), "--name", "a"), {
       stderr: /no such file/,
     });
+    // A file that opens and cannot be read.
+    await assert.rejects(socle("image", "import", "/proc/self/mem", "--name", "a"), {
+      stderr: /mem cannot be read/,
+    });
 
     const { UploadImage } = host.client.contract.images;
     const stream = host.client.open(UploadImage);

@@ -36,9 +36,11 @@ export async function uploadImage(
     const begun = await answers.next();
     if (begun.done === true)
       throw new SocleError("unavailable", "STREAM_ENDED", "the agent ended the upload");
-    // The operation's own error is the one to report: the sending may fail first.
-    void send(stream, file).catch(() => undefined);
-    conclude(session, agent, await follow(session, agent, begun.value, timeout), request.name);
+    const unread = new Promise<never>((_resolve, reject) => {
+      void send(stream, file).catch(reject);
+    });
+    const ended = await Promise.race([follow(session, agent, begun.value, timeout), unread]);
+    conclude(session, agent, ended, request.name);
   } catch (thrown) {
     throw agent.failure(thrown);
   } finally {
@@ -48,29 +50,44 @@ export async function uploadImage(
   }
 }
 
+/** Throws only if the file cannot be read: where the stream fails, the operation has the error to report. */
 async function send(
   stream: ClientDuplexStream<UploadImageRequest, Operation__Output>,
   file: string,
 ): Promise<void> {
-  for await (const content of createReadStream(file, { highWaterMark: CHUNK_BYTES })) {
-    if (stream.destroyed) return;
-    if (!stream.write({ content: content as Buffer })) await once(stream, "drain");
+  try {
+    for await (const content of createReadStream(file, { highWaterMark: CHUNK_BYTES })) {
+      if (stream.destroyed) return;
+      if (!stream.write({ content: content as Buffer })) await once(stream, "drain").catch(() => undefined);
+    }
+  } catch (cause) {
+    throw unreadable(file, codeOf(cause) ?? "", cause);
   }
   stream.end();
 }
 
 async function sizeOf(file: string): Promise<number> {
   const found = await stat(file).catch((cause: unknown) => {
-    const why = codeOf(cause) === "ENOENT" ? "there is no such file" : (codeOf(cause) ?? "");
-    throw new SocleError("invalid", "FILE_UNREADABLE", `${file} cannot be read: ${why}`, { cause });
+    throw unreadable(
+      file,
+      codeOf(cause) === "ENOENT" ? "there is no such file" : (codeOf(cause) ?? ""),
+      cause,
+    );
   });
   if (found.isFile()) return found.size;
   throw new SocleError("invalid", "FILE_UNREADABLE", `${file} is no file`);
 }
 
+const unreadable = (file: string, why: string, cause: unknown): SocleError =>
+  new SocleError("invalid", "FILE_UNREADABLE", `${file} cannot be read: ${why}`, { cause });
+
 async function digestOf(session: Session, file: string, sizeBytes: number): Promise<string> {
   session.note(`  computing the SHA-256 of ${formatBytes(sizeBytes)}`);
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  try {
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  } catch (cause) {
+    throw unreadable(file, codeOf(cause) ?? "", cause);
+  }
   return hash.digest("hex");
 }
