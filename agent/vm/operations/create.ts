@@ -260,6 +260,9 @@ async function start(
   return "running";
 }
 
+/** Why a VM is off that has not run. DAEMON: a restarted libvirt ended a QEMU whose start was not complete. */
+const NOT_RUN: ReadonlySet<string> = new Set(["UNKNOWN", "FAILED", "DAEMON"]);
+
 /**
  * The VM's state if it was started before. libvirt reports why a VM is off, or that its start failed, but forgets it at
  * its own restart; then only the agent's record shows it, if it was written in time.
@@ -271,7 +274,7 @@ async function stateIfRun(
 ): Promise<VmState | undefined> {
   const settled = await domains.settledState(id);
   if (settled === undefined) return undefined;
-  const hasRun = isOnRecord || isActive(settled) || !["UNKNOWN", "FAILED"].includes(settled.stateReason);
+  const hasRun = isOnRecord || isActive(settled) || !NOT_RUN.has(settled.stateReason);
   return hasRun ? settled.state : undefined;
 }
 

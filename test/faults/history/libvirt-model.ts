@@ -130,12 +130,13 @@ export class ModelHost implements Daemon {
     forgetEphemeralSecrets(this.world);
   }
 
-  /** The new daemon ends guests whose start was incomplete, and does not know why a guest is off. */
+  /** The new daemon ends guests whose start was incomplete, and does not know why another guest is off. */
   startDaemon(): void {
     if (this.#isUp) return;
     for (const domain of this.world.domains.values()) {
-      if (domain.isStarting) ended(this.world, domain, "FAILED");
       if (!isActive(domain)) domain.reason = DomainStateReason.SHUTOFF.UNKNOWN;
+      // libvirt gives no reason for a QEMU whose monitor its predecessor had not reached.
+      if (domain.isStarting) ended(this.world, domain, domain.starts % 2 === 0 ? "UNKNOWN" : "DAEMON");
     }
     for (const domain of this.#crashed) if (isActive(domain)) ended(this.world, domain, "CRASHED");
     this.#crashed.clear();

@@ -70,6 +70,8 @@ export const silence = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did
 export const OFF = { state: 5, reason: 0 };
 export const OFF_AFTER_SHUTDOWN = { state: 5, reason: 1 };
 export const OFF_AFTER_CRASH = { state: 5, reason: 3 };
+/** A restarted libvirt ended a QEMU whose start was not complete. */
+export const OFF_BY_DAEMON = { state: 5, reason: 8 };
 export const RUNNING = { state: 1, reason: 1 };
 
 /** A host without the VM; all calls succeed. */

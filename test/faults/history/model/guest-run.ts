@@ -55,17 +55,23 @@ export function started(world: World, domain: ModelDomain, paused: boolean): voi
   if (paused) world.emit(domain, { kind: "lifecycle", event: "suspended", detail: "paused" });
 }
 
+/** The details of "stopped" by the reason of SHUTOFF. */
+const details = {
+  SHUTDOWN: "shutdown",
+  DESTROYED: "destroyed",
+  CRASHED: "crashed",
+  FAILED: "failed",
+  DAEMON: "failed",
+  UNKNOWN: "failed",
+} as const;
+
 /** The guest is gone, for this reason of SHUTOFF; a transient domain goes with it. */
-export function ended(
-  world: World,
-  domain: ModelDomain,
-  why: "SHUTDOWN" | "DESTROYED" | "CRASHED" | "FAILED",
-): void {
+export function ended(world: World, domain: ModelDomain, why: keyof typeof details): void {
   domain.isStarting = false;
   domain.live = undefined;
   domain.state = State.SHUTOFF;
   domain.reason = Reason.SHUTOFF[why];
-  const detail = why.toLowerCase() as "shutdown" | "destroyed" | "crashed" | "failed";
+  const detail = details[why];
   domain.id = -1;
   if (!domain.isPersistent) world.domains.delete(domain.uuid);
   world.emit(domain, { kind: "lifecycle", event: "stopped", detail });

@@ -5,6 +5,7 @@ import {
   CLAIMED,
   OFF,
   OFF_AFTER_CRASH,
+  OFF_BY_DAEMON,
   OFF_AFTER_SHUTDOWN,
   OPERATION,
   RUNNING,
@@ -252,10 +253,12 @@ test("a guest that ran and ended while libvirt did not answer keeps its disks", 
   const ran = await create({ ...answers, ...looks }, { state: "stopped" });
   assert.deepEqual([ran.error, ran.result?.["state"]], [undefined, "stopped"]);
   assert.equal(count(ran.called, "STORAGE_VOL_DELETE"), 0);
-  const there = { DOMAIN_GET_STATE: [noDomain, OFF], DOMAIN_GET_METADATA: [{ metadata: ownMetadata }] };
-  const didNotRun = await create({ ...answers, ...there });
-  assert.equal(didNotRun.error?.reason, "EFFECT_NOT_OBSERVED");
-  assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
+  for (const off of [OFF, OFF_BY_DAEMON]) {
+    const there = { DOMAIN_GET_STATE: [noDomain, off], DOMAIN_GET_METADATA: [{ metadata: ownMetadata }] };
+    const didNotRun = await create({ ...answers, ...there });
+    assert.equal(didNotRun.error?.reason, "EFFECT_NOT_OBSERVED");
+    assert.equal(count(didNotRun.called, "STORAGE_VOL_DELETE"), 1);
+  }
 });
 
 test("disks that a guest may have used stay when another client undefined its domain", async () => {
