@@ -12,7 +12,7 @@ import { eventually } from "../support/wait.ts";
 
 const patient = { timeoutMs: 120_000 };
 
-suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 280_000 }, () => {
+suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
   let host: SocleHost;
   before(async () => {
     host = await SocleHost.start({ config: { vm: { sampleIntervalSeconds: 1 } } });
@@ -102,7 +102,7 @@ suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 2
     const outcome = await eventually(
       () => events.find(isReported) ?? (printed.includes(bootedMarker) && "booted"),
       {
-        ...patient,
+        timeoutMs: 600_000,
         what: "the guest to boot, or the event with the reason",
       },
     );
