@@ -5,7 +5,9 @@ import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainDevices } from "./domain-devices.ts";
+import { DomainLayers } from "./domain-layers.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
+import { Freezes } from "./freezes.ts";
 import { GuestAgents } from "./guest-agents.ts";
 import { SavedStates } from "./saved-states.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
@@ -23,6 +25,8 @@ export { isActive } from "./domain-state.ts";
 
 const JOB_WAIT_MS = 5000;
 
+export const libvirtStartPaused = libvirt.DomainCreateFlags.START_PAUSED;
+
 /** Receives the results of starts, which show whether this host can start VMs. */
 interface StartVerdicts {
   reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
@@ -38,8 +42,10 @@ export class Domains {
   readonly #certainty: Certainty;
   readonly stamps: Stamps;
   readonly devices: DomainDevices;
+  readonly layers: DomainLayers;
   readonly savedStates: SavedStates;
   readonly guestAgents: GuestAgents;
+  readonly freezes: Freezes;
   readonly #verdicts: StartVerdicts | undefined;
   /**
    * libxml2 initializes its schema types without a lock at the first document (xmlSchemaInitTypes): of two concurrent
@@ -52,8 +58,10 @@ export class Domains {
     this.#certainty = new Certainty(calls, clock);
     this.stamps = new Stamps(calls, clock);
     this.devices = new DomainDevices(calls, clock, this);
+    this.layers = new DomainLayers(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
     this.guestAgents = new GuestAgents(calls, clock);
+    this.freezes = new Freezes(calls, clock, this.guestAgents);
     this.#verdicts = verdicts;
   }
 
@@ -131,7 +139,7 @@ export class Domains {
   async start(
     id: string,
     culprit: Culprit = { vmId: id, tenant: "", image: id },
-    settings: libvirt.CallSettings = {},
+    settings: libvirt.CallSettings & { readonly flags?: number } = {},
   ): Promise<void> {
     const look = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);

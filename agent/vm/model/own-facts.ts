@@ -5,6 +5,7 @@ import { placementSchema, type Placement } from "../../state/reservations/placem
 import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./sealed-keys.ts";
 import { fieldPath } from "./spec-check.ts";
+import { snapshotsOf, type Snapshots } from "./snapshots.ts";
 import { digestOf, storedSpec } from "./stored-spec.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { Vm } from "./vm.ts";
@@ -21,6 +22,7 @@ export type OwnFacts = Pick<
   | "placementEpoch"
   | "instance"
   | "spec"
+  | "snapshots"
   | "sealedBy"
   | "unreadable"
   | "claimedTenant"
@@ -73,14 +75,26 @@ const unreadable = (reason: string): OwnFacts => ({
   unreadable: shortReason(reason),
 });
 
-function validated(socle: VmMetadata, json: unknown): Pick<Vm, "spec" | "tenant" | "labels"> {
+function validated(
+  socle: VmMetadata,
+  json: unknown,
+): Pick<Vm, "spec" | "tenant" | "labels"> & Partial<Pick<Vm, "snapshots">> {
   const spec = specOf(socle, json);
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
     throw new Error("the metadata has other labels than the spec");
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
-  return { spec, tenant: spec.tenant, labels: spec.labels };
+  const own = { spec, tenant: spec.tenant, labels: spec.labels };
+  return socle.snapshots === undefined ? own : { ...own, snapshots: storedSnapshots(socle.snapshots) };
+}
+
+function storedSnapshots(text: string): Snapshots {
+  try {
+    return snapshotsOf(text);
+  } catch {
+    throw new Error("the snapshots in the metadata are not valid");
+  }
 }
 
 function specOf({ spec: text, specDigest }: VmMetadata, json: unknown): VmSpec {

@@ -39,6 +39,8 @@ export interface VmMetadata {
   readonly placement?: string;
   /** Sealed secrets of its own by what each is for. */
   readonly keys?: Readonly<Record<string, string>>;
+  /** Its snapshots and the layers of its disks, as JSON (snapshots.ts). */
+  readonly snapshots?: string;
 }
 
 export interface DomainMetadata {
@@ -77,6 +79,7 @@ export const vmMetadata: MetadataNamespace = {
         accelerator: { text: ["kvm", "tcg"] },
         placement: { text: "record" },
         keys: { children: { key: { attributes: { of: "text" }, text: "text" } } },
+        snapshots: { text: "record" },
       },
     },
   },
@@ -87,6 +90,13 @@ export const operationStamp: MetadataNamespace = {
   uri: "urn:socle:operation:1",
   key: "socle-op",
   rules: { root: "stamp", rule: { attributes: { operation: "uuid", phase: stampPhases } } },
+};
+
+/** On the live definition alone: the guest's filesystems are frozen, and until when. */
+export const freezeMark: MetadataNamespace = {
+  uri: "urn:socle:freeze:1",
+  key: "socle-freeze",
+  rules: { root: "frozen", rule: { attributes: { until: "integer" } } },
 };
 
 /** Throws as parseDomain(). Metadata of Socle's that cannot be read is a `problem`, never an error. */
@@ -114,7 +124,7 @@ function readMetadata(elements: readonly XmlElement[]): DomainMetadata {
   const vm = elements.find(({ namespace }) => namespace === vmMetadata.uri);
   const stamp = elements.find(({ namespace }) => namespace === operationStamp.uri);
   const isForeign = ({ namespace }: XmlElement): boolean =>
-    namespace !== vmMetadata.uri && namespace !== operationStamp.uri;
+    namespace !== vmMetadata.uri && namespace !== operationStamp.uri && namespace !== freezeMark.uri;
   return defined<DomainMetadata>({
     ...(vm && tryReadVm(vm)),
     stamp: stamp && readStamp(stamp),
@@ -159,6 +169,7 @@ function readVm(vm: XmlElement): VmMetadata {
     accelerator: accelerator === "kvm" || accelerator === "tcg" ? accelerator : undefined,
     placement: partOf(vm, "placement")?.text,
     keys: keys && Object.fromEntries(keys),
+    snapshots: partOf(vm, "snapshots")?.text,
   });
 }
 
@@ -178,6 +189,18 @@ export const parseStamp = (xml: string): OperationStamp | undefined =>
 
 /** For virDomainSetMetadata with the stamp's key and namespace. */
 export const buildStamp = (stamp: OperationStamp): string => buildMetadata(stampElement(stamp));
+
+/** The deadline in milliseconds, from the result of virDomainGetMetadata; 0 if it cannot be read. */
+export function parseFreeze(xml: string): number {
+  try {
+    return parseDocument(xml, freezeMark.rules.root).integerAttr("until") ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+export const buildFreeze = (untilMs: number): string =>
+  buildMetadata({ namespace: freezeMark, element: node("frozen", { until: Math.ceil(untilMs) }) });
 
 const stampElement = ({ operation, phase }: OperationStamp): MetadataElement => ({
   namespace: operationStamp,
@@ -224,6 +247,7 @@ function vmElement(metadata: VmMetadata): MetadataElement {
         {},
         keys.map(([of, sealed]) => node("key", { of }, sealed)),
       ),
+    textNode("snapshots", metadata.snapshots),
   ]);
   return { namespace: vmMetadata, element };
 }

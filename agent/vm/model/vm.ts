@@ -1,5 +1,6 @@
 import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
+import type { Snapshots } from "./snapshots.ts";
 import type { diskReadings, nicReadings, Readings, vcpuReadings, vmReadings } from "./readings.ts";
 
 export type VmState = "running" | "paused" | "stopping" | "stopped" | "crashed" | "suspended" | "unknown";
@@ -41,6 +42,8 @@ export interface Vm {
   readonly newestOperation?: string;
   /** Of managed VMs, unless unreadable. */
   readonly spec?: VmSpec;
+  /** Its snapshots, and the layers of its disks; absent without any. */
+  readonly snapshots?: Snapshots;
   /**
    * Why its metadata or its XML cannot be read. Its size is libvirt's. A managed VM without a spec has no tenant, since
    * its metadata is not trusted. Only a stop or a delete may change it.

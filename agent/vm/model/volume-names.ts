@@ -1,4 +1,5 @@
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import { layersOf, type Snapshots } from "./snapshots.ts";
 
 /**
  * The volume made for a VM's disk. The VM's id makes the name unique; volume-users.ts keeps other VMs from using the
@@ -8,28 +9,38 @@ const volumeName = (vmId: string, diskName: string, format: string): string =>
   `socle-${vmId}-${diskName}.${format}`;
 
 /** The devices of a VM, or some of them. */
-export type DeviceSpec = Pick<VmSpec, "id" | "name" | "tenant" | "disks" | "nics" | "kernelBoot">;
+export type DeviceSpec = Pick<VmSpec, "id" | "name" | "tenant" | "disks" | "nics" | "kernelBoot"> & Layered;
+
+type Layered = { readonly snapshots?: Snapshots | undefined };
 
 export type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
 
-/** A disk whose volume is made for the VM and deleted with it. */
+/** A disk whose volumes are made for the VM and deleted with it. */
 export interface OwnDisk {
   readonly disk: string;
+  /** The one that the guest uses. */
   readonly volume: VolumeRef;
+  /** Those below it, and those of other snapshots. */
+  readonly layers: readonly VolumeRef[];
   readonly source: NewDisk;
   readonly readOnly: boolean;
 }
 
 /** `source`: the disk's. */
-export const ownDisk = (vmId: string, { name, readOnly }: DiskSpec, source: NewDisk): OwnDisk => ({
-  disk: name,
-  volume: { pool: source.pool, volume: volumeName(vmId, name, source.format) },
-  source,
-  readOnly,
-});
+export function ownDisk(
+  vmId: string,
+  { name, readOnly }: DiskSpec,
+  source: NewDisk,
+  snapshots?: Snapshots,
+): OwnDisk {
+  const { pool, format } = source;
+  const { active, others } = layersOf(name, volumeName(vmId, name, format), snapshots);
+  const layers = others.map((volume) => ({ pool, volume }));
+  return { disk: name, volume: { pool, volume: active }, layers, source, readOnly };
+}
 
-export const ownDisks = ({ id, disks }: Pick<VmSpec, "id" | "disks">): OwnDisk[] =>
-  disks.flatMap((disk) => (disk.source.kind === "new" ? [ownDisk(id, disk, disk.source)] : []));
+export const ownDisks = ({ id, disks, snapshots }: Pick<VmSpec, "id" | "disks"> & Layered): OwnDisk[] =>
+  disks.flatMap((disk) => (disk.source.kind === "new" ? [ownDisk(id, disk, disk.source, snapshots)] : []));
 
 /**
  * The capacity of every seed volume: more than the largest seed takes. Thus it follows from the spec, which lacks the
@@ -47,17 +58,22 @@ const seedVolumes = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef[] => {
 export const seedVolume = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef | undefined =>
   seedVolumes(spec)[0];
 
-type Owner = Pick<VmSpec, "id" | "disks" | "cloudInit">;
+type Owner = Pick<VmSpec, "id" | "disks" | "cloudInit"> & Layered;
 
 /** The volumes made for a VM and deleted with it. */
 export const ownVolumes = (spec: Owner): VolumeRef[] => [
-  ...ownDisks(spec).map(({ volume }) => volume),
+  ...ownDisks(spec).flatMap(({ volume, layers }) => [volume, ...layers]),
   ...seedVolumes(spec),
 ];
 
-/** `ownVolumes` with their capacities. Specs from before capacities were filled in may lack one, which counts as 0. */
+/**
+ * `ownVolumes` with their capacities: a layer may grow to that of its disk. Specs from before capacities were filled in may
+ * lack one, which counts as 0.
+ */
 export const ownCapacities = (spec: Owner): (VolumeRef & { readonly capacityBytes: number })[] => [
-  ...ownDisks(spec).map(({ volume, source: { capacityBytes = 0 } }) => ({ ...volume, capacityBytes })),
+  ...ownDisks(spec).flatMap(({ volume, layers, source: { capacityBytes = 0 } }) =>
+    [volume, ...layers].map((each) => ({ ...each, capacityBytes })),
+  ),
   ...seedVolumes(spec).map((volume) => ({ ...volume, capacityBytes: SEED_BYTES })),
 ];
 
@@ -93,12 +109,15 @@ export const namedVolumes = (spec: Pick<VmSpec, "kernelBoot" | "disks">): Volume
 
 /** All volumes of a spec. */
 export const volumesOf = (spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[] => [
-  ...ownDisks(spec).map(({ volume, readOnly }): SpecVolume => ({
-    ...volume,
-    role: "disk",
-    writes: !readOnly,
-    named: false,
-  })),
+  ...ownDisks(spec).flatMap(({ volume, layers, readOnly }) =>
+    // The deletion of a snapshot writes to layers as well.
+    [volume, ...layers].map((each): SpecVolume => ({
+      ...each,
+      role: "disk",
+      writes: !readOnly,
+      named: false,
+    })),
+  ),
   ...seedVolumes(spec).map((volume): SpecVolume => ({
     ...volume,
     role: "disk",

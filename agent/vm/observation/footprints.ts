@@ -75,7 +75,7 @@ function quotaFacts(vm: Vm, before: Footprint | undefined): Pick<Footprint, "ten
   if (!hasNoSpec(vm))
     return {
       tenant: vm.managed ? vm.tenant : "",
-      diskBytes: vm.spec === undefined ? 0 : newDiskBytes(vm.spec),
+      diskBytes: vm.spec === undefined ? 0 : newDiskBytes({ ...vm.spec, snapshots: vm.snapshots }),
     };
   const { tenant = "", diskBytes = 0 } = before ?? {};
   return { tenant: tenant === "" ? (vm.claimedTenant ?? "") : tenant, diskBytes };

@@ -167,7 +167,9 @@ const acceleratorByType = new Map<string, Accelerator>([
 export function withEtag(seen: Omit<Vm, "etag">): Vm {
   const vm = seen.savedState !== undefined && isActive(seen) ? { ...seen, savedState: undefined } : seen;
   const { id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes } = vm;
-  const lasting = [id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes];
+  const lasting: unknown[] = [id, instance, name, tenant, labels, createdAtMs, placementEpoch];
+  lasting.push(spec, vcpus, memoryBytes);
+  if (vm.snapshots !== undefined) lasting.push(vm.snapshots);
   const all = {
     ...vm,
     presence: undefined,

@@ -14,6 +14,7 @@ import { requireEtag } from "./request.ts";
 import { defineOperation } from "./definition.ts";
 import { ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { ownFacts } from "../model/own-facts.ts";
+import { hasSnapshots } from "../model/snapshots.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
@@ -76,9 +77,10 @@ export const deleteVm = defineOperation({
     if (keepDisks && byTenant) requireDisksGo(vm.tenant, policy.permissionsOf(vm.tenant));
     const { spec } = vm;
     if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
+    if (keepDisks && hasSnapshots(vm.snapshots)) throw keptWithSnapshots(vm.name);
     const parts = spec === undefined ? [] : keyedParts(spec);
     if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
-    const volumes = keepDisks || spec === undefined ? [] : ownVolumes(spec);
+    const volumes = keepDisks || spec === undefined ? [] : ownVolumes({ ...spec, snapshots: vm.snapshots });
     // The run looks for overlays that no spec names.
     requireUnused(vm.id, volumes, { vms: table.all(), creations: creations() }, { paths: [], overlays: [] });
     return defined({
@@ -88,7 +90,10 @@ export const deleteVm = defineOperation({
       force,
       keyedParts: parts.length === 0 ? undefined : parts,
       keysUnknown: spec === undefined ? true : undefined,
-      erase: eraseDisks && spec !== undefined ? erasureOf(spec, vm.savedState) : undefined,
+      erase:
+        eraseDisks && spec !== undefined
+          ? erasureOf({ ...spec, snapshots: vm.snapshots }, vm.savedState)
+          : undefined,
       etag,
     });
   },
@@ -292,10 +297,10 @@ async function requireSameDisks(
   vmId: string,
   { volumes }: DeleteIntent,
 ): Promise<void> {
-  const { spec } = ownFacts(await domains.stamps.facts(vmId), vmId);
+  const { spec, snapshots } = ownFacts(await domains.stamps.facts(vmId), vmId);
   if (spec === undefined) return;
   const names = (all: readonly VolumeRef[]): string => all.map(volumeKey).sort().join(" ");
-  if (names(ownVolumes(spec)) === names(volumes)) return;
+  if (names(ownVolumes({ ...spec, snapshots })) === names(volumes)) return;
   const message = `the disks of VM ${spec.name} were changed by another operation since its deletion was requested, and nothing was deleted; look at the VM, then delete it again`;
   throw new SocleError("conflict", "VM_CHANGED", message);
 }
@@ -351,6 +356,13 @@ function keptAndErased(): SocleError {
   const message = "disks can be kept or erased, not both";
   return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
     details: { fields: { erase_disks: message } },
+  });
+}
+
+function keptWithSnapshots(vm: string): SocleError {
+  const message = `VM ${vm} has snapshots, so each of its disks is in several volumes that only the VM knows: delete the snapshots first (socle vm snapshot rm), or delete the disks too`;
+  return new SocleError("conflict", "VM_HAS_SNAPSHOTS", message, {
+    details: { fields: { keep_disks: message } },
   });
 }
 

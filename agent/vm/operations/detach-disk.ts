@@ -45,7 +45,7 @@ export const detachDisk = defineOperation({
   endState: "unchanged",
   removes: ({ volume }) => (volume === undefined ? [] : [volume]),
   /**
-   * Throws `not_found` DISK_NOT_FOUND, `conflict` BOOT_DISK, DISK_BUSY, VOLUME_IN_USE and ETAG_MISMATCH, `invalid`
+   * Throws `not_found` DISK_NOT_FOUND, `conflict` BOOT_DISK, DISK_BUSY, DISK_HAS_SNAPSHOTS, VOLUME_IN_USE and ETAG_MISMATCH, `invalid`
    * VOLUME_NOT_OWN and ENCRYPTED_DISKS_KEPT, `denied` DISKS_NOT_KEPT.
    */
   admit({ disk: name, deleteVolume, etag }: DetachRequest, vm, { byTenant, policy, table, creations }) {
@@ -54,6 +54,7 @@ export const detachDisk = defineOperation({
     const disk = requireDisk(vm, name);
     requireNotBoot(vm, name);
     requireIdle(vm, name);
+    requireInNoSnapshot(vm, name);
     const own = ownDisks({ id: vm.id, disks: [disk] })[0];
     if (deleteVolume && own === undefined) throw notOwn(name);
     if (own !== undefined && !deleteVolume)
@@ -114,6 +115,16 @@ export function requireDisk({ name: vm, spec }: Pick<Vm, "name" | "spec">, name:
   const names = spec?.disks.map((each) => each.name).join(", ") ?? "";
   const message = `VM ${vm} has no disk ${name}; it has ${names === "" ? "none" : names}`;
   throw new SocleError("not_found", "DISK_NOT_FOUND", message, { details: { fields: { disk: message } } });
+}
+
+/** Throws `conflict` DISK_HAS_SNAPSHOTS. */
+function requireInNoSnapshot({ name: vm, snapshots }: Pick<Vm, "name" | "snapshots">, name: string): void {
+  const found = snapshots?.snapshots.find(({ volumes }) => volumes[name] !== undefined);
+  if (found === undefined) return;
+  const message = `disk ${name} is in snapshot ${found.name} of VM ${vm}: delete that snapshot first (socle vm snapshot rm)`;
+  throw new SocleError("conflict", "DISK_HAS_SNAPSHOTS", message, {
+    details: { fields: { disk: message }, metadata: { snapshot: found.id } },
+  });
 }
 
 function requireNotBoot({ name: vm, spec }: Pick<Vm, "name" | "spec">, name: string): void {

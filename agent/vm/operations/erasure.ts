@@ -4,6 +4,7 @@ import * as z from "../../kernel/zod.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
+import type { Vm } from "../model/vm.ts";
 import { namedVolumes, ownDisks, seedVolume } from "../model/volume-names.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
@@ -22,6 +23,8 @@ export const erasureSchema = z.object({
       volume: volumeSchema,
       /** Its base volume, in the same pool. */
       baseVolume: z.string().exactOptional(),
+      /** The disk has snapshots: its other volumes may be below this one. */
+      layered: z.literal(true).exactOptional(),
       encrypted: z.boolean(),
     }),
   ),
@@ -35,10 +38,21 @@ export const erasureSchema = z.object({
 export type Erasure = Immutable<z.output<typeof erasureSchema>>;
 
 /** The VM's own volumes by disk, and those that it shared with others. */
-export function erasureOf(spec: VmSpec, savedState = false): Erasure {
+export function erasureOf(
+  spec: VmSpec & { readonly snapshots?: Vm["snapshots"] | undefined },
+  savedState = false,
+): Erasure {
   const seed = seedVolume(spec);
-  const disks = ownDisks(spec).map(({ disk, volume, source: { baseVolume, encryption } }) =>
-    defined<Erasure["disks"][number]>({ disk, volume, baseVolume, encrypted: encryption !== undefined }),
+  const disks = ownDisks(spec).flatMap(({ disk, volume, layers, source: { baseVolume, encryption } }) =>
+    [volume, ...layers].map((each) =>
+      defined<Erasure["disks"][number]>({
+        disk,
+        volume: each,
+        baseVolume,
+        layered: layers.length > 0 ? true : undefined,
+        encrypted: encryption !== undefined,
+      }),
+    ),
   );
   // The guest does not write to the seed, but it has the secrets of the first boot.
   if (seed !== undefined) disks.push({ disk: "seed", volume: seed, encrypted: false });

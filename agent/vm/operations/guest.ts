@@ -2,6 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as z from "../../kernel/zod.ts";
 import * as libvirt from "../../libvirt/index.ts";
+import type { Freezes } from "../hypervisor/freezes.ts";
 import { refused, type AgentCalls, type GuestAgents } from "../hypervisor/guest-agents.ts";
 import { guestInfoOf, guestText, type GuestInfo } from "../model/guest-info.ts";
 import { requireGuestExec, type TenantPolicy } from "../model/tenant-policy.ts";
@@ -58,6 +59,7 @@ const status = z.object({
 export class Guest {
   readonly #vm: Vm;
   readonly #agents: GuestAgents;
+  readonly #freezes: Freezes;
   readonly #clock: Clock;
   readonly #policy: TenantPolicy;
   readonly #operations: { readonly refusal: SocleError | undefined };
@@ -74,17 +76,18 @@ export class Guest {
       policy,
       operations,
     }: {
-      readonly domains: { readonly guestAgents: GuestAgents };
+      readonly domains: { readonly guestAgents: GuestAgents; readonly freezes: Freezes };
       readonly clock: Clock;
       readonly policy: TenantPolicy;
       readonly operations: { readonly refusal: SocleError | undefined };
     },
   ) {
     requireReadable(vm);
-    if (vm.spec?.guestAgent !== true) throw notConfigured(vm.name);
+    requireGuestAgent(vm);
     requireState(vm.state, ["running"], "asked about its guest");
     this.#vm = vm;
     this.#agents = domains.guestAgents;
+    this.#freezes = domains.freezes;
     this.#clock = clock;
     this.#policy = policy;
     this.#operations = operations;
@@ -151,6 +154,18 @@ export class Guest {
     await this.#change(set, { signal });
   }
 
+  /** Freezes the guest's file systems for at most this long. Throws as Freezes.freeze. */
+  async freeze(forMs: number, signal: AbortSignal): ReturnType<Freezes["freeze"]> {
+    this.#requireChangeable();
+    return await this.#freezes.freeze(this.#vm, forMs, signal);
+  }
+
+  /** Returns the number of file systems that were frozen. */
+  async thaw(signal: AbortSignal): Promise<number> {
+    this.#requireChangeable();
+    return await this.#freezes.thaw(this.#vm, signal);
+  }
+
   /**
    * Runs a program in the guest and waits for its end. Throws `denied` GUEST_EXEC_NOT_ALLOWED, and `timeout`
    * GUEST_EXEC_RUNNING if it runs on. The agent cannot end a program in a guest.
@@ -181,12 +196,16 @@ export class Guest {
     }
   }
 
+  #requireChangeable(): void {
+    const { refusal } = this.#operations;
+    if (refusal !== undefined) throw refusal;
+  }
+
   async #change<T>(
     talk: (agent: AgentCalls) => Promise<T>,
     options: Omit<Parameters<GuestAgents["exchange"]>[2], "changes">,
   ): Promise<T> {
-    const { refusal } = this.#operations;
-    if (refusal !== undefined) throw refusal;
+    this.#requireChangeable();
     return await this.#agents.exchange(this.#vm, talk, { ...options, changes: true });
   }
 }
@@ -212,6 +231,11 @@ function accepted<T>(schema: z.ZodType<T>, answer: unknown): T {
   const { success, data } = schema.safeParse(answer);
   if (success) return data;
   throw refused("its answer has another form");
+}
+
+/** Throws `conflict` GUEST_AGENT_NOT_CONFIGURED. */
+export function requireGuestAgent({ name, spec }: Pick<Vm, "name" | "spec">): void {
+  if (spec?.guestAgent !== true) throw notConfigured(name);
 }
 
 const notConfigured = (vm: string): SocleError =>

@@ -27,3 +27,13 @@ export async function sizedDisk(disk: DiskSpec, volumes: Pick<Volumes, "resolve"
   const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });
   return { ...disk, source: { ...source, capacityBytes } };
 }
+
+/** The names of the volumes that may be below a disk's: its base volume and its layers. */
+export const mayBeBelow = ({ layers, source }: OwnDisk): readonly string[] => [
+  ...layers.map(({ volume }) => volume),
+  ...(source.baseVolume === undefined ? [] : [source.baseVolume]),
+];
+
+/** The volume that the guest uses. Throws as Volumes.resolve. */
+export const resolveOwn = (volumes: Pick<Volumes, "resolve">, own: OwnDisk): ReturnType<Volumes["resolve"]> =>
+  volumes.resolve(own.volume, mayBeBelow(own));

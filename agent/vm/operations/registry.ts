@@ -3,10 +3,12 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
+import { createSnapshot } from "./create-snapshot.ts";
 import { createVm } from "./create.ts";
 import type { OperationDefinition } from "./definition.ts";
 import { deleteImage } from "./delete-image.ts";
 import { deleteVm } from "./delete.ts";
+import { deleteSnapshot } from "./delete-snapshot.ts";
 import { detachDisk } from "./detach-disk.ts";
 import { importImage } from "./import-image.ts";
 import { detachNic } from "./detach-nic.ts";
@@ -16,6 +18,7 @@ import { pauseVm } from "./pause.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
 import { resumeVm } from "./resume.ts";
+import { revertSnapshot } from "./revert-snapshot.ts";
 import { startVm } from "./start.ts";
 import { stopVm } from "./stop.ts";
 import { updateNic } from "./update-nic.ts";
@@ -43,6 +46,9 @@ const definitions = [
   suspendVm,
   discardSavedState,
   injectNmi,
+  createSnapshot,
+  deleteSnapshot,
+  revertSnapshot,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

@@ -49,17 +49,21 @@ export async function requireBackingAsMade(
   { name, disks }: Erasure,
   backings: readonly Backing[],
 ): Promise<void> {
-  for (const { disk, volume, baseVolume } of disks) {
+  for (const { disk, volume, baseVolume, layered } of disks) {
     const key = volumeKey(volume);
     const backing = backings.find((found) => volumeKey(found) === key)?.backing;
     // The guest owns the bytes of a raw disk, and can make them look like an overlay.
     if (backing === undefined || formatOf(volume.volume) === "raw") continue;
-    if (baseVolume !== undefined) {
-      const base = volumeKey({ pool: volume.pool, volume: baseVolume });
-      const same = await volumes.names.of([base, backing]);
-      const baseNames = new Set([base, ...same(base)]);
-      if ([backing, ...same(backing)].some((found) => baseNames.has(found))) continue;
-      requireIdentified(vmId, [{ at: base }, { at: backing }], { vms: [], creations: [], same });
+    const below = [
+      ...(baseVolume === undefined ? [] : [{ pool: volume.pool, volume: baseVolume }]),
+      ...(layered === true ? disks.flatMap((each) => (each.disk === disk ? each.volume : [])) : []),
+    ].map(volumeKey);
+    if (below.length > 0) {
+      const same = await volumes.names.of([...below, backing]);
+      const names = new Set(below.flatMap((at) => [at, ...same(at)]));
+      if ([backing, ...same(backing)].some((found) => names.has(found))) continue;
+      const places = [...below, backing].map((at) => ({ at }));
+      requireIdentified(vmId, places, { vms: [], creations: [], same });
     }
     throw laidOver(name, disk, volume.volume, backing);
   }

@@ -7,13 +7,14 @@ import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { ownDisk } from "../model/volume-names.ts";
-import type { VmState } from "../model/vm.ts";
+import type { Vm, VmState } from "../model/vm.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { defineOperation } from "./definition.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
+import { mayBeBelow } from "./own-volume.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, rewriteSpec, seenWith } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
@@ -27,6 +28,8 @@ const capacity = bytes.multipleOf(SECTOR_BYTES, `must be a multiple of ${SECTOR_
 const intent = z.object({
   disk: z.string(),
   volume: volumeSchema,
+  /** The disks of VMs that may be below the volume. */
+  below: z.array(z.string()).exactOptional(),
   capacityBytes: z.number(),
   /** Of the volume, at admission. */
   fromBytes: z.number(),
@@ -59,7 +62,8 @@ export const resizeDisk = defineOperation({
   }),
   async prepare(request: ResizeRequest, vm, { volumes }) {
     checkPart(z.object({ capacityBytes: capacity }), request);
-    const { capacityBytes } = await volumes.resolve(volumeOf(vm.id, requireDisk(vm, request.disk)));
+    const disk = requireDisk(vm, request.disk);
+    const { capacityBytes } = await volumes.resolve(volumeOf(vm, disk), belowOf(vm, disk));
     return { ...request, fromBytes: capacityBytes };
   },
   /**
@@ -79,7 +83,8 @@ export const resizeDisk = defineOperation({
     if (isEncrypted(disk) && !isActive(vm)) throw needsGuest(name, vm.state);
     return defined<Intent>({
       disk: name,
-      volume: volumeOf(vm.id, disk),
+      volume: volumeOf(vm, disk),
+      below: belowOf(vm, disk),
       capacityBytes,
       fromBytes,
       ownBytes,
@@ -123,14 +128,14 @@ export const resizeDisk = defineOperation({
 
 /** QEMU has a running guest's disk open, so only QEMU may change it. */
 async function grow(context: WorkContext, vmId: string, intent: Intent): Promise<void> {
-  const { disk, volume, capacityBytes, encrypted } = intent;
+  const { disk, volume, below, capacityBytes, encrypted } = intent;
   const { domains, volumes } = context;
   const { devices } = domains;
   const isRunning = isActive(await domains.state(vmId));
   try {
     if (!isRunning) {
       if (encrypted === true) throw needsGuest(disk, "stopped");
-      const { path } = await volumes.resolve(volume);
+      const { path } = await volumes.resolve(volume, below);
       const source = (await devices.disk(vmId, diskAlias(disk)))?.source;
       if (source === undefined || !("path" in source) || source.path !== path) throw replaced(disk, path);
       await volumes.grow(volume, capacityBytes);
@@ -161,8 +166,15 @@ const replaced = (disk: string, path: string): SocleError =>
       "disk: commit the snapshot (virsh blockcommit --active --pivot), or enlarge the disk while the guest runs",
   );
 
-const volumeOf = (vmId: string, disk: DiskSpec): VolumeRef =>
-  disk.source.kind === "new" ? ownDisk(vmId, disk, disk.source).volume : disk.source.volume;
+type Layered = Pick<Vm, "id" | "snapshots">;
+
+const volumeOf = ({ id, snapshots }: Layered, disk: DiskSpec): VolumeRef =>
+  disk.source.kind === "new" ? ownDisk(id, disk, disk.source, snapshots).volume : disk.source.volume;
+
+const belowOf = ({ id, snapshots }: Layered, disk: DiskSpec): string[] | undefined =>
+  disk.source.kind === "new" && snapshots !== undefined
+    ? [...mayBeBelow(ownDisk(id, disk, disk.source, snapshots))]
+    : undefined;
 
 const withCapacity = (spec: VmSpec, name: string, capacityBytes: number): VmSpec => ({
   ...spec,

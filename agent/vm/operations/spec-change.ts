@@ -7,6 +7,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { instanceOf } from "../model/instance.ts";
 import { ownFacts } from "../model/own-facts.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
+import { noSnapshots, snapshotsText, type Snapshots } from "../model/snapshots.ts";
 import { checkRules } from "../model/spec-check.ts";
 import { storedText } from "../model/stored-spec.ts";
 import type { VmState } from "../model/vm.ts";
@@ -56,6 +57,7 @@ export async function beginChange(
 interface Stored {
   readonly spec: VmSpec;
   readonly socle: VmMetadata;
+  readonly snapshots: Snapshots;
 }
 
 /** The spec in the domain's metadata. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE. */
@@ -64,8 +66,8 @@ export async function readSpec({ domains }: WorkContext, vmId: string): Promise<
   if (document === undefined)
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
   const { name, metadata } = document;
-  const { spec, unreadable = "it is not in the domain" } = ownFacts(metadata, vmId);
-  if (spec !== undefined && metadata?.socle !== undefined) return { spec, socle: metadata.socle };
+  const { spec, snapshots = noSnapshots, unreadable = "it is not in the domain" } = ownFacts(metadata, vmId);
+  if (spec !== undefined && metadata?.socle !== undefined) return { spec, socle: metadata.socle, snapshots };
   const message = `the spec of VM ${name} cannot be read (${unreadable}); repair its metadata (virsh metadata)`;
   throw new SocleError("conflict", "SPEC_UNREADABLE", message);
 }
@@ -95,6 +97,32 @@ export async function rewriteSpec(
   });
   await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
   return spec;
+}
+
+/** Writes the changed snapshots into the domain's metadata, unless they are there already. */
+export async function rewriteSnapshots(
+  context: WorkContext,
+  vmId: string,
+  change: (snapshots: Snapshots) => Snapshots,
+): Promise<Snapshots> {
+  const { domains } = context;
+  const { socle, snapshots: before } = await readSpec(context, vmId);
+  const snapshots = change(before);
+  if (isDeepStrictEqual(snapshots, before)) return snapshots;
+  const instance = instanceOf(vmId, socle);
+  const metadata = defined<VmMetadata>({ ...socle, instance, snapshots: snapshotsText(snapshots) });
+  await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
+  return snapshots;
+}
+
+/** Waits until readers see the snapshots. */
+export async function seenWithSnapshots(
+  context: WorkContext,
+  vmId: string,
+  snapshots: Snapshots,
+): Promise<void> {
+  const stored = snapshotsText(snapshots) === undefined ? undefined : snapshots;
+  await seen(context, vmId, (vm) => isDeepStrictEqual(vm?.snapshots, stored));
 }
 
 /** Waits until readers see the spec. */

@@ -6,11 +6,13 @@ import { memoryTransfer } from "../hypervisor/saved-states.ts";
 import { culpritOf, type Culprit } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../../contract/spec.ts";
+import type { Snapshots } from "../model/snapshots.ts";
 import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { addSparePorts } from "./spare-ports.ts";
+import { resolveOwn } from "./own-volume.ts";
 import { present, renewMetadata } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext } from "./work.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
@@ -47,7 +49,7 @@ export const startVm = defineOperation({
     const vm = table.get(vmId);
     if (vm !== undefined) await requireDisksFree(vm, table.all().filter(isActive), volumes.names);
     const spec = vm?.spec;
-    if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec));
+    if (spec !== undefined) await step("check volumes", () => checkVolumes(context, spec, vm?.snapshots));
     if (spec !== undefined && keyedParts(spec).length > 0)
       await step("keys", () => restoreKeys(context, spec));
     step.requireOpen();
@@ -97,7 +99,11 @@ const RESTORED: ReadonlySet<string> = new Set(["RESTORED", "MIGRATION"]);
  * Revalidates volumes before start: pool writers may have replaced a file. Throws as `Volumes.resolve`, and
  * `unavailable` STORAGE_UNRESPONSIVE if storage does not answer in time.
  */
-export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec): Promise<void> {
+export async function checkVolumes(
+  { volumes, clock }: WorkContext,
+  spec: VmSpec,
+  snapshots?: Snapshots,
+): Promise<void> {
   const { id, name, disks, kernelBoot } = spec;
   const look = async (): Promise<void> => {
     if (kernelBoot !== undefined) await volumes.resolve(kernelBoot.kernel);
@@ -105,7 +111,7 @@ export async function checkVolumes({ volumes, clock }: WorkContext, spec: VmSpec
     for (const disk of disks) {
       const { source } = disk;
       if (source.kind === "volume") await volumes.resolve(source.volume);
-      else await volumes.resolve(ownDisk(id, disk, source).volume, source.baseVolume);
+      else await resolveOwn(volumes, ownDisk(id, disk, source, snapshots));
     }
     // Without it libvirt would not start the VM either.
     const seed = seedVolume(spec);

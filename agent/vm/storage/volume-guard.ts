@@ -48,18 +48,21 @@ export class VolumeGuard {
   /**
    * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, at any depth, of a file that is no volume of its pool.
    * VOLUME_UNSAFE: a link or device among files, an external data file, a format other than named, or a VM's own disk
-   * as backing image. POOL_DIRECTORY_UNREADABLE: the agent cannot look. `base`: the base volume that the spec names; it may be a
-   * VM's own disk, since the request asked for it. Returns the backing images, nearest first.
+   * as backing image. POOL_DIRECTORY_UNREADABLE: the agent cannot look. `own`: the disks of VMs that may be backing images: the
+   * base volume, since the request asked for it, and the layers of a VM's own disk. Returns the backing images, nearest first.
    */
-  async check(pool: libvirt.StoragePool, image: Image, base?: string): Promise<readonly Beneath[]> {
+  async check(
+    pool: libvirt.StoragePool,
+    image: Image,
+    own: readonly string[] = [],
+  ): Promise<readonly Beneath[]> {
     const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
     const areFiles = directories.has(parsePool(xml).type);
     const beneath: Image[] = [];
     let at = image;
     for (let overlays = 0; overlays <= MOST_OVERLAYS; overlays += 1) {
       if (areFiles) await this.#requireFile(at);
-      const named = at === image ? base : undefined;
-      const next = at.format === "qcow2" ? await this.#backing(pool, at, named) : undefined;
+      const next = at.format === "qcow2" ? await this.#backing(pool, at, own) : undefined;
       if (next === undefined) return beneath;
       beneath.push(next);
       at = next;
@@ -85,7 +88,7 @@ export class VolumeGuard {
   async #backing(
     pool: libvirt.StoragePool,
     image: Image,
-    base: string | undefined,
+    own: readonly string[],
   ): Promise<Image | undefined> {
     const { hasDataFile, backing } = (await this.#header(image)) ?? { hasDataFile: false };
     if (hasDataFile) throw unsafe(image, "has its data in another file; convert it (qemu-img convert)");
@@ -103,8 +106,8 @@ export class VolumeGuard {
         `declares its backing file ${name} as ${declared}, but the file's name means ${format}`,
       );
     }
-    // Only the request shows whether the base was asked for: the author of an image chooses its name as well.
-    if (vmOfVolume(name) !== undefined && name !== base)
+    // Only the request shows whether it was asked for: the author of an image chooses its name as well.
+    if (vmOfVolume(name) !== undefined && !own.includes(name))
       throw unsafe(
         image,
         `is an overlay of ${name}, which is another VM's disk; put a copy without that base into the pool`,

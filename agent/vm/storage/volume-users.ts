@@ -3,6 +3,7 @@ import type { VolumeRef } from "../../contract/spec.ts";
 import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
+import type { Snapshots } from "../model/snapshots.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
 import { vmOfVolume, volumesOf, type DeviceSpec, type VolumeRole } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
@@ -39,30 +40,34 @@ const SIGHT_WITHIN_MS = 30_000;
 /** One string for a volume. */
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
-/** A spec does not change, and every other creation reads it. */
-const placesBySpec = new WeakMap<DeviceSpec, readonly Place[]>();
+/** A spec does not change, and every other creation reads it. By its snapshots, which were read with it, if it has any. */
+const placesBySpec = new WeakMap<object, readonly Place[]>();
 
 function placesOfSpec(spec: DeviceSpec): readonly Place[] {
-  const known = placesBySpec.get(spec);
+  const key = spec.snapshots ?? spec;
+  const known = placesBySpec.get(key);
   if (known !== undefined) return known;
   const places = volumesOf(spec).map(({ role, writes, ...volume }) => ({
     at: volumeKey(volume),
     role,
     writes,
   }));
-  placesBySpec.set(spec, places);
+  placesBySpec.set(key, places);
   return places;
 }
 
 /** From a VM's spec, and from the disks that libvirt reported. */
 export function placesOf({
   spec,
+  snapshots,
   disks = [],
 }: {
   readonly spec?: DeviceSpec | undefined;
+  readonly snapshots?: Snapshots | undefined;
   readonly disks?: readonly VmDisk[];
 }): readonly Place[] {
-  const named = spec === undefined ? [] : placesOfSpec(spec);
+  const named =
+    spec === undefined ? [] : placesOfSpec(snapshots === undefined ? spec : { ...spec, snapshots });
   if (disks.length === 0) return named;
   return [...named, ...disks.flatMap(placesOfDisk)];
 }

@@ -31,6 +31,8 @@ export interface VolumeToMake {
   readonly capacityBytes?: number;
   /** The base volume, in the same pool. */
   readonly base?: string;
+  /** The disks of VMs that may be below the base volume. */
+  readonly own?: readonly string[];
   /** The libvirt secret with its passphrase: the volume is encrypted with LUKS. */
   readonly secretUuid?: string;
 }
@@ -85,11 +87,11 @@ export class Volumes {
 
   /**
    * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what
-   * `VolumeGuard` throws for an unsafe image. `base`: the base volume that it was to be made on.
+   * `VolumeGuard` throws for an unsafe image. `own`: the disks of VMs that may be below it.
    */
-  async resolve(reference: VolumeRef, base?: string): Promise<ResolvedVolume> {
+  async resolve(reference: VolumeRef, own?: readonly string[]): Promise<ResolvedVolume> {
     const found = await this.#findSurely(reference);
-    const beneath = await this.#guard.check(await this.#pool(reference.pool), found, base);
+    const beneath = await this.#guard.check(await this.#pool(reference.pool), found, own);
     return { ...found, beneath };
   }
 
@@ -128,7 +130,9 @@ export class Volumes {
   ): Promise<Omit<ResolvedVolume, "beneath">> {
     const reference = { pool: volume.pool, volume: volume.name };
     const base =
-      volume.base === undefined ? undefined : await this.resolve({ pool: volume.pool, volume: volume.base });
+      volume.base === undefined
+        ? undefined
+        : await this.resolve({ pool: volume.pool, volume: volume.base }, volume.own);
     const capacityBytes = volume.capacityBytes ?? base?.capacityBytes ?? 0;
     if (base !== undefined && capacityBytes < base.capacityBytes) {
       const message = `volume ${volume.name} must not be smaller than its base volume (${formatExactBytes(base.capacityBytes)})`;
@@ -139,7 +143,8 @@ export class Volumes {
     if (existing !== undefined) made();
     const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
     if (isKnown && existing.capacityBytes >= capacityBytes) {
-      await this.#guard.check(await this.#pool(volume.pool), existing, volume.base);
+      const own = volume.base === undefined ? [] : [volume.base, ...(volume.own ?? [])];
+      await this.#guard.check(await this.#pool(volume.pool), existing, own);
       return existing;
     }
     if (existing !== undefined) await this.remove(reference);
@@ -206,6 +211,11 @@ export class Volumes {
   /** Throws `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE. */
   async activePool(name: string): Promise<libvirt.StoragePool> {
     return await this.#pool(name);
+  }
+
+  /** Undefined if it does not exist. Throws as `resolve` for its pool. */
+  async pathOf(reference: VolumeRef): Promise<string | undefined> {
+    return (await this.#find(reference))?.path;
   }
 
   /** False without its pool. Throws `unavailable` POOL_INACTIVE. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import type { Procedure } from "../../../../agent/libvirt/index.ts";
+import { Freezes } from "../../../../agent/vm/hypervisor/freezes.ts";
 import { GuestAgents } from "../../../../agent/vm/hypervisor/guest-agents.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { nothingPermitted } from "../../../../agent/vm/model/tenant-policy.ts";
@@ -40,7 +41,14 @@ function guestOf(
   const still = { ...sleepingClock(), sleep: () => new Promise<void>(() => undefined) };
   const agents = new GuestAgents({ call, openStream: () => Promise.reject(new Error("none")) }, still);
   const policy = { permissionsOf: () => ({ ...nothingPermitted, guestExec }) };
-  const parts = { domains: { guestAgents: agents }, clock: sleepingClock(), policy, operations: { refusal } };
+  const calls = { call, openStream: () => Promise.reject(new Error("none")) };
+  const freezes = new Freezes(calls, still, agents);
+  const parts = {
+    domains: { guestAgents: agents, freezes },
+    clock: sleepingClock(),
+    policy,
+    operations: { refusal },
+  };
   return { guest: () => new Guest(vm, parts), commands };
 }
 

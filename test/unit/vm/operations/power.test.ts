@@ -57,8 +57,8 @@ async function start(
           ),
   };
   const guard = {
-    check: async (_pool: unknown, { name }: Image, base?: string) => {
-      await check(name, base);
+    check: async (_pool: unknown, { name }: Image, own: readonly string[] = []) => {
+      await check(name, own[0]);
       return [];
     },
   };

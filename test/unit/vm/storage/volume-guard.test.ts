@@ -102,7 +102,11 @@ async function judged(
     type: put(volume).type,
   };
   try {
-    await new VolumeGuard({ call, openStream }, look).check({ name: "images", uuid: "" }, image, base);
+    await new VolumeGuard({ call, openStream }, look).check(
+      { name: "images", uuid: "" },
+      image,
+      base === undefined ? [] : [base],
+    );
     return "safe";
   } catch (thrown) {
     return toSocleError(thrown).reason;

@@ -1,0 +1,214 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
+import { isActive } from "./domain-state.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import type { DomainReads } from "./domain-devices.ts";
+import { AHEAD, reference } from "./stamps.ts";
+import { diskAlias } from "../model/device-names.ts";
+
+/** A disk by its name in the spec, and the overlay that the guest is to write to. */
+export interface Overlay {
+  readonly disk: string;
+  readonly path: string;
+}
+
+/** How far a block job is. */
+export interface JobProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+const POLL = { firstMs: 20, mostMs: 500 } as const;
+/** A job that is at its end: libvirt may take a moment to report it as ready. */
+const JOB_GONE_LOOKS = 3;
+
+/**
+ * The layers of a domain's disks: qcow2 overlays. The chain of files in the domain's XML is what proves an effect, since
+ * libvirt's replies and events may be lost.
+ */
+export class DomainLayers {
+  readonly #libvirt: LibvirtCalls;
+  readonly #clock: Clock;
+  readonly #certainty: Certainty;
+  readonly #reads: DomainReads;
+
+  constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
+    this.#libvirt = calls;
+    this.#clock = clock;
+    this.#certainty = new Certainty(calls, clock);
+    this.#reads = reads;
+  }
+
+  /**
+   * The paths of the files of a running guest's disk, the one that it writes to first. Throws `conflict` VM_STATE_CONFLICT
+   * if the guest is off, which hides the files below, and DISKS_REPLACED for a disk that is no file, or is not there.
+   */
+  async #chain(id: string, disk: string): Promise<readonly string[]> {
+    const { as, disks } = await this.#seen(id);
+    if (as !== "running") throw off();
+    const found = disks.find(({ alias }) => alias === diskAlias(disk));
+    const paths = [found?.source, ...(found?.backingChain ?? []).map(({ source }) => source)];
+    return paths.flatMap((source, index) => {
+      const path = pathOf(source);
+      if (path === undefined && index === 0) throw noFile(disk);
+      return path ?? [];
+    });
+  }
+
+  /**
+   * Switches the disks to existing overlays of their present files, all at one instant; also the definition of a stopped
+   * domain. Does nothing if they are switched already.
+   */
+  async switchTo(id: string, overlays: readonly Overlay[]): Promise<void> {
+    const { DISK_ONLY, ATOMIC, NO_METADATA, REUSE_EXT } = libvirt.DomainSnapshotCreateFlags;
+    const flags = DISK_ONLY | ATOMIC | NO_METADATA | REUSE_EXT;
+    await this.#certainty.ensure(
+      async () => {
+        if (await this.isSwitched(id, overlays)) return;
+        const disks = (await this.#disks(id)).map(({ alias, target: { device: name } }) => {
+          const path = overlays.find(({ disk }) => diskAlias(disk) === alias)?.path;
+          return path === undefined
+            ? ({ name, snapshot: "no" } as const)
+            : ({ name, snapshot: "external", overlay: { type: "file", path, format: "qcow2" } } as const);
+        });
+        const xmlDesc = buildSnapshot({ disks });
+        await this.#libvirt.call(
+          libvirt.domainSnapshotCreateXml,
+          { dom: reference(id), xmlDesc, flags },
+          { lane: "slow" },
+        );
+      },
+      () => this.isSwitched(id, overlays),
+    );
+  }
+
+  /** Whether the disks use these files, in the running guest or else in the definition. */
+  async isSwitched(id: string, overlays: readonly Overlay[]): Promise<boolean> {
+    const disks = await this.#disks(id);
+    return overlays.every(({ disk, path }) =>
+      disks.some(({ alias, source }) => alias === diskAlias(disk) && pathOf(source) === path),
+    );
+  }
+
+  /**
+   * Merges a file of a running guest's disk into the one right below it, also the one that the guest writes to. Continues a
+   * job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect, and VM_STATE_CONFLICT or
+   * LIBVIRT_OPERATION_INVALID if the guest is off. `aborted`: the job is cancelled, which leaves the disk as it was.
+   */
+  async merge(
+    id: string,
+    disk: string,
+    { top, base }: { readonly top: string; readonly base: string },
+    { report, aborted }: { readonly report: (job: JobProgress) => void; readonly aborted: AbortSignal },
+  ): Promise<void> {
+    const device = await this.#device(id, disk);
+    const isMerged = async (): Promise<boolean> => !(await this.#chain(id, disk)).includes(top);
+    const dom = reference(id);
+    let begun = false;
+    let waitMs: number = POLL.firstMs;
+    let missing = 0;
+    for (;;) {
+      const isTop = (await this.#chain(id, disk))[0] === top;
+      const job = await this.#job(id, device);
+      if (job === undefined) {
+        if (await isMerged()) return;
+        // A job that has just ended may not show in the chain yet.
+        if (begun && (missing += 1) > JOB_GONE_LOOKS) throw mergeFailed(disk);
+        if (!begun) {
+          aborted.throwIfAborted();
+          const flags = isTop ? libvirt.DomainBlockCommitFlags.ACTIVE : 0;
+          const args = { dom, disk: device, base, top, bandwidth: 0, flags };
+          await this.#certainty.ensure(
+            () => this.#libvirt.call(libvirt.domainBlockCommit, args),
+            async () => (await this.#job(id, device)) !== undefined || (await isMerged()),
+          );
+          begun = true;
+          continue;
+        }
+      } else {
+        begun = true;
+        missing = 0;
+        report(job);
+        if (aborted.aborted) {
+          await this.#end(id, device, 0);
+          aborted.throwIfAborted();
+        }
+        if (isTop && (await this.#isReady(id, disk))) {
+          await this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT);
+          continue;
+        }
+      }
+      await this.#clock.sleep(waitMs);
+      waitMs = Math.min(2 * waitMs, POLL.mostMs);
+    }
+  }
+
+  /** A job may end meanwhile: what counts is the chain. */
+  async #end(id: string, device: string, flags: number): Promise<void> {
+    try {
+      await this.#libvirt.call(
+        libvirt.domainBlockJobAbort,
+        { dom: reference(id), path: device, flags },
+        { lane: "slow" },
+      );
+    } catch (thrown) {
+      const { kind, reason } = toSocleError(thrown);
+      // Not ready yet, or over.
+      if (kind !== "outcome_unknown" && !ENDED.has(reason)) throw thrown;
+    }
+  }
+
+  async #job(id: string, device: string): Promise<JobProgress | undefined> {
+    const args = { dom: reference(id), path: device, flags: 0 };
+    const { found, cur, end } = await this.#libvirt.call(libvirt.domainGetBlockJobInfo, args);
+    return found ? { doneBytes: cur, totalBytes: end } : undefined;
+  }
+
+  async #isReady(id: string, disk: string): Promise<boolean> {
+    const found = (await this.#disks(id)).find(({ alias }) => alias === diskAlias(disk));
+    return found?.mirrorJob?.ready === "yes";
+  }
+
+  async #device(id: string, disk: string): Promise<string> {
+    const found = (await this.#disks(id)).find(({ alias }) => alias === diskAlias(disk));
+    if (found === undefined) throw noFile(disk);
+    return found.target.device;
+  }
+
+  /** Of the running guest, or else of the definition. */
+  async #disks(id: string): Promise<readonly Disk[]> {
+    return (await this.#seen(id)).disks;
+  }
+
+  async #seen(id: string): Promise<{ as: "running" | "defined"; disks: readonly Disk[] }> {
+    const as = isActive(await this.#reads.state(id)) ? "running" : "defined";
+    return { as, disks: (await this.#reads.document(id, as))?.devices.disks ?? [] };
+  }
+}
+
+const ENDED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
+
+const pathOf = (source: DiskSource | undefined): string | undefined =>
+  source !== undefined && "path" in source ? source.path : undefined;
+
+const off = (): SocleError =>
+  new SocleError("conflict", "VM_STATE_CONFLICT", "the guest has stopped during the merge of its disks");
+
+const noFile = (disk: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISKS_REPLACED",
+    `the domain has no disk ${disk} that is a file; detach and attach the disk again, or look at it (virsh dumpxml)`,
+    { details: { metadata: { disk } } },
+  );
+
+const mergeFailed = (disk: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "MERGE_FAILED",
+    `the merge of a layer of disk ${disk} ended without its effect, as when its pool is full; the guest's data is whole. ` +
+      "Make room in the pool, then delete the snapshot again",
+    { details: { metadata: { disk } } },
+  );

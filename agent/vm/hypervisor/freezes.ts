@@ -1,0 +1,167 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { buildFreeze, freezeMark, parseFreeze } from "../model/vm-domain.ts";
+import type { LibvirtCalls } from "./certainty.ts";
+import type { GuestAgents } from "./guest-agents.ts";
+import { AHEAD, reference } from "./stamps.ts";
+
+/** The guest of a VM; its tenant is charged for the calls. */
+interface Guest {
+  readonly id: string;
+  readonly tenant: string;
+}
+
+/** The longest that a guest stays frozen for a snapshot. */
+const SNAPSHOT_MS = 30_000;
+const RETRY_MS = 5000;
+const { LIVE } = libvirt.DomainModificationImpact;
+
+/**
+ * Frozen filesystems of guests. The deadline of each freeze is on the run of the guest before it begins, in the live
+ * metadata of its domain, so that any later agent thaws it. What is frozen is thawed at that deadline and at the agent's start.
+ */
+export class Freezes {
+  readonly #libvirt: LibvirtCalls;
+  readonly #clock: Clock;
+  readonly #agents: GuestAgents;
+  /** The guests that are to be thawed, with the end of their timers. */
+  readonly #armed = new Map<string, AbortController>();
+
+  constructor(calls: LibvirtCalls, clock: Clock, agents: GuestAgents) {
+    this.#libvirt = calls;
+    this.#clock = clock;
+    this.#agents = agents;
+  }
+
+  /**
+   * Freezes the guest's filesystems for at most this long; returns their number and the deadline. Throws `conflict`
+   * GUEST_FROZEN if they are frozen already, and as GuestAgents.exchange; then the guest is thawed.
+   */
+  async freeze(
+    guest: Guest,
+    forMs: number,
+    signal?: AbortSignal,
+  ): Promise<{ readonly filesystems: number; readonly untilMs: number }> {
+    if ((await this.frozenUntil(guest.id)) !== undefined) throw frozen();
+    const untilMs = this.#clock.now() + forMs;
+    await this.#mark(guest.id, untilMs);
+    this.#arm(guest, forMs);
+    try {
+      const ask = async ({ dom, call }: Parameters<Parameters<GuestAgents["exchange"]>[1]>[0]) =>
+        (await call(libvirt.domainFsfreeze, { dom, mountpoints: [], flags: 0 })).filesystems;
+      const options = { changes: true, ...(signal === undefined ? {} : { signal }) };
+      return { filesystems: await this.#agents.exchange(guest, ask, options), untilMs };
+    } catch (thrown) {
+      // It may have frozen them anyway.
+      this.#arm(guest, 0);
+      throw thrown;
+    }
+  }
+
+  /** Thaws the guest's filesystems; returns their number, 0 if none was frozen. Throws as GuestAgents.exchange. */
+  async thaw(guest: Guest, signal?: AbortSignal): Promise<number> {
+    const ask = async ({ dom, call }: Parameters<Parameters<GuestAgents["exchange"]>[1]>[0]) =>
+      (await call(libvirt.domainFsthaw, { dom, mountpoints: [], flags: 0 })).filesystems;
+    const options = { changes: true, ...(signal === undefined ? {} : { signal }) };
+    const filesystems = await this.#agents.exchange(guest, ask, options);
+    this.#armed.get(guest.id)?.abort();
+    this.#armed.delete(guest.id);
+    await this.#mark(guest.id, undefined);
+    return filesystems;
+  }
+
+  /** Runs the work while the guest is frozen; returns whether it was frozen to the end of the work. Throws as freeze(). */
+  async during(guest: Guest, work: () => Promise<void>): Promise<boolean> {
+    const { untilMs } = await this.freeze(guest, SNAPSHOT_MS);
+    try {
+      await work();
+      return this.#clock.now() < untilMs;
+    } finally {
+      // Without an answer it is thawed later.
+      await this.thaw(guest).catch(() => this.#arm(guest, 0));
+    }
+  }
+
+  /** The deadline of the guest's freeze, in milliseconds; undefined if it is not frozen. */
+  async frozenUntil(id: string): Promise<number | undefined> {
+    const args = {
+      dom: reference(id),
+      type: libvirt.DomainMetadataType.ELEMENT,
+      uri: freezeMark.uri,
+      flags: LIVE,
+    };
+    try {
+      return parseFreeze((await this.#libvirt.call(libvirt.domainGetMetadata, args, AHEAD)).metadata);
+    } catch (thrown) {
+      const { kind, reason } = toSocleError(thrown);
+      if (reason === "LIBVIRT_NO_DOMAIN_METADATA" || reason === "LIBVIRT_NO_DOMAIN") return undefined;
+      // The guest is off.
+      if (kind === "conflict" || reason === "LIBVIRT_INVALID_ARG") return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Thaws the guest if it is frozen, as an earlier agent may have left it; tries until it has answered or has stopped. */
+  thawLeft(guest: Guest): void {
+    if (!this.#armed.has(guest.id)) this.#arm(guest, 0);
+  }
+
+  /** The guests that are frozen, or may be. */
+  get count(): number {
+    return this.#armed.size;
+  }
+
+  isFrozen(id: string): boolean {
+    return this.#armed.has(id);
+  }
+
+  /** No timer thaws a guest any more: the next agent does. */
+  close(): void {
+    for (const timer of this.#armed.values()) timer.abort();
+    this.#armed.clear();
+  }
+
+  #arm(guest: Guest, afterMs: number): void {
+    this.#armed.get(guest.id)?.abort();
+    const timer = new AbortController();
+    this.#armed.set(guest.id, timer);
+    void this.#thawAfter(guest, afterMs, timer);
+  }
+
+  async #thawAfter(guest: Guest, afterMs: number, timer: AbortController): Promise<void> {
+    const { signal } = timer;
+    let waitMs = afterMs;
+    while (!signal.aborted) {
+      await this.#clock.sleep(waitMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      waitMs = RETRY_MS;
+      try {
+        if ((await this.frozenUntil(guest.id)) === undefined) break;
+        await this.thaw(guest);
+      } catch {
+        // libvirt or the guest does not answer: again, until the guest stops.
+      }
+    }
+    if (this.#armed.get(guest.id) === timer) this.#armed.delete(guest.id);
+  }
+
+  async #mark(id: string, untilMs: number | undefined): Promise<void> {
+    const args = {
+      dom: reference(id),
+      type: libvirt.DomainMetadataType.ELEMENT,
+      metadata: untilMs === undefined ? null : buildFreeze(untilMs),
+      key: freezeMark.key,
+      uri: freezeMark.uri,
+      flags: LIVE,
+    };
+    await this.#libvirt.call(libvirt.domainSetMetadata, args);
+  }
+}
+
+const frozen = (): SocleError =>
+  new SocleError(
+    "conflict",
+    "GUEST_FROZEN",
+    "the guest's filesystems are frozen already: thaw them first (socle guest thaw), or leave quiesce out",
+  );

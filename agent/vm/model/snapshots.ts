@@ -1,0 +1,113 @@
+import * as z from "../../kernel/zod.ts";
+import type { Immutable } from "../../kernel/immutable.ts";
+import { parseJson } from "../../kernel/text/json.ts";
+import { deviceName, printable, resourceName } from "../../contract/spec-values.ts";
+
+// A VM's snapshots, in the metadata of its domain. libvirt's own snapshot objects are not used: they forbid migration, and
+// an interrupted deletion of one is refused for ever. A snapshot keeps, of each disk, the volume that the guest wrote to; from
+// then on the guest writes to an overlay of it. So the volumes of a disk are a tree, and the snapshots are the same tree.
+
+/** As many layers as a disk may have above its base, with a reserve below the 32 that the volume guard follows. */
+export const MOST_SNAPSHOTS = 16;
+
+export const snapshotName = resourceName.max(64, "must be at most 64 characters");
+export const snapshotDescription = printable(256);
+export const snapshotId = z.string().regex(/^[0-9a-f]{8}$/);
+
+/** Volumes by disk, in the pool of the disk. */
+const volumes = z.record(deviceName, resourceName);
+
+const snapshot = z.object({
+  id: snapshotId,
+  name: snapshotName,
+  description: snapshotDescription.exactOptional(),
+  /** The snapshot that the disks were based on when it was made. */
+  parent: snapshotId.exactOptional(),
+  createdAtMs: z.number(),
+  /** The guest's filesystems were frozen. */
+  quiesced: z.literal(true).exactOptional(),
+  /** Each disk as it was: no guest writes to these. */
+  volumes,
+  /** Its deletion has begun: a part of its bytes may be newer, so it is no state of the guest any more. */
+  deleting: z.literal(true).exactOptional(),
+});
+export type Snapshot = Immutable<z.output<typeof snapshot>>;
+
+const schema = z.object({
+  snapshots: z.array(snapshot).max(MOST_SNAPSHOTS),
+  /** The snapshot that the present disks are based on. */
+  current: snapshotId.exactOptional(),
+  /** The volumes that the guest writes to; absent for a disk's first volume. */
+  active: volumes,
+  /** Volumes that are being made or deleted. */
+  loose: z.array(z.object({ disk: deviceName, volume: resourceName })),
+});
+export type Snapshots = Immutable<z.output<typeof schema>>;
+
+export const noSnapshots: Snapshots = { snapshots: [], active: {}, loose: [] };
+
+/** Throws if the text is not what snapshotsText() returns. */
+export const snapshotsOf = (text: string): Snapshots => schema.parse(parseJson(text));
+
+/** Undefined if there is nothing to store. */
+export const snapshotsText = (value: Snapshots): string | undefined =>
+  value.snapshots.length + value.loose.length + Object.keys(value.active).length === 0
+    ? undefined
+    : JSON.stringify(value);
+
+/** Disk names have no dot, so that no disk's first volume has this name. */
+export const layerName = (vmId: string, disk: string, id: string): string =>
+  `socle-${vmId}-${disk}.${id}.qcow2`;
+
+/** The volumes of a disk by their role. `first`: the one that was made with the disk. */
+export interface DiskLayers {
+  readonly first: string;
+  /** The guest writes to it. */
+  readonly active: string;
+  /** All but the active one. */
+  readonly others: readonly string[];
+}
+
+export function layersOf(
+  disk: string,
+  first: string,
+  { snapshots, active, loose }: Snapshots = noSnapshots,
+): DiskLayers {
+  const top = active[disk] ?? first;
+  const kept = snapshots.flatMap((each) => each.volumes[disk] ?? []);
+  const leftover = loose.flatMap((each) => (each.disk === disk ? each.volume : []));
+  const all = new Set([first, ...kept, ...leftover]);
+  // The first volume of a disk always has the bytes below, also after a revert.
+  all.delete(top);
+  return { first, active: top, others: [...all] };
+}
+
+export const hasSnapshots = (value: Snapshots | undefined): boolean => (value?.snapshots.length ?? 0) > 0;
+
+/** By name or id. */
+export const findSnapshot = (value: Snapshots | undefined, nameOrId: string): Snapshot | undefined =>
+  value?.snapshots.find(({ id, name }) => name === nameOrId || id === nameOrId);
+
+/** The snapshots from the one that the present disks are based on to its oldest ancestor. */
+export function ancestry({ snapshots, current }: Snapshots): Snapshot[] {
+  const path: Snapshot[] = [];
+  let at = snapshots.find(({ id }) => id === current);
+  while (at !== undefined && !path.includes(at)) {
+    path.push(at);
+    const { parent } = at;
+    at = snapshots.find(({ id }) => id === parent);
+  }
+  return path;
+}
+
+/** The volume below a snapshot's volume of a disk: its nearest ancestor's. */
+export function volumeBelow({ snapshots }: Snapshots, of: Snapshot, disk: string): string | undefined {
+  let { parent } = of;
+  for (let steps = 0; parent !== undefined && steps <= snapshots.length; steps += 1) {
+    const above = snapshots.find(({ id }) => id === parent);
+    const found = above?.volumes[disk];
+    if (found !== undefined) return found;
+    parent = above?.parent;
+  }
+  return undefined;
+}

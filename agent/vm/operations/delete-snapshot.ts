@@ -1,0 +1,225 @@
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { ancestry, findSnapshot, noSnapshots, type Snapshot, type Snapshots } from "../model/snapshots.ts";
+import { ownDisk } from "../model/volume-names.ts";
+import { defineOperation } from "./definition.ts";
+import { stampComplete } from "./guest-run.ts";
+import { layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
+import { withQemu } from "./paused-qemu.ts";
+import { requireSpecOf } from "./request.ts";
+import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
+import { requireNotSaved } from "./vm-state.ts";
+import type { RunContext, WorkRun } from "./work.ts";
+
+const MARK = "mark snapshot";
+
+const intent = z.object({ id: z.string(), name: z.string(), ...changeIntent });
+type Intent = z.output<typeof intent>;
+
+interface DeleteSnapshotRequest {
+  /** Its name or id. */
+  readonly snapshot: string;
+  readonly etag?: string | undefined;
+}
+
+/** One file of a disk that is merged into the one below it. */
+interface Merge {
+  readonly disk: string;
+  readonly top: VolumeRef;
+  readonly base: VolumeRef;
+  /** Which snapshot the top belongs to; undefined: the guest writes to it. */
+  readonly child: string | undefined;
+}
+
+/**
+ * Deletes a snapshot. The bytes that were written since are merged down into its volumes, disk by disk, which keeps the
+ * snapshots above as they are. Each merge is judged by the chain of files, so that it continues after any interruption.
+ */
+export const deleteSnapshot = defineOperation({
+  kind: "DELETE_SNAPSHOT",
+  intent,
+  lane: "heavy",
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  /** Throws `not_found` SNAPSHOT_NOT_FOUND, `conflict` SNAPSHOT_HAS_BRANCHES, DISK_BUSY, VM_HAS_SAVED_STATE, ETAG_MISMATCH. */
+  admit({ snapshot, etag }: DeleteSnapshotRequest, vm) {
+    requireSpecOf(etag, vm);
+    const { id, name } = requireSnapshot(vm, snapshot);
+    const { snapshots = noSnapshots } = vm;
+    const child = childOf(snapshots, id);
+    if (child !== "none") {
+      requireNotSaved(vm);
+      // A disk with a block job is refused.
+      layeredDisks(vm);
+    }
+    return defined<Intent>({ id, name, etag });
+  },
+  plan: (_context, { id, name }, { snapshots = noSnapshots }) => {
+    const child = childOf(snapshots, id);
+    return Promise.resolve({
+      snapshot: name,
+      merges: child === "none" ? "nothing" : child === undefined ? "the present disks" : child.name,
+      applies: "now",
+    });
+  },
+  async run(context, { id, name, etag }, run) {
+    const { domains } = context;
+    const { vmId, step } = run;
+    // A part of the snapshot may be merged: it is of no use any more.
+    const isMarked = run.done.has(MARK);
+    if (isMarked) step.goOn();
+    const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
+    let { snapshots } = await readSpec(context, vmId);
+    const found = findSnapshot(snapshots, id);
+    if (found !== undefined) {
+      const child = childOf(snapshots, id);
+      await step.durable(MARK, () => rewriteSnapshots(context, vmId, (now) => asDeleting(now, id)), 0);
+      if (child !== "none") await mergeAll(context, run, spec, id);
+      snapshots = await step("remove snapshot", () =>
+        rewriteSnapshots(context, vmId, (now) => withoutSnapshot(now, id)),
+      );
+    }
+    const { loose } = snapshots;
+    if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
+    await stampComplete(context, run, isActive(await domains.state(vmId)));
+    await seenWithSnapshots(context, vmId, snapshots);
+    return { snapshot_id: id, snapshot: name };
+  },
+});
+
+/**
+ * What is based on a snapshot: undefined for the present disks, or the one snapshot, which the present disks are based on.
+ * Throws `conflict` SNAPSHOT_HAS_BRANCHES if there are several, or one outside of the present disks' chain: only its guest's
+ * QEMU can merge files, and has those of its chain alone.
+ */
+function childOf(snapshots: Snapshots, id: string): Snapshot | undefined | "none" {
+  const children = snapshots.snapshots.filter(({ parent }) => parent === id);
+  const isCurrent = snapshots.current === id;
+  const [child] = children;
+  if (child === undefined) return isCurrent ? undefined : "none";
+  const isInChain = ancestry(snapshots).some((each) => each.id === child.id);
+  const above = snapshots.snapshots.filter(({ parent }) => parent === child.id);
+  const branches = above.length + (snapshots.current === child.id ? 1 : 0);
+  if (children.length === 1 && !isCurrent && isInChain && branches === 1) return child;
+  // The leaves among what is in the way.
+  const others = isCurrent || !isInChain || children.length > 1 ? children : above;
+  const names = others.filter((each) => !ancestry(snapshots).includes(each)).map(({ name }) => name);
+  const message = `snapshot ${nameOf(snapshots, id)} cannot be deleted while it has branches: delete first ${names.join(", ")}`;
+  throw new SocleError("conflict", "SNAPSHOT_HAS_BRANCHES", message, {
+    details: { fields: { snapshot: message } },
+  });
+}
+
+const nameOf = ({ snapshots }: Snapshots, id: string): string =>
+  snapshots.find((each) => each.id === id)?.name ?? id;
+
+const asDeleting = (now: Snapshots, id: string): Snapshots => ({
+  ...now,
+  snapshots: now.snapshots.map((each) => (each.id === id ? { ...each, deleting: true } : each)),
+});
+
+/** Its volumes that are left are only its own. */
+function withoutSnapshot(now: Snapshots, id: string): Snapshots {
+  const gone = findSnapshot(now, id);
+  if (gone === undefined) return now;
+  const { parent } = gone;
+  const loose = Object.entries(gone.volumes).map(([disk, volume]) => ({ disk, volume }));
+  const { current, ...rest } = withLoose(now, loose);
+  return defined<Snapshots>({
+    ...rest,
+    current: current === id ? parent : current,
+    snapshots: now.snapshots
+      .filter((each) => each.id !== id)
+      .map(({ parent: over, ...each }) =>
+        defined<Snapshot>({ ...each, parent: over === id ? parent : over }),
+      ),
+  });
+}
+
+/** Merges what is based on the snapshot into its volumes, which then belong to that. */
+async function mergeAll(context: RunContext, run: WorkRun, spec: VmSpec, id: string): Promise<void> {
+  const { vmId, step } = run;
+  const next = async (): Promise<Merge | undefined> =>
+    mergesOf(spec, (await readSpec(context, vmId)).snapshots, id)[0];
+  if ((await next()) === undefined) return;
+  const total = mergesOf(spec, (await readSpec(context, vmId)).snapshots, id).length;
+  await withQemu(context, run, spec, async () => {
+    for (let merge = await next(); merge !== undefined; merge = await next()) {
+      const { disk } = merge;
+      await step(`merge ${disk}`, (report) => mergeOne(context, run, merge as Merge, report), 0.8 / total);
+      await rewriteSnapshots(context, vmId, (now) => merged(now, id, merge as Merge, spec));
+    }
+  });
+}
+
+async function mergeOne(
+  { domains, volumes }: RunContext,
+  { vmId, signal, resumed }: WorkRun,
+  { disk, top, base }: Merge,
+  report: (part: number) => void,
+): Promise<void> {
+  const [topPath, basePath] = [await volumes.pathOf(top), await volumes.pathOf(base)];
+  if (topPath === undefined || basePath === undefined) {
+    const missing = topPath === undefined ? top : base;
+    throw new SocleError(
+      "conflict",
+      "DISKS_REPLACED",
+      `volume ${missing.volume} of pool ${missing.pool}, a layer of disk ${disk}, is gone: restore it, or delete the VM`,
+    );
+  }
+  // An interrupted deletion continues; a cancellation ends a merge that has begun in this run.
+  const aborted = resumed ? new AbortController().signal : signal;
+  await domains.layers.merge(
+    vmId,
+    disk,
+    { top: topPath, base: basePath },
+    {
+      aborted,
+      report: ({ doneBytes, totalBytes }) => report(totalBytes === 0 ? 0 : doneBytes / totalBytes),
+    },
+  );
+}
+
+/** The merges that are left. */
+function mergesOf({ id: vmId, disks }: VmSpec, snapshots: Snapshots, id: string): Merge[] {
+  const of = findSnapshot(snapshots, id);
+  const child = childOf(snapshots, id);
+  if (of === undefined || child === "none") return [];
+  return disks.flatMap((disk) => {
+    const base = of.volumes[disk.name];
+    if (disk.source.kind !== "new" || base === undefined) return [];
+    const { pool } = disk.source;
+    const top =
+      child === undefined
+        ? ownDisk(vmId, disk, disk.source, snapshots).volume.volume
+        : child.volumes[disk.name];
+    if (top === undefined) return [];
+    return [{ disk: disk.name, top: { pool, volume: top }, base: { pool, volume: base }, child: child?.id }];
+  });
+}
+
+/** The base has the bytes of the top, which is no more in use. */
+function merged(now: Snapshots, id: string, { disk, top, base, child }: Merge, spec: VmSpec): Snapshots {
+  const { [disk]: _, ...active } = now.active;
+  const isFirst = firstOf(spec, disk) === base.volume;
+  return {
+    ...withLoose(now, [{ disk, volume: top.volume }]),
+    active: child !== undefined ? now.active : isFirst ? active : { ...active, [disk]: base.volume },
+    snapshots: now.snapshots.map((each) => {
+      if (each.id === id) {
+        const { [disk]: __, ...volumes } = each.volumes;
+        return { ...each, volumes };
+      }
+      return each.id === child ? { ...each, volumes: { ...each.volumes, [disk]: base.volume } } : each;
+    }),
+  };
+}
+
+/** The volume that was made with the disk. */
+function firstOf({ id, disks }: VmSpec, name: string): string | undefined {
+  const disk = disks.find((each) => each.name === name);
+  return disk?.source.kind === "new" ? ownDisk(id, disk, disk.source).volume.volume : undefined;
+}

@@ -1,0 +1,153 @@
+import * as z from "../../kernel/zod.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import type { VmSpec } from "../../contract/spec.ts";
+import type { Overlay } from "../hypervisor/domain-layers.ts";
+import { isEncrypted } from "../model/sealed-keys.ts";
+import { findSnapshot, layerName, type Snapshot, type Snapshots } from "../model/snapshots.ts";
+import type { Vm } from "../model/vm.ts";
+import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
+import { mayBeBelow } from "./own-volume.ts";
+import { requireIdle } from "./detach-disk.ts";
+import { rewriteSnapshots } from "./spec-change.ts";
+import type { WorkContext } from "./work.ts";
+
+/** An overlay that an operation makes, and the volume below it. */
+export const layerSchema = z.object({
+  disk: z.string(),
+  pool: z.string(),
+  volume: z.string(),
+  capacityBytes: z.number(),
+});
+export type Layer = z.output<typeof layerSchema>;
+
+/** The overlays for the disks that the guest writes to. Throws as `requireLayerable`. */
+export const newLayers = (vm: Vm, id: string): Layer[] =>
+  layeredDisks(vm).map(({ disk, volume: { pool }, source: { capacityBytes = 0 } }) => ({
+    disk,
+    pool,
+    volume: layerName(vm.id, disk, id),
+    capacityBytes,
+  }));
+
+/** A layer may grow to the capacity of its disk. */
+export const growthOfLayers = (layers: readonly Layer[]) => ({
+  volumes: layers.map(({ pool, volume, capacityBytes }) => ({ pool, volume, capacityBytes })),
+  diskBytes: layers.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0),
+});
+
+/**
+ * The disks that a snapshot covers: all that the guest writes to. Throws `conflict` SNAPSHOT_UNSUPPORTED for a VM with a
+ * writable disk that cannot have layers, or without one that can, and DISK_BUSY.
+ */
+export function layeredDisks(vm: Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">): OwnDisk[] {
+  const own = (vm.spec?.disks ?? []).flatMap((disk, index) => {
+    if (disk.readOnly) return [];
+    if (disk.source.kind === "volume")
+      throw unsupported(
+        index,
+        `disk ${disk.name} of VM ${vm.name} is the volume ${disk.source.volume.volume}, which was not made for the VM: detach it first, or attach it read-only`,
+      );
+    if (isEncrypted(disk))
+      throw unsupported(
+        index,
+        `disk ${disk.name} of VM ${vm.name} is encrypted, and its layers would not be: copy its data in the guest, or detach it first`,
+      );
+    requireIdle(vm, disk.name);
+    return [ownDisk(vm.id, disk, disk.source, vm.snapshots)];
+  });
+  if (own.length > 0) return own;
+  const message = `VM ${vm.name} has no disk that was made for it and that it writes to: there is nothing to keep in a snapshot`;
+  throw new SocleError("conflict", "SNAPSHOT_UNSUPPORTED", message, { details: { fields: { vm: message } } });
+}
+
+/** Throws `conflict` VM_CHANGED if the VM has not the disks any more that it had at the admission. */
+export function requireSameLayers(spec: VmSpec, snapshots: Snapshots, layers: readonly Layer[]): OwnDisk[] {
+  const own = layeredDisks({ id: spec.id, name: spec.name, spec, snapshots, disks: [] });
+  const isSame = own.length === layers.length && own.every(({ disk }) => layerOf(layers, disk) !== undefined);
+  if (isSame) return own;
+  const message = `the disks of VM ${spec.name} were changed by another operation since the request, and nothing was done; look at the VM, then repeat the request`;
+  throw new SocleError("conflict", "VM_CHANGED", message);
+}
+
+const layerOf = (layers: readonly Layer[], disk: string): Layer | undefined =>
+  layers.find((each) => each.disk === disk);
+
+/** Makes the overlays, or adopts those of an earlier run. `below`: the volume under the overlay of a disk. */
+export async function makeLayers(
+  { volumes }: WorkContext,
+  layers: readonly Layer[],
+  own: readonly OwnDisk[],
+  { below, mayBeThere }: { below: (disk: OwnDisk) => string; mayBeThere: boolean },
+): Promise<Overlay[]> {
+  const overlays: Overlay[] = [];
+  for (const disk of own) {
+    const layer = layerOf(layers, disk.disk);
+    if (layer === undefined) continue;
+    const { pool, volume: name, capacityBytes: asked } = layer;
+    // The disk may have been enlarged since the admission.
+    const capacityBytes = Math.max(asked, disk.source.capacityBytes ?? 0);
+    const all = [disk.volume.volume, ...mayBeBelow(disk)];
+    const volume = { pool, name, format: "qcow2", capacityBytes, base: below(disk), own: all } as const;
+    const { path } = await volumes.make(volume, mayBeThere);
+    overlays.push({ disk: disk.disk, path });
+  }
+  return overlays;
+}
+
+/** The overlays, if all exist. */
+export async function existing(
+  { volumes }: WorkContext,
+  layers: readonly Layer[],
+): Promise<Overlay[] | undefined> {
+  const overlays: Overlay[] = [];
+  for (const layer of layers) {
+    const path = await volumes.pathOf(layer);
+    if (path === undefined) return undefined;
+    overlays.push({ disk: layer.disk, path });
+  }
+  return overlays;
+}
+
+export const looseOf = (layers: readonly Layer[]) => layers.map(({ disk, volume }) => ({ disk, volume }));
+
+export const withLoose = (snapshots: Snapshots, loose: Snapshots["loose"]): Snapshots => ({
+  ...snapshots,
+  loose: [...withoutLoose(snapshots, loose).loose, ...loose],
+});
+
+export const withoutLoose = (snapshots: Snapshots, gone: Snapshots["loose"]): Snapshots => ({
+  ...snapshots,
+  loose: snapshots.loose.filter(({ volume }) => !gone.some((each) => each.volume === volume)),
+});
+
+/** Deletes volumes that are noted as loose, then the note. */
+export async function removeLoose(
+  context: WorkContext,
+  spec: VmSpec,
+  loose: Snapshots["loose"],
+): Promise<Snapshots> {
+  for (const { disk, volume } of loose) {
+    const source = spec.disks.find(({ name }) => name === disk)?.source;
+    if (source?.kind === "new") await context.volumes.remove({ pool: source.pool, volume });
+  }
+  return await rewriteSnapshots(context, spec.id, (snapshots) => withoutLoose(snapshots, loose));
+}
+
+/** By name or id. Throws `not_found` SNAPSHOT_NOT_FOUND. */
+export function requireSnapshot(
+  { name: vm, snapshots }: Pick<Vm, "name" | "snapshots">,
+  nameOrId: string,
+): Snapshot {
+  const found = findSnapshot(snapshots, nameOrId);
+  if (found !== undefined) return found;
+  const names = snapshots?.snapshots.map(({ name }) => name).join(", ") ?? "";
+  const message = `VM ${vm} has no snapshot ${nameOrId}; it has ${names === "" ? "none" : names}`;
+  throw new SocleError("not_found", "SNAPSHOT_NOT_FOUND", message, {
+    details: { fields: { snapshot: message } },
+  });
+}
+
+const unsupported = (disk: number, message: string): SocleError =>
+  new SocleError("conflict", "SNAPSHOT_UNSUPPORTED", message, {
+    details: { fields: { [`spec.disks[${disk}]`]: message } },
+  });

@@ -1,0 +1,268 @@
+import { randomUUID } from "node:crypto";
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { VmSpec } from "../../contract/spec.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { culpritOf } from "../hypervisor/start-fault.ts";
+import type { Snapshot, Snapshots } from "../model/snapshots.ts";
+import type { VmState } from "../model/vm.ts";
+import type { OwnDisk } from "../model/volume-names.ts";
+import { requireDisksFree } from "../storage/volume-users.ts";
+import { defineOperation, type Result } from "./definition.ts";
+import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
+import {
+  existing,
+  growthOfLayers,
+  layeredDisks,
+  layerSchema,
+  looseOf,
+  makeLayers,
+  newLayers,
+  removeLoose,
+  requireSameLayers,
+  requireSnapshot,
+  withLoose,
+  withoutLoose,
+  type Layer,
+} from "./layers.ts";
+import { requireSpecOf } from "./request.ts";
+import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
+import { checkVolumes, restoreKeys } from "./start.ts";
+import { undoAll, type Undo } from "./undo.ts";
+import { requireNotSaved, requireNotSavedNow } from "./vm-state.ts";
+import {
+  isUndecided,
+  mayHaveBegun,
+  outcomeUnknown,
+  seen,
+  type RunContext,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
+
+const CLAIM = "claim volumes";
+const LAYERS = "make layers";
+const STOP = "pull plug";
+const SWITCH = "switch disks";
+
+const intent = z.object({
+  id: z.string(),
+  name: z.string(),
+  force: z.boolean(),
+  layers: z.array(layerSchema),
+  ...changeIntent,
+});
+type Intent = z.output<typeof intent>;
+
+interface RevertSnapshotRequest {
+  /** Its name or id. */
+  readonly snapshot: string;
+  /** A running guest is stopped, as by a power cut, and boots from the snapshot. */
+  readonly force: boolean;
+  readonly etag?: string | undefined;
+}
+
+/**
+ * Gives a VM the disks of a snapshot: new overlays of the snapshot's volumes. What the guest wrote since the newest snapshot
+ * is lost; all snapshots stay.
+ */
+export const revertSnapshot = defineOperation({
+  kind: "REVERT_SNAPSHOT",
+  intent,
+  lane: "heavy",
+  mayLeaveHalf: true,
+  grows: ({ layers }) => growthOfLayers(layers),
+  /**
+   * Throws `not_found` SNAPSHOT_NOT_FOUND, `conflict` VM_RUNNING without `force`, SNAPSHOT_BEING_DELETED,
+   * SNAPSHOT_DISKS_DIFFER, SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE and ETAG_MISMATCH.
+   */
+  admit({ snapshot, force, etag }: RevertSnapshotRequest, vm) {
+    requireSpecOf(etag, vm);
+    const found = requireSnapshot(vm, snapshot);
+    requireUsable(vm.name, found, layeredDisks(vm));
+    requireNotSaved(vm);
+    requireOff(vm.name, vm.state, force);
+    const layers = newLayers(vm, randomUUID().slice(0, 8));
+    return defined<Intent>({ id: found.id, name: found.name, force, layers, etag });
+  },
+  async plan({ volumes }, { name, layers }, vm) {
+    await volumes.requireAbsent(layers);
+    return {
+      snapshot: name,
+      disks: layers.map(({ disk }) => disk).join(","),
+      restarts: String(isActive(vm)),
+      applies: "now",
+    };
+  },
+  async run(context, asked, run) {
+    const effects = new Set([LAYERS, STOP, SWITCH].filter((name) => mayHaveBegun(run, name)));
+    try {
+      return await revert(context, asked, run, effects);
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (isUndecided(error, run)) throw error;
+      const how = effects.has(SWITCH) ? await howFar(context, run.vmId, asked) : "not switched";
+      // Only the start of the guest has failed.
+      if (how === "recorded") throw error;
+      if (how === "switched") throw outcomeUnknown(error);
+      throw await undoAll(context, run, undoes(context, run, asked, effects), error);
+    }
+  },
+});
+
+async function revert(
+  context: RunContext,
+  { id, name, force, layers, etag }: Intent,
+  run: WorkRun,
+  effects: Set<string>,
+): Promise<Result> {
+  const { domains, volumes } = context;
+  const { vmId, step, done } = run;
+  // A guest that hangs is no obstacle: it is stopped.
+  const spec = await beginChange(context, run, { etag, of: "metadata" });
+  if (effects.size === 0) await requireNotSavedNow(context, vmId);
+  let { snapshots } = await readSpec(context, vmId);
+  const wasOn = effects.has(STOP) || isActive(await domains.state(vmId));
+  if (!isReverted(snapshots, layers)) {
+    const own = requireSameLayers(spec, snapshots, layers);
+    const found = requireSnapshot({ name: spec.name, snapshots }, id);
+    requireUsable(spec.name, found, own);
+    if (!effects.has(STOP)) requireOff(spec.name, (await domains.state(vmId))?.state ?? "stopped", force);
+    const isClaimed = done.has(CLAIM);
+    if (!isClaimed) await step.durable(CLAIM, () => volumes.requireAbsent(layers), 0);
+    effects.add(LAYERS);
+    const overlays = await step(
+      LAYERS,
+      async () => {
+        await rewriteSnapshots(context, vmId, (now) => withLoose(now, looseOf(layers)));
+        const below = ({ disk, volume }: OwnDisk): string => found.volumes[disk] ?? volume.volume;
+        return await makeLayers(context, layers, own, { below, mayBeThere: isClaimed });
+      },
+      0.3,
+    );
+    if (wasOn) {
+      step.commit();
+      await stop(context, run, effects);
+    }
+    effects.add(SWITCH);
+    await step(SWITCH, () => domains.layers.switchTo(vmId, overlays), 0.2);
+    step.commit();
+    snapshots = await step("write snapshot", () =>
+      rewriteSnapshots(context, vmId, (now) => reverted(now, id, own, layers)),
+    );
+  }
+  const { loose } = snapshots;
+  if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
+  if (wasOn) await step("start", () => startAgain(context, spec, snapshots), 0.2);
+  const state = (await domains.state(vmId))?.state ?? "stopped";
+  await stampComplete(context, run, isActive({ state }));
+  await seenWithSnapshots(context, vmId, snapshots);
+  await seen(context, vmId, (vm) => isActive(vm) === isActive({ state }));
+  return { snapshot_id: id, snapshot: name, restarted: String(wasOn) };
+}
+
+/** Ends the run of the guest that the operation found. */
+async function stop(context: RunContext, run: WorkRun, effects: Set<string>): Promise<void> {
+  const { domains } = context;
+  const { vmId, step } = run;
+  if (!isActive(await domains.state(vmId))) return;
+  const guestRun = await holdsRun(context, run, "revert again");
+  if (guestRun === undefined) return;
+  effects.add(STOP);
+  const isOver = async (): Promise<boolean> => !(await isInRun(context, run, guestRun));
+  await step.durable(STOP, () => domains.destroy(vmId, { isOver }), 0.1);
+}
+
+async function startAgain(context: RunContext, spec: VmSpec, snapshots: Snapshots): Promise<void> {
+  const { domains, table, volumes } = context;
+  if (isActive(await domains.state(spec.id))) return;
+  const vm = table.get(spec.id);
+  if (vm !== undefined) await requireDisksFree(vm, table.all().filter(isActive), volumes.names);
+  await checkVolumes(context, spec, snapshots);
+  await restoreKeys(context, spec);
+  await domains.start(spec.id, culpritOf(spec));
+}
+
+const isReverted = ({ active }: Snapshots, layers: readonly Layer[]): boolean =>
+  layers.every(({ disk, volume }) => active[disk] === volume);
+
+/** The volumes that the guest wrote to are of no snapshot. */
+function reverted(now: Snapshots, id: string, own: readonly OwnDisk[], layers: readonly Layer[]): Snapshots {
+  const left = own.map(({ disk, volume: { volume } }) => ({ disk, volume }));
+  const active = Object.fromEntries(layers.map(({ disk, volume }) => [disk, volume]));
+  return {
+    ...withLoose(withoutLoose(now, looseOf(layers)), left),
+    current: id,
+    active: { ...now.active, ...active },
+  };
+}
+
+async function howFar(
+  context: WorkContext,
+  vmId: string,
+  { layers }: Intent,
+): Promise<"recorded" | "switched" | "not switched"> {
+  const { domains } = context;
+  try {
+    if ((await domains.state(vmId)) === undefined) return "not switched";
+    if (isReverted((await readSpec(context, vmId)).snapshots, layers)) return "recorded";
+    const overlays = await existing(context, layers);
+    if (overlays === undefined) return "not switched";
+    return (await domains.layers.isSwitched(vmId, overlays)) ? "switched" : "not switched";
+  } catch (thrown) {
+    throw outcomeUnknown(toSocleError(thrown));
+  }
+}
+
+function undoes(
+  context: RunContext,
+  { vmId }: WorkRun,
+  { layers }: Intent,
+  effects: ReadonlySet<string>,
+): Undo[] {
+  const all: Undo[] = [
+    {
+      step: STOP,
+      async remove() {
+        if ((await context.domains.state(vmId)) === undefined) return;
+        const { spec, snapshots } = await readSpec(context, vmId);
+        await startAgain(context, spec, snapshots);
+      },
+    },
+    {
+      step: LAYERS,
+      async remove() {
+        if ((await context.domains.state(vmId)) === undefined) {
+          for (const layer of layers) await context.volumes.remove(layer);
+          return;
+        }
+        const { spec } = await readSpec(context, vmId);
+        await removeLoose(context, spec, looseOf(layers));
+      },
+    },
+  ];
+  return all.filter(({ step }) => effects.has(step));
+}
+
+/** Throws `conflict` SNAPSHOT_BEING_DELETED, SNAPSHOT_DISKS_DIFFER. */
+function requireUsable(vm: string, { name, deleting, volumes }: Snapshot, own: readonly OwnDisk[]): void {
+  if (deleting === true) {
+    const message = `the deletion of snapshot ${name} of VM ${vm} has begun, so its disks may be newer in part: complete it (socle vm snapshot rm), and revert to another`;
+    throw new SocleError("conflict", "SNAPSHOT_BEING_DELETED", message, {
+      details: { fields: { snapshot: message } },
+    });
+  }
+  const other = own.find(({ disk }) => volumes[disk] === undefined);
+  if (other === undefined) return;
+  const message = `disk ${other.disk} of VM ${vm} is not in snapshot ${name}, since it was attached later: detach it first, then attach it again`;
+  throw new SocleError("conflict", "SNAPSHOT_DISKS_DIFFER", message, {
+    details: { fields: { snapshot: message }, metadata: { disk: other.disk } },
+  });
+}
+
+function requireOff(vm: string, state: VmState, force: boolean): void {
+  if (force || !isActive({ state })) return;
+  const message = `VM ${vm} is ${state}: stop it first, or revert with force, which stops it as a power cut does and starts it again`;
+  throw new SocleError("conflict", "VM_RUNNING", message, { details: { fields: { force: message } } });
+}
