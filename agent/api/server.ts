@@ -30,6 +30,7 @@ import type { Contract } from "../contract/load.ts";
 import { reflection } from "./services/reflection.ts";
 import { RequestShapes } from "./limits/request-shapes.ts";
 import { reservationService } from "./services/reservation-service.ts";
+import { snapshotService } from "./services/snapshot-service.ts";
 import { storageService } from "./services/storage-service.ts";
 import { listenOnTls, type TlsListener } from "./tls-listener.ts";
 import { trustService } from "./services/trust-service.ts";
@@ -112,6 +113,7 @@ export class ApiServer implements Service {
     const services = [
       { definition: protos.vms, methods: vmService(dependencies, this.#errors) },
       { definition: protos.images, methods: imageService(dependencies, this.#errors) },
+      { definition: protos.snapshots, methods: snapshotService(dependencies, this.#errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, this.#errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },

@@ -28,6 +28,10 @@ export function addGuest(program: Cli, bind: Bind): void {
   command("sync-time", "Set the guest's clock to the host's.").action(
     bind(async () => (await load()).guestSyncTime),
   );
+  command("freeze", "Freeze the guest's file systems, for a consistent copy of its disks by other means.")
+    .option("--for <duration>", "For how long at most, 1s to 5m; default 30s.", duration("--for"))
+    .action(bind(async () => (await load()).guestFreeze));
+  command("thaw", "Thaw the guest's file systems.").action(bind(async () => (await load()).guestThaw));
   command("exec", "Run a program in the guest and print its output. Write -- before the program.")
     .argument("<program>", "Its path in the guest.")
     .argument("[arguments...]", "Its arguments.")

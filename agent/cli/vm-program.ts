@@ -12,6 +12,7 @@ import {
 } from "./options.ts";
 import type { Bind } from "./session.ts";
 import { addVmDisks } from "./vm-disk-program.ts";
+import { addVmSnapshots } from "./vm-snapshot-program.ts";
 import { addVmNics } from "./vm-nic-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
@@ -117,6 +118,7 @@ export function addVm(program: Cli, bind: Bind): void {
     .option("--dry-run", "Check everything and change nothing.")
     .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
   addVmDisks(vm, bind);
+  addVmSnapshots(vm, bind);
   addVmNics(vm, bind);
   act(
     change("suspend", "Write a VM's memory to the host's disk and stop it; start continues it."),

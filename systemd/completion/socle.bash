@@ -20,6 +20,12 @@ _socle() {
       "vm disk attach") place="vm disk attach" ;;
       "vm disk detach") place="vm disk detach" ;;
       "vm disk resize") place="vm disk resize" ;;
+      "vm snapshot") place="vm snapshot" ;;
+      "vm snapshot create") place="vm snapshot create" ;;
+      "vm snapshot ls" | "vm snapshot list") place="vm snapshot ls" ;;
+      "vm snapshot show") place="vm snapshot show" ;;
+      "vm snapshot rm" | "vm snapshot delete") place="vm snapshot rm" ;;
+      "vm snapshot revert") place="vm snapshot revert" ;;
       "vm nic") place="vm nic" ;;
       "vm nic attach") place="vm nic attach" ;;
       "vm nic detach") place="vm nic detach" ;;
@@ -41,6 +47,8 @@ _socle() {
       "guest ssh-keys") place="guest ssh-keys" ;;
       "guest trim") place="guest trim" ;;
       "guest sync-time") place="guest sync-time" ;;
+      "guest freeze") place="guest freeze" ;;
+      "guest thaw") place="guest thaw" ;;
       "guest exec") place="guest exec" ;;
       "inventory") place="inventory" ;;
       "pool") place="pool" ;;
@@ -90,7 +98,7 @@ _socle() {
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume update disk nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk snapshot nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm create") words="--file --example --name --id --vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -104,6 +112,12 @@ _socle() {
       "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot") words="create ls show rm revert --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm snapshot create") words="--request-id --no-wait --timeout --dry-run --description --quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot rm") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic") words="attach detach update --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -119,12 +133,14 @@ _socle() {
       "image import") words="--sha256 --name --format --pool --tenant --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image rm") words="--tenant --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
       "image prune") words="--older-than --tenant --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "guest") words="info password ssh-keys trim sync-time exec --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "guest") words="info password ssh-keys trim sync-time freeze thaw exec --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "guest info") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "guest password") words="--hashed --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "guest ssh-keys") words="--key-file --replace --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "guest trim") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "guest sync-time") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest freeze") words="--for --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "guest thaw") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "guest exec") words="--env --input --wait --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -191,7 +207,7 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --mac | --allowed-address | --sha256 | --pool | --older-than | --env | --wait | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --description | --mac | --allowed-address | --sha256 | --pool | --older-than | --for | --env | --wait | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;

@@ -11,6 +11,7 @@ import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 import { forCaller } from "./tenancy.ts";
 
+const FREEZE_MS = { least: 1000, usual: 30_000, most: 300_000 } as const;
 const EXEC_MS = { usual: 30_000, most: 300_000 } as const;
 const MOST_KEYS = 64;
 const MOST_INPUT_BYTES = 64 * 1024;
@@ -47,6 +48,16 @@ export function guestService(dependencies: ServiceDependencies): Methods<GuestSe
     async SyncGuestTime({ vm }, { caller, signal }) {
       await guest(vm, caller).syncTime(signal);
       return {};
+    },
+    async FreezeFilesystems({ vm, timeout }, { caller, signal }) {
+      const forMs = timeout === null ? FREEZE_MS.usual : durationMs("timeout", timeout);
+      if (forMs < FREEZE_MS.least || forMs > FREEZE_MS.most)
+        throw invalidField("REQUEST_INVALID", "timeout", "must be 1 s to 300 s");
+      const { filesystems, untilMs } = await guest(vm, caller).freeze(forMs, signal);
+      return { filesystems, frozenUntil: toTimestamp(untilMs) };
+    },
+    async ThawFilesystems({ vm }, { caller, signal }) {
+      return { filesystems: await guest(vm, caller).thaw(signal) };
     },
     async ExecInGuest(request, { caller, signal }) {
       const program = programOf(request);

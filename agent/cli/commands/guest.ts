@@ -80,6 +80,29 @@ export const guestSshKeys: Command = async (session, [vm = "", user = ""], optio
   return undefined;
 };
 
+export const guestFreeze: Command = async (session, [vm = ""], options) => {
+  const { for: forMs } = options as { for?: number };
+  const timeout = forMs === undefined ? null : toDuration(forMs);
+  const agent = await session.agent();
+  const answer = await agent.ask(
+    agent.contract.guests.FreezeFilesystems,
+    { vm, timeout },
+    { timeoutMs: ANSWER_MS },
+  );
+  session.show(answer, () => {
+    const until = formatTime(answer.frozenUntil);
+    return `${answer.filesystems} file systems frozen until ${until}; thaw them with: socle guest thaw ${printable(vm)}\n`;
+  });
+  return undefined;
+};
+
+export const guestThaw: Command = async (session, [vm = ""]) => {
+  const agent = await session.agent();
+  const answer = await agent.ask(agent.contract.guests.ThawFilesystems, { vm }, { timeoutMs: ANSWER_MS });
+  session.show(answer, () => `${answer.filesystems} file systems thawed\n`);
+  return undefined;
+};
+
 export const guestTrim: Command = async (session, [vm = ""]) => {
   const agent = await session.agent();
   const answer = await agent.ask(agent.contract.guests.TrimGuest, { vm }, { timeoutMs: ANSWER_MS });

@@ -1,0 +1,10 @@
+// Original file: proto/socle/v1/guest.proto
+
+
+export interface ThawFilesystemsRequest {
+  'vm'?: (string);
+}
+
+export interface ThawFilesystemsRequest__Output {
+  'vm': (string);
+}
