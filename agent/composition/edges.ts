@@ -191,11 +191,12 @@ function buildMetrics(
 const metricsSources = (
   { version, clock }: Basis,
   { record, position, operations, events }: State,
-  { host, table, vms, imageStore, libvirt, sampleIntervalMs }: Hypervisor,
+  { host, table, vms, freezes, imageStore, libvirt, sampleIntervalMs }: Hypervisor,
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
 ): Sources => ({
   vms: table,
   incidents: (id) => table.incidents(id),
+  isFrozen: (id) => freezes.isFrozen(id),
   host,
   readings: host.readings,
   libvirt: () => ({

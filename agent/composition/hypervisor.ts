@@ -19,6 +19,8 @@ import { HypervisorLease, type HolderBefore } from "../vm/hypervisor/hypervisor-
 import { KvmProbe } from "../vm/hypervisor/kvm-probe.ts";
 import { Networks } from "../vm/hypervisor/networks.ts";
 import { LeaseWatch } from "../vm/observation/lease-watch.ts";
+import type { Freezes } from "../vm/hypervisor/freezes.ts";
+import { frozenGuests } from "../vm/observation/frozen-guests.ts";
 import { agentLimits } from "../vm/observation/agent-limits.ts";
 import { Observer } from "../vm/observation/observer.ts";
 import { Settler } from "../vm/operations/recovery.ts";
@@ -41,6 +43,7 @@ export interface Hypervisor {
   readonly reservations: Reservations;
   readonly table: VmTable;
   readonly vms: Vms;
+  readonly freezes: Pick<Freezes, "isFrozen">;
   readonly images: Images;
   readonly imageStore: ImageStore;
   readonly sampleIntervalMs: number;
@@ -87,6 +90,7 @@ export function buildHypervisor(
     log,
   });
   const domains = new Domains(libvirt, clock, host.reports);
+  const { freezes } = domains;
   const vms = new Vms(
     defined({
       domains,
@@ -135,9 +139,22 @@ export function buildHypervisor(
     footprints,
     reservations,
     volumeKey,
+    frozenGuests({ table, freezes, untilAllowed: (signal) => permit.untilAllowed(signal), log }),
     agentLimits({ libvirt, table, agents: domains.guestAgents, log }),
   ];
-  return { libvirt, host, reservations, table, vms, images, imageStore, sampleIntervalMs, services, settler };
+  return {
+    libvirt,
+    host,
+    reservations,
+    table,
+    vms,
+    freezes,
+    images,
+    imageStore,
+    sampleIntervalMs,
+    services,
+    settler,
+  };
 }
 
 /** Guards changes of libvirt, and informs a state directory that was rolled back. */

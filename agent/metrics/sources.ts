@@ -10,6 +10,8 @@ import type { VmIncidents, VmView } from "../vm/model/vm.ts";
 export interface Sources {
   readonly vms: VmView;
   readonly incidents: (vmId: string) => VmIncidents;
+  /** Whether the file systems of a VM's guest are frozen. */
+  readonly isFrozen: (vmId: string) => boolean;
   readonly host: HostView;
   readonly readings: HostReadings;
   readonly libvirt: () => LibvirtLink;

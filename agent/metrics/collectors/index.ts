@@ -37,6 +37,7 @@ import {
 } from "./readings.ts";
 import { tenants } from "./tenants.ts";
 import { vmCpu, vmDisk, vmGuest, vmMemory, vmMigration, vmNetwork, vmVcpu } from "./vm-stats.ts";
+import { vmSnapshots } from "./vm-snapshots.ts";
 import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
 
 /** Most important first, in case the time runs out. */
@@ -87,6 +88,7 @@ const collectors: readonly (() => Collector)[] = [
   vmInfo,
   vmObservation,
   vmIncidents,
+  vmSnapshots,
   vmCpu,
   vmVcpu,
   vmMemory,

@@ -10,6 +10,7 @@ export { nowMs, stats, vm, vmView } from "./fixed-vms.ts";
 export function fixedSources(changes: Partial<Sources> = {}): Sources {
   return {
     vms: vmView([vm(1)]),
+    isFrozen: () => false,
     incidents: () => ({ panics: 1, ioErrors: 0 }),
     host: hostView,
     readings: fixedReadings({}),
