@@ -86,12 +86,12 @@ function validated(
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
   const own = { spec, tenant: spec.tenant, labels: spec.labels };
-  return socle.snapshots === undefined ? own : { ...own, snapshots: storedSnapshots(socle.snapshots) };
+  return socle.snapshots === undefined ? own : { ...own, snapshots: storedSnapshots(spec.id, socle.snapshots) };
 }
 
-function storedSnapshots(text: string): Snapshots {
+function storedSnapshots(vmId: string, text: string): Snapshots {
   try {
-    return snapshotsOf(text);
+    return snapshotsOf(vmId, text);
   } catch {
     throw new Error("the snapshots in the metadata are not valid");
   }

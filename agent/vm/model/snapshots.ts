@@ -46,8 +46,19 @@ export type Snapshots = Immutable<z.output<typeof schema>>;
 
 export const noSnapshots: Snapshots = { snapshots: [], active: {}, loose: [] };
 
-/** Throws if the text is not what snapshotsText() returns. */
-export const snapshotsOf = (text: string): Snapshots => schema.parse(parseJson(text));
+/** Throws if the text is not what snapshotsText() returned for this VM: no other VM's volumes are named. */
+export function snapshotsOf(vmId: string, text: string): Snapshots {
+  const value = schema.parse(parseJson(text));
+  const { snapshots, active, loose } = value;
+  const named = [...snapshots.map((each) => each.volumes), active].flatMap(Object.entries<string>);
+  for (const [disk, volume] of [...named, ...loose.map((each) => [each.disk, each.volume] as const)])
+    if (!isOwn(vmId, disk, volume)) throw new Error(`${volume} is no layer of disk ${disk}`);
+  return value;
+}
+
+/** A name of the disk's first volume, or as layerName() makes it. */
+const isOwn = (vmId: string, disk: string, volume: string): boolean =>
+  volume.startsWith(`socle-${vmId}-${disk}.`);
 
 /** Undefined if there is nothing to store. */
 export const snapshotsText = (value: Snapshots): string | undefined =>
