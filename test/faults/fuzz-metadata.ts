@@ -5,6 +5,7 @@ import { unbound } from "../../agent/state/reservations/placement.ts";
 import { vmSpec } from "../../agent/contract/spec.ts";
 import { checkSpec } from "../../agent/vm/model/spec-check.ts";
 import { vmFromDomain, vmWithoutXml } from "../../agent/vm/observation/vm-from-domain.ts";
+import { ownVolumes } from "../../agent/vm/model/volume-names.ts";
 import type { Vm } from "../../agent/vm/model/vm.ts";
 import { protos } from "../support/api/harness.ts";
 import type { Chance } from "./fuzz-chance.ts";
@@ -16,6 +17,13 @@ const ID = "3f0c9b52-7a54-4c1d-8f3e-0c3a9d3a1b01";
 const facts = { state: "stopped", stateReason: "UNKNOWN", observedAtMs: 1 } as const;
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+
+const snapshots = JSON.stringify({
+  snapshots: [{ id: "00000001", name: "one", createdAtMs: 1, volumes: { root: `socle-${ID}-root.qcow2` } }],
+  current: "00000001",
+  active: { root: `socle-${ID}-root.00000001.qcow2` },
+  loose: [],
+});
 
 const words = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value ?? null));
 
@@ -67,6 +75,7 @@ function domainOf(spec: string, chance: Chance): string {
     ["createdAt", chance.is(90) ? "2026-01-02T00:00:00.000Z" : escaped(chance.text())],
     ["instance", chance.is(50) ? ID : escaped(chance.text())],
     ["placement", escaped(placement)],
+    ["snapshots", escaped(chance.is(50) ? snapshots : words(chance.mutatedValue(JSON.parse(snapshots))))],
   ];
   const kept = parts.filter(() => chance.is(99));
   const body = kept.map(([name, value]) => `<s:${name}>${value}</s:${name}>`).join("");
@@ -82,6 +91,9 @@ function check(vm: Vm): void {
   if (vm.managed && vm.spec === undefined && vm.unreadable === undefined)
     throw new Error("a VM is managed without a spec, and readable");
   if (vm.spec !== undefined) vmSpec.parse(vm.spec);
+  const layers = vm.spec === undefined ? [] : ownVolumes({ ...vm.spec, snapshots: vm.snapshots });
+  const foreign = layers.find(({ volume }) => !volume.startsWith(`socle-${vm.id}-`));
+  if (foreign !== undefined) throw new Error(`${foreign.volume} would be deleted with another VM`);
   const shown = vmToProto(vm);
   if (shown.unreadable !== (vm.unreadable ?? "")) throw new Error(shown.unreadable);
   protos.vms.GetVm.responseSerialize(shown);

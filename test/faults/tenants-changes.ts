@@ -45,6 +45,18 @@ export const changing: readonly Act[] = [
   ofVictim("ResizeDisk", (stage, caller) =>
     caller.ask(stage.contract.vms.ResizeDisk, { ...victims(stage), disk: "data", capacityBytes: 4 * MIB }),
   ),
+  ofVictim("CreateSnapshot", (stage, caller) =>
+    caller.ask(stage.contract.snapshots.CreateSnapshot, { ...victims(stage), name: "spy" }),
+  ),
+  ofVictim("DeleteSnapshot", (stage, caller) =>
+    caller.ask(stage.contract.snapshots.DeleteSnapshot, { ...victims(stage), snapshot: "spy" }),
+  ),
+  ofVictim("RevertSnapshot", (stage, caller) =>
+    caller.ask(stage.contract.snapshots.RevertSnapshot, { ...victims(stage), snapshot: "spy", force: true }),
+  ),
+  ofVictim("ListSnapshots", (stage, caller) =>
+    caller.ask(stage.contract.snapshots.ListSnapshots, { vm: stage.victim.vm.vmId }),
+  ),
   ...[false, true].map((readOnly): Act => ({
     dimension: "disks",
     what: `the victim's disk attached to its own VM${readOnly ? ", to read" : ""}`,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { GuestShell } from "../support/guest-shell.ts";
@@ -137,5 +138,108 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     await drop(vm);
     assert.deepEqual(await files(), []);
     assert.doesNotMatch(await virsh(libvirtd.uri, ["list", "--all", "--name"]), /off/);
+  });
+
+  test("what cannot be kept is refused with its field and the way out, and nothing is made", async () => {
+    const stopped = async (name: string, disk: object, more: object = {}): Promise<string> => {
+      const spec = { ...more, disks: [{ name: "root", ...disk }] };
+      const request = { ...linux(name, spec), leaveStopped: true };
+      return (await rig.succeeds(rig.vms.create(request, "tester"))).vmId;
+    };
+    await virsh(libvirtd.uri, ["vol-create-as", "images", "shared.raw", "1M", "--format", "raw"]);
+    const source = { kind: "volume", volume: { pool: "images", volume: "shared.raw" } };
+    const named = await stopped("named", { source });
+    const plain = await stopped("plain", { source: { kind: "new", pool: "images", capacityBytes: MIB } });
+    const before = await files();
+    await assert.rejects(beginSnapshot(named, "one"), {
+      reason: "SNAPSHOT_UNSUPPORTED",
+      message: /detach it first/,
+    });
+    await assert.rejects(beginSnapshot(plain, "../one"), { reason: "SPEC_INVALID" });
+    await assert.rejects(beginSnapshot(plain, "one", { quiesce: true }), {
+      reason: "GUEST_AGENT_NOT_CONFIGURED",
+    });
+    const planned = await beginSnapshot(plain, "one", { validateOnly: true });
+    assert.deepEqual(planned.result, {
+      validated: "true",
+      snapshot: "one",
+      disks: "root",
+      quiesced: "false",
+      may_grow_by_bytes: String(MIB),
+    });
+    assert.deepEqual(await files(), before);
+
+    await snapshot(plain, "one");
+    await assert.rejects(beginSnapshot(plain, "one"), { reason: "SNAPSHOT_EXISTS" });
+    await assert.rejects(beginRevert(plain, "none"), { reason: "SNAPSHOT_NOT_FOUND", message: /it has one/ });
+    const detach = { ...to(plain), disk: "root", deleteVolume: true };
+    await assert.rejects(rig.vms.begin("DETACH_DISK", detach, "tester"), { reason: "DISK_HAS_SNAPSHOTS" });
+    await assert.rejects(
+      rig.vms.begin("DELETE_VM", { ...to(plain), keepDisks: true, force: true }, "tester"),
+      { reason: "VM_HAS_SNAPSHOTS" },
+    );
+    // A disk that came later is in no snapshot; one that grew keeps its size.
+    const disk = { name: "later", source: { kind: "new", pool: "images", capacityBytes: MIB } };
+    await rig.succeeds(rig.vms.begin("ATTACH_DISK", { ...to(plain), disk }, "tester"));
+    await assert.rejects(beginRevert(plain, "one"), { reason: "SNAPSHOT_DISKS_DIFFER", message: /later/ });
+    const remove = { ...to(plain), disk: "later", deleteVolume: true };
+    await rig.succeeds(rig.vms.begin("DETACH_DISK", remove, "tester"));
+    const grow = { ...to(plain), disk: "root", capacityBytes: 2 * MIB };
+    await rig.succeeds(rig.vms.begin("RESIZE_DISK", grow, "tester"));
+    await rig.succeeds(beginRevert(plain, "one"));
+    assert.match(await virsh(libvirtd.uri, ["domblkinfo", "plain", "vda"]), /Capacity: +2097152/);
+    for (let count = 2; count <= 16; count += 1) await snapshot(plain, `s${count}`);
+    await assert.rejects(beginSnapshot(plain, "s17"), { reason: "SNAPSHOT_LIMIT_REACHED" });
+    // All layers go with the VM, and an erasure overwrites them all.
+    assert.equal((await files()).length, 17);
+    const erase = { ...to(plain), keepDisks: false, eraseDisks: true, force: true };
+    const { result } = await rig.succeeds(rig.vms.begin("DELETE_VM", erase, "tester"));
+    assert.equal(result?.["volumes_deleted"], "17");
+    assert.deepEqual(await files(), []);
+    await drop(named);
+  });
+
+  test("a full pool refuses a snapshot, and a merge that it stops is repeated without a loss", async () => {
+    const directory = join(libvirtd.directory, "small");
+    await libvirtd.run("mkdir", [directory]);
+    await libvirtd.run("mount", ["-t", "tmpfs", "-o", "size=48m", "socle-test", directory]);
+    await virsh(libvirtd.uri, ["pool-create-as", "small", "dir", "--target", directory]);
+    const fill = (mib: number) =>
+      libvirtd.run("sh", ["-c", `head -c ${mib}M /dev/zero >${directory}/filler; true`]);
+    const empty = () => libvirtd.run("rm", ["-f", `${directory}/filler`]);
+    const size = 16 * MIB;
+    const source = { kind: "new", pool: "small", capacityBytes: size };
+    const request = { ...linux("full", { disks: [{ name: "root", source }] }), leaveStopped: true };
+    const { vmId: vm } = await rig.succeeds(rig.vms.create(request, "tester"));
+    const listed = async () => await libvirtd.run("ls", [directory]);
+    await fill(40);
+    const before = await listed();
+    const refused = await rig.done(await beginSnapshot(vm, "one"));
+    assert.equal(refused.error?.reason, "POOL_FULL");
+    assert.equal(await listed(), before);
+    assert.equal(rig.table.get(vm)?.snapshots, undefined);
+    await empty();
+
+    await snapshot(vm, "one");
+    const path = `${directory}/socle-${vm}-root.${rig.table.get(vm)?.snapshots?.current ?? ""}.qcow2`;
+    await libvirtd.run("qemu-io", ["-c", "write -P 7 0 12M", path]);
+    const digest = async (file: string) => {
+      const raw = join(libvirtd.directory, "digest.raw");
+      await libvirtd.run("qemu-img", ["convert", "-O", "raw", file, raw]);
+      return (await libvirtd.run("sha256sum", [raw])).split(" ")[0];
+    };
+    const written = await digest(path);
+    await fill(48);
+    const stopped = await rig.done(await beginRemoval(vm, "one"));
+    assert.equal(stopped.error?.reason, "MERGE_FAILED", JSON.stringify(stopped.steps));
+    assert.equal(rig.table.get(vm)?.state, "stopped");
+    await assert.rejects(beginRevert(vm, "one"), { reason: "SNAPSHOT_BEING_DELETED" });
+    assert.equal(await digest(path), written);
+    await empty();
+    await remove(vm, "one");
+    assert.equal(await digest(`${directory}/socle-${vm}-root.qcow2`), written);
+    await drop(vm);
+    await virsh(libvirtd.uri, ["pool-destroy", "small"]);
+    await libvirtd.run("umount", [directory]);
   });
 });

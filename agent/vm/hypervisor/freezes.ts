@@ -15,6 +15,14 @@ interface Guest {
 /** The longest that a guest stays frozen for a snapshot. */
 const SNAPSHOT_MS = 30_000;
 const RETRY_MS = 5000;
+const MOST_REFUSALS = 3;
+/** Errors after which the guest was not asked to freeze. */
+const NOT_ASKED: ReadonlySet<string> = new Set([
+  "GUEST_AGENT_NOT_CONNECTED",
+  "GUEST_AGENT_BUSY",
+  "VM_STATE_CONFLICT",
+  "QUEUE_FULL",
+]);
 const { LIVE } = libvirt.DomainModificationImpact;
 
 /**
@@ -53,8 +61,9 @@ export class Freezes {
       const options = { changes: true, ...(signal === undefined ? {} : { signal }) };
       return { filesystems: await this.#agents.exchange(guest, ask, options), untilMs };
     } catch (thrown) {
-      // It may have frozen them anyway.
-      this.#arm(guest, 0);
+      // A guest that was asked may have frozen them anyway.
+      if (NOT_ASKED.has(toSocleError(thrown).reason)) await this.#thawed(guest);
+      else this.#arm(guest, 0);
       throw thrown;
     }
   }
@@ -65,9 +74,7 @@ export class Freezes {
       (await call(libvirt.domainFsthaw, { dom, mountpoints: [], flags: 0 })).filesystems;
     const options = { changes: true, ...(signal === undefined ? {} : { signal }) };
     const filesystems = await this.#agents.exchange(guest, ask, options);
-    this.#armed.get(guest.id)?.abort();
-    this.#armed.delete(guest.id);
-    await this.#mark(guest.id, undefined);
+    await this.#thawed(guest);
     return filesystems;
   }
 
@@ -129,9 +136,22 @@ export class Freezes {
     void this.#thawAfter(guest, afterMs, timer);
   }
 
+  /** Without the removal of the mark, the guest is thawed once more. */
+  async #thawed(guest: Guest): Promise<void> {
+    try {
+      await this.#mark(guest.id, undefined);
+    } catch {
+      this.#arm(guest, RETRY_MS);
+      return;
+    }
+    this.#armed.get(guest.id)?.abort();
+    this.#armed.delete(guest.id);
+  }
+
   async #thawAfter(guest: Guest, afterMs: number, timer: AbortController): Promise<void> {
     const { signal } = timer;
     let waitMs = afterMs;
+    let refusals = 0;
     while (!signal.aborted) {
       await this.#clock.sleep(waitMs, signal).catch(() => undefined);
       if (signal.aborted) return;
@@ -139,8 +159,11 @@ export class Freezes {
       try {
         if ((await this.frozenUntil(guest.id)) === undefined) break;
         await this.thaw(guest);
-      } catch {
-        // libvirt or the guest does not answer: again, until the guest stops.
+      } catch (thrown) {
+        // libvirt or the guest does not answer: again, until the guest stops. An agent that refuses cannot thaw anything.
+        if (toSocleError(thrown).reason !== "GUEST_REFUSED") continue;
+        refusals += 1;
+        if (refusals === MOST_REFUSALS) await this.#thawed(guest);
       }
     }
     if (this.#armed.get(guest.id) === timer) this.#armed.delete(guest.id);

@@ -86,7 +86,9 @@ function validated(
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
   const own = { spec, tenant: spec.tenant, labels: spec.labels };
-  return socle.snapshots === undefined ? own : { ...own, snapshots: storedSnapshots(spec.id, socle.snapshots) };
+  return socle.snapshots === undefined
+    ? own
+    : { ...own, snapshots: storedSnapshots(spec.id, socle.snapshots) };
 }
 
 function storedSnapshots(vmId: string, text: string): Snapshots {

@@ -5,12 +5,13 @@ import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { ancestry, findSnapshot, noSnapshots, type Snapshot, type Snapshots } from "../model/snapshots.ts";
 import { ownDisk } from "../model/volume-names.ts";
-import { defineOperation } from "./definition.ts";
+import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
+import type { Cut } from "./stop-escalation.ts";
 import { requireNotSaved } from "./vm-state.ts";
 import type { RunContext, WorkRun } from "./work.ts";
 
@@ -65,30 +66,38 @@ export const deleteSnapshot = defineOperation({
       applies: "now",
     });
   },
-  async run(context, { id, name, etag }, run) {
-    const { domains } = context;
-    const { vmId, step } = run;
-    // A part of the snapshot may be merged: it is of no use any more.
-    const isMarked = run.done.has(MARK);
-    if (isMarked) step.goOn();
-    const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
-    let { snapshots } = await readSpec(context, vmId);
-    const found = findSnapshot(snapshots, id);
-    if (found !== undefined) {
-      const child = childOf(snapshots, id);
-      await step.durable(MARK, () => rewriteSnapshots(context, vmId, (now) => asDeleting(now, id)), 0);
-      if (child !== "none") await mergeAll(context, run, spec, id);
-      snapshots = await step("remove snapshot", () =>
-        rewriteSnapshots(context, vmId, (now) => withoutSnapshot(now, id)),
-      );
-    }
-    const { loose } = snapshots;
-    if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
-    await stampComplete(context, run, isActive(await domains.state(vmId)));
-    await seenWithSnapshots(context, vmId, snapshots);
-    return { snapshot_id: id, snapshot: name };
-  },
+  // A merge may take hours: a forced stop does not wait for it.
+  run: (context, asked, run) =>
+    context.escalation.during(run.vmId, run.caller, (cut) => remove(context, asked, run, cut)),
 });
+
+async function remove(
+  context: RunContext,
+  { id, name, etag }: Intent,
+  run: WorkRun,
+  cut: Cut,
+): Promise<Result> {
+  const { domains } = context;
+  const { vmId, step } = run;
+  // A part of the snapshot may be merged: it is of no use any more.
+  const isMarked = run.done.has(MARK);
+  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
+  let { snapshots } = await readSpec(context, vmId);
+  if (findSnapshot(snapshots, id) !== undefined) {
+    const child = childOf(snapshots, id);
+    await step.durable(MARK, () => rewriteSnapshots(context, vmId, (now) => asDeleting(now, id)), 0);
+    if (child !== "none") await mergeAll(context, run, { spec, id, cut });
+    step.commit();
+    snapshots = await step("remove snapshot", () =>
+      rewriteSnapshots(context, vmId, (now) => withoutSnapshot(now, id)),
+    );
+  }
+  const { loose } = snapshots;
+  if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
+  await stampComplete(context, run, isActive(await domains.state(vmId)));
+  await seenWithSnapshots(context, vmId, snapshots);
+  return { snapshot_id: id, snapshot: name };
+}
 
 /**
  * What is based on a snapshot: undefined for the present disks, or the one snapshot, which the present disks are based on.
@@ -140,26 +149,35 @@ function withoutSnapshot(now: Snapshots, id: string): Snapshots {
 }
 
 /** Merges what is based on the snapshot into its volumes, which then belong to that. */
-async function mergeAll(context: RunContext, run: WorkRun, spec: VmSpec, id: string): Promise<void> {
-  const { vmId, step } = run;
-  const next = async (): Promise<Merge | undefined> =>
-    mergesOf(spec, (await readSpec(context, vmId)).snapshots, id)[0];
-  if ((await next()) === undefined) return;
-  const total = mergesOf(spec, (await readSpec(context, vmId)).snapshots, id).length;
+async function mergeAll(
+  context: RunContext,
+  run: WorkRun,
+  { spec, id, cut }: { readonly spec: VmSpec; readonly id: string; readonly cut: Cut },
+): Promise<void> {
+  const { vmId, step, signal } = run;
+  const left = async (): Promise<Merge[]> => mergesOf(spec, (await readSpec(context, vmId)).snapshots, id);
+  const total = (await left()).length;
+  if (total === 0) return;
+  const aborted = AbortSignal.any([signal, cut.signal]);
   await withQemu(context, run, spec, async () => {
-    for (let merge = await next(); merge !== undefined; merge = await next()) {
-      const { disk } = merge;
-      await step(`merge ${disk}`, (report) => mergeOne(context, run, merge as Merge, report), 0.8 / total);
-      await rewriteSnapshots(context, vmId, (now) => merged(now, id, merge as Merge, spec));
+    for (const merge of await left()) {
+      await step(
+        `merge ${merge.disk}`,
+        (report) => mergeOne(context, vmId, merge, { report, aborted }),
+        0.8 / total,
+      ).catch((thrown: unknown) => {
+        throw cut.signal.aborted ? cutShort(thrown) : thrown;
+      });
+      await rewriteSnapshots(context, vmId, (now) => merged(now, id, merge, spec));
     }
   });
 }
 
 async function mergeOne(
   { domains, volumes }: RunContext,
-  { vmId, signal, resumed }: WorkRun,
+  vmId: string,
   { disk, top, base }: Merge,
-  report: (part: number) => void,
+  { report, aborted }: { readonly report: (part: number) => void; readonly aborted: AbortSignal },
 ): Promise<void> {
   const [topPath, basePath] = [await volumes.pathOf(top), await volumes.pathOf(base)];
   if (topPath === undefined || basePath === undefined) {
@@ -170,8 +188,6 @@ async function mergeOne(
       `volume ${missing.volume} of pool ${missing.pool}, a layer of disk ${disk}, is gone: restore it, or delete the VM`,
     );
   }
-  // An interrupted deletion continues; a cancellation ends a merge that has begun in this run.
-  const aborted = resumed ? new AbortController().signal : signal;
   await domains.layers.merge(
     vmId,
     disk,
@@ -182,6 +198,14 @@ async function mergeOne(
     },
   );
 }
+
+const cutShort = (cause: unknown): SocleError =>
+  new SocleError(
+    "conflict",
+    "MERGE_CUT_SHORT",
+    "a forced stop of the VM ended the merge of its layers, and the guest's data is whole: delete the snapshot again",
+    { cause },
+  );
 
 /** The merges that are left. */
 function mergesOf({ id: vmId, disks }: VmSpec, snapshots: Snapshots, id: string): Merge[] {

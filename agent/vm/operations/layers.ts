@@ -76,19 +76,22 @@ const layerOf = (layers: readonly Layer[], disk: string): Layer | undefined =>
 export async function makeLayers(
   { volumes }: WorkContext,
   layers: readonly Layer[],
-  own: readonly OwnDisk[],
+  disks: readonly OwnDisk[],
   { below, mayBeThere }: { below: (disk: OwnDisk) => string; mayBeThere: boolean },
 ): Promise<Overlay[]> {
   const overlays: Overlay[] = [];
-  for (const disk of own) {
+  for (const disk of disks) {
     const layer = layerOf(layers, disk.disk);
     if (layer === undefined) continue;
     const { pool, volume: name, capacityBytes: asked } = layer;
-    // The disk may have been enlarged since the admission.
-    const capacityBytes = Math.max(asked, disk.source.capacityBytes ?? 0);
-    const all = [disk.volume.volume, ...mayBeBelow(disk)];
-    const volume = { pool, name, format: "qcow2", capacityBytes, base: below(disk), own: all } as const;
-    const { path } = await volumes.make(volume, mayBeThere);
+    const [base, own] = [below(disk), [disk.volume.volume, ...mayBeBelow(disk)]];
+    // The disk may have been enlarged since the snapshot or the admission, and libvirt rounds up.
+    const { capacityBytes: least } = await volumes.resolve({ pool, volume: base }, own);
+    const capacityBytes = Math.max(asked, disk.source.capacityBytes ?? 0, least);
+    const { path } = await volumes.make(
+      { pool, name, format: "qcow2", capacityBytes, base, own },
+      mayBeThere,
+    );
     overlays.push({ disk: disk.disk, path });
   }
   return overlays;

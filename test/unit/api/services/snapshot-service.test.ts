@@ -49,7 +49,11 @@ test("another tenant's snapshots appear absent, like its VM", async (t) => {
   const { table, dependencies } = await startApi(t);
   table.put({ ...vm(ID, { snapshots, tenant: "acme" }), name: "web" });
   const service = snapshotService(dependencies, new ErrorEncoder(protos));
-  const caller = { name: "spiffe://cloud.example/scheduler/s/tenant/evil", role: "scheduler", tenant: "evil" };
+  const caller = {
+    name: "spiffe://cloud.example/scheduler/s/tenant/evil",
+    role: "scheduler",
+    tenant: "evil",
+  };
   const context = { caller } as Parameters<typeof service.ListSnapshots>[1];
   for (const read of [
     async () => await service.ListSnapshots({ vm: "web" }, context),
