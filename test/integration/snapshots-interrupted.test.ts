@@ -105,7 +105,7 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     await write(vm, "a", 0);
     const first = await digest(vm);
     let deaths = 0;
-    for (let boundary = 1; ; boundary += 4) {
+    for (let boundary = 1; ; boundary += 7) {
       const before = await digest(vm);
       if (await cutOff(boundary, "CreateSnapshot", { vm, name: "one" })) deaths += 1;
       assert.deepEqual(await names(vm), ["one"]);
@@ -144,7 +144,7 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     const id = await create(vm, false);
     const pid = await host.virsh("domid", vm);
     let deaths = 0;
-    for (let boundary = 3; ; boundary += 6) {
+    for (let boundary = 3; ; boundary += 9) {
       if (await cutOff(boundary, "CreateSnapshot", { vm, name: "one" })) deaths += 1;
       await change("CreateSnapshot", { vm, name: "two" });
       assert.equal((await chain(vm)).length, 3);

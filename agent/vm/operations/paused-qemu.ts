@@ -1,10 +1,10 @@
 import { libvirtStartPaused } from "../hypervisor/domains.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { toSocleError, type SocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
-import { isUndecided, mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
+import { isUndecided, mayHaveBegun, outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
 const START = "start paused";
 /** A guest that stops meanwhile takes its QEMU with it. */
@@ -25,24 +25,30 @@ export async function withQemu(
   const isOff = async (): Promise<boolean> => !isActive(await domains.state(vmId));
   let isOurs = mayHaveBegun(run, START);
   for (let starts = 1; ; starts += 1) {
-    if (await isOff()) {
-      isOurs = true;
-      await step(START, () => startPaused(context, vmId, spec), 0.05);
-    }
     try {
+      if (await isOff()) {
+        isOurs = true;
+        await step(START, () => startPaused(context, vmId, spec), 0.05);
+      }
       await work();
       break;
     } catch (thrown) {
       const error = toSocleError(thrown);
-      // The next run of the operation continues with this QEMU.
-      if (isUndecided(error, run)) throw error;
-      if (error.kind === "conflict" && (await isOff()) && starts < MOST_STARTS) continue;
+      // The next run of the operation continues, and ends a QEMU of this one.
+      if (isUndecided(error, run) || isOfLibvirt(error, isOurs)) throw outcomeUnknown(error);
+      // The guest, or libvirt during the start, has ended it.
+      const isLost = error.kind === "conflict" || error.reason === "EFFECT_NOT_OBSERVED";
+      if (isLost && starts < MOST_STARTS && (await isOff())) continue;
       if (isOurs) await end(context, vmId);
       throw error;
     }
   }
   if (isOurs) await step("stop paused", () => end(context, vmId), 0.05);
 }
+
+/** A running guest whose QEMU does not answer is not held by an operation without an end: it can be stopped. */
+const isOfLibvirt = ({ kind, reason }: SocleError, isOurs: boolean): boolean =>
+  reason.startsWith("LIBVIRT_") && (kind === "unavailable" || (kind === "timeout" && isOurs));
 
 /** A person may have resumed it, and then it is a guest that runs. */
 async function end({ domains }: WorkContext, vmId: string): Promise<void> {
