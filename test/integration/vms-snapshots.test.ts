@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rmdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
@@ -20,11 +21,20 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
   let libvirtd: Libvirtd;
   let rig: Rig;
 
+  /** A filesystem of 48 MiB, in this process's mount namespace and in that of the guests. */
+  let small: string;
+
   before(async () => {
+    small = await mkdtemp(join(tmpdir(), "socle-small-"));
+    await promisify(execFile)("mount", ["-t", "tmpfs", "-o", "size=48m,mode=755", "socle-test", small]);
     stage = await VmStage.start();
     ({ libvirtd, rig } = stage);
   });
-  after(() => stage.stop());
+  after(async () => {
+    await stage.stop();
+    await promisify(execFile)("umount", ["--lazy", small]);
+    await rmdir(small);
+  });
 
   const to = (vm: string) => ({ requestId: requestId(), vm });
   const beginSnapshot = (vm: string, name: string, more: object = {}) =>
@@ -200,9 +210,7 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
   });
 
   test("a full pool refuses a snapshot, and a merge that it stops is repeated without a loss", async () => {
-    const directory = join(libvirtd.directory, "small");
-    await libvirtd.run("mkdir", [directory]);
-    await libvirtd.run("mount", ["-t", "tmpfs", "-o", "size=48m", "socle-test", directory]);
+    const directory = small;
     await virsh(libvirtd.uri, ["pool-create-as", "small", "dir", "--target", directory]);
     const fill = (mib: number) =>
       libvirtd.run("sh", ["-c", `head -c ${mib}M /dev/zero >${directory}/filler; true`]);
@@ -240,6 +248,5 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     assert.equal(await digest(`${directory}/socle-${vm}-root.qcow2`), written);
     await drop(vm);
     await virsh(libvirtd.uri, ["pool-destroy", "small"]);
-    await libvirtd.run("umount", [directory]);
   });
 });

@@ -92,6 +92,21 @@ export class DomainLayers {
     );
   }
 
+  /** The paths of all files that the disks use, as far as libvirt reports them: those below others while a guest runs. */
+  async inUse(id: string): Promise<ReadonlySet<string>> {
+    const documents = await Promise.all([
+      this.#reads.document(id, "running"),
+      this.#reads.document(id, "defined"),
+    ]);
+    const disks = documents.flatMap((document) => document?.devices.disks ?? []);
+    const sources = disks.flatMap((disk) => [
+      disk.source,
+      disk.mirror,
+      ...(disk.backingChain ?? []).map(({ source }) => source),
+    ]);
+    return new Set(sources.flatMap((source) => pathOf(source) ?? []));
+  }
+
   /**
    * Merges a file of a running guest's disk into the one right below it, also the one that the guest writes to. Continues a
    * job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect, and VM_STATE_CONFLICT or
@@ -104,7 +119,11 @@ export class DomainLayers {
     { report, aborted }: { readonly report: (job: JobProgress) => void; readonly aborted: AbortSignal },
   ): Promise<void> {
     const device = await this.#device(id, disk);
-    const isMerged = async (): Promise<boolean> => !(await this.#chain(id, disk)).includes(top);
+    const isMerged = async (): Promise<boolean> => {
+      const chain = await this.#chain(id, disk);
+      if (!chain.includes(base)) throw replaced(disk);
+      return !chain.includes(top);
+    };
     const dom = reference(id);
     let begun = false;
     let waitMs: number = POLL.firstMs;
@@ -192,6 +211,14 @@ const ENDED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIR
 
 const pathOf = (source: DiskSource | undefined): string | undefined =>
   source !== undefined && "path" in source ? source.path : undefined;
+
+const replaced = (disk: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISKS_REPLACED",
+    `disk ${disk} uses other files than its snapshots name, as after a snapshot by another client: remove that one (virsh blockcommit --active --pivot)`,
+    { details: { metadata: { disk } } },
+  );
 
 const off = (): SocleError =>
   new SocleError("conflict", "VM_STATE_CONFLICT", "the guest has stopped during the merge of its disks");

@@ -26,6 +26,7 @@ import {
   makeLayers,
   newLayers,
   removeLoose,
+  requireAsNoted,
   requireSameLayers,
   withLoose,
   withoutLoose,
@@ -146,8 +147,9 @@ async function create(
       SWITCH,
       async () => {
         const switchNow = () => domains.layers.switchTo(vmId, overlays);
-        if (quiesce && !(await domains.layers.isSwitched(vmId, overlays)))
-          return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, switchNow);
+        if (await domains.layers.isSwitched(vmId, overlays)) return false;
+        await requireAsNoted(context, vmId, own);
+        if (quiesce) return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, switchNow);
         await switchNow();
         return false;
       },

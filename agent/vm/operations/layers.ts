@@ -123,15 +123,42 @@ export const withoutLoose = (snapshots: Snapshots, gone: Snapshots["loose"]): Sn
   loose: snapshots.loose.filter(({ volume }) => !gone.some((each) => each.volume === volume)),
 });
 
-/** Deletes volumes that are noted as loose, then the note. */
+/**
+ * Throws `conflict` DISKS_REPLACED if the domain does not use the volumes that its snapshots name, as after a snapshot by
+ * another client.
+ */
+export async function requireAsNoted(
+  { domains, volumes }: WorkContext,
+  vmId: string,
+  own: readonly OwnDisk[],
+): Promise<void> {
+  for (const { disk, volume } of own) {
+    const path = await volumes.pathOf(volume);
+    if (path !== undefined && (await domains.layers.isSwitched(vmId, [{ disk, path }]))) continue;
+    const message = `disk ${disk} of the VM does not use volume ${volume.volume}, as after a snapshot by another client: remove that one (virsh blockcommit --active --pivot)`;
+    throw new SocleError("conflict", "DISKS_REPLACED", message, {
+      details: { fields: { vm: message }, metadata: { disk } },
+    });
+  }
+}
+
+/** Deletes volumes that are noted as loose, then the note. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
 export async function removeLoose(
   context: WorkContext,
   spec: VmSpec,
   loose: Snapshots["loose"],
 ): Promise<Snapshots> {
+  const { domains, volumes } = context;
+  const used = await domains.layers.inUse(spec.id);
   for (const { disk, volume } of loose) {
     const source = spec.disks.find(({ name }) => name === disk)?.source;
-    if (source?.kind === "new") await context.volumes.remove({ pool: source.pool, volume });
+    if (source?.kind !== "new") continue;
+    const path = await volumes.pathOf({ pool: source.pool, volume });
+    if (path !== undefined && used.has(path)) {
+      const message = `disk ${disk} of the VM uses volume ${volume}, which is of no snapshot: nothing was deleted; look at the VM (virsh dumpxml)`;
+      throw new SocleError("conflict", "DISKS_REPLACED", message, { details: { metadata: { disk } } });
+    }
+    await volumes.remove({ pool: source.pool, volume });
   }
   return await rewriteSnapshots(context, spec.id, (snapshots) => withoutLoose(snapshots, loose));
 }

@@ -4,6 +4,7 @@ import { defined } from "../../kernel/defined.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
+import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import type { Snapshot, Snapshots } from "../model/snapshots.ts";
 import type { VmState } from "../model/vm.ts";
@@ -20,6 +21,7 @@ import {
   makeLayers,
   newLayers,
   removeLoose,
+  requireAsNoted,
   requireSameLayers,
   requireSnapshot,
   withLoose,
@@ -146,7 +148,7 @@ async function revert(
       await stop(context, run, effects);
     }
     effects.add(SWITCH);
-    await step(SWITCH, () => domains.layers.switchTo(vmId, overlays), 0.2);
+    await step(SWITCH, () => switchOff(context, { id: vmId, name: spec.name }, own, overlays), 0.2);
     step.commit();
     snapshots = await step("write snapshot", () =>
       rewriteSnapshots(context, vmId, (now) => reverted(now, id, own, layers)),
@@ -160,6 +162,20 @@ async function revert(
   await seenWithSnapshots(context, vmId, snapshots);
   await seen(context, vmId, (vm) => isActive(vm) === isActive({ state }));
   return { snapshot_id: id, snapshot: name, restarted: String(wasOn) };
+}
+
+/** Of a guest that runs, libvirt would put the overlays above its present files. */
+async function switchOff(
+  context: RunContext,
+  { id, name }: Pick<VmSpec, "id" | "name">,
+  own: readonly OwnDisk[],
+  overlays: readonly Overlay[],
+): Promise<void> {
+  const { domains } = context;
+  if (await domains.layers.isSwitched(id, overlays)) return;
+  await requireAsNoted(context, id, own);
+  requireOff(name, (await domains.state(id))?.state ?? "stopped", false);
+  await domains.layers.switchTo(id, overlays);
 }
 
 /** Ends the run of the guest that the operation found. */
