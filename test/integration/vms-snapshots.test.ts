@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { GuestShell } from "../support/guest-shell.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
+import { eventually } from "../support/wait.ts";
 import { linux, MIB, requestId, VmStage, type Rig } from "./vms-stage.ts";
 
 /** Numbered blocks of one text each. */
@@ -248,5 +249,31 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     assert.equal(await digest(`${directory}/socle-${vm}-root.qcow2`), written);
     await drop(vm);
     await virsh(libvirtd.uri, ["pool-destroy", "small"]);
+  });
+
+  test("a forced stop ends a merge that goes on, and the next deletion completes it", async () => {
+    const source = { kind: "new", pool: "images", capacityBytes: 512 * MIB };
+    const request = { ...linux("cut", { disks: [{ name: "root", source }] }), leaveStopped: true };
+    const { vmId: vm } = await rig.succeeds(rig.vms.create(request, "tester"));
+    await snapshot(vm, "one");
+    const id = rig.table.get(vm)?.snapshots?.current ?? "";
+    const image = (name: string) => join(libvirtd.imagesDirectory, name);
+    await libvirtd.run("qemu-io", ["-c", "write -P 9 0 400M", image(`socle-${vm}-root.${id}.qcow2`)]);
+    const removal = await beginRemoval(vm, "one");
+    await eventually(async () => (await virsh(libvirtd.uri, ["domstate", "cut"])) === "paused", {
+      what: "the QEMU of the merge",
+      intervalMs: 5,
+    });
+    const stop = { ...to(vm), gracefulTimeoutMs: 0, force: true };
+    await rig.succeeds(rig.vms.begin("STOP_VM", stop, "tester"));
+    const cut = await rig.done(removal);
+    assert.equal(cut.error?.reason, "MERGE_CUT_SHORT", JSON.stringify(cut.steps));
+    assert.equal(await virsh(libvirtd.uri, ["domstate", "cut"]), "shut off");
+    await assert.rejects(beginRevert(vm, "one"), { reason: "SNAPSHOT_BEING_DELETED" });
+    await remove(vm, "one");
+    const first = image(`socle-${vm}-root.qcow2`);
+    assert.match(await libvirtd.run("qemu-io", ["-c", "read -P 9 0 400M", first]), /^read 419430400/m);
+    assert.doesNotMatch(await libvirtd.run("qemu-io", ["-c", "read -P 9 0 400M", first]), /failed/);
+    await drop(vm);
   });
 });

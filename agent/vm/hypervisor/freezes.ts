@@ -114,11 +114,7 @@ export class Freezes {
     if (!this.#armed.has(guest.id)) this.#arm(guest, 0);
   }
 
-  /** The guests that are frozen, or may be. */
-  get count(): number {
-    return this.#armed.size;
-  }
-
+  /** Whether the guest is frozen, or may be. */
   isFrozen(id: string): boolean {
     return this.#armed.has(id);
   }

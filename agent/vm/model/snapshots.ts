@@ -70,15 +70,15 @@ export const snapshotsText = (value: Snapshots): string | undefined =>
 export const layerName = (vmId: string, disk: string, id: string): string =>
   `socle-${vmId}-${disk}.${id}.qcow2`;
 
-/** The volumes of a disk by their role. `first`: the one that was made with the disk. */
-export interface DiskLayers {
-  readonly first: string;
+/** The volumes of a disk by their role. */
+interface DiskLayers {
   /** The guest writes to it. */
   readonly active: string;
   /** All but the active one. */
   readonly others: readonly string[];
 }
 
+/** `first`: the volume that was made with the disk. */
 export function layersOf(
   disk: string,
   first: string,
@@ -88,9 +88,9 @@ export function layersOf(
   const kept = snapshots.flatMap((each) => each.volumes[disk] ?? []);
   const leftover = loose.flatMap((each) => (each.disk === disk ? each.volume : []));
   const all = new Set([first, ...kept, ...leftover]);
-  // The first volume of a disk always has the bytes below, also after a revert.
+  // The first volume stays below all others, also after a revert.
   all.delete(top);
-  return { first, active: top, others: [...all] };
+  return { active: top, others: [...all] };
 }
 
 export const hasSnapshots = (value: Snapshots | undefined): boolean => (value?.snapshots.length ?? 0) > 0;
@@ -109,16 +109,4 @@ export function ancestry({ snapshots, current }: Snapshots): Snapshot[] {
     at = snapshots.find(({ id }) => id === parent);
   }
   return path;
-}
-
-/** The volume below a snapshot's volume of a disk: its nearest ancestor's. */
-export function volumeBelow({ snapshots }: Snapshots, of: Snapshot, disk: string): string | undefined {
-  let { parent } = of;
-  for (let steps = 0; parent !== undefined && steps <= snapshots.length; steps += 1) {
-    const above = snapshots.find(({ id }) => id === parent);
-    const found = above?.volumes[disk];
-    if (found !== undefined) return found;
-    parent = above?.parent;
-  }
-  return undefined;
 }

@@ -45,8 +45,8 @@ const two: Snapshots = {
 };
 
 test("the guest uses the newest layer, and all layers are the VM's own and count in its tenant's quota", () => {
-  assert.deepEqual(layersOf("root", first), { first, active: first, others: [] });
-  assert.deepEqual(layersOf("root", first, two), { first, active: b, others: [first, a] });
+  assert.deepEqual(layersOf("root", first), { active: first, others: [] });
+  assert.deepEqual(layersOf("root", first, two), { active: b, others: [first, a] });
   const layered = { ...spec, snapshots: two };
   assert.deepEqual(
     ownVolumes(layered).map(({ pool, volume }) => `${pool}/${volume}`),
