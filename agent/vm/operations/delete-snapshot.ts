@@ -42,7 +42,8 @@ interface Merge {
 export const deleteSnapshot = defineOperation({
   kind: "DELETE_SNAPSHOT",
   intent,
-  lane: "heavy",
+  // A merge may take hours: it holds no place that a start needs.
+  lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
   /** Throws `not_found` SNAPSHOT_NOT_FOUND, `conflict` SNAPSHOT_HAS_BRANCHES, DISK_BUSY, VM_HAS_SAVED_STATE, ETAG_MISMATCH. */
@@ -66,7 +67,7 @@ export const deleteSnapshot = defineOperation({
       applies: "now",
     });
   },
-  // A merge may take hours: a forced stop does not wait for it.
+  // A forced stop does not wait for it.
   run: (context, asked, run) =>
     context.escalation.during(run.vmId, run.caller, (cut) => remove(context, asked, run, cut)),
 });

@@ -32,7 +32,7 @@ import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { undoAll, type Undo } from "./undo.ts";
-import { requireNotSaved, requireNotSavedNow } from "./vm-state.ts";
+import { requireNotSaved } from "./vm-state.ts";
 import {
   isUndecided,
   mayHaveBegun,
@@ -121,9 +121,7 @@ async function revert(
 ): Promise<Result> {
   const { domains, volumes } = context;
   const { vmId, step, done } = run;
-  // A guest that hangs is no obstacle: it is stopped.
-  const spec = await beginChange(context, run, { etag, of: "metadata" });
-  if (effects.size === 0) await requireNotSavedNow(context, vmId);
+  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.size > 0 });
   let { snapshots } = await readSpec(context, vmId);
   const wasOn = effects.has(STOP) || isActive(await domains.state(vmId));
   if (!isReverted(snapshots, layers)) {
