@@ -5,7 +5,7 @@ import { buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/ind
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-devices.ts";
-import { AHEAD, reference } from "./stamps.ts";
+import { reference } from "./stamps.ts";
 import { diskAlias } from "../model/device-names.ts";
 
 /** A disk by its name in the spec, and the overlay that the guest is to write to. */

@@ -148,9 +148,12 @@ export class Freezes {
     const { signal } = timer;
     let waitMs = afterMs;
     let refusals = 0;
-    while (!signal.aborted) {
-      await this.#clock.sleep(waitMs, signal).catch(() => undefined);
-      if (signal.aborted) return;
+    for (;;) {
+      try {
+        await this.#clock.sleep(waitMs, signal);
+      } catch {
+        return;
+      }
       waitMs = RETRY_MS;
       try {
         if ((await this.frozenUntil(guest.id)) === undefined) break;
