@@ -170,6 +170,9 @@ export const specFile = z.strictObject({
   tenant: shape.tenant.unwrap().exactOptional(),
   labels: shape.labels.unwrap().exactOptional(),
   autostart: shape.autostart.unwrap().exactOptional(),
+  startPriority: numberOrNone(shape.startPriority.unwrap()).exactOptional(),
+  startDelaySeconds: numberOrNone(shape.startDelaySeconds.unwrap()).exactOptional(),
+  crashPolicy: word(shape.crashPolicy.unwrap(), specEnums.crashPolicy),
   placement: about(
     shape.placement.unwrap(),
     z

@@ -83,6 +83,9 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--seed-pool <pool>", "For cloud-init: where its seed is; default: with the first new disk.")
       .option("--guest-agent", "A channel for qemu-guest-agent.")
       .option("--autostart", "Start it when the host boots.")
+      .addOption(startPriorityOption())
+      .addOption(startDelayOption())
+      .addOption(crashPolicyOption())
       .option("--label <key=value>", "A label; may be repeated.", collect)
       .option("--tenant <tenant>", "Whose it is.")
       .option("--leave-stopped", "Make it, and do not start it.")
@@ -110,11 +113,14 @@ export function addVm(program: Cli, bind: Bind): void {
   );
   act(change("pause", "Stop a VM's CPUs."), "PauseVm");
   act(change("resume", "Resume a paused VM."), "ResumeVm");
-  change("update", "Change a VM's labels, and whether it starts with the host.")
+  change("update", "Change a VM's labels, whether it starts with the host, and what follows a crash.")
     .option("--label <key=value>", "Set a label; may be repeated.", collect)
     .option("--remove-label <key>", "Remove a label; may be repeated.", collect)
     .option("--autostart", "Start it when the host boots.")
     .option("--no-autostart", "Do not start it when the host boots.")
+    .addOption(startPriorityOption())
+    .addOption(startDelayOption())
+    .addOption(crashPolicyOption())
     .option("--dry-run", "Check everything and change nothing.")
     .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
   addVmDisks(vm, bind);
@@ -142,6 +148,23 @@ export function addVm(program: Cli, bind: Bind): void {
     .option("--force", "Take it over from its current user.")
     .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
 }
+
+const startPriorityOption = (): Option =>
+  new Option(
+    "--start-priority <number>",
+    "With autostart: a higher one starts first, and stops last with the host; 0 to 1000.",
+  ).argParser(whole("--start-priority", 0));
+
+const startDelayOption = (): Option =>
+  new Option(
+    "--start-delay <duration>",
+    "With autostart: how long to wait after the start before it, e.g. 10s.",
+  ).argParser(duration("--start-delay"));
+
+const crashPolicyOption = (): Option =>
+  new Option("--crash-policy <policy>", "Whether the agent starts it again after a crash.").choices(
+    specEnums.crashPolicy.words,
+  );
 
 const acceleratorOption = (): Option =>
   new Option("--accelerator <kind>", "Default: what the host is configured for.").choices(

@@ -35,11 +35,15 @@ export interface SpecFlags extends PlacementFlags {
   readonly launchSecurity?: (typeof launchSecurity.words)[number];
   readonly guestAgent?: boolean;
   readonly autostart?: boolean;
+  readonly startPriority?: number;
+  /** In milliseconds. */
+  readonly startDelay?: number;
+  readonly crashPolicy?: (typeof crashPolicy.words)[number];
   readonly label?: readonly string[];
   readonly tenant?: string;
 }
 
-const { accelerator, firmware, launchSecurity } = specEnums;
+const { accelerator, crashPolicy, firmware, launchSecurity } = specEnums;
 
 /** The spec with the flags in place of its own values. */
 export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
@@ -68,11 +72,25 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
       flags.launchSecurity === undefined ? spec.launchSecurity : launchSecurity.toProto(flags.launchSecurity),
     guestAgent: flags.guestAgent ?? spec.guestAgent,
     autostart: flags.autostart ?? spec.autostart,
+    ...withPowerFlags(spec, flags),
     tenant: flags.tenant ?? spec.tenant,
     placement: withPlacementFlags(spec.placement, flags),
     labels: { ...spec.labels, ...parseLabels(flags.label) },
   });
 }
+
+export type PowerFlags = Pick<SpecFlags, "startPriority" | "startDelay" | "crashPolicy">;
+
+/** The fields of a spec that these flags set. */
+export const withPowerFlags = (
+  spec: VmSpec,
+  { startPriority, startDelay, crashPolicy: onCrash }: PowerFlags,
+): Pick<VmSpec, "startPriority" | "startDelaySeconds" | "crashPolicy"> =>
+  withoutUndefined({
+    startPriority: startPriority ?? spec.startPriority,
+    startDelaySeconds: startDelay === undefined ? spec.startDelaySeconds : Math.round(startDelay / 1000),
+    crashPolicy: onCrash === undefined ? spec.crashPolicy : crashPolicy.toProto(onCrash),
+  });
 
 /** The disk over an image comes first: it boots. */
 function disksOf({ disks }: VmSpec, flags: SpecFlags): Disk[] | undefined {

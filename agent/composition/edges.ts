@@ -191,7 +191,7 @@ function buildMetrics(
 const metricsSources = (
   { version, clock }: Basis,
   { record, position, operations, events }: State,
-  { host, table, vms, freezes, imageStore, libvirt, sampleIntervalMs }: Hypervisor,
+  { host, table, vms, freezes, imageStore, libvirt, sampleIntervalMs, autostart, crashRestarts }: Hypervisor,
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
 ): Sources => ({
   vms: table,
@@ -231,6 +231,7 @@ const metricsSources = (
   }),
   audit: () => auditing.facts(),
   images: () => imageStore.seen(),
+  ownStarts: () => ({ ...crashRestarts.counts, autostartFailures: autostart.failures }),
   tenants: () => host.tenants(),
   sampleIntervalMs,
   nowMs: () => clock.now(),

@@ -23,6 +23,8 @@ import type { Freezes } from "../vm/hypervisor/freezes.ts";
 import { frozenGuests } from "../vm/observation/frozen-guests.ts";
 import { agentLimits } from "../vm/observation/agent-limits.ts";
 import { Observer } from "../vm/observation/observer.ts";
+import type { Autostart } from "../vm/operations/autostart.ts";
+import type { CrashRestarts } from "../vm/operations/crash-restarts.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
@@ -33,6 +35,7 @@ import { Volumes } from "../vm/storage/volumes.ts";
 import type { ImageStore } from "../vm/images/image-store.ts";
 import type { Basis } from "./basis.ts";
 import { buildImages } from "./images.ts";
+import { buildPowerPolicy } from "./power-policy.ts";
 import type { State } from "./state.ts";
 import { defined } from "../kernel/defined.ts";
 
@@ -46,6 +49,8 @@ export interface Hypervisor {
   readonly freezes: Pick<Freezes, "isFrozen">;
   readonly images: Images;
   readonly imageStore: ImageStore;
+  readonly autostart: Autostart;
+  readonly crashRestarts: CrashRestarts;
   readonly sampleIntervalMs: number;
   /** Its services, in order of start. */
   readonly services: readonly Service[];
@@ -124,6 +129,13 @@ export function buildHypervisor(
   const { store: imageStore } = imageParts;
   const images = new Images({ vms, ...imageParts, hostId, pool: config.images.pool });
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
+  const { autostart, crashRestarts } = buildPowerPolicy(basis, state, {
+    libvirt,
+    domains,
+    table,
+    vms,
+    publish,
+  });
   const volumeKey = keyWatch({ table, wrap, clock, report: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
   const networks = () => host.listings.networks.items.flatMap(({ item }) => item ?? []);
@@ -141,20 +153,11 @@ export function buildHypervisor(
     volumeKey,
     frozenGuests({ table, freezes, untilAllowed: (signal) => permit.untilAllowed(signal), log }),
     agentLimits({ libvirt, table, agents: domains.guestAgents, log }),
+    autostart,
+    crashRestarts,
   ];
-  return {
-    libvirt,
-    host,
-    reservations,
-    table,
-    vms,
-    freezes,
-    images,
-    imageStore,
-    sampleIntervalMs,
-    services,
-    settler,
-  };
+  const parts = { libvirt, host, reservations, table, vms, freezes, images, imageStore };
+  return { ...parts, autostart, crashRestarts, sampleIntervalMs, services, settler };
 }
 
 /** Guards changes of libvirt, and informs a state directory that was rolled back. */
@@ -196,6 +199,8 @@ export function buildLease(
         hasBegunAnew = true;
       }
       if (isAhead && isOwn) await watermark.reach(mark);
+      // Its journal lacks operations of this boot: a VM that a caller stopped must not be started.
+      if (isAhead && record.boot !== undefined) await record.setBoot({ ...record.boot, autostarted: true });
       if (agentEpoch < record.agentEpoch) return;
       log.warn(
         { before: agentEpoch, now: record.agentEpoch },

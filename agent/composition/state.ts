@@ -32,6 +32,8 @@ export interface State {
   readonly audit: AuditLog;
   /** Whether this agent may make changes. */
   readonly permit: Permit;
+  /** Of the host's present boot. */
+  readonly bootId: string;
   /** Writes pending changes, and releases the directory. */
   close(): Promise<void>;
 }
@@ -123,6 +125,7 @@ export async function openState({ config, version, clock, log }: Basis): Promise
       watermark,
       audit,
       permit,
+      bootId: boot.bootId,
       async close() {
         await operations.drain(0);
         await reservations.close();

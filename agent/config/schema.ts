@@ -97,6 +97,9 @@ const vm = z.strictObject({
   gracefulStopSeconds: number(1, 3600, 90).describe(
     "How long a guest may take to shut down, unless the request sets a time.",
   ),
+  crashRestartsPerHour: whole(1, 60, 3).describe(
+    "How often within an hour the agent starts a crashed VM again whose spec has crashPolicy restart.",
+  ),
   sampleIntervalSeconds: number(1, 300, 10).describe("How often VM statistics are read."),
 });
 

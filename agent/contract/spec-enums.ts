@@ -9,6 +9,7 @@ export const specEnums = {
   diskFormat: enumWords("DISK_FORMAT", ["qcow2", "raw"]),
   encryption: enumWords("VOLUME_ENCRYPTION", ["luks"]),
   cellPolicy: enumWords("CELL_POLICY", ["any", "strict"]),
+  crashPolicy: enumWords("CRASH_POLICY", ["stop", "restart"]),
 } as const;
 
 export const nicLinks = enumWords("NIC_LINK", ["up", "down"]);

@@ -40,12 +40,7 @@ const newVolume = z.strictObject({
     .exactOptional(),
   encryption: z
     .enum(specEnums.encryption.words)
-    .meta(
-      help(
-        "Encrypts the volume with a passphrase of its own; the host needs a volume key. Not with autostart.",
-        "luks",
-      ),
-    )
+    .meta(help("Encrypts the volume with a passphrase of its own; the host needs a volume key.", "luks"))
     .exactOptional(),
 });
 
@@ -239,7 +234,7 @@ const fields = z.strictObject({
     .exactOptional(),
   tpm: z
     .literal(true)
-    .meta(help("A TPM 2.0 with encrypted state; the host needs a volume key. Not with autostart.", true))
+    .meta(help("A TPM 2.0 with encrypted state; the host needs a volume key.", true))
     .exactOptional(),
   launchSecurity: z
     .enum(specEnums.launchSecurity.words)
@@ -258,13 +253,30 @@ const fields = z.strictObject({
     .meta(help("At most 64 keys with a text each.", { tier: "front" }))
     .default({}),
   autostart: flag("Starts the VM when the host boots.", true),
+  startPriority: z
+    .int("must be a whole number")
+    .min(0, "must be 0 to 1000")
+    .max(1000, "must be 0 to 1000")
+    .meta(
+      help("With autostart: a higher priority starts first, and stops last with the host. Default: 0.", 100),
+    )
+    .exactOptional(),
+  startDelaySeconds: z
+    .int("must be a whole number")
+    .min(0, "must be 0 to 3600")
+    .max(3600, "must be 0 to 3600")
+    .meta(help("With autostart: how long to wait after the start before this one. Default: 0.", 10))
+    .exactOptional(),
+  crashPolicy: z
+    .enum(specEnums.crashPolicy.words)
+    .meta(help("What to do when the guest's QEMU dies or its kernel panics. Default: stop.", "restart"))
+    .exactOptional(),
   placement: placementRequest
     .meta(help("Where on the host the VM runs. Default: anywhere with free capacity."))
     .exactOptional(),
   cloudInit: cloudInit.meta(help("A seed volume that cloud-init reads at the first boot.")).exactOptional(),
 });
 
-const KEY_TOO_LATE = "must not be given with autostart: libvirt starts such VMs before it has the key";
 const WHOLE_PAGES = "must be a multiple of the page size";
 const isWholePages = (memory: number, request: { readonly pageSizeBytes: number } | undefined): boolean =>
   memory % (request?.pageSizeBytes ?? 1) === 0;
@@ -281,7 +293,6 @@ export const vmSpec = fields.superRefine((spec, context) => {
     refuse(["launchSecurity"], "needs the firmware UEFI, without secure boot");
   if (spec.launchSecurity !== undefined && spec.accelerator === "tcg")
     refuse(["launchSecurity"], "needs the accelerator KVM");
-  if (spec.tpm !== undefined && spec.autostart) refuse(["tpm"], KEY_TOO_LATE);
   if (!isWholePages(spec.memoryBytes, spec.placement)) refuse(["memoryBytes"], WHOLE_PAGES);
   if ((spec.cpuMode === "custom") !== (spec.cpuModel !== undefined)) {
     refuse(["cpuModel"], "must be given with cpuMode custom, and only then");
@@ -315,9 +326,6 @@ export const vmSpec = fields.superRefine((spec, context) => {
     }
     if (source.baseVolume !== undefined && source.format === "raw") {
       refuse(["disks", index, "format"], "must be qcow2 with a base volume");
-    }
-    if (source.encryption !== undefined && spec.autostart) {
-      refuse(["disks", index, "encryption"], KEY_TOO_LATE);
     }
   });
 });

@@ -96,6 +96,7 @@ export interface ProtoGrpcType {
       ConsoleResponse: MessageTypeDefinition<_socle_v1_ConsoleResponse, _socle_v1_ConsoleResponse__Output>
       CpuMode: EnumTypeDefinition
       CpuTopology: MessageTypeDefinition<_socle_v1_CpuTopology, _socle_v1_CpuTopology__Output>
+      CrashPolicy: EnumTypeDefinition
       CreateVmRequest: MessageTypeDefinition<_socle_v1_CreateVmRequest, _socle_v1_CreateVmRequest__Output>
       DeleteImageRequest: MessageTypeDefinition<_socle_v1_DeleteImageRequest, _socle_v1_DeleteImageRequest__Output>
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>

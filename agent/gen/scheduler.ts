@@ -146,6 +146,7 @@ export interface ProtoGrpcType {
       CpuInventory: MessageTypeDefinition<_socle_v1_CpuInventory, _socle_v1_CpuInventory__Output>
       CpuMode: EnumTypeDefinition
       CpuTopology: MessageTypeDefinition<_socle_v1_CpuTopology, _socle_v1_CpuTopology__Output>
+      CrashPolicy: EnumTypeDefinition
       CreateVmRequest: MessageTypeDefinition<_socle_v1_CreateVmRequest, _socle_v1_CreateVmRequest__Output>
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       Delta: MessageTypeDefinition<_socle_v1_Delta, _socle_v1_Delta__Output>

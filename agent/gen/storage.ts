@@ -95,6 +95,7 @@ export interface ProtoGrpcType {
       ConsoleResponse: MessageTypeDefinition<_socle_v1_ConsoleResponse, _socle_v1_ConsoleResponse__Output>
       CpuMode: EnumTypeDefinition
       CpuTopology: MessageTypeDefinition<_socle_v1_CpuTopology, _socle_v1_CpuTopology__Output>
+      CrashPolicy: EnumTypeDefinition
       CreateVmRequest: MessageTypeDefinition<_socle_v1_CreateVmRequest, _socle_v1_CreateVmRequest__Output>
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>

@@ -21,6 +21,12 @@ export interface Sources {
   readonly audit: () => AuditFacts;
   /** The images of this host; undefined before the pools were read. */
   readonly images: () => readonly { readonly pool: string; readonly sizeBytes: number }[] | undefined;
+  /** Starts by the agent itself, since its start. */
+  readonly ownStarts: () => {
+    readonly autostartFailures: number;
+    readonly restarts: number;
+    readonly exhausted: number;
+  };
   /** Tenants with VMs or reservations on this host. */
   readonly tenants: () => readonly TenantShare[];
   /** How often VM statistics are read. */

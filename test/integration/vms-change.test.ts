@@ -201,7 +201,14 @@ suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     );
     assert.deepEqual(await picture(vm), before);
     await change("UPDATE_VM", vm, { spec: { autostart: true }, updateMask: ["autostart"] });
-    assert.match(await virsh(libvirtd.uri, ["dominfo", vm]), /^Autostart: +enable$/m);
+    // The agent starts the VM, not libvirt.
+    assert.match(await virsh(libvirtd.uri, ["dominfo", vm]), /^Autostart: +disable$/m);
+    assert.equal(rig.table.get(vm)?.spec?.autostart, true);
+    const power = { startPriority: 7, crashPolicy: "restart" };
+    await change("UPDATE_VM", vm, { spec: power, updateMask: ["start_priority", "crash_policy"] });
+    await change("UPDATE_VM", vm, { spec: {}, updateMask: ["start_priority"] });
+    const { startPriority, crashPolicy } = rig.table.get(vm)?.spec ?? {};
+    assert.deepEqual({ startPriority, crashPolicy }, { startPriority: 0, crashPolicy: "restart" });
     await remove(vm);
   });
 

@@ -9,7 +9,7 @@ import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmS
 import { placementRequestFromProto, placementRequestToProto } from "./placement.ts";
 
 const { accelerator: accelerators, firmware: firmwares, launchSecurity: launchSecurities } = specEnums;
-const { cpuMode: cpuModes, diskFormat: formats, encryption: encryptions } = specEnums;
+const { cpuMode: cpuModes, diskFormat: formats, encryption: encryptions, crashPolicy } = specEnums;
 
 /** A spec without the fields that the caller left out. vm/ validates it; here only its shape changes. */
 type SpecInput = Readonly<Record<string, unknown>>;
@@ -42,6 +42,9 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     tenant: spec.tenant,
     labels: spec.labels,
     autostart: spec.autostart,
+    startPriority: spec.startPriority || undefined,
+    startDelaySeconds: spec.startDelaySeconds || undefined,
+    crashPolicy: crashPolicy.fromProto("spec.crashPolicy", spec.crashPolicy),
     placement:
       spec.placement === null ? undefined : placementRequestFromProto("spec.placement", spec.placement),
     cloudInit:
@@ -112,7 +115,7 @@ const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec["limits
 export function specToProto(spec: VmSpec): ProtoSpec {
   const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...rest } =
     spec;
-  const { cloudInit, ...same } = rest;
+  const { cloudInit, crashPolicy: onCrash, ...same } = rest;
   return defined({
     ...same,
     vmId: id,
@@ -122,6 +125,7 @@ export function specToProto(spec: VmSpec): ProtoSpec {
     launchSecurity: launchSecurity && launchSecurities.toProto(launchSecurity),
     disks: disks.map(diskToProto),
     nics: nics.map(nicToProto),
+    crashPolicy: onCrash && crashPolicy.toProto(onCrash),
     kernelBoot: kernelBoot ?? null,
     placement: placement === undefined ? null : placementRequestToProto(placement),
     cloudInit: cloudInit === undefined ? null : { ...cloudInit, sshKeys: [...cloudInit.sshKeys] },

@@ -38,7 +38,7 @@ import {
 import { tenants } from "./tenants.ts";
 import { vmCpu, vmDisk, vmGuest, vmMemory, vmMigration, vmNetwork, vmVcpu } from "./vm-stats.ts";
 import { vmSnapshots } from "./vm-snapshots.ts";
-import { vmIncidents, vmInfo, vmObservation } from "./vm.ts";
+import { vmIncidents, vmInfo, vmObservation, vmOwnStarts } from "./vm.ts";
 
 /** Most important first, in case the time runs out. */
 const collectors: readonly (() => Collector)[] = [
@@ -89,6 +89,7 @@ const collectors: readonly (() => Collector)[] = [
   vmObservation,
   vmIncidents,
   vmSnapshots,
+  vmOwnStarts,
   vmCpu,
   vmVcpu,
   vmMemory,

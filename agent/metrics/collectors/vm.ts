@@ -57,6 +57,30 @@ export const vmIncidents = collector(
   },
 );
 
+export const vmOwnStarts = collector(
+  "vm_own_starts",
+  {
+    autostartFailures: counter(
+      "socle_vm_autostart_failures_total",
+      "VMs that did not start after the host's boot, since the agent's start.",
+    ),
+    restarts: counter(
+      "socle_vm_crash_restarts_total",
+      "Crashed VMs that the agent started again by their crash policy, since its start.",
+    ),
+    exhausted: counter(
+      "socle_vm_crash_restarts_exhausted_total",
+      "Crashes after which a VM stays off, since it crashed too often within an hour; since the agent's start.",
+    ),
+  },
+  ({ ownStarts }, emit) => {
+    const { autostartFailures, restarts, exhausted } = ownStarts();
+    emit.autostartFailures(autostartFailures);
+    emit.restarts(restarts);
+    emit.exhausted(exhausted);
+  },
+);
+
 export const vmObservation = collector(
   "vm_observation",
   {

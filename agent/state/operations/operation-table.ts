@@ -108,6 +108,11 @@ export class OperationTable {
     return this.#recordedOf([...this.index.newestFirst({ vmId, onlyRunning: true })].reverse());
   }
 
+  /** All operations of this VM, newest first, also those that are not durable yet. */
+  admittedFor(vmId: string): Operation[] {
+    return this.#recordedOf(this.index.newestFirst({ vmId }));
+  }
+
   #recordedOf(ids: Iterable<string>): Operation[] {
     return [...ids].flatMap((id) => this.#byId.get(id)?.recorded ?? []);
   }

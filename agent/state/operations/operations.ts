@@ -329,6 +329,9 @@ export class Operations {
     return shown?.state === "running" && shown.cancelledBy === undefined;
   }
 
+  /** Of one VM, newest first, with those that are being admitted. */
+  readonly admittedFor = (vmId: string): readonly Operation[] => this.#table.admittedFor(vmId);
+
   /** Newest first. Pages stay stable: later operations come before, ended ones stay in place. */
   list(options: ListOptions): readonly Operation[] {
     return this.#table.list(options);
@@ -376,12 +379,9 @@ export class Operations {
       await this.#options.clock.sleep(timeoutMs, over.signal).catch(() => undefined);
     }
     this.#state = "closed";
-    if (this.#runs.size > 0) {
-      this.#options.log.warn(
-        { operations: [...this.#runs.keys()] },
-        "stopping with unfinished operations; the next start settles them",
-      );
-    }
+    const operations = [...this.#runs.keys()];
+    const what = "stopping with unfinished operations; the next start settles them";
+    if (operations.length > 0) this.#options.log.warn({ operations }, what);
     await this.#journal.close();
   }
 

@@ -28,10 +28,20 @@ const factsSchema = z.strictObject({
   stateId: z.uuid().optional(),
   /** Its journals were created: a missing one was lost. Absent before the first start has created them. */
   hasJournals: z.literal(true).optional(),
+  /** The boot of the host that the newest agent ran in. */
+  boot: z
+    .strictObject({
+      id: z.string(),
+      newestOperation: z.string().optional(),
+      autostarted: z.literal(true).optional(),
+    })
+    .optional(),
 });
 type Facts = z.output<typeof factsSchema>;
 
 type Scheduling = Readonly<Facts["scheduling"]>;
+/** A boot, the newest operation before its first agent, and whether its VMs with autostart were started. */
+export type HostBoot = Readonly<NonNullable<Facts["boot"]>>;
 
 const fresh: Facts = {
   version: 1,
@@ -141,6 +151,15 @@ export class HostRecord {
   /** Latches and further state of health conditions. */
   get health(): HealthRecord {
     return this.#facts.health ?? { latches: [], acknowledgements: [] };
+  }
+
+  get boot(): HostBoot | undefined {
+    return this.#facts.boot;
+  }
+
+  /** As setScheduling. */
+  setBoot(boot: HostBoot): Promise<void> {
+    return this.#change(() => ({ boot }));
   }
 
   /** The host's public id; undefined before it is first set. */

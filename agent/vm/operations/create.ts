@@ -220,7 +220,6 @@ async function define(
         if ((await domains.state(spec.id)) !== undefined && !run.resumed) throw vmExists(spec.id);
         await domains.define(domainDocument(document));
       }
-      if (spec.autostart) await domains.setAutostart(spec.id, true);
     },
     0.2,
   );

@@ -13,15 +13,30 @@ import { mayHaveBegun } from "./work.ts";
 
 const SPEC = "write spec";
 
-const { labels, autostart } = vmSpec.shape;
+const { labels, autostart, startPriority, startDelaySeconds, crashPolicy } = vmSpec.shape;
 
 /** The fields that a VM's owner may change, absent where they stay. Each takes effect at once. */
 const changes = z.strictObject({
   labels: labels.unwrap().exactOptional(),
   autostart: autostart.unwrap().exactOptional(),
+  startPriority,
+  startDelaySeconds,
+  crashPolicy,
 });
 type Changes = Immutable<z.output<typeof changes>>;
-const updatable = Object.keys(changes.shape);
+/** By the contract's name of the field. */
+const updatable = new Map(
+  Object.keys(changes.shape).map((field) => [
+    field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    field,
+  ]),
+);
+/** The values of optional fields that a request leaves empty. */
+const empty: Readonly<Record<string, unknown>> = {
+  startPriority: 0,
+  startDelaySeconds: 0,
+  crashPolicy: "stop",
+};
 
 const intent: z.ZodType<{ readonly changes: Changes; readonly etag?: string }> = z.object({
   changes,
@@ -46,10 +61,11 @@ export const updateVm = defineOperation({
   /** Throws `invalid` UPDATE_MASK_INVALID and SPEC_INVALID, `conflict` ETAG_MISMATCH. */
   admit({ spec, updateMask, etag }: UpdateRequest, vm) {
     requireSpecOf(etag, vm);
-    const other = updateMask.find((field) => !updatable.includes(field));
+    const other = updateMask.find((path) => !updatable.has(path));
     if (updateMask.length === 0) throw badMask("names no field");
     if (other !== undefined) throw badMask(`names ${other}`);
-    const values = Object.fromEntries(updateMask.map((field) => [field, spec[field]]));
+    const fields = updateMask.flatMap((path) => updatable.get(path) ?? []);
+    const values = Object.fromEntries(fields.map((field) => [field, spec[field] ?? empty[field]]));
     const changed = checkPart(changes, values, "spec");
     if (vm.spec !== undefined) checkRules(withChanges(vm.spec, changed));
     return defined({ changes: changed, etag });
@@ -59,15 +75,10 @@ export const updateVm = defineOperation({
   async run(context, { changes: changed, etag }, run) {
     const { domains } = context;
     const { vmId, step } = run;
-    // Autostart and the spec change together.
     if (mayHaveBegun(run, SPEC)) step.goOn();
     await beginChange(context, run, { etag, of: "metadata" });
     step.commit();
     const spec = await step(SPEC, () => rewriteSpec(context, vmId, (before) => withChanges(before, changed)));
-    if (changed.autostart !== undefined) {
-      const { autostart: on } = changed;
-      await step("set autostart", () => domains.setAutostart(vmId, on));
-    }
     await stampComplete(context, run, isActive(await domains.state(vmId)));
     await seenWith(context, spec);
     return { changed: Object.keys(changed).join(",") };
@@ -77,7 +88,7 @@ export const updateVm = defineOperation({
 const withChanges = (spec: VmSpec, changed: Changes): VmSpec => ({ ...spec, ...changed });
 
 function badMask(problem: string): SocleError {
-  const message = `update_mask ${problem}; the fields that can be changed are ${updatable.join(", ")}`;
+  const message = `update_mask ${problem}; the fields that can be changed are ${[...updatable.keys()].join(", ")}`;
   return new SocleError("invalid", "UPDATE_MASK_INVALID", message, {
     details: { fields: { update_mask: message } },
   });

@@ -12,6 +12,7 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
     vms: vmView([vm(1)]),
     isFrozen: () => false,
     incidents: () => ({ panics: 1, ioErrors: 0 }),
+    ownStarts: () => ({ autostartFailures: 1, restarts: 2, exhausted: 0 }),
     host: hostView,
     readings: fixedReadings({}),
     libvirt: () => ({

@@ -10,6 +10,7 @@ import type { KernelBoot as _socle_v1_KernelBoot, KernelBoot__Output as _socle_v
 import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__Output as _socle_v1_PlacementRequest__Output } from '../../socle/v1/PlacementRequest.ts';
 import type { LaunchSecurity as _socle_v1_LaunchSecurity, LaunchSecurity__Output as _socle_v1_LaunchSecurity__Output } from '../../socle/v1/LaunchSecurity.ts';
 import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from '../../socle/v1/CloudInit.ts';
+import type { CrashPolicy as _socle_v1_CrashPolicy, CrashPolicy__Output as _socle_v1_CrashPolicy__Output } from '../../socle/v1/CrashPolicy.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface VmSpec {
@@ -33,6 +34,9 @@ export interface VmSpec {
   'tpm'?: (boolean);
   'launchSecurity'?: (_socle_v1_LaunchSecurity);
   'cloudInit'?: (_socle_v1_CloudInit | null);
+  'startPriority'?: (number);
+  'startDelaySeconds'?: (number);
+  'crashPolicy'?: (_socle_v1_CrashPolicy);
 }
 
 export interface VmSpec__Output {
@@ -56,4 +60,7 @@ export interface VmSpec__Output {
   'tpm': (boolean);
   'launchSecurity': (_socle_v1_LaunchSecurity__Output);
   'cloudInit': (_socle_v1_CloudInit__Output | null);
+  'startPriority': (number);
+  'startDelaySeconds': (number);
+  'crashPolicy': (_socle_v1_CrashPolicy__Output);
 }
