@@ -167,11 +167,11 @@ module.exports = {
       "^(node:)?net$",
       "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text)/(sd-notify|ip-ranges|process-name)\\.ts|cli/doctor/host-checks\\.ts",
     ),
-    // The doctor asks systemd of the unit, as a person would.
+    // The command asks systemd of its units, as a person would.
     only(
       "children-are-hardware-s",
       "^(node:)?child_process$",
-      "hardware/|kernel/lifecycle/sd-notify\\.ts|cli/doctor/host-checks\\.ts",
+      "hardware/|kernel/lifecycle/sd-notify\\.ts|cli/(systemctl|doctor/host-checks)\\.ts",
     ),
   ],
   options: {

@@ -95,7 +95,12 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
     });
   await mkdir(join(tree, "usr/bin"), { recursive: true });
   await symlink("../lib/socle/socle.js", join(tree, "usr/bin/socle"));
-  for (const unit of ["socle-agent.service", "socle-hardware.service", "socle-hardware.socket"])
+  for (const unit of [
+    "socle-agent.service",
+    "socle-guests.service",
+    "socle-hardware.service",
+    "socle-hardware.socket",
+  ])
     await take(`systemd/${unit}`, `usr/lib/systemd/system/${unit}`);
   // The helper's root directory: mount points, and the links of a merged /usr.
   const helperRoot = join(tree, "usr/lib/socle/helper-root");

@@ -122,9 +122,20 @@ export function buildProgram(version: string, bind: Bind): Cli {
     .command("uncordon")
     .description("Accept new VMs again.")
     .action(bind(async () => (await import("./commands/cordon.ts")).uncordon));
-  const epoch = program
+  const host = program
     .command("host")
-    .description("Settings of this host that only an administrator on it may change.")
+    .description("What only an administrator on this host may do: stop all guests, and the control epoch.");
+  host
+    .command("stop-guests")
+    .description("Ask all guests to stop, the lowest start priority first, as the host's shutdown does.")
+    .option("--timeout <duration>", "The time for all of them; default 5m.", duration("--timeout"))
+    .option("--parallel <number>", "Ask at most so many at once; default 16.", whole("--parallel", 1))
+    .option("--force", "Cut the power of those that are left at the end of the time.")
+    .option("--at-shutdown", "Do nothing unless systemd shuts the host down.")
+    .option("-y, --yes", "Needed without --at-shutdown.")
+    .option("--dry-run", "Show the order and change nothing.")
+    .action(bind(async () => (await import("./commands/stop-guests.ts")).stopGuests));
+  const epoch = host
     .command("epoch")
     .description("Print the highest control epoch that this host accepted: older schedulers are refused.")
     .action(bind(async () => (await import("./commands/epoch.ts")).showEpoch));

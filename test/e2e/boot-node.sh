@@ -18,12 +18,30 @@ exec unshare --mount --propagation private bash -c '
   options=()
   if [ "$root" = / ]; then
     for directory in /etc/libvirt/{qemu,storage,secrets} /var/lib/libvirt /var/log /etc/socle /var/lib/socle; do
-      options+=("--tmpfs=$directory")
+      # In the overlay, which outlives a reboot of the node.
+      mkdir -p "$parts/node$directory"
+      find "$parts/node$directory" -mindepth 1 -delete
     done
     [ -x /usr/bin/node ] || options+=("--bind-ro=$node:/usr/bin/node")
   fi
   if [ $# -gt 0 ]; then options+=(--as-pid2 "$@"); else options+=(--boot fstab=no); fi
-  exec systemd-nspawn -D $parts/node --bind-ro="$shared:/mnt" --machine=socle-e2e --register=no --keep-unit --link-journal=no \
-    --bind-ro=/dev/kmsg --capability=CAP_SYSLOG,CAP_SYS_RAWIO,CAP_BPF,CAP_PERFMON --private-network \
-    --console=pipe --kill-signal=SIGRTMIN+3 "${options[@]}"
+  nspawn() {
+    exec setpriv --pdeathsig SIGKILL systemd-nspawn -D $parts/node --bind-ro="$shared:/mnt" --machine=socle-e2e --register=no --keep-unit --link-journal=no \
+      --bind-ro=/dev/kmsg --capability=CAP_SYSLOG,CAP_SYS_RAWIO,CAP_BPF,CAP_PERFMON --private-network \
+      --console=pipe --kill-signal=SIGRTMIN+3 "${options[@]}"
+  }
+  # Status 133: the node wants to be booted again.
+  status=133
+  while [ $status = 133 ]; do
+    nspawn &
+    trap "kill -TERM $! 2>/dev/null" TERM
+    status=0
+    wait $! || status=$?
+    # A signal ends the wait, not the node.
+    while kill -0 $! 2>/dev/null; do
+      status=0
+      wait $! || status=$?
+    done
+  done
+  exit $status
 ' boot-node "$1" "$2" "$(command -v node)" "${@:3}"

@@ -33,7 +33,7 @@ export function nodeUnavailable(): string | false {
 /** A separate Debian with systemd as PID 1. */
 export class ComputeNode {
   readonly #container: ChildProcess;
-  readonly #pid1: number;
+  #pid1: number;
 
   private constructor(container: ChildProcess, pid1: number) {
     this.#container = container;
@@ -47,25 +47,8 @@ export class ComputeNode {
     for (const output of [container.stdout, container.stderr])
       output.on("data", (chunk: Buffer) => (words = (words + chunk.toString()).slice(-4000)));
     try {
-      const { pid } = container;
-      if (pid === undefined) throw new Error("no container was started");
-      const pid1 = await eventually(
-        async () => {
-          if (container.exitCode !== null) throw new Error("the container ended");
-          const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-          const child = Number(children.split(" ")[0]);
-          return child > 0 && (await readFile(`/proc/${child}/comm`, "utf8")).trim() === "systemd" && child;
-        },
-        { what: "systemd in the container", timeoutMs: 60_000 },
-      );
-      const node = new ComputeNode(container, pid1);
-      await eventually(
-        async () => {
-          const { stdout } = await node.try("systemctl", "is-system-running");
-          return ["running", "degraded"].includes(stdout.trim());
-        },
-        { what: "the node to be up", timeoutMs: 120_000, intervalMs: 200 },
-      );
+      const node = new ComputeNode(container, await systemdIn(container));
+      await node.#untilUp();
       return node;
     } catch (cause) {
       container.kill("SIGKILL");
@@ -94,6 +77,24 @@ export class ComputeNode {
     });
   }
 
+  /** Shuts the node down and boots it again; its files stay. */
+  async reboot(): Promise<void> {
+    const before = this.#pid1;
+    await this.try("systemctl", "reboot");
+    this.#pid1 = await systemdIn(this.#container, before);
+    await this.#untilUp();
+  }
+
+  async #untilUp(): Promise<void> {
+    await eventually(
+      async () => {
+        const { stdout } = await this.try("systemctl", "is-system-running");
+        return ["running", "degraded"].includes(stdout.trim());
+      },
+      { what: "the node to be up", timeoutMs: 120_000, intervalMs: 200 },
+    );
+  }
+
   async stop(): Promise<void> {
     if (this.#container.exitCode !== null || this.#container.signalCode !== null) return;
     const ended = once(this.#container, "exit");
@@ -103,3 +104,31 @@ export class ComputeNode {
     clearTimeout(timer);
   }
 }
+
+/** The process of systemd in a container, once it is another one than `before`. */
+async function systemdIn(container: ChildProcess, before?: number): Promise<number> {
+  const { pid } = container;
+  if (pid === undefined) throw new Error("no container was started");
+  return await eventually(
+    async () => {
+      if (container.exitCode !== null) throw new Error("the container ended");
+      // The shell of boot-node.sh, systemd-nspawn, systemd.
+      for (const shell of await childrenOf(pid))
+        for (const child of [shell, ...(await childrenOf(shell))]) {
+          const inside = (await childrenOf(child)).find((process) => process !== before);
+          if (inside !== undefined && (await commandOf(inside)) === "systemd") return inside;
+        }
+      return false;
+    },
+    { what: "systemd in the container", timeoutMs: 180_000 },
+  );
+}
+
+const childrenOf = async (pid: number): Promise<number[]> =>
+  (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => ""))
+    .split(" ")
+    .filter((child) => child !== "")
+    .map(Number);
+
+const commandOf = async (pid: number): Promise<string> =>
+  (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim();

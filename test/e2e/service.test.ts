@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
-import { guestFilesIn } from "../support/guest.ts";
+import { guestFilesIn, linuxCommandLine } from "../support/guest.ts";
+import { eventually } from "../support/wait.ts";
 import { ComputeNode, nodeUnavailable, thisMachine } from "./compute-node.ts";
 import { InstalledAgent, qemuOf } from "./installed-agent.ts";
 
@@ -81,5 +82,55 @@ suite("the package under systemd", { skip: nodeUnavailable() }, () => {
     assert.equal(await qemuOf(node, "guest"), guest);
     assert.equal((await node.run("virsh", "domstate", "guest")).trim(), "running");
     assert.equal(await pidOf("libvirtd"), libvirtd);
+  });
+
+  test("a reboot stops the guests in order, and starts those with autostart again", async () => {
+    await node.run("systemctl", "start", "socle-agent");
+    await agent.ready();
+    await node.run("virsh", "destroy", "guest");
+    await node.run("cp", "/mnt/vmlinuz", "/mnt/initrd", images);
+    await node.run("virsh", "pool-autostart", "default");
+    await node.run("virsh", "pool-refresh", "default");
+    const boot = ["--kernel", "default/vmlinuz", "--initrd", "default/initrd", "--cmdline", linuxCommandLine];
+    const size = ["--vcpus", "1", "--memory", "128MiB", "--accelerator", "tcg"];
+    for (const [name, ...more] of [
+      ["first", "--autostart", "--start-priority", "10"],
+      ["last", "--autostart"],
+      ["once"],
+    ] as const)
+      await node.run("socle", "vm", "create", "--name", name, ...size, ...boot, ...more);
+    // A restart of the unit stops no guest.
+    await node.run("systemctl", "restart", "socle-guests");
+    assert.equal((await node.run("virsh", "domstate", "once")).trim(), "running");
+    await node.reboot();
+    await agent.ready();
+    const running = async (): Promise<string[]> =>
+      (await node.run("virsh", "list", "--name"))
+        .split("\n")
+        .filter((name) => name !== "")
+        .toSorted();
+    /** The names of the VMs of operations that succeeded, oldest first. */
+    const done = async (kind: string, caller: string): Promise<string[]> => {
+      const { operations } = JSON.parse(await node.run("socle", "--json", "operations", "ls")) as {
+        operations: { vmId: string; kind: string; caller: string; state: string }[];
+      };
+      const ids = operations
+        .filter((each) => each.kind === kind && each.caller === caller && each.state === "STATE_SUCCEEDED")
+        .map(({ vmId }) => vmId);
+      const names = await Promise.all(ids.map((id) => node.run("virsh", "domname", id)));
+      return names.map((name) => name.trim()).toReversed();
+    };
+    await eventually(async () => (await done("START_VM", "agent")).length === 2, {
+      what: "the VMs to start with the host",
+      timeoutMs: 120_000,
+    });
+    assert.deepEqual(await done("START_VM", "agent"), ["first", "last"]);
+    assert.deepEqual(await running(), ["first", "last"]);
+    const stops = await done("STOP_VM", "unix:operator");
+    assert.deepEqual(stops.toSorted(), ["first", "last", "once"]);
+    assert.equal(stops.at(-1), "first");
+    // The guests shut down by themselves.
+    const ends = await node.run("sh", "-c", "grep -h reason= /var/log/libvirt/qemu/*.log");
+    assert.equal([...ends.matchAll(/reason=shutdown/g)].length, 3, ends);
   });
 });

@@ -59,6 +59,7 @@ test("the package is for every architecture, holds what a host needs, and marks 
   assert.match(check.stdout, /valid/);
   for (const path of [
     "usr/lib/systemd/system/socle-agent.service",
+    "usr/lib/systemd/system/socle-guests.service",
     "usr/lib/systemd/system/socle-hardware.service",
     "usr/lib/systemd/system/socle-hardware.socket",
     "usr/lib/socle/hardware-helper.js",

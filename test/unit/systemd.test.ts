@@ -10,7 +10,12 @@ import { runInNewContext } from "node:vm";
 const run = promisify(execFile);
 const folder = join(import.meta.dirname, "../../systemd");
 const unit = join(folder, "socle-agent.service");
-const units = ["socle-agent.service", "socle-hardware.service", "socle-hardware.socket"];
+const units = [
+  "socle-agent.service",
+  "socle-guests.service",
+  "socle-hardware.service",
+  "socle-hardware.socket",
+];
 /**
  * The exposure by systemd-analyze security, in tenths: 0 is none, 100 all. The agent keeps its network,
  * /dev/kvm and the JIT; the helper its four capabilities and their devices.
@@ -33,7 +38,10 @@ test("systemd finds no fault in the units", { skip }, async (t) => {
   const copies = units.map((name) => join(directory, name));
   // The program has to exist: this test's Node does.
   for (const [index, name] of units.entries()) {
-    const text = (await readFile(join(folder, name), "utf8")).replaceAll("/usr/bin/node", process.execPath);
+    const text = (await readFile(join(folder, name), "utf8")).replaceAll(
+      /\/usr\/bin\/(node|socle)/g,
+      process.execPath,
+    );
     await writeFile(copies[index] ?? "", text);
   }
   const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", ...copies]);

@@ -4,6 +4,7 @@ import { hintsFor } from "../errors.ts";
 import type { Session } from "../session.ts";
 import { askHost, examineAgent } from "./agent-checks.ts";
 import { speaker, type Finding } from "./finding.ts";
+import { checkGuestsUnit } from "./guests-check.ts";
 import {
   checkClock,
   checkKvm,
@@ -30,6 +31,8 @@ export async function* examine(
   yield await checkClock();
   const unit = await checkUnit(session.io.env);
   if (unit !== undefined) yield unit;
+  const guests = await checkGuestsUnit(session.io.env);
+  if (guests !== undefined) yield guests;
   yield* examineAgent(session, config, host);
 }
 
