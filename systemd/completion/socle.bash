@@ -75,6 +75,7 @@ _socle() {
       "cordon") place="cordon" ;;
       "uncordon") place="uncordon" ;;
       "host") place="host" ;;
+      "host stop-guests") place="host stop-guests" ;;
       "host epoch") place="host epoch" ;;
       "host epoch reset") place="host epoch reset" ;;
       "enroll") place="enroll" ;;
@@ -101,13 +102,13 @@ _socle() {
       "vm") words="ls show create start stop reboot pause resume update disk snapshot nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm create") words="--file --example --name --id --vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm create") words="--file --example --name --id --vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm start") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk") words="attach detach resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -166,7 +167,8 @@ _socle() {
       "tenants") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "cordon") words="--reason --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "uncordon") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "host") words="epoch --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "host") words="stop-guests epoch --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "host stop-guests") words="--timeout --parallel --force --at-shutdown --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "host epoch") words="reset --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "host epoch reset") words="--to --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "enroll") words="--scheduler --token-file --authority-fingerprint --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -207,12 +209,13 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --description | --mac | --allowed-address | --sha256 | --pool | --older-than | --for | --env | --wait | --after | --kind | --limit | --ttl | --reason | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --description | --mac | --allowed-address | --sha256 | --pool | --older-than | --for | --env | --wait | --after | --kind | --limit | --ttl | --reason | --parallel | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;
     --launch-security) words="sev sev-snp tdx" ;;
+    --crash-policy) words="stop restart" ;;
     --link) words="up down" ;;
     --format) words="qcow2 raw" ;;
     --vm) ask=vm ;;
