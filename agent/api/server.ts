@@ -32,6 +32,7 @@ import { RequestShapes } from "./limits/request-shapes.ts";
 import { reservationService } from "./services/reservation-service.ts";
 import { snapshotService } from "./services/snapshot-service.ts";
 import { storageService } from "./services/storage-service.ts";
+import { volumeChanges } from "./services/volume-changes.ts";
 import { listenOnTls, type TlsListener } from "./tls-listener.ts";
 import { trustService } from "./services/trust-service.ts";
 import { vmService } from "./services/vm-service.ts";
@@ -120,7 +121,10 @@ export class ApiServer implements Service {
       { definition: protos.reservations, methods: reservationService(dependencies) },
       { definition: protos.events, methods: eventService(dependencies) },
       { definition: protos.trust, methods: trustService(dependencies) },
-      { definition: protos.storage, methods: storageService(dependencies) },
+      {
+        definition: protos.storage,
+        methods: { ...storageService(dependencies), ...volumeChanges(dependencies, this.#errors) },
+      },
       { definition: protos.networks, methods: networkService(dependencies) },
       { definition: protos.audit, methods: auditService(dependencies.audit) },
     ];

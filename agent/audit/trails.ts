@@ -41,7 +41,7 @@ export function operationTrail(
 
 const endOf = (operation: Operation, tenant: string | undefined): Parameters<AuditLog["note"]>[0] => {
   const { id, kind, caller, behalf, requestId, state, error, result } = operation;
-  const { vmId, imageId: image } = subjectOf(operation);
+  const { vmId, imageId: image, volume } = subjectOf(operation);
   const { receipt_sha256: receipt } = result;
   return defined({
     act: "operation_ended",
@@ -51,7 +51,7 @@ const endOf = (operation: Operation, tenant: string | undefined): Parameters<Aud
     outcome: state === "succeeded" ? "done" : state === "cancelled" ? "cancelled" : "failed",
     reason: error?.reason,
     operation: id,
-    details: defined<Record<string, string>>({ kind, by: caller, ...behalf, receipt, image }),
+    details: defined<Record<string, string>>({ kind, by: caller, ...behalf, receipt, image, volume }),
   });
 };
 

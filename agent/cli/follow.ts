@@ -78,7 +78,7 @@ export async function follow(
   }
 }
 
-/** The name of the VM or the image in a request. */
+/** The name of the VM, the image or the volume in a request. */
 const nameIn = (request: {
   readonly vm?: string;
   readonly image?: string;
@@ -97,7 +97,7 @@ export function conclude(session: Session, agent: Agent, operation: Operation__O
   if (session.json) return;
   const tookMs = (toMs(operation.endedAt) ?? 0) - (toMs(operation.createdAt) ?? 0);
   const what = operation.kind.replaceAll("_", " ").toLowerCase();
-  const id = operation.vmId || operation.imageId;
+  const id = operation.vmId || operation.imageId || operation.volume;
   const shown = printable(name === "" ? id : name);
   // A request that only validates makes no operation.
   const isMade = operation.operationId !== "";

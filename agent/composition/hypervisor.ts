@@ -32,6 +32,7 @@ import type { VmHost } from "../vm/model/vm-host.ts";
 import { Images } from "../vm/operations/images.ts";
 import { Vms } from "../vm/operations/vms.ts";
 import { Volumes } from "../vm/storage/volumes.ts";
+import { PoolVolumes } from "../vm/operations/pool-volumes.ts";
 import type { ImageStore } from "../vm/images/image-store.ts";
 import type { Basis } from "./basis.ts";
 import { buildImages } from "./images.ts";
@@ -48,6 +49,7 @@ export interface Hypervisor {
   readonly vms: Vms;
   readonly freezes: Pick<Freezes, "isFrozen">;
   readonly images: Images;
+  readonly poolVolumes: PoolVolumes;
   readonly imageStore: ImageStore;
   readonly autostart: Autostart;
   readonly crashRestarts: CrashRestarts;
@@ -128,6 +130,7 @@ export function buildHypervisor(
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const { store: imageStore } = imageParts;
   const images = new Images({ vms, ...imageParts, hostId, pool: config.images.pool });
+  const poolVolumes = new PoolVolumes({ vms, volumes, host });
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const { autostart, crashRestarts } = buildPowerPolicy(basis, state, {
     libvirt,
@@ -156,7 +159,7 @@ export function buildHypervisor(
     autostart,
     crashRestarts,
   ];
-  const parts = { libvirt, host, reservations, table, vms, freezes, images, imageStore };
+  const parts = { libvirt, host, reservations, table, vms, freezes, images, poolVolumes, imageStore };
   return { ...parts, autostart, crashRestarts, sampleIntervalMs, services, settler };
 }
 

@@ -142,6 +142,12 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.ReservationService/ListReservations": { ...hostReads, class: "read" },
   "/socle.v1.StorageService/ListPools": { ...vmReads, class: "read" },
   "/socle.v1.StorageService/ListVolumes": { ...vmReads, class: "read" },
+  "/socle.v1.StorageService/CreateVolume": {
+    ...vms,
+    audit: ["pool", "name", "format", "capacityBytes", ...change],
+  },
+  "/socle.v1.StorageService/ResizeVolume": { ...vms, audit: ["pool", "volume", "capacityBytes", ...change] },
+  "/socle.v1.StorageService/DeleteVolume": { ...vms, audit: ["pool", "volume", "erase", ...change] },
   "/socle.v1.NetworkService/ListNetworks": { ...vmReads, class: "read" },
   "/socle.v1.EventService/Subscribe": { ...hostReads, class: "stream" },
   "/socle.v1.TrustService/GetTrust": { ...hostReads, class: "read" },

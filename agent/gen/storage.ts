@@ -14,7 +14,9 @@ import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from './socle/v1/ConsoleResponse.ts';
 import type { CpuTopology as _socle_v1_CpuTopology, CpuTopology__Output as _socle_v1_CpuTopology__Output } from './socle/v1/CpuTopology.ts';
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from './socle/v1/CreateVmRequest.ts';
+import type { CreateVolumeRequest as _socle_v1_CreateVolumeRequest, CreateVolumeRequest__Output as _socle_v1_CreateVolumeRequest__Output } from './socle/v1/CreateVolumeRequest.ts';
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from './socle/v1/DeleteVmRequest.ts';
+import type { DeleteVolumeRequest as _socle_v1_DeleteVolumeRequest, DeleteVolumeRequest__Output as _socle_v1_DeleteVolumeRequest__Output } from './socle/v1/DeleteVolumeRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
@@ -46,6 +48,7 @@ import type { Pool as _socle_v1_Pool, Pool__Output as _socle_v1_Pool__Output } f
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
 import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskRequest__Output as _socle_v1_ResizeDiskRequest__Output } from './socle/v1/ResizeDiskRequest.ts';
+import type { ResizeVolumeRequest as _socle_v1_ResizeVolumeRequest, ResizeVolumeRequest__Output as _socle_v1_ResizeVolumeRequest__Output } from './socle/v1/ResizeVolumeRequest.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from './socle/v1/ResumeVmRequest.ts';
 import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, SettleOperationRequest__Output as _socle_v1_SettleOperationRequest__Output } from './socle/v1/SettleOperationRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
@@ -97,7 +100,9 @@ export interface ProtoGrpcType {
       CpuTopology: MessageTypeDefinition<_socle_v1_CpuTopology, _socle_v1_CpuTopology__Output>
       CrashPolicy: EnumTypeDefinition
       CreateVmRequest: MessageTypeDefinition<_socle_v1_CreateVmRequest, _socle_v1_CreateVmRequest__Output>
+      CreateVolumeRequest: MessageTypeDefinition<_socle_v1_CreateVolumeRequest, _socle_v1_CreateVolumeRequest__Output>
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
+      DeleteVolumeRequest: MessageTypeDefinition<_socle_v1_DeleteVolumeRequest, _socle_v1_DeleteVolumeRequest__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
       DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
       DiscardSavedStateRequest: MessageTypeDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_DiscardSavedStateRequest__Output>
@@ -138,6 +143,7 @@ export interface ProtoGrpcType {
       Presence: EnumTypeDefinition
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>
       ResizeDiskRequest: MessageTypeDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_ResizeDiskRequest__Output>
+      ResizeVolumeRequest: MessageTypeDefinition<_socle_v1_ResizeVolumeRequest, _socle_v1_ResizeVolumeRequest__Output>
       ResumeVmRequest: MessageTypeDefinition<_socle_v1_ResumeVmRequest, _socle_v1_ResumeVmRequest__Output>
       SettleOperationRequest: MessageTypeDefinition<_socle_v1_SettleOperationRequest, _socle_v1_SettleOperationRequest__Output>
       StartVmRequest: MessageTypeDefinition<_socle_v1_StartVmRequest, _socle_v1_StartVmRequest__Output>

@@ -201,8 +201,8 @@ export function showOperation(operation: Operation, nameOf: (vmId: string) => st
   return defined({
     id,
     kind,
-    // The page shows no names of images.
-    vm: subjectOf(operation).imageId === undefined ? nameOf(vmId) : "",
+    // The page shows no names of images and volumes.
+    vm: subjectOf(operation).vmId === undefined ? "" : nameOf(vmId),
     state,
     progress,
     createdAtMs,

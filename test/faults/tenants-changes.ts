@@ -9,6 +9,11 @@ import { MIB, QUOTA, type TenantCaller, type TenantsStage } from "./tenants-stag
 const noVm: Cause = { code: status.NOT_FOUND, reason: "VM_NOT_FOUND" };
 const notYours: Cause = { code: status.PERMISSION_DENIED, reason: "VOLUME_DENIED" };
 
+const noVolume: Cause = { code: status.NOT_FOUND, reason: "VOLUME_NOT_FOUND" };
+/** Refused by its name alone: whether it exists does not matter. */
+const VICTIMS_VOLUME = "socle-volume-victim+data.qcow2";
+const ofVolume = () => ({ requestId: randomUUID(), pool: "images", volume: VICTIMS_VOLUME });
+
 const theirs = ({ victim }: TenantsStage): Disk => ({
   name: "theirs",
   volume: { pool: "images", volume: `socle-${victim.vm.vmId}-data.qcow2` },
@@ -66,6 +71,47 @@ export const changing: readonly Act[] = [
       return judge(await caller.ask(stage.contract.vms.AttachDisk, request), notYours);
     },
   })),
+  ...[false, true].map((readOnly): Act => ({
+    dimension: "disks",
+    what: `a volume of the victim's attached to its own VM${readOnly ? ", to read" : ""}`,
+    async attack({ contract }, { caller, vm }) {
+      const disk = { name: "theirs", volume: { pool: "images", volume: VICTIMS_VOLUME }, readOnly };
+      const request = { requestId: randomUUID(), vm: vm.vmId, disk };
+      return judge(await caller.ask(contract.vms.AttachDisk, request), notYours);
+    },
+  })),
+  {
+    dimension: "identity",
+    what: "CreateVolume for the victim",
+    async attack({ contract }, { caller }) {
+      const request = { requestId: randomUUID(), pool: "images", name: "v", capacityBytes: MIB };
+      const answer = await caller.ask(contract.storage.CreateVolume, { ...request, tenant: "victim" });
+      return judge(answer, { code: status.PERMISSION_DENIED, reason: "TENANT_DENIED" });
+    },
+  },
+  {
+    dimension: "identity",
+    what: "ResizeVolume of the victim's volume",
+    async attack({ contract }, { caller }) {
+      const request = { ...ofVolume(), capacityBytes: MIB };
+      return judge(await caller.ask(contract.storage.ResizeVolume, request), noVolume);
+    },
+  },
+  {
+    dimension: "identity",
+    what: "DeleteVolume of the victim's volume",
+    attack: async ({ contract }, { caller }) =>
+      judge(await caller.ask(contract.storage.DeleteVolume, ofVolume()), noVolume),
+  },
+  {
+    dimension: "quota",
+    what: "a volume beyond its quota",
+    async attack({ contract }, { caller }) {
+      const capacityBytes = (QUOTA.diskMiB + 1) * MIB;
+      const request = { requestId: randomUUID(), pool: "images", name: "much", capacityBytes };
+      return judge(await caller.ask(contract.storage.CreateVolume, request), overQuota("disk"));
+    },
+  },
   {
     dimension: "quota",
     what: "a disk beyond its quota, attached to its VM",

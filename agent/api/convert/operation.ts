@@ -9,7 +9,7 @@ const states = enumWords("STATE", ["running", "succeeded", "failed", "cancelled"
 
 export function operationToProto(operation: Operation, errors: ErrorEncoder): ProtoOperation {
   const { error, endedAtMs } = operation;
-  const subject = { vmId: "", imageId: "", ...subjectOf(operation) };
+  const subject = { vmId: "", imageId: "", volume: "", ...subjectOf(operation) };
   return {
     operationId: operation.id,
     requestId: operation.requestId,

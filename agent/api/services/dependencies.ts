@@ -1,6 +1,7 @@
 import type { Accelerator } from "../../contract/spec.ts";
 import type { ImageStore } from "../../vm/images/image-store.ts";
 import type { Images } from "../../vm/operations/images.ts";
+import type { PoolVolumes } from "../../vm/operations/pool-volumes.ts";
 import type { CreateRequest, Vms } from "../../vm/operations/vms.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
@@ -51,6 +52,7 @@ export interface ServiceDependencies {
     guest: Vms["guest"];
   };
   readonly images: Pick<Images, "import" | "upload" | "delete">;
+  readonly poolVolumes: Pick<PoolVolumes, "create" | "resize" | "delete">;
   readonly imageStore: Pick<ImageStore, "all" | "find" | "require" | "usedAtMs" | "unreadPools">;
   readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch" | "failure">;
   readonly reservations: Pick<

@@ -4,6 +4,7 @@ import { withoutUndefined } from "../../kernel/defined.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
+import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
 import type { Listed, SeenVolumes, StoragePool } from "../../host/host.ts";
 import type { Vm } from "../../vm/model/vm.ts";
 import { imageOfVolume } from "../../vm/images/image.ts";
@@ -26,7 +27,10 @@ const volumeRoles = enumWords("VOLUME_ROLE", ["disk", "base", "kernel", "free"])
 
 type Storage = Pick<ServiceDependencies, "host" | "vmView" | "imageStore">;
 
-export function storageService(dependencies: Storage): Methods<StorageServiceHandlers> {
+/** The methods of StorageService that list; volume-changes.ts has the others. */
+export function storageService(
+  dependencies: Storage,
+): Pick<Methods<StorageServiceHandlers>, "ListPools" | "ListVolumes"> {
   const { host } = dependencies;
   return {
     ListPools: async (request, context) => {
@@ -141,6 +145,8 @@ function forTenantOf(
 ): readonly VolumeUse[] | undefined {
   const isOwn = (vm: Vm | undefined): boolean => vm?.managed === true && vm.tenant === tenant;
   const own = uses.filter(({ vm }) => isOwn(vm));
+  const owner = tenantOfVolume(name);
+  if (owner !== undefined) return owner === tenant ? own : undefined;
   const maker = vmOfVolume(name);
   // The name of such a volume has the id of its VM.
   if (maker !== undefined) return isOwn(vmView.get(maker)) ? own : undefined;
@@ -176,6 +182,7 @@ const volumeToProto =
       name,
       format: specEnums.diskFormat.toProto(formatOf(name)),
       vmId: vmOfVolume(name) ?? "",
+      tenant: tenantOfVolume(name) ?? "",
       users: [...new Set(uses.map(({ vm }) => vm.id))].sort(),
       problem,
       ...withoutUndefined({

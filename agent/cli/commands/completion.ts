@@ -10,7 +10,7 @@ export const completionOf =
     return Promise.resolve(undefined);
   };
 
-/** A bash script that completes commands, options and their values, and asks the agent for VMs, images and conditions. */
+/** A bash script that completes commands, options and their values, and asks the agent for VMs, images, volumes and conditions. */
 export function bashCompletion(program: Cli): string {
   const nodes = [...nodesOf(program, [])];
   const places = nodes.slice(1).map(({ place, spellings }) => `      ${spellings}) place="${place}" ;;`);
@@ -45,6 +45,7 @@ ${words.join("\n")}
     for name in $words; do printf '%s\\n' "$name"; done
     case "$ask" in
       vm) socle vm ls --quiet 2>/dev/null ;;
+      volume) socle volume ls --quiet 2>/dev/null ;;
       image) socle image ls --quiet 2>/dev/null ;;
       condition) socle health 2>/dev/null | awk '/held until|socle health ack/ { print $1 }' | sort -u ;;
     esac
@@ -62,7 +63,7 @@ complete -o default -F _socle socle
 }
 
 /** The kind of an argument or option value that has no fixed words. */
-const askable = ["vm", "image", "condition", "file"] as const;
+const askable = ["vm", "image", "volume", "condition", "file"] as const;
 
 interface Node {
   readonly place: string;

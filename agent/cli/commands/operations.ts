@@ -58,8 +58,12 @@ const columns = (nowMs: number): Column<Operation__Output>[] => [
   { title: "PROGRESS", cell: ({ progress }) => `${Math.round(progress * 100)}%`, align: "right" },
   { title: "AGE", cell: ({ createdAt }) => formatAge(createdAt, nowMs), align: "right" },
   { title: "TOOK", cell: took, align: "right" },
-  { title: "VM", cell: ({ vmId, imageId }) => (imageId === "" ? vmId : `image ${imageId}`) },
+  { title: "VM", cell: subjectOf },
 ];
+
+/** What it changes: a VM by its id, an image, or a volume. */
+const subjectOf = ({ vmId, imageId, volume }: Operation__Output): string =>
+  printable(vmId || (imageId === "" ? `volume ${volume}` : `image ${imageId}`));
 
 function stateColour(state: Operation__Output["state"]): "green" | "red" | "yellow" {
   if (state === "STATE_SUCCEEDED") return "green";
@@ -118,6 +122,7 @@ function renderOperation(
     ["kind", operation.kind],
     ["vm", operation.vmId],
     ["image", operation.imageId],
+    ["volume", printable(operation.volume)],
     ["instance", printable(operation.instance)],
     ["caller", printable(operation.caller)],
     ["person", printable(operation.person)],
@@ -165,10 +170,7 @@ export const settleOperation: Command = async (session, args, options) => {
     outcome: options.as === "done" ? "OUTCOME_DONE" : "OUTCOME_NOT_DONE",
   });
   if (session.json) session.printJson(operation);
-  else
-    session.print(
-      `${operation.kind} ${operation.vmId || operation.imageId}: ${enumWord(operation.state, "STATE")}\n`,
-    );
+  else session.print(`${operation.kind} ${subjectOf(operation)}: ${enumWord(operation.state, "STATE")}\n`);
 };
 
 export const cancelOperation: Command = async (session, args, options) => {
@@ -180,8 +182,5 @@ export const cancelOperation: Command = async (session, args, options) => {
     options.wait === false
       ? cancelling
       : await follow(session, agent, cancelling, options.timeout as number | undefined);
-  session.show(
-    ended,
-    () => `${ended.kind} ${ended.vmId || ended.imageId}: ${enumWord(ended.state, "STATE")}\n`,
-  );
+  session.show(ended, () => `${ended.kind} ${subjectOf(ended)}: ${enumWord(ended.state, "STATE")}\n`);
 };

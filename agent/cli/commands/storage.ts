@@ -2,7 +2,7 @@ import type { Pool__Output } from "../../gen/socle/v1/Pool.ts";
 import type { Volume__Output } from "../../gen/socle/v1/Volume.ts";
 import type { Agent } from "../client.ts";
 import { exitCodes } from "../errors.ts";
-import { enumWord, formatBytes } from "../format.ts";
+import { enumWord, formatBytes, printable } from "../format.ts";
 import { noteUnknown, paintListed } from "../listing.ts";
 import { allPages } from "../pages.ts";
 import type { Command } from "../session.ts";
@@ -12,6 +12,7 @@ const PAGE_SIZE = 250;
 
 interface VolumeOptions {
   readonly pool?: string;
+  readonly quiet?: boolean;
 }
 
 export const listPools: Command = async (session) => {
@@ -45,9 +46,11 @@ const poolColumns: Column<Pool__Output>[] = [
   { title: "PROBLEM", cell: ({ problem }) => problem, spare: true },
 ];
 
-export const listVolumes: Command = async (session, _args, { pool = "" }: VolumeOptions) => {
+export const listVolumes: Command = async (session, _args, { pool = "", quiet = false }: VolumeOptions) => {
   const { volumes, observation, incompletePools } = await allVolumes(await session.agent(), pool);
   if (session.json) session.printJson({ volumes, observation, incompletePools });
+  else if (quiet)
+    session.print(volumes.map(({ pool: of, name }) => `${printable(`${of}/${name}`)}\n`).join(""));
   else if (volumes.length === 0) session.print("no volumes\n");
   else session.print(renderTable(volumeColumns, volumes, session.paint));
   if (observation?.presence === "PRESENCE_PRESENT") return exitCodes.ok;
@@ -78,5 +81,6 @@ const volumeColumns: Column<Volume__Output>[] = [
     cell: ({ role }) => (role === "VOLUME_ROLE_UNSPECIFIED" ? "?" : enumWord(role, "VOLUME_ROLE")),
   },
   { title: "VMS", cell: ({ users }) => users.join(" ") || "-" },
+  { title: "TENANT", cell: ({ tenant }) => tenant, spare: true },
   { title: "PROBLEM", cell: ({ problem }) => problem, spare: true },
 ];

@@ -259,7 +259,8 @@ export class Ledger {
    * and quotas.
    */
   grow(growth: Growth): { readonly made: () => void; readonly released: () => void } {
-    this.#requireWithinQuota(growth.tenant, { ...noUse, diskBytes: growth.diskBytes });
+    const diskBytes = growth.diskBytes + this.storage.ownedGrowth(growth.volumes);
+    this.#requireWithinQuota(growth.tenant, { ...noUse, diskBytes });
     this.storage.requireRoom(growth.volumes);
     return this.regrow(growth);
   }
@@ -271,7 +272,7 @@ export class Ledger {
     this.#growths.set(holder, { ...noUse, tenant, diskBytes });
     return {
       made: () => {
-        this.storage.made(holder, this.#options.clock.monotonicMs());
+        this.storage.made(holder, this.#options.clock.monotonicMs(), volumes);
         this.#growths.delete(holder);
       },
       released: () => {
@@ -291,11 +292,12 @@ export class Ledger {
     this.storage.releaseImage(id);
   }
 
-  /** Use of each tenant with a VM, a claim or an image. A VM is counted once, as in the capacity. */
+  /** Use of each tenant with a VM, a claim, an image or a volume. A VM is counted once, as in the capacity. */
   tenantUse(): ReadonlyMap<string, TenantUsage> {
     const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
     const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
-    return useByTenant([...allocated, ...claimed, ...this.#growths.values(), ...this.storage.images()]);
+    const stored = [...this.storage.images(), ...this.storage.tenantVolumes()];
+    return useByTenant([...allocated, ...claimed, ...this.#growths.values(), ...stored]);
   }
 
   #requireWithinQuota(tenant: string, requested: TenantUsage): void {

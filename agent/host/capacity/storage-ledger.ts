@@ -1,6 +1,7 @@
 import type { Reading } from "../../hardware/reading.ts";
 import { formatBytes, formatExactBytes } from "../../kernel/text/bytes.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
+import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { NewVolume } from "../../state/reservations/footprint.ts";
 import type { SeenVolumes, StoragePool } from "../host.ts";
@@ -27,6 +28,16 @@ interface Promised extends NewVolume {
   /** The volume was, or may have been, created or enlarged: a reading that began later includes it. */
   endedAtMs?: number;
 }
+
+/** A part of a tenant's use that is no VM's. */
+interface StorageUse {
+  readonly tenant: string;
+  readonly diskBytes: number;
+  readonly vms: 0;
+  readonly vcpus: 0;
+  readonly memoryBytes: 0;
+}
+const noVms = { vms: 0, vcpus: 0, memoryBytes: 0 } as const;
 
 /**
  * Storage promised by the pools: existing volumes, and volumes being created or enlarged. Matching by name counts each volume
@@ -93,10 +104,15 @@ export class StorageLedger {
     for (const [key, promised] of this.#promised) if (promised.holder === holder) this.#promised.delete(key);
   }
 
-  /** The volumes were, or may have been, created: the next reading counts them. */
-  made(holder: string, nowMs: number): void {
+  /** The volumes were, or may have been, created: the next reading counts them. `existing`: those that are known to be. */
+  made(holder: string, nowMs: number, existing: readonly NewVolume[] = []): void {
     for (const promised of this.#promised.values())
       if (promised.holder === holder) promised.endedAtMs ??= nowMs;
+    for (const { pool, volume, capacityBytes } of existing) {
+      const known = this.#volumes.get(pool);
+      // A new map: readers keep what they derived from a reading.
+      if (known !== undefined) this.#volumes.set(pool, new Map(known).set(volume, capacityBytes));
+    }
   }
 
   /** Claims the volume of an image, or counts one that `exists`: it never grows. Throws as `claim`. */
@@ -113,8 +129,51 @@ export class StorageLedger {
   }
 
   /** The images as users of their tenants' quotas. */
-  images(): { tenant: string; diskBytes: number; vms: 0; vcpus: 0; memoryBytes: 0 }[] {
-    return [...this.#images.values()].map((image) => ({ ...image, vms: 0, vcpus: 0, memoryBytes: 0 }));
+  images(): StorageUse[] {
+    return [...this.#images.values()].map((image) => ({ ...image, ...noVms }));
+  }
+
+  /** The volumes of tenants as users of their quotas. */
+  tenantVolumes(): StorageUse[] {
+    return [...this.#ofTenants().values()].map((volume) => ({ ...volume, ...noVms }));
+  }
+
+  /**
+   * What these volumes would add to the use of their tenants; other volumes add nothing. Throws `exhausted`
+   * TOO_MANY_VOLUMES.
+   */
+  ownedGrowth(volumes: readonly NewVolume[]): number {
+    const owned = volumes.filter(({ volume }) => tenantOfVolume(volume) !== undefined);
+    if (owned.length === 0) return 0;
+    const known = this.#ofTenants();
+    for (const { pool, volume } of owned) {
+      const tenant = tenantOfVolume(volume);
+      const has = [...known.values()].filter((other) => other.tenant === tenant).length;
+      if (!known.has(keyOf({ pool, volume })) && has >= MOST_VOLUMES) throw tooManyVolumes(tenant ?? "");
+    }
+    return sum(
+      owned.map(({ capacityBytes, ...volume }) =>
+        Math.max(0, capacityBytes - (known.get(keyOf(volume))?.diskBytes ?? 0)),
+      ),
+    );
+  }
+
+  /** The volumes of tenants that exist or are promised, by key. */
+  #ofTenants(): Map<string, { readonly tenant: string; readonly diskBytes: number }> {
+    const found = new Map<string, { tenant: string; diskBytes: number }>();
+    for (const [pool, bytes] of this.#volumes)
+      for (const [volume, tenant] of ownersIn(bytes)) {
+        const diskBytes = bytes.get(volume);
+        if (diskBytes !== undefined) found.set(keyOf({ pool, volume }), { tenant, diskBytes });
+      }
+    for (const promised of this.#promised.values()) {
+      const tenant = tenantOfVolume(promised.volume);
+      if (tenant === undefined) continue;
+      const key = keyOf(promised);
+      const diskBytes = Math.max(promised.capacityBytes, found.get(key)?.diskBytes ?? 0);
+      found.set(key, { tenant, diskBytes });
+    }
+    return found;
   }
 
   /** The volumes were deleted: frees their room before the next reading. */
@@ -206,6 +265,31 @@ export class StorageLedger {
     return [...pools].find((pool) => !this.#volumes.has(pool) && this.#pools?.get(pool)?.active === true);
   }
 }
+
+/** A quota of bytes alone allows millions of small files, which slow down every look at the pool. */
+const MOST_VOLUMES = 256;
+
+const owners = new WeakMap<ReadonlyMap<string, number>, readonly (readonly [string, string])[]>();
+
+/** The volumes of tenants in a reading, with their tenants. A reading is searched once. */
+function ownersIn(bytes: ReadonlyMap<string, number>): readonly (readonly [string, string])[] {
+  const known = owners.get(bytes);
+  if (known !== undefined) return known;
+  const found = [...bytes.keys()].flatMap((volume) => {
+    const tenant = tenantOfVolume(volume);
+    return tenant === undefined ? [] : [[volume, tenant] as const];
+  });
+  owners.set(bytes, found);
+  return found;
+}
+
+const tooManyVolumes = (tenant: string): SocleError =>
+  new SocleError(
+    "exhausted",
+    "TOO_MANY_VOLUMES",
+    `tenant ${tenant} has ${MOST_VOLUMES} volumes on this host, which is the limit: delete one (DeleteVolume)`,
+    { details: { metadata: { tenant, limit: String(MOST_VOLUMES) } } },
+  );
 
 const keyOf = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 

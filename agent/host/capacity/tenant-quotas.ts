@@ -1,12 +1,12 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
 
-/** Resource use of one tenant: existing VMs, VMs being created, reservations, and images. */
+/** Resource use of one tenant: existing VMs, VMs being created, reservations, images and volumes. */
 export interface TenantUsage {
   readonly vms: number;
   readonly vcpus: number;
   readonly memoryBytes: number;
-  /** Capacity of the disks created for its VMs, and the size of its images. */
+  /** Capacity of the disks created for its VMs and of its volumes, and the size of its images. */
   readonly diskBytes: number;
 }
 
@@ -35,7 +35,7 @@ export const useOf = (
   diskBytes: number,
 ): TenantUsage => ({ vms: 1, vcpus, memoryBytes, diskBytes });
 
-/** Use of these VMs, and of the growth of VMs and of images (`vms` is 0), by tenant. Those without a tenant are not counted. */
+/** Use of these VMs, and of the growth of VMs of images and of volumes (`vms` is 0), by tenant. Those without a tenant are not counted. */
 export function useByTenant(
   parts: Iterable<Omit<TenantUsage, "vms" | "diskBytes"> & Partial<TenantUsage> & { tenant?: string }>,
 ): ReadonlyMap<string, TenantUsage> {

@@ -16,7 +16,7 @@ export const operationEvents = (operations: Operations, events: EventLog): Servi
         events.append({ kind: "resync", reason: "OPERATIONS_OVERFLOW" });
       } else if (isDone(change.value)) {
         const { id, kind, state, error, cancelledBy } = change.value;
-        const { vmId, imageId } = subjectOf(change.value);
+        const { vmId, imageId, volume } = subjectOf(change.value);
         const details = defined<Record<string, string>>({
           operation: id,
           operation_kind: kind,
@@ -24,6 +24,7 @@ export const operationEvents = (operations: Operations, events: EventLog): Servi
           error: error?.reason,
           cancelled_by: cancelledBy,
           image: imageId,
+          volume,
         });
         events.append(defined({ kind: "operation_ended" as const, vmId, details }));
       }

@@ -11,7 +11,7 @@ interface Held {
   readonly growth: GrowthClaim | undefined;
 }
 
-/** What the changes of existing VMs hold until they have ended: volumes, addresses and storage. */
+/** What the changes of existing VMs, and of volumes, hold until they have ended: volumes, addresses and storage. */
 export class Changes {
   readonly #host: Pick<VmHost, "grow" | "regrow">;
   /** By intent: always the same object for one operation. */
@@ -27,10 +27,10 @@ export class Changes {
   }
 
   /** `requireFree` throws for devices that cannot be added. Throws as VmHost.grow. */
-  take(intent: Intent, vm: ChangedVm, requireFree: (devices: DeviceSpec) => void): Taken {
+  take(intent: Intent, vm: ChangedVm, requireFree?: (devices: DeviceSpec) => void): Taken {
     if (!isChange(intent)) return nothingTaken;
     const devices = devicesOf(intent, vm);
-    requireFree(devices);
+    requireFree?.(devices);
     const growth = growthOf(intent, vm);
     return this.#take(intent, { devices, growth: growth && this.#host.grow(growth) });
   }

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { invalidField, SocleError } from "../../kernel/errors.ts";
 import { resourceName } from "../../contract/spec-values.ts";
-import type { Behalf, Operation } from "../../state/operations/operation.ts";
+import type { Operation } from "../../state/operations/operation.ts";
+import { imageKey } from "../../state/operations/subject.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import { imageFields, newImageId, type Image, type ImageFormat } from "../images/image.ts";
 import type { Upload } from "../images/upload.ts";
 import { parseSource } from "../images/source-policy.ts";
+import type { BeginsOn, OnSubject } from "./begin-on.ts";
 import type { Taken } from "./creations.ts";
 import { requireImageUnused } from "./delete-image.ts";
 import type { ImportIntent } from "./import-image.ts";
@@ -13,14 +15,7 @@ import type { Intent } from "./registry.ts";
 import type { Users } from "../storage/volume-users.ts";
 import type { ImageParts } from "./work.ts";
 
-export interface OnImage {
-  readonly requestId: string;
-  readonly behalf?: Behalf | undefined;
-  /** Restricts the caller to this tenant. */
-  readonly onlyTenant?: string | undefined;
-}
-
-interface NewImageRequest extends OnImage {
+interface NewImageRequest extends OnSubject {
   readonly sha256: string;
   readonly name: string;
   readonly format: ImageFormat;
@@ -38,37 +33,21 @@ export interface UploadRequest extends NewImageRequest {
   readonly sizeBytes: number;
 }
 
-export interface DeleteImageRequest extends OnImage {
+export interface DeleteImageRequest extends OnSubject {
   readonly image: string;
   readonly tenant: string;
 }
 
-/** Makes the image and the intent of a request, in one step with what they hold. */
-export type AdmitImage = (users: Users) => {
-  readonly image: Pick<Image, "id" | "tenant">;
-  readonly intent: Intent;
-};
-
-/** Of Vms, which runs the operations. */
-interface Begins {
-  beginOnImage(
-    kind: "IMPORT_IMAGE" | "DELETE_IMAGE",
-    request: OnImage,
-    caller: string,
-    admit: AdmitImage,
-  ): Promise<Operation>;
-}
-
 /** Changes of images; each is an operation, as in Vms. */
 export class Images {
-  readonly #vms: Begins;
+  readonly #vms: BeginsOn;
   readonly #store: ImageStore;
   readonly #uploads: Map<string, Upload>;
   readonly #hostId: () => string;
   readonly #pool: string;
 
   constructor(parts: {
-    readonly vms: Begins;
+    readonly vms: BeginsOn;
     readonly store: ImageStore;
     readonly uploads: Map<string, Upload>;
     readonly hostId: () => string;
@@ -86,7 +65,7 @@ export class Images {
    * IMAGE_EXISTS, `unavailable` IMAGES_UNKNOWN, and what Operations.begin throws.
    */
   async import(request: ImportRequest, caller: string): Promise<Operation> {
-    return await this.#vms.beginOnImage("IMPORT_IMAGE", request, caller, () => {
+    return await this.#begin("IMPORT_IMAGE", request, caller, () => {
       const image = this.#wanted(request);
       const byTenant = request.onlyTenant !== undefined;
       const intent = { kind: "IMPORT_IMAGE", image, url: parseSource(request.url).href, byTenant } as const;
@@ -103,7 +82,7 @@ export class Images {
     const upload = randomUUID();
     const forget = (): void => void this.#uploads.delete(upload);
     try {
-      const operation = await this.#vms.beginOnImage("IMPORT_IMAGE", request, caller, () => {
+      const operation = await this.#begin("IMPORT_IMAGE", request, caller, () => {
         const image = this.#wanted(request);
         this.#uploads.set(upload, source);
         const byTenant = request.onlyTenant !== undefined;
@@ -121,13 +100,27 @@ export class Images {
    * IMAGE_IN_USE, and what Operations.begin throws.
    */
   async delete(request: DeleteImageRequest, caller: string): Promise<Operation> {
-    return await this.#vms.beginOnImage("DELETE_IMAGE", request, caller, (users) => {
+    return await this.#begin("DELETE_IMAGE", request, caller, (users) => {
       const { onlyTenant } = request;
       const found = this.#store.require(request.image, onlyTenant ?? request.tenant);
       if (onlyTenant !== undefined && found.tenant !== onlyTenant) throw notYours(found);
       requireImageUnused(found, users);
       const { id, name, format, pool } = found;
       return { image: found, intent: { kind: "DELETE_IMAGE", image: { id, name, format, pool } } };
+    });
+  }
+
+  async #begin(
+    kind: Intent["kind"],
+    request: OnSubject,
+    caller: string,
+    admit: (users: Users) => { readonly image: Pick<Image, "id" | "tenant">; readonly intent: Intent },
+  ): Promise<Operation> {
+    return await this.#vms.beginOn(kind, request, caller, {
+      admit: (users) => {
+        const { image, intent } = admit(users);
+        return { key: imageKey(image.id), tenant: image.tenant, intent };
+      },
     });
   }
 

@@ -4,6 +4,7 @@ import { instanceMadeBy } from "./create.ts";
 import { isComplete, type Admitted } from "../hypervisor/stamps.ts";
 import { definitionOf, type Intent } from "./registry.ts";
 import { resultOf } from "./definition.ts";
+import { volumeKey } from "../storage/volume-users.ts";
 import type { WorkContext } from "./work.ts";
 
 /**
@@ -18,7 +19,7 @@ export const isShownByWatermarkAlone = ({ kind, state }: Pick<Operation, "kind" 
  * succeeded if libvirt shows its effect, else its outcome is unknown. Throws libvirt's errors.
  */
 export async function outdatedOutcome(
-  { domains, images }: Pick<WorkContext, "domains" | "images">,
+  { domains, images, volumes }: Pick<WorkContext, "domains" | "images" | "volumes">,
   operation: Admitted,
   intent: Intent,
 ): Promise<Outcome> {
@@ -29,6 +30,8 @@ export async function outdatedOutcome(
       return { state: "succeeded", result: { image_id: intent.image.id } };
     return { state: "failed", error: superseded(`image ${intent.image.name}`) };
   }
+  const ofVolume = await volumeOutcome(volumes, intent);
+  if (ofVolume !== undefined) return ofVolume;
   const now = await domains.settledState(vmId);
   const standing = now === undefined ? undefined : await domains.stamps.standing(vmId);
   if (intent.kind === "CREATE_VM") {
@@ -41,6 +44,20 @@ export async function outdatedOutcome(
   if (endState !== undefined && isSame && isComplete(operation, standing))
     return { state: "succeeded", result: resultOf(endState) };
   return { state: "failed", error: superseded(`VM ${vmId}`) };
+}
+
+/** Undefined for an operation on something else. */
+async function volumeOutcome(volumes: WorkContext["volumes"], intent: Intent): Promise<Outcome | undefined> {
+  const { kind } = intent;
+  if (kind !== "CREATE_VOLUME" && kind !== "RESIZE_VOLUME" && kind !== "DELETE_VOLUME") return undefined;
+  const volume = volumeKey(intent.volume);
+  const isThere = await volumes.isThere(intent.volume);
+  const isDone =
+    kind === "DELETE_VOLUME"
+      ? !isThere
+      : isThere && (await volumes.resolve(intent.volume)).capacityBytes >= intent.capacityBytes;
+  if (isDone) return { state: "succeeded", result: { volume } };
+  return { state: "failed", error: superseded(`volume ${volume}`) };
 }
 
 const superseded = (what: string): SocleError =>

@@ -5,8 +5,10 @@ import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { createVm } from "./create.ts";
+import { createVolume } from "./create-volume.ts";
 import type { OperationDefinition } from "./definition.ts";
 import { deleteImage } from "./delete-image.ts";
+import { deleteVolume } from "./delete-volume.ts";
 import { deleteVm } from "./delete.ts";
 import { deleteSnapshot } from "./delete-snapshot.ts";
 import { detachDisk } from "./detach-disk.ts";
@@ -17,6 +19,7 @@ import { injectNmi } from "./inject-nmi.ts";
 import { pauseVm } from "./pause.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
+import { resizeVolume } from "./resize-volume.ts";
 import { resumeVm } from "./resume.ts";
 import { revertSnapshot } from "./revert-snapshot.ts";
 import { startVm } from "./start.ts";
@@ -40,6 +43,9 @@ const definitions = [
   resizeDisk,
   importImage,
   deleteImage,
+  createVolume,
+  resizeVolume,
+  deleteVolume,
   attachNic,
   detachNic,
   updateNic,

@@ -3,6 +3,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { defined } from "../../kernel/defined.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { bytes } from "../../contract/spec-values.ts";
+import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
@@ -78,12 +79,14 @@ export const resizeDisk = defineOperation({
     if (capacityBytes < fromBytes) throw tooSmall(name, capacityBytes, fromBytes);
     requireIdle(vm, name);
     const ownBytes = disk.source.kind === "new" ? (disk.source.capacityBytes ?? fromBytes) : undefined;
-    // A quota counts only the disks made for VMs.
-    if (ownBytes === undefined && byTenant) throw notYours(name);
+    // A quota counts only the disks made for VMs, and the tenant's own volumes.
+    const volume = volumeOf(vm, disk);
+    const isTenants = tenantOfVolume(volume.volume) === vm.tenant;
+    if (ownBytes === undefined && byTenant && !isTenants) throw notYours(name);
     if (isEncrypted(disk) && !isActive(vm)) throw needsGuest(name, vm.state);
     return defined<Intent>({
       disk: name,
-      volume: volumeOf(vm, disk),
+      volume,
       below: belowOf(vm, disk),
       capacityBytes,
       fromBytes,
@@ -208,6 +211,6 @@ function tooSmall(name: string, wanted: number, now: number): SocleError {
 }
 
 function notYours(name: string): SocleError {
-  const message = `the volume of disk ${name} was not made for the VM, so only the provider's callers may enlarge it`;
+  const message = `the volume of disk ${name} was made neither for the VM nor for its tenant, so only the provider's callers may enlarge it`;
   return new SocleError("denied", "VOLUME_DENIED", message, { details: { fields: { disk: message } } });
 }

@@ -17,6 +17,14 @@ export function present(vmId: string, state: { state: VmState } | undefined): { 
   throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
 }
 
+/** Throws `unavailable` LIBVIRT_UNAVAILABLE before the VMs are known: a VM that is not listed may exist. */
+export function requireComplete({ complete }: { readonly complete: boolean }): void {
+  if (complete) return;
+  const message =
+    "VM list unavailable: libvirt has not listed all VMs yet. Retry, and if it persists check the agent's log";
+  throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
+}
+
 export function requireState(state: VmState, needed: readonly VmState[], participle: string): void {
   if (needed.includes(state)) return;
   const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;

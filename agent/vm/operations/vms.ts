@@ -3,17 +3,17 @@ import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import type { LibvirtStream } from "../../libvirt/index.ts";
 import type { Operation, Outcome } from "../../state/operations/operation.ts";
 import { unsettled } from "../../state/operations/refusals.ts";
-import { imageKey } from "../../state/operations/subject.ts";
 import type { BeginRequest, Operations } from "../../state/operations/operations.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
 import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
 import { Changes } from "./changes.ts";
-import { expected, importEnded, type AdmitImage, type OnImage } from "./images.ts";
+import { expected, importEnded } from "./images.ts";
+import { noPlan, type OnSubject, type SubjectWork } from "./begin-on.ts";
 import { imagesOf, requireImagesUsable, withImages } from "../images/image-disks.ts";
 import { holdSeed } from "./first-boot.ts";
-import { Creations, nothingTaken, sized, sizeOf, type Taken } from "./creations.ts";
+import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { Guest } from "./guest.ts";
@@ -42,6 +42,7 @@ import {
   type RequestOf,
 } from "./registry.ts";
 import { OperationRunner } from "./runner.ts";
+import { requireComplete } from "./vm-state.ts";
 import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -99,7 +100,7 @@ export class Vms {
     const { tenantOnly = false } = request;
     if (tenantOnly) requirePermitted(checked, policy.permissionsOf(checked.tenant));
     this.#requireSettled(checked);
-    this.#requireComplete();
+    requireComplete(this.#options.table);
     this.#requireFree(checked, tenantOnly);
     await requireAbilities(checked, this.#options);
     const seed = await holdSeed(this.#options.keys, checked.id, secrets);
@@ -227,16 +228,30 @@ export class Vms {
     yield* this.#changes.devices();
   }
 
-  /** Begins an operation on an image. Throws what `admit` and Operations.begin throw. */
-  async beginOnImage(kind: OperationKind, request: OnImage, caller: string, admit: AdmitImage) {
-    const { operations, table, images } = this.#options;
+  /** Begins an operation on an image or a volume. Throws what `prepare`, `admit` and Operations.begin throw. */
+  async beginOn(kind: OperationKind, request: OnSubject, caller: string, { prepare, admit }: SubjectWork) {
+    const { operations, table, images, clock } = this.#options;
     const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity, onlyTenant: undefined });
-    const held = operations.find({ ...request, caller, kind, fingerprint });
+    const find = () => operations.find({ ...request, caller, kind, fingerprint });
+    if (find() === undefined) await prepare?.();
+    const held = find();
     if (held !== undefined) return await held;
-    const { image, intent } = admit({ vms: table.all(), creations: [...this.#pending()] });
-    const taken = intent.kind === "IMPORT_IMAGE" ? expected(images.store, intent) : nothingTaken;
-    const of = { vmId: imageKey(image.id), ...chargedTo(image) };
+    const {
+      key: vmId,
+      tenant,
+      intent,
+      plan = noPlan,
+    } = admit({ vms: table.all(), creations: [...this.#pending()] });
+    const take = () => this.#changes.take(intent, { id: vmId, name: vmId, tenant });
+    const taken = intent.kind === "IMPORT_IMAGE" ? expected(images.store, intent) : take();
+    const of = { vmId, ...chargedTo({ tenant }) };
     try {
+      if (request.validateOnly === true) {
+        const planned = await this.#runner.permits.run(caller, plan);
+        taken.ended("not made");
+        const { requestId } = request;
+        return validated({ requestId, kind, vmId, caller }, clock.now(), planned);
+      }
       return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
     } catch (thrown) {
       taken.ended(isUncertain(thrown) ? "unknown" : "not made");
@@ -343,7 +358,7 @@ export class Vms {
     const { table } = this.#options;
     const vm = table.get(idOrName);
     if (vm === undefined) {
-      this.#requireComplete();
+      requireComplete(table);
       throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
     }
     if (vm.managed) return vm;
@@ -357,13 +372,6 @@ export class Vms {
       .unsettled()
       .find((operation) => operation.vmId === id || nameIn(operation) === name);
     if (open !== undefined) throw unsettled(open);
-  }
-
-  #requireComplete(): void {
-    if (this.#options.table.complete) return;
-    const message =
-      "VM list unavailable: libvirt has not listed all VMs yet. Retry, and if it persists check the agent's log";
-    throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
   }
 
   /** Throws `conflict` KVM_UNAVAILABLE. */

@@ -5,6 +5,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { HEADER_BYTES, readQcow2Header } from "./qcow2-header.ts";
+import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
 import { formatOf, vmOfVolume } from "../model/volume-names.ts";
 
 /** A volume to be opened. */
@@ -107,10 +108,10 @@ export class VolumeGuard {
       );
     }
     // Only the request shows whether it was asked for: the author of an image chooses its name as well.
-    if (vmOfVolume(name) !== undefined && !own.includes(name))
+    if ((vmOfVolume(name) ?? tenantOfVolume(name)) !== undefined && !own.includes(name))
       throw unsafe(
         image,
-        `is an overlay of ${name}, which is another VM's disk; put a copy without that base into the pool`,
+        `is an overlay of ${name}, which is another VM's disk or a tenant's volume; put a copy without that base into the pool`,
       );
     const vol = await this.#volume(pool, name);
     if (vol === undefined) throw outside(image, backing.file);

@@ -5,6 +5,7 @@ import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Snapshots } from "../model/snapshots.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
+import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
 import { vmOfVolume, volumesOf, type DeviceSpec, type VolumeRole } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
@@ -186,7 +187,8 @@ const pendingName = ({ id, name }: DeviceSpec, vms: readonly Vm[]): string =>
  * writers corrupt it, and a reader would see another VM's writes. `looked`: the result of the look, if known yet.
  *
  * `tenantOnly`: the caller is restricted to its tenant. Throws `denied` VOLUME_DENIED for another tenant's volume. Also
- * for one not known to be the caller's: to write, any volume that no VM of its tenant has; to read, one made for a VM.
+ * for one not known to be the caller's: to write, any volume that no VM of its tenant has and that was not made for its
+ * tenant; to read, one made for a VM. Every caller gets it for a volume made for another tenant than the VM's.
  */
 export function requireUsable(
   spec: DeviceSpec,
@@ -194,6 +196,7 @@ export function requireUsable(
   tenantOnly = false,
   looked?: Pick<Looked, "places" | "overlays">,
 ): void {
+  requireOwners(spec);
   const places = [...placesOf({ spec }), ...(looked?.places ?? [])];
   const conflicts = [...conflictsOf(spec.id, places, users)];
   const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
@@ -261,18 +264,28 @@ function* storageBeside(
   for (const spec of creations) if (spec.id !== id) yield* namedIn(spec);
 }
 
+/** The volumes made for a tenant are for its VMs, and for those of the provider. */
+function requireOwners(spec: DeviceSpec): void {
+  if (spec.tenant === "") return;
+  for (const { named, ...volume } of volumesOf(spec)) {
+    const owner = tenantOfVolume(volume.volume);
+    if (!named || owner === undefined || owner === spec.tenant) continue;
+    throw denied(volumeKey(volume), `was made for another tenant than ${spec.tenant}, that of the VM`);
+  }
+}
+
 /** VMs in creation prove nothing: a volume of the requested name may exist without being theirs. */
 function requireOwn(spec: DeviceSpec, vms: Users["vms"]): void {
   for (const { named, writes, ...volume } of volumesOf(spec)) {
     const key = volumeKey(volume);
     const isMadeForVm = vmOfVolume(volume.volume) !== undefined;
-    if (!named || !(writes || isMadeForVm)) continue;
+    if (!named || !(writes || isMadeForVm) || tenantOfVolume(volume.volume) === spec.tenant) continue;
     const has = (vm: Vm): boolean => placesOf(vm).some(({ at }) => at === key);
     if (vms.some((vm) => vm.managed && vm.tenant === spec.tenant && has(vm))) continue;
     if (isMadeForVm) throw denied(key, "was made for a VM that is not yours or no longer exists");
     throw denied(
       key,
-      "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume)",
+      "is not known to be yours, so you may only read it: attach it read-only, or make a new disk over it (base_volume). Volumes of your own: CreateVolume",
     );
   }
 }

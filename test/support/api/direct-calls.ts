@@ -22,6 +22,7 @@ import type { Role } from "../../../agent/contract/methods.ts";
 import { TURN_MS } from "../../../agent/api/server.ts";
 import { snapshotService } from "../../../agent/api/services/snapshot-service.ts";
 import { storageService } from "../../../agent/api/services/storage-service.ts";
+import { volumeChanges } from "../../../agent/api/services/volume-changes.ts";
 import { trustService } from "../../../agent/api/services/trust-service.ts";
 import { vmService } from "../../../agent/api/services/vm-service.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
@@ -97,7 +98,10 @@ export class DirectCalls {
       { definition: protos.reservations, methods: reservationService(dependencies) },
       { definition: protos.events, methods: eventService(dependencies) },
       { definition: protos.trust, methods: trustService(dependencies) },
-      { definition: protos.storage, methods: storageService(dependencies) },
+      {
+        definition: protos.storage,
+        methods: { ...storageService(dependencies), ...volumeChanges(dependencies, errors) },
+      },
       { definition: protos.networks, methods: networkService(dependencies) },
       { definition: protos.audit, methods: auditService(dependencies.audit) },
       { definition: protos.health, methods: new Health([]).methods() },

@@ -124,6 +124,11 @@ export async function startApi(
     vmView: table,
     vms,
     images: { import: mutate("IMPORT_IMAGE"), upload, delete: mutate("DELETE_IMAGE") },
+    poolVolumes: {
+      create: mutate("CREATE_VOLUME"),
+      resize: mutate("RESIZE_VOLUME"),
+      delete: mutate("DELETE_VOLUME"),
+    },
     imageStore,
     operations,
     reservations,

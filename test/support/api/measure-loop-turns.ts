@@ -157,6 +157,11 @@ const table: Readonly<Record<string, readonly Call[]>> = {
     { request: { pool: "pool-1" } },
     { request: { pageSize: 250 }, atOnce: 30 },
   ],
+  "/socle.v1.StorageService/CreateVolume": [
+    mutation({ pool: "none", name: "v", capacityBytes: 512, validateOnly: true }),
+  ],
+  "/socle.v1.StorageService/ResizeVolume": [mutation({ pool: "none", volume: "v", capacityBytes: 512 })],
+  "/socle.v1.StorageService/DeleteVolume": [mutation({ pool: "none", volume: "v" })],
   "/socle.v1.NetworkService/ListNetworks": [{ request: { pageSize: 1000 } }],
   "/socle.v1.EventService/Subscribe": [
     { request: {}, messages: kept.events },

@@ -65,6 +65,7 @@ export interface Operation {
   'instance'?: (string);
   'endDecided'?: (boolean);
   'imageId'?: (string);
+  'volume'?: (string);
 }
 
 export interface Operation__Output {
@@ -88,4 +89,5 @@ export interface Operation__Output {
   'instance': (string);
   'endDecided': (boolean);
   'imageId': (string);
+  'volume': (string);
 }

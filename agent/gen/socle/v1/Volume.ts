@@ -14,6 +14,7 @@ export interface Volume {
   'users'?: (string)[];
   'role'?: (_socle_v1_VolumeRole);
   'problem'?: (string);
+  'tenant'?: (string);
   '_capacityBytes'?: "capacityBytes";
   '_allocatedBytes'?: "allocatedBytes";
 }
@@ -28,6 +29,7 @@ export interface Volume__Output {
   'users': (string)[];
   'role': (_socle_v1_VolumeRole__Output);
   'problem': (string);
+  'tenant': (string);
   '_capacityBytes'?: "capacityBytes";
   '_allocatedBytes'?: "allocatedBytes";
 }

@@ -214,6 +214,21 @@ test("a caller of one tenant sees its VMs' volumes and those that it may read, a
   assert.deepEqual((await ListNetworks(page, everyone)).networks?.length, 3);
 });
 
+test("a tenant's volume is listed with its tenant, and to no caller of another tenant", async () => {
+  const [own, foreign] = ["socle-volume-acme+a.qcow2", "socle-volume-evil+e.raw"];
+  const { ListVolumes } = services(table(), {
+    pools: [pool("images")],
+    volumes: { images: [own, foreign] },
+  });
+  const listed = async (caller: CallContext) =>
+    (await ListVolumes(whole, caller)).volumes?.map(({ name, tenant }) => [name, tenant]);
+  assert.deepEqual(await listed(acme), [[own, "acme"]]);
+  assert.deepEqual(await listed(everyone), [
+    [own, "acme"],
+    [foreign, "evil"],
+  ]);
+});
+
 test("a caller of one tenant sees the volumes of its own images and the public ones", async () => {
   const [open, own, foreign, left] = ["", "acme", "evil", undefined].map((tenant, index) => ({
     tenant,

@@ -210,6 +210,24 @@ test("an image counts with its bytes, and not with the disk that it holds", () =
   assert.deepEqual(ledger.images(), []);
 });
 
+test("a tenant's volume counts once: promised, made, read and deleted", () => {
+  const volume = "socle-volume-acme+data.raw";
+  const ledger = ledgerOf();
+  const use = () => ledger.tenantVolumes().map(({ tenant, diskBytes }) => [tenant, diskBytes / GIB]);
+  assert.equal(ledger.ownedGrowth(disk(10, { volume })), 10 * GIB);
+  assert.equal(ledger.ownedGrowth(disk(10)), 0);
+  ledger.claim("o", disk(10, { volume }));
+  assert.deepEqual(use(), [["acme", 10]]);
+  assert.equal(ledger.ownedGrowth(disk(12, { volume })), 2 * GIB);
+  ledger.made("o", 5, disk(10, { volume }));
+  assert.deepEqual(use(), [["acme", 10]]);
+  assert.equal(ledger.volumesOf("images")?.bytes.get(volume), 10 * GIB);
+  look(ledger, [pool("images")], { images: { [volume]: 10 } }, 6);
+  assert.deepEqual(use(), [["acme", 10]]);
+  ledger.deleted([{ pool: "images", volume }], 7);
+  assert.deepEqual(use(), []);
+});
+
 test("what is available is the bound of a claim, and unknown while volumes were never read", () => {
   const ledger = ledgerOf({ base: 30 }, { thinRatio: 1.5 });
   assert.equal(ledger.availableBytes("images"), 120 * GIB);

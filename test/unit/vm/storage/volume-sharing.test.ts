@@ -113,6 +113,19 @@ test("a tenant's caller is denied a volume of another tenant's VM without its na
   assert.match(outcomeOf(attached("b1.img"), [writer]), /keep_disks/);
 });
 
+test("a volume made for a tenant is for its VMs and the provider's, also to write and without a VM that has it", () => {
+  const volume = "socle-volume-red+data.qcow2";
+  for (const more of [attached(volume), attached(volume, true), over(volume), booted(volume)])
+    for (const tenantOnly of [true, false]) {
+      assert.match(outcomeOf(more, [], { tenantOnly }), /^VOLUME_DENIED/);
+      assert.equal(outcomeOf(more, [], { tenantOnly, tenant: "red" }), "may");
+      // Another tenant learns no user of it.
+      const used = vmOf(specOf(RED, "red", attached(volume)));
+      assert.match(outcomeOf(more, [used], { tenantOnly }), /^VOLUME_DENIED: .* made for another tenant/);
+    }
+  assert.equal(outcomeOf(attached(volume), [], { tenant: "" }), "may");
+});
+
 test("a VM's seed is its tenant's alone to read, and no VM may write to it", () => {
   const seeded = vmOf(specOf(GONE, "red", { ...over("base.qcow2"), cloudInit: { pool: "images" } }));
   const seed = `socle-${GONE}-seed.iso`;

@@ -1,0 +1,38 @@
+import * as z from "../kernel/zod.ts";
+
+/**
+ * A tenant's volume has the tenant in its name: it has its owner from the moment it exists, and a host without its state
+ * directory knows it. '+' separates tenant and name, which lack it; a tenant's ':' is written as '++'.
+ */
+const tenantVolume =
+  /^socle-volume-([A-Za-z0-9](?:[A-Za-z0-9._-]|\+\+)*)\+[A-Za-z0-9][A-Za-z0-9._-]*\.(?:qcow2|raw)$/;
+
+/** The tenant that a volume was made for (CreateVolume); undefined for other volumes. */
+export const tenantOfVolume = (volume: string): string | undefined =>
+  tenantVolume.exec(volume)?.[1]?.replaceAll("++", ":");
+
+const MOST_CHARACTERS = 128;
+
+/** The name of a volume, without its tenant and its format. */
+export const volumeName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    "must be 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+  )
+  .refine((name) => !name.startsWith("socle-"), "must not begin with 'socle-'");
+
+/** The volume's name in its pool; undefined if it would be too long. */
+export function newVolumeName({
+  tenant,
+  name,
+  format,
+}: {
+  readonly tenant: string;
+  readonly name: string;
+  readonly format: string;
+}): string | undefined {
+  const owner = tenant === "" ? "" : `socle-volume-${tenant.replaceAll(":", "++")}+`;
+  const volume = `${owner}${name}.${format}`;
+  return volume.length > MOST_CHARACTERS ? undefined : volume;
+}

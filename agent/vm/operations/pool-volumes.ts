@@ -1,0 +1,189 @@
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { specEnums } from "../../contract/spec-enums.ts";
+import { bytes, resourceName } from "../../contract/spec-values.ts";
+import { vmSpec, type VolumeRef } from "../../contract/spec.ts";
+import { newVolumeName, tenantOfVolume, volumeName } from "../../contract/tenant-volumes.ts";
+import type { Operation } from "../../state/operations/operation.ts";
+import { volumeKeyOf } from "../../state/operations/subject.ts";
+import type { VmHost } from "../model/vm-host.ts";
+import { vmOfVolume } from "../model/volume-names.ts";
+import { imageOfVolume } from "../images/image.ts";
+import { volumeKey } from "../storage/volume-users.ts";
+import type { Volumes } from "../storage/volumes.ts";
+import type { BeginsOn, OnSubject } from "./begin-on.ts";
+import { requireNoUsers, volumeNotFound } from "./volume-free.ts";
+
+const SECTOR_BYTES = 512;
+const capacity = bytes.multipleOf(SECTOR_BYTES, `must be a multiple of ${SECTOR_BYTES} bytes`);
+
+const newVolume = z.object({
+  pool: resourceName,
+  name: volumeName,
+  format: z.enum(specEnums.diskFormat.words),
+  capacityBytes: capacity,
+  tenant: vmSpec.shape.tenant.unwrap(),
+});
+
+export interface CreateVolumeRequest extends OnSubject {
+  readonly pool: string;
+  /** Without tenant and format. */
+  readonly name: string;
+  readonly format: (typeof specEnums.diskFormat.words)[number];
+  readonly capacityBytes: number;
+  /** "": the provider. */
+  readonly tenant: string;
+}
+
+export interface ResizeVolumeRequest extends OnSubject, VolumeRef {
+  readonly capacityBytes: number;
+}
+
+export interface DeleteVolumeRequest extends OnSubject, VolumeRef {
+  readonly erase: boolean;
+}
+
+interface Parts {
+  readonly vms: BeginsOn;
+  readonly volumes: Pick<Volumes, "activePool" | "isThere" | "requireAbsent" | "resolve">;
+  readonly host: Pick<VmHost, "storageRead">;
+}
+
+/** Changes of volumes that exist beside VMs; each is an operation, as in Vms. */
+export class PoolVolumes {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Throws `invalid` SPEC_INVALID, `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE, and what VmHost.grow and
+   * Operations.begin throw.
+   */
+  async create(request: CreateVolumeRequest, caller: string): Promise<Operation> {
+    const { vms, volumes, host } = this.#parts;
+    return await vms.beginOn("CREATE_VOLUME", request, caller, {
+      prepare: async () => {
+        const { pool } = wanted(request);
+        await volumes.activePool(pool);
+        await host.storageRead();
+      },
+      admit: () => {
+        const { tenant, format, capacityBytes, ...volume } = wanted(request);
+        return {
+          key: volumeKeyOf(volume),
+          tenant,
+          intent: { kind: "CREATE_VOLUME", volume, format, capacityBytes },
+          plan: async () => {
+            await volumes.requireAbsent([volume]);
+            return { ...volume, capacity_bytes: String(capacityBytes) };
+          },
+        };
+      },
+    });
+  }
+
+  /**
+   * Throws `invalid` SPEC_INVALID and CAPACITY_TOO_SMALL, `not_found` VOLUME_NOT_FOUND, `denied` VOLUME_DENIED, `conflict`
+   * VOLUME_IN_USE, and what VmHost.grow and Operations.begin throw.
+   */
+  async resize(request: ResizeVolumeRequest, caller: string): Promise<Operation> {
+    const { vms, volumes, host } = this.#parts;
+    const { pool, volume: name, capacityBytes, onlyTenant } = request;
+    const volume = { pool, volume: name };
+    let fromBytes = 0;
+    return await vms.beginOn("RESIZE_VOLUME", request, caller, {
+      prepare: async () => {
+        requireChangeable(volume, onlyTenant);
+        check(z.object({ capacityBytes: capacity }), { capacityBytes });
+        fromBytes = (await volumes.resolve(volume)).capacityBytes;
+        await host.storageRead();
+      },
+      admit: (users) => {
+        if (capacityBytes < fromBytes) throw tooSmall(volume, capacityBytes, fromBytes);
+        requireNoUsers({ volume, change: "resize", onlyTenant }, users);
+        const before_bytes = String(fromBytes);
+        return {
+          ...subjectOf(volume),
+          intent: defined({ kind: "RESIZE_VOLUME" as const, volume, capacityBytes, onlyTenant }),
+          plan: () => Promise.resolve({ capacity_bytes: String(capacityBytes), before_bytes }),
+        };
+      },
+    });
+  }
+
+  /** Throws as `resize` does. */
+  async delete(request: DeleteVolumeRequest, caller: string): Promise<Operation> {
+    const { vms, volumes } = this.#parts;
+    const { pool, volume: name, erase, onlyTenant } = request;
+    const volume = { pool, volume: name };
+    return await vms.beginOn("DELETE_VOLUME", request, caller, {
+      prepare: async () => {
+        requireChangeable(volume, onlyTenant);
+        await volumes.activePool(pool);
+        if (!(await volumes.isThere(volume))) throw volumeNotFound(volume);
+      },
+      admit: (users) => {
+        requireNoUsers({ volume, change: "delete", onlyTenant }, users);
+        const erased = erase ? (true as const) : undefined;
+        return {
+          ...subjectOf(volume),
+          intent: defined({ kind: "DELETE_VOLUME" as const, volume, erase: erased, onlyTenant }),
+          plan: () => Promise.resolve({ destroys: volumeKey(volume) }),
+        };
+      },
+    });
+  }
+}
+
+const subjectOf = (volume: VolumeRef): { readonly key: string; readonly tenant: string } => ({
+  key: volumeKeyOf(volume),
+  tenant: tenantOfVolume(volume.volume) ?? "",
+});
+
+/** Throws `invalid` SPEC_INVALID naming the first wrong field. */
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const { data, error } = schema.safeParse(value);
+  if (data !== undefined) return data;
+  const [issue] = error?.issues ?? [];
+  throw invalidField("SPEC_INVALID", String(issue?.path[0] ?? ""), issue?.message ?? "is invalid");
+}
+
+function wanted(request: CreateVolumeRequest) {
+  const { name, ...rest } = check(newVolume, request);
+  const volume = newVolumeName({ name, ...rest });
+  if (volume === undefined)
+    throw invalidField("SPEC_INVALID", "name", "is too long beside the tenant's: choose a shorter one");
+  return { ...rest, volume };
+}
+
+/**
+ * Throws `denied` VOLUME_DENIED for a volume that is part of something else, `not_found` VOLUME_NOT_FOUND for one that
+ * is not the tenant's, whether it exists or not.
+ */
+function requireChangeable(volume: VolumeRef, onlyTenant: string | undefined): void {
+  check(z.object({ pool: resourceName, volume: resourceName }), volume);
+  const { volume: name } = volume;
+  const tenant = tenantOfVolume(name);
+  if (onlyTenant !== undefined && tenant !== onlyTenant) throw volumeNotFound(volume);
+  if (tenant !== undefined || !name.startsWith("socle-")) return;
+  const why =
+    imageOfVolume(name) !== undefined
+      ? "is part of an image: delete the image (DeleteImage)"
+      : vmOfVolume(name) !== undefined
+        ? "was made for a VM, which may be on another host: change it with its VM (ResizeDisk, DetachDisk, DeleteVm), or with virsh if that VM is gone"
+        : "belongs to the agent";
+  throw new SocleError("denied", "VOLUME_DENIED", `volume ${volumeKey(volume)} ${why}`);
+}
+
+function tooSmall(volume: VolumeRef, wantedBytes: number, nowBytes: number): SocleError {
+  const message =
+    `volume ${volumeKey(volume)} has ${formatExactBytes(nowBytes)} and cannot be made smaller ` +
+    `(${formatExactBytes(wantedBytes)}): the data at its end would be lost; ask for the present size or more`;
+  return new SocleError("invalid", "CAPACITY_TOO_SMALL", message, {
+    details: { fields: { capacity_bytes: message }, metadata: { capacity_bytes: String(nowBytes) } },
+  });
+}
