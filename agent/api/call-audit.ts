@@ -4,6 +4,7 @@ import { messageBytes } from "../kernel/text/message-bytes.ts";
 import type { AuditBudget } from "./limits/audit-budget.ts";
 import { subjectOf } from "../state/operations/subject.ts";
 import { methods, type CallClass } from "../contract/methods.ts";
+import { tenantOfVolume } from "../contract/tenant-volumes.ts";
 import type { ServiceDependencies } from "./services/dependencies.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
 import { defined } from "../kernel/defined.ts";
@@ -109,6 +110,7 @@ export class CallAudit {
       vm?.tenant ??
       textAt(request, "spec.tenant") ??
       textAt(request, "tenant") ??
+      tenantOfVolume(textAt(request, "volume") ?? "") ??
       this.#tenantOfReservation(request);
     return defined({
       vm: id === undefined || id === "" ? undefined : short(id),

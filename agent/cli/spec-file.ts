@@ -17,6 +17,7 @@ const disk = shape.disks.unwrap().element.shape;
 const [existing, made] = disk.source.options;
 const nic = shape.nics.unwrap().element.shape;
 const limits = nic.limits.unwrap().shape;
+const io = disk.limits.unwrap().shape;
 const [onNetwork, onBridge] = nic.source.options;
 const boot = shape.kernelBoot.unwrap().shape;
 const placement = shape.placement.unwrap().shape;
@@ -120,6 +121,17 @@ export const specFile = z.strictObject({
               ),
           ).exactOptional(),
           readOnly: disk.readOnly.unwrap().exactOptional(),
+          limits: about(
+            disk.limits.unwrap(),
+            z.strictObject({
+              totalBytesPerSecond: size(io.totalBytesPerSecond.unwrap()),
+              readBytesPerSecond: size(io.readBytesPerSecond.unwrap()),
+              writeBytesPerSecond: size(io.writeBytesPerSecond.unwrap()),
+              totalIops: numberOrNone(io.totalIops.unwrap()).exactOptional(),
+              readIops: numberOrNone(io.readIops.unwrap()).exactOptional(),
+              writeIops: numberOrNone(io.writeIops.unwrap()).exactOptional(),
+            }),
+          ).exactOptional(),
         })
         .refine(
           (given) => (given.volume === undefined) !== (given.newVolume === undefined),

@@ -1,5 +1,5 @@
 import type { Command as Cli } from "commander";
-import { addMutationOptions } from "./options.ts";
+import { addMutationOptions, size, whole } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 const VM = ["<vm>", "Its name or id."] as const;
@@ -27,6 +27,16 @@ export function addVmDisks(vm: Cli, bind: Bind): void {
       "Do not ask before a volume is deleted; needed with --json and where stdin is no terminal.",
     )
     .action(bind(async () => (await load()).detachDisk));
+  change("update", "Limit the input and output of a disk of a VM.")
+    .argument(...DISK)
+    .option("--total-rate <size>", "The bytes that it reads and writes in a second.", size("--total-rate"))
+    .option("--read-rate <size>", "The bytes that it reads in a second.", size("--read-rate"))
+    .option("--write-rate <size>", "The bytes that it writes in a second.", size("--write-rate"))
+    .option("--total-iops <number>", "Its reads and writes in a second.", whole("--total-iops", 1))
+    .option("--read-iops <number>", "Its reads in a second.", whole("--read-iops", 1))
+    .option("--write-iops <number>", "Its writes in a second.", whole("--write-iops", 1))
+    .option("--no-limits", "No limits; a limit replaces all limits.")
+    .action(bind(async () => (await load()).updateDisk));
   change("resize", "Enlarge a disk of a VM.")
     .argument(...DISK)
     .argument("<size>", "The size that it has afterwards, e.g. 40GiB.")

@@ -1,6 +1,6 @@
 import { Option, type Command as Cli } from "commander";
 import { nicLinks } from "../contract/spec-enums.ts";
-import { addMutationOptions, collect } from "./options.ts";
+import { addMutationOptions, collect, size } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 const VM = ["<vm>", "Its name or id."] as const;
@@ -30,5 +30,10 @@ export function addVmNics(vm: Cli, bind: Bind): void {
     .addOption(
       new Option("--link <state>", "Plug or unplug its cable, as the guest sees it.").choices(nicLinks.words),
     )
+    .option("--inbound-rate <size>", "The bytes that the guest receives in a second.", size("--inbound-rate"))
+    .option("--outbound-rate <size>", "The bytes that the guest sends in a second.", size("--outbound-rate"))
+    .option("--inbound-burst <size>", "What it receives at once above the rate.", size("--inbound-burst"))
+    .option("--outbound-burst <size>", "What it sends at once above the rate.", size("--outbound-burst"))
+    .option("--no-limits", "No limits; a rate replaces all limits.")
     .action(bind(async () => (await load()).updateNic));
 }

@@ -53,6 +53,8 @@ const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as 
 // Separation of duties: roles that change something cannot read the audit log, and the reverse.
 const auditors: readonly Role[] = ["auditor"];
 
+const nicLimits = ["limits.inboundBytesPerSecond", "limits.outboundBytesPerSecond"];
+const diskLimits = ["limits.totalBytesPerSecond", "limits.totalIops"];
 /** Of every change of a VM that can be validated alone. */
 const change = ["validateOnly"];
 const creation = [
@@ -83,12 +85,13 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.VmService/AttachDisk": { ...vms, audit: ["disk.name", ...change] },
   "/socle.v1.VmService/DetachDisk": { ...vms, audit: ["disk", "deleteVolume", ...change] },
   "/socle.v1.VmService/ResizeDisk": { ...vms, audit: ["disk", "capacityBytes", ...change] },
+  "/socle.v1.VmService/UpdateDisk": { ...vms, audit: ["disk", ...diskLimits, ...change] },
   "/socle.v1.VmService/AttachNic": {
     ...vms,
     audit: ["nic.name", "nic.network", "nic.bridge", "nic.mac", "nic.allowSpoofing", ...change],
   },
   "/socle.v1.VmService/DetachNic": { ...vms, audit: ["nic", ...change] },
-  "/socle.v1.VmService/UpdateNic": { ...vms, audit: ["nic", "linkState", ...change] },
+  "/socle.v1.VmService/UpdateNic": { ...vms, audit: ["nic", "linkState", ...nicLimits, ...change] },
   "/socle.v1.VmService/SuspendVm": { ...vms, audit: [] },
   "/socle.v1.VmService/DiscardSavedState": { ...vms, audit: [] },
   "/socle.v1.VmService/InjectNmi": { ...vms, audit: [] },

@@ -1,6 +1,7 @@
 import * as z from "../kernel/zod.ts";
 import type { Immutable } from "../kernel/immutable.ts";
 import { cloudInit } from "./spec-cloud-init.ts";
+import { diskLimits } from "./spec-disk-limits.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,
@@ -54,6 +55,7 @@ export const diskSpec = z.strictObject({
     newVolume.meta(help("A volume made for the VM, and deleted with it.")),
   ]),
   readOnly: flag("The guest cannot write to it.", false),
+  limits: diskLimits.meta(help("Limits of its input and output. Default: none.")).exactOptional(),
 });
 
 /** libvirt takes 32 bits of KiB. */

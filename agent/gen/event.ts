@@ -19,6 +19,7 @@ import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskReques
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
+import type { DiskLimits as _socle_v1_DiskLimits, DiskLimits__Output as _socle_v1_DiskLimits__Output } from './socle/v1/DiskLimits.ts';
 import type { Event as _socle_v1_Event, Event__Output as _socle_v1_Event__Output } from './socle/v1/Event.ts';
 import type { EventServiceClient as _socle_v1_EventServiceClient, EventServiceDefinition as _socle_v1_EventServiceDefinition } from './socle/v1/EventService.ts';
 import type { GetOperationRequest as _socle_v1_GetOperationRequest, GetOperationRequest__Output as _socle_v1_GetOperationRequest__Output } from './socle/v1/GetOperationRequest.ts';
@@ -49,6 +50,7 @@ import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
 import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from './socle/v1/SuspendVmRequest.ts';
+import type { UpdateDiskRequest as _socle_v1_UpdateDiskRequest, UpdateDiskRequest__Output as _socle_v1_UpdateDiskRequest__Output } from './socle/v1/UpdateDiskRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from './socle/v1/Vm.ts';
@@ -99,6 +101,7 @@ export interface ProtoGrpcType {
       DiscardSavedStateRequest: MessageTypeDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_DiscardSavedStateRequest__Output>
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
+      DiskLimits: MessageTypeDefinition<_socle_v1_DiskLimits, _socle_v1_DiskLimits__Output>
       Event: MessageTypeDefinition<_socle_v1_Event, _socle_v1_Event__Output>
       EventKind: EnumTypeDefinition
       EventService: SubtypeConstructor<typeof grpc.Client, _socle_v1_EventServiceClient> & { service: _socle_v1_EventServiceDefinition }
@@ -138,6 +141,7 @@ export interface ProtoGrpcType {
       SubscribeRequest: MessageTypeDefinition<_socle_v1_SubscribeRequest, _socle_v1_SubscribeRequest__Output>
       SuspendVmRequest: MessageTypeDefinition<_socle_v1_SuspendVmRequest, _socle_v1_SuspendVmRequest__Output>
       Truth: EnumTypeDefinition
+      UpdateDiskRequest: MessageTypeDefinition<_socle_v1_UpdateDiskRequest, _socle_v1_UpdateDiskRequest__Output>
       UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>
       Vm: MessageTypeDefinition<_socle_v1_Vm, _socle_v1_Vm__Output>

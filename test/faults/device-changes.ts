@@ -8,7 +8,7 @@ import { Watch } from "./watch.ts";
 import { isSame } from "./witness.ts";
 
 /** A disk's life. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every fifth life. */
-const life: readonly Change[] = ["ATTACH", "RESIZE", "UPDATE", "DETACH"];
+const life: readonly Change[] = ["ATTACH", "RESIZE", "LIMIT", "UPDATE", "DETACH"];
 const guests: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
 
 /** Plays `run.count` changes against the agent of `bundle`, by default this tree's. Returns figures. */

@@ -10,10 +10,19 @@ export interface DisksSeen {
   readonly volumes: ReadonlyMap<string, number>;
   /** The VM's share of its tenant's use of disks, as the agent's ledger has it. */
   readonly ledgerBytes: number;
+  /** The limits of writes per second by disk: in GetVm's spec, then in virsh dumpxml --inactive and, of a guest, in virsh dumpxml. */
+  readonly writeIops?: readonly string[];
 }
 
 /** The facts that disagree; none if all is well. */
-export function disagreements({ spec, defined, live, volumes, ledgerBytes }: DisksSeen): string[] {
+export function disagreements({
+  spec,
+  defined,
+  live,
+  volumes,
+  ledgerBytes,
+  writeIops = [],
+}: DisksSeen): string[] {
   const found: string[] = [];
   const compare = (what: string, names: Iterable<string>, wanted: Iterable<string>): void => {
     const [has, should] = [[...names].sort().join(" "), [...wanted].sort().join(" ")];
@@ -32,5 +41,7 @@ export function disagreements({ spec, defined, live, volumes, ledgerBytes }: Dis
       found.push(`the volume of ${name} has ${volumes.get(name)} bytes, the spec ${bytes}`);
   const sum = own.reduce((all, [, bytes]) => all + bytes, 0);
   if (ledgerBytes !== sum) found.push(`the ledger counts ${ledgerBytes} bytes, the spec has ${sum}`);
+  if (new Set(writeIops).size > 1)
+    found.push(`the limits of spec, definition and guest: ${writeIops.join("; ")}`);
   return found;
 }

@@ -17,7 +17,7 @@ const END_WITHIN_MS = 120_000;
 
 /** How a VM's guest behaves: `runs` releases devices, `keeps` never does. */
 export type Guest = "off" | "runs" | "keeps";
-export type Change = "ATTACH" | "RESIZE" | "DETACH" | "UPDATE";
+export type Change = "ATTACH" | "RESIZE" | "DETACH" | "UPDATE" | "LIMIT";
 
 /** A VM whose every change is interrupted by the agent's death. It is the only VM of its tenant. */
 export class DeviceVictim {
@@ -28,6 +28,11 @@ export class DeviceVictim {
   /** The disk that is attached, enlarged and detached: each has a name of its own. */
   #disks = 0;
   #mib = 1;
+
+  /** Another one for each disk. */
+  get #writeIops(): number {
+    return 100 + this.#disks;
+  }
 
   static async make(run: CampaignRun, host: FaultyHost, guest: Guest): Promise<DeviceVictim> {
     const { vms } = host.client.contract;
@@ -99,6 +104,8 @@ export class DeviceVictim {
       }
       case "RESIZE":
         return client.ask(vms.ResizeDisk, { ...of, disk, capacityBytes: this.#mib * MIB });
+      case "LIMIT":
+        return client.ask(vms.UpdateDisk, { ...of, disk, limits: { writeIops: this.#writeIops } });
       case "DETACH":
         return client.ask(vms.DetachDisk, { ...of, disk, deleteVolume: true });
       case "UPDATE": {
@@ -117,6 +124,14 @@ export class DeviceVictim {
     const seen = await this.#settled(change);
     const disk = `d${this.#disks}`;
     const bytes = seen.spec.get(disk);
+    if (change === "LIMIT") {
+      const limited = `${disk}=${this.#writeIops}`;
+      const isLimited = seen.writeIops?.every((limits) => limits.split(" ").includes(limited)) === true;
+      this.#run.demand(
+        isLimited,
+        `after ${this.#host.describe(end)} the limits are ${seen.writeIops?.join("; ")}`,
+      );
+    }
     const wanted = change === "DETACH" && !keeps ? undefined : this.#mib * MIB;
     if (change !== "UPDATE")
       this.#run.demand(bytes === wanted, `after ${this.#host.describe(end)} the disk has ${bytes} bytes`);
@@ -144,10 +159,9 @@ export class DeviceVictim {
     const vm = await this.#host.get(this.vmId);
     const { tenants } = await client.ask(contract.host.ListTenants, {});
     const use = tenants.find(({ tenant }) => tenant === this.guest);
-    const aliases = async (...how: string[]): Promise<string[]> => {
-      const xml = await witness.virsh("dumpxml", this.vmId, ...how);
-      return [...xml.matchAll(/<alias name='ua-disk-([^']+)'/g)].map(([, name = ""]) => name);
-    };
+    const defined = await witness.virsh("dumpxml", this.vmId, "--inactive");
+    const live = this.guest === "off" ? undefined : await witness.virsh("dumpxml", this.vmId);
+    const limits = [defined, ...(live === undefined ? [] : [live])].map(limitsIn);
     const prefix = `socle-${this.vmId}-`;
     const names = (await witness.volumes()).filter((name) => name.startsWith(prefix));
     const volumes = names.map(async (name): Promise<[string, number]> => {
@@ -160,13 +174,34 @@ export class DeviceVictim {
       disk.newVolume == null ? undefined : disk.newVolume.capacityBytes;
     return {
       spec: new Map(vm.spec?.disks.map((disk) => [disk.name, capacity(disk)])),
-      defined: await aliases("--inactive"),
-      live: this.guest === "off" ? undefined : await aliases(),
+      defined: aliasesIn(defined),
+      live: live === undefined ? undefined : aliasesIn(live),
+      writeIops: [
+        textOf(vm.spec?.disks.map(({ name, limits: of }) => [name, of?.writeIops]) ?? []),
+        ...limits,
+      ],
       volumes: new Map(await Promise.all(volumes)),
       ledgerBytes: use?.dimensions.find(({ name }) => name === "disk")?.used ?? 0,
     };
   }
 }
+
+const aliasesIn = (xml: string): string[] =>
+  [...xml.matchAll(/<alias name='ua-disk-([^']+)'/g)].map(([, name = ""]) => name);
+
+const textOf = (limits: readonly (readonly [string, number | undefined])[]): string =>
+  limits
+    .flatMap(([name, iops]) => (iops === undefined ? [] : [`${name}=${iops}`]))
+    .sort()
+    .join(" ");
+
+const limitsIn = (xml: string): string =>
+  textOf(
+    (xml.match(/<disk [\s\S]*?<\/disk>/g) ?? []).map((disk): [string, number | undefined] => {
+      const iops = /<write_iops_sec>(\d+)</.exec(disk)?.[1];
+      return [aliasesIn(disk)[0] ?? "", iops === undefined ? undefined : Number(iops)];
+    }),
+  );
 
 const bootDisk = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
 const kernelBoot = {

@@ -62,6 +62,9 @@ export const changing: readonly Act[] = [
   ofVictim("ListSnapshots", (stage, caller) =>
     caller.ask(stage.contract.snapshots.ListSnapshots, { vm: stage.victim.vm.vmId }),
   ),
+  ofVictim("UpdateDisk", (stage, caller) =>
+    caller.ask(stage.contract.vms.UpdateDisk, { ...victims(stage), disk: "data", limits: { writeIops: 1 } }),
+  ),
   ...[false, true].map((readOnly): Act => ({
     dimension: "disks",
     what: `the victim's disk attached to its own VM${readOnly ? ", to read" : ""}`,

@@ -2,6 +2,8 @@ import { defined, withoutUndefined } from "../../kernel/defined.ts";
 import { invalidField } from "../../kernel/errors.ts";
 import type { DiskSpec, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
+import type { DiskLimits } from "../../contract/spec-disk-limits.ts";
+import type { DiskLimits__Output } from "../../gen/socle/v1/DiskLimits.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
 import type { NicLimits__Output } from "../../gen/socle/v1/NicLimits.ts";
@@ -72,7 +74,9 @@ export function seedFromProto(spec: VmSpec__Output | null): SpecInput | undefine
 export function diskFromProto(disk: Disk__Output | null, field: string): SpecInput {
   if (disk === null) throw invalidField("SPEC_INVALID", field, "must be given");
   const { name, readOnly, volume, newVolume } = disk;
-  if (volume != null) return { name, source: { kind: "volume", volume }, readOnly };
+  const limits = diskLimitsFromProto(disk.limits);
+  const same = { name, readOnly, ...(limits === undefined ? {} : { limits }) };
+  if (volume != null) return { ...same, source: { kind: "volume", volume } };
   if (newVolume == null) throw invalidField("SPEC_INVALID", field, "must have a volume or a new volume");
   const source = withoutUndefined({
     kind: "new",
@@ -83,8 +87,21 @@ export function diskFromProto(disk: Disk__Output | null, field: string): SpecInp
     image: nonEmpty(newVolume.image),
     encryption: encryptions.fromProto(`${field}.encryption`, newVolume.encryption),
   });
-  return { name, source, readOnly };
+  return { ...same, source };
 }
+
+/** Its fields as given; undefined without the message. */
+export const diskLimitsFromProto = (limits: DiskLimits__Output | null): DiskLimits | undefined =>
+  limits === null
+    ? undefined
+    : withoutUndefined({
+        totalBytesPerSecond: limits.totalBytesPerSecond,
+        readBytesPerSecond: limits.readBytesPerSecond,
+        writeBytesPerSecond: limits.writeBytesPerSecond,
+        totalIops: limits.totalIops,
+        readIops: limits.readIops,
+        writeIops: limits.writeIops,
+      });
 
 /** As `diskFromProto`. */
 export function nicFromProto(nic: Nic__Output | null, field: string): SpecInput {
@@ -102,7 +119,7 @@ export function nicFromProto(nic: Nic__Output | null, field: string): SpecInput 
   return withoutUndefined({ name, source, allowSpoofing, allowedAddresses, ...optional });
 }
 
-const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec["limits"]> => {
+export const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec["limits"]> => {
   const { inboundBytesPerSecond, outboundBytesPerSecond, inboundBurstBytes, outboundBurstBytes } = limits;
   return withoutUndefined({
     inboundBytesPerSecond,
@@ -132,15 +149,15 @@ export function specToProto(spec: VmSpec): ProtoSpec {
   });
 }
 
-function diskToProto({ name, readOnly, source }: DiskSpec): Disk {
-  if (source.kind === "volume") return { name, readOnly, volume: source.volume };
+function diskToProto({ source, ...rest }: DiskSpec): Disk {
+  if (source.kind === "volume") return { ...rest, volume: source.volume };
   const { kind: _, format, encryption, ...same } = source;
   const newVolume = withoutUndefined({
     ...same,
     format: formats.toProto(format),
     encryption: encryption && encryptions.toProto(encryption),
   });
-  return { name, readOnly, newVolume };
+  return { ...rest, newVolume };
 }
 
 function nicToProto({ source, allowedAddresses, ...same }: NicSpec): Nic {

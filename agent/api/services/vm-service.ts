@@ -13,7 +13,15 @@ import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
 import { operationToProto } from "../convert/operation.ts";
-import { diskFromProto, nicFromProto, nonEmpty, seedFromProto, specFromProto } from "../convert/spec.ts";
+import {
+  diskFromProto,
+  diskLimitsFromProto,
+  limitsFromProto,
+  nicFromProto,
+  nonEmpty,
+  seedFromProto,
+  specFromProto,
+} from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
 import { presences, vmToProto } from "../convert/vm.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
@@ -72,15 +80,16 @@ export function vmService(
       begin("ATTACH_DISK", { ...withEtag(request), disk: diskFromProto(disk, "disk") }, caller),
     DetachDisk: (request, { caller }) => begin("DETACH_DISK", withEtag(request), caller),
     ResizeDisk: (request, { caller }) => begin("RESIZE_DISK", withEtag(request), caller),
+    UpdateDisk: ({ limits, ...request }, { caller }) =>
+      begin("UPDATE_DISK", { ...withEtag(request), limits: diskLimitsFromProto(limits) }, caller),
     AttachNic: ({ nic, ...request }, { caller }) =>
       begin("ATTACH_NIC", { ...withEtag(request), nic: nicFromProto(nic, "nic") }, caller),
     DetachNic: (request, { caller }) => begin("DETACH_NIC", withEtag(request), caller),
-    UpdateNic: ({ linkState, ...request }, { caller }) =>
-      begin(
-        "UPDATE_NIC",
-        { ...withEtag(request), link: nicLinks.fromProto("link_state", linkState) },
-        caller,
-      ),
+    UpdateNic({ linkState, limits, ...request }, { caller }) {
+      const link = nicLinks.fromProto("link_state", linkState);
+      const asked = limits === null ? {} : { limits: limitsFromProto(limits) };
+      return begin("UPDATE_NIC", { ...withEtag(request), link, ...asked }, caller);
+    },
     SuspendVm: (request, { caller }) => begin("SUSPEND_VM", request, caller),
     DiscardSavedState: (request, { caller }) => begin("DISCARD_SAVED_STATE", request, caller),
     InjectNmi: (request, { caller }) => begin("INJECT_NMI", request, caller),

@@ -1,3 +1,4 @@
+import { withoutUndefined } from "../../kernel/defined.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { printable } from "../format.ts";
 import { confirm } from "../confirm.ts";
@@ -47,4 +48,31 @@ export const resizeDisk: Command = (session, [vm = "", disk = "", text = ""], op
   const { dryRun: validateOnly = false } = options;
   const capacityBytes = size("SIZE")(text);
   return mutate(session, options, ({ vms }) => vms.ResizeDisk, { vm, disk, capacityBytes, validateOnly });
+};
+
+type UpdateOptions = Options & {
+  /** False: --no-limits. */
+  readonly limits?: boolean;
+  readonly totalRate?: number;
+  readonly readRate?: number;
+  readonly writeRate?: number;
+  readonly totalIops?: number;
+  readonly readIops?: number;
+  readonly writeIops?: number;
+};
+
+export const updateDisk: Command = (session, [vm = "", disk = ""], options: UpdateOptions) => {
+  const { limits: hasLimits = true, dryRun: validateOnly = false } = options;
+  const limits = withoutUndefined({
+    totalBytesPerSecond: options.totalRate,
+    readBytesPerSecond: options.readRate,
+    writeBytesPerSecond: options.writeRate,
+    totalIops: options.totalIops,
+    readIops: options.readIops,
+    writeIops: options.writeIops,
+  });
+  const isLimited = Object.keys(limits).length > 0;
+  if (isLimited && !hasLimits) throw usageError("--no-limits and a limit exclude each other");
+  if (!isLimited && hasLimits) throw usageError("name what to change: a rate, operations, or --no-limits");
+  return mutate(session, options, ({ vms }) => vms.UpdateDisk, { vm, disk, limits, validateOnly });
 };

@@ -9,6 +9,7 @@ import {
   type Disk,
   type DomainDevices as Devices,
   type Interface,
+  type IoTune,
 } from "../../libvirt/xml/index.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
@@ -164,9 +165,47 @@ export class DomainDevices {
     if (await isChanged()) return;
     const [defined] = await this.#nics(id, alias);
     await this.update(id, buildInterface(change(defined)));
-    if (await isChanged()) return;
-    const message = `libvirt accepted the change of NIC ${nameOf(alias)} and does not show it: another client may change it too (virsh dumpxml); retry`;
-    throw new SocleError("unavailable", "EFFECT_NOT_OBSERVED", message);
+    if (!(await isChanged())) throw notObserved(`NIC ${nameOf(alias)}`);
+  }
+
+  /**
+   * Limits a disk to these rates, in the definition and in a running guest, and reads them back. Throws `conflict`
+   * DISK_NOT_ATTACHED if one of them lacks the disk, and `unavailable` EFFECT_NOT_OBSERVED.
+   */
+  async limitDisk(id: string, alias: string, limits: IoTune): Promise<void> {
+    const isLimited = async (): Promise<boolean> =>
+      (await this.#disks(id, alias)).every(({ ioTune = {} }) =>
+        IO_TUNES.every(([member]) => (ioTune[member] ?? 0) === (limits[member] ?? 0)),
+      );
+    if (await isLimited()) return;
+    const params = IO_TUNES.map(([member, field]) => ({
+      field,
+      // Zero is no limit. All rates in one call: libvirt refuses a total beside the rates of one direction.
+      value: { type: "ullong", value: limits[member] ?? 0 } as const,
+    }));
+    await this.#certainty.ensure(
+      () =>
+        this.#steadily(id, async () => {
+          const [{ target }] = await this.#disks(id, alias);
+          const flags = isActive(await this.#reads.state(id)) ? LIVE | CONFIG : CONFIG;
+          const args = { dom: reference(id), disk: target.device, params, flags };
+          await this.#libvirt.call(libvirt.domainSetBlockIoTune, args);
+        }),
+      isLimited,
+    );
+    if (!(await isLimited())) throw notObserved(`disk ${nameOf(alias)}`);
+  }
+
+  /** The disk in the definition, and in a running guest. */
+  async #disks(id: string, alias: string): Promise<readonly [Disk, ...Disk[]]> {
+    const of = (devices: Devices | undefined): Disk => {
+      const disk = devices?.disks.find((each) => each.alias === alias);
+      if (disk !== undefined) return disk;
+      const message = `the domain or its running guest has no disk ${nameOf(alias)} any more; detach it, or restart the VM`;
+      throw new SocleError("conflict", "DISK_NOT_ATTACHED", message);
+    };
+    const [defined, running] = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    return running === undefined ? [of(defined)] : [of(defined), of(running)];
   }
 
   /** The NIC in the definition, and in a running guest. */
@@ -278,6 +317,22 @@ const unresponsive = (): SocleError =>
     "GUEST_UNRESPONSIVE",
     "the VM's QEMU process does not answer libvirt, so its devices cannot be changed: retry when it answers, or stop the VM with force and change it then",
     { details: { retryAfterMs: 5000 } },
+  );
+
+const IO_TUNES = [
+  ["totalBytesPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_BYTES_SEC],
+  ["readBytesPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_READ_BYTES_SEC],
+  ["writeBytesPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_WRITE_BYTES_SEC],
+  ["totalOpsPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_IOPS_SEC],
+  ["readOpsPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC],
+  ["writeOpsPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC],
+] as const;
+
+const notObserved = (device: string): SocleError =>
+  new SocleError(
+    "unavailable",
+    "EFFECT_NOT_OBSERVED",
+    `libvirt accepted the change of ${device} and does not show it: another client may change it too (virsh dumpxml); retry`,
   );
 
 const noFreePort = (cause: unknown): SocleError =>

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { noDevices, parsePciName, type Disk, type Interface } from "../../libvirt/xml/index.ts";
+import { noDevices, parsePciName, type Disk, type Interface, type IoTune } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { GUEST_AGENT_CHANNEL } from "../hypervisor/guest-agents.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
+import type { DiskLimits } from "../../contract/spec-disk-limits.ts";
+import { KIB } from "../../contract/spec-values.ts";
 import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
 import { diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
@@ -177,7 +179,7 @@ const seedDisks = ({ seedPath: path }: ResolvedSpec): Disk[] => {
 /** A disk's device in the domain. `target`: vda, ... */
 export const diskDevice = (
   vmId: string,
-  { name, readOnly, source }: DiskSpec,
+  { name, readOnly, source, limits }: DiskSpec,
   { path, format }: { readonly path: string; readonly format: string },
   target: string,
 ): Disk =>
@@ -192,8 +194,17 @@ export const diskDevice = (
     serial: name,
     alias: diskAlias(name),
     readOnly: readOnly ? true : undefined,
+    ioTune: limits && ioTuneOf(limits),
     encryptionSecretUuid:
       source.kind === "new" && source.encryption !== undefined ? secretUuid(vmId, diskPart(name)) : undefined,
+  });
+
+export const ioTuneOf = ({ totalIops, readIops, writeIops, ...rates }: DiskLimits): IoTune =>
+  defined({
+    ...rates,
+    totalOpsPerSecond: totalIops,
+    readOpsPerSecond: readIops,
+    writeOpsPerSecond: writeIops,
   });
 
 /** Policies in AMD's and Intel's terms: the host cannot debug the guest or share its key. */
@@ -261,16 +272,24 @@ export const nicDevice = (vmId: string, nic: NicSpec): Interface => ({
       }),
 });
 
-const bandwidthOf = (limits: NonNullable<NicSpec["limits"]>): NonNullable<Interface["bandwidth"]> => ({
-  inbound: defined({
-    averageBytesPerSecond: limits.inboundBytesPerSecond,
-    burstBytes: limits.inboundBurstBytes,
-  }),
-  outbound: defined({
-    averageBytesPerSecond: limits.outboundBytesPerSecond,
-    burstBytes: limits.outboundBurstBytes,
-  }),
-});
+/** As libvirt keeps it: in whole KiB, and without a direction that has no limit. */
+export const bandwidthOf = (limits: NonNullable<NicSpec["limits"]>): NonNullable<Interface["bandwidth"]> =>
+  defined({
+    inbound: limitOf(limits.inboundBytesPerSecond, limits.inboundBurstBytes),
+    outbound: limitOf(limits.outboundBytesPerSecond, limits.outboundBurstBytes),
+  });
+
+function limitOf(
+  averageBytesPerSecond: number | undefined,
+  burstBytes: number | undefined,
+): NonNullable<Interface["bandwidth"]>["inbound"] | undefined {
+  if (averageBytesPerSecond === undefined) return undefined;
+  const whole = (bytes: number): number => Math.ceil(bytes / KIB) * KIB;
+  return defined({
+    averageBytesPerSecond: whole(averageBytesPerSecond),
+    burstBytes: burstBytes && whole(burstBytes),
+  });
+}
 
 /** The MAC in the domain: the spec's, else one derived from the VM's id and the NIC's name. */
 export const macOf = (vmId: string, { mac, name }: Pick<NicSpec, "mac" | "name">): string =>

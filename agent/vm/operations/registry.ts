@@ -24,6 +24,7 @@ import { resumeVm } from "./resume.ts";
 import { revertSnapshot } from "./revert-snapshot.ts";
 import { startVm } from "./start.ts";
 import { stopVm } from "./stop.ts";
+import { updateDisk } from "./update-disk.ts";
 import { updateNic } from "./update-nic.ts";
 import { updateVm } from "./update-vm.ts";
 import { suspendVm } from "./suspend.ts";
@@ -41,6 +42,7 @@ const definitions = [
   attachDisk,
   detachDisk,
   resizeDisk,
+  updateDisk,
   importImage,
   deleteImage,
   createVolume,

@@ -2,11 +2,13 @@ import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { nicLinks } from "../../contract/spec-enums.ts";
-import type { NicSpec, VmSpec } from "../../contract/spec.ts";
+import { nicSpec, type NicSpec, type VmSpec } from "../../contract/spec.ts";
 import type { Interface } from "../../libvirt/xml/index.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { nicAlias } from "../model/device-names.ts";
-import { defineOperation } from "./definition.ts";
+import { bandwidthOf } from "../observation/domain-document.ts";
+import { checkPart } from "../model/spec-check.ts";
+import { defineOperation, type Result } from "./definition.ts";
 import { requireNic } from "./detach-nic.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
@@ -20,16 +22,25 @@ const SPEC = "write spec";
 
 type Link = (typeof nicLinks.words)[number];
 
+const nicLimits = nicSpec.shape.limits.unwrap();
+
 const intent = z.object({
   nic: z.string(),
-  link: z.enum(nicLinks.words),
+  link: z.enum(nicLinks.words).exactOptional(),
+  /** Null: none. */
+  limits: nicLimits.nullable().exactOptional(),
   ...changeIntent,
 });
+type Intent = z.output<typeof intent>;
+/** The members that change; the others stay as they are. */
+type Values = Pick<Intent, "link" | "limits">;
 
 interface UpdateRequest {
   readonly nic: string;
   /** Undefined: unchanged. */
   readonly link?: Link | undefined;
+  /** Unvalidated; without a limit: none. Undefined: unchanged. */
+  readonly limits?: object | undefined;
   readonly etag?: string | undefined;
 }
 
@@ -40,16 +51,17 @@ export const updateNic = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
-  /** Throws `not_found` NIC_NOT_FOUND, `invalid` UPDATE_EMPTY, `conflict` ETAG_MISMATCH. */
-  admit({ nic, link, etag }: UpdateRequest, vm) {
+  /** Throws `not_found` NIC_NOT_FOUND, `invalid` UPDATE_EMPTY and SPEC_INVALID, `conflict` ETAG_MISMATCH. */
+  admit({ nic, link, limits: asked, etag }: UpdateRequest, vm) {
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
     const { name } = requireNic(vm, nic);
-    if (link === undefined) throw nothingToChange(name);
-    return defined({ nic: name, link, etag });
+    if (link === undefined && asked === undefined) throw nothingToChange(name);
+    return defined<Intent>({ nic: name, link, limits: asked && limitsOf(asked), etag });
   },
-  plan: (_context, { nic, link }, vm) => Promise.resolve({ nic, link, applies: appliesTo(vm) }),
-  async run(context, { nic, link, etag }, run) {
+  plan: (_context, intent, vm) => Promise.resolve(resultOf(intent, vm)),
+  async run(context, intent, run) {
+    const { nic, etag } = intent;
     const { domains } = context;
     const { vmId, step, done } = run;
     let mayBeChanged = mayHaveBegun(run, DEVICE);
@@ -58,14 +70,14 @@ export const updateNic = defineOperation({
       if (done.has(SPEC)) step.goOn();
       await beginChange(context, run, { etag, of: "devices", hasBegun: mayBeChanged });
       mayBeChanged = true;
-      await step(DEVICE, () => changeDevice(context, vmId, nic, link), 0.6);
+      await step(DEVICE, () => changeDevice(context, vmId, nic, intent), 0.6);
       const spec = await step(SPEC, () =>
-        rewriteSpec(context, vmId, (before) => withLink(before, nic, link)),
+        rewriteSpec(context, vmId, (before) => withValues(before, nic, intent)),
       );
       const state = await domains.state(vmId);
       await stampComplete(context, run, isActive(state));
       await seenWith(context, spec);
-      return { nic, link, applies: appliesTo(state) };
+      return resultOf(intent, state);
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
@@ -75,8 +87,25 @@ export const updateNic = defineOperation({
   },
 });
 
-async function changeDevice({ domains }: WorkContext, vmId: string, name: string, link: Link): Promise<void> {
-  await domains.devices.changeNic(vmId, nicAlias(name), (device) => withDeviceLink(device, link));
+const limitsOf = (asked: object): Intent["limits"] =>
+  Object.keys(asked).length === 0
+    ? null
+    : checkPart(z.object({ limits: nicLimits }), { limits: asked }).limits;
+
+const resultOf = ({ nic, link, limits }: Intent, vm: Parameters<typeof appliesTo>[0]): Result =>
+  defined<Result>({
+    nic,
+    ...defined({ link, limits: limits === undefined ? undefined : limits === null ? "none" : "set" }),
+    applies: appliesTo(vm),
+  });
+
+async function changeDevice(
+  { domains }: WorkContext,
+  vmId: string,
+  name: string,
+  values: Values,
+): Promise<void> {
+  await domains.devices.changeNic(vmId, nicAlias(name), (device) => withDeviceValues(device, values));
 }
 
 /** The spec is written last: until then it has the values from before. */
@@ -85,31 +114,43 @@ async function asInSpec(context: WorkContext, vmId: string, name: string): Promi
   const nic = (await readSpec(context, vmId)).spec.nics.find((each) => each.name === name);
   if (nic === undefined) return;
   try {
-    await changeDevice(context, vmId, name, linkOf(nic));
+    await changeDevice(context, vmId, name, valuesOf(nic));
   } catch (thrown) {
     // A NIC that is not there was not changed.
     if (toSocleError(thrown).reason !== "NIC_NOT_ATTACHED") throw thrown;
   }
 }
 
-const linkOf = ({ linkDown }: NicSpec): Link => (linkDown === true ? "down" : "up");
+const valuesOf = ({ linkDown, limits }: NicSpec): Required<Values> => ({
+  link: linkDown === true ? "down" : "up",
+  limits: limits ?? null,
+});
 
-/** A link that is up is not written. */
-function withDeviceLink({ linkState: _, ...device }: Interface, link: Link): Interface {
-  return link === "down" ? { ...device, linkState: "down" } : device;
+/** A link that is up, and limits that are none, are not written. */
+function withDeviceValues(device: Interface, { link, limits }: Values): Interface {
+  const { linkState, bandwidth, ...same } = device;
+  return defined<Interface>({
+    ...same,
+    linkState: link === undefined ? linkState : link === "down" ? link : undefined,
+    bandwidth: limits === undefined ? bandwidth : limits === null ? undefined : bandwidthOf(limits),
+  });
 }
 
-const withLink = (spec: VmSpec, name: string, link: Link): VmSpec => ({
+const withValues = (spec: VmSpec, name: string, { link, limits }: Values): VmSpec => ({
   ...spec,
   nics: spec.nics.map((nic) => {
     if (nic.name !== name) return nic;
-    const { linkDown: _, ...same } = nic;
-    return link === "down" ? { ...same, linkDown: true } : same;
+    const { linkDown, limits: before, ...same } = nic;
+    return defined<NicSpec>({
+      ...same,
+      linkDown: link === undefined ? linkDown : link === "down" ? true : undefined,
+      limits: limits === undefined ? before : (limits ?? undefined),
+    });
   }),
 });
 
 function nothingToChange(nic: string): SocleError {
-  const message = `the request changes nothing of NIC ${nic}; set link_state`;
+  const message = `the request changes nothing of NIC ${nic}; set link_state or limits`;
   return new SocleError("invalid", "UPDATE_EMPTY", message, {
     details: { fields: { link_state: message } },
   });

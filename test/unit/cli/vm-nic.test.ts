@@ -72,3 +72,51 @@ test("a NIC is detached and its link is set by name; an update of nothing is a u
     ["update", "web-1", "back", "NIC_LINK_UP"],
   ]);
 });
+
+test("a NIC's limits are replaced as a whole; --no-limits sends none, and excludes a rate", async (context) => {
+  const asked: unknown[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      UpdateNic({ request: { limits } }, done) {
+        const rates = [
+          limits?.inboundBytesPerSecond,
+          limits?.outboundBytesPerSecond,
+          limits?.inboundBurstBytes,
+        ];
+        asked.push([limits !== null, ...rates]);
+        done(null, running);
+      },
+      UpdateDisk({ request: { disk, limits } }, done) {
+        asked.push([disk, limits?.readIops, limits?.totalBytesPerSecond]);
+        done(null, running);
+      },
+    },
+    operations: endsWith(operation({ kind: "UPDATE_NIC" })),
+  });
+  const vm = async (...words: string[]) => await socle(["vm", ...words], { socket });
+  await vm("nic", "update", "web-1", "back", "--inbound-rate", "50MiB", "--inbound-burst", "1MiB");
+  await vm("nic", "update", "web-1", "back", "--no-limits");
+  await vm("nic", "update", "web-1", "back", "--link", "up");
+  await vm("disk", "update", "web-1", "data", "--read-iops", "500", "--total-rate", "1GiB");
+  await vm("disk", "update", "web-1", "data", "--no-limits");
+  for (const kind of ["nic", "disk"]) {
+    const both = await vm(
+      kind,
+      "update",
+      "web-1",
+      "x",
+      "--no-limits",
+      kind === "nic" ? "--inbound-rate" : "--read-rate",
+      "1MiB",
+    );
+    assert.deepEqual([both.exitCode, /--no-limits/.test(both.stderr)], [2, true]);
+    assert.equal((await vm(kind, "update", "web-1", "x")).exitCode, 2);
+  }
+  assert.deepEqual(asked, [
+    [true, 50 * 2 ** 20, undefined, 2 ** 20],
+    [true, undefined, undefined, undefined],
+    [false, undefined, undefined, undefined],
+    ["data", 500, 2 ** 30],
+    ["data", undefined, undefined],
+  ]);
+});

@@ -23,6 +23,7 @@ import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Out
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from '../../socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from '../../socle/v1/StopVmRequest.ts';
 import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from '../../socle/v1/SuspendVmRequest.ts';
+import type { UpdateDiskRequest as _socle_v1_UpdateDiskRequest, UpdateDiskRequest__Output as _socle_v1_UpdateDiskRequest__Output } from '../../socle/v1/UpdateDiskRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from '../../socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from '../../socle/v1/UpdateVmRequest.ts';
 import type { Vm as _socle_v1_Vm, Vm__Output as _socle_v1_Vm__Output } from '../../socle/v1/Vm.ts';
@@ -188,6 +189,15 @@ export interface VmServiceClient extends grpc.Client {
   suspendVm(argument: _socle_v1_SuspendVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   suspendVm(argument: _socle_v1_SuspendVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  UpdateDisk(argument: _socle_v1_UpdateDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateDisk(argument: _socle_v1_UpdateDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateDisk(argument: _socle_v1_UpdateDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UpdateDisk(argument: _socle_v1_UpdateDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateDisk(argument: _socle_v1_UpdateDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateDisk(argument: _socle_v1_UpdateDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateDisk(argument: _socle_v1_UpdateDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  updateDisk(argument: _socle_v1_UpdateDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   UpdateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateNic(argument: _socle_v1_UpdateNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateNic(argument: _socle_v1_UpdateNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -250,6 +260,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   SuspendVm: grpc.handleUnaryCall<_socle_v1_SuspendVmRequest__Output, _socle_v1_Operation>;
   
+  UpdateDisk: grpc.handleUnaryCall<_socle_v1_UpdateDiskRequest__Output, _socle_v1_Operation>;
+  
   UpdateNic: grpc.handleUnaryCall<_socle_v1_UpdateNicRequest__Output, _socle_v1_Operation>;
   
   UpdateVm: grpc.handleUnaryCall<_socle_v1_UpdateVmRequest__Output, _socle_v1_Operation>;
@@ -277,6 +289,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   StartVm: MethodDefinition<_socle_v1_StartVmRequest, _socle_v1_Operation, _socle_v1_StartVmRequest__Output, _socle_v1_Operation__Output>
   StopVm: MethodDefinition<_socle_v1_StopVmRequest, _socle_v1_Operation, _socle_v1_StopVmRequest__Output, _socle_v1_Operation__Output>
   SuspendVm: MethodDefinition<_socle_v1_SuspendVmRequest, _socle_v1_Operation, _socle_v1_SuspendVmRequest__Output, _socle_v1_Operation__Output>
+  UpdateDisk: MethodDefinition<_socle_v1_UpdateDiskRequest, _socle_v1_Operation, _socle_v1_UpdateDiskRequest__Output, _socle_v1_Operation__Output>
   UpdateNic: MethodDefinition<_socle_v1_UpdateNicRequest, _socle_v1_Operation, _socle_v1_UpdateNicRequest__Output, _socle_v1_Operation__Output>
   UpdateVm: MethodDefinition<_socle_v1_UpdateVmRequest, _socle_v1_Operation, _socle_v1_UpdateVmRequest__Output, _socle_v1_Operation__Output>
   WatchVms: MethodDefinition<_socle_v1_WatchVmsRequest, _socle_v1_WatchVmsResponse, _socle_v1_WatchVmsRequest__Output, _socle_v1_WatchVmsResponse__Output>

@@ -122,6 +122,29 @@ test("changes of a NIC that the VM lacks, or of nothing, are refused", async (t)
   assert.equal(await refusal(update("front")), "invalid UPDATE_EMPTY link_state");
 });
 
+test("limits of a NIC are checked as at a creation, and without a rate they are none", async (t) => {
+  const { update } = await stage(t);
+  for (const [limits, why] of [
+    [{ inboundBurstBytes: 2048 }, "invalid SPEC_INVALID limits.inbound_burst_bytes"],
+    [{ outboundBytesPerSecond: 1 }, "invalid SPEC_INVALID limits.outbound_bytes_per_second"],
+    [{ inboundBytesPerSecond: 2048 }, "accepted"],
+  ] as const)
+    assert.equal(await refusal(update("front", undefined, { limits })), why, JSON.stringify(limits));
+  const only = { validateOnly: true };
+  const applies = "at the next start";
+  for (const [more, plan] of [
+    [{ limits: {} }, { nic: "front", limits: "none", applies }],
+    [
+      { limits: { outboundBytesPerSecond: 4096 }, link: "up" },
+      { nic: "front", link: "up", limits: "set", applies },
+    ],
+  ] as const)
+    assert.deepEqual((await update("front", undefined, { ...more, ...only })).result, {
+      validated: "true",
+      ...plan,
+    });
+});
+
 test("a VM that has changed since it was read is refused any change of NICs", async (t) => {
   const { attach, detach, update, etag } = await stage(t);
   const stale = { etag: "old" };
