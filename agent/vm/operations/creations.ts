@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { isUncertain, SocleError } from "../../kernel/errors.ts";
 import { formatBytes } from "../../kernel/text/bytes.ts";
 import { tooMany } from "../../state/operations/refusals.ts";
 import { unbound } from "../../state/reservations/placement.ts";
@@ -18,6 +18,16 @@ export interface Taken {
 }
 
 export const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };
+
+/** Releases what a request took if `work` fails; the request of an unknown outcome keeps it. */
+export async function releasing<T>(taken: Taken, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    taken.ended(isUncertain(thrown) ? "unknown" : "not made");
+    throw thrown;
+  }
+}
 
 const MIB = 1024 * 1024;
 /** Bounds of the secret parts of seeds that wait for their volumes, since intents are in memory and in the journal. */

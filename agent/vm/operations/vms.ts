@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isUncertain, SocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../../kernel/errors.ts";
 import type { LibvirtStream } from "../../libvirt/index.ts";
 import type { Operation, Outcome } from "../../state/operations/operation.ts";
 import { unsettled } from "../../state/operations/refusals.ts";
@@ -13,7 +13,7 @@ import { expected, importEnded } from "./images.ts";
 import { noPlan, type OnSubject, type SubjectWork } from "./begin-on.ts";
 import { imagesOf, requireImagesUsable, withImages } from "../images/image-disks.ts";
 import { holdSeed } from "./first-boot.ts";
-import { Creations, sized, sizeOf, type Taken } from "./creations.ts";
+import { Creations, releasing, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { Guest } from "./guest.ts";
@@ -120,7 +120,7 @@ export class Vms {
     const room = host.claim(defined({ ...sizeOf(asked, accelerator), reservation }));
     const spec = room.placementRequest === undefined ? asked : { ...asked, placement: room.placementRequest };
     const taken = this.#creations.take(spec, room, seedBytes);
-    try {
+    return await releasing(taken, async () => {
       if (request.validateOnly) {
         await this.#runner.permits.run(caller, () => this.#lookOver(spec, request));
         taken.ended("not made");
@@ -142,10 +142,7 @@ export class Vms {
       const intent = newIntent("CREATE_VM", admitted);
       const of = { vmId: spec.id, instance: randomUUID(), ...chargedTo(spec) };
       return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
-    } catch (thrown) {
-      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
-      throw thrown;
-    }
+    });
   }
 
   /**
@@ -189,7 +186,7 @@ export class Vms {
     const taken = this.#changes.take(intent, vm, (devices) =>
       this.#requireDevicesFree(devices, tenantOfCaller(caller) !== undefined),
     );
-    try {
+    return await releasing(taken, async () => {
       if (request.validateOnly === true) {
         const planned = await this.#plan(intent, vm, request, caller);
         taken.ended("not made");
@@ -198,10 +195,7 @@ export class Vms {
       const { newestOperation } = vm;
       const of = { vmId: vm.id, instance: vm.instance, newestOperation, ...chargedTo(vm) };
       return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
-    } catch (thrown) {
-      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
-      throw thrown;
-    }
+    });
   }
 
   #changeable(kind: OperationKind, idOrName: string): Vm {
@@ -245,7 +239,7 @@ export class Vms {
     const take = () => this.#changes.take(intent, { id: vmId, name: vmId, tenant });
     const taken = intent.kind === "IMPORT_IMAGE" ? expected(images.store, intent) : take();
     const of = { vmId, ...chargedTo({ tenant }) };
-    try {
+    return await releasing(taken, async () => {
       if (request.validateOnly === true) {
         const planned = await this.#runner.permits.run(caller, plan);
         taken.ended("not made");
@@ -253,10 +247,7 @@ export class Vms {
         return validated({ requestId, kind, vmId, caller }, clock.now(), planned);
       }
       return await this.#begin({ ...requesterOf(request, caller), fingerprint, ...of, intent }, taken);
-    } catch (thrown) {
-      taken.ended(isUncertain(thrown) ? "unknown" : "not made");
-      throw thrown;
-    }
+    });
   }
 
   #admission(caller: string): Admission {
