@@ -1,6 +1,7 @@
 import type { VmFilter } from "../../gen/socle/v1/VmFilter.ts";
 import { VmState } from "../../gen/socle/v1/VmState.ts";
 import type { CloudInit__Output } from "../../gen/socle/v1/CloudInit.ts";
+import type { DiskLimits__Output } from "../../gen/socle/v1/DiskLimits.ts";
 import type { Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { LaunchSecurity__Output } from "../../gen/socle/v1/LaunchSecurity.ts";
 import type { NicAddress__Output } from "../../gen/socle/v1/NicAddress.ts";
@@ -166,7 +167,6 @@ const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>
 
 /** "front  network default  52:54:00:12:34:56  192.0.2.7/24", the addresses as leased. */
 function nicTexts({ spec, nics }: Vm__Output): string[] {
-  const joined = (parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ");
   if (spec === null)
     return nics.map(({ mac, device, addresses }) => joined([mac, device, ...addresses.map(addressText)]));
   return spec.nics.map(({ name, network, bridge = "", mac, limits, linkDown }) => {
@@ -184,21 +184,49 @@ function nicTexts({ spec, nics }: Vm__Output): string[] {
   });
 }
 
+const joined = (parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ");
+
 const addressText = ({ address, prefixLength }: NicAddress__Output): string => `${address}/${prefixLength}`;
 
 /** "at most 100 MiB/s in, 50 MiB/s out". */
 function limitsText(limits: NicLimits__Output | null): string {
-  const { inboundBytesPerSecond: inbound, outboundBytesPerSecond: outbound } = limits ?? {};
-  const rates = [
-    ...(inbound === undefined ? [] : [`${formatBytes(inbound)}/s in`]),
-    ...(outbound === undefined ? [] : [`${formatBytes(outbound)}/s out`]),
-  ];
-  return rates.length === 0 ? "" : `at most ${rates.join(", ")}`;
+  const { inboundBytesPerSecond, outboundBytesPerSecond } = limits ?? {};
+  return atMost([
+    [inboundBytesPerSecond, "/s in"],
+    [outboundBytesPerSecond, "/s out"],
+  ]);
 }
+
+/** Rates in bytes, and counts; those that are undefined are left out. */
+function atMost(
+  rates: readonly (readonly [number | undefined, string])[],
+  counts: readonly (readonly [number | undefined, string])[] = [],
+): string {
+  const shown = [
+    ...rates.flatMap(([rate, unit]) => (rate === undefined ? [] : [`${formatBytes(rate)}${unit}`])),
+    ...counts.flatMap(([count, unit]) => (count === undefined ? [] : [`${count}${unit}`])),
+  ];
+  return shown.length === 0 ? "" : `at most ${shown.join(", ")}`;
+}
+
+/** "at most 100 MiB/s read, 500 operations/s". */
+const diskLimitsText = (limits: DiskLimits__Output | null): string =>
+  atMost(
+    [
+      [limits?.totalBytesPerSecond, "/s"],
+      [limits?.readBytesPerSecond, "/s read"],
+      [limits?.writeBytesPerSecond, "/s written"],
+    ],
+    [
+      [limits?.totalIops, " operations/s"],
+      [limits?.readIops, " reads/s"],
+      [limits?.writeIops, " writes/s"],
+    ],
+  );
 
 /** "root  default/vm-1.qcow2", or the new volume that was requested. */
 export function diskText(disk: Disk__Output): string {
-  const { name, volume, newVolume, readOnly } = disk;
+  const { name, volume, newVolume, readOnly, limits } = disk;
   const source = volume
     ? `${volume.pool}/${volume.volume}`
     : newVolume
@@ -207,7 +235,7 @@ export function diskText(disk: Disk__Output): string {
         (newVolume.baseVolume === "" ? "" : ` over ${newVolume.baseVolume}`) +
         (newVolume.encryption === "VOLUME_ENCRYPTION_LUKS" ? ", encrypted" : "")
       : "";
-  return `${name}  ${source}${readOnly ? "  read-only" : ""}`;
+  return joined([name, source, readOnly ? "read-only" : "", diskLimitsText(limits)]);
 }
 
 const cloudInitText = ({ hostname, sshKeys, pool }: CloudInit__Output): string =>

@@ -56,6 +56,16 @@ web-1   running                2  1.5 GiB  300 MiB  blue          1d  ${vmId}
   });
 });
 
+test("vm show has the limits of a disk", async (context) => {
+  const volume = { pool: "default", volume: "data.raw" };
+  const limits = { readBytesPerSecond: 100 * 2 ** 20, totalIops: 500 };
+  const disks = [{ name: "data", volume, limits }];
+  const shown = vm({ spec: { name: "web-1", disks } });
+  const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, shown) } });
+  const { stdout } = await socle(["vm", "show", "web-1"], { socket });
+  assert.match(stdout, /^disk +data {2}default\/data\.raw {2}at most 100 MiB\/s read, 500 operations\/s$/m);
+});
+
 test("vm show prints all facts about a VM", async (context) => {
   const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, vm()) } });
   const { stdout } = await socle(["vm", "show", "web-1"], { socket });
