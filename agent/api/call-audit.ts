@@ -4,7 +4,7 @@ import { messageBytes } from "../kernel/text/message-bytes.ts";
 import type { AuditBudget } from "./limits/audit-budget.ts";
 import { subjectOf } from "../state/operations/subject.ts";
 import { methods, type CallClass } from "../contract/methods.ts";
-import { tenantOfVolume } from "../contract/tenant-volumes.ts";
+import { tenantOfVolume } from "../contract/spec-volume-name.ts";
 import type { ServiceDependencies } from "./services/dependencies.ts";
 import { accountOf, type Caller } from "./auth/identity.ts";
 import { defined } from "../kernel/defined.ts";

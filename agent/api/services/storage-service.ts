@@ -4,7 +4,7 @@ import { withoutUndefined } from "../../kernel/defined.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
-import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import type { Listed, SeenVolumes, StoragePool } from "../../host/host.ts";
 import type { Vm } from "../../vm/model/vm.ts";
 import { imageOfVolume } from "../../vm/images/image.ts";

@@ -1,7 +1,7 @@
 import type { Reading } from "../../hardware/reading.ts";
 import { formatBytes, formatExactBytes } from "../../kernel/text/bytes.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
-import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { NewVolume } from "../../state/reservations/footprint.ts";
 import type { SeenVolumes, StoragePool } from "../host.ts";

@@ -5,7 +5,7 @@ import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { bytes, resourceName } from "../../contract/spec-values.ts";
 import { vmSpec, type VolumeRef } from "../../contract/spec.ts";
-import { newVolumeName, tenantOfVolume, volumeName } from "../../contract/tenant-volumes.ts";
+import { newVolumeName, tenantOfVolume, volumeName } from "../../contract/spec-volume-name.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { volumeKeyOf } from "../../state/operations/subject.ts";
 import type { VmHost } from "../model/vm-host.ts";

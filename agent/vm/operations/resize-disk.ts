@@ -3,7 +3,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { defined } from "../../kernel/defined.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { bytes } from "../../contract/spec-values.ts";
-import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";

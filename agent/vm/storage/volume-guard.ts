@@ -5,7 +5,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { HEADER_BYTES, readQcow2Header } from "./qcow2-header.ts";
-import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { formatOf, vmOfVolume } from "../model/volume-names.ts";
 
 /** A volume to be opened. */

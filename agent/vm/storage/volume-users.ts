@@ -5,7 +5,7 @@ import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Snapshots } from "../model/snapshots.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
-import { tenantOfVolume } from "../../contract/tenant-volumes.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { vmOfVolume, volumesOf, type DeviceSpec, type VolumeRole } from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 

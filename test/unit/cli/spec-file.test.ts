@@ -49,8 +49,10 @@ test("each field that the example comments out is valid when it is put in", asyn
   assert.ok(numbers.length > 20);
   for (const number of numbers) {
     // A field of a map brings the map with it, and what the map cannot do without.
-    const header = lines.slice(0, number).findLastIndex((line) => /^#\w+: #/.test(line));
-    const put = lines[number]?.startsWith("#  ") === true ? [number, header] : [number];
+    const indent = /^ */.exec(lines[number] ?? "")?.[0] ?? "";
+    const isHeader = new RegExp(`^${indent}#\\w+: #`);
+    const header = lines.slice(0, number).findLastIndex((line) => isHeader.test(line));
+    const put = lines[number]?.startsWith(`${indent}#  `) === true ? [number, header] : [number];
     if (put.includes(lines.findIndex((line) => line.startsWith("#kernelBoot"))))
       put.push(lines.findIndex((line) => line.startsWith("#  kernel:")));
     const file = lines.map((line, at) => (put.includes(at) ? line.replace("#", "") : line)).join("\n");

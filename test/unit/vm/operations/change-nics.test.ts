@@ -125,8 +125,8 @@ test("changes of a NIC that the VM lacks, or of nothing, are refused", async (t)
 test("limits of a NIC are checked as at a creation, and without a rate they are none", async (t) => {
   const { update } = await stage(t);
   for (const [limits, why] of [
-    [{ inboundBurstBytes: 2048 }, "invalid SPEC_INVALID limits.inbound_burst_bytes"],
-    [{ outboundBytesPerSecond: 1 }, "invalid SPEC_INVALID limits.outbound_bytes_per_second"],
+    [{ inboundBurstBytes: 2048 }, "invalid SPEC_INVALID limits.inboundBurstBytes"],
+    [{ outboundBytesPerSecond: 1 }, "invalid SPEC_INVALID limits.outboundBytesPerSecond"],
     [{ inboundBytesPerSecond: 2048 }, "accepted"],
   ] as const)
     assert.equal(await refusal(update("front", undefined, { limits })), why, JSON.stringify(limits));

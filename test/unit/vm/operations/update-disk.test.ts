@@ -47,13 +47,13 @@ async function refusal(begun: Promise<unknown>): Promise<string> {
 test("limits that are wrong, of another disk, or none at all are refused and name the field", async (t) => {
   const update = await stage(t);
   for (const [limits, why] of [
-    [{ totalIops: 5, writeIops: 5 }, "invalid SPEC_INVALID limits.total_iops"],
+    [{ totalIops: 5, writeIops: 5 }, "invalid SPEC_INVALID limits.totalIops"],
     [
       { totalBytesPerSecond: 4096, readBytesPerSecond: 4096 },
-      "invalid SPEC_INVALID limits.total_bytes_per_second",
+      "invalid SPEC_INVALID limits.totalBytesPerSecond",
     ],
-    [{ readBytesPerSecond: 1 }, "invalid SPEC_INVALID limits.read_bytes_per_second"],
-    [{ readIops: 0 }, "invalid SPEC_INVALID limits.read_iops"],
+    [{ readBytesPerSecond: 1 }, "invalid SPEC_INVALID limits.readBytesPerSecond"],
+    [{ readIops: 0 }, "invalid SPEC_INVALID limits.readIops"],
     [undefined, "invalid UPDATE_EMPTY limits"],
     [{ totalIops: 5, readBytesPerSecond: 4096 }, "accepted"],
   ] as const)

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resourceName } from "../../../agent/contract/spec-values.ts";
-import { newVolumeName, tenantOfVolume } from "../../../agent/contract/tenant-volumes.ts";
+import { newVolumeName, tenantOfVolume } from "../../../agent/contract/spec-volume-name.ts";
 
 test("a tenant's volume has its tenant in its name, whatever characters the tenant has", () => {
   for (const tenant of ["acme", "a:b", "a:", "a::b-c_d.e", "A"])
