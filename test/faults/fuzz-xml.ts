@@ -6,7 +6,7 @@ import { pythonTrees, type Tree } from "../support/libvirt/xml/oracles.ts";
  */
 const allowed: Readonly<Record<string, string>> = {
   domain:
-    "name uuid title description metadata maxMemory memory currentMemory memtune memoryBacking vcpu iothreads cputune numatune os features cpu clock on_poweroff on_reboot on_crash devices launchSecurity",
+    "name uuid title description metadata maxMemory memory currentMemory memtune memoryBacking vcpu vcpus iothreads cputune numatune os features cpu clock on_poweroff on_reboot on_crash devices launchSecurity",
   metadata: "{urn:socle:vm:1}vm",
   "{urn:socle:vm:1}vm":
     "{urn:socle:vm:1}tenant {urn:socle:vm:1}labels {urn:socle:vm:1}spec {urn:socle:vm:1}specDigest {urn:socle:vm:1}placementEpoch {urn:socle:vm:1}createdAt {urn:socle:vm:1}accelerator {urn:socle:vm:1}placement {urn:socle:vm:1}keys {urn:socle:vm:1}snapshots",
@@ -17,6 +17,7 @@ const allowed: Readonly<Record<string, string>> = {
   memoryBacking: "hugepages nosharepages locked source access allocation",
   hugepages: "page",
   source: "encryption address pagesize nodemask",
+  vcpus: "vcpu",
   cputune: "shares period quota vcpupin emulatorpin iothreadpin",
   numatune: "memory memnode",
   os: "type firmware loader nvram kernel initrd cmdline boot",

@@ -22,6 +22,7 @@ import type {
   DomainOs,
   MemoryBacking,
   NumaTune,
+  Vcpus,
 } from "./domain.ts";
 import {
   flagNode,
@@ -57,6 +58,7 @@ export function buildDomain(domain: DomainDocument, metadata: readonly MetadataE
       nodeIfAny("memtune", {}, [kibibytesNode("hard_limit", domain.memoryHardLimitBytes)]),
       memoryBackingNode(domain.memoryBacking),
       vcpuNode(domain.vcpus),
+      vcpusNode(domain.vcpus),
       textNode("iothreads", domain.iothreads),
       cpuTuneNode(domain.cpuTune),
       numaTuneNode(domain.numaTune),
@@ -142,13 +144,25 @@ function memoryBackingNode(backing: MemoryBacking | undefined): XmlNode | undefi
   ]);
 }
 
-function vcpuNode({ max, current, cpuSet }: DomainDocument["vcpus"]): XmlNode {
+export function vcpuNode({ max, current, cpuSet }: Vcpus): XmlNode {
   const attributes = {
     placement: "static",
     current: current === max ? undefined : current,
     cpuset: cpuSet && formatCpuSet(cpuSet),
   };
   return node("vcpu", attributes, max);
+}
+
+/** Without removable ones the element is libvirt's to write. */
+export function vcpusNode({ max, current, removable = 0 }: Vcpus): XmlNode | undefined {
+  if (removable === 0) return undefined;
+  return node(
+    "vcpus",
+    {},
+    Array.from({ length: max }, (_, id) =>
+      node("vcpu", { id, enabled: yes(id < current), hotpluggable: yes(id >= current - removable) }),
+    ),
+  );
 }
 
 function cpuTuneNode(tune: CpuTune | undefined): XmlNode | undefined {
@@ -230,7 +244,7 @@ function featuresNode(features: DomainFeatures | undefined): XmlNode | undefined
   ]);
 }
 
-function cpuNode(cpu: DomainCpu | undefined): XmlNode | undefined {
+export function cpuNode(cpu: DomainCpu | undefined): XmlNode | undefined {
   if (cpu === undefined) return undefined;
   const { model, topology } = cpu;
   return node("cpu", { mode: cpu.mode, match: cpu.match, check: cpu.check, migratable: on(cpu.migratable) }, [

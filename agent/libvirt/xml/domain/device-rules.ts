@@ -7,7 +7,7 @@ const pciAddress: ElementRule = {
   attributes: { domain: "hex", bus: "hex", slot: "hex", function: "hex", type: ["pci"] },
 };
 const alias: ElementRule = { attributes: { name: "word" } };
-const bootOrder: ElementRule = { attributes: { order: "integer" } };
+export const bootOrder: ElementRule = { attributes: { order: "integer" } };
 const integer: ElementRule = { text: "integer" };
 const kibibytes: ElementRule = { attributes: { unit: ["KiB"] }, text: "integer" };
 

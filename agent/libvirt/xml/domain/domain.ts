@@ -23,7 +23,7 @@ export interface DomainDocument {
   readonly currentMemoryBytes?: number;
   readonly maxMemory?: { readonly bytes: number; readonly slots?: number };
   readonly memoryBacking?: MemoryBacking;
-  readonly vcpus: { readonly max: number; readonly current: number; readonly cpuSet?: readonly number[] };
+  readonly vcpus: Vcpus;
   readonly iothreads?: number;
   readonly cpuTune?: CpuTune;
   readonly numaTune?: NumaTune;
@@ -42,6 +42,14 @@ export interface DomainDocument {
   readonly launchSecurity?: LaunchSecurity;
   /** A qemu:commandline is there: arbitrary arguments to QEMU. Read only. */
   readonly hasCommandLine?: boolean;
+}
+
+export interface Vcpus {
+  readonly max: number;
+  readonly current: number;
+  readonly cpuSet?: readonly number[];
+  /** How many of the current ones can be taken from the running guest. */
+  readonly removable?: number;
 }
 
 export interface LaunchSecurity {

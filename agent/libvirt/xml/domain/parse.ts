@@ -12,6 +12,7 @@ import type {
   MemoryBacking,
   NumaTune,
   SecurityLabel,
+  Vcpus,
 } from "./domain.ts";
 
 /**
@@ -20,8 +21,6 @@ import type {
  */
 export function parseDomain(xml: string): DomainDocument {
   const root = parseDocument(xml, "domain");
-  const vcpu = root.child("vcpu");
-  const maxVcpus = vcpu?.integer() ?? 1;
   const devices = root.child("devices");
   return present<DomainDocument>({
     type: root.requireAttr("type"),
@@ -34,11 +33,7 @@ export function parseDomain(xml: string): DomainDocument {
     currentMemoryBytes: root.bytesAt("currentMemory"),
     maxMemory: readMaxMemory(root.child("maxMemory")),
     memoryBacking: readMemoryBacking(root.child("memoryBacking")),
-    vcpus: present<DomainDocument["vcpus"]>({
-      max: maxVcpus,
-      current: vcpu?.integerAttr("current") ?? maxVcpus,
-      cpuSet: vcpu?.cpuSetAttr("cpuset"),
-    }),
+    vcpus: readVcpus(root),
     iothreads: root.integerAt("iothreads"),
     cpuTune: readCpuTune(root.child("cputune")),
     numaTune: readNumaTune(root.child("numatune")),
@@ -61,6 +56,20 @@ function isQemuCommandLine(element: XmlElement): boolean {
   return (
     element.localName === "commandline" && element.namespace === "http://libvirt.org/schemas/domain/qemu/1.0"
   );
+}
+
+function readVcpus(root: XmlElement): Vcpus {
+  const vcpu = root.child("vcpu");
+  const max = vcpu?.integer() ?? 1;
+  const removable = root
+    .all("vcpus/vcpu")
+    .filter((each) => each.flagAttr("enabled") === true && each.flagAttr("hotpluggable") === true).length;
+  return present<Vcpus>({
+    max,
+    current: vcpu?.integerAttr("current") ?? max,
+    cpuSet: vcpu?.cpuSetAttr("cpuset"),
+    removable: removable === 0 ? undefined : removable,
+  });
 }
 
 function readMaxMemory(element: XmlElement | undefined): DomainDocument["maxMemory"] {

@@ -41,6 +41,9 @@ export const domainRules: DocumentRules = {
         },
       },
       vcpu: { attributes: { placement: ["static"], current: "integer", cpuset: "set" }, text: "integer" },
+      vcpus: {
+        children: { vcpu: { attributes: { id: "integer", enabled: yesNo, hotpluggable: yesNo } } },
+      },
       iothreads: integer,
       cputune: {
         children: {

@@ -1,0 +1,126 @@
+import { SaxesParser } from "saxes";
+import { parseDocument } from "../document.ts";
+import { kibibytesNode, node, write, type ElementRule, type XmlNode } from "../writer.ts";
+import { cpuNode, vcpuNode, vcpusNode } from "./build.ts";
+import type { DomainCpu, Vcpus } from "./domain.ts";
+import { bootOrder } from "./device-rules.ts";
+import { domainRules } from "./rules.ts";
+
+/** Parts of a domain to write anew; what is absent stays. */
+export interface DomainEdits {
+  readonly vcpus?: Vcpus;
+  readonly memoryBytes?: number;
+  /** Written only where the domain has a limit. */
+  readonly memoryHardLimitBytes?: number;
+  /** `none`: without the element. */
+  readonly cpu?: DomainCpu | "none";
+  /** The aliases of the disks and NICs to boot from, in this order; no others are. */
+  readonly bootOrder?: readonly string[];
+}
+
+/** A piece of the text that is replaced. */
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+interface Span {
+  readonly name: string;
+  readonly start: number;
+  /** Behind its start tag, and before its end tag. */
+  readonly opened: number;
+  closing: number;
+  end: number;
+  readonly alias?: string;
+  readonly children: Span[];
+}
+
+/**
+ * The definition of an existing domain, as libvirt gave it, with parts of it written through the allow-list. All else stays as
+ * it is, also what `parseDomain` does not know: the addresses of devices, and what other clients added. Throws as
+ * `parseDocument` does, and XML_VALUE_REFUSED for a value that may not be written.
+ */
+export function editDomain(xml: string, edits: DomainEdits): string {
+  // Its limits and refusals hold here as well.
+  parseDocument(xml, "domain");
+  const root = spansOf(xml);
+  const found = (name: string): Span | undefined => root.children.find((child) => child.name === name);
+  const all: Edit[] = [];
+  const put = (name: string, value: XmlNode | undefined): void => {
+    const at = found(name);
+    const text = value === undefined ? "" : written(name, value);
+    if (at !== undefined) all.push({ start: at.start, end: at.end, text });
+    else if (text !== "") all.push({ start: root.opened, end: root.opened, text });
+  };
+  if (edits.vcpus !== undefined) {
+    put("vcpu", vcpuNode(edits.vcpus));
+    put("vcpus", vcpusNode(edits.vcpus));
+  }
+  if (edits.memoryBytes !== undefined) {
+    put("memory", kibibytesNode("memory", edits.memoryBytes));
+    put("currentMemory", kibibytesNode("currentMemory", edits.memoryBytes));
+  }
+  if (edits.cpu !== undefined) put("cpu", edits.cpu === "none" ? undefined : cpuNode(edits.cpu));
+  const limit = found("memtune")?.children.find(({ name }) => name === "hard_limit");
+  if (edits.memoryHardLimitBytes !== undefined && limit !== undefined) {
+    const value = kibibytesNode("hard_limit", edits.memoryHardLimitBytes);
+    const rule = domainRules.rule.children?.["memtune"]?.children?.["hard_limit"];
+    if (value !== undefined && rule !== undefined)
+      all.push({ start: limit.start, end: limit.end, text: write({ root: "hard_limit", rule }, value) });
+  }
+  if (edits.bootOrder !== undefined) all.push(...bootEdits(found("devices"), edits.bootOrder));
+  return all
+    .sort((a, b) => b.start - a.start)
+    .reduce((text, { start, end, text: by }) => text.slice(0, start) + by + text.slice(end), xml);
+}
+
+function bootEdits(devices: Span | undefined, aliases: readonly string[]): Edit[] {
+  const edits: Edit[] = [];
+  for (const device of devices?.children ?? []) {
+    if (device.name !== "disk" && device.name !== "interface") continue;
+    for (const { name, start, end } of device.children)
+      if (name === "boot") edits.push({ start, end, text: "" });
+    const alias = device.children.find(({ name }) => name === "alias")?.alias;
+    const order = alias === undefined ? 0 : aliases.indexOf(alias) + 1;
+    if (order === 0) continue;
+    const text = write({ root: "boot", rule: bootOrder }, node("boot", { order }));
+    edits.push({ start: device.closing, end: device.closing, text });
+  }
+  return edits;
+}
+
+function written(name: string, value: XmlNode): string {
+  const rule: ElementRule = domainRules.rule.children?.[name] ?? {};
+  return write({ root: name, rule }, value);
+}
+
+/** Where the elements of the upper four levels are in the text. */
+function spansOf(xml: string): Span {
+  const parser = new SaxesParser({ xmlns: true });
+  const open: Span[] = [];
+  let root: Span | undefined;
+  parser.on("error", (error) => {
+    throw error;
+  });
+  parser.on("opentag", ({ name, attributes }) => {
+    const opened = parser.position;
+    // A "<" is in no attribute.
+    const start = xml.lastIndexOf("<", opened - 1);
+    const alias = name === "alias" ? attributes["name"]?.value : undefined;
+    const at = { name, start, opened, closing: opened, end: opened, children: [] };
+    const span: Span = alias === undefined ? at : { ...at, alias };
+    if (open.length <= 3) open.at(-1)?.children.push(span);
+    root ??= span;
+    open.push(span);
+  });
+  parser.on("closetag", () => {
+    const span = open.pop();
+    if (span === undefined) return;
+    span.end = parser.position;
+    span.closing = Math.max(span.opened, xml.lastIndexOf("<", span.end - 1));
+  });
+  parser.write(xml).close();
+  if (root === undefined) throw new Error("a parsed document has a root");
+  return root;
+}
