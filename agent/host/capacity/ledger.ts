@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
-import { anywhere, type PlacementRequest, type VolumeRef } from "../../contract/spec.ts";
+import { anywhere, type VolumeRef } from "../../contract/spec.ts";
 import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
 import { CpuPools, cpusOf } from "./cpu-pools.ts";
 import type {
@@ -18,6 +18,8 @@ import { deviceCapacities, type HostDevice } from "./device-capacity.ts";
 import { DemandTotals } from "./demand-totals.ts";
 import { bytesOf, sizeOf } from "./sizes.ts";
 import { findPlace, type CellRoom } from "./placing.ts";
+import { growthOf, Growths, requireRoom, useOfGrowth } from "./growths.ts";
+import { requireKnown, unknownOf, type Sight } from "./sight.ts";
 import { StorageLedger, type StorageLook } from "./storage-ledger.ts";
 import {
   noUse,
@@ -71,8 +73,7 @@ export class Ledger {
   readonly #options: LedgerOptions;
   readonly #claims = new Map<string, Held>();
   readonly storage = new StorageLedger();
-  /** Of VMs that are being changed. */
-  readonly #growths = new Map<string, TenantUsage & Pick<Growth, "tenant">>();
+  readonly #growths = new Growths();
   #cells: readonly NumaCell[] = [];
   #pools: CpuPools;
   #devices: readonly HostDevice[] = [];
@@ -81,11 +82,10 @@ export class Ledger {
   #listed: readonly Footprint[] | undefined;
   /** Sum of all footprints. */
   #allocated = new DemandTotals();
-  /** VM listing: none yet, current, or outdated. */
-  #sight: "none" | "whole" | "lost" = "none";
+  #sight: Sight = "none";
   #capacity: Omit<HostCapacity, "generation"> = {
     complete: false,
-    incompleteReasons: [notRead],
+    incompleteReasons: unknownOf([], "whole"),
     cells: [],
     dedicatedCpus: [],
     devices: [],
@@ -155,7 +155,8 @@ export class Ledger {
       if (isLost || ids.has(claim.holder)) this.#claims.delete(id);
     }
     if (isNews) this.#count(footprints);
-    else if (this.#claims.size < claims) this.#recount();
+    const isGrown = this.#growths.seen(this.#footprintOf, nowMs);
+    if (isGrown || (!isNews && this.#claims.size < claims)) this.#recount();
   }
 
   /** Throws `conflict` HOST_CORDONED on a cordoned host. */
@@ -178,7 +179,7 @@ export class Ledger {
     const size = sizeOf(request);
     const diskBytes = bytesOf(volumes);
     this.requireOpen();
-    this.#requireKnown(placementRequest);
+    requireKnown(this.#cells, this.#sight, placementRequest);
     if (this.#claimOf(holder) !== undefined)
       throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is already being created`);
     this.#requireWithinQuota(tenant, useOf(size, diskBytes));
@@ -255,29 +256,39 @@ export class Ledger {
   }
 
   /**
-   * Claims storage for a change of an existing VM, until `made` or `released` is called. Throws as `claim` does for storage
-   * and quotas.
+   * Claims capacity for a change of an existing VM, until `made` or `released` is called. Throws as `claim` does for capacity,
+   * storage and quotas. A cordoned host lets its VMs grow.
    */
   grow(growth: Growth): { readonly made: () => void; readonly released: () => void } {
-    const diskBytes = growth.diskBytes + this.storage.ownedGrowth(growth.volumes);
-    this.#requireWithinQuota(growth.tenant, { ...noUse, diskBytes });
-    this.storage.requireRoom(growth.volumes);
+    const { tenant, volumes, size } = growth;
+    const use = useOfGrowth(growth, this.#footprintOf);
+    const diskBytes = use.diskBytes + this.storage.ownedGrowth(volumes);
+    this.#requireWithinQuota(tenant, { ...use, diskBytes });
+    if (size !== undefined) {
+      requireKnown(this.#cells, this.#sight, anywhere);
+      const now = this.#footprintOf(size.id);
+      if (now !== undefined) requireRoom(growthOf(now, size, this.#pools), this.#capacity.cells);
+    }
+    this.storage.requireRoom(volumes);
     return this.regrow(growth);
   }
 
   /** As `grow`, for what an earlier agent promised, even without room. */
-  regrow({ tenant, volumes, diskBytes }: Growth): ReturnType<Ledger["grow"]> {
+  regrow(growth: Growth): ReturnType<Ledger["grow"]> {
     const holder = randomUUID();
-    this.storage.reclaim(holder, volumes);
-    this.#growths.set(holder, { ...noUse, tenant, diskBytes });
+    this.storage.reclaim(holder, growth.volumes);
+    this.#growths.take(holder, growth);
+    this.#recount();
     return {
       made: () => {
-        this.storage.made(holder, this.#options.clock.monotonicMs(), volumes);
-        this.#growths.delete(holder);
+        const nowMs = this.#options.clock.monotonicMs();
+        this.storage.made(holder, nowMs, growth.volumes);
+        this.#growths.made(holder, nowMs);
+        this.#recount();
       },
       released: () => {
-        this.storage.release(holder);
-        this.#growths.delete(holder);
+        for (const held of [this.storage, this.#growths]) held.release(holder);
+        this.#recount();
       },
     };
   }
@@ -296,8 +307,9 @@ export class Ledger {
   tenantUse(): ReadonlyMap<string, TenantUsage> {
     const allocated = [...this.#footprints.values()].map(({ footprint }) => footprint);
     const claimed = this.#claimed().map(({ size, tenant, diskBytes }) => ({ ...size, tenant, diskBytes }));
+    const growths = this.#growths.uses(this.#footprintOf);
     const stored = [...this.storage.images(), ...this.storage.tenantVolumes()];
-    return useByTenant([...allocated, ...claimed, ...this.#growths.values(), ...stored]);
+    return useByTenant([...allocated, ...claimed, ...growths, ...stored]);
   }
 
   #requireWithinQuota(tenant: string, requested: TenantUsage): void {
@@ -306,6 +318,8 @@ export class Ledger {
     requireWithinQuota(tenant, quota, { used: this.tenantUse().get(tenant) ?? noUse, requested });
   }
 
+  readonly #footprintOf = (id: string): Footprint | undefined => this.#footprints.get(id)?.footprint;
+
   #claimOf(holder: string): Held | undefined {
     for (const held of this.#claims.values()) if (held.claim.holder === holder) return held;
     return undefined;
@@ -313,18 +327,6 @@ export class Ledger {
 
   #demandOf({ holder, placement }: Claim, size: VmSize): Demand {
     return demandOf(placedFootprint(holder, size, placement), this.#pools);
-  }
-
-  #requireKnown({ cell }: PlacementRequest): void {
-    const unknown = this.#cells.length === 0 ? notRead : this.#sight === "none" ? notListed : undefined;
-    if (unknown !== undefined) {
-      const message = `${unknown}; try again in a moment`;
-      throw new SocleError("unavailable", "CAPACITY_UNKNOWN", message, { details: { retryAfterMs: 1000 } });
-    }
-    const known = this.#cells.map(({ id }) => id);
-    if (cell === undefined || known.includes(cell)) return;
-    const message = `this host has no NUMA cell ${cell}; it has ${known.join(", ")}`;
-    throw new SocleError("invalid", "NO_SUCH_CELL", message);
   }
 
   #roomOf({ id, resources }: CellCapacity, taken: ReadonlySet<number>): CellRoom {
@@ -364,7 +366,7 @@ export class Ledger {
 
   #recount(): void {
     const claimed = this.#claimed();
-    const incompleteReasons = this.#unknown();
+    const incompleteReasons = unknownOf(this.#cells, this.#sight);
     const capacity = {
       complete: incompleteReasons.length === 0,
       incompleteReasons,
@@ -373,7 +375,10 @@ export class Ledger {
         this.#pools,
         this.#options.policy,
         this.#sight === "none" ? undefined : this.#allocated,
-        new DemandTotals(claimed.map(({ demand }) => demand)),
+        new DemandTotals([
+          ...claimed.map(({ demand }) => demand),
+          ...this.#growths.demands(this.#footprintOf, this.#pools),
+        ]),
       ),
       dedicatedCpus: this.#pools.dedicated(),
       devices: deviceCapacities(this.#devices, {
@@ -388,13 +393,4 @@ export class Ledger {
     this.#capacity = capacity;
     this.#options.changed();
   }
-
-  #unknown(): string[] {
-    const sight = { none: notListed, lost: seenLast, whole: undefined }[this.#sight];
-    return [this.#cells.length === 0 ? notRead : undefined, sight].filter((reason) => reason !== undefined);
-  }
 }
-
-const notRead = "the host's cells have not been read yet";
-const notListed = "libvirt has not listed the VMs yet: their resource use is unknown";
-const seenLast = "libvirt does not answer: the resource use of VMs is as last seen";

@@ -27,10 +27,17 @@ export interface ClaimRequest extends VmSize {
   readonly volumes?: readonly NewVolume[];
 }
 
-/** Storage for a change of an existing VM. */
+/** The size that a change gives an existing VM, where it is greater than now. */
+export interface SizeTarget extends Partial<Pick<VmSize, "vcpus" | "memoryBytes">> {
+  /** The VM's id. */
+  readonly id: string;
+}
+
+/** Capacity for a change of an existing VM. */
 export interface Growth {
   /** The VM's tenant; empty: none. */
   readonly tenant: string;
+  readonly size?: SizeTarget;
   /** Volumes to create or to enlarge, with the capacity that they get. */
   readonly volumes: readonly NewVolume[];
   /** How much the capacity of the disks made for the VM grows. */

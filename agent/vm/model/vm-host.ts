@@ -12,7 +12,7 @@ export interface VmHost {
   claim(vm: VmClaim & { readonly reservation?: { readonly id: string; readonly caller: string } }): RoomClaim;
   /** Restores the claim of an earlier run of the agent, even without free capacity. */
   reclaim(vm: VmClaim & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
-  /** Claims storage for a change of a VM, synchronously. Throws as `claim` does for storage and quotas. */
+  /** Claims capacity for a change of a VM, synchronously. Throws as `claim` does. */
   grow(growth: Growth): GrowthClaim;
   /** Restores the claim of an earlier run of the agent, even without free capacity. */
   regrow(growth: Growth): GrowthClaim;

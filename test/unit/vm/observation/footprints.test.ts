@@ -40,6 +40,24 @@ test("an unchanged footprint stays the same object, also while its VM is unknown
   assert.equal(published[2]?.footprints[1]?.vcpus, 7);
 });
 
+test("a VM counts with the greater of what it has and what was asked for", async (t) => {
+  const table = new VmTable();
+  const asked = (vcpus: number, memoryBytes: number) =>
+    ({ disks: [], vcpus, memoryBytes }) as unknown as VmSpec;
+  table.put(vm(1, { vcpus: 2, memoryBytes: 8, spec: asked(4, 4) }));
+  table.put(vm(2, { vcpus: 3, memoryBytes: 8, spec: asked(1, 16) }));
+  table.completed(1);
+  const published = follow(t, table);
+  await eventually(() => published.length === 1);
+  assert.deepEqual(
+    published[0]?.footprints.map(({ vcpus, memoryBytes }) => [vcpus, memoryBytes]),
+    [
+      [4, 8],
+      [3, 16],
+    ],
+  );
+});
+
 test("a sampling round without changes publishes too, so that a missing VM is detected", async (t) => {
   const table = new VmTable();
   const published = follow(t, table);
