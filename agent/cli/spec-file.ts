@@ -91,6 +91,7 @@ export const specFile = z.strictObject({
   name: text(shape.name),
   vmId: text(shape.id),
   vcpus: numberOrNone(shape.vcpus).exactOptional(),
+  maxVcpus: numberOrNone(shape.maxVcpus.unwrap()).exactOptional(),
   cpuTopology: shape.cpuTopology,
   cpuMode: word(shape.cpuMode.unwrap(), specEnums.cpuMode),
   cpuModel: text(shape.cpuModel.unwrap()),
@@ -168,6 +169,7 @@ export const specFile = z.strictObject({
     )
     .meta(z.globalRegistry.get(shape.nics.unwrap()) ?? {})
     .exactOptional(),
+  bootOrder: shape.bootOrder,
   kernelBoot: about(
     shape.kernelBoot.unwrap(),
     z.strictObject({

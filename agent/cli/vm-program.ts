@@ -45,6 +45,7 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--name <name>", "Its name, unique on the host.")
       .option("--id <uuid>", "Its id; default: a new one.")
       .option("--vcpus <number>", "Its vCPUs.", whole("--vcpus", 1))
+      .option("--max-vcpus <number>", "How many it can get while it runs.", whole("--max-vcpus", 1))
       .option("--memory <size>", "Its memory, e.g. 2GiB.", size("--memory"))
       .option(
         "--disk <disk>",
@@ -113,7 +114,7 @@ export function addVm(program: Cli, bind: Bind): void {
   );
   act(change("pause", "Stop a VM's CPUs."), "PauseVm");
   act(change("resume", "Resume a paused VM."), "ResumeVm");
-  change("update", "Change a VM's labels, whether it starts with the host, and what follows a crash.")
+  change("update", "Change a VM: its labels, size, CPU model, boot order, and what starts it again.")
     .option("--label <key=value>", "Set a label; may be repeated.", collect)
     .option("--remove-label <key>", "Remove a label; may be repeated.", collect)
     .option("--autostart", "Start it when the host boots.")
@@ -121,7 +122,29 @@ export function addVm(program: Cli, bind: Bind): void {
     .addOption(startPriorityOption())
     .addOption(startDelayOption())
     .addOption(crashPolicyOption())
-    .option("--dry-run", "Check everything and change nothing.")
+    .option("--vcpus <number>", "Its vCPUs; of a running VM at once, up to its maximum.", whole("--vcpus", 1))
+    .option(
+      "--max-vcpus <number>",
+      "How many vCPUs it can get while it runs; 0: as many as it has. From the next start on.",
+      whole("--max-vcpus", 0),
+    )
+    .option(
+      "--memory <size>",
+      "Its memory, e.g. 2GiB; of a running VM at once, up to what it was started with.",
+      size("--memory"),
+    )
+    .addOption(
+      new Option("--cpu-mode <mode>", "Its CPU model from the next start on.").choices([
+        ...specEnums.cpuMode.words,
+        "default",
+      ]),
+    )
+    .option("--cpu-model <name>", "This CPU model, from the next start on.")
+    .option(
+      "--boot <names>",
+      'The disks and NICs to boot from, e.g. "root,front", from the next start on; "": the first disk.',
+    )
+    .option("--dry-run", "Show when each change would take effect, and change nothing.")
     .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
   addVmDisks(vm, bind);
   addVmSnapshots(vm, bind);

@@ -15,6 +15,7 @@ export interface SpecFlags extends PlacementFlags {
   readonly name?: string;
   readonly id?: string;
   readonly vcpus?: number;
+  readonly maxVcpus?: number;
   /** In bytes. */
   readonly memory?: number;
   readonly disk?: readonly string[];
@@ -61,6 +62,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     name: flags.name ?? spec.name,
     vmId: flags.id ?? spec.vmId,
     vcpus: flags.vcpus ?? spec.vcpus,
+    maxVcpus: flags.maxVcpus ?? spec.maxVcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
     disks: withEncryption(disksOf(spec, flags), flags.encrypt === true),
     nics: flags.nic?.map((text, index) => parseNic(text, `nic${index}`)) ?? spec.nics,

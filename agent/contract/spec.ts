@@ -204,9 +204,18 @@ const fields = z.strictObject({
     .refine((text) => !/^[0-]+$/.test(text), "must not be the nil UUID")
     .meta(help("A lower-case UUID. Default: a new one.", "6f2f0c4e-8c1b-4f0e-9a54-6a3f3c1b2a01")),
   vcpus,
+  maxVcpus: count(512)
+    .meta(help("vCPUs that the running guest can be given. Default: vcpus; more need a new start.", 8))
+    .exactOptional(),
   cpuTopology: z
     .strictObject({ sockets: count(64), cores: count(512), threads: count(8) })
-    .meta(help("sockets * cores * threads is vcpus. Default: QEMU's.", { sockets: 1, cores: 2, threads: 1 }))
+    .meta(
+      help("sockets * cores * threads is maxVcpus, or else vcpus. Default: QEMU's.", {
+        sockets: 1,
+        cores: 8,
+        threads: 1,
+      }),
+    )
     .exactOptional(),
   cpuMode: z
     .enum(specEnums.cpuMode.words)
@@ -226,6 +235,16 @@ const fields = z.strictObject({
     .meta(help("The first disk is the boot disk. A VM needs a disk or kernelBoot."))
     .default([]),
   nics: z.array(nicSpec).max(16, "must be at most 16").meta(help("Network interfaces.")).default([]),
+  bootOrder: z
+    .array(deviceName)
+    .min(1, "must name a disk or a NIC; leave it out for the first disk")
+    .max(40, "must be at most 40")
+    .meta(
+      help("The disks and NICs that the firmware tries to boot from, by name. Default: the first disk.", [
+        "root",
+      ]),
+    )
+    .exactOptional(),
   kernelBoot: z
     .strictObject({
       kernel: volumeRef.meta(help("POOL/VOLUME.", "default/vmlinuz")),
@@ -287,9 +306,15 @@ const isWholePages = (memory: number, request: { readonly pageSizeBytes: number 
 export const vmSpec = fields.superRefine((spec, context) => {
   const refuse = (path: (string | number)[], message: string): void =>
     context.addIssue({ code: "custom", path, message });
-  const topology = spec.cpuTopology;
-  if (topology !== undefined && topology.sockets * topology.cores * topology.threads !== spec.vcpus) {
-    refuse(["cpuTopology"], `sockets * cores * threads must be vcpus (${spec.vcpus})`);
+  const { cpuTopology: topology, maxVcpus } = spec;
+  if (maxVcpus !== undefined && spec.vcpus > maxVcpus)
+    refuse(["vcpus"], `must be at most maxVcpus (${maxVcpus}); raise that, too`);
+  if (maxVcpus !== undefined && spec.placement?.dedicatedCpus === true)
+    refuse(["maxVcpus"], "must not be given with dedicated CPUs, whose number is fixed");
+  const most = maxVcpus ?? spec.vcpus;
+  if (topology !== undefined && topology.sockets * topology.cores * topology.threads !== most) {
+    const field = maxVcpus === undefined ? "vcpus" : "maxVcpus";
+    refuse(["cpuTopology"], `sockets * cores * threads must be ${field} (${most})`);
   }
   if (spec.launchSecurity !== undefined && spec.firmware !== "uefi")
     refuse(["launchSecurity"], "needs the firmware UEFI, without secure boot");
@@ -311,6 +336,7 @@ export const vmSpec = fields.superRefine((spec, context) => {
       seen.add(device.name);
     });
   }
+  refuseBootOrder(spec, refuse);
   const others = new Map<string, boolean>();
   spec.disks.forEach(({ source, readOnly }, index) => {
     const named = source.kind === "volume" ? source.volume : { pool: source.pool, volume: source.baseVolume };
@@ -331,6 +357,19 @@ export const vmSpec = fields.superRefine((spec, context) => {
     }
   });
 });
+
+function refuseBootOrder(
+  { bootOrder = [], disks, nics, kernelBoot }: z.output<typeof fields>,
+  refuse: (path: (string | number)[], message: string) => void,
+): void {
+  if (bootOrder.length > 0 && kernelBoot !== undefined)
+    refuse(["bootOrder"], "must not be given with kernelBoot, which boots its kernel");
+  bootOrder.forEach((name, index) => {
+    if (bootOrder.indexOf(name) < index) refuse(["bootOrder", index], "is named twice");
+    if (![...disks, ...nics].some((device) => device.name === name))
+      refuse(["bootOrder", index], `names neither a disk nor a NIC of the VM (${name})`);
+  });
+}
 
 /** A tenant's request for a VM, with its defaults. */
 export type VmSpec = Immutable<z.output<typeof vmSpec>>;

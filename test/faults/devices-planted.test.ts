@@ -11,7 +11,7 @@ import { copyWith, type Edit } from "./history/plant.ts";
 const planted: readonly {
   readonly what: string;
   readonly edit: Edit;
-  /** The first attaches a disk, the second enlarges it, the fourth detaches it. */
+  /** The first attaches a disk, the second enlarges it, the third changes labels and size, the fourth detaches it. */
   readonly tries: number;
   readonly found: RegExp;
 }[] = [
@@ -34,6 +34,16 @@ const planted: readonly {
     },
     tries: 2,
     found: /RESIZE has settled, and the volume of d1 has 2097152 bytes, the spec 1048576/,
+  },
+  {
+    what: "a size changes without the definition",
+    edit: {
+      file: "vm/operations/update-vm.ts",
+      find: "await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);",
+      replace: "",
+    },
+    tries: 3,
+    found: /the spec has \{"vcpus":2,"memoryBytes":50331648\}, libvirt \{"vcpus":1,"memoryBytes":33554432\}/,
   },
 ];
 

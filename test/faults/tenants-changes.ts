@@ -124,4 +124,15 @@ export const changing: readonly Act[] = [
       return judge(await caller.ask(contract.vms.AttachDisk, request), overQuota("disk"));
     },
   },
+  ...[
+    { dimension: "vcpus", mask: "vcpus", spec: { vcpus: QUOTA.vcpus + 1 } },
+    { dimension: "memory", mask: "memory_bytes", spec: { memoryBytes: (QUOTA.memoryMiB + 1) * MIB } },
+  ].map(({ dimension, mask, spec }): Act => ({
+    dimension: "quota",
+    what: `its VM grown beyond its quota of ${dimension}`,
+    async attack({ contract }, { caller, vm }) {
+      const request = { requestId: randomUUID(), vm: vm.vmId, spec, updateMask: { paths: [mask] } };
+      return judge(await caller.ask(contract.vms.UpdateVm, request), overQuota(dimension));
+    },
+  })),
 ];

@@ -22,6 +22,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     name: spec.name,
     id: nonEmpty(spec.vmId),
     vcpus: spec.vcpus,
+    maxVcpus: spec.maxVcpus === 0 ? undefined : spec.maxVcpus,
     cpuTopology: spec.cpuTopology ?? undefined,
     cpuMode: cpuModes.fromProto("spec.cpuMode", spec.cpuMode),
     cpuModel: nonEmpty(spec.cpuModel),
@@ -30,6 +31,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     firmware: firmwares.fromProto("spec.firmware", spec.firmware),
     disks: spec.disks.map((disk, index) => diskFromProto(disk, `spec.disks[${index}]`)),
     nics: spec.nics.map((nic, index) => nicFromProto(nic, `spec.nics[${index}]`)),
+    bootOrder: spec.bootOrder.length === 0 ? undefined : spec.bootOrder,
     kernelBoot:
       spec.kernelBoot === null
         ? undefined
@@ -132,7 +134,7 @@ export const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec[
 export function specToProto(spec: VmSpec): ProtoSpec {
   const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...rest } =
     spec;
-  const { cloudInit, crashPolicy: onCrash, ...same } = rest;
+  const { cloudInit, crashPolicy: onCrash, bootOrder = [], ...same } = rest;
   return defined({
     ...same,
     vmId: id,
@@ -143,6 +145,7 @@ export function specToProto(spec: VmSpec): ProtoSpec {
     disks: disks.map(diskToProto),
     nics: nics.map(nicToProto),
     crashPolicy: onCrash && crashPolicy.toProto(onCrash),
+    bootOrder: [...bootOrder],
     kernelBoot: kernelBoot ?? null,
     placement: placement === undefined ? null : placementRequestToProto(placement),
     cloudInit: cloudInit === undefined ? null : { ...cloudInit, sshKeys: [...cloudInit.sshKeys] },

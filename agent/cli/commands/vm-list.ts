@@ -134,8 +134,9 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ["unreadable", vm.unreadable],
     ["tenant", vm.tenant],
     ["created", vm.createdAt === null ? "" : `${formatAge(vm.createdAt, nowMs)} ago`],
-    ["vcpus", String(vm.vcpus)],
-    ["memory", formatBytes(vm.memoryBytes)],
+    ["vcpus", vcpusText(vm)],
+    ["memory", memoryText(vm)],
+    ["boot order", (spec?.bootOrder ?? []).join(", ")],
     ["accelerator", enumWord(vm.accelerator, "ACCELERATOR").replace("unspecified", "")],
     ["firmware", spec === null ? "" : enumWord(spec.firmware, "FIRMWARE").replace("unspecified", "bios")],
     ["tpm", spec?.tpm === true ? "2.0" : ""],
@@ -160,6 +161,24 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     fields.map(([name, value]) => [name, name === "state" || name === "stats" ? value : printable(value)]),
     paint,
   );
+}
+
+function vcpusText({ vcpus, spec }: Vm__Output): string {
+  const { maxVcpus = 0 } = spec ?? {};
+  const asked = spec?.vcpus || vcpus;
+  const most = maxVcpus > 0 ? `, at most ${maxVcpus} while it runs` : "";
+  return `${vcpus}${asked === vcpus ? "" : ` (${asked} asked for)`}${most}`;
+}
+
+/** The guest's balloon may leave it less than it can take. */
+function memoryText({ memoryBytes, spec, stats }: Vm__Output): string {
+  const asked = spec?.memoryBytes || memoryBytes;
+  const now = stats?.memoryBalloonBytes ?? memoryBytes;
+  const notes = [
+    asked === memoryBytes ? "" : `${formatBytes(asked)} asked for`,
+    now === memoryBytes ? "" : `${formatBytes(now)} in the guest now`,
+  ].filter((note) => note !== "");
+  return `${formatBytes(memoryBytes)}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
 }
 
 const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>

@@ -1,11 +1,14 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
+import type { Accelerator } from "../../contract/spec.ts";
 import * as libvirt from "../../libvirt/index.ts";
+import { editDomain, parseDomainCapabilities, type DomainEdits } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainDevices } from "./domain-devices.ts";
 import { DomainLayers } from "./domain-layers.ts";
+import { DomainSizes } from "./domain-sizes.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { Freezes } from "./freezes.ts";
 import { GuestAgents } from "./guest-agents.ts";
@@ -43,6 +46,7 @@ export class Domains {
   readonly stamps: Stamps;
   readonly devices: DomainDevices;
   readonly layers: DomainLayers;
+  readonly sizes: DomainSizes;
   readonly savedStates: SavedStates;
   readonly guestAgents: GuestAgents;
   readonly freezes: Freezes;
@@ -59,6 +63,7 @@ export class Domains {
     this.stamps = new Stamps(calls, clock);
     this.devices = new DomainDevices(calls, clock, this);
     this.layers = new DomainLayers(calls, clock, this);
+    this.sizes = new DomainSizes(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
     this.guestAgents = new GuestAgents(calls, clock);
     this.freezes = new Freezes(calls, clock, this.guestAgents);
@@ -119,6 +124,27 @@ export class Domains {
       () => this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args)),
       async () => (await this.state(document.uuid)) !== undefined,
     );
+  }
+
+  /** The CPU models that this host can give a guest under the accelerator. */
+  async cpuModels(accelerator: Accelerator): Promise<readonly string[]> {
+    const virttype = accelerator === "kvm" ? "kvm" : "qemu";
+    const args = { emulatorbin: null, arch: null, machine: null, virttype, flags: 0 };
+    const { capabilities } = await this.#libvirt.call(libvirt.connectGetDomainCapabilities, args);
+    const { customModels } = parseDomainCapabilities(capabilities).cpu;
+    return customModels.filter(({ usable }) => usable !== false).map(({ name }) => name);
+  }
+
+  /** Changes parts of the definition that the next start uses. Throws libvirt's refusals: then nothing has changed. */
+  async redefine(id: string, edits: DomainEdits): Promise<void> {
+    const { SECURE, INACTIVE } = libvirt.DomainXMLFlags;
+    await this.#certainty.ensure(async () => {
+      const before = await this.#domain(id).xml({ flags: SECURE | INACTIVE });
+      const xml = editDomain(before, edits);
+      if (xml === before) return;
+      const args = { xml, flags: libvirt.DomainDefineFlags.VALIDATE };
+      await this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args));
+    });
   }
 
   /**

@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import { noDevices, parsePciName, type Disk, type Interface, type IoTune } from "../../libvirt/xml/index.ts";
+import {
+  noDevices,
+  parsePciName,
+  type Disk,
+  type DomainEdits,
+  type Interface,
+  type IoTune,
+} from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { GUEST_AGENT_CHANNEL } from "../hypervisor/guest-agents.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
@@ -109,7 +116,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
     devices: {
       ...noDevices,
       disks,
-      interfaces: spec.nics.map((nic) => nicDevice(spec.id, nic)),
+      interfaces: spec.nics.map((nic) => withBootOrder(spec, nicDevice(spec.id, nic))),
       // Without an explicit controller libvirt adds a USB controller, which wakes the host a thousand times a second.
       controllers: [
         { type: "usb", model: "none" },
@@ -151,8 +158,7 @@ const disksOf = ({ spec, disks }: ResolvedSpec): Disk[] =>
   spec.disks.map((disk, index) => {
     const at = disks[index];
     if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
-    const device = diskDevice(spec.id, disk, at, diskTarget(index));
-    return index === 0 && spec.kernelBoot === undefined ? { ...device, bootOrder: 1 } : device;
+    return withBootOrder(spec, diskDevice(spec.id, disk, at, diskTarget(index)));
   });
 
 /**
@@ -217,21 +223,81 @@ const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
   tdx: 0x10000000,
 };
 
+type Size = Pick<VmSpec, "memoryBytes" | "vcpus" | "maxVcpus">;
+
 /** Page tables take 1/512 of the memory they map, and may exist twice; each vCPU has a stack and buffers. */
-function hardLimit({ memoryBytes, vcpus }: VmSpec, headroomBytes: number): number {
-  const known = memoryBytes + memoryBytes / 256 + vcpus * 8 * MIB + TCG_CACHE_BYTES;
+function hardLimit({ memoryBytes, vcpus, maxVcpus = vcpus }: Size, headroomBytes: number): number {
+  const known = memoryBytes + memoryBytes / 256 + maxVcpus * 8 * MIB + TCG_CACHE_BYTES;
   return Math.ceil((known + headroomBytes) / MIB) * MIB;
 }
+
+const vcpusOf = ({ vcpus, maxVcpus }: Size, cpuSet: readonly number[] | undefined): VmDomain["vcpus"] =>
+  defined({
+    max: maxVcpus ?? vcpus,
+    current: vcpus,
+    cpuSet,
+    // A guest can boot with one vCPU at least.
+    removable: maxVcpus === undefined || vcpus === 1 ? undefined : vcpus - 1,
+  });
+
+/** The fields of a spec that a change writes into the definition of an existing VM. */
+export type DefinedField = (typeof definedFields)[number];
+export const definedFields = [
+  "vcpus",
+  "maxVcpus",
+  "cpuTopology",
+  "cpuMode",
+  "cpuModel",
+  "memoryBytes",
+  "bootOrder",
+] as const;
+
+/** What makes these fields of a VM's definition those of the spec. A limit of QEMU's memory keeps its headroom. */
+export function definitionEdits(
+  defn: Pick<VmDomain, "type" | "vcpus" | "memoryBytes" | "memoryHardLimitBytes">,
+  spec: VmSpec,
+  fields: readonly DefinedField[],
+): DomainEdits {
+  const has = (...names: DefinedField[]): boolean => names.some((name) => fields.includes(name));
+  const { max: maxVcpus, current: vcpus, cpuSet } = defn.vcpus;
+  const known = hardLimit({ memoryBytes: defn.memoryBytes, vcpus, maxVcpus }, 0);
+  const headroomBytes = (defn.memoryHardLimitBytes ?? known) - known;
+  return defined({
+    vcpus: has("vcpus", "maxVcpus", "cpuTopology") ? vcpusOf(spec, cpuSet) : undefined,
+    memoryBytes: has("memoryBytes") ? spec.memoryBytes : undefined,
+    memoryHardLimitBytes: has("vcpus", "maxVcpus", "memoryBytes")
+      ? hardLimit(spec, Math.max(0, headroomBytes))
+      : undefined,
+    cpu: has("cpuTopology", "cpuMode", "cpuModel")
+      ? (cpu(spec, defn.type === "kvm" ? "kvm" : "tcg").cpu ?? "none")
+      : undefined,
+    bootOrder: has("bootOrder") ? bootAliases(spec) : undefined,
+  });
+}
+
+/** The aliases of the devices to boot from. */
+function bootAliases({ bootOrder, kernelBoot, disks }: VmSpec): string[] {
+  const isDisk = (name: string): boolean => disks.some((disk) => disk.name === name);
+  if (bootOrder !== undefined)
+    return bootOrder.map((name) => (isDisk(name) ? diskAlias(name) : nicAlias(name)));
+  const [first] = disks;
+  return kernelBoot !== undefined || first === undefined ? [] : [diskAlias(first.name)];
+}
+
+/** The device with its place in the boot order, if it has one. */
+const withBootOrder = <Device extends Disk | Interface>(spec: VmSpec, device: Device): Device => {
+  const bootOrder = bootAliases(spec).indexOf(device.alias ?? "") + 1;
+  return bootOrder === 0 ? device : { ...device, bootOrder };
+};
 
 /** The placement from the ledger, in libvirt's terms. */
 function whereOnHost(
   spec: VmSpec,
   { cells, strict, vcpuCpus, sharedCpus, emulatorCpus, hugepageBytes }: Placement,
 ): Pick<VmDomain, "vcpus" | "cpuTune" | "numaTune" | "memoryBacking"> {
-  const vcpus = { max: spec.vcpus, current: spec.vcpus };
   const vcpuPins = vcpuCpus.map((cpu, vcpu) => ({ vcpu, cpuSet: [cpu] }));
   return defined({
-    vcpus: sharedCpus.length === 0 ? vcpus : { ...vcpus, cpuSet: sharedCpus },
+    vcpus: vcpusOf(spec, sharedCpus.length === 0 ? undefined : sharedCpus),
     cpuTune:
       vcpuPins.length === 0
         ? undefined

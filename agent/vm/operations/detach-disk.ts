@@ -128,9 +128,27 @@ function requireInNoSnapshot({ name: vm, snapshots }: Pick<Vm, "name" | "snapsho
 }
 
 function requireNotBoot({ name: vm, spec }: Pick<Vm, "name" | "spec">, name: string): void {
-  if (spec === undefined || spec.kernelBoot !== undefined || spec.disks[0]?.name !== name) return;
-  const message = `disk ${name} is the boot disk of VM ${vm} and cannot be detached; delete the VM, with keep_disks to keep its data`;
+  if (spec === undefined) return;
+  if (spec.bootOrder !== undefined) {
+    requireNotInBootOrder(spec.bootOrder, `disk ${name} of VM ${vm}`, name, "disk");
+    return;
+  }
+  if (spec.kernelBoot !== undefined || spec.disks[0]?.name !== name) return;
+  const message = `disk ${name} is the boot disk of VM ${vm} and cannot be detached; set another boot order, or delete the VM, with keep_disks to keep its data`;
   throw new SocleError("conflict", "BOOT_DISK", message, { details: { fields: { disk: message } } });
+}
+
+/** Throws `conflict` BOOT_DISK or BOOT_NIC for a device that the boot order names. */
+export function requireNotInBootOrder(
+  order: readonly string[],
+  device: string,
+  name: string,
+  kind: "disk" | "nic",
+): void {
+  if (!order.includes(name)) return;
+  const message = `${device} is in the VM's boot order and cannot be detached; take it out first (UpdateVm with boot_order)`;
+  const reason = kind === "disk" ? "BOOT_DISK" : "BOOT_NIC";
+  throw new SocleError("conflict", reason, message, { details: { fields: { [kind]: message } } });
 }
 
 /** Throws `conflict` DISK_BUSY while a job of libvirt copies the disk. */

@@ -7,6 +7,7 @@ import type { Vm } from "../model/vm.ts";
 import { nicAlias } from "../model/device-names.ts";
 import { removeFromSpec } from "./attach-nic.ts";
 import { defineOperation } from "./definition.ts";
+import { requireNotInBootOrder } from "./detach-disk.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, beginChange, changeIntent, seenWith } from "./spec-change.ts";
@@ -26,11 +27,16 @@ export const detachNic = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
-  /** Throws `not_found` NIC_NOT_FOUND, `conflict` ETAG_MISMATCH. */
+  /** Throws `not_found` NIC_NOT_FOUND, `conflict` BOOT_NIC and ETAG_MISMATCH. */
   admit({ nic, etag }: DetachRequest, vm) {
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
-    return defined({ nic: requireNic(vm, nic).name, etag });
+    const { name } = requireNic(vm, nic);
+    const { bootOrder = [], disks = [] } = vm.spec ?? {};
+    // A name in the boot order that a disk has too means the disk.
+    if (!disks.some((disk) => disk.name === name))
+      requireNotInBootOrder(bootOrder, `NIC ${name} of VM ${vm.name}`, name, "nic");
+    return defined({ nic: name, etag });
   },
   plan: (_context, { nic }, vm) => Promise.resolve({ nic, applies: appliesTo(vm) }),
   async run(context, { nic, etag }, run) {

@@ -1,45 +1,26 @@
 import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
-import { SocleError } from "../../kernel/errors.ts";
-import type { Immutable } from "../../kernel/immutable.ts";
-import { vmSpec, type VmSpec } from "../../contract/spec.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
-import { defineOperation } from "./definition.ts";
+import type { VmDomain } from "../model/vm-domain.ts";
+import { definitionEdits, type DefinedField } from "../observation/domain-document.ts";
+import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { beginChange, changeIntent, rewriteSpec, seenWith } from "./spec-change.ts";
-import { mayHaveBegun } from "./work.ts";
+import { beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
+import { undoAll } from "./undo.ts";
+import * as fields from "./update-fields.ts";
+import { requireNotSaved } from "./vm-state.ts";
+import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
 
+const GUEST = "change guest";
+const DEFINITION = "change definition";
 const SPEC = "write spec";
 
-const { labels, autostart, startPriority, startDelaySeconds, crashPolicy } = vmSpec.shape;
-
-/** The fields that a VM's owner may change, absent where they stay. Each takes effect at once. */
-const changes = z.strictObject({
-  labels: labels.unwrap().exactOptional(),
-  autostart: autostart.unwrap().exactOptional(),
-  startPriority,
-  startDelaySeconds,
-  crashPolicy,
-});
-type Changes = Immutable<z.output<typeof changes>>;
-/** By the contract's name of the field. */
-const updatable = new Map(
-  Object.keys(changes.shape).map((field) => [
-    field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    field,
-  ]),
-);
-/** The values of optional fields that a request leaves empty. */
-const empty: Readonly<Record<string, unknown>> = {
-  startPriority: 0,
-  startDelaySeconds: 0,
-  crashPolicy: "stop",
-};
-
-const intent: z.ZodType<{ readonly changes: Changes; readonly etag?: string }> = z.object({
-  changes,
+const intent: z.ZodType<{ readonly changes: fields.Changes; readonly etag?: string }> = z.object({
+  changes: fields.changes,
   ...changeIntent,
 });
 
@@ -51,44 +32,153 @@ interface UpdateRequest {
   readonly etag?: string | undefined;
 }
 
-/** Changes fields of a VM's spec to the given values. */
+/** Changes fields of a VM's spec to the given values, of a running guest at once where that is possible. */
 export const updateVm = defineOperation({
   kind: "UPDATE_VM",
   intent,
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
-  /** Throws `invalid` UPDATE_MASK_INVALID and SPEC_INVALID, `conflict` ETAG_MISMATCH. */
+  grows: ({ changes: { vcpus, memoryBytes } }, vmId) => ({
+    volumes: [],
+    diskBytes: 0,
+    ...(vcpus === undefined && memoryBytes === undefined
+      ? {}
+      : { size: defined({ id: vmId, vcpus, memoryBytes }) }),
+  }),
+  /** Throws `conflict` CPU_MODEL_UNUSABLE: libvirt would refuse the model only at the next start. */
+  async prepare(request: UpdateRequest, { accelerator = "kvm" }, { domains }) {
+    const { cpuModel } = request.spec;
+    if (typeof cpuModel !== "string" || !request.updateMask.includes("cpu_model")) return request;
+    if (!(await domains.cpuModels(accelerator)).includes(cpuModel)) throw unusable(cpuModel, accelerator);
+    return request;
+  },
+  /** Throws `invalid` UPDATE_MASK_INVALID and SPEC_INVALID, `conflict` ETAG_MISMATCH, VM_HAS_SAVED_STATE and DEDICATED_CPUS_FIXED. */
   admit({ spec, updateMask, etag }: UpdateRequest, vm) {
     requireSpecOf(etag, vm);
-    const other = updateMask.find((path) => !updatable.has(path));
     if (updateMask.length === 0) throw badMask("names no field");
-    if (other !== undefined) throw badMask(`names ${other}`);
-    const fields = updateMask.flatMap((path) => updatable.get(path) ?? []);
-    const values = Object.fromEntries(fields.map((field) => [field, spec[field] ?? empty[field]]));
-    const changed = checkPart(changes, values, "spec");
-    if (vm.spec !== undefined) checkRules(withChanges(vm.spec, changed));
+    const values = updateMask.map((name) => {
+      const field = fields.fieldNamed(name);
+      if (field === undefined) throw badMask(`names ${name}`);
+      return [field, spec[field] ?? (isOptional(field) ? null : undefined)];
+    });
+    const changed = checkPart(fields.changes, Object.fromEntries(values), "spec");
+    if (fields.definedIn(changed).length > 0) requireNotSaved(vm);
+    if (vm.spec !== undefined) {
+      requireNotDedicated(vm.spec, changed);
+      checkRules(fields.withChanges(vm.spec, changed));
+    }
     return defined({ changes: changed, etag });
   },
-  plan: (_context, { changes: changed }) =>
-    Promise.resolve({ changes: Object.keys(changed).join(","), applies: "now" }),
+  async plan({ domains }, { changes: changed }, { id, spec }) {
+    const running = await domains.sizes.running(id);
+    return { changes: namesIn(changed), ...when(running, spec, changed) };
+  },
   async run(context, { changes: changed, etag }, run) {
     const { domains } = context;
     const { vmId, step } = run;
-    if (mayHaveBegun(run, SPEC)) step.goOn();
-    await beginChange(context, run, { etag, of: "metadata" });
-    step.commit();
-    const spec = await step(SPEC, () => rewriteSpec(context, vmId, (before) => withChanges(before, changed)));
-    await stampComplete(context, run, isActive(await domains.state(vmId)));
-    await seenWith(context, spec);
-    return { changed: Object.keys(changed).join(",") };
+    const parts = fields.definedIn(changed);
+    let mayBeChanged = mayHaveBegun(run, GUEST) || mayHaveBegun(run, DEFINITION);
+    try {
+      if (mayHaveBegun(run, SPEC)) step.goOn();
+      const before = await beginChange(context, run, {
+        etag,
+        of: parts.length > 0 ? "devices" : "metadata",
+        hasBegun: mayBeChanged,
+      });
+      // An operation before this one may have changed other fields.
+      const asked = checkRules(fields.withChanges(before, changed));
+      const running = parts.length > 0 ? await domains.sizes.running(vmId) : undefined;
+      if (parts.length > 0) {
+        mayBeChanged = true;
+        if (running !== undefined) await step(GUEST, () => resize(context, running, asked, parts), 0.5);
+        await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);
+      }
+      step.commit();
+      const spec = await step(SPEC, () =>
+        rewriteSpec(context, vmId, (stored) => fields.withChanges(stored, changed)),
+      );
+      mayBeChanged = false;
+      await stampComplete(context, run, isActive(await domains.state(vmId)));
+      await seenWith(context, spec);
+      return { changed: namesIn(changed), ...when(running, asked, changed) };
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (isUndecided(error, run)) throw error;
+      const undo = { step: DEFINITION, remove: () => asInSpec(context, vmId, parts) };
+      throw await undoAll(context, run, mayBeChanged ? [undo] : [], error);
+    }
   },
 });
 
-const withChanges = (spec: VmSpec, changed: Changes): VmSpec => ({ ...spec, ...changed });
+/** First what the guest has to agree to. */
+async function resize(
+  { domains }: WorkContext,
+  running: VmDomain,
+  spec: VmSpec,
+  parts: readonly DefinedField[],
+): Promise<void> {
+  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
+  if (memoryBytes !== undefined) await domains.sizes.setMemory(running.uuid, memoryBytes);
+  if (vcpus !== undefined) await domains.sizes.setVcpus(running.uuid, vcpus);
+}
+
+async function redefine(
+  { domains }: WorkContext,
+  vmId: string,
+  spec: VmSpec,
+  parts: readonly DefinedField[],
+): Promise<void> {
+  const document = await domains.document(vmId);
+  if (document !== undefined) await domains.redefine(vmId, definitionEdits(document, spec, parts));
+}
+
+/** The spec is written last: until then it has the values from before. */
+async function asInSpec(context: WorkContext, vmId: string, parts: readonly DefinedField[]): Promise<void> {
+  const { domains } = context;
+  if ((await domains.state(vmId)) === undefined) return;
+  const { spec } = await readSpec(context, vmId);
+  await redefine(context, vmId, spec, parts);
+  const running = await domains.sizes.running(vmId);
+  if (running === undefined) return;
+  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
+  // A guest that keeps its memory would not follow: its balloon stands, and has its target again.
+  if (memoryBytes !== undefined) await domains.sizes.askForMemory(vmId, memoryBytes);
+  if (vcpus !== undefined) await domains.sizes.setVcpus(vmId, vcpus);
+}
+
+/** When the changes have their effect, and which of them wait for the VM's next start. */
+function when(running: VmDomain | undefined, spec: VmSpec | undefined, changed: fields.Changes): Result {
+  const parts = fields.definedIn(changed);
+  const later =
+    spec === undefined ? parts : fields.waiting(running, fields.withChanges(spec, changed), parts);
+  return later.length === 0
+    ? { applies: "now" }
+    : { applies: "at the next start", at_next_start: fields.namesOf(later) };
+}
+
+const namesIn = (changed: fields.Changes): string => fields.namesOf(Object.keys(changed));
+
+const isOptional = (field: keyof typeof fields.changes.shape): boolean =>
+  fields.changes.shape[field].safeParse(null).success;
+
+function requireNotDedicated({ name, vcpus, placement }: VmSpec, changed: fields.Changes): void {
+  if (placement?.dedicatedCpus !== true || (changed.vcpus ?? vcpus) === vcpus) return;
+  const message = `VM ${name} has ${vcpus} dedicated CPUs, which are chosen at its creation: keep that number, or make a new VM with its disks`;
+  throw new SocleError("conflict", "DEDICATED_CPUS_FIXED", message, {
+    details: { fields: { "spec.vcpus": message } },
+  });
+}
+
+function unusable(model: string, accelerator: string): SocleError {
+  const message = `this host cannot give a guest the CPU model ${model} under ${accelerator}; choose one that libvirt lists as usable (virsh domcapabilities)`;
+  return new SocleError("conflict", "CPU_MODEL_UNUSABLE", message, {
+    details: { fields: { "spec.cpuModel": message } },
+  });
+}
 
 function badMask(problem: string): SocleError {
-  const message = `update_mask ${problem}; the fields that can be changed are ${[...updatable.keys()].join(", ")}`;
+  const message = `update_mask ${problem}; the fields that can be changed are ${fields.updatable.join(", ")}`;
   return new SocleError("invalid", "UPDATE_MASK_INVALID", message, {
     details: { fields: { update_mask: message } },
   });

@@ -90,6 +90,7 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.VmService/DeleteVm": [mutation({ vm })],
   "/socle.v1.VmService/UpdateVm": [
     mutation({ vm, spec: { labels: { a: "b" } }, updateMask: { paths: ["labels"] } }),
+    mutation({ vm, spec: { vcpus: 4 }, updateMask: { paths: ["vcpus"] } }),
   ],
   "/socle.v1.VmService/AttachDisk": [
     mutation({ vm, disk: { name: "d", volume: { pool: "p", volume: "v" } } }),

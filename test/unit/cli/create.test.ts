@@ -64,6 +64,8 @@ test("create builds a spec from its flags", async (context) => {
       name: "web-1",
       vmId: "",
       vcpus: 2,
+      maxVcpus: 0,
+      bootOrder: [],
       cpuTopology: null,
       cpuMode: "CPU_MODE_UNSPECIFIED",
       cpuModel: "",

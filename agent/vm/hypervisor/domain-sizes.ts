@@ -1,0 +1,137 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import { isActive } from "./domain-state.ts";
+import type { LibvirtCalls } from "./certainty.ts";
+import type { DomainReads } from "./domain-devices.ts";
+import { reference } from "./stamps.ts";
+import type { VmDomain } from "../model/vm-domain.ts";
+
+/** How long a guest may make no progress before the request counts as refused. */
+const STANDSTILL_MS = 15_000;
+/** The longest change: a large guest empties its balloon by gigabytes a second. */
+const CHANGE_WITHIN_MS = 600_000;
+const FIRST_LOOK_MS = 5;
+const LOOK_EVERY_MS = 250;
+const ASK_EVERY_MS = 4000;
+const KIB = 1024;
+const { LIVE } = libvirt.DomainModificationImpact;
+
+type Count = (running: VmDomain) => number;
+
+/** The size of running guests. Only libvirt's XML shows whether a guest has taken a change. */
+export class DomainSizes {
+  readonly #libvirt: LibvirtCalls;
+  readonly #clock: Clock;
+  readonly #reads: DomainReads;
+
+  constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
+    this.#libvirt = calls;
+    this.#clock = clock;
+    this.#reads = reads;
+  }
+
+  /** Undefined: no guest runs. */
+  async running(id: string): Promise<VmDomain | undefined> {
+    return isActive(await this.#reads.state(id)) ? await this.#reads.document(id, "running") : undefined;
+  }
+
+  /**
+   * Gives a running guest this number of vCPUs, or asks it to release some, and waits until it has. Does nothing without a
+   * running guest. Throws libvirt's refusals, and `conflict` GUEST_KEEPS_VCPUS: the guest may still release them later.
+   */
+  async setVcpus(id: string, vcpus: number): Promise<void> {
+    const ask = (): Promise<unknown> =>
+      this.#libvirt.call(libvirt.domainSetVcpusFlags, { dom: reference(id), nvcpus: vcpus, flags: LIVE });
+    await this.#change(id, vcpuCount, vcpus, ask, keepsVcpus);
+  }
+
+  /**
+   * Sets what the balloon leaves to a running guest, and waits until the guest has followed. Does nothing without a running
+   * guest. Throws libvirt's refusals, and `conflict` GUEST_KEEPS_MEMORY.
+   */
+  async setMemory(id: string, bytes: number): Promise<void> {
+    await this.#change(id, balloonBytes, bytes, () => this.askForMemory(id, bytes), keepsMemory);
+  }
+
+  /** As `setMemory`, without the wait. */
+  async askForMemory(id: string, bytes: number): Promise<void> {
+    const args = { dom: reference(id), memory: bytes / KIB, flags: LIVE };
+    await this.#libvirt.call(libvirt.domainSetMemoryFlags, args);
+  }
+
+  async #change(
+    id: string,
+    count: Count,
+    wanted: number,
+    ask: () => Promise<unknown>,
+    keeps: (now: number, cause: SocleError | undefined) => SocleError,
+  ): Promise<void> {
+    const first = await this.running(id);
+    // An earlier run of the operation may have asked for a balloon that is not there yet: its target is set again.
+    if (first === undefined || (count === vcpuCount && count(first) === wanted)) return;
+    const isGrowth = wanted > count(first);
+    const endMs = this.#clock.monotonicMs() + CHANGE_WITHIN_MS;
+    let deadlineMs = endMs;
+    let refusal: SocleError | undefined;
+    let askAtMs = 0;
+    let last: number | undefined;
+    let waitMs = FIRST_LOOK_MS;
+    for (;;) {
+      // libvirt may learn only from a further request that a guest has released a vCPU.
+      if (this.#clock.monotonicMs() >= askAtMs) {
+        refusal = await ask().then(
+          () => undefined,
+          (thrown: unknown) => toSocleError(thrown),
+        );
+        askAtMs = this.#clock.monotonicMs() + ASK_EVERY_MS;
+      }
+      const running = await this.running(id);
+      const now = running === undefined ? wanted : count(running);
+      if (isGrowth ? now >= wanted : now <= wanted) return;
+      if (refusal !== undefined && !isOpen(refusal))
+        throw isGrowth || isOfLibvirt(refusal) ? refusal : keeps(now, refusal);
+      if (now !== last) deadlineMs = Math.min(endMs, this.#clock.monotonicMs() + STANDSTILL_MS);
+      last = now;
+      if (this.#clock.monotonicMs() >= deadlineMs) throw keeps(now, refusal);
+      waitMs = Math.min(2 * waitMs, LOOK_EVERY_MS);
+      await this.#clock.sleep(waitMs);
+    }
+  }
+}
+
+const vcpuCount: Count = ({ vcpus }) => vcpus.current;
+const balloonBytes: Count = ({ currentMemoryBytes, memoryBytes }) => currentMemoryBytes ?? memoryBytes;
+
+/** It shows nothing of the guest. */
+const isOfLibvirt = ({ kind, reason }: SocleError): boolean =>
+  kind === "unavailable" || kind === "invalid" || reason === "LIBVIRT_CLOSED";
+
+/** libvirt waits a few seconds for the guest: that refusal, or a lost reply, leaves the outcome open. */
+const isOpen = ({ kind, reason }: SocleError): boolean =>
+  kind === "outcome_unknown" || reason === "LIBVIRT_OPERATION_TIMEOUT";
+
+const reasonOf = (cause: SocleError | undefined): string =>
+  cause === undefined ? "" : ` (${cause.message})`;
+
+function keepsVcpus(now: number, cause: SocleError | undefined): SocleError {
+  if (cause?.kind === "outcome_unknown") return cause;
+  const message =
+    `the guest still has ${now} vCPUs: it released no more within ${STANDSTILL_MS / 1000} s${reasonOf(cause)}, and the VM's definition is ` +
+    "unchanged. A guest that is booting, paused or has no hotplug driver cannot release vCPUs: retry, or stop the VM and change it then";
+  return new SocleError("conflict", "GUEST_KEEPS_VCPUS", message, {
+    cause,
+    details: { metadata: { vcpus: String(now) } },
+  });
+}
+
+function keepsMemory(now: number, cause: SocleError | undefined): SocleError {
+  if (cause?.kind === "outcome_unknown") return cause;
+  const message =
+    `the guest still has ${now / (KIB * KIB)} MiB: its balloon did not move for ${STANDSTILL_MS / 1000} s${reasonOf(cause)}, and the VM's definition is unchanged. ` +
+    "A guest that is booting, paused, short of memory or has no balloon driver does not follow: retry, or stop the VM and change it then";
+  return new SocleError("conflict", "GUEST_KEEPS_MEMORY", message, {
+    cause,
+    details: { metadata: { memory_bytes: String(now) } },
+  });
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import type { Procedure } from "../../../../agent/libvirt/index.ts";
+import { noDevices } from "../../../../agent/libvirt/xml/index.ts";
+import { DomainSizes } from "../../../../agent/vm/hypervisor/domain-sizes.ts";
+import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
+import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+
+const MIB = 1024 ** 2;
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+
+/** A guest with 4 vCPUs and 512 MiB. `answer`: of each request; `behave`: what the guest does until each look. */
+function guest(
+  answer: () => Error | undefined,
+  behave: (now: { vcpus: number; mib: number; runs: boolean }, look: number, asked: number) => void,
+) {
+  const now = { vcpus: 4, mib: 512, runs: true };
+  const clock = sleepingClock();
+  let [looks, asked, requests] = [0, 0, 0];
+  const calls = {
+    call: <A, R>(_procedure: Procedure<A, R>, args: A): Promise<R> => {
+      requests += 1;
+      const { nvcpus, memory = 0 } = args as { readonly nvcpus?: number; readonly memory?: number };
+      asked = nvcpus ?? memory / 1024;
+      const error = answer();
+      return error === undefined ? Promise.resolve(undefined as R) : Promise.reject(error);
+    },
+    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+  };
+  const document = (): VmDomain => ({
+    type: "kvm",
+    name: "web-1",
+    uuid: ID,
+    memoryBytes: 512 * MIB,
+    currentMemoryBytes: now.mib * MIB,
+    vcpus: { max: 8, current: now.vcpus },
+    os: { type: "hvm" },
+    devices: noDevices,
+  });
+  const sizes = new DomainSizes(calls, clock, {
+    state: () => Promise.resolve({ state: now.runs ? "running" : "stopped" }),
+    document() {
+      if (requests > 0) behave(now, (looks += 1), asked);
+      return Promise.resolve(document());
+    },
+  });
+  return { sizes, now, clock, requests: () => requests };
+}
+const timeout = () => new SocleError("timeout", "LIBVIRT_OPERATION_TIMEOUT", "vcpu unplug request timed out");
+const lost = () => new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "no reply");
+const nothing = (): undefined => undefined;
+
+test("a guest is waited for as long as its balloon moves", async () => {
+  const { sizes, now, clock } = guest(nothing, (at, look, asked) => {
+    if (look % 50 === 0) at.mib = Math.max(asked, at.mib - 64);
+  });
+  await sizes.setMemory(ID, 128 * MIB);
+  assert.equal(now.mib, 128);
+  assert.ok(clock.monotonicMs() > 60_000, "longer than a guest may stand still");
+});
+
+test("a guest whose balloon stands still keeps its memory", async () => {
+  const { sizes, clock } = guest(nothing, (at, look) => {
+    if (look === 4) at.mib = 400;
+  });
+  await assert.rejects(sizes.setMemory(ID, 128 * MIB), (thrown: SocleError) => {
+    assert.equal(thrown.reason, "GUEST_KEEPS_MEMORY");
+    assert.match(thrown.message, /still has 400 MiB/);
+    return true;
+  });
+  assert.ok(clock.monotonicMs() < 20_000);
+});
+
+test("a guest that releases a vCPU after libvirt has given up on it has released it", async () => {
+  const { sizes, now, requests } = guest(timeout, (at, look) => {
+    if (look === 30) at.vcpus = 3;
+  });
+  await sizes.setVcpus(ID, 3);
+  assert.equal(now.vcpus, 3);
+  assert.ok(requests() > 1, "libvirt may notice it only at a further request");
+});
+
+test("a guest that refuses to release a vCPU keeps it", async () => {
+  const refused = () => new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "rejected by the guest");
+  for (const answer of [timeout, refused])
+    await assert.rejects(guest(answer, nothing).sizes.setVcpus(ID, 3), { reason: "GUEST_KEEPS_VCPUS" });
+  const invalid = () => new SocleError("invalid", "LIBVIRT_INVALID_ARG", "no such number");
+  await assert.rejects(guest(invalid, nothing).sizes.setVcpus(ID, 3), { reason: "LIBVIRT_INVALID_ARG" });
+  await assert.rejects(guest(refused, nothing).sizes.setVcpus(ID, 6), { reason: "LIBVIRT_INTERNAL_ERROR" });
+});
+
+test("after a lost reply the domain shows the outcome", async () => {
+  const grows = guest(lost, (at, look) => {
+    if (look === 3) at.vcpus = 6;
+  });
+  await grows.sizes.setVcpus(ID, 6);
+  await assert.rejects(guest(lost, nothing).sizes.setVcpus(ID, 6), { kind: "outcome_unknown" });
+});
+
+test("a size that the guest has needs no request, and a guest that stops has nothing to release", async () => {
+  const same = guest(nothing, nothing);
+  await same.sizes.setVcpus(ID, 4);
+  assert.equal(same.requests(), 0);
+  await guest(timeout, (at) => (at.runs = false)).sizes.setVcpus(ID, 2);
+});
