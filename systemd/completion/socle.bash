@@ -19,6 +19,7 @@ _socle() {
       "vm disk") place="vm disk" ;;
       "vm disk attach") place="vm disk attach" ;;
       "vm disk detach") place="vm disk detach" ;;
+      "vm disk update") place="vm disk update" ;;
       "vm disk resize") place="vm disk resize" ;;
       "vm snapshot") place="vm snapshot" ;;
       "vm snapshot create") place="vm snapshot create" ;;
@@ -55,6 +56,9 @@ _socle() {
       "pool ls" | "pool list") place="pool ls" ;;
       "volume") place="volume" ;;
       "volume ls" | "volume list") place="volume ls" ;;
+      "volume create") place="volume create" ;;
+      "volume resize") place="volume resize" ;;
+      "volume rm" | "volume delete") place="volume rm" ;;
       "network") place="network" ;;
       "network ls" | "network list") place="network ls" ;;
       "health") place="health" ;;
@@ -102,16 +106,17 @@ _socle() {
       "vm") words="ls show create start stop reboot pause resume update disk snapshot nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm create") words="--file --example --name --id --vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm start") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm disk") words="attach detach resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk") words="attach detach update resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk update") words="--request-id --no-wait --timeout --dry-run --total-rate --read-rate --write-rate --total-iops --read-iops --write-iops --no-limits --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot") words="create ls show rm revert --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm snapshot create") words="--request-id --no-wait --timeout --dry-run --description --quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -122,7 +127,7 @@ _socle() {
       "vm nic") words="attach detach update --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm nic update") words="--request-id --no-wait --timeout --dry-run --link --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm nic update") words="--request-id --no-wait --timeout --dry-run --link --inbound-rate --outbound-rate --inbound-burst --outbound-burst --no-limits --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm suspend") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm discard-saved-state") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nmi") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -146,8 +151,11 @@ _socle() {
       "inventory") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "pool ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "volume") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "volume ls") words="--pool --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "volume") words="ls create resize rm --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "volume ls") words="--pool --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "volume create") words="--request-id --no-wait --timeout --dry-run --pool --size --format --tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "volume resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=volume ;;
+      "volume rm") words="--request-id --no-wait --timeout --dry-run --erase --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=volume ;;
       "network") words="ls --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "network ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "health") words="ack --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -200,6 +208,7 @@ _socle() {
     for name in $words; do printf '%s\n' "$name"; done
     case "$ask" in
       vm) socle vm ls --quiet 2>/dev/null ;;
+      volume) socle volume ls --quiet 2>/dev/null ;;
       image) socle image ls --quiet 2>/dev/null ;;
       condition) socle health 2>/dev/null | awk '/held until|socle health ack/ { print $1 }' | sort -u ;;
     esac
@@ -209,13 +218,14 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --description | --mac | --allowed-address | --sha256 | --pool | --older-than | --for | --env | --wait | --after | --kind | --limit | --ttl | --reason | --parallel | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --sha256 | --pool | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;
     --launch-security) words="sev sev-snp tdx" ;;
     --crash-policy) words="stop restart" ;;
+    --cpu-mode) words="host-passthrough host-model custom default" ;;
     --link) words="up down" ;;
     --format) words="qcow2 raw" ;;
     --vm) ask=vm ;;

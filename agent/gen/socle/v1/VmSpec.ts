@@ -37,6 +37,8 @@ export interface VmSpec {
   'startPriority'?: (number);
   'startDelaySeconds'?: (number);
   'crashPolicy'?: (_socle_v1_CrashPolicy);
+  'maxVcpus'?: (number);
+  'bootOrder'?: (string)[];
 }
 
 export interface VmSpec__Output {
@@ -63,4 +65,6 @@ export interface VmSpec__Output {
   'startPriority': (number);
   'startDelaySeconds': (number);
   'crashPolicy': (_socle_v1_CrashPolicy__Output);
+  'maxVcpus': (number);
+  'bootOrder': (string)[];
 }
