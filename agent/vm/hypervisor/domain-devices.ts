@@ -34,6 +34,12 @@ interface Presence {
 
 /** How long a guest may take to release a device before the request counts as refused. */
 const RELEASE_WITHIN_MS = 15_000;
+/**
+ * How long a guest that was asked before may take to answer that request. libvirt 11.3 crashes if it asks QEMU again for a
+ * device that QEMU has just removed (a use after free in qemuDomainDetachDeviceLive): it is not asked in that time.
+ */
+const ANSWER_WITHIN_MS = 7000;
+const MOST_KEPT = 1000;
 const FIRST_LOOK_MS = 5;
 const LOOK_EVERY_MS = 250;
 /** A command may keep QEMU busy for some seconds, as the opening of an encrypted disk does. */
@@ -49,6 +55,8 @@ export class DomainDevices {
   readonly #clock: Clock;
   readonly #certainty: Certainty;
   readonly #reads: DomainReads;
+  /** VM and alias of the devices that guests were asked to release, and have not released. */
+  readonly #kept = new Set<string>();
 
   constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
     this.#libvirt = calls;
@@ -221,25 +229,37 @@ export class DomainDevices {
   }
 
   /**
-   * Asks a running guest to release the device, and waits until it has. Also succeeds if no guest has it. Throws `conflict`
-   * GUEST_KEEPS_DEVICE after the deadline: the definition is unchanged, and the guest may still release the device later.
+   * Asks a running guest to release the device, and waits until it has. Also succeeds if no guest has it. `mayBeAsked`: an
+   * earlier run may have asked. Throws `conflict` GUEST_KEEPS_DEVICE after the deadline: the definition is unchanged, and the
+   * guest may still release the device later.
    */
-  async release(id: string, alias: string): Promise<void> {
+  async release(id: string, alias: string, mayBeAsked = false): Promise<void> {
+    const key = `${id} ${alias}`;
+    const startMs = this.#clock.monotonicMs();
+    const askAtMs = startMs + (mayBeAsked || this.#kept.has(key) ? ANSWER_WITHIN_MS : 0);
     let isAsked = false;
-    const deadlineMs = this.#clock.monotonicMs() + RELEASE_WITHIN_MS;
     let refusal: SocleError | undefined;
     let waitMs = FIRST_LOOK_MS;
     while ((await this.where(id, alias)).isLive === true) {
+      const nowMs = this.#clock.monotonicMs();
       // A second request during the first makes some guests stop (QEMU refuses it at best).
-      if (!isAsked) {
+      if (!isAsked && nowMs >= askAtMs) {
         isAsked = true;
+        this.#noteKept(key);
         refusal = await this.#ask(id, alias);
       }
-      if (this.#clock.monotonicMs() >= deadlineMs) throw keepsDevice(alias, refusal);
+      if (nowMs >= startMs + RELEASE_WITHIN_MS) throw keepsDevice(alias, refusal);
       // A guest that cooperates releases a device within some 100 ms.
       waitMs = Math.min(2 * waitMs, LOOK_EVERY_MS);
       await this.#clock.sleep(waitMs);
     }
+    this.#kept.delete(key);
+  }
+
+  #noteKept(key: string): void {
+    const [oldest] = this.#kept;
+    if (this.#kept.size >= MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    this.#kept.add(key);
   }
 
   /** Removes the device from the definition. Also succeeds if it is not there. */

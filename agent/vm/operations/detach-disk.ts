@@ -16,7 +16,7 @@ import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, beginChange, changeIntent, seenWith } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import type { RunContext } from "./work.ts";
+import { mayHaveBegun, type RunContext } from "./work.ts";
 
 const RELEASE = "ask guest";
 
@@ -83,7 +83,8 @@ export const detachDisk = defineOperation({
     // An operation before this one may have detached it.
     if (!resumed) requireDisk({ name: before.name, spec: before }, disk);
     await step("look for users", () => requireNoUsers(context, vmId, volume));
-    await step(RELEASE, () => domains.devices.release(vmId, diskAlias(disk)), 0.6);
+    const mayBeAsked = mayHaveBegun(run, RELEASE);
+    await step(RELEASE, () => domains.devices.release(vmId, diskAlias(disk), mayBeAsked), 0.6);
     step.commit();
     await step("change definition", () => domains.devices.undefine(vmId, diskAlias(disk)));
     if (volume !== undefined) await step("delete volume", () => volumes.remove(volume));

@@ -12,6 +12,7 @@ import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, beginChange, changeIntent, seenWith } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
+import { mayHaveBegun } from "./work.ts";
 
 const RELEASE = "ask guest";
 
@@ -45,7 +46,8 @@ export const detachNic = defineOperation({
     // The guest has lost the NIC: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
     await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
-    await step(RELEASE, () => domains.devices.release(vmId, nicAlias(nic)), 0.6);
+    const mayBeAsked = mayHaveBegun(run, RELEASE);
+    await step(RELEASE, () => domains.devices.release(vmId, nicAlias(nic), mayBeAsked), 0.6);
     step.commit();
     await step("change definition", () => domains.devices.undefine(vmId, nicAlias(nic)));
     const spec = await step("write spec", () => removeFromSpec(context, vmId, nic));

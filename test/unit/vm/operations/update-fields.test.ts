@@ -52,7 +52,7 @@ const later = (guest: VmDomain | undefined, changes: Immutable<Changes>): readon
 test("the fields that can be changed are named as in the contract", () => {
   assert.deepEqual(
     updatable.join(" "),
-    "labels autostart vcpus max_vcpus cpu_topology cpu_mode cpu_model memory_bytes boot_order",
+    "labels autostart start_priority start_delay_seconds crash_policy vcpus max_vcpus cpu_topology cpu_mode cpu_model memory_bytes boot_order",
   );
   assert.equal(fieldNamed("memory_bytes"), "memoryBytes");
   assert.equal(fieldNamed("memoryBytes"), undefined);
