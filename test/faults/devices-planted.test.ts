@@ -11,7 +11,7 @@ import { copyWith, type Edit } from "./history/plant.ts";
 const planted: readonly {
   readonly what: string;
   readonly edit: Edit;
-  /** The first attaches a disk, the second enlarges it, the third changes labels and size, the fourth detaches it. */
+  /** In turn: attach a disk, enlarge it, limit it, change labels and size, detach it. */
   readonly tries: number;
   readonly found: RegExp;
 }[] = [
@@ -22,7 +22,7 @@ const planted: readonly {
       find: 'await step("change definition", () => domains.devices.undefine(vmId, diskAlias(disk)));',
       replace: "",
     },
-    tries: 4,
+    tries: 5,
     found: /DETACH has settled, and the definition has \[boot d1\], the spec \[boot\]/,
   },
   {
@@ -42,7 +42,7 @@ const planted: readonly {
       find: "await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);",
       replace: "",
     },
-    tries: 3,
+    tries: 4,
     found: /the spec has \{"vcpus":2,"memoryBytes":50331648\}, libvirt \{"vcpus":1,"memoryBytes":33554432\}/,
   },
 ];
