@@ -35,6 +35,8 @@ export class Freezes {
   readonly #agents: GuestAgents;
   /** The guests that are to be thawed, with the end of their timers. */
   readonly #armed = new Map<string, AbortController>();
+  /** The guests that are being asked to freeze: the end of a second request would remove the mark of the first. */
+  readonly #asked = new Set<string>();
 
   constructor(calls: LibvirtCalls, clock: Clock, agents: GuestAgents) {
     this.#libvirt = calls;
@@ -47,6 +49,20 @@ export class Freezes {
    * GUEST_FROZEN if they are frozen already, and as GuestAgents.exchange; then the guest is thawed.
    */
   async freeze(
+    guest: Guest,
+    forMs: number,
+    signal?: AbortSignal,
+  ): Promise<{ readonly filesystems: number; readonly untilMs: number }> {
+    if (this.#asked.has(guest.id)) throw frozen();
+    this.#asked.add(guest.id);
+    try {
+      return await this.#freeze(guest, forMs, signal);
+    } finally {
+      this.#asked.delete(guest.id);
+    }
+  }
+
+  async #freeze(
     guest: Guest,
     forMs: number,
     signal?: AbortSignal,

@@ -125,3 +125,17 @@ test("the next agent thaws what was left frozen, and a closed one nothing", asyn
   await next.pass(0);
   assert.deepEqual(next.did, ["thaw", "unmark"]);
 });
+
+test("of two requests at the same time, the second is refused and leaves the first its deadline", async () => {
+  const { did, state, freezes, pass } = stage();
+  state.fail = (what) =>
+    what === "freeze" && did.filter((each) => each === "freeze").length > 1
+      ? new SocleError("unavailable", "GUEST_AGENT_BUSY", "busy")
+      : undefined;
+  const both = [freezes.freeze(guest, 10_000), freezes.freeze(guest, 10_000)];
+  const [first, second] = await Promise.allSettled(both);
+  assert.equal(first?.status, "fulfilled");
+  assert.ok(second?.status === "rejected" && toSocleError(second.reason).reason === "GUEST_FROZEN");
+  await pass(10_000);
+  assert.deepEqual(did, ["mark", "freeze", "thaw", "unmark"]);
+});
