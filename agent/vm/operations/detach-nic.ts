@@ -33,10 +33,7 @@ export const detachNic = defineOperation({
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
     const { name } = requireNic(vm, nic);
-    const { bootOrder = [], disks = [] } = vm.spec ?? {};
-    // A name in the boot order that a disk has too means the disk.
-    if (!disks.some((disk) => disk.name === name))
-      requireNotInBootOrder(bootOrder, `NIC ${name} of VM ${vm.name}`, name, "nic");
+    requireNotBoot(vm, name);
     return defined({ nic: name, etag });
   },
   plan: (_context, { nic }, vm) => Promise.resolve({ nic, applies: appliesTo(vm) }),
@@ -45,8 +42,10 @@ export const detachNic = defineOperation({
     const { vmId, step, done } = run;
     // The guest has lost the NIC: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
-    await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
+    const before = await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
     const mayBeAsked = mayHaveBegun(run, RELEASE);
+    // An operation before this one may have set the boot order.
+    if (!mayBeAsked) requireNotBoot({ name: before.name, spec: before }, nic);
     await step(RELEASE, () => domains.devices.release(vmId, nicAlias(nic), mayBeAsked), 0.6);
     step.commit();
     await step("change definition", () => domains.devices.undefine(vmId, nicAlias(nic)));
@@ -57,6 +56,13 @@ export const detachNic = defineOperation({
     return { nic, applies: appliesTo(state) };
   },
 });
+
+function requireNotBoot({ name: vm, spec }: Pick<Vm, "name" | "spec">, name: string): void {
+  const { bootOrder = [], disks = [] } = spec ?? {};
+  // A name in the boot order that a disk has too means the disk.
+  if (disks.some((disk) => disk.name === name)) return;
+  requireNotInBootOrder(bootOrder, `NIC ${name} of VM ${vm}`, name, "nic");
+}
 
 /** Throws `not_found` NIC_NOT_FOUND. */
 export function requireNic({ name: vm, spec }: Pick<Vm, "name" | "spec">, name: string): NicSpec {
