@@ -106,8 +106,10 @@ export const deleteVm = defineOperation({
     if (isGone) await requireDisksGone(context, intent, run);
     const before = isGone ? undefined : await deletable(context, intent, run);
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
-    if (intent.deletesDisks === true && !isGone && !hasBegun(run))
-      await requireSameDisks(context, vmId, intent);
+    if (!isGone && !hasBegun(run)) {
+      if (intent.deletesDisks === true) await requireSameDisks(context, vmId, intent);
+      else requireNoSnapshots(intent, table.get(vmId));
+    }
     const unsearched =
       intent.volumes.length > 0 && !isGone
         ? await step("look for users", () => requireOwn(context, vmId, intent, context.creations))
@@ -303,6 +305,12 @@ async function requireSameDisks(
   if (names(ownVolumes({ ...spec, snapshots })) === names(volumes)) return;
   const message = `the disks of VM ${spec.name} were changed by another operation since its deletion was requested, and nothing was deleted; look at the VM, then delete it again`;
   throw new SocleError("conflict", "VM_CHANGED", message);
+}
+
+/** A snapshot may have been made since the admission. Throws `conflict` VM_HAS_SNAPSHOTS if the disks are kept. */
+function requireNoSnapshots({ volumes }: DeleteIntent, vm: Vm | undefined): void {
+  if (volumes.length === 0 && vm !== undefined && hasSnapshots(vm.snapshots))
+    throw keptWithSnapshots(vm.name);
 }
 
 const AGAIN = "delete the VM again to remove it";

@@ -264,3 +264,15 @@ test("a cancelled deletion is resumed when an earlier run had an effect", async 
   assert.equal(await goesOn({ standing, done: new Set(["mark run"]) }), true);
   assert.equal(await goesOn({}), true, "its domain is gone");
 });
+
+test("a deletion that keeps the disks fails for a VM that got a snapshot after its admission", async () => {
+  const domains = {
+    state: () => Promise.resolve({ state: "stopped", stateReason: "" }),
+    undefine: () => Promise.reject(new Error("the domain must stay")),
+    stamps: own,
+  };
+  const snapshots = { snapshots: [{ id: "00000001" }], active: {}, loose: [] };
+  const table = { get: () => ({ name: "web", snapshots }) };
+  const context = { domains, table, log: silentLog, ...noCreations } as unknown as RunContext;
+  await assert.rejects(deleteVm.run(context, intent, run), { reason: "VM_HAS_SNAPSHOTS" });
+});
