@@ -17,7 +17,7 @@ import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { mayBeBelow } from "./own-volume.ts";
 import { requireSpecOf } from "./request.ts";
-import { beginChange, changeIntent, rewriteSpec, seenWith } from "./spec-change.ts";
+import { beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
 import { mayHaveBegun, type WorkContext } from "./work.ts";
 
@@ -80,14 +80,13 @@ export const resizeDisk = defineOperation({
     requireIdle(vm, name);
     const ownBytes = disk.source.kind === "new" ? (disk.source.capacityBytes ?? fromBytes) : undefined;
     // A quota counts only the disks made for VMs, and the tenant's own volumes.
-    const volume = volumeOf(vm, disk);
-    const isTenants = tenantOfVolume(volume.volume) === vm.tenant;
+    const volumes = volumesOf(vm, disk);
+    const isTenants = tenantOfVolume(volumes.volume.volume) === vm.tenant;
     if (ownBytes === undefined && byTenant && !isTenants) throw notYours(name);
     if (isEncrypted(disk) && !isActive(vm)) throw needsGuest(name, vm.state);
     return defined<Intent>({
       disk: name,
-      volume,
-      below: belowOf(vm, disk),
+      ...volumes,
       capacityBytes,
       fromBytes,
       ownBytes,
@@ -114,9 +113,12 @@ export const resizeDisk = defineOperation({
       hasBegun: mayHaveBegun(run, RESIZE),
     });
     // An operation before this one may have detached it.
-    requireDisk({ name: before.name, spec: before }, disk);
+    const present = requireDisk({ name: before.name, spec: before }, disk);
+    // It may have made a snapshot as well: the guest writes to a new layer.
+    const layered = { id: vmId, snapshots: (await readSpec(context, vmId)).snapshots };
+    const now = { ...intent, ...volumesOf(layered, present) };
     step.commit();
-    await step(RESIZE, () => grow(context, vmId, intent), 0.8);
+    await step(RESIZE, () => grow(context, vmId, now), 0.8);
     const spec =
       ownBytes !== undefined
         ? await step("write spec", () =>
@@ -178,6 +180,10 @@ const belowOf = ({ id, snapshots }: Layered, disk: DiskSpec): string[] | undefin
   disk.source.kind === "new" && snapshots !== undefined
     ? [...mayBeBelow(ownDisk(id, disk, disk.source, snapshots))]
     : undefined;
+
+/** For an intent. */
+const volumesOf = (vm: Layered, disk: DiskSpec): Pick<Intent, "volume" | "below"> =>
+  defined({ volume: volumeOf(vm, disk), below: belowOf(vm, disk) });
 
 const withCapacity = (spec: VmSpec, name: string, capacityBytes: number): VmSpec => ({
   ...spec,
