@@ -152,9 +152,11 @@ async function revert(
       rewriteSnapshots(context, vmId, (now) => reverted(now, id, own, layers)),
     );
   }
+  // First the guest: a pool that refuses a deletion must not keep it off.
+  const now = snapshots;
+  if (wasOn) await step("start", () => startAgain(context, spec, now), 0.2);
   const { loose } = snapshots;
   if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
-  if (wasOn) await step("start", () => startAgain(context, spec, snapshots), 0.2);
   const state = (await domains.state(vmId))?.state ?? "stopped";
   await stampComplete(context, run, isActive({ state }));
   await seenWithSnapshots(context, vmId, snapshots);
