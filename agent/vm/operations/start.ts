@@ -89,6 +89,8 @@ async function continued(context: WorkContext, vmId: string): Promise<{ from?: s
   if (now?.stateReason === "BOOTED") return { from: "boot" };
   if (now === undefined || !RESTORED.has(now.stateReason)) return {};
   await renewMetadata(context, vmId, true);
+  // Its image may be of a frozen guest; the timer ended with the run that was saved.
+  context.domains.freezes.thawLeft({ id: vmId, tenant: context.table.get(vmId)?.tenant ?? "" });
   return { from: "saved state" };
 }
 
