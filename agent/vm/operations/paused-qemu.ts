@@ -7,6 +7,8 @@ import { checkVolumes, restoreKeys } from "./start.ts";
 import { isUndecided, mayHaveBegun, outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
 const START = "start paused";
+/** Durable before the start, whose begin is recorded lazily: otherwise the QEMU could stay after a crash of the agent. */
+const OFF = "note that it is off";
 /** A guest that stops meanwhile takes its QEMU with it. */
 const MOST_STARTS = 3;
 
@@ -23,11 +25,12 @@ export async function withQemu(
   const { domains } = context;
   const { vmId, step } = run;
   const isOff = async (): Promise<boolean> => !isActive(await domains.state(vmId));
-  let isOurs = mayHaveBegun(run, START);
+  let isOurs = mayHaveBegun(run, OFF);
   for (let starts = 1; ; starts += 1) {
     try {
       if (await isOff()) {
         isOurs = true;
+        await step.durable(OFF, () => Promise.resolve(), 0);
         await step(START, () => startPaused(context, vmId, spec), 0.05);
       }
       await work();

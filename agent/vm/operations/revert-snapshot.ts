@@ -11,7 +11,7 @@ import type { VmState } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation, type Result } from "./definition.ts";
-import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
+import { hasMarkedRun, holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import {
   existing,
   growthOfLayers,
@@ -99,6 +99,8 @@ export const revertSnapshot = defineOperation({
   },
   async run(context, asked, run) {
     const effects = new Set([LAYERS, STOP, SWITCH].filter((name) => mayHaveBegun(run, name)));
+    // The begin of a step is recorded lazily, the mark on the run that is ended durably.
+    if (run.resumed && hasMarkedRun(run)) effects.add(STOP);
     try {
       return await revert(context, asked, run, effects);
     } catch (thrown) {
