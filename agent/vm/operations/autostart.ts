@@ -7,6 +7,7 @@ import type { Logger } from "../../kernel/log.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import { connectListAllDomains, ConnectListAllDomainsFlags, type Libvirt } from "../../libvirt/index.ts";
 import type { NewEvent } from "../../state/events/event.ts";
+import { isDone, type Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
 import type { HostBoot } from "../../state/records/host-record.ts";
 import type { Domains } from "../hypervisor/domains.ts";
@@ -180,14 +181,17 @@ export class Autostart implements Service {
   #isWanted(id: string, { newestOperation = "" }: HostBoot): boolean {
     const { table, operations } = this.#options;
     const vm = table.get(id);
-    if (!isOurs(vm) || isActive(vm)) return false;
-    return operations
-      .admittedFor(id)
-      .every((operation) => operation.id <= newestOperation || operation.caller === AGENT);
+    const admitted = operations.admittedFor(id);
+    if (!isOurs(vm) || (isActive(vm) && !isMerging(vm, admitted))) return false;
+    return admitted.every((operation) => operation.id <= newestOperation || operation.caller === AGENT);
   }
 }
 
 const isOurs = (vm: Vm | undefined): vm is Vm => vm?.managed === true && vm.spec?.autostart === true;
+
+/** Its QEMU runs only for a deletion of a snapshot that the boot interrupted; the start waits for its end. */
+const isMerging = ({ state }: Vm, admitted: readonly Operation[]): boolean =>
+  state === "paused" && admitted.some((each) => each.kind === "DELETE_SNAPSHOT" && !isDone(each));
 
 /** The highest priority first. */
 const inOrder = (a: Vm, b: Vm): number =>

@@ -149,3 +149,14 @@ test("libvirt's own autostart is switched off only for VMs that the agent starts
   await stage.turns();
   assert.deepEqual(switchedOff, [ours.id]);
 });
+
+test("a VM whose interrupted merge goes on is started after it, unlike one that a person paused", async (t) => {
+  const stage = new OwnStartsStage();
+  stage.put("merging", "paused", autostart);
+  stage.put("paused", "paused", autostart);
+  stage.add("paused", "DELETE_SNAPSHOT");
+  const newest = stage.add("merging", "DELETE_SNAPSHOT", { state: "running" });
+  begin(t, stage, { boot: { id: "this boot", newestOperation: newest.id } });
+  await stage.turns();
+  assert.deepEqual(stage.started, ["merging"]);
+});
