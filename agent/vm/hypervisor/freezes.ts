@@ -37,6 +37,8 @@ export class Freezes {
   readonly #armed = new Map<string, AbortController>();
   /** The guests that are being asked to freeze: the end of a second request would remove the mark of the first. */
   readonly #asked = new Set<string>();
+  /** The guests that are frozen for work, and whether another caller may have thawed them. */
+  readonly #working = new Map<string, { isThawed: boolean }>();
 
   constructor(calls: LibvirtCalls, clock: Clock, agents: GuestAgents) {
     this.#libvirt = calls;
@@ -89,6 +91,8 @@ export class Freezes {
     const ask = async ({ dom, call }: Parameters<Parameters<GuestAgents["exchange"]>[1]>[0]) =>
       (await call(libvirt.domainFsthaw, { dom, mountpoints: [], flags: 0 })).filesystems;
     const options = { changes: true, ...(signal === undefined ? {} : { signal }) };
+    const working = this.#working.get(guest.id);
+    if (working !== undefined) working.isThawed = true;
     const filesystems = await this.#agents.exchange(guest, ask, options);
     await this.#thawed(guest);
     return filesystems;
@@ -97,10 +101,13 @@ export class Freezes {
   /** Runs the work while the guest is frozen; returns whether it was frozen to the end of the work. Throws as freeze(). */
   async during(guest: Guest, work: () => Promise<void>): Promise<boolean> {
     const { untilMs } = await this.freeze(guest, SNAPSHOT_MS);
+    const working = { isThawed: false };
+    this.#working.set(guest.id, working);
     try {
       await work();
-      return this.#clock.now() < untilMs;
+      return !working.isThawed && this.#clock.now() < untilMs;
     } finally {
+      this.#working.delete(guest.id);
       // Without an answer it is thawed later.
       await this.thaw(guest).catch(() => this.#arm(guest, 0));
     }

@@ -139,3 +139,9 @@ test("of two requests at the same time, the second is refused and leaves the fir
   await pass(10_000);
   assert.deepEqual(did, ["mark", "freeze", "thaw", "unmark"]);
 });
+
+test("work does not count as quiesced if another caller thaws the guest during it", async () => {
+  const { freezes } = stage();
+  assert.equal(await freezes.during(guest, async () => void (await freezes.thaw(guest))), false);
+  assert.equal(await freezes.during(guest, () => Promise.resolve()), true);
+});
