@@ -83,8 +83,12 @@ export const stopGuests: Command = async (session, _args, options: Options) => {
 };
 
 /** Whether systemd shuts the host down. False where that is not known: a restart of a unit must not stop guests. */
-const isShuttingDown = async ({ io }: Session): Promise<boolean> =>
-  (await systemctl(["is-system-running"], io.env)).trim() === "stopping";
+async function isShuttingDown({ io }: Session): Promise<boolean> {
+  if ((await systemctl(["is-system-running"], io.env)).trim() === "stopping") return true;
+  // A shutdown before the end of the boot: systemd reports "starting".
+  const jobs = await systemctl(["list-jobs", "--no-legend", "shutdown.target"], io.env);
+  return /\bshutdown\.target\s+start\b/.test(jobs);
+}
 
 /** Managed VMs that are not off, in the order of their stop, without those that `done` has. */
 async function activeVms(

@@ -85,15 +85,29 @@ test("with --at-shutdown guests stop only while systemd shuts the host down", as
   const directory = await mkdtemp(join(tmpdir(), "socle-systemctl-"));
   t.after(() => rm(directory, { recursive: true }));
   const { socket, asked } = await stage(t, [vm("web", 0)]);
-  const run = async (state: string): Promise<number> => {
-    await writeFile(join(directory, "systemctl"), `#!/bin/sh\necho ${state}\nexit 1\n`, { mode: 0o755 });
+  const run = async (state: string, job = ""): Promise<number> => {
+    const script = `#!/bin/sh\ncase $1 in list-jobs) echo "${job}";; *) echo ${state};; esac\nexit 1\n`;
+    await writeFile(join(directory, "systemctl"), script, { mode: 0o755 });
     return (await socle(["host", "stop-guests", "--at-shutdown"], { socket, env: { PATH: directory } }))
       .exitCode;
   };
   for (const state of ["running", "degraded", "unknown"]) assert.equal(await run(state), 0);
   assert.deepEqual(asked(), []);
-  assert.equal(await run("stopping"), 0);
+  assert.equal(await run("starting"), 0);
+  assert.equal(await run("running", "7 shutdown.target stop waiting"), 0);
+  assert.deepEqual(asked(), []);
+  // During the boot systemd does not report the shutdown as the host's state.
+  assert.equal(await run("starting", "  7 shutdown.target start waiting"), 0);
   assert.deepEqual(asked(), ["web"]);
+  const late = await stage(t, [vm("late", 0)]);
+  const script = "#!/bin/sh\necho stopping\nexit 1\n";
+  await writeFile(join(directory, "systemctl"), script, { mode: 0o755 });
+  const env = { PATH: directory };
+  assert.equal(
+    (await socle(["host", "stop-guests", "--at-shutdown"], { socket: late.socket, env })).exitCode,
+    0,
+  );
+  assert.deepEqual(late.asked(), ["late"]);
 });
 
 test("doctor reports that guests are not stopped with the host", async (t) => {
