@@ -180,7 +180,9 @@ export class StorageLedger {
   deleted(volumes: readonly VolumeRef[], nowMs: number): void {
     for (const { pool, volume } of volumes) {
       const key = keyOf({ pool, volume });
-      for (const [at, promised] of this.#promised) if (keyOf(promised) === key) this.#promised.delete(at);
+      // A change that waits may create it again: its promise stays.
+      for (const [at, promised] of this.#promised)
+        if (promised.endedAtMs !== undefined && keyOf(promised) === key) this.#promised.delete(at);
       this.#fixed.delete(key);
       this.#volumes.get(pool)?.delete(volume);
       this.#deleted.set(key, { pool, volume, atMs: nowMs });

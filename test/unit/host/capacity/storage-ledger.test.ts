@@ -228,6 +228,22 @@ test("a tenant's volume counts once: promised, made, read and deleted", () => {
   assert.deepEqual(use(), []);
 });
 
+test("a deletion does not release what a change that waits behind it will create anew", () => {
+  const volume = "socle-volume-acme+data.raw";
+  const ledger = ledgerOf({ [volume]: 60 });
+  const use = () => ledger.tenantVolumes().map(({ diskBytes }) => diskBytes / GIB);
+  ledger.claim("again", disk(60, { volume }));
+  ledger.deleted([{ pool: "images", volume }], 5);
+  assert.deepEqual(use(), [60]);
+  assert.ok(isFull(ledger, 50));
+  ledger.made("again", 6, disk(60, { volume }));
+  // A reading that began before the deletion.
+  look(ledger, [pool("images")], { images: { [volume]: 60 } }, 4);
+  assert.deepEqual(use(), [60]);
+  look(ledger, [pool("images")], { images: { [volume]: 60 } }, 7);
+  assert.deepEqual(use(), [60]);
+});
+
 test("what is available is the bound of a claim, and unknown while volumes were never read", () => {
   const ledger = ledgerOf({ base: 30 }, { thinRatio: 1.5 });
   assert.equal(ledger.availableBytes("images"), 120 * GIB);
