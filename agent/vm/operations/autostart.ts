@@ -30,6 +30,8 @@ export interface AutostartOptions {
   readonly log: Logger;
 }
 
+/** The tenant of the provider's VMs. */
+const PROVIDER = "";
 const STARTED_AT_ONCE = 8;
 /** A pool or a network may come up after libvirt. */
 const ATTEMPTS = 3;
@@ -121,10 +123,30 @@ export class Autostart implements Service {
   }
 
   async #startAll(boot: HostBoot, signal: AbortSignal): Promise<void> {
-    const { table, clock, record, log } = this.#options;
+    const { table, record, log } = this.#options;
+    const vms = table.all().filter(isOurs).toSorted(inOrder);
+    const startOf = (tenant: string): Promise<void> =>
+      this.#startInOrder(
+        vms.filter((vm) => vm.tenant === tenant),
+        boot,
+        signal,
+      );
+    await startOf(PROVIDER);
+    // A tenant's delays and slow starts hold up only its own VMs.
+    const tenants = new Set(vms.map(({ tenant }) => tenant).filter((tenant) => tenant !== PROVIDER));
+    await Promise.all(Array.from(tenants, startOf));
+    signal.throwIfAborted();
+    await record.setBoot({ ...boot, autostarted: true }).catch((thrown: unknown) => {
+      // The next agent of this boot repeats the requests, which finds their operations.
+      log.warn({ err: toSocleError(thrown) }, "the end of autostart cannot be recorded");
+    });
+  }
+
+  async #startInOrder(vms: readonly Vm[], boot: HostBoot, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
     let priority: number | undefined;
     let begun: Promise<void>[] = [];
-    for (const vm of table.all().filter(isOurs).toSorted(inOrder)) {
+    for (const vm of vms) {
       const { startPriority = 0, startDelaySeconds = 0 } = vm.spec ?? {};
       if (startPriority !== priority || startDelaySeconds > 0) {
         await Promise.all(begun);
@@ -134,14 +156,9 @@ export class Autostart implements Service {
       if (startDelaySeconds > 0 && this.#isWanted(vm.id, boot))
         await clock.sleep(startDelaySeconds * 1000, signal);
       signal.throwIfAborted();
-      begun.push(this.#permits.run(AGENT, () => this.#start(vm, boot, signal)));
+      begun.push(this.#permits.run(vm.tenant, () => this.#start(vm, boot, signal)));
     }
     await Promise.all(begun);
-    signal.throwIfAborted();
-    await record.setBoot({ ...boot, autostarted: true }).catch((thrown: unknown) => {
-      // The next agent of this boot repeats the requests, which finds their operations.
-      log.warn({ err: toSocleError(thrown) }, "the end of autostart cannot be recorded");
-    });
   }
 
   /** Never rejects. */

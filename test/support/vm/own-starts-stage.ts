@@ -36,7 +36,7 @@ export class OwnStartsStage {
       state,
       stateReason,
       managed: true,
-      tenant: "",
+      tenant: typeof spec["tenant"] === "string" ? spec["tenant"] : (before?.tenant ?? ""),
       labels: {},
       placementEpoch: 0,
       instance: `instance-of-${name}`,

@@ -83,6 +83,22 @@ test("VMs with autostart start once after a boot: the highest priority first, ea
   assert.equal(again.record.boot?.autostarted, true);
 });
 
+test("a tenant's delays hold up no other tenant's VMs, and the provider's VMs start first", async (t) => {
+  const stage = new OwnStartsStage();
+  const [greedy, other] = ["greedy", "other"].map((tenant) => ({ ...autostart, tenant }));
+  for (const name of ["greedy-1", "greedy-2"])
+    stage.put(name, "stopped", { ...greedy, startPriority: 1000, startDelaySeconds: 3600 });
+  stage.put("other", "stopped", other);
+  stage.put("providers", "stopped", autostart);
+  const { record } = begin(t, stage, { boot: before });
+  await stage.turns();
+  assert.deepEqual(stage.started, ["providers", "other"]);
+  await stage.advance(3_600_000);
+  await stage.advance(3_600_000);
+  assert.deepEqual(stage.started, ["providers", "other", "greedy-1", "greedy-2"]);
+  assert.equal(record.boot?.autostarted, true);
+});
+
 test("a VM that another caller changed since the boot is left alone, also after a restart of the agent", async (t) => {
   const stage = new OwnStartsStage();
   stage.put("stopped-before", "stopped", autostart);
