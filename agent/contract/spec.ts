@@ -232,7 +232,7 @@ const fields = z.strictObject({
   disks: z
     .array(diskSpec)
     .max(24, "must be at most 24")
-    .meta(help("The first disk is the boot disk. A VM needs a disk or kernelBoot."))
+    .meta(help("Without bootOrder the first disk is the boot disk. A VM needs a disk or kernelBoot."))
     .default([]),
   nics: z.array(nicSpec).max(16, "must be at most 16").meta(help("Network interfaces.")).default([]),
   bootOrder: z
