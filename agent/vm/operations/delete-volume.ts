@@ -25,8 +25,13 @@ export const deleteVolume = defineOperation({
   async run(context, { volume, erase, onlyTenant }, run) {
     const { volumes } = context;
     const { step, signal } = run;
-    if (!mayHaveBegun(run, DELETE))
-      await step("check users", () => requireVolumeFree(context, volume, "delete", onlyTenant), 0.3);
+    const mayBeGone = mayHaveBegun(run, DELETE);
+    const checkUsers = async (): Promise<void> => {
+      if (mayBeGone && !(await volumes.isThere(volume))) return;
+      // A VM may have got it between the runs.
+      await requireVolumeFree(context, volume, "delete", onlyTenant);
+    };
+    await step("check users", checkUsers, 0.3);
     let erasedBytes: number | undefined;
     if (erase === true)
       erasedBytes = await step("erase", () => volumes.overwrite(volume, signal), 0.5).catch(
