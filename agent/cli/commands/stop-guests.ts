@@ -37,6 +37,9 @@ const ASKED_AT_ONCE = 16;
 const FORCE_MS = 10_000;
 const LEAST_MS = 1000;
 const WAIT_MS = 5000;
+/** How long libvirt may take to list all VMs, after a restart of the agent or of libvirt. */
+const LISTED_WITHIN_MS = 30_000;
+const LOOK_AGAIN_MS = 500;
 
 /**
  * Asks the guests to stop: the lowest start priority first, each priority within its share of the time. A guest that does
@@ -53,16 +56,27 @@ export const stopGuests: Command = async (session, _args, options: Options) => {
   const agent = await session.agent();
   const endMs = systemClock.monotonicMs() + timeout;
   const leftMs = (): number => endMs - systemClock.monotonicMs() - (force ? FORCE_MS : 0);
+  const knownByMs = Math.min(endMs, systemClock.monotonicMs() + LISTED_WITHIN_MS);
   const ended = new Map<string, Stopped>();
   if (options.dryRun === true) {
-    const order = (await activeVms(agent)).map((vm) => ({ vm: vm.vmId, name: vm.name, ...priorityOf(vm) }));
+    const order = (await activeVms(agent)).vms.map((vm) => ({
+      vm: vm.vmId,
+      name: vm.name,
+      ...priorityOf(vm),
+    }));
     session.show(order, () => `${order.map(shownOrder).join("")}nothing changed (--dry-run)\n`);
     return undefined;
   }
+  let isListed = false;
   // A VM may start meanwhile: again until a look finds no other.
   for (;;) {
-    const batches = batchesOf(await activeVms(agent, ended), parallel);
-    if (batches.length === 0) break;
+    const { vms, complete } = await activeVms(agent, ended);
+    const batches = batchesOf(vms, parallel);
+    if (batches.length === 0) {
+      isListed = complete;
+      if (isListed || systemClock.monotonicMs() >= knownByMs) break;
+      await systemClock.sleep(LOOK_AGAIN_MS);
+    }
     for (const [index, batch] of batches.entries()) {
       const graceMs = Math.max(LEAST_MS, leftMs() / (batches.length - index));
       const all = batch.map((vm) => stopOne(agent, vm, { force: false, graceMs }));
@@ -71,12 +85,13 @@ export const stopGuests: Command = async (session, _args, options: Options) => {
   }
   if (force) {
     const permits = new Semaphore(parallel);
-    const left = (await activeVms(agent)).filter(({ vmId }) => ended.has(vmId));
+    const left = (await activeVms(agent)).vms.filter(({ vmId }) => ended.has(vmId));
     const all = left.map((vm) => permits.run("", () => stopOne(agent, vm, { force: true, graceMs: 0 })));
     for (const each of await Promise.all(all)) report(session, ended, each);
   }
   if (session.json) session.printJson([...ended.values()]);
   const running = [...ended.values()].filter(({ stopped }) => !stopped).map(({ name }) => name);
+  if (running.length === 0 && !isListed) throw notListed();
   if (running.length === 0) return undefined;
   const message = `${running.length} VMs did not stop within ${formatDuration(timeout)}: ${running.join(", ")}. Stop them with force: socle vm stop --force`;
   throw new SocleError("timeout", "GUESTS_STILL_RUN", message);
@@ -94,12 +109,20 @@ async function isShuttingDown({ io }: Session): Promise<boolean> {
 async function activeVms(
   agent: Agent,
   done: ReadonlyMap<string, unknown> = new Map(),
-): Promise<Vm__Output[]> {
-  const { vms } = await allVms(agent);
-  return vms
+): Promise<{ readonly vms: readonly Vm__Output[]; readonly complete: boolean }> {
+  const { vms: all, complete } = await allVms(agent);
+  const vms = all
     .filter(({ vmId, managed, state }) => managed && !OFF.has(state) && !done.has(vmId))
     .sort((a, b) => priorityOf(a).startPriority - priorityOf(b).startPriority || (a.name < b.name ? 1 : -1));
+  return { vms, complete };
 }
+
+const notListed = (): SocleError =>
+  new SocleError(
+    "unavailable",
+    "LIBVIRT_UNAVAILABLE",
+    "libvirt has not listed all VMs, so other guests may still run: stop them with virsh shutdown, or see: socle doctor",
+  );
 
 const OFF: ReadonlySet<string> = new Set(["VM_STATE_STOPPED", "VM_STATE_CRASHED"]);
 

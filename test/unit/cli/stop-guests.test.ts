@@ -17,15 +17,29 @@ const vm = (name: string, startPriority: number, changes: Vm = {}): Vm => ({
   ...changes,
 });
 
-/** An agent with these VMs; those in `deaf` stop only with force. */
-async function stage(t: TestContext, vms: readonly Vm[], deaf: ReadonlySet<string> = new Set()) {
+/** An agent with these VMs; those in `deaf` stop only with force. It has none in the first `unlistedLooks`. */
+async function stage(
+  t: TestContext,
+  vms: readonly Vm[],
+  deaf: ReadonlySet<string> = new Set(),
+  unlistedLooks = 0,
+) {
+  let looks = 0;
   const requests: StopVmRequest__Output[] = [];
   const off = new Set<string>();
   const isOff = ({ vmId = "" }: Vm): boolean => off.has(vmId);
   const socket = await fakeAgent(t, {
     vms: {
-      ListVms: (_call, done) =>
-        done(null, { vms: vms.map((each) => (isOff(each) ? { ...each, state: "VM_STATE_STOPPED" } : each)) }),
+      ListVms: (_call, done) => {
+        looks += 1;
+        const isListed = looks > unlistedLooks;
+        done(null, {
+          vms: (isListed ? vms : []).map((each) =>
+            isOff(each) ? { ...each, state: "VM_STATE_STOPPED" } : each,
+          ),
+          observation: { presence: isListed ? "PRESENCE_PRESENT" : "PRESENCE_UNKNOWN" },
+        });
+      },
       StopVm: (call, done) => {
         const { vm: id, force } = call.request;
         requests.push(call.request);
@@ -79,6 +93,16 @@ test("a guest that does not stop costs its own share of the time, and is powered
   assert.equal((await socle([...line, "--force"], forced)).exitCode, 0);
   assert.deepEqual(forced.asked(), ["deaf", "good", "deaf"]);
   assert.equal(forced.requests.at(-1)?.force, true);
+});
+
+test("guests that libvirt has not listed yet are stopped too, and never taken for absent", async (t) => {
+  const late = await stage(t, [vm("web", 0)], new Set(), 2);
+  assert.equal((await socle(["host", "stop-guests", "--yes"], late)).exitCode, 0);
+  assert.deepEqual(late.asked(), ["web"]);
+  const never = await stage(t, [vm("web", 0)], new Set(), Infinity);
+  const { exitCode, stderr } = await socle(["host", "stop-guests", "--yes", "--timeout", "1s"], never);
+  assert.notEqual(exitCode, 0);
+  assert.match(stderr, /other guests may still run/);
 });
 
 test("with --at-shutdown guests stop only while systemd shuts the host down", async (t) => {
