@@ -59,9 +59,23 @@ export class DomainLayers {
 
   /**
    * Switches the disks to existing overlays of their present files, all at one instant; also the definition of a stopped
-   * domain. Does nothing if they are switched already.
+   * domain. Does nothing if they are switched already. `mayBeAsked`: an earlier run may have asked libvirt. Throws
+   * `conflict` SWITCH_IN_DOUBT if a running guest may write to the overlays although libvirt does not show that: it may have
+   * died between QEMU's switch and the record of it.
    */
-  async switchTo(id: string, overlays: readonly Overlay[]): Promise<void> {
+  async switchTo(id: string, overlays: readonly Overlay[], mayBeAsked = false): Promise<void> {
+    let isInDoubt = mayBeAsked;
+    try {
+      await this.#switch(id, overlays, () => (isInDoubt = true));
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (!isInDoubt || error.kind === "outcome_unknown" || !isActive(await this.#reads.state(id)))
+        throw error;
+      throw inDoubt(overlays, error);
+    }
+  }
+
+  async #switch(id: string, overlays: readonly Overlay[], lost: () => void): Promise<void> {
     const { DISK_ONLY, ATOMIC, NO_METADATA, REUSE_EXT } = libvirt.DomainSnapshotCreateFlags;
     const flags = DISK_ONLY | ATOMIC | NO_METADATA | REUSE_EXT;
     await this.#certainty.ensure(
@@ -74,11 +88,13 @@ export class DomainLayers {
             : ({ name, snapshot: "external", overlay: { type: "file", path, format: "qcow2" } } as const);
         });
         const xmlDesc = buildSnapshot({ disks });
-        await this.#libvirt.call(
-          libvirt.domainSnapshotCreateXml,
-          { dom: reference(id), xmlDesc, flags },
-          { lane: "slow" },
-        );
+        try {
+          const args = { dom: reference(id), xmlDesc, flags };
+          await this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, { lane: "slow" });
+        } catch (thrown) {
+          if (toSocleError(thrown).kind === "outcome_unknown") lost();
+          throw thrown;
+        }
       },
       () => this.isSwitched(id, overlays),
     );
@@ -229,6 +245,15 @@ const noFile = (disk: string): SocleError =>
     "DISKS_REPLACED",
     `the domain has no disk ${disk} that is a file; detach and attach the disk again, or look at it (virsh dumpxml)`,
     { details: { metadata: { disk } } },
+  );
+
+const inDoubt = (overlays: readonly Overlay[], cause: SocleError): SocleError =>
+  new SocleError(
+    "conflict",
+    "SWITCH_IN_DOUBT",
+    `libvirt was lost while it switched the disks, and does not show the switch: the guest may write to ${overlays.map(({ path }) => path).join(", ")}, ` +
+      "which stay until the VM is deleted. Before the VM stops, look which files its QEMU has open (lsof); if these, copy the guest's data from inside it",
+    { cause, details: { metadata: { volumes: overlays.map(({ path }) => path).join(",") } } },
   );
 
 const mergeFailed = (disk: string): SocleError =>

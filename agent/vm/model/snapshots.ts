@@ -40,7 +40,14 @@ const schema = z.object({
   /** The volumes that the guest writes to; absent for a disk's first volume. */
   active: volumes,
   /** Volumes that are being made or deleted. */
-  loose: z.array(z.object({ disk: deviceName, volume: resourceName })),
+  loose: z.array(
+    z.object({
+      disk: deviceName,
+      volume: resourceName,
+      /** The guest may write to it, although libvirt does not show that: it is deleted with the VM alone. */
+      inDoubt: z.literal(true).exactOptional(),
+    }),
+  ),
 });
 export type Snapshots = Immutable<z.output<typeof schema>>;
 

@@ -10,6 +10,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { AGENT, failureOf, type OwnStarts } from "./own-starts.ts";
+import { foundOff } from "./paused-qemu.ts";
 
 export interface CrashRestartsOptions {
   readonly operations: Pick<Operations, "admittedFor" | "untilPermitted">;
@@ -196,6 +197,8 @@ export class CrashRestarts implements Service {
     let isBusy = vm.presence !== "present";
     for (const operation of operations.admittedFor(id)) {
       const { kind, state } = operation;
+      // A VM that was off, whose QEMU crashed while the operation used it.
+      if (foundOff(operation)) return false;
       // Also a restart that failed shows that the VM should run.
       if ((state === "failed" || state === "cancelled") && !isRestart(operation)) continue;
       if (MEANT_OFF.has(kind)) return false;

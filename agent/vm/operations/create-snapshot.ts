@@ -21,6 +21,7 @@ import { stampComplete } from "./guest-run.ts";
 import {
   existing,
   growthOfLayers,
+  keepInDoubt,
   layerSchema,
   looseOf,
   makeLayers,
@@ -109,6 +110,12 @@ export const createSnapshot = defineOperation({
       // Once the guest writes to the overlays, they are kept.
       if (effects.has(SWITCH) && (await isRecordedOrSwitched(context, vmId, asked)))
         throw outcomeUnknown(error);
+      if (error.reason === "SWITCH_IN_DOUBT") {
+        await keepInDoubt(context, vmId, asked.layers).catch((cause: unknown) => {
+          throw outcomeUnknown(toSocleError(cause));
+        });
+        throw error;
+      }
       throw await undoAll(context, run, undoes(context, run, asked, effects), error);
     }
   },
@@ -146,7 +153,7 @@ async function create(
     const isQuiesced = await step(
       SWITCH,
       async () => {
-        const switchNow = () => domains.layers.switchTo(vmId, overlays);
+        const switchNow = () => domains.layers.switchTo(vmId, overlays, mayHaveBegun(run, SWITCH));
         if (await domains.layers.isSwitched(vmId, overlays)) return false;
         await requireAsNoted(context, vmId, own);
         if (quiesce) return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, switchNow);

@@ -142,13 +142,14 @@ export async function requireAsNoted(
   }
 }
 
-/** Deletes volumes that are noted as loose, then the note. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
+/** Deletes volumes that are noted as loose, then the note; those in doubt stay. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
 export async function removeLoose(
   context: WorkContext,
   spec: VmSpec,
-  loose: Snapshots["loose"],
+  noted: Snapshots["loose"],
 ): Promise<Snapshots> {
   const { domains, volumes } = context;
+  const loose = noted.filter(({ inDoubt }) => inDoubt !== true);
   const used = await domains.layers.inUse(spec.id);
   for (const { disk, volume } of loose) {
     const source = spec.disks.find(({ name }) => name === disk)?.source;
@@ -161,6 +162,16 @@ export async function removeLoose(
     await volumes.remove({ pool: source.pool, volume });
   }
   return await rewriteSnapshots(context, spec.id, (snapshots) => withoutLoose(snapshots, loose));
+}
+
+/** Keeps overlays that the guest may write to, although libvirt does not show that. */
+export async function keepInDoubt(
+  context: WorkContext,
+  vmId: string,
+  layers: readonly Layer[],
+): Promise<void> {
+  const loose = looseOf(layers).map((each) => ({ ...each, inDoubt: true as const }));
+  await rewriteSnapshots(context, vmId, (now) => withLoose(now, loose));
 }
 
 /** By name or id. Throws `not_found` SNAPSHOT_NOT_FOUND. */

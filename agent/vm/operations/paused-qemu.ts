@@ -1,6 +1,7 @@
 import { libvirtStartPaused } from "../hypervisor/domains.ts";
-import { toSocleError, type SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
+import type { Operation } from "../../state/operations/operation.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
@@ -9,6 +10,9 @@ import { isUndecided, mayHaveBegun, outcomeUnknown, type WorkContext, type WorkR
 const START = "start paused";
 /** Durable before the start, whose begin is recorded lazily: otherwise the QEMU could stay after a crash of the agent. */
 const OFF = "note that it is off";
+/** The VM was off when the operation needed its QEMU, so its QEMU ran no guest. */
+export const foundOff = ({ steps }: Pick<Operation, "steps">): boolean =>
+  steps.some(({ name }) => name === OFF);
 /** A guest that stops meanwhile takes its QEMU with it. */
 const MOST_STARTS = 3;
 
@@ -29,6 +33,7 @@ export async function withQemu(
   for (let starts = 1; ; starts += 1) {
     try {
       if (await isOff()) {
+        if (!isOurs) await requireNotRestarting(context, spec);
         isOurs = true;
         await step.durable(OFF, () => Promise.resolve(), 0);
         await step(START, () => startPaused(context, vmId, spec), 0.05);
@@ -52,6 +57,16 @@ export async function withQemu(
 /** A running guest whose QEMU does not answer is not held by an operation without an end: it can be stopped. */
 const isOfLibvirt = ({ kind, reason }: SocleError, isOurs: boolean): boolean =>
   reason.startsWith("LIBVIRT_") && (kind === "unavailable" || (kind === "timeout" && isOurs));
+
+/** The crash policy takes the paused QEMU for the guest, and would leave the VM off. */
+async function requireNotRestarting(
+  { domains }: WorkContext,
+  { id, name, crashPolicy }: VmSpec,
+): Promise<void> {
+  if (crashPolicy !== "restart" || (await domains.state(id))?.stateReason !== "CRASHED") return;
+  const message = `the guest of VM ${name} crashed, and its crash policy starts it again: repeat the request once it runs, or set its crash policy to stop first`;
+  throw new SocleError("conflict", "VM_CRASHED", message);
+}
 
 /** A person may have resumed it, and then it is a guest that runs. */
 async function end({ domains }: WorkContext, vmId: string): Promise<void> {

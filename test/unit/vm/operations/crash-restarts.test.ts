@@ -79,6 +79,19 @@ test("a stop, a suspension and a deletion win, also one that began before the cr
   assert.deepEqual(stage.started, []);
 });
 
+test("a VM that was off stays off when a QEMU that merged its snapshots crashes", async (t) => {
+  const stage = new OwnStartsStage();
+  stage.put("vm", "stopped", restart, "SHUTDOWN");
+  stage.add("vm", "START_VM");
+  await begin(t, stage);
+  const steps = [{ name: "note that it is off", outcome: "done", startedAtMs: 0, endedAtMs: 0 }] as const;
+  stage.add("vm", "DELETE_SNAPSHOT", { state: "failed", steps });
+  stage.put("vm", "paused", restart);
+  crash(stage, "vm");
+  await stage.advance(HOUR_MS);
+  assert.deepEqual(stage.started, []);
+});
+
 test("a failed stop does not keep a VM off; a change of the VM is waited for", async (t) => {
   const stage = new OwnStartsStage();
   stage.put("vm", "running", restart);

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { domainSnapshotCreateXml, type Procedure } from "../../../../agent/libvirt/index.ts";
+import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
+import { DomainLayers } from "../../../../agent/vm/hypervisor/domain-layers.ts";
+import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
+import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+const disk: Disk = {
+  device: "disk",
+  alias: "ua-disk-root",
+  source: { type: "file", path: "/pool/root.qcow2" },
+  target: { device: "vda", bus: "virtio" },
+};
+const overlays = [{ disk: "root", path: "/pool/layer.qcow2" }];
+const lost = () => new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
+const refused = () => new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "QEMU refused the switch");
+
+/** A domain whose XML never shows a switch. `answers`: of libvirt to the requests for one. */
+function layers(answers: readonly (() => SocleError)[], state: "running" | "stopped" = "running") {
+  const left = [...answers];
+  const calls = {
+    call: <A, R>(procedure: Procedure<A, R>): Promise<R> => {
+      const failure = procedure.name === domainSnapshotCreateXml.name ? left.shift()?.() : undefined;
+      return failure === undefined ? Promise.resolve(undefined as R) : Promise.reject(failure);
+    },
+    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+  };
+  const document: VmDomain = {
+    type: "kvm",
+    name: "web-1",
+    uuid: ID,
+    memoryBytes: 2 ** 20,
+    vcpus: { max: 1, current: 1 },
+    os: { type: "hvm" },
+    devices: { ...noDevices, disks: [disk] },
+  };
+  return new DomainLayers(calls, sleepingClock(), {
+    state: () => Promise.resolve({ state }),
+    document: () => Promise.resolve(document),
+  });
+}
+
+test("a switch whose answer was lost, and that is then refused, is in doubt for a running guest alone", async () => {
+  const inDoubt = { reason: "SWITCH_IN_DOUBT", message: /\/pool\/layer\.qcow2/ };
+  const asRefused = { reason: "LIBVIRT_INTERNAL_ERROR" };
+  await assert.rejects(layers([lost, refused]).switchTo(ID, overlays), inDoubt);
+  await assert.rejects(layers([refused]).switchTo(ID, overlays, true), inDoubt);
+  await assert.rejects(layers([refused]).switchTo(ID, overlays), asRefused);
+  await assert.rejects(layers([lost, refused], "stopped").switchTo(ID, overlays), asRefused);
+});
