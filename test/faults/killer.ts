@@ -5,7 +5,7 @@ import type { Kind, FaultyHost } from "./host.ts";
 import type { Watch } from "./watch.ts";
 
 /** The phases in which the agent is killed. */
-export type Act = Kind | Change | "RESERVE";
+export type Act = Kind | Change | "RESERVE" | "IMPORT" | "RACE";
 
 const ways = ["journal", "call", "moment", "stop"] as const;
 type Way = (typeof ways)[number];
