@@ -67,7 +67,7 @@ export function buildProgram(version: string, bind: Bind): Cli {
   program
     .command("top")
     .description(
-      "The host and its VMs as they are, live; keys sort and filter. Without a terminal, one look.",
+      "The host, its VMs and the copies under way, live; keys sort and filter. Without a terminal, one look.",
     )
     .addOption(
       new Option("--sort <column>", "The largest first by this; name: in their order.")

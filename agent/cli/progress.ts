@@ -1,6 +1,7 @@
 import type { Operation__Output } from "../gen/socle/v1/Operation.ts";
 import { formatDuration, printable, toMs } from "./format.ts";
 import type { Session } from "./session.ts";
+import { transferText } from "./transfer.ts";
 
 const repaintMs = 200;
 const BAR_CELLS = 20;
@@ -16,6 +17,7 @@ export class Progress {
   #current: { readonly name: string; readonly sinceMs: number } | undefined;
   /** The operation's progress when the current step was first seen, and now. */
   #progress = { before: 0, now: 0 };
+  #transfer = "";
   readonly #noted = new Set<string>();
   readonly #timer: NodeJS.Timeout | undefined;
 
@@ -26,7 +28,8 @@ export class Progress {
     this.#timer?.unref();
   }
 
-  update({ steps, state, endDecided, progress }: Operation__Output): void {
+  update(operation: Operation__Output): void {
+    const { steps, state, endDecided, progress } = operation;
     if (this.#session.json) return;
     for (const step of steps.slice(this.#printed)) {
       if (step.outcome === "") break;
@@ -39,6 +42,7 @@ export class Progress {
     const current = steps.find(({ outcome }) => outcome === "");
     const isSame = current !== undefined && printable(current.name) === this.#current?.name;
     this.#progress = { before: isSame ? this.#progress.before : progress, now: progress };
+    this.#transfer = transferText(operation);
     this.#current =
       current === undefined
         ? undefined
@@ -67,9 +71,10 @@ export class Progress {
   /** For a step that reports how much of it is done. */
   #bar(): string {
     const { before, now } = this.#progress;
-    if (now <= before) return "";
+    if (now <= before && this.#transfer === "") return "";
     const done = Math.round(now * BAR_CELLS);
-    return `  [${"#".repeat(done)}${"-".repeat(BAR_CELLS - done)}] ${Math.round(now * 100)}%`;
+    const bar = `  [${"#".repeat(done)}${"-".repeat(BAR_CELLS - done)}] ${Math.round(now * 100)}%`;
+    return this.#transfer === "" ? bar : `${bar}  ${this.#transfer}`;
   }
 
   #repaint(): void {

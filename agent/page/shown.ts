@@ -99,6 +99,8 @@ export interface ShownOperation {
   readonly vm: string;
   readonly state: Operation["state"];
   readonly progress: number;
+  /** Of the present step, if it copies bytes. */
+  readonly transfer?: Operation["transfer"];
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
   readonly steps: Operation["steps"];
@@ -197,7 +199,7 @@ export function showVm(vm: Vm, key: number): ShownVm {
 }
 
 export function showOperation(operation: Operation, nameOf: (vmId: string) => string): ShownOperation {
-  const { id, kind, vmId, state, progress, createdAtMs, endedAtMs, steps, error } = operation;
+  const { id, kind, vmId, state, progress, transfer, createdAtMs, endedAtMs, steps, error } = operation;
   return defined({
     id,
     kind,
@@ -205,6 +207,7 @@ export function showOperation(operation: Operation, nameOf: (vmId: string) => st
     vm: subjectOf(operation).vmId === undefined ? "" : nameOf(vmId),
     state,
     progress,
+    transfer,
     createdAtMs,
     endedAtMs: isDone(operation) && endedAtMs !== undefined ? endedAtMs : undefined,
     steps,

@@ -8,7 +8,7 @@ import type { ErrorEncoder } from "./errors.ts";
 const states = enumWords("STATE", ["running", "succeeded", "failed", "cancelled", "outcome_unknown"]);
 
 export function operationToProto(operation: Operation, errors: ErrorEncoder): ProtoOperation {
-  const { error, endedAtMs } = operation;
+  const { error, endedAtMs, transfer } = operation;
   const subject = { vmId: "", imageId: "", volume: "", ...subjectOf(operation) };
   return {
     operationId: operation.id,
@@ -26,6 +26,7 @@ export function operationToProto(operation: Operation, errors: ErrorEncoder): Pr
       outcome: step.outcome ?? "",
     })),
     progress: operation.progress,
+    transfer: transfer === undefined ? null : { ...transfer, bytesPerSecond: transfer.bytesPerSecond ?? 0 },
     error: error === undefined ? null : errors.operationError(error),
     createdAt: toTimestamp(operation.createdAtMs),
     endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),

@@ -5,6 +5,7 @@ import { enumWord, formatAge, formatDuration, printable, toMs } from "../format.
 import type { Paint } from "../io.ts";
 import { fromStatus } from "../rpc-error.ts";
 import type { Command } from "../session.ts";
+import { transferText } from "../transfer.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
 
 export const listOperations: Command = async (session, _args, options) => {
@@ -132,6 +133,7 @@ function renderOperation(
     ["cancelled by", printable(operation.cancelledBy)],
     ["begun", `${formatAge(operation.createdAt, nowMs)} ago`],
     ["took", took(operation)],
+    ["copied", transferText(operation)],
     ["error", error === undefined ? "" : paint("red", printable(error))],
     ...withoutEndHint(operation),
     ...Object.entries(operation.result).map(([key, value]): [string, string] => [

@@ -6,6 +6,7 @@ import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
 import type { Colour, Paint } from "../io.ts";
+import { transferText } from "../transfer.ts";
 import { isSeen, othersText, paintState } from "../vm-sight.ts";
 import { clip, pad, widthOf } from "../width.ts";
 import { arrange, readingOf, type Look, type SortName, type Choice } from "./view.ts";
@@ -45,6 +46,7 @@ const columns: readonly Column[] = [
 ];
 /** Notices above the VMs; the last counts the hidden ones. */
 const MOST_NOTICES = 4;
+const MOST_JOBS = 4;
 const LEFT: ReadonlySet<string> = new Set(["STATE", "TENANT"]);
 const NARROWEST_NAME = 12;
 const WIDEST_NAME = 40;
@@ -72,6 +74,7 @@ export function frame(seen: Look, { choice, size, failure, nowMs }: View, paint:
       paint("yellow", clip(text, size.columns)),
     ),
   ];
+  head.push(...jobLines(seen, size.columns).map((text) => clip(text, size.columns)));
   const rows = Math.max(0, size.rows - head.length - 3);
   const offset = Math.max(0, Math.min(choice.offset, wanted.length - rows));
   const table = tableLines(wanted.slice(offset, offset + rows), size.columns, choice.sort, paint);
@@ -146,6 +149,19 @@ function notices({ host, complete, vms }: Look, failure: string | undefined, now
   for (const { type, status, evidence } of open.sort((a, b) => severity(b) - severity(a)))
     texts.push(`${type} ${enumWord(status, "TRUTH")}: ${evidence}`);
   return texts.map(printable);
+}
+
+/** Copies under way, one a line: "MOVE_DISK web-1 43%  1.5 GiB of 3 GiB, 85 MiB/s, 18s left". */
+function jobLines({ jobs, vms }: Look, width: number): string[] {
+  const names = new Map(vms.map(({ vmId, name }) => [vmId, name]));
+  const texts = jobs.map((job) => {
+    const { kind, vmId, imageId, volume, progress } = job;
+    const subject = names.get(vmId) ?? (vmId || imageId || volume);
+    return printable(`${kind} ${subject} ${percent(progress)}  ${transferText(job)}`);
+  });
+  if (texts.length <= MOST_JOBS || width === Infinity) return texts;
+  const shown = texts.slice(0, MOST_JOBS - 1);
+  return [...shown, `and ${texts.length - shown.length} more: socle operations --running`];
 }
 
 const effects = Object.values(Effect);

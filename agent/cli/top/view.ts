@@ -1,4 +1,5 @@
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
+import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import type { Agent } from "../client.ts";
 import { enumWord } from "../format.ts";
@@ -11,12 +12,21 @@ export interface Look {
   readonly vms: readonly Vm__Output[];
   /** False: the list may be incomplete, and unknown VMs are as last seen. */
   readonly complete: boolean;
+  /** Operations that copy bytes now. */
+  readonly jobs: readonly Operation__Output[];
   readonly atMs: number;
 }
 
+/** More than a host runs at once. */
+const MOST_RUNNING = 100;
+
 export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
-  const host = await agent.ask(agent.contract.host.GetHost, {});
-  return { host, ...(await allVms(agent)), atMs: nowMs() };
+  const { contract } = agent;
+  const host = await agent.ask(contract.host.GetHost, {});
+  const running = { onlyRunning: true, pageSize: MOST_RUNNING };
+  const { operations } = await agent.ask(contract.operations.ListOperations, running);
+  const jobs = operations.filter(({ transfer }) => transfer !== null);
+  return { host, ...(await allVms(agent)), jobs, atMs: nowMs() };
 }
 
 export type SortName = "cpu" | "memory" | "disk" | "network" | "name";

@@ -1,5 +1,5 @@
 import { byId, h, rebuild } from "./dom.js";
-import { clock, duration, words } from "./format.js";
+import { bytes, clock, duration, rate, words } from "./format.js";
 import { ago } from "./ages.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -20,7 +20,7 @@ export function drawActivity({ operations, events }) {
 }
 
 /** @param {Operation} operation */
-function drawOperation({ kind, vm, state, progress, createdAtMs, endedAtMs, steps, failure }) {
+function drawOperation({ kind, vm, state, progress, transfer, createdAtMs, endedAtMs, steps, failure }) {
   const isUnderWay = endedAtMs === undefined;
   const how = {
     running: "",
@@ -44,6 +44,7 @@ function drawOperation({ kind, vm, state, progress, createdAtMs, endedAtMs, step
         : `${duration(endedAtMs - createdAtMs)} at ${clock(endedAtMs)}`,
     ),
     open && h("progress", { max: 1, value: progress, "aria-label": `${words(kind)} ${vm}` }),
+    open && transfer && h("span", { class: "steps" }, copied(transfer)),
     isUnderWay &&
       steps.length > 0 &&
       h(
@@ -58,6 +59,14 @@ function drawOperation({ kind, vm, state, progress, createdAtMs, endedAtMs, step
         ),
       ),
   );
+}
+
+/** "1.5 GiB of 3 GiB, 85 MiB/s, 18s left" @param {NonNullable<Operation["transfer"]>} transfer */
+function copied({ doneBytes, totalBytes, bytesPerSecond }) {
+  const done = `${bytes(doneBytes)} of ${bytes(totalBytes)}`;
+  if (!bytesPerSecond) return done;
+  const leftMs = ((totalBytes - doneBytes) / bytesPerSecond) * 1000;
+  return `${done}, ${rate(bytesPerSecond)}, ${duration(leftMs)} left`;
 }
 
 const ALARMING = /panicked|unresponsive|io_error|memory_failure|watchdog|disconnected|resync/;

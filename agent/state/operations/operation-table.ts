@@ -248,7 +248,8 @@ export class OperationTable {
   *live(): Generator<OperationRecord> {
     for (const { recorded, shown, fingerprint } of this.#byId.values()) {
       if (shown === undefined) continue;
-      yield { t: "begin", operation: recorded, fingerprint };
+      const { transfer: _shownOnly, ...operation } = recorded;
+      yield { t: "begin", operation, fingerprint };
     }
   }
 }

@@ -19,6 +19,8 @@ export interface Operation {
   readonly steps: readonly OperationStep[];
   /** 0 to 1. */
   readonly progress: number;
+  /** Of the present step, if it copies bytes. It is not recorded. */
+  readonly transfer?: Transfer;
   readonly error?: OperationError;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
@@ -47,6 +49,14 @@ export interface Behalf {
   readonly ticket?: string;
   /** Why no identity was required. */
   readonly breakGlass?: string;
+}
+
+/** How far a copy of bytes is. */
+export interface Transfer {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Over the last seconds; absent while it is not known. */
+  readonly bytesPerSecond?: number;
 }
 
 interface SinceBoot {

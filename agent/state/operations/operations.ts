@@ -197,7 +197,8 @@ export class Operations {
       isOutdated: () => this.#isOutdated(operation.id),
       permit: this.#bounds.permit,
       change: (change, index, need) => {
-        entry.recorded = { ...entry.recorded, ...change };
+        const { transfer: _over, ...recorded } = entry.recorded;
+        entry.recorded = { ...recorded, ...change };
         const { progress, steps } = entry.recorded;
         const record = { t: "step", id: operation.id, index, step: steps[index], progress };
         this.#show(entry);
@@ -205,8 +206,8 @@ export class Operations {
         this.#journal.appendLazily(record);
         return Promise.resolve();
       },
-      show: (progress) => {
-        entry.recorded = { ...entry.recorded, progress };
+      show: (progress, transfer) => {
+        entry.recorded = { ...entry.recorded, progress, transfer };
         this.#show(entry);
       },
     });

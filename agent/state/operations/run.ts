@@ -1,12 +1,13 @@
 import type { Clock } from "../../kernel/clock.ts";
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { Operation, OperationStep } from "./operation.ts";
+import type { Operation, OperationStep, Transfer } from "./operation.ts";
+import { Pace } from "./pace.ts";
 import type { Permit } from "./permit.ts";
 
 /**
  * Runs a named part of an operation and records its start and end. `weight` is its share of the whole (0 to 1, default
- * 0.1) for the progress shown. Long work reports the part (0 to 1) of the step that is done. Does not start after cancel()
- * or once the agent has stopped; a started step is never cut short.
+ * 0.1) for the progress shown. Work that copies bytes reports how many are done. Does not start after cancel() or once the agent has stopped; a started step is never cut short.
  */
 export interface Step {
   <T>(name: string, work: (report: Report) => Promise<T>, weight?: number): Promise<T>;
@@ -22,13 +23,14 @@ export interface Step {
   readonly requireOpen: () => void;
 }
 
-/** Shows how much of a step is done; it is not recorded. */
-export type Report = (part: number) => void;
+/** Shows how many bytes of a step are done; it is not recorded. */
+export type Report = (bytes: Pick<Transfer, "doneBytes" | "totalBytes">) => void;
 
 type Need = "lazily" | "durably";
 
-/** The least progress that is shown: each is a message to every watcher. */
+/** The least progress that is shown, or the least time between: each is a message to every watcher. */
 const LEAST_SHOWN = 0.01;
+const SHOWN_EACH_MS = 2000;
 
 interface RunOptions {
   readonly clock: Clock;
@@ -46,7 +48,7 @@ interface RunOptions {
     need: Need,
   ) => Promise<void>;
   /** Shows progress without a record. */
-  readonly show: (progress: number) => void;
+  readonly show: (progress: number, transfer: Transfer) => void;
 }
 
 /** One operation being worked on. */
@@ -91,11 +93,20 @@ export class OperationRun {
     if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
     const index = this.#start(name);
     let shown = 0;
-    const report = (part: number): void => {
-      const next = Math.min(1, part) * weight;
-      if (next - shown < LEAST_SHOWN) return;
-      this.#options.show(Math.min(0.99, this.#options.operation().progress + next - shown));
-      shown = next;
+    const { clock } = this.#options;
+    const pace = new Pace();
+    let shownAtMs = clock.monotonicMs();
+    const report: Report = ({ doneBytes, totalBytes }) => {
+      const part = totalBytes === 0 ? 0 : Math.min(1, doneBytes / totalBytes);
+      const next = Math.max(shown, part * weight);
+      const nowMs = clock.monotonicMs();
+      if (next - shown < LEAST_SHOWN && nowMs - shownAtMs < SHOWN_EACH_MS) return;
+      const bytesPerSecond = pace.at(doneBytes, nowMs);
+      this.#options.show(
+        Math.min(0.99, this.#options.operation().progress + next - shown),
+        defined({ doneBytes, totalBytes, bytesPerSecond }),
+      );
+      [shown, shownAtMs] = [next, nowMs];
     };
     let value: T;
     try {

@@ -5,6 +5,7 @@ import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { ancestry, findSnapshot, noSnapshots, type Snapshot, type Snapshots } from "../model/snapshots.ts";
 import { ownDisk } from "../model/volume-names.ts";
+import type { Report } from "../../state/operations/run.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
@@ -178,7 +179,7 @@ async function mergeOne(
   { domains, volumes }: RunContext,
   vmId: string,
   { disk, top, base }: Merge,
-  { report, aborted }: { readonly report: (part: number) => void; readonly aborted: AbortSignal },
+  { report, aborted }: { readonly report: Report; readonly aborted: AbortSignal },
 ): Promise<void> {
   const [topPath, basePath] = [await volumes.pathOf(top), await volumes.pathOf(base)];
   if (topPath === undefined || basePath === undefined) {
@@ -189,15 +190,7 @@ async function mergeOne(
       `volume ${missing.volume} of pool ${missing.pool}, a layer of disk ${disk}, is gone: restore it, or delete the VM`,
     );
   }
-  await domains.layers.merge(
-    vmId,
-    disk,
-    { top: topPath, base: basePath },
-    {
-      aborted,
-      report: ({ doneBytes, totalBytes }) => report(totalBytes === 0 ? 0 : doneBytes / totalBytes),
-    },
-  );
+  await domains.layers.merge(vmId, disk, { top: topPath, base: basePath }, { aborted, report });
 }
 
 const cutShort = (cause: unknown): SocleError =>

@@ -153,7 +153,7 @@ async function publish(
   const download = async (report: Report): Promise<number | undefined> => {
     const checked = new CheckedBytes(source, wanted, (chunk, at) => {
       digest.update(chunk);
-      report(at / sizeBytes);
+      report({ doneBytes: at, totalBytes: sizeBytes });
     });
     await volumes.fill(dataVolume(wanted), sizeBytes, checked, ends);
     return checked.capacityBytes;

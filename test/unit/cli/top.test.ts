@@ -3,10 +3,11 @@ import { PassThrough, Writable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { runCli } from "../../../agent/cli/index.ts";
+import type { Operation } from "../../../agent/gen/socle/v1/Operation.ts";
 import type { Vm } from "../../../agent/gen/socle/v1/Vm.ts";
 import { eventually } from "../../support/wait.ts";
 import { fakeAgent, protoDirectory, socle } from "../../support/cli/fake-agent.ts";
-import { ago, host, nowMs, vm } from "../../support/cli/samples.ts";
+import { ago, host, nowMs, operation, vm } from "../../support/cli/samples.ts";
 
 const rated = (name: string, cpuCores: number, changes: Partial<Vm> = {}): Vm =>
   vm({
@@ -36,12 +37,13 @@ const crowd: Vm[] = [
 
 interface Answers {
   vms: Vm[];
+  operations: Operation[];
   complete: boolean;
   fails: boolean;
 }
 
 async function agentOf(context: TestContext): Promise<{ socket: string; answers: Answers }> {
-  const answers: Answers = { vms: crowd, complete: true, fails: false };
+  const answers: Answers = { vms: crowd, operations: [], complete: true, fails: false };
   const usage = {
     readAt: ago(3),
     cpuBusyRatio: 0.63,
@@ -55,6 +57,7 @@ async function agentOf(context: TestContext): Promise<{ socket: string; answers:
         else done(null, host({ usage }));
       },
     },
+    operations: { ListOperations: (_call, done) => done(null, { operations: answers.operations }) },
     vms: {
       ListVms: (_call, done) =>
         done(null, {
@@ -163,6 +166,22 @@ test("the busiest VMs come first, unknown readings last and never as zero; keys 
   assert.ok(terminal.written.endsWith("\u001b[?7h\u001b[?25h\u001b[?1049l"), "the terminal is restored");
   assert.deepEqual(terminal.stdin.modes, [true, false]);
   assert.ok(!terminal.written.includes(`${escape}[2J`), "nothing is cleared, so nothing flickers");
+});
+
+test("copies under way are shown with their speed and the time that is left", async (context) => {
+  const { socket, answers } = await agentOf(context);
+  const running = { state: "STATE_RUNNING", done: false, endedAt: null } as const;
+  const transfer = { doneBytes: 3 * 2 ** 29, totalBytes: 3 * 2 ** 30, bytesPerSecond: 2 ** 26 };
+  answers.operations = [
+    operation({ ...running, kind: "MOVE_DISK", vmId: "id-busy", progress: 0.43, transfer }),
+    operation({ ...running, kind: "STOP_VM", vmId: "id-calm" }),
+  ];
+  const terminal = new Terminal(110, 20);
+  start(context, socket, [], terminal).catch(() => undefined);
+  await shows(terminal, "a frame", () => terminal.names().length === 5);
+  const whole = terminal.lines.join("\n");
+  assert.match(whole, /^MOVE_DISK busy 43% {2}1\.5 GiB of 3 GiB, 64 MiB\/s, 24s left *$/m);
+  assert.doesNotMatch(whole, /STOP_VM/);
 });
 
 test("a narrow terminal leaves columns out; no line is wider than it", async (context) => {

@@ -6,7 +6,7 @@ import { PageStage, vmOf } from "../../support/page-stage.ts";
 
 interface State {
   readonly events: readonly { readonly kind: string; readonly vm: string; readonly details: object }[];
-  readonly operations: readonly { readonly vm: string }[];
+  readonly operations: readonly { readonly vm: string; readonly transfer?: object }[];
 }
 
 /** The first message to a browser. */
@@ -48,6 +48,15 @@ test("conditions found healthy at the start of the agent do not hide earlier act
       ["scheduling_changed", "cordoned"],
     ],
   );
+});
+
+test("an operation that copies bytes shows how many, and how fast", async (context) => {
+  const stage = await PageStage.start();
+  context.after(() => stage.stop());
+  const transfer = { doneBytes: 5, totalBytes: 10, bytesPerSecond: 2 };
+  stage.operations = [{ ...operationOf(vmOf(1).id), id: "1", transfer }];
+  const { operations } = await stateOf(context, stage);
+  assert.deepEqual(operations[0]?.transfer, transfer);
 });
 
 test("an operation keeps the name of a removed VM", async (context) => {

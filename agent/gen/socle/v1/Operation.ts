@@ -2,6 +2,7 @@
 
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from '../../google/rpc/Status.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
+import type { Long } from '@grpc/proto-loader';
 
 // Original file: proto/socle/v1/operation.proto
 
@@ -44,6 +45,18 @@ export interface _socle_v1_Operation_Step__Output {
   'outcome': (string);
 }
 
+export interface _socle_v1_Operation_Transfer {
+  'doneBytes'?: (number | string | Long);
+  'totalBytes'?: (number | string | Long);
+  'bytesPerSecond'?: (number | string);
+}
+
+export interface _socle_v1_Operation_Transfer__Output {
+  'doneBytes': (number);
+  'totalBytes': (number);
+  'bytesPerSecond': (number);
+}
+
 export interface Operation {
   'operationId'?: (string);
   'requestId'?: (string);
@@ -66,6 +79,7 @@ export interface Operation {
   'endDecided'?: (boolean);
   'imageId'?: (string);
   'volume'?: (string);
+  'transfer'?: (_socle_v1_Operation_Transfer | null);
 }
 
 export interface Operation__Output {
@@ -90,4 +104,5 @@ export interface Operation__Output {
   'endDecided': (boolean);
   'imageId': (string);
   'volume': (string);
+  'transfer': (_socle_v1_Operation_Transfer__Output | null);
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { Permit } from "../../../../agent/state/operations/permit.ts";
+import type { Report } from "../../../../agent/state/operations/run.ts";
 import { eventually } from "../../../support/wait.ts";
 import { folder } from "../../../support/state/folder.ts";
 import {
@@ -48,16 +49,18 @@ test("a long step shows how much of it is done, and journals none of that", asyn
   const shown: number[] = [];
   operations.run(operation, async (step) => {
     await step("first", nothing, 0.1);
-    const download = (report: (part: number) => void): Promise<void> => {
+    const download = (report: Report): Promise<void> => {
       const before = operations.journalPendingBytes;
-      for (const part of [0.25, 0.251, 0.5, 2]) {
-        report(part);
+      for (const doneBytes of [250, 251, 500, 2000]) {
+        report({ doneBytes, totalBytes: 1000 });
         shown.push(Math.round(operations.get(operation.id).progress * 1000) / 1000);
       }
+      assert.equal(operations.get(operation.id).transfer?.doneBytes, 2000);
       assert.equal(operations.journalPendingBytes, before);
       return Promise.resolve();
     };
     await step("download", download, 0.8);
+    assert.equal(operations.get(operation.id).transfer, undefined);
     shown.push(Math.round(operations.get(operation.id).progress * 1000) / 1000);
     return {};
   });
