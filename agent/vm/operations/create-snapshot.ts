@@ -19,17 +19,17 @@ import { defineOperation, type Result } from "./definition.ts";
 import { requireGuestAgent } from "./guest.ts";
 import { stampComplete } from "./guest-run.ts";
 import {
+  effectsOf,
   existing,
   growthOfLayers,
   keepInDoubt,
   layerSchema,
   looseOf,
-  makeLayers,
   newLayers,
-  removeLoose,
+  provideLayers,
   requireAsNoted,
   requireSameLayers,
-  withLoose,
+  undoLayers,
   withoutLoose,
   type Layer,
 } from "./layers.ts";
@@ -46,8 +46,6 @@ import {
   type WorkRun,
 } from "./work.ts";
 
-const CLAIM = "claim volumes";
-const LAYERS = "make layers";
 const SWITCH = "switch disks";
 
 const names = z.object({ name: snapshotName, description: snapshotDescription.exactOptional() });
@@ -101,7 +99,7 @@ export const createSnapshot = defineOperation({
   },
   async run(context, asked, run) {
     const { vmId } = run;
-    const effects = new Set([LAYERS, SWITCH].filter((name) => mayHaveBegun(run, name)));
+    const effects = effectsOf(run, [SWITCH]);
     try {
       return await create(context, asked, run, effects);
     } catch (thrown) {
@@ -116,7 +114,7 @@ export const createSnapshot = defineOperation({
         });
         throw error;
       }
-      throw await undoAll(context, run, undoes(context, run, asked, effects), error);
+      throw await undoAll(context, run, undoLayers(context, vmId, { layers: asked.layers, effects }), error);
     }
   },
 });
@@ -127,28 +125,16 @@ async function create(
   run: WorkRun,
   effects: Set<string>,
 ): Promise<Result> {
-  const { domains, volumes } = context;
-  const { vmId, step, done } = run;
+  const { domains } = context;
+  const { vmId, step } = run;
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(SWITCH) });
   const { snapshots: before } = await readSpec(context, vmId);
   let snapshots = before;
   if (findSnapshot(before, id) === undefined) {
     const own = requireSameLayers(spec, before, layers);
     requireRoomFor({ name: spec.name, snapshots: before }, name);
-    const isClaimed = done.has(CLAIM);
-    // Journaled before any volume is made: a volume of this name that exists later was made by this operation.
-    if (!isClaimed) await step.durable(CLAIM, () => volumes.requireAbsent(layers), 0);
-    effects.add(LAYERS);
-    const overlays = await step(
-      LAYERS,
-      async () => {
-        // Noted before they exist: at no time is there a volume without an owner.
-        await rewriteSnapshots(context, vmId, (now) => withLoose(now, looseOf(layers)));
-        const below = (disk: OwnDisk): string => disk.volume.volume;
-        return await makeLayers(context, layers, own, { below, mayBeThere: isClaimed });
-      },
-      0.4,
-    );
+    const below = (disk: OwnDisk): string => disk.volume.volume;
+    const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
     effects.add(SWITCH);
     const isQuiesced = await step(
       SWITCH,
@@ -204,23 +190,6 @@ async function isRecordedOrSwitched(
     throw outcomeUnknown(error);
   }
 }
-
-const undoes = (context: WorkContext, { vmId }: WorkRun, { layers }: Intent, effects: ReadonlySet<string>) =>
-  effects.has(LAYERS)
-    ? [
-        {
-          step: LAYERS,
-          async remove() {
-            if ((await context.domains.state(vmId)) === undefined) {
-              for (const layer of layers) await context.volumes.remove(layer);
-              return;
-            }
-            const { spec } = await readSpec(context, vmId);
-            await removeLoose(context, spec, looseOf(layers));
-          },
-        },
-      ]
-    : [];
 
 /** Throws `already_exists` SNAPSHOT_EXISTS, `exhausted` SNAPSHOT_LIMIT_REACHED. */
 function requireRoomFor({ name: vm, snapshots = noSnapshots }: Pick<Vm, "name" | "snapshots">, name: string) {

@@ -8,8 +8,9 @@ import type { Vm } from "../model/vm.ts";
 import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { mayBeBelow } from "./own-volume.ts";
 import { requireIdle } from "./detach-disk.ts";
-import { rewriteSnapshots } from "./spec-change.ts";
-import type { WorkContext } from "./work.ts";
+import { readSpec, rewriteSnapshots } from "./spec-change.ts";
+import type { Undo } from "./undo.ts";
+import { mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
 
 /** An overlay that an operation makes, and the volume below it. */
 export const layerSchema = z.object({
@@ -72,8 +73,63 @@ export function requireSameLayers(spec: VmSpec, snapshots: Snapshots, layers: re
 const layerOf = (layers: readonly Layer[], disk: string): Layer | undefined =>
   layers.find((each) => each.disk === disk);
 
+const CLAIM = "claim volumes";
+const LAYERS = "make layers";
+
+/** The effects of an operation that switches disks to new layers, as its runs know them. */
+export interface Layering {
+  readonly layers: readonly Layer[];
+  /** The names of the steps that may have had effects. */
+  readonly effects: Set<string>;
+}
+
+/** The steps, beside that of the layers, that may have had effects in an earlier run. */
+export const effectsOf = (run: WorkRun, steps: readonly string[]): Set<string> =>
+  new Set([LAYERS, ...steps].filter((name) => mayHaveBegun(run, name)));
+
+/** Makes the layers of an operation, or adopts those of its earlier run. `below`: the volume under the layer of a disk. */
+export async function provideLayers(
+  context: WorkContext,
+  run: WorkRun,
+  { layers, effects }: Layering,
+  { own, below, part }: { own: readonly OwnDisk[]; below: (disk: OwnDisk) => string; part: number },
+): Promise<Overlay[]> {
+  const { vmId, step, done } = run;
+  const mayBeThere = done.has(CLAIM);
+  // Journaled before any volume is made: a volume of this name that exists later was made by this operation.
+  if (!mayBeThere) await step.durable(CLAIM, () => context.volumes.requireAbsent(layers), 0);
+  effects.add(LAYERS);
+  return await step(
+    LAYERS,
+    async () => {
+      // Noted before they exist: at no time is there a volume without an owner.
+      await rewriteSnapshots(context, vmId, (now) => withLoose(now, looseOf(layers)));
+      return await makeLayers(context, layers, own, { below, mayBeThere });
+    },
+    part,
+  );
+}
+
+/** The undo of `provideLayers`. */
+export const undoLayers = (context: WorkContext, vmId: string, { layers, effects }: Layering): Undo[] =>
+  effects.has(LAYERS)
+    ? [
+        {
+          step: LAYERS,
+          async remove() {
+            if ((await context.domains.state(vmId)) === undefined) {
+              for (const layer of layers) await context.volumes.remove(layer);
+              return;
+            }
+            const { spec } = await readSpec(context, vmId);
+            await removeLoose(context, spec, looseOf(layers));
+          },
+        },
+      ]
+    : [];
+
 /** Makes the overlays, or adopts those of an earlier run. `below`: the volume under the overlay of a disk. */
-export async function makeLayers(
+async function makeLayers(
   { volumes }: WorkContext,
   layers: readonly Layer[],
   disks: readonly OwnDisk[],

@@ -13,17 +13,19 @@ import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { hasMarkedRun, holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import {
+  effectsOf,
   existing,
   growthOfLayers,
   layeredDisks,
   layerSchema,
   looseOf,
-  makeLayers,
   newLayers,
+  provideLayers,
   removeLoose,
   requireAsNoted,
   requireSameLayers,
   requireSnapshot,
+  undoLayers,
   withLoose,
   withoutLoose,
   type Layer,
@@ -35,7 +37,6 @@ import { undoAll, type Undo } from "./undo.ts";
 import { requireNotSaved } from "./vm-state.ts";
 import {
   isUndecided,
-  mayHaveBegun,
   outcomeUnknown,
   seen,
   type RunContext,
@@ -43,8 +44,6 @@ import {
   type WorkRun,
 } from "./work.ts";
 
-const CLAIM = "claim volumes";
-const LAYERS = "make layers";
 const STOP = "pull plug";
 const SWITCH = "switch disks";
 
@@ -98,7 +97,7 @@ export const revertSnapshot = defineOperation({
     };
   },
   async run(context, asked, run) {
-    const effects = new Set([LAYERS, STOP, SWITCH].filter((name) => mayHaveBegun(run, name)));
+    const effects = effectsOf(run, [STOP, SWITCH]);
     // The begin of a step is recorded lazily, the mark on the run that is ended durably.
     if (run.resumed && hasMarkedRun(run)) effects.add(STOP);
     try {
@@ -121,8 +120,8 @@ async function revert(
   run: WorkRun,
   effects: Set<string>,
 ): Promise<Result> {
-  const { domains, volumes } = context;
-  const { vmId, step, done } = run;
+  const { domains } = context;
+  const { vmId, step } = run;
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.size > 0 });
   let { snapshots } = await readSpec(context, vmId);
   const wasOn = effects.has(STOP) || isActive(await domains.state(vmId));
@@ -131,18 +130,8 @@ async function revert(
     const found = requireSnapshot({ name: spec.name, snapshots }, id);
     requireUsable(spec.name, found, own);
     if (!effects.has(STOP)) requireOff(spec.name, (await domains.state(vmId))?.state ?? "stopped", force);
-    const isClaimed = done.has(CLAIM);
-    if (!isClaimed) await step.durable(CLAIM, () => volumes.requireAbsent(layers), 0);
-    effects.add(LAYERS);
-    const overlays = await step(
-      LAYERS,
-      async () => {
-        await rewriteSnapshots(context, vmId, (now) => withLoose(now, looseOf(layers)));
-        const below = ({ disk, volume }: OwnDisk): string => found.volumes[disk] ?? volume.volume;
-        return await makeLayers(context, layers, own, { below, mayBeThere: isClaimed });
-      },
-      0.3,
-    );
+    const below = ({ disk, volume }: OwnDisk): string => found.volumes[disk] ?? volume.volume;
+    const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.3 });
     if (wasOn) {
       step.commit();
       await stop(context, run, effects);
@@ -233,34 +222,16 @@ async function howFar(
   }
 }
 
-function undoes(
-  context: RunContext,
-  { vmId }: WorkRun,
-  { layers }: Intent,
-  effects: ReadonlySet<string>,
-): Undo[] {
-  const all: Undo[] = [
-    {
-      step: STOP,
-      async remove() {
-        if ((await context.domains.state(vmId)) === undefined) return;
-        const { spec, snapshots } = await readSpec(context, vmId);
-        await startAgain(context, spec, snapshots);
-      },
+function undoes(context: RunContext, { vmId }: WorkRun, { layers }: Intent, effects: Set<string>): Undo[] {
+  const start: Undo = {
+    step: STOP,
+    async remove() {
+      if ((await context.domains.state(vmId)) === undefined) return;
+      const { spec, snapshots } = await readSpec(context, vmId);
+      await startAgain(context, spec, snapshots);
     },
-    {
-      step: LAYERS,
-      async remove() {
-        if ((await context.domains.state(vmId)) === undefined) {
-          for (const layer of layers) await context.volumes.remove(layer);
-          return;
-        }
-        const { spec } = await readSpec(context, vmId);
-        await removeLoose(context, spec, looseOf(layers));
-      },
-    },
-  ];
-  return all.filter(({ step }) => effects.has(step));
+  };
+  return [...(effects.has(STOP) ? [start] : []), ...undoLayers(context, vmId, { layers, effects })];
 }
 
 /** Throws `conflict` SNAPSHOT_BEING_DELETED, SNAPSHOT_DISKS_DIFFER. */

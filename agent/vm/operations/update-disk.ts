@@ -1,23 +1,18 @@
 import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../../kernel/errors.ts";
 import { diskLimits, type DiskLimits } from "../../contract/spec-disk-limits.ts";
 import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
-import { isActive } from "../hypervisor/domain-state.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { ioTuneOf } from "../observation/domain-document.ts";
 import { defineOperation } from "./definition.ts";
 import { requireDisk } from "./detach-disk.ts";
-import { stampComplete } from "./guest-run.ts";
+import { updateDevice } from "./device-update.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
-import { undoAll } from "./undo.ts";
+import { appliesTo, changeIntent } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
-
-const DEVICE = "change device";
-const SPEC = "write spec";
+import type { WorkContext } from "./work.ts";
 
 const intent = z.object({
   disk: z.string(),
@@ -56,30 +51,15 @@ export const updateDisk = defineOperation({
   plan: (_context, intent, vm) => Promise.resolve(resultOf(intent, vm)),
   async run(context, intent, run) {
     const { disk, limits, etag } = intent;
-    const { domains } = context;
-    const { vmId, step, done } = run;
-    let mayBeChanged = mayHaveBegun(run, DEVICE);
-    try {
-      // The spec has the new values, so that an undo would keep them.
-      if (done.has(SPEC)) step.goOn();
-      const before = await beginChange(context, run, { etag, of: "devices", hasBegun: mayBeChanged });
-      // An operation before this one may have detached it.
-      requireDisk({ name: before.name, spec: before }, disk);
-      mayBeChanged = true;
-      await step(DEVICE, () => limit(context, vmId, disk, limits), 0.6);
-      const spec = await step(SPEC, () =>
-        rewriteSpec(context, vmId, (stored) => withLimits(stored, disk, limits)),
-      );
-      const state = await domains.state(vmId);
-      await stampComplete(context, run, isActive(state));
-      await seenWith(context, spec);
-      return resultOf(intent, state);
-    } catch (thrown) {
-      const error = toSocleError(thrown);
-      if (isUndecided(error, run)) throw error;
-      const undo = { step: DEVICE, remove: () => asInSpec(context, vmId, disk) };
-      throw await undoAll(context, run, mayBeChanged ? [undo] : [], error);
-    }
+    const state = await updateDevice(context, run, {
+      etag,
+      deviceOf: (vm) => requireDisk(vm, disk),
+      change: () => limit(context, run.vmId, disk, limits),
+      restore: (before) => limit(context, run.vmId, disk, before.limits ?? null),
+      notAttached: "DISK_NOT_ATTACHED",
+      write: (spec) => withLimits(spec, disk, limits),
+    });
+    return resultOf(intent, state);
   },
 });
 
@@ -96,19 +76,6 @@ async function limit(
   limits: DiskLimits | null,
 ): Promise<void> {
   await domains.devices.limitDisk(vmId, diskAlias(disk), limits === null ? {} : ioTuneOf(limits));
-}
-
-/** The spec is written last: until then it has the values from before. */
-async function asInSpec(context: WorkContext, vmId: string, name: string): Promise<void> {
-  if ((await context.domains.state(vmId)) === undefined) return;
-  const disk = (await readSpec(context, vmId)).spec.disks.find((each) => each.name === name);
-  if (disk === undefined) return;
-  try {
-    await limit(context, vmId, name, disk.limits ?? null);
-  } catch (thrown) {
-    // A disk that is not there was not changed.
-    if (toSocleError(thrown).reason !== "DISK_NOT_ATTACHED") throw thrown;
-  }
 }
 
 const withLimits = (spec: VmSpec, name: string, limits: DiskLimits | null): VmSpec => ({

@@ -1,24 +1,19 @@
 import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../../kernel/errors.ts";
 import { nicLinks } from "../../contract/spec-enums.ts";
 import { nicSpec, type NicSpec, type VmSpec } from "../../contract/spec.ts";
 import type { Interface } from "../../libvirt/xml/index.ts";
-import { isActive } from "../hypervisor/domain-state.ts";
 import { nicAlias } from "../model/device-names.ts";
 import { bandwidthOf } from "../observation/domain-document.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireNic } from "./detach-nic.ts";
-import { stampComplete } from "./guest-run.ts";
+import { updateDevice } from "./device-update.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
-import { undoAll } from "./undo.ts";
+import { appliesTo, changeIntent } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
-
-const DEVICE = "change device";
-const SPEC = "write spec";
+import type { WorkContext } from "./work.ts";
 
 type Link = (typeof nicLinks.words)[number];
 
@@ -62,28 +57,15 @@ export const updateNic = defineOperation({
   plan: (_context, intent, vm) => Promise.resolve(resultOf(intent, vm)),
   async run(context, intent, run) {
     const { nic, etag } = intent;
-    const { domains } = context;
-    const { vmId, step, done } = run;
-    let mayBeChanged = mayHaveBegun(run, DEVICE);
-    try {
-      // The spec has the new values, so that an undo would keep them.
-      if (done.has(SPEC)) step.goOn();
-      await beginChange(context, run, { etag, of: "devices", hasBegun: mayBeChanged });
-      mayBeChanged = true;
-      await step(DEVICE, () => changeDevice(context, vmId, nic, intent), 0.6);
-      const spec = await step(SPEC, () =>
-        rewriteSpec(context, vmId, (before) => withValues(before, nic, intent)),
-      );
-      const state = await domains.state(vmId);
-      await stampComplete(context, run, isActive(state));
-      await seenWith(context, spec);
-      return resultOf(intent, state);
-    } catch (thrown) {
-      const error = toSocleError(thrown);
-      if (isUndecided(error, run)) throw error;
-      const undo = { step: DEVICE, remove: () => asInSpec(context, vmId, nic) };
-      throw await undoAll(context, run, mayBeChanged ? [undo] : [], error);
-    }
+    const state = await updateDevice(context, run, {
+      etag,
+      deviceOf: (vm) => requireNic(vm, nic),
+      change: () => changeDevice(context, run.vmId, nic, intent),
+      restore: (before) => changeDevice(context, run.vmId, nic, valuesOf(before)),
+      notAttached: "NIC_NOT_ATTACHED",
+      write: (spec) => withValues(spec, nic, intent),
+    });
+    return resultOf(intent, state);
   },
 });
 
@@ -106,19 +88,6 @@ async function changeDevice(
   values: Values,
 ): Promise<void> {
   await domains.devices.changeNic(vmId, nicAlias(name), (device) => withDeviceValues(device, values));
-}
-
-/** The spec is written last: until then it has the values from before. */
-async function asInSpec(context: WorkContext, vmId: string, name: string): Promise<void> {
-  if ((await context.domains.state(vmId)) === undefined) return;
-  const nic = (await readSpec(context, vmId)).spec.nics.find((each) => each.name === name);
-  if (nic === undefined) return;
-  try {
-    await changeDevice(context, vmId, name, valuesOf(nic));
-  } catch (thrown) {
-    // A NIC that is not there was not changed.
-    if (toSocleError(thrown).reason !== "NIC_NOT_ATTACHED") throw thrown;
-  }
 }
 
 const valuesOf = ({ linkDown, limits }: NicSpec): Required<Values> => ({
