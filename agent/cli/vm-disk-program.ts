@@ -14,7 +14,10 @@ export function addVmDisks(vm: Cli, bind: Bind): void {
       .option("--dry-run", "Show what would happen and change nothing.")
       .argument(...VM);
   change("attach", "Add a disk to a VM.")
-    .argument("<source>", "pool/volume, or new:POOL:SIZE[:BASE] for a new one.")
+    .argument(
+      "<source>",
+      "pool/volume, new:POOL:SIZE[:BASE] for a new one, or cdrom[:MEDIUM] for a CD-ROM drive.",
+    )
     .requiredOption("--name <name>", "The disk's name in the VM; its serial number in the guest.")
     .option("--read-only", "The guest cannot write to it.")
     .option("--encrypt", "Encrypt a new disk (LUKS); the host needs a volume key.")
@@ -37,6 +40,19 @@ export function addVmDisks(vm: Cli, bind: Bind): void {
     .option("--write-iops <number>", "Its writes in a second.", whole("--write-iops", 1))
     .option("--no-limits", "No limits; a limit replaces all limits.")
     .action(bind(async () => (await load()).updateDisk));
+  change("insert", "Put a medium into a CD-ROM drive of a VM.")
+    .argument(...DISK)
+    .argument("<medium>", "image:NAME, or pool/volume.")
+    .option("--force", "Also if the guest locks the tray: it may have read errors.")
+    .action(bind(async () => (await load()).insertMedium));
+  change("eject", "Take the medium from a CD-ROM drive of a VM.")
+    .argument(...DISK)
+    .option("--force", "Also if the guest locks the tray: it may have read errors.")
+    .action(bind(async () => (await load()).ejectMedium));
+  change("move", "Move a disk of a VM into another pool, also while it runs.")
+    .argument(...DISK)
+    .argument("<pool>", "The pool that it is in afterwards.")
+    .action(bind(async () => (await load()).moveDisk));
   change("resize", "Enlarge a disk of a VM.")
     .argument(...DISK)
     .argument("<size>", "The size that it has afterwards, e.g. 40GiB.")

@@ -1,4 +1,5 @@
 import { withoutUndefined } from "../kernel/defined.ts";
+import type { CdromDrive } from "../gen/socle/v1/CdromDrive.ts";
 import type { Disk } from "../gen/socle/v1/Disk.ts";
 import type { Nic } from "../gen/socle/v1/Nic.ts";
 import type { VmSpec } from "../gen/socle/v1/VmSpec.ts";
@@ -106,8 +107,17 @@ function disksOf({ disks }: VmSpec, flags: SpecFlags): Disk[] | undefined {
   return [root, ...(given ?? disks ?? [])];
 }
 
-/** `POOL/VOLUME`, or `new:POOL:SIZE[:BASE]` where SIZE may be empty with a base. */
+/** `image:NAME`, `POOL/VOLUME`, or nothing. */
+export function parseMedium(text: string): CdromDrive {
+  if (text === "") return {};
+  if (text.startsWith("image:")) return { image: text.slice("image:".length) };
+  return { volume: parseVolume("MEDIUM", text) };
+}
+
+/** `POOL/VOLUME`, `cdrom[:MEDIUM]`, or `new:POOL:SIZE[:BASE]` where SIZE may be empty with a base. */
 export function parseDisk(text: string, name: string): Disk {
+  const drive = /^cdrom(?::(.*))?$/.exec(text);
+  if (drive !== null) return { name, readOnly: true, cdrom: parseMedium(drive[1] ?? "") };
   if (!text.startsWith("new:")) return { name, volume: parseVolume("--disk", text) };
   const [pool = "", size = "", ...base] = text.slice("new:".length).split(":");
   const baseVolume = base.join(":");

@@ -96,6 +96,11 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.VmService/DiscardSavedState": { ...vms, audit: [] },
   "/socle.v1.VmService/InjectNmi": { ...vms, audit: [] },
   "/socle.v1.VmService/Console": { ...vms, class: "stream", audit: ["force"] },
+  "/socle.v1.VmService/ChangeMedia": {
+    ...vms,
+    audit: ["disk", "volume.pool", "volume.volume", "image", "force", ...change],
+  },
+  "/socle.v1.VmService/MoveDisk": { ...vms, audit: ["disk", "pool", ...change] },
   // The URL may hold credentials.
   "/socle.v1.ImageService/ImportImage": { ...vms, audit: ["name", "sha256", "format", "pool"] },
   "/socle.v1.ImageService/UploadImage": {

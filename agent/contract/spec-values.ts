@@ -46,3 +46,9 @@ export const mac = z
     return (first & 0b11) === 0b10 && first !== 0xfe;
   }, "must be a locally administered unicast address, and not begin with fe");
 export const address = z.union([z.ipv4(), z.ipv6()], { error: "must be an IPv4 or IPv6 address" });
+
+export const help = (description: string, example?: unknown) =>
+  example === undefined ? { description } : { description, examples: [example] };
+
+export const flag = (description: string, example: boolean) =>
+  z.boolean().meta(help(description, example)).default(false);

@@ -1,14 +1,16 @@
 import * as z from "../kernel/zod.ts";
 import type { Immutable } from "../kernel/immutable.ts";
 import { cloudInit } from "./spec-cloud-init.ts";
-import { diskLimits } from "./spec-disk-limits.ts";
+import { diskSpec, refuseDrive } from "./spec-disk.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,
   bytes,
   count,
   deviceName,
+  flag,
   GIB,
+  help,
   KIB,
   mac,
   MIB,
@@ -22,41 +24,8 @@ import {
 // A tenant's request for a VM, defined once: the type, the validation, the file that `socle vm create -f` reads, and its
 // help. `description` and `examples` of a field are what the help and the example file show.
 
-const help = (description: string, example?: unknown) =>
-  example === undefined ? { description } : { description, examples: [example] };
-
-const flag = (description: string, example: boolean) =>
-  z.boolean().meta(help(description, example)).default(false);
-
 const MAX_CELL = 1023;
 const MAX_DEVICES = 16;
-
-const newVolume = z.strictObject({
-  kind: z.literal("new"),
-  pool: resourceName.meta(help("The pool in which the volume is made.", "default")),
-  capacityBytes: bytes.meta(help("Default: the base volume's capacity.", "20GiB")).exactOptional(),
-  format: z.enum(specEnums.diskFormat.words).meta(help("Default: qcow2.", "qcow2")).default("qcow2"),
-  baseVolume: resourceName
-    .meta(help("A volume of the same pool; the new one is a copy-on-write overlay of it.", "debian-13.qcow2"))
-    .exactOptional(),
-  encryption: z
-    .enum(specEnums.encryption.words)
-    .meta(help("Encrypts the volume with a passphrase of its own; the host needs a volume key.", "luks"))
-    .exactOptional(),
-});
-
-export const diskSpec = z.strictObject({
-  name: deviceName.meta(help("Unique in the VM; the disk's serial number in the guest.", "root")),
-  source: z.discriminatedUnion("kind", [
-    z.strictObject({
-      kind: z.literal("volume"),
-      volume: volumeRef.meta(help("A volume that exists: POOL/VOLUME.", "default/data.raw")),
-    }),
-    newVolume.meta(help("A volume made for the VM, and deleted with it.")),
-  ]),
-  readOnly: flag("The guest cannot write to it.", false),
-  limits: diskLimits.meta(help("Limits of its input and output. Default: none.")).exactOptional(),
-});
 
 /** libvirt takes 32 bits of KiB. */
 const limitBytes = bytes.min(KIB, "must be at least 1 KiB").max((2 ** 32 - 1) * KIB, "must be below 4 TiB");
@@ -338,8 +307,11 @@ export const vmSpec = fields.superRefine((spec, context) => {
   }
   refuseBootOrder(spec, refuse);
   const others = new Map<string, boolean>();
-  spec.disks.forEach(({ source, readOnly }, index) => {
-    const named = source.kind === "volume" ? source.volume : { pool: source.pool, volume: source.baseVolume };
+  spec.disks.forEach((disk, index) => {
+    const { source, readOnly } = disk;
+    if (source.kind === "cdrom") refuseDrive(disk, index, refuse);
+    const named =
+      source.kind === "new" ? { pool: source.pool, volume: source.baseVolume } : (source.volume ?? {});
     const writes = source.kind === "volume" && !readOnly;
     if (named.volume !== undefined) {
       const key = `${named.pool}/${named.volume}`;
@@ -371,9 +343,10 @@ function refuseBootOrder(
   });
 }
 
+export { diskSpec, type DiskSpec } from "./spec-disk.ts";
+
 /** A tenant's request for a VM, with its defaults. */
 export type VmSpec = Immutable<z.output<typeof vmSpec>>;
-export type DiskSpec = VmSpec["disks"][number];
 export type NicSpec = VmSpec["nics"][number];
 export type VolumeRef = Immutable<z.output<typeof volumeRef>>;
 export type Accelerator = z.output<typeof accelerator>;

@@ -1,8 +1,9 @@
 import { defined, withoutUndefined } from "../../kernel/defined.ts";
 import { invalidField } from "../../kernel/errors.ts";
-import type { DiskSpec, NicSpec, VmSpec } from "../../contract/spec.ts";
+import type { DiskSpec, NicSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import type { DiskLimits } from "../../contract/spec-disk-limits.ts";
+import type { CdromDrive__Output } from "../../gen/socle/v1/CdromDrive.ts";
 import type { DiskLimits__Output } from "../../gen/socle/v1/DiskLimits.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
@@ -75,11 +76,13 @@ export function seedFromProto(spec: VmSpec__Output | null): SpecInput | undefine
 /** `field`: the request's name for it. */
 export function diskFromProto(disk: Disk__Output | null, field: string): SpecInput {
   if (disk === null) throw invalidField("SPEC_INVALID", field, "must be given");
-  const { name, readOnly, volume, newVolume } = disk;
+  const { name, readOnly, volume, newVolume, cdrom } = disk;
   const limits = diskLimitsFromProto(disk.limits);
   const same = { name, readOnly, ...(limits === undefined ? {} : { limits }) };
   if (volume != null) return { ...same, source: { kind: "volume", volume } };
-  if (newVolume == null) throw invalidField("SPEC_INVALID", field, "must have a volume or a new volume");
+  if (cdrom != null) return { ...same, readOnly: true, source: { kind: "cdrom", ...mediumFromProto(cdrom) } };
+  if (newVolume == null)
+    throw invalidField("SPEC_INVALID", field, "must have a volume, a new volume or a CD-ROM drive");
   const source = withoutUndefined({
     kind: "new",
     pool: newVolume.pool,
@@ -91,6 +94,13 @@ export function diskFromProto(disk: Disk__Output | null, field: string): SpecInp
   });
   return { ...same, source };
 }
+
+/** The medium of a CD-ROM drive: a volume, the name of an image, or neither. */
+export const mediumFromProto = ({
+  volume,
+  image = "",
+}: Pick<CdromDrive__Output, "volume" | "image">): { volume?: VolumeRef; image?: string } =>
+  withoutUndefined({ volume: volume ?? undefined, image: nonEmpty(image) });
 
 /** Its fields as given; undefined without the message. */
 export const diskLimitsFromProto = (limits: DiskLimits__Output | null): DiskLimits | undefined =>
@@ -154,6 +164,7 @@ export function specToProto(spec: VmSpec): ProtoSpec {
 
 function diskToProto({ source, ...rest }: DiskSpec): Disk {
   if (source.kind === "volume") return { ...rest, volume: source.volume };
+  if (source.kind === "cdrom") return { ...rest, cdrom: { volume: source.volume ?? null } };
   const { kind: _, format, encryption, ...same } = source;
   const newVolume = withoutUndefined({
     ...same,

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { nicLinks } from "../../contract/spec-enums.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
@@ -17,6 +18,7 @@ import {
   diskFromProto,
   diskLimitsFromProto,
   limitsFromProto,
+  mediumFromProto,
   nicFromProto,
   nonEmpty,
   seedFromProto,
@@ -93,6 +95,9 @@ export function vmService(
     SuspendVm: (request, { caller }) => begin("SUSPEND_VM", request, caller),
     DiscardSavedState: (request, { caller }) => begin("DISCARD_SAVED_STATE", request, caller),
     InjectNmi: (request, { caller }) => begin("INJECT_NMI", request, caller),
+    ChangeMedia: ({ volume, image, ...request }, { caller }) =>
+      begin("CHANGE_MEDIA", { ...withEtag(request), ...mediumFromProto(defined({ volume, image })) }, caller),
+    MoveDisk: (request, { caller }) => begin("MOVE_DISK", withEtag(request), caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

@@ -5,7 +5,7 @@ import { confirm } from "../confirm.ts";
 import { usageError } from "../errors.ts";
 import { size } from "../options.ts";
 import type { Command, Session } from "../session.ts";
-import { parseDisk, withEncryption } from "../vm-spec.ts";
+import { parseDisk, parseMedium, withEncryption } from "../vm-spec.ts";
 
 type Options = MutationOptions & { readonly dryRun?: boolean };
 
@@ -48,6 +48,28 @@ export const resizeDisk: Command = (session, [vm = "", disk = "", text = ""], op
   const { dryRun: validateOnly = false } = options;
   const capacityBytes = size("SIZE")(text);
   return mutate(session, options, ({ vms }) => vms.ResizeDisk, { vm, disk, capacityBytes, validateOnly });
+};
+
+type MediumOptions = Options & { readonly force?: boolean };
+
+export const insertMedium: Command = (
+  session,
+  [vm = "", disk = "", medium = ""],
+  { dryRun: validateOnly = false, force = false, ...options }: MediumOptions,
+) => {
+  const request = { vm, disk, ...parseMedium(medium), force, validateOnly };
+  return mutate(session, options, ({ vms }) => vms.ChangeMedia, request);
+};
+
+export const ejectMedium: Command = (
+  session,
+  [vm = "", disk = ""],
+  { dryRun: validateOnly = false, force = false, ...options }: MediumOptions,
+) => mutate(session, options, ({ vms }) => vms.ChangeMedia, { vm, disk, force, validateOnly });
+
+export const moveDisk: Command = (session, [vm = "", disk = "", pool = ""], options: Options) => {
+  const { dryRun: validateOnly = false } = options;
+  return mutate(session, options, ({ vms }) => vms.MoveDisk, { vm, disk, pool, validateOnly });
 };
 
 type UpdateOptions = Options & {

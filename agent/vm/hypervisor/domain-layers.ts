@@ -1,7 +1,8 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
+import { buildDisk, buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
+import { BlockJobs, type BlockJob, type Watch } from "./block-jobs.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-devices.ts";
@@ -14,15 +15,11 @@ export interface Overlay {
   readonly path: string;
 }
 
-/** How far a block job is. */
-export interface JobProgress {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
+/** A volume to copy a disk to. */
+export interface Copy {
+  readonly path: string;
+  readonly format: "qcow2" | "raw";
 }
-
-const POLL = { firstMs: 20, mostMs: 500 } as const;
-/** A job that is at its end: libvirt may take a moment to report it as ready. */
-const JOB_GONE_LOOKS = 3;
 
 /**
  * The layers of a domain's disks: qcow2 overlays. The chain of files in the domain's XML is what proves an effect, since
@@ -30,14 +27,14 @@ const JOB_GONE_LOOKS = 3;
  */
 export class DomainLayers {
   readonly #libvirt: LibvirtCalls;
-  readonly #clock: Clock;
   readonly #certainty: Certainty;
+  readonly #jobs: BlockJobs;
   readonly #reads: DomainReads;
 
   constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
     this.#libvirt = calls;
-    this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
+    this.#jobs = new BlockJobs(calls, clock);
     this.#reads = reads;
   }
 
@@ -126,90 +123,103 @@ export class DomainLayers {
   /**
    * Merges a file of a running guest's disk into the one right below it, also the one that the guest writes to. Continues a
    * job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect, and VM_STATE_CONFLICT or
-   * LIBVIRT_OPERATION_INVALID if the guest is off. `aborted`: the job is cancelled, which leaves the disk as it was.
+   * LIBVIRT_OPERATION_INVALID if the guest is off, and as `BlockJobs.run`.
    */
   async merge(
     id: string,
     disk: string,
     { top, base }: { readonly top: string; readonly base: string },
-    { report, aborted }: { readonly report: (job: JobProgress) => void; readonly aborted: AbortSignal },
+    watch: Watch,
   ): Promise<void> {
     const device = await this.#device(id, disk);
-    const isMerged = async (): Promise<boolean> => {
+    const isDone = async (): Promise<boolean> => {
       const chain = await this.#chain(id, disk);
       if (!chain.includes(base)) throw replaced(disk);
       return !chain.includes(top);
     };
-    const dom = reference(id);
-    let begun = false;
-    let waitMs: number = POLL.firstMs;
-    let missing = 0;
-    for (;;) {
-      const isTop = (await this.#chain(id, disk))[0] === top;
-      const job = await this.#job(id, device);
-      if (job === undefined) {
-        if (await isMerged()) return;
-        // A job that has just ended may not show in the chain yet.
-        if (begun && (missing += 1) > JOB_GONE_LOOKS) throw mergeFailed(disk);
-        if (!begun) {
-          aborted.throwIfAborted();
-          const flags = isTop ? libvirt.DomainBlockCommitFlags.ACTIVE : 0;
-          const args = { dom, disk: device, base, top, bandwidth: 0, flags };
-          await this.#certainty.ensure(
-            () => this.#libvirt.call(libvirt.domainBlockCommit, args),
-            async () => (await this.#job(id, device)) !== undefined || (await isMerged()),
-          );
-          begun = true;
-          continue;
-        }
-      } else {
-        begun = true;
-        missing = 0;
-        report(job);
-        if (aborted.aborted) {
-          await this.#end(id, device, 0);
-          aborted.throwIfAborted();
-        }
-        if (isTop && (await this.#isReady(id, disk))) {
-          await this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT);
-          continue;
-        }
-      }
-      await this.#clock.sleep(waitMs);
-      waitMs = Math.min(2 * waitMs, POLL.mostMs);
-    }
+    const isTop = async (): Promise<boolean> => (await this.#chain(id, disk))[0] === top;
+    const job: BlockJob = {
+      disk,
+      device,
+      isDone,
+      begin: async () => {
+        const flags = (await isTop()) ? libvirt.DomainBlockCommitFlags.ACTIVE : 0;
+        const args = { dom: reference(id), disk: device, base, top, bandwidth: 0, flags };
+        await this.#certainty.ensure(
+          () => this.#libvirt.call(libvirt.domainBlockCommit, args),
+          async () => (await this.#jobs.progress(id, device)) !== undefined || (await isDone()),
+        );
+      },
+      isReady: async () => (await isTop()) && (await this.#isReady(id, disk)),
+      failed: () => mergeFailed(disk),
+      mayBeginAnew: false,
+    };
+    await this.#jobs.run(id, job, watch);
   }
 
-  /** A job may end meanwhile: what counts is the chain. */
-  async #end(id: string, device: string, flags: number): Promise<void> {
-    try {
-      await this.#libvirt.call(
-        libvirt.domainBlockJobAbort,
-        { dom: reference(id), path: device, flags },
-        { lane: "slow" },
-      );
-    } catch (thrown) {
-      const { kind, reason } = toSocleError(thrown);
-      // Not ready yet, or over.
-      if (kind !== "outcome_unknown" && !ENDED.has(reason)) throw thrown;
-    }
+  /**
+   * Copies a running guest's disk to an existing volume of its size, and switches the guest, and the definition, to that.
+   * Continues a copy that runs already. Throws `conflict` MOVE_FAILED, DISK_BUSY for another job of the disk, and as `merge`
+   * does. A guest that writes faster than the copy proceeds is slowed down.
+   */
+  async copy(id: string, disk: string, to: Copy, watch: Watch): Promise<void> {
+    const device = await this.#device(id, disk);
+    const isDone = async (): Promise<boolean> => (await this.#chain(id, disk))[0] === to.path;
+    const mirror = async (): Promise<Disk["mirror"]> => (await this.#disk(id, disk))?.mirror;
+    const job: BlockJob = {
+      disk,
+      device,
+      isDone,
+      begin: async (anew) => {
+        const { REUSE_EXT, TRANSIENT_JOB, SYNCHRONOUS_WRITES } = libvirt.DomainBlockCopyFlags;
+        const target: Disk = {
+          device: "disk",
+          source: { type: "file", path: to.path },
+          format: to.format,
+          target: { device, bus: "virtio" },
+        };
+        const args = {
+          dom: reference(id),
+          path: device,
+          destxml: buildDisk(target),
+          params: [],
+          flags: REUSE_EXT | TRANSIENT_JOB | (anew ? SYNCHRONOUS_WRITES : 0),
+        };
+        await this.#certainty.ensure(
+          () => this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" }),
+          async () => pathOf(await mirror()) === to.path || (await isDone()),
+        );
+      },
+      isReady: async () => {
+        const other = pathOf(await mirror());
+        if (other !== undefined && other !== to.path) throw busy(disk, other);
+        return await this.#isReady(id, disk);
+      },
+      failed: () => copyFailed(disk),
+      mayBeginAnew: true,
+    };
+    await this.#jobs.run(id, job, watch);
   }
 
-  async #job(id: string, device: string): Promise<JobProgress | undefined> {
-    const args = { dom: reference(id), path: device, flags: 0 };
-    const { found, cur, end } = await this.#libvirt.call(libvirt.domainGetBlockJobInfo, args);
-    return found ? { doneBytes: cur, totalBytes: end } : undefined;
+  /** Cancels a copy to this path, if one runs. */
+  async endCopy(id: string, disk: string, path: string): Promise<void> {
+    const found = await this.#disk(id, disk);
+    if (found === undefined || pathOf(found.mirror) !== path) return;
+    await this.#jobs.end(id, found.target.device, 0);
   }
 
   async #isReady(id: string, disk: string): Promise<boolean> {
-    const found = (await this.#disks(id)).find(({ alias }) => alias === diskAlias(disk));
-    return found?.mirrorJob?.ready === "yes";
+    return (await this.#disk(id, disk))?.mirrorJob?.ready === "yes";
   }
 
   async #device(id: string, disk: string): Promise<string> {
-    const found = (await this.#disks(id)).find(({ alias }) => alias === diskAlias(disk));
+    const found = await this.#disk(id, disk);
     if (found === undefined) throw noFile(disk);
     return found.target.device;
+  }
+
+  async #disk(id: string, disk: string): Promise<Disk | undefined> {
+    return (await this.#disks(id)).find(({ alias }) => alias === diskAlias(disk));
   }
 
   /** Of the running guest, or else of the definition. */
@@ -222,8 +232,6 @@ export class DomainLayers {
     return { as, disks: (await this.#reads.document(id, as))?.devices.disks ?? [] };
   }
 }
-
-const ENDED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
 
 const pathOf = (source: DiskSource | undefined): string | undefined =>
   source !== undefined && "path" in source ? source.path : undefined;
@@ -262,5 +270,22 @@ const mergeFailed = (disk: string): SocleError =>
     "MERGE_FAILED",
     `the merge of a layer of disk ${disk} ended without its effect, as when its pool is full; the guest's data is whole. ` +
       "Make room in the pool, then delete the snapshot again",
+    { details: { metadata: { disk } } },
+  );
+
+const copyFailed = (disk: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "MOVE_FAILED",
+    `the copy of disk ${disk} ended before it was complete, as when the new pool is full; the disk is where it was. ` +
+      "Make room in that pool, or move the disk into another one",
+    { details: { metadata: { disk } } },
+  );
+
+const busy = (disk: string, path: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "DISK_BUSY",
+    `another client copies disk ${disk} to ${path}: wait for its end, or abort it (virsh blockjob --abort)`,
     { details: { metadata: { disk } } },
   );

@@ -8,6 +8,7 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainDevices } from "./domain-devices.ts";
 import { DomainLayers } from "./domain-layers.ts";
+import { DomainMedia } from "./domain-media.ts";
 import { DomainSizes } from "./domain-sizes.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { Freezes } from "./freezes.ts";
@@ -46,6 +47,7 @@ export class Domains {
   readonly stamps: Stamps;
   readonly devices: DomainDevices;
   readonly layers: DomainLayers;
+  readonly media: DomainMedia;
   readonly sizes: DomainSizes;
   readonly savedStates: SavedStates;
   readonly guestAgents: GuestAgents;
@@ -63,6 +65,7 @@ export class Domains {
     this.stamps = new Stamps(calls, clock);
     this.devices = new DomainDevices(calls, clock, this);
     this.layers = new DomainLayers(calls, clock, this);
+    this.media = new DomainMedia(calls, clock, this);
     this.sizes = new DomainSizes(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
     this.guestAgents = new GuestAgents(calls, clock);

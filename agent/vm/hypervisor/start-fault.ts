@@ -59,6 +59,7 @@ function bootImage({ id, kernelBoot, disks: [first] }: VmSpec): string {
   if (kernelBoot !== undefined) return `${kernelBoot.kernel.pool}/${kernelBoot.kernel.volume}`;
   if (first === undefined) return id;
   const { source } = first;
-  if (source.kind === "volume") return `${source.volume.pool}/${source.volume.volume}`;
+  if (source.kind !== "new")
+    return source.volume === undefined ? id : `${source.volume.pool}/${source.volume.volume}`;
   return source.baseVolume === undefined ? id : `${source.pool}/${source.baseVolume}`;
 }

@@ -1,6 +1,6 @@
 import * as z from "../../kernel/zod.ts";
 import { invalidField, SocleError } from "../../kernel/errors.ts";
-import type { VmSpec } from "../../contract/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { volumesOf, type DeviceSpec } from "../model/volume-names.ts";
 import { imageNotFound, isVisibleTo, type ImageStore } from "./image-store.ts";
 import { dataVolume, imageOfVolume } from "./image.ts";
@@ -10,6 +10,18 @@ type Unchecked = Readonly<Record<string, unknown>>;
 const overImage = z.looseObject({
   source: z.looseObject({ kind: z.literal("new"), image: z.string() }),
 });
+
+const driveWithImage = z.looseObject({
+  source: z.looseObject({ kind: z.literal("cdrom"), image: z.string() }),
+});
+
+/** The volume of a raw image, by its name or id. Throws as ImageStore.require, `invalid` SPEC_INVALID. */
+export function mediumOf(named: string, field: string, tenant: string, store: ImageStore): VolumeRef {
+  const image = store.require(named, tenant);
+  if (image.format === "raw") return dataVolume(image);
+  const why = `names image ${image.name}, which is ${image.format}: a medium is a raw image, such as an ISO`;
+  throw invalidField("SPEC_INVALID", field, why);
+}
 
 /**
  * The unchecked spec with the volumes of its images as base volumes: only those are stored. Throws as
@@ -25,6 +37,11 @@ export function withImages(spec: Unchecked, store: ImageStore): Unchecked {
 
 /** As `withImages`, for one disk at the field `path` of a request for a VM of the tenant. */
 export function withImage(disk: Unchecked, path: string, tenant: string, store: ImageStore): Unchecked {
+  const drive = driveWithImage.safeParse(disk);
+  if (drive.success) {
+    const { image, ...source } = drive.data.source;
+    return { ...drive.data, source: { ...source, volume: mediumOf(image, `${path}.image`, tenant, store) } };
+  }
   const over = overImage.safeParse(disk);
   if (!over.success) return disk;
   const { image: named, ...source } = over.data.source;

@@ -1,3 +1,5 @@
+import type { DiskSpec } from "../../contract/spec.ts";
+
 /** libvirt keeps an alias only if it begins with "ua-". */
 export const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
 
@@ -10,8 +12,9 @@ export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | unde
   return alias?.startsWith(prefix) === true ? alias.slice(prefix.length) : undefined;
 }
 
-/** libvirt's name of the disk at a position: vda, ... */
-export const diskTarget = (index: number): string => `vd${letters(index)}`;
+/** libvirt's name of the disk at a position: vda, ..., or of a CD-ROM drive: sda, ... */
+export const diskTarget = (index: number, kind: DiskSpec["source"]["kind"] = "new"): string =>
+  `${kind === "cdrom" ? "sd" : "vd"}${letters(index)}`;
 
 /** 0 -> a, 25 -> z, 26 -> aa. */
 function letters(index: number): string {

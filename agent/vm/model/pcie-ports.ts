@@ -8,6 +8,9 @@ const OTHER_DEVICES = 3;
 
 const MODEL = "pcie-root-port";
 
+/** Of all CD-ROM drives: guests know it as they know virtio disks. */
+export const scsiController: Controller = { type: "scsi", index: 0, model: "virtio-scsi" };
+
 /** Without an index: libvirt chooses it. */
 export const pciePort: Controller = { type: "pci", model: MODEL };
 
@@ -32,7 +35,8 @@ export const pcieControllers = (devices: Parameters<typeof needed>[0]): Controll
 /** How many ports have no device. Devices that another client added, with a bus of their own, may make it too low. */
 export const freePciePorts = (devices: Devices & Pick<DomainDevices, "controllers">): number =>
   devices.controllers.filter(({ model }) => model === MODEL).length -
-  needed({ ...devices, disks: devices.disks.filter(({ target }) => target.bus === "virtio") });
+  needed({ ...devices, disks: devices.disks.filter(({ target }) => target.bus === "virtio") }) -
+  devices.controllers.filter(({ type }) => type === "scsi").length;
 
 /** The ports that a definition lacks for its devices and the spare ones; none on a machine without PCIe. */
 export function missingPciePorts(devices: Parameters<typeof freePciePorts>[0]): Controller[] {

@@ -48,17 +48,33 @@ const schema = z.object({
       inDoubt: z.literal(true).exactOptional(),
     }),
   ),
+  /** Volumes in a pool that is not their disk's: the copy of a disk that is being moved, and what a detached disk has left. */
+  extra: z
+    .array(
+      z.object({
+        disk: deviceName,
+        pool: resourceName,
+        volume: resourceName,
+        capacityBytes: z.number(),
+        /** Below it, in the same pool. */
+        baseVolume: resourceName.exactOptional(),
+      }),
+    )
+    .exactOptional(),
 });
 export type Snapshots = Immutable<z.output<typeof schema>>;
+
+export type ExtraVolume = NonNullable<Snapshots["extra"]>[number];
 
 export const noSnapshots: Snapshots = { snapshots: [], active: {}, loose: [] };
 
 /** Throws if the text is not what snapshotsText() returned for this VM: no other VM's volumes are named. */
 export function snapshotsOf(vmId: string, text: string): Snapshots {
   const value = schema.parse(parseJson(text));
-  const { snapshots, active, loose } = value;
+  const { snapshots, active, loose, extra = [] } = value;
   const named = [...snapshots.map((each) => each.volumes), active].flatMap(Object.entries<string>);
-  for (const [disk, volume] of [...named, ...loose.map((each) => [each.disk, each.volume] as const)])
+  const noted = [...loose, ...extra].map((each) => [each.disk, each.volume] as const);
+  for (const [disk, volume] of [...named, ...noted])
     if (!isOwn(vmId, disk, volume)) throw new Error(`${volume} is no layer of disk ${disk}`);
   return value;
 }
@@ -69,9 +85,15 @@ const isOwn = (vmId: string, disk: string, volume: string): boolean =>
 
 /** Undefined if there is nothing to store. */
 export const snapshotsText = (value: Snapshots): string | undefined =>
-  value.snapshots.length + value.loose.length + Object.keys(value.active).length === 0
+  value.snapshots.length + value.loose.length + Object.keys(value.active).length + extraOf(value).length === 0
     ? undefined
     : JSON.stringify(value);
+
+export const extraOf = (value: Snapshots | undefined): readonly ExtraVolume[] => value?.extra ?? [];
+
+/** With these extra volumes alone. */
+export const withExtra = ({ extra: _, ...same }: Snapshots, extra: readonly ExtraVolume[]): Snapshots =>
+  extra.length === 0 ? same : { ...same, extra };
 
 /** Disk names have no dot, so that no disk's first volume has this name. */
 export const layerName = (vmId: string, disk: string, id: string): string =>

@@ -1,5 +1,5 @@
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
-import { layersOf, type Snapshots } from "./snapshots.ts";
+import { extraOf, layersOf, type Snapshots } from "./snapshots.ts";
 
 /**
  * The volume made for a VM's disk. The VM's id makes the name unique; volume-users.ts keeps other VMs from using the
@@ -60,9 +60,13 @@ export const seedVolume = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef | 
 
 type Owner = Pick<VmSpec, "id" | "disks" | "cloudInit"> & Layered;
 
+const extraVolumes = ({ snapshots }: Layered): VolumeRef[] =>
+  extraOf(snapshots).map(({ pool, volume }) => ({ pool, volume }));
+
 /** The volumes made for a VM and deleted with it. */
 export const ownVolumes = (spec: Owner): VolumeRef[] => [
   ...ownDisks(spec).flatMap(({ volume, layers }) => [volume, ...layers]),
+  ...extraVolumes(spec),
   ...seedVolumes(spec),
 ];
 
@@ -74,6 +78,7 @@ export const ownCapacities = (spec: Owner): (VolumeRef & { readonly capacityByte
   ...ownDisks(spec).flatMap(({ volume, layers, source: { capacityBytes = 0 } }) =>
     [volume, ...layers].map((each) => ({ ...each, capacityBytes })),
   ),
+  ...extraOf(spec.snapshots).map(({ pool, volume, capacityBytes }) => ({ pool, volume, capacityBytes })),
   ...seedVolumes(spec).map((volume) => ({ ...volume, capacityBytes: SEED_BYTES })),
 ];
 
@@ -93,6 +98,10 @@ const ofKernel = ({ kernelBoot }: Pick<VmSpec, "kernelBoot">): SpecVolume[] =>
   );
 
 const ofSource = ({ source, readOnly }: DiskSpec): SpecVolume[] => {
+  if (source.kind === "cdrom")
+    return source.volume === undefined
+      ? []
+      : [{ ...source.volume, role: "disk", writes: false, named: true }];
   if (source.kind === "volume") return [{ ...source.volume, role: "disk", writes: !readOnly, named: true }];
   const { pool, baseVolume: volume } = source;
   return volume === undefined ? [] : [{ pool, volume, role: "base", writes: false, named: true }];
@@ -118,6 +127,12 @@ export const volumesOf = (spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[
       named: false,
     })),
   ),
+  ...extraVolumes(spec).map((volume): SpecVolume => ({
+    ...volume,
+    role: "disk",
+    writes: true,
+    named: false,
+  })),
   ...seedVolumes(spec).map((volume): SpecVolume => ({
     ...volume,
     role: "disk",

@@ -17,8 +17,15 @@ import { KIB } from "../../contract/spec-values.ts";
 import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
 import { diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
-import { pcieControllers } from "../model/pcie-ports.ts";
+import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
 import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
+
+export interface DiskImage {
+  readonly path: string;
+  readonly format: string;
+}
+/** Of an empty CD-ROM drive. */
+export type NoMedium = "no medium";
 
 /** A spec with its resolved volumes and the decisions made at admission. */
 export interface ResolvedSpec {
@@ -27,7 +34,7 @@ export interface ResolvedSpec {
   /** x86_64, aarch64. */
   readonly architecture: string;
   /** In the order of spec.disks. */
-  readonly disks: readonly { readonly path: string; readonly format: string }[];
+  readonly disks: readonly (DiskImage | NoMedium)[];
   /** The sealed passphrases of the encrypted disks. */
   readonly keys?: SealedKeys;
   /** Of the cloud-init seed. */
@@ -120,6 +127,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
       // Without an explicit controller libvirt adds a USB controller, which wakes the host a thousand times a second.
       controllers: [
         { type: "usb", model: "none" },
+        ...(disks.some(({ device }) => device === "cdrom") ? [scsiController] : []),
         ...pcieControllers({
           disks,
           interfaces: spec.nics,
@@ -158,7 +166,7 @@ const disksOf = ({ spec, disks }: ResolvedSpec): Disk[] =>
   spec.disks.map((disk, index) => {
     const at = disks[index];
     if (at === undefined) throw new Error(`disk ${disk.name} was not resolved`);
-    return withBootOrder(spec, diskDevice(spec.id, disk, at, diskTarget(index)));
+    return withBootOrder(spec, diskDevice(spec.id, disk, at, diskTarget(index, disk.source.kind)));
   });
 
 /**
@@ -183,16 +191,14 @@ const seedDisks = ({ seedPath: path }: ResolvedSpec): Disk[] => {
 };
 
 /** A disk's device in the domain. `target`: vda, ... */
-export const diskDevice = (
-  vmId: string,
-  { name, readOnly, source, limits }: DiskSpec,
-  { path, format }: { readonly path: string; readonly format: string },
-  target: string,
-): Disk =>
-  defined({
+export function diskDevice(vmId: string, disk: DiskSpec, image: DiskImage | NoMedium, target: string): Disk {
+  const { name, readOnly, source, limits } = disk;
+  if (source.kind === "cdrom") return cdromDevice(name, image, target);
+  if (image === "no medium") throw new Error(`disk ${name} has no volume`);
+  return defined({
     device: "disk",
-    source: { type: "file", path },
-    format,
+    source: { type: "file", path: image.path },
+    format: image.format,
     cache: "none",
     io: "native",
     discard: "unmap",
@@ -203,6 +209,20 @@ export const diskDevice = (
     ioTune: limits && ioTuneOf(limits),
     encryptionSecretUuid:
       source.kind === "new" && source.encryption !== undefined ? secretUuid(vmId, diskPart(name)) : undefined,
+  });
+}
+
+const cdromDevice = (name: string, image: DiskImage | NoMedium, target: string): Disk =>
+  defined({
+    device: "cdrom",
+    source: image === "no medium" ? undefined : { type: "file" as const, path: image.path },
+    format: "raw",
+    cache: "none",
+    io: "native",
+    target: { device: target, bus: "scsi" },
+    serial: name,
+    alias: diskAlias(name),
+    readOnly: true,
   });
 
 export const ioTuneOf = ({ totalIops, readIops, writeIops, ...rates }: DiskLimits): IoTune =>

@@ -7,9 +7,11 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { withImage } from "../images/image-disks.ts";
 import { diskPart, isEncrypted } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
+import { extraOf, withExtra, type Snapshots } from "../model/snapshots.ts";
 import { namedVolumes, ownDisk, ownVolumes, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
 import { diskAlias, diskTarget } from "../model/device-names.ts";
-import { diskDevice } from "../observation/domain-document.ts";
+import { scsiController } from "../model/pcie-ports.ts";
+import { diskDevice, type NoMedium } from "../observation/domain-document.ts";
 import {
   lookAt,
   requireNotAttached,
@@ -76,6 +78,7 @@ export const attachDisk = defineOperation({
     const disk = checkPart(diskSpec, asked, "disk");
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
+    requireDriveOff(vm, disk, vm);
     if (vm.spec !== undefined) requireFits(vm.spec, disk);
     return defined<Intent>({ disk, tenantOnly: byTenant ? true : undefined, etag });
   },
@@ -97,11 +100,13 @@ export const attachDisk = defineOperation({
         hasBegun: effects.has(ATTACH),
       });
       if (!effects.has(SPEC)) requireFits(spec, disk);
+      requireDriveOff(spec, disk, await domains.state(vmId));
       // The guest may have written to a disk that an earlier run attached.
       const before = await domains.devices.disk(vmId, diskAlias(disk.name));
       const image = before === undefined ? await provide(context, spec, intent, run, effects) : undefined;
       const device =
-        before ?? diskDevice(vmId, disk, image ?? unresolved(disk), await freeTarget(context, vmId, spec));
+        before ?? diskDevice(vmId, disk, image ?? unresolved(disk), await freeTarget(context, spec, disk));
+      if (disk.source.kind === "cdrom") await requireController(context, vmId);
       effects.add(ATTACH);
       await step(ATTACH, () => domains.devices.attach(vmId, diskAlias(disk.name), buildDisk(device)), 0.5);
       const state = await domains.state(vmId);
@@ -123,7 +128,7 @@ async function provide(
   { disk, tenantOnly }: Intent,
   run: WorkRun,
   effects: Set<string>,
-): Promise<Image> {
+): Promise<Image | NoMedium> {
   const { volumes } = context;
   const { step, done } = run;
   const found = await requireUsableNow(context, spec, disk, { tenantOnly, isNew: !effects.has(SPEC) });
@@ -134,6 +139,7 @@ async function provide(
     await step.durable(CLAIM, () => volumes.requireAbsent([own.volume]), 0);
   effects.add(SPEC);
   await step(SPEC, () => addToSpec(context, spec.id, disk));
+  if (disk.source.kind === "cdrom" && disk.source.volume === undefined) return "no medium";
   if (own === undefined) return found ?? unresolved(disk);
   // Only a volume that libvirt reports as made for this operation may be undone.
   const make = () => volumes.make(volumeToMake(spec.id, own), isClaimed, () => effects.add(VOLUME));
@@ -202,14 +208,29 @@ export async function removeFromSpec(
     vmId,
     (spec) => ({ ...spec, disks: spec.disks.filter((disk) => disk.name !== name) }),
     ({ [diskPart(name)]: _, ...others }) => others,
+    (snapshots, { disks }) =>
+      withoutDisk(
+        snapshots,
+        disks.find((disk) => disk.name === name),
+      ),
   );
+}
+
+/** Volumes that wait for their deletion outlive their disk: without its spec, only the note has their pool. */
+function withoutDisk(snapshots: Snapshots, disk: DiskSpec | undefined): Snapshots {
+  if (disk?.source.kind !== "new") return snapshots;
+  const { pool, capacityBytes = 0 } = disk.source;
+  const left = snapshots.loose.filter((each) => each.disk === disk.name);
+  const loose = snapshots.loose.filter((each) => each.disk !== disk.name);
+  const more = left.map(({ volume }) => ({ disk: disk.name, pool, volume, capacityBytes }));
+  return withExtra({ ...snapshots, loose }, [...extraOf(snapshots), ...more]);
 }
 
 /**
  * Throws as `requireUsable`, on libvirt's present state. Returns the image of a volume that the disk names. `isNew`: the VM
  * does not have the disk yet.
  */
-async function requireUsableNow(
+export async function requireUsableNow(
   context: RunContext,
   { id, name, tenant }: Pick<DeviceSpec, "id" | "name" | "tenant">,
   disk: DiskSpec,
@@ -223,14 +244,28 @@ async function requireUsableNow(
   const users = await usersNow(context, context.creations, whereOf(devices, looked));
   requireUsable(devices, users, tenantOnly, looked);
   if (isNew) requireNotAttached(devices, users, looked);
-  return disk.source.kind === "volume" ? looked.found.get(volumeKey(disk.source.volume)) : undefined;
+  const { source } = disk;
+  return source.kind === "new" || source.volume === undefined
+    ? undefined
+    : looked.found.get(volumeKey(source.volume));
 }
 
 /** A name that neither the definition nor the running guest uses. */
-async function freeTarget({ domains }: WorkContext, vmId: string, { disks }: VmSpec): Promise<string> {
-  const taken = await domains.devices.diskTargets(vmId);
-  const names = Array.from({ length: taken.size + disks.length + 1 }, (_, index) => diskTarget(index));
-  return names.find((name) => !taken.has(name)) ?? diskTarget(taken.size);
+async function freeTarget(
+  { domains }: WorkContext,
+  { id, disks }: VmSpec,
+  { source: { kind } }: DiskSpec,
+): Promise<string> {
+  const taken = await domains.devices.diskTargets(id);
+  const names = Array.from({ length: taken.size + disks.length + 1 }, (_, index) => diskTarget(index, kind));
+  return names.find((name) => !taken.has(name)) ?? diskTarget(taken.size, kind);
+}
+
+/** Of CD-ROM drives, in the definition: VMs are made without it if they have none. */
+async function requireController({ domains }: WorkContext, vmId: string): Promise<void> {
+  const controllers = (await domains.document(vmId))?.devices.controllers ?? [];
+  if (controllers.some(({ type }) => type === "scsi")) return;
+  await domains.devices.addControllers(vmId, [scsiController]);
 }
 
 const withDisk = (spec: VmSpec, disk: DiskSpec): VmSpec =>
@@ -247,6 +282,17 @@ function requireFits(spec: VmSpec, disk: DiskSpec): void {
   requireNotOwn(spec, disk);
   requireWholeSectors(disk);
   checkRules(withDisk(spec, disk), { part: ["disks", spec.disks.length], root: "disk" });
+}
+
+/** Throws `conflict` VM_STATE_CONFLICT: libvirt adds no CD-ROM drive to a running guest, and takes none from it. */
+export function requireDriveOff(
+  { name: vm }: Pick<VmSpec, "name">,
+  { name, source }: DiskSpec,
+  now: Parameters<typeof isActive>[0],
+): void {
+  if (source.kind !== "cdrom" || !isActive(now)) return;
+  const message = `drive ${name} can be attached and detached only while VM ${vm} is off; its medium can be changed at any time (ChangeMedia)`;
+  throw new SocleError("conflict", "VM_STATE_CONFLICT", message, { details: { fields: { disk: message } } });
 }
 
 /** QEMU opens no raw image with a part of a sector, and libvirt rounds up those of other formats. */

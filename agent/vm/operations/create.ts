@@ -184,10 +184,11 @@ async function define(
   // Only the domain keeps a passphrase: until it is defined, each run makes new ones, and new volumes.
   const keys =
     isDefined || parts.length === 0 ? undefined : await make(KEYS, () => makeKeys(context, spec.id, parts));
-  const disks: Image[] = [];
+  const disks: (Image | "no medium")[] = [];
   for (const disk of isDefined ? [] : spec.disks) {
     const { source } = disk;
-    if (source.kind === "volume") disks.push(imageOf(named, source.volume));
+    if (source.kind !== "new")
+      disks.push(source.volume === undefined ? "no medium" : imageOf(named, source.volume));
     else {
       const volume = volumeToMake(spec.id, ownDisk(spec.id, disk, source));
       const at = diskStep(disk);

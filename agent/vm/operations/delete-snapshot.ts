@@ -8,7 +8,7 @@ import { ownDisk } from "../model/volume-names.ts";
 import type { Report } from "../../state/operations/run.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
-import { layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
+import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
@@ -95,7 +95,8 @@ async function remove(
     );
   }
   const { loose } = snapshots;
-  if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
+  if (hasLeftovers(snapshots))
+    snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
   await stampComplete(context, run, isActive(await domains.state(vmId)));
   await seenWithSnapshots(context, vmId, snapshots);
   return { snapshot_id: id, snapshot: name };

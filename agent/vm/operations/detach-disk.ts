@@ -9,7 +9,7 @@ import { ownDisks } from "../model/volume-names.ts";
 import type { Vm } from "../model/vm.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
-import { removeFromSpec } from "./attach-disk.ts";
+import { removeFromSpec, requireDriveOff } from "./attach-disk.ts";
 import { defineOperation } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -52,6 +52,7 @@ export const detachDisk = defineOperation({
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
     const disk = requireDisk(vm, name);
+    requireDriveOff(vm, disk, vm);
     requireNotBoot(vm, name);
     requireIdle(vm, name);
     requireInNoSnapshot(vm, name);
@@ -81,7 +82,8 @@ export const detachDisk = defineOperation({
     if (done.has(RELEASE)) step.goOn();
     const before = await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
     // An operation before this one may have detached it, kept it in a snapshot, or set the boot order.
-    if (!resumed) requireDisk({ name: before.name, spec: before }, disk);
+    const present = resumed ? undefined : requireDisk({ name: before.name, spec: before }, disk);
+    if (present !== undefined) requireDriveOff(before, present, await domains.state(vmId));
     if (!mayHaveBegun(run, RELEASE)) {
       requireNotBoot({ name: before.name, spec: before }, disk);
       const { snapshots } = await readSpec(context, vmId);
@@ -124,7 +126,10 @@ export function requireDisk({ name: vm, spec }: Pick<Vm, "name" | "spec">, name:
 }
 
 /** Throws `conflict` DISK_HAS_SNAPSHOTS. */
-function requireInNoSnapshot({ name: vm, snapshots }: Pick<Vm, "name" | "snapshots">, name: string): void {
+export function requireInNoSnapshot(
+  { name: vm, snapshots }: Pick<Vm, "name" | "snapshots">,
+  name: string,
+): void {
   const found = snapshots?.snapshots.find(({ volumes }) => volumes[name] !== undefined);
   if (found === undefined) return;
   const message = `disk ${name} is in snapshot ${found.name} of VM ${vm}: delete that snapshot first (socle vm snapshot rm)`;

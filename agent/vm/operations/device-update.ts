@@ -16,7 +16,7 @@ interface DeviceUpdate<Device> {
   /** The device in a spec; throws `not_found` if the spec lacks it. */
   readonly deviceOf: (vm: Pick<Vm, "name" | "spec">) => Device;
   /** Gives the domain's device the new values, in the definition and in a running guest. Safe to repeat. */
-  readonly change: () => Promise<void>;
+  readonly change: (spec: VmSpec) => Promise<void>;
   /** Gives the domain's device the values that it has in the spec. */
   readonly restore: (device: Device) => Promise<void>;
   /** The reason of the refusal if the domain has no such device: it was not changed. */
@@ -54,7 +54,7 @@ export async function updateDevice<Device>(
     // An operation before this one may have detached it.
     deviceOf({ name: before.name, spec: before });
     mayBeChanged = true;
-    await step(DEVICE, change, 0.6);
+    await step(DEVICE, () => change(before), 0.6);
     const spec = await step(SPEC, () => rewriteSpec(context, vmId, write));
     const state = await domains.state(vmId);
     await stampComplete(context, run, isActive(state));

@@ -5,6 +5,7 @@ import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import type { Vm } from "../model/vm.ts";
+import { extraOf } from "../model/snapshots.ts";
 import { namedVolumes, ownDisks, seedVolume } from "../model/volume-names.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
@@ -54,6 +55,8 @@ export function erasureOf(
       }),
     ),
   );
+  for (const { disk, pool, volume, baseVolume } of extraOf(spec.snapshots))
+    disks.push(defined({ disk, volume: { pool, volume }, baseVolume, encrypted: false }));
   // The guest does not write to the seed, but it has the secrets of the first boot.
   if (seed !== undefined) disks.push({ disk: "seed", volume: seed, encrypted: false });
   return {

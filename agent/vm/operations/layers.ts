@@ -1,9 +1,16 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { VmSpec } from "../../contract/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
-import { findSnapshot, layerName, type Snapshot, type Snapshots } from "../model/snapshots.ts";
+import {
+  extraOf,
+  findSnapshot,
+  layerName,
+  withExtra,
+  type Snapshot,
+  type Snapshots,
+} from "../model/snapshots.ts";
 import type { Vm } from "../model/vm.ts";
 import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { mayBeBelow } from "./own-volume.ts";
@@ -42,7 +49,7 @@ export const growthOfLayers = (layers: readonly Layer[]) => ({
  */
 export function layeredDisks(vm: Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">): OwnDisk[] {
   const own = (vm.spec?.disks ?? []).flatMap((disk, index) => {
-    if (disk.readOnly) return [];
+    if (disk.readOnly || disk.source.kind === "cdrom") return [];
     if (disk.source.kind === "volume")
       throw unsupported(
         index,
@@ -198,26 +205,46 @@ export async function requireAsNoted(
   }
 }
 
-/** Deletes volumes that are noted as loose, then the note; those in doubt stay. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
+/** Whether volumes wait for their deletion. */
+export const hasLeftovers = (snapshots: Snapshots): boolean =>
+  snapshots.loose.length + extraOf(snapshots).length > 0;
+
+/**
+ * Deletes volumes that are noted as loose, and the extra ones, then the notes; those in doubt stay. Throws `conflict`
+ * DISKS_REPLACED for one that the domain uses.
+ */
 export async function removeLoose(
   context: WorkContext,
   spec: VmSpec,
   noted: Snapshots["loose"],
 ): Promise<Snapshots> {
-  const { domains, volumes } = context;
-  const loose = noted.filter(({ inDoubt }) => inDoubt !== true);
-  const used = await domains.layers.inUse(spec.id);
-  for (const { disk, volume } of loose) {
+  // Without the disk in the spec, the pool of a volume is not known.
+  const loose = noted.flatMap(({ disk, volume, inDoubt }) => {
     const source = spec.disks.find(({ name }) => name === disk)?.source;
-    if (source?.kind !== "new") continue;
-    const path = await volumes.pathOf({ pool: source.pool, volume });
-    if (path !== undefined && used.has(path)) {
-      const message = `disk ${disk} of the VM uses volume ${volume}, which is of no snapshot: nothing was deleted; look at the VM (virsh dumpxml)`;
-      throw new SocleError("conflict", "DISKS_REPLACED", message, { details: { metadata: { disk } } });
-    }
-    await volumes.remove({ pool: source.pool, volume });
+    return source?.kind === "new" && inDoubt !== true ? [{ disk, pool: source.pool, volume }] : [];
+  });
+  const extra = extraOf((await readSpec(context, spec.id)).snapshots);
+  for (const each of [...loose, ...extra]) await removeUnused(context, spec.id, each);
+  const isLeft = ({ pool, volume }: VolumeRef): boolean =>
+    !extra.some((gone) => gone.pool === pool && gone.volume === volume);
+  return await rewriteSnapshots(context, spec.id, (snapshots) =>
+    withExtra(withoutLoose(snapshots, loose), extraOf(snapshots).filter(isLeft)),
+  );
+}
+
+/** Throws `conflict` DISKS_REPLACED for a volume that the domain uses. */
+export async function removeUnused(
+  { domains, volumes }: WorkContext,
+  vmId: string,
+  { disk, pool, volume }: VolumeRef & { readonly disk: string },
+): Promise<void> {
+  const path = await volumes.pathOf({ pool, volume });
+  if (path === undefined) return;
+  if ((await domains.layers.inUse(vmId)).has(path)) {
+    const message = `disk ${disk} of the VM uses volume ${volume} of pool ${pool}, which is noted as not in use: nothing was deleted; look at the VM (virsh dumpxml)`;
+    throw new SocleError("conflict", "DISKS_REPLACED", message, { details: { metadata: { disk } } });
   }
-  return await rewriteSnapshots(context, spec.id, (snapshots) => withoutLoose(snapshots, loose));
+  await volumes.remove({ pool, volume });
 }
 
 /** Keeps overlays that the guest may write to, although libvirt does not show that. */

@@ -3,6 +3,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
+import { changeMedia } from "./change-media.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { createVm } from "./create.ts";
 import { createVolume } from "./create-volume.ts";
@@ -17,6 +18,7 @@ import { detachNic } from "./detach-nic.ts";
 import { discardSavedState } from "./discard-saved-state.ts";
 import { injectNmi } from "./inject-nmi.ts";
 import { pauseVm } from "./pause.ts";
+import { moveDisk } from "./move-disk.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
 import { resizeVolume } from "./resize-volume.ts";
@@ -57,6 +59,8 @@ const definitions = [
   createSnapshot,
   deleteSnapshot,
   revertSnapshot,
+  changeMedia,
+  moveDisk,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

@@ -173,8 +173,11 @@ const replaced = (disk: string, path: string): SocleError =>
 
 type Layered = Pick<Vm, "id" | "snapshots">;
 
-const volumeOf = ({ id, snapshots }: Layered, disk: DiskSpec): VolumeRef =>
-  disk.source.kind === "new" ? ownDisk(id, disk, disk.source, snapshots).volume : disk.source.volume;
+function volumeOf({ id, snapshots }: Layered, disk: DiskSpec): VolumeRef {
+  const { source } = disk;
+  if (source.kind === "cdrom") throw readOnly(disk.name);
+  return source.kind === "new" ? ownDisk(id, disk, source, snapshots).volume : source.volume;
+}
 
 const belowOf = ({ id, snapshots }: Layered, disk: DiskSpec): string[] | undefined =>
   disk.source.kind === "new" && snapshots !== undefined

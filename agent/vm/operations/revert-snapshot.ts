@@ -16,6 +16,7 @@ import {
   effectsOf,
   existing,
   growthOfLayers,
+  hasLeftovers,
   layeredDisks,
   layerSchema,
   looseOf,
@@ -147,7 +148,8 @@ async function revert(
   const now = snapshots;
   if (wasOn) await step("start", () => startAgain(context, spec, now), 0.2);
   const { loose } = snapshots;
-  if (loose.length > 0) snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
+  if (hasLeftovers(snapshots))
+    snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
   const state = (await domains.state(vmId))?.state ?? "stopped";
   await stampComplete(context, run, isActive({ state }));
   await seenWithSnapshots(context, vmId, snapshots);

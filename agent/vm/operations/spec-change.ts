@@ -73,7 +73,7 @@ export async function readSpec({ domains }: WorkContext, vmId: string): Promise<
 }
 
 /**
- * Writes the changed spec, and the sealed keys, into the domain's metadata, unless it is there already. Throws what `change`
+ * Writes the changed spec, the sealed keys and the snapshots into the domain's metadata, unless it is there already. Throws what `change`
  * and `checkRules` throw.
  */
 export async function rewriteSpec(
@@ -81,12 +81,19 @@ export async function rewriteSpec(
   vmId: string,
   change: (spec: VmSpec) => VmSpec,
   changeKeys: (keys: SealedKeys) => SealedKeys = (keys) => keys,
+  changeSnapshots: (snapshots: Snapshots, before: VmSpec) => Snapshots = (snapshots) => snapshots,
 ): Promise<VmSpec> {
   const { domains } = context;
-  const { spec: before, socle } = await readSpec(context, vmId);
+  const { spec: before, socle, snapshots: noted } = await readSpec(context, vmId);
   const spec = checkRules(change(before));
   const keys = changeKeys(socle.keys ?? {});
-  if (isDeepStrictEqual(spec, before) && isDeepStrictEqual(keys, socle.keys ?? {})) return spec;
+  const snapshots = changeSnapshots(noted, before);
+  if (
+    isDeepStrictEqual(spec, before) &&
+    isDeepStrictEqual(keys, socle.keys ?? {}) &&
+    isDeepStrictEqual(snapshots, noted)
+  )
+    return spec;
   const metadata = defined<VmMetadata>({
     ...socle,
     ...storedText(spec),
@@ -94,6 +101,7 @@ export async function rewriteSpec(
     // Of a VM of version 0.1.0, whose instance derives from the text that is replaced here.
     instance: instanceOf(vmId, socle),
     keys: Object.keys(keys).length === 0 ? undefined : keys,
+    snapshots: snapshotsText(snapshots),
   });
   await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
   return spec;

@@ -112,8 +112,9 @@ export async function checkVolumes(
     if (kernelBoot?.initrd !== undefined) await volumes.resolve(kernelBoot.initrd);
     for (const disk of disks) {
       const { source } = disk;
-      if (source.kind === "volume") await volumes.resolve(source.volume);
-      else await resolveOwn(volumes, ownDisk(id, disk, source, snapshots));
+      if (source.kind !== "new") {
+        if (source.volume !== undefined) await volumes.resolve(source.volume);
+      } else await resolveOwn(volumes, ownDisk(id, disk, source, snapshots));
     }
     // Without it libvirt would not start the VM either.
     const seed = seedVolume(spec);

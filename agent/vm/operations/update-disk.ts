@@ -1,6 +1,6 @@
 import { defined } from "../../kernel/defined.ts";
 import * as z from "../../kernel/zod.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { invalidField, SocleError } from "../../kernel/errors.ts";
 import { diskLimits, type DiskLimits } from "../../contract/spec-disk-limits.ts";
 import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
 import { diskAlias } from "../model/device-names.ts";
@@ -40,7 +40,9 @@ export const updateDisk = defineOperation({
   admit({ disk, limits: asked, etag }: UpdateRequest, vm) {
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
-    const { name } = requireDisk(vm, disk);
+    const { name, source } = requireDisk(vm, disk);
+    if (source.kind === "cdrom")
+      throw invalidField("SPEC_INVALID", "limits", "must not be given for a CD-ROM drive");
     if (asked === undefined) throw nothingToChange(name);
     const limits =
       Object.keys(asked).length === 0

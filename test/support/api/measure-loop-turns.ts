@@ -97,6 +97,8 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   ],
   "/socle.v1.VmService/DetachDisk": [mutation({ vm, disk: "d" })],
   "/socle.v1.VmService/ResizeDisk": [mutation({ vm, disk: "d", capacityBytes: 512 })],
+  "/socle.v1.VmService/ChangeMedia": [mutation({ vm, disk: "cd" })],
+  "/socle.v1.VmService/MoveDisk": [mutation({ vm, disk: "d", pool: "other" })],
   "/socle.v1.VmService/UpdateDisk": [mutation({ vm, disk: "d", limits: { writeIops: 100 } })],
   "/socle.v1.VmService/AttachNic": [mutation({ vm, nic: { name: "n", network: "default" } })],
   "/socle.v1.VmService/DetachNic": [mutation({ vm, nic: "n" })],

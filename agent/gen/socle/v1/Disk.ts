@@ -3,6 +3,7 @@
 import type { VolumeReference as _socle_v1_VolumeReference, VolumeReference__Output as _socle_v1_VolumeReference__Output } from '../../socle/v1/VolumeReference.ts';
 import type { NewVolume as _socle_v1_NewVolume, NewVolume__Output as _socle_v1_NewVolume__Output } from '../../socle/v1/NewVolume.ts';
 import type { DiskLimits as _socle_v1_DiskLimits, DiskLimits__Output as _socle_v1_DiskLimits__Output } from '../../socle/v1/DiskLimits.ts';
+import type { CdromDrive as _socle_v1_CdromDrive, CdromDrive__Output as _socle_v1_CdromDrive__Output } from '../../socle/v1/CdromDrive.ts';
 
 export interface Disk {
   'name'?: (string);
@@ -10,7 +11,8 @@ export interface Disk {
   'newVolume'?: (_socle_v1_NewVolume | null);
   'readOnly'?: (boolean);
   'limits'?: (_socle_v1_DiskLimits | null);
-  'source'?: "volume"|"newVolume";
+  'cdrom'?: (_socle_v1_CdromDrive | null);
+  'source'?: "volume"|"newVolume"|"cdrom";
 }
 
 export interface Disk__Output {
@@ -19,5 +21,6 @@ export interface Disk__Output {
   'newVolume'?: (_socle_v1_NewVolume__Output | null);
   'readOnly': (boolean);
   'limits': (_socle_v1_DiskLimits__Output | null);
-  'source'?: "volume"|"newVolume";
+  'cdrom'?: (_socle_v1_CdromDrive__Output | null);
+  'source'?: "volume"|"newVolume"|"cdrom";
 }

@@ -4,6 +4,7 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from '../../socle/v1/AttachDiskRequest.ts';
 import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from '../../socle/v1/AttachNicRequest.ts';
+import type { ChangeMediaRequest as _socle_v1_ChangeMediaRequest, ChangeMediaRequest__Output as _socle_v1_ChangeMediaRequest__Output } from '../../socle/v1/ChangeMediaRequest.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from '../../socle/v1/ConsoleRequest.ts';
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from '../../socle/v1/ConsoleResponse.ts';
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from '../../socle/v1/CreateVmRequest.ts';
@@ -15,6 +16,7 @@ import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _s
 import type { InjectNmiRequest as _socle_v1_InjectNmiRequest, InjectNmiRequest__Output as _socle_v1_InjectNmiRequest__Output } from '../../socle/v1/InjectNmiRequest.ts';
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from '../../socle/v1/ListVmsRequest.ts';
 import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Output as _socle_v1_ListVmsResponse__Output } from '../../socle/v1/ListVmsResponse.ts';
+import type { MoveDiskRequest as _socle_v1_MoveDiskRequest, MoveDiskRequest__Output as _socle_v1_MoveDiskRequest__Output } from '../../socle/v1/MoveDiskRequest.ts';
 import type { Operation as _socle_v1_Operation, Operation__Output as _socle_v1_Operation__Output } from '../../socle/v1/Operation.ts';
 import type { PauseVmRequest as _socle_v1_PauseVmRequest, PauseVmRequest__Output as _socle_v1_PauseVmRequest__Output } from '../../socle/v1/PauseVmRequest.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from '../../socle/v1/RebootVmRequest.ts';
@@ -48,6 +50,15 @@ export interface VmServiceClient extends grpc.Client {
   attachNic(argument: _socle_v1_AttachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   attachNic(argument: _socle_v1_AttachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   attachNic(argument: _socle_v1_AttachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  ChangeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ChangeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ChangeMedia(argument: _socle_v1_ChangeMediaRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ChangeMedia(argument: _socle_v1_ChangeMediaRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeMedia(argument: _socle_v1_ChangeMediaRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeMedia(argument: _socle_v1_ChangeMediaRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   Console(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
   Console(options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
@@ -125,6 +136,15 @@ export interface VmServiceClient extends grpc.Client {
   listVms(argument: _socle_v1_ListVmsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_ListVmsResponse__Output>): grpc.ClientUnaryCall;
   listVms(argument: _socle_v1_ListVmsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_ListVmsResponse__Output>): grpc.ClientUnaryCall;
   listVms(argument: _socle_v1_ListVmsRequest, callback: grpc.requestCallback<_socle_v1_ListVmsResponse__Output>): grpc.ClientUnaryCall;
+  
+  MoveDisk(argument: _socle_v1_MoveDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  MoveDisk(argument: _socle_v1_MoveDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  MoveDisk(argument: _socle_v1_MoveDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  MoveDisk(argument: _socle_v1_MoveDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  moveDisk(argument: _socle_v1_MoveDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  moveDisk(argument: _socle_v1_MoveDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  moveDisk(argument: _socle_v1_MoveDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  moveDisk(argument: _socle_v1_MoveDiskRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   PauseVm(argument: _socle_v1_PauseVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   PauseVm(argument: _socle_v1_PauseVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -228,6 +248,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   AttachNic: grpc.handleUnaryCall<_socle_v1_AttachNicRequest__Output, _socle_v1_Operation>;
   
+  ChangeMedia: grpc.handleUnaryCall<_socle_v1_ChangeMediaRequest__Output, _socle_v1_Operation>;
+  
   Console: grpc.handleBidiStreamingCall<_socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse>;
   
   CreateVm: grpc.handleUnaryCall<_socle_v1_CreateVmRequest__Output, _socle_v1_Operation>;
@@ -245,6 +267,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   InjectNmi: grpc.handleUnaryCall<_socle_v1_InjectNmiRequest__Output, _socle_v1_Operation>;
   
   ListVms: grpc.handleUnaryCall<_socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse>;
+  
+  MoveDisk: grpc.handleUnaryCall<_socle_v1_MoveDiskRequest__Output, _socle_v1_Operation>;
   
   PauseVm: grpc.handleUnaryCall<_socle_v1_PauseVmRequest__Output, _socle_v1_Operation>;
   
@@ -273,6 +297,7 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
 export interface VmServiceDefinition extends grpc.ServiceDefinition {
   AttachDisk: MethodDefinition<_socle_v1_AttachDiskRequest, _socle_v1_Operation, _socle_v1_AttachDiskRequest__Output, _socle_v1_Operation__Output>
   AttachNic: MethodDefinition<_socle_v1_AttachNicRequest, _socle_v1_Operation, _socle_v1_AttachNicRequest__Output, _socle_v1_Operation__Output>
+  ChangeMedia: MethodDefinition<_socle_v1_ChangeMediaRequest, _socle_v1_Operation, _socle_v1_ChangeMediaRequest__Output, _socle_v1_Operation__Output>
   Console: MethodDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse, _socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse__Output>
   CreateVm: MethodDefinition<_socle_v1_CreateVmRequest, _socle_v1_Operation, _socle_v1_CreateVmRequest__Output, _socle_v1_Operation__Output>
   DeleteVm: MethodDefinition<_socle_v1_DeleteVmRequest, _socle_v1_Operation, _socle_v1_DeleteVmRequest__Output, _socle_v1_Operation__Output>
@@ -282,6 +307,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   GetVm: MethodDefinition<_socle_v1_GetVmRequest, _socle_v1_Vm, _socle_v1_GetVmRequest__Output, _socle_v1_Vm__Output>
   InjectNmi: MethodDefinition<_socle_v1_InjectNmiRequest, _socle_v1_Operation, _socle_v1_InjectNmiRequest__Output, _socle_v1_Operation__Output>
   ListVms: MethodDefinition<_socle_v1_ListVmsRequest, _socle_v1_ListVmsResponse, _socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse__Output>
+  MoveDisk: MethodDefinition<_socle_v1_MoveDiskRequest, _socle_v1_Operation, _socle_v1_MoveDiskRequest__Output, _socle_v1_Operation__Output>
   PauseVm: MethodDefinition<_socle_v1_PauseVmRequest, _socle_v1_Operation, _socle_v1_PauseVmRequest__Output, _socle_v1_Operation__Output>
   RebootVm: MethodDefinition<_socle_v1_RebootVmRequest, _socle_v1_Operation, _socle_v1_RebootVmRequest__Output, _socle_v1_Operation__Output>
   ResizeDisk: MethodDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_Operation, _socle_v1_ResizeDiskRequest__Output, _socle_v1_Operation__Output>

@@ -1,0 +1,333 @@
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import { resourceName } from "../../contract/spec-values.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { isEncrypted } from "../model/sealed-keys.ts";
+import { extraOf, withExtra, type ExtraVolume, type Snapshots } from "../model/snapshots.ts";
+import { checkPart } from "../model/spec-check.ts";
+import type { Vm } from "../model/vm.ts";
+import { formatOf, ownDisk, type NewDisk, type OwnDisk } from "../model/volume-names.ts";
+import { defineOperation, type Result } from "./definition.ts";
+import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts";
+import { volumeSchema } from "./erasure.ts";
+import { stampComplete } from "./guest-run.ts";
+import { removeUnused } from "./layers.ts";
+import { resolveOwn } from "./own-volume.ts";
+import { withQemu } from "./paused-qemu.ts";
+import { requireSpecOf } from "./request.ts";
+import {
+  beginChange,
+  changeIntent,
+  readSpec,
+  rewriteSnapshots,
+  rewriteSpec,
+  seenWith,
+} from "./spec-change.ts";
+import type { Cut } from "./stop-escalation.ts";
+import { undoAll, type Undo } from "./undo.ts";
+import { requireNotSaved } from "./vm-state.ts";
+import {
+  isUndecided,
+  mayHaveBegun,
+  outcomeUnknown,
+  type RunContext,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
+
+const CLAIM = "claim volume";
+const VOLUME = "make volume";
+const COPY = "copy disk";
+
+const intent = z.object({
+  disk: z.string(),
+  from: volumeSchema,
+  to: volumeSchema,
+  capacityBytes: z.number(),
+  /** In the pool that the disk leaves, below its volume: the copy does not need it. */
+  baseVolume: z.string().exactOptional(),
+  ...changeIntent,
+});
+type Intent = z.output<typeof intent>;
+
+interface MoveRequest {
+  readonly disk: string;
+  /** Unvalidated. */
+  readonly pool: string;
+  readonly etag?: string | undefined;
+  /** The volume's present capacity. */
+  readonly capacityBytes?: number;
+}
+
+/**
+ * Moves a disk that was made for the VM into another pool, also of a running guest. QEMU copies it; the switch to the copy
+ * decides: until then a failure removes the copy, and afterwards the old volume is removed. The file in libvirt's XML shows
+ * whether it happened.
+ */
+export const moveDisk = defineOperation({
+  kind: "MOVE_DISK",
+  intent,
+  // A copy may take hours: it holds no place that a start needs.
+  lane: "command",
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  grows: ({ to, capacityBytes }) => ({ volumes: [{ ...to, capacityBytes }], diskBytes: capacityBytes }),
+  async prepare(request: MoveRequest, vm, { volumes }) {
+    checkPart(z.object({ pool: resourceName }), { pool: request.pool });
+    const own = requireMovable(vm, request.disk);
+    await volumes.activePool(request.pool);
+    return { ...request, capacityBytes: (await resolveOwn(volumes, own)).capacityBytes };
+  },
+  /**
+   * Throws `not_found` DISK_NOT_FOUND, `invalid` VOLUME_NOT_OWN, DISK_READ_ONLY and UPDATE_EMPTY, `conflict` DISK_ENCRYPTED,
+   * DISK_HAS_SNAPSHOTS, DISK_BUSY, VM_HAS_SAVED_STATE and ETAG_MISMATCH.
+   */
+  admit({ disk, pool, etag, capacityBytes = 0 }: MoveRequest, vm) {
+    requireSpecOf(etag, vm);
+    requireNotSaved(vm);
+    const own = requireMovable(vm, disk);
+    const { volume: from, source } = own;
+    if (from.pool === pool)
+      throw invalidField("UPDATE_EMPTY", "pool", `disk ${disk} of VM ${vm.name} is in pool ${pool} already`);
+    return defined<Intent>({
+      disk: own.disk,
+      from,
+      to: { pool, volume: from.volume },
+      capacityBytes: Math.max(capacityBytes, source.capacityBytes ?? 0),
+      baseVolume: source.baseVolume,
+      etag,
+    });
+  },
+  async plan({ volumes }, intent) {
+    const { disk, from, to, capacityBytes, baseVolume } = intent;
+    await volumes.requireAbsent([to]);
+    const flattened = String(baseVolume !== undefined);
+    const copies_bytes = String(capacityBytes);
+    return { disk, from: from.pool, pool: to.pool, flattened, copies_bytes, applies: "now" };
+  },
+  // A forced stop does not wait for it.
+  run: (context, asked, run) =>
+    context.escalation.during(run.vmId, run.caller, async (cut) => {
+      const effects = new Set([VOLUME, COPY].filter((name) => mayHaveBegun(run, name)));
+      try {
+        return await move(context, asked, run, { cut, effects });
+      } catch (thrown) {
+        const error = toSocleError(thrown);
+        if (isUndecided(error, run)) throw error;
+        // From the switch on, the move is completed.
+        if (effects.has(COPY) && (await isMoved(context, run.vmId, asked))) throw outcomeUnknown(error);
+        throw await undoAll(context, run, effects.has(VOLUME) ? [undoCopy(context, run, asked)] : [], error);
+      }
+    }),
+});
+
+async function move(
+  context: RunContext,
+  asked: Intent,
+  run: WorkRun,
+  { cut, effects }: { readonly cut: Cut; readonly effects: Set<string> },
+): Promise<Result> {
+  const { domains, log } = context;
+  const { disk, from, to, baseVolume } = asked;
+  const { vmId, step, done } = run;
+  if (effects.has(COPY) && (await isMoved(context, vmId, asked))) step.goOn();
+  let spec = await beginChange(context, run, {
+    etag: asked.etag,
+    of: "devices",
+    hasBegun: effects.has(COPY),
+  });
+  if (poolOf(spec, disk) !== to.pool) {
+    const { snapshots } = await readSpec(context, vmId);
+    const own = requireMovable({ id: vmId, name: spec.name, spec, snapshots, disks: [] }, disk);
+    if (own.volume.pool !== from.pool || own.source.baseVolume !== baseVolume) throw changed(spec.name, disk);
+    // Journaled before the volume is made: a volume of this name that exists later was made by this operation.
+    const isClaimed = done.has(CLAIM);
+    if (!isClaimed) await step.durable(CLAIM, () => context.volumes.requireAbsent([to]), 0);
+    effects.add(VOLUME);
+    const path = await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
+    effects.add(COPY);
+    await copy(context, run, { asked, spec, path, cut });
+    step.commit();
+    spec = await step("write spec", () => writeMoved(context, vmId, asked));
+  }
+  // The disk is moved: a pool that refuses the deletion does not change that, and the note of the volume stays.
+  const isGone = await step("delete old volume", () => removeExtra(context, vmId, disk)).then(
+    () => true,
+    (thrown: unknown) => {
+      const error = toSocleError(thrown);
+      if (isUndecided(error, run)) throw thrown;
+      log.warn({ vm: vmId, disk, err: error }, "the old volume of a moved disk could not be deleted");
+      return false;
+    },
+  );
+  await stampComplete(context, run, isActive(await domains.state(vmId)));
+  await seenWith(context, spec);
+  const flattened = String(baseVolume !== undefined);
+  return { disk, pool: to.pool, flattened, ...(isGone ? {} : { old_volume: "kept" }) };
+}
+
+/** Notes the volume before it exists, so that it has an owner, and returns its path. */
+async function makeCopy(
+  context: WorkContext,
+  vmId: string,
+  { disk, to, capacityBytes }: Intent,
+  { source }: OwnDisk,
+  mayBeThere: boolean,
+): Promise<string> {
+  const { volumes } = context;
+  // The old volume of an earlier move, whose deletion was refused.
+  const { snapshots } = await readSpec(context, vmId);
+  const isOther = (extra: ExtraVolume): boolean => extra.disk === disk && extra.pool !== to.pool;
+  for (const extra of extraOf(snapshots).filter(isOther)) await removeUnused(context, vmId, extra);
+  await rewriteSnapshots(context, vmId, (now) =>
+    withExtra(now, [...othersOf(now, disk), { disk, ...to, capacityBytes }]),
+  );
+  const { pool, volume: name } = to;
+  const { path } = await volumes.make({ pool, name, format: source.format, capacityBytes }, mayBeThere);
+  return path;
+}
+
+async function copy(
+  context: RunContext,
+  run: WorkRun,
+  {
+    asked,
+    spec,
+    path,
+    cut,
+  }: { readonly asked: Intent; readonly spec: VmSpec; readonly path: string; readonly cut: Cut },
+): Promise<void> {
+  const { disk, to } = asked;
+  const { vmId, step, signal } = run;
+  const aborted = AbortSignal.any([signal, cut.signal]);
+  const target = { path, format: formatOf(to.volume) };
+  await withQemu(context, run, spec, () =>
+    step(
+      COPY,
+      (report) =>
+        context.domains.layers.copy(vmId, disk, target, {
+          aborted,
+          report: ({ doneBytes, totalBytes }) => report(totalBytes === 0 ? 0 : doneBytes / totalBytes),
+        }),
+      0.85,
+    ).catch((thrown: unknown) => {
+      throw cut.signal.aborted ? cutShort(disk, thrown) : thrown;
+    }),
+  );
+}
+
+/** The new pool in the spec, and the old volume as one to delete, in one write. */
+const writeMoved = (
+  context: WorkContext,
+  vmId: string,
+  { disk, from, to, capacityBytes, baseVolume }: Intent,
+): Promise<VmSpec> =>
+  rewriteSpec(
+    context,
+    vmId,
+    (spec) => ({
+      ...spec,
+      disks: spec.disks.map((each) => (each.name === disk ? moved(each, to.pool) : each)),
+    }),
+    undefined,
+    (now) =>
+      withExtra(now, [
+        ...othersOf(now, disk),
+        defined<ExtraVolume>({ disk, ...from, capacityBytes, baseVolume }),
+      ]),
+  );
+
+function moved(disk: DiskSpec, pool: string): DiskSpec {
+  if (disk.source.kind !== "new") return disk;
+  const { baseVolume: _, ...source } = disk.source;
+  return { ...disk, source: { ...source, pool } };
+}
+
+const othersOf = (snapshots: Snapshots, disk: string): ExtraVolume[] =>
+  extraOf(snapshots).filter((extra) => extra.disk !== disk);
+
+/** Deletes the extra volumes of a disk, and the notes. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
+async function removeExtra(context: WorkContext, vmId: string, disk: string): Promise<void> {
+  const { snapshots } = await readSpec(context, vmId);
+  for (const extra of extraOf(snapshots)) if (extra.disk === disk) await removeUnused(context, vmId, extra);
+  await rewriteSnapshots(context, vmId, (now) => withExtra(now, othersOf(now, disk)));
+}
+
+const undoCopy = (context: WorkContext, { vmId }: WorkRun, { disk, to }: Intent): Undo => ({
+  step: VOLUME,
+  async remove() {
+    const { domains, volumes } = context;
+    if ((await domains.state(vmId)) === undefined) {
+      await volumes.remove(to);
+      return;
+    }
+    const path = await volumes.pathOf(to);
+    if (path !== undefined) await domains.layers.endCopy(vmId, disk, path);
+    await removeExtra(context, vmId, disk);
+  },
+});
+
+/** Whether the guest, or the definition of one that is off, uses the copy. Throws `outcome_unknown`. */
+async function isMoved(context: WorkContext, vmId: string, { disk, to }: Intent): Promise<boolean> {
+  const { domains, volumes } = context;
+  try {
+    if ((await domains.state(vmId)) === undefined) return false;
+    const path = await volumes.pathOf(to);
+    return path !== undefined && (await domains.layers.isSwitched(vmId, [{ disk, path }]));
+  } catch (thrown) {
+    throw outcomeUnknown(toSocleError(thrown));
+  }
+}
+
+const poolOf = ({ disks }: VmSpec, name: string): string | undefined => {
+  const source = disks.find((disk) => disk.name === name)?.source;
+  return source?.kind === "new" ? source.pool : undefined;
+};
+
+type Movable = Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">;
+
+function requireMovable(vm: Movable, name: string): OwnDisk {
+  const disk = requireDisk(vm, name);
+  const refuse = (kind: "invalid" | "conflict", reason: string, why: string): SocleError =>
+    new SocleError(kind, reason, `disk ${name} of VM ${vm.name} ${why}`, {
+      details: { fields: { disk: why } },
+    });
+  const source: NewDisk | undefined = disk.source.kind === "new" ? disk.source : undefined;
+  if (source === undefined)
+    throw refuse("invalid", "VOLUME_NOT_OWN", "was not made for this VM, so its volume stays in its pool");
+  if (disk.readOnly)
+    throw refuse("invalid", "DISK_READ_ONLY", "is read-only; detach it, and attach a copy of its volume");
+  if (isEncrypted(disk))
+    throw refuse(
+      "conflict",
+      "DISK_ENCRYPTED",
+      "is encrypted, and its copy would not be: attach a new encrypted disk in the other pool, and copy the data in the guest",
+    );
+  requireIdle(vm, name);
+  requireInNoSnapshot(vm, name);
+  const own = ownDisk(vm.id, disk, source, vm.snapshots);
+  if (own.layers.length > 0 || own.volume.volume !== ownDisk(vm.id, disk, source).volume.volume)
+    throw refuse(
+      "conflict",
+      "DISK_HAS_SNAPSHOTS",
+      "has layers that a deleted snapshot left: make a snapshot and delete it, which removes them",
+    );
+  return own;
+}
+
+const cutShort = (disk: string, cause: unknown): SocleError =>
+  new SocleError(
+    "conflict",
+    "MOVE_CUT_SHORT",
+    `a forced stop of the VM ended the move of disk ${disk}, which is where it was: move it again`,
+    { cause },
+  );
+
+const changed = (vm: string, disk: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "VM_CHANGED",
+    `disk ${disk} of VM ${vm} was changed by another operation since the request, and nothing was done; look at the VM, then repeat the request`,
+  );
