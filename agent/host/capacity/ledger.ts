@@ -262,8 +262,11 @@ export class Ledger {
   grow(growth: Growth): { readonly made: () => void; readonly released: () => void } {
     const { tenant, volumes, size } = growth;
     const use = useOfGrowth(growth, this.#footprintOf);
-    const diskBytes = use.diskBytes + this.storage.ownedGrowth(volumes);
-    this.#requireWithinQuota(tenant, { ...use, diskBytes });
+    const owned = this.storage.ownedGrowth(volumes);
+    this.#requireWithinQuota(tenant, { ...use, diskBytes: use.diskBytes + (owned.get(tenant) ?? 0) });
+    // A VM of the provider may have a volume of a tenant, which counts in that tenant's quota.
+    for (const [owner, diskBytes] of owned)
+      if (owner !== tenant) this.#requireWithinQuota(owner, { ...noUse, diskBytes });
     if (size !== undefined) {
       requireKnown(this.#cells, this.#sight, anywhere);
       const now = this.#footprintOf(size.id);

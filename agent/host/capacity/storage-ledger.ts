@@ -139,23 +139,24 @@ export class StorageLedger {
   }
 
   /**
-   * What these volumes would add to the use of their tenants; other volumes add nothing. Throws `exhausted`
+   * What these volumes would add to the use of each of their tenants, in bytes; other volumes add nothing. Throws `exhausted`
    * TOO_MANY_VOLUMES.
    */
-  ownedGrowth(volumes: readonly NewVolume[]): number {
-    const owned = volumes.filter(({ volume }) => tenantOfVolume(volume) !== undefined);
-    if (owned.length === 0) return 0;
-    const known = this.#ofTenants();
-    for (const { pool, volume } of owned) {
-      const tenant = tenantOfVolume(volume);
+  ownedGrowth(volumes: readonly NewVolume[]): ReadonlyMap<string, number> {
+    const growth = new Map<string, number>();
+    const known = volumes.some(({ volume }) => tenantOfVolume(volume) !== undefined)
+      ? this.#ofTenants()
+      : new Map<string, { readonly tenant: string; readonly diskBytes: number }>();
+    for (const { capacityBytes, ...volume } of volumes) {
+      const tenant = tenantOfVolume(volume.volume);
+      if (tenant === undefined) continue;
+      const before = known.get(keyOf(volume));
       const has = [...known.values()].filter((other) => other.tenant === tenant).length;
-      if (!known.has(keyOf({ pool, volume })) && has >= MOST_VOLUMES) throw tooManyVolumes(tenant ?? "");
+      if (before === undefined && has >= MOST_VOLUMES) throw tooManyVolumes(tenant);
+      const bytes = Math.max(0, capacityBytes - (before?.diskBytes ?? 0));
+      growth.set(tenant, (growth.get(tenant) ?? 0) + bytes);
     }
-    return sum(
-      owned.map(({ capacityBytes, ...volume }) =>
-        Math.max(0, capacityBytes - (known.get(keyOf(volume))?.diskBytes ?? 0)),
-      ),
-    );
+    return growth;
   }
 
   /** The volumes of tenants that exist or are promised, by key. */

@@ -98,8 +98,12 @@ export class Freezes {
     return filesystems;
   }
 
-  /** Runs the work while the guest is frozen; returns whether it was frozen to the end of the work. Throws as freeze(). */
-  async during(guest: Guest, work: () => Promise<void>): Promise<boolean> {
+  /**
+   * Runs the work while the guest is frozen; returns whether it was frozen to the end of the work. `mayBeFrozen`: an earlier
+   * run of the work may have left the guest frozen; it is thawed first. Throws as freeze().
+   */
+  async during(guest: Guest, work: () => Promise<void>, mayBeFrozen = false): Promise<boolean> {
+    if (mayBeFrozen && (await this.frozenUntil(guest.id)) !== undefined) await this.thaw(guest);
     const { untilMs } = await this.freeze(guest, SNAPSHOT_MS);
     const working = { isThawed: false };
     this.#working.set(guest.id, working);

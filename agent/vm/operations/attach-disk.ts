@@ -217,7 +217,7 @@ export async function removeFromSpec(
 }
 
 /** Volumes that wait for their deletion outlive their disk: without its spec, only the note has their pool. */
-function withoutDisk(snapshots: Snapshots, disk: DiskSpec | undefined): Snapshots {
+export function withoutDisk(snapshots: Snapshots, disk: DiskSpec | undefined): Snapshots {
   if (disk?.source.kind !== "new") return snapshots;
   const { pool, capacityBytes = 0 } = disk.source;
   const left = snapshots.loose.filter((each) => each.disk === disk.name);

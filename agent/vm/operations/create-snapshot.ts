@@ -139,10 +139,12 @@ async function create(
     const isQuiesced = await step(
       SWITCH,
       async () => {
-        const switchNow = () => domains.layers.switchTo(vmId, overlays, mayHaveBegun(run, SWITCH));
+        const mayBeAsked = mayHaveBegun(run, SWITCH);
+        const switchNow = () => domains.layers.switchTo(vmId, overlays, mayBeAsked);
+        const guest = { id: vmId, tenant: spec.tenant };
         if (await domains.layers.isSwitched(vmId, overlays)) return false;
         await requireAsNoted(context, vmId, own);
-        if (quiesce) return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, switchNow);
+        if (quiesce) return await domains.freezes.during(guest, switchNow, mayBeAsked);
         await switchNow();
         return false;
       },

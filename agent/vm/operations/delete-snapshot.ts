@@ -52,12 +52,9 @@ export const deleteSnapshot = defineOperation({
     requireSpecOf(etag, vm);
     const { id, name } = requireSnapshot(vm, snapshot);
     const { snapshots = noSnapshots } = vm;
-    const child = childOf(snapshots, id);
-    if (child !== "none") {
-      requireNotSaved(vm);
-      // A disk with a block job is refused.
-      layeredDisks(vm);
-    }
+    requireNotSaved(vm);
+    // A disk with a block job is refused.
+    if (childOf(snapshots, id) !== "none") layeredDisks(vm);
     return defined<Intent>({ id, name, etag });
   },
   plan: (_context, { id, name }, { snapshots = noSnapshots }) => {

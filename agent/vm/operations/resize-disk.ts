@@ -31,6 +31,8 @@ const intent = z.object({
   volume: volumeSchema,
   /** The disks of VMs that may be below the volume. */
   below: z.array(z.string()).exactOptional(),
+  /** The other layers of the disk, in its pool: each may grow as the disk, and counts so. */
+  layers: z.array(z.string()).exactOptional(),
   capacityBytes: z.number(),
   /** Of the volume, at admission. */
   fromBytes: z.number(),
@@ -57,9 +59,9 @@ export const resizeDisk = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
-  grows: ({ volume, capacityBytes, ownBytes = capacityBytes }) => ({
-    volumes: [{ ...volume, capacityBytes }],
-    diskBytes: Math.max(0, capacityBytes - ownBytes),
+  grows: ({ volume, layers = [], capacityBytes, ownBytes = capacityBytes }) => ({
+    volumes: [volume.volume, ...layers].map((name) => ({ pool: volume.pool, volume: name, capacityBytes })),
+    diskBytes: Math.max(0, capacityBytes - ownBytes) * (1 + layers.length),
   }),
   async prepare(request: ResizeRequest, vm, { volumes }) {
     checkPart(z.object({ capacityBytes: capacity }), request);
@@ -184,9 +186,20 @@ const belowOf = ({ id, snapshots }: Layered, disk: DiskSpec): string[] | undefin
     ? [...mayBeBelow(ownDisk(id, disk, disk.source, snapshots))]
     : undefined;
 
+const layersOf = ({ id, snapshots }: Layered, disk: DiskSpec): string[] =>
+  disk.source.kind === "new"
+    ? ownDisk(id, disk, disk.source, snapshots).layers.map(({ volume }) => volume)
+    : [];
+
 /** For an intent. */
-const volumesOf = (vm: Layered, disk: DiskSpec): Pick<Intent, "volume" | "below"> =>
-  defined({ volume: volumeOf(vm, disk), below: belowOf(vm, disk) });
+function volumesOf(vm: Layered, disk: DiskSpec): Pick<Intent, "volume" | "below" | "layers"> {
+  const layers = layersOf(vm, disk);
+  return defined({
+    volume: volumeOf(vm, disk),
+    below: belowOf(vm, disk),
+    layers: layers.length === 0 ? undefined : layers,
+  });
+}
 
 const withCapacity = (spec: VmSpec, name: string, capacityBytes: number): VmSpec => ({
   ...spec,

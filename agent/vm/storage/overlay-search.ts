@@ -6,6 +6,8 @@ import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { isGone, type PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import type { StorageNames } from "./storage-names.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { formatOf } from "../model/volume-names.ts";
 import { directories } from "./volume-guard.ts";
 import { volumeUnreadable } from "./volume-refusals.ts";
 
@@ -262,8 +264,12 @@ export class OverlaySearch {
   }
 }
 
-/** The listing lacks no file of the pool. */
-const isWhole = ({ isFresh, unreadable }: Listing): boolean => isFresh && unreadable.length === 0;
+/** The listing lacks no overlay of the pool. */
+const isWhole = ({ isFresh, unreadable }: Listing): boolean => isFresh && !unreadable.some(mayBeOverlay);
+
+/** Only a qcow2 image has a base, and the format follows from the name. A tenant's own volume is made without one. */
+const mayBeOverlay = ({ volume }: VolumeRef): boolean =>
+  formatOf(volume) === "qcow2" && tenantOfVolume(volume) === undefined;
 
 /** Runs work one at a time. Waiting callers share one run, which begins after each of their requests. */
 class SharedRun<T> {

@@ -79,8 +79,8 @@ test("a growth beyond its cells is refused, and less than the VM has needs nothi
   assert.equal(available(ledger, "cpu", 1), -3);
 });
 
-test("a growth counts in its tenant's quota", () => {
-  const ledger = new Ledger({
+function ledgerWithQuota(quota: Partial<Record<"vcpus" | "memoryBytes" | "diskBytes", number>>): Ledger {
+  return new Ledger({
     policy: {
       reservedCpus: 0,
       reservedMemoryBytes: 0,
@@ -89,10 +89,14 @@ test("a growth counts in its tenant's quota", () => {
       dedicatedCpus: [],
     },
     scheduling: () => ({ state: "active", reason: "", sinceMs: 0 }),
-    quotaOf: () => ({ vms: null, vcpus: 3, memoryBytes: 2 * GIB, diskBytes: null }),
+    quotaOf: () => ({ vms: null, vcpus: null, memoryBytes: null, diskBytes: null, ...quota }),
     clock: new FakeClock(),
     changed: () => undefined,
   });
+}
+
+test("a growth counts in its tenant's quota", () => {
+  const ledger = ledgerWithQuota({ vcpus: 3, memoryBytes: 2 * GIB });
   ledger.setCells([cell(0)]);
   ledger.setFootprints([{ ...seen(vm), tenant: "blue" }], true);
   assert.equal(refusal(() => ledger.grow(growth({ vcpus: 4 }))).reason, "TENANT_QUOTA_EXCEEDED");
@@ -100,6 +104,24 @@ test("a growth counts in its tenant's quota", () => {
   ledger.grow(growth({ vcpus: 3 }));
   const { vcpus, vms } = ledger.tenantUse().get("blue") ?? { vcpus: 0, vms: 0 };
   assert.deepEqual([vcpus, vms], [3, 1]);
+});
+
+test("a tenant's volume grows within the tenant's quota, also in a VM of another tenant or the provider", () => {
+  const ledger = ledgerWithQuota({ diskBytes: 10 * GIB });
+  const pool = { name: "images", type: "dir", active: true, presence: "present", observedAtMs: 0 } as const;
+  ledger.setStorage({
+    pools: new Map([["images", { ...pool, capacityBytes: 100 * GIB }]]),
+    volumes: new Map([["images", { kind: "read", value: { bytes: new Map() } }]]),
+    startedAtMs: 0,
+  });
+  const volumes = (gib: number) => [
+    { pool: "images", volume: "socle-volume-blue+data.raw", capacityBytes: gib * GIB },
+  ];
+  for (const tenant of ["", "red", "blue"]) {
+    const refused = refusal(() => ledger.grow({ tenant, volumes: volumes(11), diskBytes: 0 }));
+    assert.deepEqual([refused.reason, /blue/.test(refused.message)], ["TENANT_QUOTA_EXCEEDED", true], tenant);
+    ledger.grow({ tenant, volumes: volumes(10), diskBytes: 0 }).released();
+  }
 });
 
 test("a VM in huge pages grows by huge pages, and a pinned VM on the CPUs that it shares", () => {

@@ -78,6 +78,19 @@ test("a guest that does not answer is thawed until it does", async () => {
   assert.ok(!freezes.isFrozen(guest.id));
 });
 
+test("work that was cut off in its freeze thaws the guest and freezes it again", async () => {
+  const { did, freezes } = stage();
+  await freezes.freeze(guest, 30_000);
+  await assert.rejects(
+    freezes.during(guest, () => Promise.resolve()),
+    { reason: "GUEST_FROZEN" },
+  );
+  did.length = 0;
+  const isFrozen = await freezes.during(guest, () => Promise.resolve(void did.push("work")), true);
+  assert.ok(isFrozen);
+  assert.deepEqual(did, ["thaw", "unmark", "mark", "freeze", "work", "thaw", "unmark"]);
+});
+
 test("a guest that was not asked is not thawed, and may be frozen again", async () => {
   const { did, state, freezes, pass } = stage();
   state.fail = () => new SocleError("unavailable", "GUEST_AGENT_NOT_CONNECTED", "none");

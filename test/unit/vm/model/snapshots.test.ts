@@ -11,6 +11,7 @@ import {
   type Snapshots,
 } from "../../../../agent/vm/model/snapshots.ts";
 import { newDiskBytes, ownVolumes, vmOfVolume } from "../../../../agent/vm/model/volume-names.ts";
+import { withoutDisk } from "../../../../agent/vm/operations/attach-disk.ts";
 import { placesOf } from "../../../../agent/vm/storage/volume-users.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 
@@ -99,4 +100,30 @@ test("what is stored is read again, and anything else is refused", () => {
     JSON.stringify({ ...two, snapshots: Array.from({ length: 17 }, () => two.snapshots[0]) }),
   ];
   for (const text of wrong) assert.throws(() => snapshotsOf(ID, text), text);
+});
+
+test("extra volumes are the VM's own, in their own pools, and are only of this VM", () => {
+  const extra = [{ disk: "data", pool: "slow", volume: `socle-${ID}-data.qcow2`, capacityBytes: 7 }];
+  const noted: Snapshots = { ...noSnapshots, extra };
+  assert.deepEqual(snapshotsOf(ID, snapshotsText(noted) ?? ""), noted);
+  const own = ownVolumes({ ...spec, snapshots: noted }).map(({ pool, volume }) => `${pool}/${volume}`);
+  assert.deepEqual(own.slice(-1), [`slow/socle-${ID}-data.qcow2`]);
+  assert.equal(newDiskBytes({ ...spec, snapshots: noted }), newDiskBytes(spec) + 7);
+  const foreign = [{ ...extra[0], volume: "socle-6f1c2f1e-0000-4000-8000-000000000002-data.qcow2" }];
+  assert.throws(
+    () => snapshotsOf(ID, JSON.stringify({ ...noSnapshots, extra: foreign })),
+    /no layer of disk/,
+  );
+});
+
+test("the volumes that a detached disk has left are noted with their pool, and deleted with the VM", () => {
+  const loose = [
+    { disk: "data", volume: layerName(ID, "data", "aaaaaaaa") },
+    { disk: "root", volume: a },
+  ];
+  const left = withoutDisk({ ...noSnapshots, loose }, spec.disks[1]);
+  assert.deepEqual(left.loose, [{ disk: "root", volume: a }]);
+  const without = { ...spec, disks: spec.disks.slice(0, 1), snapshots: left };
+  const own = ownVolumes(without).map(({ pool, volume }) => `${pool}/${volume}`);
+  assert.deepEqual(own, [`fast/${first}`, `fast/${a}`, `large/${layerName(ID, "data", "aaaaaaaa")}`]);
 });

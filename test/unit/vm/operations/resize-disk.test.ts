@@ -38,6 +38,17 @@ function refusal(disk: string, byTenant: boolean): string {
   }
 }
 
+test("the growth of a disk with snapshots is claimed for each of its layers", () => {
+  const volume = { pool: "images", volume: "socle-x-root.aaaaaaaa.qcow2" };
+  const grown = { disk: "root", volume, capacityBytes: 30, fromBytes: 10, ownBytes: 10 };
+  const claimed = (layers?: string[]) =>
+    resizeDisk.grows?.({ ...grown, ...(layers === undefined ? {} : { layers }) }, "x");
+  assert.deepEqual(claimed(), { volumes: [{ ...volume, capacityBytes: 30 }], diskBytes: 20 });
+  const { volumes = [], diskBytes } = claimed(["socle-x-root.qcow2", "socle-x-root.bbbbbbbb.qcow2"]) ?? {};
+  assert.deepEqual([volumes.length, diskBytes], [3, 60]);
+  assert.ok(volumes.every(({ pool, capacityBytes }) => pool === "images" && capacityBytes === 30));
+});
+
 test("a tenant's caller enlarges its tenant's volumes, which the quota counts, and no other", () => {
   assert.equal(refusal("own", true), "none");
   assert.equal(refusal("plain", true), "VOLUME_DENIED");

@@ -79,7 +79,8 @@ function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCal
         requireActive(name, pool);
         return { vols: Object.keys(volumes).map((volume) => ({ pool: name, name: volume, key: volume })) };
       case "STORAGE_VOL_GET_XML_DESC":
-        if (vol?.name === "broken") throw new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "cannot read");
+        if (vol?.name.includes("broken") === true)
+          throw new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "cannot read");
         return { xml: volumeXml(path, vol?.name ?? "", volumes[vol?.name ?? ""]) };
     }
     throw new Error(procedure);
@@ -122,12 +123,14 @@ test("an overlay is found by the header that libvirt reads; a file that is no im
   });
 });
 
-test("a pool with a file that libvirt cannot read is named: the file may be an overlay", async (t) => {
+test("a pool with a file that libvirt cannot read is named if the file may be an overlay", async (t) => {
   const path = await folder(t);
   const own = { "root.qcow2": "", "kept.qcow2": `${path}/p/root.qcow2` };
   for (const [inOwn, inOther, named] of [
-    [{ ...own, broken: "" }, {}, ["p"]],
-    [own, { broken: "" }, ["q"]],
+    [{ ...own, "broken.qcow2": "" }, {}, ["p"]],
+    [own, { "broken.qcow2": "" }, ["q"]],
+    // Neither a raw image nor a tenant's own volume has a base.
+    [{ ...own, "broken.iso": "", "socle-volume-acme+broken.qcow2": "" }, { "broken.raw": "" }, []],
   ] as const) {
     const p = { path: `${path}/p`, volumes: { ...inOwn } };
     const { overlays, unsearched } = await search({ p, q: { path: `${path}/q`, volumes: { ...inOther } } });
