@@ -14,7 +14,7 @@ import { parseBytes } from "./format.ts";
 
 const { shape } = vmSpec;
 const disk = shape.disks.unwrap().element.shape;
-const [existing, made] = disk.source.options;
+const [existing, made, drive] = disk.source.options;
 const nic = shape.nics.unwrap().element.shape;
 const limits = nic.limits.unwrap().shape;
 const io = disk.limits.unwrap().shape;
@@ -87,6 +87,11 @@ const image = resourceName.meta({
   examples: ["debian-13"],
 });
 
+const mediumImage = resourceName.meta({
+  description: "A raw image (socle image ls), by name or id, in place of a volume.",
+  examples: ["debian-13-iso"],
+});
+
 export const specFile = z.strictObject({
   name: text(shape.name),
   vmId: text(shape.id),
@@ -121,6 +126,13 @@ export const specFile = z.strictObject({
                 capacity === undefined ? rest : { ...rest, capacityBytes: capacity },
               ),
           ).exactOptional(),
+          cdrom: about(
+            drive,
+            z.strictObject({
+              volume: volume(drive.shape.volume.unwrap()).exactOptional(),
+              image: text(mediumImage),
+            }),
+          ).exactOptional(),
           readOnly: disk.readOnly.unwrap().exactOptional(),
           limits: about(
             disk.limits.unwrap(),
@@ -135,8 +147,9 @@ export const specFile = z.strictObject({
           ).exactOptional(),
         })
         .refine(
-          (given) => (given.volume === undefined) !== (given.newVolume === undefined),
-          "must have a volume or a newVolume",
+          ({ volume: named, newVolume, cdrom }) =>
+            [named, newVolume, cdrom].filter((source) => source !== undefined).length === 1,
+          "must have a volume, a newVolume or a cdrom",
         ),
     )
     .meta(z.globalRegistry.get(shape.disks.unwrap()) ?? {})

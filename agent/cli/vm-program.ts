@@ -54,6 +54,11 @@ export function addVm(program: Cli, bind: Bind): void {
       )
       .option("--image <image>", "A first disk over this image (socle image ls); it boots.")
       .option("--disk-size <size>", "The size of that disk; default: the image's.", size("--disk-size"))
+      .option(
+        "--cdrom <medium>",
+        "A CD-ROM drive with image:NAME or pool/volume, behind the disks; may be repeated. The first boots an empty disk.",
+        collect,
+      )
       .option("--encrypt", "Encrypt its new disks (LUKS); the host needs a volume key.")
       .option("--nic <network>", "A network of libvirt, or bridge:NAME; may be repeated.", collect)
       .option("--kernel <pool/volume>", "Boot this kernel.")

@@ -23,6 +23,8 @@ export interface SpecFlags extends PlacementFlags {
   /** An image for the first disk, with its pool. */
   readonly image?: string;
   readonly imagePool?: string;
+  /** The media of CD-ROM drives. */
+  readonly cdrom?: readonly string[];
   /** In bytes; with an image. */
   readonly diskSize?: number;
   /** All new disks. */
@@ -65,7 +67,10 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     vcpus: flags.vcpus ?? spec.vcpus,
     maxVcpus: flags.maxVcpus ?? spec.maxVcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
-    disks: withEncryption(disksOf(spec, flags), flags.encrypt === true),
+    ...withDrives(
+      { ...spec, disks: withEncryption(disksOf(spec, flags), flags.encrypt === true) },
+      flags.cdrom,
+    ),
     nics: flags.nic?.map((text, index) => parseNic(text, `nic${index}`)) ?? spec.nics,
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
     accelerator: flags.accelerator === undefined ? spec.accelerator : accelerator.toProto(flags.accelerator),
@@ -80,6 +85,22 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     placement: withPlacementFlags(spec.placement, flags),
     labels: { ...spec.labels, ...parseLabels(flags.label) },
   });
+}
+
+/** Behind the disks. A guest whose first disk is empty boots from the first medium, and from its disk once it is installed. */
+function withDrives(
+  { disks, bootOrder = [], kernelBoot }: VmSpec,
+  media: readonly string[] = [],
+): Pick<VmSpec, "disks" | "bootOrder"> {
+  if (media.length === 0) return withoutUndefined({ disks });
+  const drives = media.map((text, index) => ({
+    name: `cdrom${index}`,
+    readOnly: true,
+    cdrom: parseMedium(text),
+  }));
+  const all = [...(disks ?? []), ...drives];
+  const boots = [disks?.[0], drives[0]].flatMap((disk) => disk?.name ?? []);
+  return { disks: all, bootOrder: bootOrder.length > 0 || kernelBoot != null ? bootOrder : boots };
 }
 
 export type PowerFlags = Pick<SpecFlags, "startPriority" | "startDelay" | "crashPolicy">;

@@ -20,6 +20,9 @@ _socle() {
       "vm disk attach") place="vm disk attach" ;;
       "vm disk detach") place="vm disk detach" ;;
       "vm disk update") place="vm disk update" ;;
+      "vm disk insert") place="vm disk insert" ;;
+      "vm disk eject") place="vm disk eject" ;;
+      "vm disk move") place="vm disk move" ;;
       "vm disk resize") place="vm disk resize" ;;
       "vm snapshot") place="vm snapshot" ;;
       "vm snapshot create") place="vm snapshot create" ;;
@@ -106,17 +109,20 @@ _socle() {
       "vm") words="ls show create start stop reboot pause resume update disk snapshot nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --cdrom --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm start") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm disk") words="attach detach update resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm disk") words="attach detach update insert eject move resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk update") words="--request-id --no-wait --timeout --dry-run --total-rate --read-rate --write-rate --total-iops --read-iops --write-iops --no-limits --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk insert") words="--request-id --no-wait --timeout --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk eject") words="--request-id --no-wait --timeout --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk move") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot") words="create ls show rm revert --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm snapshot create") words="--request-id --no-wait --timeout --dry-run --description --quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -218,7 +224,7 @@ _socle() {
 _socle_value() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --sha256 | --pool | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --sha256 | --pool | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;

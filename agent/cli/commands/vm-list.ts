@@ -243,9 +243,13 @@ const diskLimitsText = (limits: DiskLimits__Output | null): string =>
     ],
   );
 
-/** "root  default/vm-1.qcow2", or the new volume that was requested. */
+/** "root  default/vm-1.qcow2", the new volume that was requested, or the medium of a drive. */
 export function diskText(disk: Disk__Output): string {
-  const { name, volume, newVolume, readOnly, limits } = disk;
+  const { name, volume, newVolume, cdrom, readOnly, limits } = disk;
+  if (cdrom) {
+    const medium = cdrom.volume ? `${cdrom.volume.pool}/${cdrom.volume.volume}` : "no medium";
+    return joined([name, "CD-ROM drive", medium]);
+  }
   const source = volume
     ? `${volume.pool}/${volume.volume}`
     : newVolume
