@@ -68,8 +68,9 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     maxVcpus: flags.maxVcpus ?? spec.maxVcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
     ...withDrives(
-      { ...spec, disks: withEncryption(disksOf(spec, flags), flags.encrypt === true) },
+      withEncryption(disksOf(spec, flags), flags.encrypt === true),
       flags.cdrom,
+      kernelBoot.kernel === undefined ? spec.bootOrder : [],
     ),
     nics: flags.nic?.map((text, index) => parseNic(text, `nic${index}`)) ?? spec.nics,
     kernelBoot: kernelBoot.kernel === undefined ? undefined : kernelBoot,
@@ -89,8 +90,9 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
 
 /** Behind the disks. A guest whose first disk is empty boots from the first medium, and from its disk once it is installed. */
 function withDrives(
-  { disks, bootOrder = [], kernelBoot }: VmSpec,
+  disks: Disk[] | undefined,
   media: readonly string[] = [],
+  bootOrder: string[] | undefined,
 ): Pick<VmSpec, "disks" | "bootOrder"> {
   if (media.length === 0) return withoutUndefined({ disks });
   const drives = media.map((text, index) => ({
@@ -98,9 +100,8 @@ function withDrives(
     readOnly: true,
     cdrom: parseMedium(text),
   }));
-  const all = [...(disks ?? []), ...drives];
   const boots = [disks?.[0], drives[0]].flatMap((disk) => disk?.name ?? []);
-  return { disks: all, bootOrder: bootOrder.length > 0 || kernelBoot != null ? bootOrder : boots };
+  return { disks: [...(disks ?? []), ...drives], bootOrder: bootOrder ?? boots };
 }
 
 export type PowerFlags = Pick<SpecFlags, "startPriority" | "startDelay" | "crashPolicy">;

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CampaignRun } from "./campaign.ts";
 import { DeviceVictim, type Change, type Guest } from "./device-victim.ts";
@@ -8,7 +8,7 @@ import { Watch } from "./watch.ts";
 import { isSame } from "./witness.ts";
 
 /** A disk's life. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every fifth life. */
-const life: readonly Change[] = ["ATTACH", "RESIZE", "LIMIT", "UPDATE", "DETACH"];
+const life: readonly Change[] = ["ATTACH", "RESIZE", "LIMIT", "INSERT", "MOVE", "UPDATE", "DETACH"];
 const guests: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
 
 /** Plays `run.count` changes against the agent of `bundle`, by default this tree's. Returns figures. */
@@ -23,6 +23,10 @@ export async function sufferChanges(
     nodeOptions: ["--import", hook],
     ...(bundle === undefined ? {} : { bundle }),
   });
+  const other = join(host.libvirtd.directory, "other");
+  await mkdir(other, { mode: 0o755 });
+  await host.witness.virsh("pool-create-as", "other", "dir", "--target", other);
+  await host.untilListed();
   const watch = new Watch(run, host);
   const killer = new Killer(host, watch, environment);
   const victims = new Map<Guest, DeviceVictim>();
@@ -52,6 +56,7 @@ export async function sufferChanges(
   watch.mayEnd(vmId);
   await host.untilListed();
   for (const { vmId: left } of (await host.list()).vms) await host.succeeds(mutation("DELETE", left));
-  run.demand((await host.witness.volumes()).length === 0, "volumes remain without VMs");
+  const left = [...(await host.witness.volumes()), ...(await readdir(other))];
+  run.demand(left.length === 0, "volumes remain without VMs");
   return { deaths: killer.deaths, boundaries: killer.boundaries, meddled };
 }

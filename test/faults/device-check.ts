@@ -12,6 +12,10 @@ export interface DisksSeen {
   readonly ledgerBytes: number;
   /** The limits of writes per second by disk: in GetVm's spec, then in virsh dumpxml --inactive and, of a guest, in virsh dumpxml. */
   readonly writeIops?: readonly string[];
+  /** The pool of each disk that was made for the VM: in GetVm's spec, where its files are, in the definition and in the guest. */
+  readonly pools?: readonly string[];
+  /** The medium of the CD-ROM drive: in GetVm's spec, in the definition and in the guest. */
+  readonly media?: readonly string[];
 }
 
 /** The facts that disagree; none if all is well. */
@@ -22,6 +26,8 @@ export function disagreements({
   volumes,
   ledgerBytes,
   writeIops = [],
+  pools = [],
+  media = [],
 }: DisksSeen): string[] {
   const found: string[] = [];
   const compare = (what: string, names: Iterable<string>, wanted: Iterable<string>): void => {
@@ -43,5 +49,8 @@ export function disagreements({
   if (ledgerBytes !== sum) found.push(`the ledger counts ${ledgerBytes} bytes, the spec has ${sum}`);
   if (new Set(writeIops).size > 1)
     found.push(`the limits of spec, definition and guest: ${writeIops.join("; ")}`);
+  if (new Set(pools).size > 1)
+    found.push(`the pools of spec, files, definition and guest: ${pools.join("; ")}`);
+  if (new Set(media).size > 1) found.push(`the media of spec, definition and guest: ${media.join("; ")}`);
   return found;
 }

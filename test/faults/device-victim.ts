@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
@@ -17,7 +18,7 @@ const END_WITHIN_MS = 120_000;
 
 /** How a VM's guest behaves: `runs` releases devices, `keeps` never does. */
 export type Guest = "off" | "runs" | "keeps";
-export type Change = "ATTACH" | "RESIZE" | "DETACH" | "UPDATE" | "LIMIT";
+export type Change = "ATTACH" | "RESIZE" | "DETACH" | "UPDATE" | "LIMIT" | "INSERT" | "MOVE";
 
 /** A VM whose every change is interrupted by the agent's death. It is the only VM of its tenant. */
 export class DeviceVictim {
@@ -28,6 +29,11 @@ export class DeviceVictim {
   /** The disk that is attached, enlarged and detached: each has a name of its own. */
   #disks = 0;
   #mib = 1;
+
+  /** Inserted and ejected in turn. */
+  get #medium(): typeof bootDisk.volume | undefined {
+    return this.#disks % 2 === 1 ? bootDisk.volume : undefined;
+  }
 
   /** Another one for each disk. */
   get #writeIops(): number {
@@ -106,6 +112,14 @@ export class DeviceVictim {
         return client.ask(vms.ResizeDisk, { ...of, disk, capacityBytes: this.#mib * MIB });
       case "LIMIT":
         return client.ask(vms.UpdateDisk, { ...of, disk, limits: { writeIops: this.#writeIops } });
+      case "INSERT":
+        return client.ask(vms.ChangeMedia, {
+          ...of,
+          disk: "cd",
+          ...(this.#medium && { volume: this.#medium }),
+        });
+      case "MOVE":
+        return client.ask(vms.MoveDisk, { ...of, disk, pool: "other" });
       case "DETACH":
         return client.ask(vms.DetachDisk, { ...of, disk, deleteVolume: true });
       case "UPDATE": {
@@ -171,6 +185,10 @@ export class DeviceVictim {
         `after ${this.#host.describe(end)} the limits are ${seen.writeIops?.join("; ")}`,
       );
     }
+    if (change === "INSERT" && seen.media?.[0] !== (this.#medium?.volume ?? "-"))
+      this.#run.violation(`after ${this.#host.describe(end)} the medium is ${seen.media?.[0]}`);
+    if (change === "MOVE" && seen.pools?.[0] !== `${disk}=other`)
+      this.#run.violation(`after ${this.#host.describe(end)} the pools are ${seen.pools?.[0]}`);
     const wanted = change === "DETACH" && !keeps ? undefined : this.#mib * MIB;
     if (change !== "UPDATE")
       this.#run.demand(bytes === wanted, `after ${this.#host.describe(end)} the disk has ${bytes} bytes`);
@@ -202,16 +220,30 @@ export class DeviceVictim {
     const live = this.guest === "off" ? undefined : await witness.virsh("dumpxml", this.vmId);
     const limits = [defined, ...(live === undefined ? [] : [live])].map(limitsIn);
     const prefix = `socle-${this.vmId}-`;
-    const names = (await witness.volumes()).filter((name) => name.startsWith(prefix));
-    const volumes = names.map(async (name): Promise<[string, number]> => {
-      const path = join(libvirtd.imagesDirectory, name);
+    const directories = { images: libvirtd.imagesDirectory, other: join(libvirtd.directory, "other") };
+    const files = (await Promise.all(Object.entries(directories).map(filesIn))).flat();
+    const own = files.filter(({ name }) => name.startsWith(prefix));
+    const volumes = own.map(async ({ name, path }): Promise<[string, number]> => {
       const { stdout } = await promisify(execFile)("qemu-img", ["info", "-U", "--output=json", path]);
       const { "virtual-size": bytes } = JSON.parse(stdout) as { "virtual-size": number };
       return [name.slice(prefix.length, -".qcow2".length), bytes];
     });
     const capacity = (disk: NonNullable<typeof vm.spec>["disks"][number]): number | undefined =>
       disk.newVolume == null ? undefined : disk.newVolume.capacityBytes;
+    const devices = [defined, ...(live === undefined ? [] : [live])];
+    const diskOf = (name: string): string => name.slice(prefix.length, -".qcow2".length);
     return {
+      pools: [
+        placesText(
+          vm.spec?.disks.flatMap(({ name, newVolume }) => (newVolume ? [[name, newVolume.pool]] : [])) ?? [],
+        ),
+        placesText(own.map(({ name, pool }) => [diskOf(name), pool])),
+        ...devices.map((xml) => placesText(poolsIn(xml, prefix, directories))),
+      ],
+      media: [
+        vm.spec?.disks.find(({ name }) => name === "cd")?.cdrom?.volume?.volume ?? "-",
+        ...devices.map(mediumIn),
+      ],
       spec: new Map(vm.spec?.disks.map((disk) => [disk.name, capacity(disk)])),
       defined: aliasesIn(defined),
       live: live === undefined ? undefined : aliasesIn(live),
@@ -227,6 +259,35 @@ export class DeviceVictim {
 
 const aliasesIn = (xml: string): string[] =>
   [...xml.matchAll(/<alias name='ua-disk-([^']+)'/g)].map(([, name = ""]) => name);
+
+interface Found {
+  readonly pool: string;
+  readonly name: string;
+  readonly path: string;
+}
+
+const filesIn = async ([pool, directory]: [string, string]): Promise<Found[]> =>
+  (await readdir(directory)).map((name) => ({ pool, name, path: join(directory, name) }));
+
+const placesText = (places: readonly (readonly string[])[]): string =>
+  places
+    .map((place) => place.join("="))
+    .sort()
+    .join(" ");
+
+/** The pools of the VM's own disks, from their files. */
+const poolsIn = (xml: string, prefix: string, directories: Readonly<Record<string, string>>): string[][] =>
+  (xml.match(/<disk [\s\S]*?<\/disk>/g) ?? []).flatMap((disk) => {
+    const path = /<source file='([^']+)'/.exec(disk)?.[1] ?? "";
+    if (!basename(path).startsWith(prefix)) return [];
+    const pool = Object.keys(directories).find((name) => directories[name] === dirname(path));
+    return [[aliasesIn(disk)[0] ?? "", pool ?? dirname(path)]];
+  });
+
+const mediumIn = (xml: string): string => {
+  const drive = /<disk type='file' device='cdrom'>[\s\S]*?<\/disk>/.exec(xml)?.[0] ?? "";
+  return basename(/<source file='([^']+)'/.exec(drive)?.[1] ?? "-");
+};
 
 const textOf = (limits: readonly (readonly [string, number | undefined])[]): string =>
   limits
@@ -248,8 +309,9 @@ const kernelBoot = {
   initrd: { pool: "images", volume: "initrd" },
   commandLine: linuxCommandLine,
 };
+const drive = { name: "cd", cdrom: {} };
 const specs: Readonly<Record<Guest, VmSpec>> = {
-  off: { name: "off", tenant: "off", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk] },
-  runs: { name: "runs", tenant: "runs", vcpus: 1, memoryBytes: 128 * MIB, kernelBoot },
-  keeps: { name: "keeps", tenant: "keeps", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk] },
+  off: { name: "off", tenant: "off", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk, drive] },
+  runs: { name: "runs", tenant: "runs", vcpus: 1, memoryBytes: 128 * MIB, kernelBoot, disks: [drive] },
+  keeps: { name: "keeps", tenant: "keeps", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk, drive] },
 };

@@ -11,7 +11,7 @@ import { copyWith, type Edit } from "./history/plant.ts";
 const planted: readonly {
   readonly what: string;
   readonly edit: Edit;
-  /** In turn: attach a disk, enlarge it, limit it, change labels and size, detach it. */
+  /** In turn: attach a disk, enlarge it, limit it, insert a medium, move it, change labels and size, detach it. */
   readonly tries: number;
   readonly found: RegExp;
 }[] = [
@@ -22,8 +22,8 @@ const planted: readonly {
       find: 'await step("change definition", () => domains.devices.undefine(vmId, diskAlias(disk)));',
       replace: "",
     },
-    tries: 5,
-    found: /DETACH has settled, and the definition has \[boot d1\], the spec \[boot\]/,
+    tries: 7,
+    found: /DETACH has settled, and the definition has \[boot cd d1\], the spec \[boot cd\]/,
   },
   {
     what: "a disk grows without its spec",
@@ -36,13 +36,34 @@ const planted: readonly {
     found: /RESIZE has settled, and the volume of d1 has 2097152 bytes, the spec 1048576/,
   },
   {
+    what: "a medium changes without its spec",
+    edit: {
+      file: "vm/operations/change-media.ts",
+      find: "write: (spec) => withMedium(spec, disk, medium),",
+      replace: "write: (spec) => spec,",
+    },
+    tries: 4,
+    found: /INSERT has settled, and the media of spec, definition and guest: -; bootsector\.img/,
+  },
+  {
+    what: "a moved disk leaves its old volume",
+    edit: {
+      file: "vm/operations/move-disk.ts",
+      find: "if (extra.disk === disk) await removeUnused(context, vmId, extra);",
+      replace: "void extra;",
+    },
+    tries: 5,
+    found:
+      /MOVE has settled, and the pools of spec, files, definition and guest: d1=other; d1=images d1=other;/,
+  },
+  {
     what: "a size changes without the definition",
     edit: {
       file: "vm/operations/update-vm.ts",
       find: "await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);",
       replace: "",
     },
-    tries: 4,
+    tries: 6,
     found: /the spec has \{"vcpus":2,"memoryBytes":50331648\}, libvirt \{"vcpus":1,"memoryBytes":33554432\}/,
   },
 ];

@@ -65,6 +65,12 @@ export const changing: readonly Act[] = [
   ofVictim("UpdateDisk", (stage, caller) =>
     caller.ask(stage.contract.vms.UpdateDisk, { ...victims(stage), disk: "data", limits: { writeIops: 1 } }),
   ),
+  ofVictim("ChangeMedia", (stage, caller) =>
+    caller.ask(stage.contract.vms.ChangeMedia, { ...victims(stage), disk: "data" }),
+  ),
+  ofVictim("MoveDisk", (stage, caller) =>
+    caller.ask(stage.contract.vms.MoveDisk, { ...victims(stage), disk: "data", pool: "images" }),
+  ),
   ...[false, true].map((readOnly): Act => ({
     dimension: "disks",
     what: `the victim's disk attached to its own VM${readOnly ? ", to read" : ""}`,

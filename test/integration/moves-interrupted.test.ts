@@ -1,0 +1,186 @@
+// Deaths of the agent at the boundaries of its journal, and of libvirtd in a copy, while disks move and media change.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
+
+const MIB = 2 ** 20;
+const run = promisify(execFile);
+
+suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let host: SocleHost;
+  let other: string;
+  const environment: Record<string, string> = {};
+
+  before(async () => {
+    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
+    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    other = join(host.libvirtd.directory, "other");
+    await mkdir(other, { mode: 0o755 });
+    await host.virsh("pool-create-as", "other", "dir", "--target", other);
+    await writeFile(join(host.libvirtd.imagesDirectory, "one.iso"), Buffer.alloc(64 * 1024, 1));
+    await host.virsh("pool-refresh", "images");
+    await host.untilListed();
+  });
+  after(() => host.stop());
+
+  const create = async (name: string, leaveStopped: boolean, bytes = 16 * MIB): Promise<string> => {
+    const disks = [
+      ...(bootSector(name).disks ?? []),
+      { name: "data", newVolume: { pool: "images", capacityBytes: bytes } },
+      { name: "cd", cdrom: {} },
+    ];
+    const { error, vmId } = await host.create(bootSector(name, { disks }), { leaveStopped });
+    assert.equal(error, null);
+    return vmId;
+  };
+  const restart = async (): Promise<void> => {
+    await host.agent.kill();
+    await host.agent.startAgain();
+    await host.reconnect();
+    await host.untilListed();
+  };
+  const beginMove = (vm: string, pool: string, requestId = randomUUID()): Promise<Operation__Output> =>
+    host.client.ask(host.client.contract.vms.MoveDisk, { requestId, vm, disk: "data", pool });
+  const beginInsert = (vm: string, file: string | undefined, requestId = randomUUID()) =>
+    host.client.ask(host.client.contract.vms.ChangeMedia, {
+      ...{ requestId, vm, disk: "cd" },
+      ...(file === undefined ? {} : { volume: { pool: "images", volume: file } }),
+    });
+  const filesIn = async (directory: string, vmId: string): Promise<string[]> =>
+    (await readdir(directory)).filter((name) => name.startsWith(`socle-${vmId}`));
+  const pathOf = async (vm: string, device = "vdb", ...as: string[]): Promise<string> =>
+    new RegExp(`${device}\\s+(\\S+)`).exec(await host.virsh("domblklist", vm, ...as))?.[1] ??
+    assert.fail("no disk");
+  const poolInSpec = async (vm: string): Promise<string | undefined> => {
+    const { spec } = await host.client.ask(host.client.contract.vms.GetVm, { vm });
+    return spec?.disks.find(({ name }) => name === "data")?.newVolume?.pool;
+  };
+  const digest = async (vm: string): Promise<string> => {
+    const raw = join(host.agent.directory, "digest.raw");
+    await run("qemu-img", ["convert", "-U", "-O", "raw", await pathOf(vm), raw]);
+    return createHash("sha256")
+      .update(await readFile(raw))
+      .digest("hex");
+  };
+
+  /** Begins the change, whose agent dies at the boundary, and waits for its end by the next agent; false: it did not die. */
+  const cutOff = async (
+    boundary: number,
+    begin: (requestId: string) => Promise<Operation__Output>,
+  ): Promise<boolean> => {
+    environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
+    await restart();
+    delete environment["SOCLE_DIE_AT_BOUNDARY"];
+    const requestId = randomUUID();
+    const died = await begin(requestId)
+      .then((operation) => host.end(operation))
+      .then(
+        () => false,
+        () => true,
+      );
+    await restart();
+    const again = await eventually(() => begin(requestId), {
+      what: "the request to be accepted again",
+      timeoutMs: 60_000,
+    });
+    const { error, steps } = await host.end(again, 180_000);
+    assert.equal(error, null, `boundary ${boundary}: ${JSON.stringify(error)} ${JSON.stringify(steps)}`);
+    return died;
+  };
+
+  /** The disk is whole in this pool, and in no other. */
+  const isIn = async (vm: string, vmId: string, pool: "images" | "other"): Promise<void> => {
+    const [there, gone] =
+      pool === "other" ? [other, host.libvirtd.imagesDirectory] : [host.libvirtd.imagesDirectory, other];
+    const name = `socle-${vmId}-data.qcow2`;
+    assert.deepEqual([await filesIn(there, vmId), await filesIn(gone, vmId)], [[name], []]);
+    assert.equal(await pathOf(vm), join(there, name));
+    assert.equal(await pathOf(vm, "vdb", "--inactive"), join(there, name));
+    assert.equal(await poolInSpec(vm), pool);
+  };
+
+  for (const [vm, leaveStopped, first, stride] of [
+    ["off", true, 1, 5],
+    ["runs", false, 3, 6],
+  ] as const)
+    test(`the disk of a VM that ${vm === "off" ? "is off" : "runs"} survives the agent's death at any boundary of a move`, async () => {
+      const vmId = await create(vm, true);
+      await run("qemu-io", ["-f", "qcow2", "-c", "write -P 0x61 0 8M", await pathOf(vm)]);
+      const bytes = await digest(vm);
+      if (!leaveStopped) {
+        const start = host.client.ask(host.client.contract.vms.StartVm, { requestId: randomUUID(), vm });
+        assert.equal((await host.end(await start)).error, null);
+      }
+      const domain = await host.virsh("domid", vm);
+      let deaths = 0;
+      let pool: "images" | "other" = "images";
+      for (let boundary: number = first; ; boundary += stride) {
+        pool = pool === "images" ? "other" : "images";
+        const died = await cutOff(boundary, (requestId) => beginMove(vm, pool, requestId));
+        await isIn(vm, vmId, pool);
+        assert.equal(await digest(vm), bytes);
+        assert.equal(await host.virsh("domid", vm), domain, "no other run of the guest");
+        if (!died) break;
+        deaths += 1;
+      }
+      assert.ok(deaths >= 2, `${deaths} deaths`);
+      await host.remove(vm);
+      assert.deepEqual(
+        [await filesIn(other, vmId), await filesIn(host.libvirtd.imagesDirectory, vmId)],
+        [[], []],
+      );
+    });
+
+  test("a medium is in the guest, the definition and the spec after the agent's death at any boundary", async () => {
+    const vm = "media";
+    await create(vm, false);
+    let deaths = 0;
+    let file: string | undefined;
+    for (let boundary = 2; ; boundary += 3) {
+      file = file === undefined ? "one.iso" : undefined;
+      const medium = file;
+      const died = await cutOff(boundary, (requestId) => beginInsert(vm, medium, requestId));
+      const path = medium === undefined ? "-" : join(host.libvirtd.imagesDirectory, medium);
+      assert.deepEqual(
+        [await pathOf(vm, "sd[a-z]"), await pathOf(vm, "sd[a-z]", "--inactive")],
+        [path, path],
+      );
+      const { spec } = await host.client.ask(host.client.contract.vms.GetVm, { vm });
+      const stored = spec?.disks.find(({ name }) => name === "cd")?.cdrom?.volume?.volume;
+      assert.equal(stored, medium);
+      if (!died) break;
+      deaths += 1;
+    }
+    assert.ok(deaths >= 2, `${deaths} deaths`);
+    await host.remove(vm);
+  });
+
+  test("a move goes on after libvirtd was killed in the copy", async () => {
+    const vm = "copied";
+    const vmId = await create(vm, true, 512 * MIB);
+    await run("qemu-io", ["-f", "qcow2", "-c", "write -P 0x62 0 400M", await pathOf(vm)]);
+    const bytes = await digest(vm);
+    const start = host.client.ask(host.client.contract.vms.StartVm, { requestId: randomUUID(), vm });
+    assert.equal((await host.end(await start)).error, null);
+    const operation = await beginMove(vm, "other");
+    await eventually(async () => (await host.virsh("dumpxml", vm)).includes("<mirror "), {
+      what: "the copy to begin",
+      intervalMs: 5,
+    });
+    await host.libvirtd.kill("SIGKILL");
+    await host.libvirtd.startAgain();
+    const { error, steps } = await host.end(operation, 240_000);
+    assert.equal(error, null, JSON.stringify(steps));
+    await isIn(vm, vmId, "other");
+    assert.equal(await digest(vm), bytes);
+    await host.remove(vm);
+  });
+});
