@@ -19,6 +19,7 @@ export function addVmDisks(vm: Cli, bind: Bind): void {
       "pool/volume, new:POOL:SIZE[:BASE] for a new one, or cdrom[:MEDIUM] for a CD-ROM drive.",
     )
     .requiredOption("--name <name>", "The disk's name in the VM; its serial number in the guest.")
+    .option("--image <image>", "A new disk over this image (socle image ls), with new:POOL[:SIZE].")
     .option("--read-only", "The guest cannot write to it.")
     .option("--encrypt", "Encrypt a new disk (LUKS); the host needs a volume key.")
     .action(bind(async () => (await load()).attachDisk));

@@ -152,6 +152,15 @@ export function parseDisk(text: string, name: string): Disk {
   return { name, newVolume: { pool, capacityBytes, baseVolume } };
 }
 
+/** A new disk over an image, from `new:POOL[:SIZE]`; by default of the image's size. */
+export function diskOver(image: string, text: string, name: string): Disk {
+  const [kind, pool = "", size = "", ...more] = text.split(":");
+  const capacityBytes = size === "" ? 0 : parseBytes(size);
+  if (kind !== "new" || pool === "" || capacityBytes === undefined || more.length > 0)
+    throw usageError(`--image takes new:POOL[:SIZE], for example new:default:40GiB, not '${text}'`);
+  return { name, newVolume: { pool, capacityBytes, image } };
+}
+
 export function withEncryption(disks: Disk[] | undefined, isWanted: boolean): Disk[] | undefined {
   if (!isWanted) return disks;
   return disks?.map((disk) =>

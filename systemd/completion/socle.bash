@@ -117,7 +117,7 @@ _socle() {
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk") words="attach detach update insert eject move resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --image --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk update") words="--request-id --no-wait --timeout --dry-run --total-rate --read-rate --write-rate --total-iops --read-iops --write-iops --no-limits --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk insert") words="--request-id --no-wait --timeout --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;

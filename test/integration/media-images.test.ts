@@ -1,6 +1,8 @@
 // Images as media of CD-ROM drives: an image in a drive is in use, also for the operator's command.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { isoImage } from "../../agent/vm/storage/iso9660.ts";
 import { sha256Of } from "../support/image-server.ts";
@@ -69,7 +71,9 @@ suite("images in CD-ROM drives", { skip: libvirtdUnavailable(), timeout: 600_000
     const { server, host, bootable, importImage, reasonOf, remove, get, socle } = stage;
     const disk = { url: server.serve("/moved.qcow2", { bytes: bootable }), sha256: sha256Of(bootable) };
     assert.equal((await importImage({ ...disk, name: "moved" })).error, null);
-    await host.virsh("pool-create-as", "other", "dir", "--target", stage.directory);
+    const other = join(host.libvirtd.directory, "other");
+    await mkdir(other, { mode: 0o755 });
+    await host.virsh("pool-create-as", "other", "dir", "--target", other);
     const flags = ["--vcpus", "1", "--memory", "32MiB", "--accelerator", "tcg"];
     await socle("vm", "create", "--name", "mover", ...flags, "--image", "moved");
     assert.equal((await get("moved")).users, 1);

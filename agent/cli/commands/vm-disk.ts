@@ -5,7 +5,7 @@ import { confirm } from "../confirm.ts";
 import { usageError } from "../errors.ts";
 import { size } from "../options.ts";
 import type { Command, Session } from "../session.ts";
-import { parseDisk, parseMedium, withEncryption } from "../vm-spec.ts";
+import { diskOver, parseDisk, parseMedium, withEncryption } from "../vm-spec.ts";
 
 type Options = MutationOptions & { readonly dryRun?: boolean };
 
@@ -13,13 +13,15 @@ type AttachOptions = Options & {
   readonly name?: string;
   readonly readOnly?: boolean;
   readonly encrypt?: boolean;
+  readonly image?: string;
 };
 
 export const attachDisk: Command = (session, [vm = "", source = ""], options: AttachOptions) => {
-  const { name = "", readOnly = false, encrypt = false, dryRun: validateOnly = false } = options;
-  const named = parseDisk(source, name);
+  const { name = "", readOnly = false, encrypt = false, image, dryRun: validateOnly = false } = options;
+  const named = image === undefined ? parseDisk(source, name) : diskOver(image, source, name);
   if (encrypt && named.newVolume == null) throw usageError("--encrypt is for a new disk: new:POOL:SIZE");
-  const [disk = null] = withEncryption([{ ...named, readOnly }], encrypt) ?? [];
+  const given = { ...named, readOnly: named.readOnly === true || readOnly };
+  const [disk = null] = withEncryption([given], encrypt) ?? [];
   return mutate(session, options, ({ vms }) => vms.AttachDisk, { vm, disk, validateOnly });
 };
 

@@ -73,6 +73,7 @@ export const moveDisk = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
+  removes: ({ from }) => [from],
   grows: ({ to, capacityBytes }) => ({ volumes: [{ ...to, capacityBytes }], diskBytes: capacityBytes }),
   async prepare(request: MoveRequest, vm, { volumes }) {
     checkPart(z.object({ pool: resourceName }), { pool: request.pool });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { withFlags } from "../../../agent/cli/vm-spec.ts";
+import { diskOver, withFlags } from "../../../agent/cli/vm-spec.ts";
 import { endsWith, running } from "../../support/cli/change-stage.ts";
 import { fakeAgent, socle } from "../../support/cli/fake-agent.ts";
 import { operation } from "../../support/cli/samples.ts";
@@ -34,6 +34,16 @@ test("a medium is an image or a volume; eject names none; a move names the pool"
   const wrong = await disk("insert", "web-1", "cd", "a.iso");
   assert.equal(wrong.exitCode, 2);
   assert.match(wrong.stderr, /MEDIUM takes POOL\/VOLUME/);
+});
+
+test("a disk over an image is attached by the image's name and a pool", () => {
+  assert.deepEqual(diskOver("debian", "new:default", "data"), {
+    name: "data",
+    newVolume: { pool: "default", capacityBytes: 0, image: "debian" },
+  });
+  assert.equal(diskOver("debian", "new:default:1GiB", "data").newVolume?.capacityBytes, 2 ** 30);
+  for (const wrong of ["default/data.raw", "new:", "new:default:1GiB:base.qcow2", "new:default:much"])
+    assert.throws(() => diskOver("debian", wrong, "data"), { reason: "USAGE" }, wrong);
 });
 
 test("the drives of a new VM are behind its disks, and the first boots an empty disk", () => {
