@@ -149,7 +149,7 @@ export const specFile = z.strictObject({
         .refine(
           ({ volume: named, newVolume, cdrom }) =>
             [named, newVolume, cdrom].filter((source) => source !== undefined).length === 1,
-          "must have a volume, a newVolume or a cdrom",
+          "must have a volume or a newVolume or a cdrom",
         ),
     )
     .meta(z.globalRegistry.get(shape.disks.unwrap()) ?? {})
