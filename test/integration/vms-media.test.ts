@@ -91,6 +91,11 @@ suite("CD-ROM drives over a real libvirtd", { skip: libvirtdUnavailable(), timeo
     assert.deepEqual([await medium(vm), await medium(vm, "--inactive"), stored(vm)], ["-", "-", undefined]);
     // The same again has no effect.
     await change(vm);
+    // A drive is in no snapshot.
+    const snapshot = { ...to(vm), name: "one", quiesce: false };
+    await rig.succeeds(rig.vms.begin("CREATE_SNAPSHOT", snapshot, "tester"));
+    assert.deepEqual(Object.keys(rig.table.get(vm)?.snapshots?.snapshots[0]?.volumes ?? {}), ["data"]);
+    await rig.succeeds(rig.vms.begin("DELETE_SNAPSHOT", { ...to(vm), snapshot: "one" }, "tester"));
     await guest.close();
     await drop(vm);
   });

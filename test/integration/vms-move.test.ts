@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
+import { domainBlockCopy, DomainBlockCopyFlags } from "../../agent/libvirt/index.ts";
 import { GuestShell } from "../support/guest-shell.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
@@ -73,6 +74,20 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     await run("qemu-io", ["-f", "qcow2", "-c", `write -P ${pattern} 0 ${mib}M`, path]);
   };
 
+  /** Changes the requests for copies, until the function that it returns is called. */
+  const changeCopies = (change: (args: { readonly flags: number }) => object): (() => void) => {
+    const { libvirt } = rig;
+    const call = libvirt.call.bind(libvirt);
+    const changed = (procedure: { readonly name: string }, args: never, options: never) =>
+      call(
+        procedure as never,
+        (procedure.name === domainBlockCopy.name ? change(args) : args) as never,
+        options,
+      );
+    Object.assign(libvirt, { call: changed });
+    return () => void Object.assign(libvirt, { call });
+  };
+
   test("a running guest's disk moves while it writes, and is whole in the new pool", async () => {
     const vm = await create("writer", data());
     const guest = await GuestShell.join(rig.libvirt, "writer");
@@ -103,8 +118,11 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     assert.equal(Number(bytes), 1, "the last write is in the new file");
     await rm(raw);
     assert.equal(rig.table.get(vm)?.snapshots, undefined);
-    // And back.
+    // And back, as for a guest that writes faster than the copy.
+    const { SYNCHRONOUS_WRITES } = DomainBlockCopyFlags;
+    const restore = changeCopies((args) => ({ ...args, flags: args.flags | SYNCHRONOUS_WRITES }));
     await move(vm, "data", "images");
+    restore();
     assert.deepEqual([await files(libvirtd.imagesDirectory), await files(other)], [[name], []]);
     await drop(vm);
     assert.deepEqual([await files(libvirtd.imagesDirectory), await files(other)], [[], []]);
@@ -166,15 +184,8 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     await guest.run("dd if=/dev/urandom of=/dev/vda bs=1M count=60 conv=fsync 2>/dev/null");
     await guest.close();
     // One MiB a second, so that the copy is caught in it.
-    const call = rig.libvirt.call.bind(rig.libvirt);
-    const params = [{ field: "bandwidth", value: { type: "ullong", value: MIB } }];
-    const slowly = ((procedure: { name: string }, args: object, options: object) =>
-      call(
-        procedure as never,
-        (procedure.name === "DOMAIN_BLOCK_COPY" ? { ...args, params } : args) as never,
-        options,
-      )) as typeof rig.libvirt.call;
-    Object.assign(rig.libvirt, { call: slowly });
+    const bandwidth = { field: "bandwidth", value: { type: "ullong", value: MIB } };
+    const restore = changeCopies((args) => ({ ...args, params: [bandwidth] }));
     const slowed = async (begin: () => ReturnType<typeof beginMove>) => {
       const operation = await begin();
       await eventually(
@@ -195,7 +206,7 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     await rig.succeeds(stop);
     assert.deepEqual([await pathOf(vm), poolInSpec(vm), await files(other)], [before, "images", []]);
     assert.equal(rig.table.get(vm)?.snapshots, undefined);
-    Object.assign(rig.libvirt, { call });
+    restore();
     await drop(vm);
   });
 

@@ -101,7 +101,7 @@ export async function rewriteSpec(
     // Of a VM of version 0.1.0, whose instance derives from the text that is replaced here.
     instance: instanceOf(vmId, socle),
     keys: Object.keys(keys).length === 0 ? undefined : keys,
-    snapshots: snapshotsText(snapshots),
+    snapshots: isDeepStrictEqual(snapshots, noted) ? socle.snapshots : snapshotsText(snapshots),
   });
   await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
   return spec;
