@@ -13,6 +13,7 @@ import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;
 const run = promisify(execFile);
+type Id = ReturnType<typeof randomUUID>;
 
 suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
   let host: SocleHost;
@@ -74,7 +75,7 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
   /** Begins the change, whose agent dies at the boundary, and waits for its end by the next agent; false: it did not die. */
   const cutOff = async (
     boundary: number,
-    begin: (requestId: string) => Promise<Operation__Output>,
+    begin: (requestId: Id) => Promise<Operation__Output>,
   ): Promise<boolean> => {
     environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
     await restart();
