@@ -40,7 +40,7 @@ suite("images in CD-ROM drives", { skip: libvirtdUnavailable(), timeout: 600_000
     const { spec } = await host.client.ask(host.client.contract.vms.GetVm, { vm: "installs" });
     assert.deepEqual(spec?.bootOrder, ["disk0", "cdrom0"]);
     const { volume } = await get("cd");
-    assert.equal(spec?.disks[1]?.cdrom?.volume?.volume, volume);
+    assert.equal(spec.disks[1]?.cdrom?.volume?.volume, volume);
     assert.match(await host.virsh("domblklist", "installs"), new RegExp(`sdb\\s+\\S*/${volume}`));
     assert.match(await socle("vm", "show", "installs"), /cdrom0\s+CD-ROM drive\s+images\/socle-image-/);
     assert.equal((await get("cd")).users, 1);

@@ -195,7 +195,7 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
       return operation;
     };
     const cancelled = await slowed(() => beginMove(vm, "data", "other"));
-    await rig.operations.cancel(cancelled.id, "tester");
+    rig.operations.cancel(cancelled.id, "tester");
     assert.equal((await rig.done(cancelled)).state, "cancelled");
     assert.deepEqual([await pathOf(vm), poolInSpec(vm), await files(other)], [before, "images", []]);
     assert.doesNotMatch(await virsh(libvirtd.uri, ["dumpxml", vm]), /<mirror /);

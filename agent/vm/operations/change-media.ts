@@ -16,7 +16,7 @@ import { volumeSchema } from "./erasure.ts";
 import { requireSpecOf } from "./request.ts";
 import { appliesTo, changeIntent } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import type { RunContext, WorkContext } from "./work.ts";
+import type { RunContext } from "./work.ts";
 
 const intent = z.object({
   disk: z.string(),

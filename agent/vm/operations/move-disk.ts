@@ -1,7 +1,7 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
 import { resourceName } from "../../contract/spec-values.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";

@@ -53,7 +53,7 @@ test("the drives of a new VM are behind its disks, and the first boots an empty 
     ["disk0", "cdrom0", "cdrom1"],
   );
   assert.deepEqual(
-    made.disks?.slice(1).map(({ cdrom }) => cdrom),
+    made.disks.slice(1).map(({ cdrom }) => cdrom),
     [{ image: "debian" }, { volume: { pool: "isos", volume: "drivers.iso" } }],
   );
   assert.deepEqual(made.bootOrder, ["disk0", "cdrom0"]);
