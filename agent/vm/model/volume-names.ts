@@ -116,31 +116,27 @@ const namedBy = (spec: Pick<VmSpec, "kernelBoot" | "disks">): SpecVolume[] => [
 export const namedVolumes = (spec: Pick<VmSpec, "kernelBoot" | "disks">): VolumeRef[] =>
   namedBy(spec).map(({ pool, volume }) => ({ pool, volume }));
 
-/** All volumes of a spec. */
-export const volumesOf = (spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[] => [
-  ...ownDisks(spec).flatMap(({ volume, layers, readOnly }) =>
-    // The deletion of a snapshot writes to layers as well.
-    [volume, ...layers].map((each): SpecVolume => ({
-      ...each,
-      role: "disk",
-      writes: !readOnly,
-      named: false,
-    })),
-  ),
-  ...extraVolumes(spec).map((volume): SpecVolume => ({
+/** All volumes of a spec. Every look at the users of a volume reads all specs, each member once. */
+export function volumesOf(spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[] {
+  const { id, disks, snapshots } = spec;
+  const own = { id, disks, snapshots };
+  const made = (volume: VolumeRef, writes: boolean): SpecVolume => ({
     ...volume,
     role: "disk",
-    writes: true,
+    writes,
     named: false,
-  })),
-  ...seedVolumes(spec).map((volume): SpecVolume => ({
-    ...volume,
-    role: "disk",
-    writes: false,
-    named: false,
-  })),
-  ...namedBy(spec),
-];
+  });
+  return [
+    ...ownDisks(own).flatMap(({ volume, layers, readOnly }) =>
+      // The deletion of a snapshot writes to layers as well.
+      [volume, ...layers].map((each) => made(each, !readOnly)),
+    ),
+    ...extraVolumes(own).map((each) => made(each, true)),
+    ...seedVolumes(spec).map((each) => made(each, false)),
+    ...ofKernel(spec),
+    ...disks.flatMap(ofSource),
+  ];
+}
 
 /** The id of the VM that a volume was made for; undefined for other volumes. */
 export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a-f-]{36})-/.exec(volume)?.[1];
