@@ -205,17 +205,11 @@ async function copy(
   const aborted = AbortSignal.any([signal, cut.signal]);
   const target = { path, format: formatOf(to.volume) };
   await withQemu(context, run, spec, () =>
-    step(
-      COPY,
-      (report) =>
-        context.domains.layers.copy(vmId, disk, target, {
-          aborted,
-          report: ({ doneBytes, totalBytes }) => report(totalBytes === 0 ? 0 : doneBytes / totalBytes),
-        }),
-      0.85,
-    ).catch((thrown: unknown) => {
-      throw cut.signal.aborted ? cutShort(disk, thrown) : thrown;
-    }),
+    step(COPY, (report) => context.domains.layers.copy(vmId, disk, target, { aborted, report }), 0.85).catch(
+      (thrown: unknown) => {
+        throw cut.signal.aborted ? cutShort(disk, thrown) : thrown;
+      },
+    ),
   );
 }
 
