@@ -9,6 +9,8 @@ export interface Finding {
 
 // sun_path of unix(7) holds 108 bytes, the closing NUL included.
 const maxSocketPathBytes = 107;
+/** Leaves room for a VM's id and a word: UUID.WORD. */
+const maxSocketDirectoryBytes = 56;
 
 /** Folders of the package: a purge, or setting up the host anew, deletes them. */
 const packageFolders = ["/etc/socle", "/var/lib/socle", "/run/socle"];
@@ -106,6 +108,11 @@ export function crossCheck(config: Config): { problems: Finding[]; warnings: Fin
   if (socketBytes > maxSocketPathBytes) {
     const text = `a socket's path has at most ${maxSocketPathBytes} bytes, this one has ${socketBytes}`;
     problems.push({ path: ["api", "socket"], text });
+  }
+  const directoryBytes = Buffer.byteLength(config.guest.socketDirectory);
+  if (directoryBytes > maxSocketDirectoryBytes) {
+    const text = `has at most ${maxSocketDirectoryBytes} bytes, so that sockets fit below it; this one has ${directoryBytes}`;
+    problems.push({ path: ["guest", "socketDirectory"], text });
   }
   if (health.libvirtProbeTimeoutSeconds > health.libvirtProbeSeconds) {
     const text = `is longer than libvirtProbeSeconds (${health.libvirtProbeSeconds}): a hung libvirt is seen late`;

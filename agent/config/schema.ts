@@ -143,6 +143,11 @@ const guest = z.strictObject({
   execAllowed: flag(true).describe(
     "Whether callers may run programs in guests, through the guest agent (socle guest exec). The key tenants can forbid it for the guests of one tenant.",
   ),
+  socketDirectory: absolutePath
+    .default("/run/socle-guests")
+    .describe(
+      "Directory of the unix sockets that QEMU makes for the agent, such as a guest's screen. QEMU's user owns it and its group is the agent's, with mode 2770: new sockets get the group.",
+    ),
 });
 
 const bmc = z.strictObject({

@@ -63,6 +63,8 @@ export class Libvirtd {
   readonly uri: string;
   /** A folder for disks and kernels that its guests can reach. */
   readonly imagesDirectory: string;
+  /** The folder of sockets that QEMU makes for an agent: its `guest.socketDirectory`. */
+  readonly socketDirectory: string;
   readonly hostUuid: string;
   readonly #host: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #lines: AsyncIterator<string>;
@@ -77,6 +79,7 @@ export class Libvirtd {
     this.socketPath = join(this.runDirectory, modular ? "virtqemud-sock" : "libvirt-sock");
     this.uri = `qemu:///system?socket=${this.socketPath}`;
     this.imagesDirectory = join(directory, "images");
+    this.socketDirectory = join(directory, "sockets");
     // In its own process group, so that Ctrl-C reaches only the test; unreferenced, so that a test that fails
     // to stop it still ends, which closes its stdin and stops it.
     const kind = modular ? "modular" : "monolithic";

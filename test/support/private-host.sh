@@ -106,6 +106,8 @@ dir=$1
 name=$(basename "$dir")
 trap 'remove_cgroups; rm -rf --one-file-system "$dir"' EXIT
 mkdir -p "$dir"/{etc/qemu/networks,lib,log,cache,run/lock,run/libvirt,cgroup}
+# The sockets that its QEMUs make for an agent (guest.socketDirectory).
+install -d -m 2770 -o libvirt-qemu -g "$(id -g)" "$dir/sockets" 2>/dev/null || install -d -m 2770 "$dir/sockets"
 [ ! -d /etc/libvirt/nwfilter ] || cp -a /etc/libvirt/nwfilter "$dir/etc/"
 cp /usr/share/libvirt/networks/default.xml "$dir/etc/qemu/networks/"
 # A libvirt without a cache takes over a second to probe QEMU's capabilities. It validates the cache that it finds.

@@ -40,7 +40,11 @@ export class SocleHost {
     try {
       const files = await guestFilesIn(libvirtd.imagesDirectory);
       await virsh(libvirtd.uri, ["pool-create-as", "images", "dir", "--target", libvirtd.imagesDirectory]);
-      const config = { ...options.config, libvirt: { ...options.config?.libvirt, uri: libvirtd.uri } };
+      const config = {
+        ...options.config,
+        libvirt: { ...options.config?.libvirt, uri: libvirtd.uri },
+        guest: { socketDirectory: libvirtd.socketDirectory, ...options.config?.guest },
+      };
       agent = await AgentProcess.start({ ...options, config });
       const host = new SocleHost(libvirtd, agent, files, await clientOf(agent));
       await host.untilListed();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -105,10 +105,19 @@ test("the user, its groups and its folders are created as the unit needs them", 
     t.diagnostic("not root: the folders' owners are not checked");
     return;
   }
+  // libvirt's package makes QEMU's user.
+  await appendFile(
+    join(root, "etc/passwd"),
+    "libvirt-qemu:x:64055:994::/var/lib/libvirt:/usr/sbin/nologin\n",
+  );
   await run("systemd-tmpfiles", [`--root=${root}`, "--create", join(folder, "socle.tmpfiles")]);
   const state = await stat(join(root, "var/lib/socle"));
   assert.equal(state.mode & 0o777, 0o700);
   assert.notEqual(state.uid, 0);
+  const sockets = await stat(join(root, "run/socle-guests"));
+  assert.equal(sockets.mode & 0o7777, 0o2770);
+  assert.equal(sockets.uid, 64055);
+  assert.equal(sockets.gid, state.gid);
 });
 
 test("polkit permits only the agent's user to manage libvirt, and nothing else", async () => {

@@ -5,6 +5,7 @@ import type { Session } from "../session.ts";
 import { askHost, examineAgent } from "./agent-checks.ts";
 import { speaker, type Finding } from "./finding.ts";
 import { checkGuestsUnit } from "./guests-check.ts";
+import { checkSocketDirectory } from "./socket-directory-check.ts";
 import {
   checkClock,
   checkKvm,
@@ -28,6 +29,7 @@ export async function* examine(
   // Queried first: a directory that is missing under a running agent is lost; a new one must not be made.
   const host = await askHost(session);
   yield await checkStateDirectory(config.state.directory, !(host instanceof SocleError));
+  yield await checkSocketDirectory(config.guest.socketDirectory);
   yield await checkClock();
   const unit = await checkUnit(session.io.env);
   if (unit !== undefined) yield unit;

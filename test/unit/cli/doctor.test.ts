@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { conditionAdvice } from "../../../agent/cli/doctor/advice.ts";
+import { checkSocketDirectory } from "../../../agent/cli/doctor/socket-directory-check.ts";
 import { checkLibvirt, checkStateDirectory, checkUnit } from "../../../agent/cli/doctor/host-checks.ts";
 import type { Finding } from "../../../agent/cli/doctor/finding.ts";
 import { configSchema } from "../../../agent/config/schema.ts";
@@ -84,6 +85,22 @@ test("doctor advises to restore a state directory that is missing under a runnin
   const fresh = await checkStateDirectory(missing, false);
   assert.equal(fresh.verdict, "warn");
   assert.match(fresh.next ?? "", /creates an empty one.*ran here before, restore its state directory first/);
+});
+
+test("doctor finds a directory of sockets that QEMU and the agent cannot share", async (t) => {
+  const directory = join(await folder(t), "sockets");
+  assert.equal((await checkSocketDirectory(directory)).verdict, "warn");
+  await mkdir(directory);
+  await chmod(directory, 0o2770);
+  assert.equal((await checkSocketDirectory(directory)).verdict, "ok");
+  await chmod(directory, 0o0770);
+  const notSetgid = await checkSocketDirectory(directory);
+  assert.equal(notSetgid.verdict, "warn");
+  assert.match(notSetgid.found, /not setgid/);
+  await chmod(directory, 0o2775);
+  const open = await checkSocketDirectory(directory);
+  assert.equal(open.verdict, "fail");
+  assert.match(open.next ?? "", /systemd-tmpfiles --create socle\.conf/);
 });
 
 test("doctor advises no uncordon that the agent refuses, and gives a remedy for each reason", async (t) => {

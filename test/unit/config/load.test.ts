@@ -205,6 +205,11 @@ test("a socket path that the kernel would cut is refused, and the longest that f
   assert.deepEqual(problemsOf(`api: {socket: "/${"x".repeat(106)}"}`), []);
   assert.match(problemsOf(`api: {socket: "/${"x".repeat(107)}"}`)[0] ?? "", /api\.socket: .* has 108/);
   assert.match(problemsOf(`api: {socket: "/${"é".repeat(60)}"}`)[0] ?? "", /has 121/);
+  assert.deepEqual(problemsOf(`guest: {socketDirectory: "/${"x".repeat(55)}"}`), []);
+  assert.match(
+    problemsOf(`guest: {socketDirectory: "/${"x".repeat(56)}"}`)[0] ?? "",
+    /guest\.socketDirectory: .* has 57/,
+  );
 });
 
 test("broken, hostile and foreign YAML gets one clear error each at low cost", () => {
