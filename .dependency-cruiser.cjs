@@ -161,17 +161,17 @@ module.exports = {
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),
     // kernel/zod.ts configures it.
     only("zod-comes-from-the-kernel", "node_modules/zod", "kernel/zod\\.ts"),
-    // The doctor knocks at libvirt's door.
+    // The doctor knocks at libvirt's door. QEMU serves the screen of a guest on a socket, and the command serves it to a viewer.
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text)/(sd-notify|ip-ranges|process-name)\\.ts|cli/doctor/host-checks\\.ts",
+      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text)/(sd-notify|ip-ranges|process-name)\\.ts|cli/(doctor/host-checks|commands/vm-screen)\\.ts|vm/hypervisor/screens\\.ts",
     ),
-    // The command asks systemd of its units, as a person would.
+    // The command asks systemd of its units, and starts the viewer of a screen, as a person would.
     only(
       "children-are-hardware-s",
       "^(node:)?child_process$",
-      "hardware/|kernel/lifecycle/sd-notify\\.ts|cli/(systemctl|doctor/host-checks)\\.ts",
+      "hardware/|kernel/lifecycle/sd-notify\\.ts|cli/(systemctl|doctor/host-checks|commands/vm-screen)\\.ts",
     ),
   ],
   options: {

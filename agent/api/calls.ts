@@ -206,9 +206,12 @@ export class Calls {
 
   #serverStream<Request>(route: Route, run: ServerStreamMethod<Request, unknown>) {
     return (call: ServerWritableStream<Request | Malformed, Buffer>): void => {
-      void this.#stream(call, route, (live) =>
-        Promise.resolve({ responses: run(requestOf(call.request), live) }),
-      );
+      void this.#stream(call, route, async (live) => {
+        const request = requestOf(call.request);
+        if (route.method.audit === undefined) return { responses: run(request, live) };
+        const admitted = await this.#admit(live, request, "stream");
+        return { admitted, responses: run(request, live) };
+      });
     };
   }
 

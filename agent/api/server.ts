@@ -30,6 +30,7 @@ import type { Contract } from "../contract/load.ts";
 import { reflection } from "./services/reflection.ts";
 import { RequestShapes } from "./limits/request-shapes.ts";
 import { reservationService } from "./services/reservation-service.ts";
+import { screenService } from "./services/screen-service.ts";
 import { snapshotService } from "./services/snapshot-service.ts";
 import { storageService } from "./services/storage-service.ts";
 import { volumeChanges } from "./services/volume-changes.ts";
@@ -114,6 +115,7 @@ export class ApiServer implements Service {
     const services = [
       { definition: protos.vms, methods: vmService(dependencies, this.#errors) },
       { definition: protos.images, methods: imageService(dependencies, this.#errors) },
+      { definition: protos.screens, methods: screenService(dependencies, clock) },
       { definition: protos.snapshots, methods: snapshotService(dependencies, this.#errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, this.#errors) },

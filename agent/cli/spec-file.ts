@@ -22,6 +22,7 @@ const [onNetwork, onBridge] = nic.source.options;
 const boot = shape.kernelBoot.unwrap().shape;
 const placement = shape.placement.unwrap().shape;
 const firstBoot = shape.cloudInit.unwrap().shape;
+const watchdog = shape.watchdog.unwrap();
 const secret = seedSecrets.shape;
 
 /** With the description and the example of a field. */
@@ -199,6 +200,14 @@ export const specFile = z.strictObject({
   autostart: shape.autostart.unwrap().exactOptional(),
   startPriority: numberOrNone(shape.startPriority.unwrap()).exactOptional(),
   startDelaySeconds: numberOrNone(shape.startDelaySeconds.unwrap()).exactOptional(),
+  graphics: word(shape.graphics.unwrap(), specEnums.graphics),
+  watchdog: about(
+    watchdog,
+    z.strictObject({
+      model: word(watchdog.shape.model.unwrap(), specEnums.watchdogModel),
+      action: word(watchdog.shape.action, specEnums.watchdogAction),
+    }),
+  ).exactOptional(),
   crashPolicy: word(shape.crashPolicy.unwrap(), specEnums.crashPolicy),
   placement: about(
     shape.placement.unwrap(),

@@ -13,6 +13,8 @@ import {
 import type { Bind } from "./session.ts";
 import { addVmDisks } from "./vm-disk-program.ts";
 import { addVmSnapshots } from "./vm-snapshot-program.ts";
+import { addVmScreens } from "./vm-screen-program.ts";
+import { addMachineOptions } from "./vm-machine-options.ts";
 import { addVmNics } from "./vm-nic-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
@@ -98,6 +100,7 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--dry-run", "Check everything and change nothing.")
       .option("--reservation <id>", "Take the room that was reserved for it."),
   );
+  addMachineOptions(create);
   addMutationOptions(create).action(bind(async () => (await import("./commands/vm-create.ts")).createVm));
   const change = (name: string, description: string): Cli =>
     addMutationOptions(vm.command(name).description(description)).argument("<vm>", "Its name or id.");
@@ -119,7 +122,10 @@ export function addVm(program: Cli, bind: Bind): void {
   );
   act(change("pause", "Stop a VM's CPUs."), "PauseVm");
   act(change("resume", "Resume a paused VM."), "ResumeVm");
-  change("update", "Change a VM: its labels, size, CPU model, boot order, and what starts it again.")
+  addMachineOptions(
+    change("update", "Change a VM: its labels, size, CPU model, devices, and what starts it again."),
+    "from the next start on",
+  )
     .option("--label <key=value>", "Set a label; may be repeated.", collect)
     .option("--remove-label <key>", "Remove a label; may be repeated.", collect)
     .option("--autostart", "Start it when the host boots.")
@@ -175,6 +181,7 @@ export function addVm(program: Cli, bind: Bind): void {
     .argument("<vm>", "Its name or id.")
     .option("--force", "Take it over from its current user.")
     .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
+  addVmScreens(vm, bind);
 }
 
 const startPriorityOption = (): Option =>

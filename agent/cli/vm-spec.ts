@@ -8,11 +8,12 @@ import { specEnums } from "../contract/spec-enums.ts";
 import { usageError } from "./errors.ts";
 import { parseBytes } from "./format.ts";
 import { withPlacementFlags, type PlacementFlags } from "./placement.ts";
+import { machineFields, type MachineFlags } from "./vm-machine-options.ts";
 import { parseLabels } from "./labels.ts";
 import { splitVolume } from "./spec-file.ts";
 
 /** The spec flags of `socle vm create`. */
-export interface SpecFlags extends PlacementFlags {
+export interface SpecFlags extends PlacementFlags, MachineFlags {
   readonly name?: string;
   readonly id?: string;
   readonly vcpus?: number;
@@ -82,6 +83,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     guestAgent: flags.guestAgent ?? spec.guestAgent,
     autostart: flags.autostart ?? spec.autostart,
     ...withPowerFlags(spec, flags),
+    ...machineFields(flags),
     tenant: flags.tenant ?? spec.tenant,
     placement: withPlacementFlags(spec.placement, flags),
     labels: { ...spec.labels, ...parseLabels(flags.label) },

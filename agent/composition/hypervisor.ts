@@ -17,6 +17,7 @@ import { keyWatch } from "../vm/keys/key-watch.ts";
 import { KeyWrap } from "../vm/keys/key-wrap.ts";
 import { HypervisorLease, type HolderBefore } from "../vm/hypervisor/hypervisor-lease.ts";
 import { KvmProbe } from "../vm/hypervisor/kvm-probe.ts";
+import { Screens } from "../vm/hypervisor/screens.ts";
 import { Networks } from "../vm/hypervisor/networks.ts";
 import { LeaseWatch } from "../vm/observation/lease-watch.ts";
 import type { Freezes } from "../vm/hypervisor/freezes.ts";
@@ -48,6 +49,7 @@ export interface Hypervisor {
   readonly table: VmTable;
   readonly vms: Vms;
   readonly freezes: Pick<Freezes, "isFrozen">;
+  readonly screens: Screens;
   readonly images: Images;
   readonly poolVolumes: PoolVolumes;
   readonly imageStore: ImageStore;
@@ -112,6 +114,7 @@ export function buildHypervisor(
       clock,
       log,
       architecture,
+      socketDirectory: config.guest.socketDirectory,
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,
       kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
@@ -159,7 +162,19 @@ export function buildHypervisor(
     autostart,
     crashRestarts,
   ];
-  const parts = { libvirt, host, reservations, table, vms, freezes, images, poolVolumes, imageStore };
+  const screens = new Screens(domains, libvirt);
+  const parts = {
+    screens,
+    libvirt,
+    host,
+    reservations,
+    table,
+    vms,
+    freezes,
+    images,
+    poolVolumes,
+    imageStore,
+  };
   return { ...parts, autostart, crashRestarts, sampleIntervalMs, services, settler };
 }
 

@@ -21,6 +21,7 @@ import type { NetworkServiceDefinition } from "../gen/socle/v1/NetworkService.ts
 import type { OperationServiceDefinition } from "../gen/socle/v1/OperationService.ts";
 import type { ReservationServiceDefinition } from "../gen/socle/v1/ReservationService.ts";
 import type { SchedulerServiceDefinition } from "../gen/socle/v1/SchedulerService.ts";
+import type { ScreenServiceDefinition } from "../gen/socle/v1/ScreenService.ts";
 import type { SnapshotServiceDefinition } from "../gen/socle/v1/SnapshotService.ts";
 import type { StorageServiceDefinition } from "../gen/socle/v1/StorageService.ts";
 import type { TrustServiceDefinition } from "../gen/socle/v1/TrustService.ts";
@@ -37,6 +38,7 @@ const protoFiles = [
   "socle/v1/operation.proto",
   "socle/v1/reservation.proto",
   "socle/v1/scheduler.proto",
+  "socle/v1/screen.proto",
   "socle/v1/snapshot.proto",
   "socle/v1/storage.proto",
   "socle/v1/vm.proto",
@@ -54,6 +56,7 @@ export interface Contract {
   readonly operations: OperationServiceDefinition;
   readonly host: HostServiceDefinition;
   readonly images: ImageServiceDefinition;
+  readonly screens: ScreenServiceDefinition;
   readonly snapshots: SnapshotServiceDefinition;
   readonly storage: StorageServiceDefinition;
   readonly networks: NetworkServiceDefinition;
@@ -89,6 +92,7 @@ export function loadContract(directory: string): Contract {
     operations: named(all, "socle.v1.OperationService") as OperationServiceDefinition,
     host: named(all, "socle.v1.HostService") as HostServiceDefinition,
     images: named(all, "socle.v1.ImageService") as ImageServiceDefinition,
+    screens: named(all, "socle.v1.ScreenService") as ScreenServiceDefinition,
     snapshots: named(all, "socle.v1.SnapshotService") as SnapshotServiceDefinition,
     storage: named(all, "socle.v1.StorageService") as StorageServiceDefinition,
     networks: named(all, "socle.v1.NetworkService") as NetworkServiceDefinition,

@@ -116,6 +116,10 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.SnapshotService/ListSnapshots": { ...vmReads, class: "read" },
   "/socle.v1.SnapshotService/DeleteSnapshot": { ...vms, audit: ["snapshot", ...change] },
   "/socle.v1.SnapshotService/RevertSnapshot": { ...vms, audit: ["snapshot", "force", ...change] },
+  // A ticket is worth what it opens, so all three are audited.
+  "/socle.v1.ScreenService/CreateScreenTicket": { ...vms, audit: [] },
+  "/socle.v1.ScreenService/OpenScreen": { ...vms, class: "stream", audit: [] },
+  "/socle.v1.ScreenService/GetScreenshot": { ...vms, class: "stream", audit: ["screen"] },
   "/socle.v1.GuestService/GetGuestInfo": { ...vmReads, class: "wait" },
   "/socle.v1.GuestService/SetGuestPassword": { ...guests, audit: ["user", "hashed"] },
   "/socle.v1.GuestService/SetGuestSshKeys": { ...guests, audit: ["user", "keys.length", "replace"] },

@@ -10,6 +10,9 @@ export const specEnums = {
   encryption: enumWords("VOLUME_ENCRYPTION", ["luks"]),
   cellPolicy: enumWords("CELL_POLICY", ["any", "strict"]),
   crashPolicy: enumWords("CRASH_POLICY", ["stop", "restart"]),
+  graphics: enumWords("GRAPHICS", ["vnc"]),
+  watchdogModel: enumWords("WATCHDOG_MODEL", ["i6300esb", "itco"]),
+  watchdogAction: enumWords("WATCHDOG_ACTION", ["reset", "poweroff", "pause", "none"]),
 } as const;
 
 export const nicLinks = enumWords("NIC_LINK", ["up", "down"]);

@@ -2,6 +2,8 @@ import * as z from "../kernel/zod.ts";
 import type { Immutable } from "../kernel/immutable.ts";
 import { cloudInit } from "./spec-cloud-init.ts";
 import { diskSpec, refuseDrive } from "./spec-disk.ts";
+import { machineDevices } from "./spec-machine.ts";
+import { diskLimits } from "./spec-disk-limits.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,
@@ -231,6 +233,7 @@ const fields = z.strictObject({
     .meta(help("Encrypts the memory against the host. With firmware uefi and KVM only.", "sev-snp"))
     .exactOptional(),
   guestAgent: flag("A channel for qemu-guest-agent.", true),
+  ...machineDevices,
   tenant: tenant.default(""),
   labels: z
     .record(

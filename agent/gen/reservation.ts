@@ -72,6 +72,7 @@ import type { WaitOperationRequest as _socle_v1_WaitOperationRequest, WaitOperat
 import type { WatchOperationsRequest as _socle_v1_WatchOperationsRequest, WatchOperationsRequest__Output as _socle_v1_WatchOperationsRequest__Output } from './socle/v1/WatchOperationsRequest.ts';
 import type { WatchVmsRequest as _socle_v1_WatchVmsRequest, WatchVmsRequest__Output as _socle_v1_WatchVmsRequest__Output } from './socle/v1/WatchVmsRequest.ts';
 import type { WatchVmsResponse as _socle_v1_WatchVmsResponse, WatchVmsResponse__Output as _socle_v1_WatchVmsResponse__Output } from './socle/v1/WatchVmsResponse.ts';
+import type { Watchdog as _socle_v1_Watchdog, Watchdog__Output as _socle_v1_Watchdog__Output } from './socle/v1/Watchdog.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
   new(...args: ConstructorParameters<Constructor>): Subtype;
@@ -116,6 +117,7 @@ export interface ProtoGrpcType {
       GetOperationRequest: MessageTypeDefinition<_socle_v1_GetOperationRequest, _socle_v1_GetOperationRequest__Output>
       GetReservationRequest: MessageTypeDefinition<_socle_v1_GetReservationRequest, _socle_v1_GetReservationRequest__Output>
       GetVmRequest: MessageTypeDefinition<_socle_v1_GetVmRequest, _socle_v1_GetVmRequest__Output>
+      Graphics: EnumTypeDefinition
       InjectNmiRequest: MessageTypeDefinition<_socle_v1_InjectNmiRequest, _socle_v1_InjectNmiRequest__Output>
       KernelBoot: MessageTypeDefinition<_socle_v1_KernelBoot, _socle_v1_KernelBoot__Output>
       LaunchSecurity: EnumTypeDefinition
@@ -172,6 +174,9 @@ export interface ProtoGrpcType {
       WatchOperationsRequest: MessageTypeDefinition<_socle_v1_WatchOperationsRequest, _socle_v1_WatchOperationsRequest__Output>
       WatchVmsRequest: MessageTypeDefinition<_socle_v1_WatchVmsRequest, _socle_v1_WatchVmsRequest__Output>
       WatchVmsResponse: MessageTypeDefinition<_socle_v1_WatchVmsResponse, _socle_v1_WatchVmsResponse__Output>
+      Watchdog: MessageTypeDefinition<_socle_v1_Watchdog, _socle_v1_Watchdog__Output>
+      WatchdogAction: EnumTypeDefinition
+      WatchdogModel: EnumTypeDefinition
     }
   }
 }

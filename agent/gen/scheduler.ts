@@ -111,6 +111,7 @@ import type { WatchHostRequest as _socle_v1_WatchHostRequest, WatchHostRequest__
 import type { WatchOperationsRequest as _socle_v1_WatchOperationsRequest, WatchOperationsRequest__Output as _socle_v1_WatchOperationsRequest__Output } from './socle/v1/WatchOperationsRequest.ts';
 import type { WatchVmsRequest as _socle_v1_WatchVmsRequest, WatchVmsRequest__Output as _socle_v1_WatchVmsRequest__Output } from './socle/v1/WatchVmsRequest.ts';
 import type { WatchVmsResponse as _socle_v1_WatchVmsResponse, WatchVmsResponse__Output as _socle_v1_WatchVmsResponse__Output } from './socle/v1/WatchVmsResponse.ts';
+import type { Watchdog as _socle_v1_Watchdog, Watchdog__Output as _socle_v1_Watchdog__Output } from './socle/v1/Watchdog.ts';
 import type { Welcome as _socle_v1_Welcome, Welcome__Output as _socle_v1_Welcome__Output } from './socle/v1/Welcome.ts';
 
 type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
@@ -174,6 +175,7 @@ export interface ProtoGrpcType {
       GetOperationRequest: MessageTypeDefinition<_socle_v1_GetOperationRequest, _socle_v1_GetOperationRequest__Output>
       GetVmRequest: MessageTypeDefinition<_socle_v1_GetVmRequest, _socle_v1_GetVmRequest__Output>
       Goodbye: MessageTypeDefinition<_socle_v1_Goodbye, _socle_v1_Goodbye__Output>
+      Graphics: EnumTypeDefinition
       Health: MessageTypeDefinition<_socle_v1_Health, _socle_v1_Health__Output>
       Heartbeat: MessageTypeDefinition<_socle_v1_Heartbeat, _socle_v1_Heartbeat__Output>
       Hello: MessageTypeDefinition<_socle_v1_Hello, _socle_v1_Hello__Output>
@@ -255,6 +257,9 @@ export interface ProtoGrpcType {
       WatchOperationsRequest: MessageTypeDefinition<_socle_v1_WatchOperationsRequest, _socle_v1_WatchOperationsRequest__Output>
       WatchVmsRequest: MessageTypeDefinition<_socle_v1_WatchVmsRequest, _socle_v1_WatchVmsRequest__Output>
       WatchVmsResponse: MessageTypeDefinition<_socle_v1_WatchVmsResponse, _socle_v1_WatchVmsResponse__Output>
+      Watchdog: MessageTypeDefinition<_socle_v1_Watchdog, _socle_v1_Watchdog__Output>
+      WatchdogAction: EnumTypeDefinition
+      WatchdogModel: EnumTypeDefinition
       Welcome: MessageTypeDefinition<_socle_v1_Welcome, _socle_v1_Welcome__Output>
     }
   }

@@ -56,6 +56,7 @@ async function startPaused(libvirt: Libvirt, spec: VmSpec, bootSector: string): 
     spec,
     accelerator: "tcg",
     architecture: "x86_64",
+    socketDirectory: "/run/socle-guests",
     disks: [{ path: bootSector, format: "raw" }],
     placement: unbound,
     placementEpoch: 1,

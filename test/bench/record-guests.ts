@@ -40,6 +40,7 @@ try {
       spec: specOf(`bench-${index}`),
       accelerator: "tcg",
       architecture: "x86_64",
+      socketDirectory: "/run/socle-guests",
       disks: [{ path: disk, format: "raw" }],
       kernelPath: files.kernel,
       initrdPath: files.initrd,

@@ -166,6 +166,7 @@ export const specs = (built: Built): FuzzTarget => ({
             disks: checked.disks.map(({ name }) => ({ path: `/images/${name}`, format: "qcow2" })),
             ...(checked.kernelBoot === undefined ? {} : { kernelPath: "/images/vmlinuz" }),
             ...(checked.cloudInit === undefined ? {} : { seedPath: "/images/seed.iso" }),
+            socketDirectory: "/run/socle-guests",
             createdAtMs: 1_700_000_000_000,
           }),
         ),

@@ -72,6 +72,7 @@ export class Rig {
       clock,
       log,
       architecture: "x86_64",
+      socketDirectory: "/run/socle-guests",
       kvmProbe: { suspect: () => Promise.resolve() },
       operations,
       host: {

@@ -9,6 +9,7 @@ import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
 import type { Nic, Nic__Output } from "../../gen/socle/v1/Nic.ts";
 import type { NicLimits__Output } from "../../gen/socle/v1/NicLimits.ts";
 import type { VmSpec as ProtoSpec, VmSpec__Output } from "../../gen/socle/v1/VmSpec.ts";
+import { machineFromProto, machineToProto } from "./spec-machine.ts";
 import { placementRequestFromProto, placementRequestToProto } from "./placement.ts";
 
 const { accelerator: accelerators, firmware: firmwares, launchSecurity: launchSecurities } = specEnums;
@@ -44,6 +45,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     tpm: spec.tpm || undefined,
     launchSecurity: launchSecurities.fromProto("spec.launchSecurity", spec.launchSecurity),
     guestAgent: spec.guestAgent,
+    ...machineFromProto(spec),
     tenant: spec.tenant,
     labels: spec.labels,
     autostart: spec.autostart,
@@ -144,7 +146,7 @@ export const limitsFromProto = (limits: NicLimits__Output): NonNullable<NicSpec[
 export function specToProto(spec: VmSpec): ProtoSpec {
   const { id, cpuMode, accelerator, firmware, disks, nics, kernelBoot, placement, launchSecurity, ...rest } =
     spec;
-  const { cloudInit, crashPolicy: onCrash, bootOrder = [], ...same } = rest;
+  const { cloudInit, crashPolicy: onCrash, bootOrder = [], graphics, watchdog, ...same } = rest;
   return defined({
     ...same,
     vmId: id,
@@ -156,6 +158,7 @@ export function specToProto(spec: VmSpec): ProtoSpec {
     nics: nics.map(nicToProto),
     crashPolicy: onCrash && crashPolicy.toProto(onCrash),
     bootOrder: [...bootOrder],
+    ...machineToProto({ graphics, watchdog }),
     kernelBoot: kernelBoot ?? null,
     placement: placement === undefined ? null : placementRequestToProto(placement),
     cloudInit: cloudInit === undefined ? null : { ...cloudInit, sshKeys: [...cloudInit.sshKeys] },

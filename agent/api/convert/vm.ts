@@ -69,6 +69,8 @@ const convert = (vm: Vm): ProtoVm =>
     instance: vm.instance ?? "",
     unreadable: vm.unreadable ?? "",
     nics: vm.nics.map((nic) => nicToProto(nic, vm.leases ?? [])),
+    watchdogExpirations: vm.watchdog?.expirations ?? 0,
+    watchdogExpiredAt: vm.watchdog === undefined ? null : toTimestamp(vm.watchdog.lastAtMs),
     savedState: isActive(vm) ? false : vm.savedState,
   });
 

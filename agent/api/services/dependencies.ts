@@ -13,6 +13,7 @@ import type { Material } from "../../trust/index.ts";
 import type { StorageLedger } from "../../host/capacity/storage-ledger.ts";
 import type { Listings } from "../../host/inventory/listings.ts";
 import type { Reservations } from "../../host/capacity/reservations.ts";
+import type { Screens } from "../../vm/hypervisor/screens.ts";
 import type { VmView } from "../../vm/model/vm.ts";
 import type { AuditReader } from "./audit-service.ts";
 import type { ControlEpochs } from "../auth/control-epoch.ts";
@@ -51,6 +52,7 @@ export interface ServiceDependencies {
     ): Promise<ConsoleStream>;
     guest: Vms["guest"];
   };
+  readonly screens: Pick<Screens, "require" | "connect" | "screenshot">;
   readonly images: Pick<Images, "import" | "upload" | "delete">;
   readonly poolVolumes: Pick<PoolVolumes, "create" | "resize" | "delete">;
   readonly imageStore: Pick<ImageStore, "all" | "find" | "require" | "usedAtMs" | "unreadPools">;

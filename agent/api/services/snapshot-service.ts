@@ -1,11 +1,9 @@
-import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { invalidField } from "../../kernel/errors.ts";
 import { enumWords } from "../../contract/enum.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import type { Snapshot as ProtoSnapshot } from "../../gen/socle/v1/Snapshot.ts";
 import type { SnapshotServiceHandlers } from "../../gen/socle/v1/SnapshotService.ts";
 import { noSnapshots, type Snapshot, type Snapshots } from "../../vm/model/snapshots.ts";
-import { ASK_PROVIDER, requireReadable } from "../../vm/model/unreadable.ts";
-import type { Vm, VmView } from "../../vm/model/vm.ts";
 import { requireSnapshot } from "../../vm/operations/layers.ts";
 import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
@@ -16,6 +14,7 @@ import { nonEmpty } from "../convert/spec.ts";
 import { toTimestamp } from "../convert/time.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
+import { readable } from "./readable-vm.ts";
 import { forCaller } from "./tenancy.ts";
 
 const states = enumWords("SNAPSHOT_STATE", ["ready", "deleting"]);
@@ -63,18 +62,6 @@ const by = <Request>(request: Request, { behalf }: Caller) =>
 
 function requireNamed(snapshot: string): void {
   if (snapshot === "") throw invalidField("REQUEST_INVALID", "snapshot", "must be an id or a name");
-}
-
-function readable(view: VmView, idOrName: string): Vm {
-  const vm = view.get(idOrName) ?? view.hidden?.(idOrName);
-  if (vm !== undefined) {
-    requireReadable(vm, ASK_PROVIDER);
-    return vm;
-  }
-  if (view.complete)
-    throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
-  const message = `libvirt has not reported all VMs, so it is unknown whether ${idOrName} exists; retry`;
-  throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
 }
 
 const toProto =

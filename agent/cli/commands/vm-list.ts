@@ -13,6 +13,7 @@ import type { Paint } from "../io.ts";
 import { parseLabels } from "../labels.ts";
 import type { Command } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
+import { machineTexts } from "../vm-machine-text.ts";
 import { allVms, byName, isSeen, othersText, paintState } from "../vm-sight.ts";
 
 interface ListOptions {
@@ -144,6 +145,7 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
     ...(spec?.disks ?? []).map((disk): [string, string] => ["disk", diskText(disk)]),
     ...nicTexts(vm).map((text): [string, string] => ["nic", text]),
     ...(spec?.kernelBoot ? [["kernel", kernelText(spec.kernelBoot)] satisfies [string, string]] : []),
+    ...machineTexts(vm),
     ["cloud-init", spec?.cloudInit ? cloudInitText(spec.cloudInit) : ""],
     ...Object.entries(vm.labels).map(([key, value]): [string, string] => ["label", `${key}=${value}`]),
     ["cpu time", stats?.cpuSeconds === undefined ? "" : formatDuration(stats.cpuSeconds * 1000)],

@@ -4,12 +4,14 @@ import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { parseLabels } from "../labels.ts";
 import type { Command } from "../session.ts";
+import { machineFields, type MachineFlags } from "../vm-machine-options.ts";
 import { withPowerFlags, type PowerFlags } from "../vm-spec.ts";
 
 type CpuMode = (typeof specEnums.cpuMode.words)[number] | "default";
 
 type Options = MutationOptions &
-  PowerFlags & {
+  PowerFlags &
+  MachineFlags & {
     readonly label?: readonly string[];
     readonly removeLabel?: readonly string[];
     readonly autostart?: boolean;
@@ -26,10 +28,10 @@ type Options = MutationOptions &
 export const updateVm: Command = async (session, [name = ""], options: Options) => {
   const { label = [], removeLabel = [], dryRun: validateOnly = false } = options;
   const changesLabels = label.length + removeLabel.length > 0;
-  const changed = { ...changedFields(options), ...withPowerFlags({}, options) };
+  const changed = { ...changedFields(options), ...withPowerFlags({}, options), ...machineFields(options) };
   if (!changesLabels && Object.keys(changed).length === 0)
     throw usageError(
-      "name what to change: --label, --remove-label, --[no-]autostart, --start-priority, --start-delay, --crash-policy, --vcpus, --max-vcpus, --memory, --cpu-mode, --cpu-model or --boot",
+      "name what to change: --label, --remove-label, --[no-]autostart, --start-priority, --start-delay, --crash-policy, --vcpus, --max-vcpus, --memory, --cpu-mode, --cpu-model, --boot, --graphics or --watchdog",
     );
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });

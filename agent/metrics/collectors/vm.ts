@@ -45,12 +45,18 @@ export const vmIncidents = collector(
       "Errors of the host's storage on the guest's disks, since the first observation.",
       ["vm"],
     ),
+    watchdogs: counter(
+      "socle_vm_watchdog_expirations_total",
+      "How often the guest's watchdog expired, since the first observation.",
+      ["vm"],
+    ),
   },
   function* ({ vms, incidents }, emit) {
-    for (const { id } of vms.all()) {
+    for (const { id, watchdog } of vms.all()) {
       const { panics, ioErrors } = incidents(id);
       emit.panics(panics, id);
       emit.ioErrors(ioErrors, id);
+      emit.watchdogs(watchdog?.expirations ?? 0, id);
       yield;
     }
     return vms.observedAtMs;

@@ -62,10 +62,18 @@ export interface Vm {
    * guest decides when it takes one.
    */
   readonly leases?: readonly NicLease[] | undefined;
-  /** Changes with everything but stats, leases and observedAtMs. */
+  /** Absent until the first time. A reading, as leases are. */
+  readonly watchdog?: WatchdogReading | undefined;
+  /** Changes with everything but readings and observedAtMs. */
   readonly etag: string;
   /** Only while it runs. */
   readonly stats?: VmStats | undefined;
+}
+
+/** How often the guest's watchdog expired since the first observation. */
+export interface WatchdogReading {
+  readonly expirations: number;
+  readonly lastAtMs: number;
 }
 
 export interface VmDisk {
@@ -104,8 +112,9 @@ export interface NicLease {
 }
 
 /** Whether both are the same but for readings: what a watcher was sent is still current. */
-export const isSameVm = (a: Pick<Vm, "etag" | "leases">, b: Pick<Vm, "etag" | "leases">): boolean =>
-  a.etag === b.etag && a.leases === b.leases;
+export const isSameVm = (a: ShownVm, b: ShownVm): boolean =>
+  a.etag === b.etag && a.leases === b.leases && a.watchdog === b.watchdog;
+type ShownVm = Pick<Vm, "etag" | "leases" | "watchdog">;
 
 /** Means over the time between the last two samplings. Unknown values are undefined. */
 export interface VmRates {

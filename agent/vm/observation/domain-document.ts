@@ -18,6 +18,7 @@ import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../
 import { defined } from "../../kernel/defined.ts";
 import { diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
+import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
 import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
 
 export interface DiskImage {
@@ -28,11 +29,9 @@ export interface DiskImage {
 export type NoMedium = "no medium";
 
 /** A spec with its resolved volumes and the decisions made at admission. */
-export interface ResolvedSpec {
+export interface ResolvedSpec extends MachinePlace {
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
-  /** x86_64, aarch64. */
-  readonly architecture: string;
   /** In the order of spec.disks. */
   readonly disks: readonly (DiskImage | NoMedium)[];
   /** The sealed passphrases of the encrypted disks. */
@@ -158,6 +157,8 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
             ],
       memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true },
       panics: x86 ? [{ model: "isa" }] : [],
+      ...screenOf(spec, resolved),
+      watchdogs: watchdogsOf(spec, resolved),
     },
   });
 }
@@ -270,6 +271,8 @@ export const definedFields = [
   "cpuModel",
   "memoryBytes",
   "bootOrder",
+  "graphics",
+  "watchdog",
 ] as const;
 
 /** What makes these fields of a VM's definition those of the spec. A limit of QEMU's memory keeps its headroom. */
@@ -277,6 +280,7 @@ export function definitionEdits(
   defn: Pick<VmDomain, "type" | "vcpus" | "memoryBytes" | "memoryHardLimitBytes">,
   spec: VmSpec,
   fields: readonly DefinedField[],
+  place: MachinePlace,
 ): DomainEdits {
   const has = (...names: DefinedField[]): boolean => names.some((name) => fields.includes(name));
   const { max: maxVcpus, current: vcpus, cpuSet } = defn.vcpus;
@@ -292,6 +296,8 @@ export function definitionEdits(
       ? (cpu(spec, defn.type === "kvm" ? "kvm" : "tcg").cpu ?? "none")
       : undefined,
     bootOrder: has("bootOrder") ? bootAliases(spec) : undefined,
+    ...(has("graphics") && screenOf(spec, place)),
+    watchdogs: has("watchdog") ? watchdogsOf(spec, place) : undefined,
   });
 }
 

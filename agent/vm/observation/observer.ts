@@ -121,7 +121,9 @@ export class Observer implements Service {
     if (!("domain" in event)) return;
     const { domain } = event;
     if (event.kind === "migration_iteration") this.#sampler.migrations.began(domain);
-    if (event.kind === "io_error") this.#options.table.count(domain.uuid, "ioErrors");
+    const { table, clock } = this.#options;
+    if (event.kind === "io_error") table.count(domain.uuid, "ioErrors");
+    if (event.kind === "watchdog") table.watchdogExpired(domain.uuid, clock.now());
     if (event.kind !== "lifecycle") this.#publishKind(event);
     if (!changesVm(event)) return;
     this.#note(this.#touchedAt, domain.uuid);

@@ -176,6 +176,7 @@ export function withEtag(seen: Omit<Vm, "etag">): Vm {
     observedAtMs: undefined,
     stats: undefined,
     leases: undefined,
+    watchdog: undefined,
     etag: undefined,
     newestOperation: undefined,
   };

@@ -102,7 +102,7 @@ export class VmTable implements SampledVms {
     if (before !== undefined && before.name !== vm.name) this.#forgetName(before);
     // Readings survive a change of state, but not the end of the guest.
     const stats = isActive(vm) ? (vm.stats ?? before?.stats) : undefined;
-    const now = { ...vm, stats, leases: this.#leasesOf(vm, before?.leases) };
+    const now = { ...vm, stats, leases: this.#leasesOf(vm, before?.leases), watchdog: before?.watchdog };
     this.#vms.set(vm.id, now);
     this.#idByName.set(vm.name, vm.id);
     this.#sorted = undefined;
@@ -110,6 +110,16 @@ export class VmTable implements SampledVms {
       this.#ids = undefined;
       this.#publish({ kind: "added", vm });
     } else if (!isSameVm(before, now)) this.#publish({ kind: "changed", vm });
+  }
+
+  watchdogExpired(id: string, atMs: number): void {
+    const before = this.#vms.get(id);
+    if (before === undefined) return;
+    const expirations = (before.watchdog?.expirations ?? 0) + 1;
+    const vm = { ...before, watchdog: { expirations, lastAtMs: atMs } };
+    this.#vms.set(id, vm);
+    this.#sorted = undefined;
+    this.#publish({ kind: "changed", vm });
   }
 
   /** Takes the valid leases of all networks. Publishes a change of each VM whose addresses changed. */

@@ -165,7 +165,7 @@ async function define(
   named: ReadonlyMap<string, ResolvedVolume>,
   { isDefined, isClaimed, instance, made }: Making,
 ): Promise<void> {
-  const { domains, volumes, architecture, memoryHeadroomBytes } = context;
+  const { domains, volumes, architecture, socketDirectory, memoryHeadroomBytes } = context;
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch, seed } = intent;
   const { step } = run;
   const own = ownVolumes(spec);
@@ -202,6 +202,7 @@ async function define(
     spec,
     accelerator,
     architecture,
+    socketDirectory,
     placement,
     placementEpoch,
     createdAtMs,

@@ -20,6 +20,8 @@ export const changes = z.strictObject({
   cpuModel: shape.cpuModel.unwrap().nullable().exactOptional(),
   memoryBytes: shape.memoryBytes.exactOptional(),
   bootOrder: shape.bootOrder.unwrap().nullable().exactOptional(),
+  graphics: shape.graphics.unwrap().nullable().exactOptional(),
+  watchdog: shape.watchdog.unwrap().nullable().exactOptional(),
 });
 export type Changes = Immutable<z.output<typeof changes>>;
 type Field = keyof typeof changes.shape;

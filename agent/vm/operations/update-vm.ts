@@ -124,13 +124,13 @@ async function resize(
 }
 
 async function redefine(
-  { domains }: WorkContext,
+  { domains, ...place }: WorkContext,
   vmId: string,
   spec: VmSpec,
   parts: readonly DefinedField[],
 ): Promise<void> {
   const document = await domains.document(vmId);
-  if (document !== undefined) await domains.redefine(vmId, definitionEdits(document, spec, parts));
+  if (document !== undefined) await domains.redefine(vmId, definitionEdits(document, spec, parts, place));
 }
 
 /** The spec is written last: until then it has the values from before. */

@@ -48,6 +48,8 @@ export interface WorkContext {
   readonly log: Logger;
   /** x86_64, aarch64. */
   readonly architecture: string;
+  /** Of the sockets that QEMU makes for the agent. */
+  readonly socketDirectory: string;
   /** See domain-document.ts. */
   readonly memoryHeadroomBytes?: number;
 }

@@ -20,6 +20,7 @@ import { RequestShapes } from "../../../agent/api/limits/request-shapes.ts";
 import { reservationService } from "../../../agent/api/services/reservation-service.ts";
 import type { Role } from "../../../agent/contract/methods.ts";
 import { TURN_MS } from "../../../agent/api/server.ts";
+import { screenService } from "../../../agent/api/services/screen-service.ts";
 import { snapshotService } from "../../../agent/api/services/snapshot-service.ts";
 import { storageService } from "../../../agent/api/services/storage-service.ts";
 import { volumeChanges } from "../../../agent/api/services/volume-changes.ts";
@@ -91,6 +92,7 @@ export class DirectCalls {
     for (const service of [
       { definition: protos.vms, methods: vmService(dependencies, errors) },
       { definition: protos.images, methods: imageService(dependencies, errors) },
+      { definition: protos.screens, methods: screenService(dependencies, clock) },
       { definition: protos.snapshots, methods: snapshotService(dependencies, errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, errors) },

@@ -123,6 +123,13 @@ export async function startApi(
   const dependencies: ServiceDependencies = {
     vmView: table,
     vms,
+    screens: {
+      require: () => undefined,
+      connect: () => Promise.reject(new Error("no screen in this test")),
+      screenshot: () => {
+        throw new Error("no screen in this test");
+      },
+    },
     images: { import: mutate("IMPORT_IMAGE"), upload, delete: mutate("DELETE_IMAGE") },
     poolVolumes: {
       create: mutate("CREATE_VOLUME"),

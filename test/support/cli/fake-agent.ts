@@ -20,6 +20,7 @@ import type { ImageServiceHandlers } from "../../../agent/gen/socle/v1/ImageServ
 import type { OperationServiceHandlers } from "../../../agent/gen/socle/v1/OperationService.ts";
 import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/ReservationService.ts";
 import type { NetworkServiceHandlers } from "../../../agent/gen/socle/v1/NetworkService.ts";
+import type { ScreenServiceHandlers } from "../../../agent/gen/socle/v1/ScreenService.ts";
 import type { SnapshotServiceHandlers } from "../../../agent/gen/socle/v1/SnapshotService.ts";
 import type { StorageServiceHandlers } from "../../../agent/gen/socle/v1/StorageService.ts";
 import type { TrustServiceHandlers } from "../../../agent/gen/socle/v1/TrustService.ts";
@@ -40,6 +41,7 @@ export interface FakeHandlers {
   readonly events?: Partial<EventServiceHandlers>;
   readonly reservations?: Partial<ReservationServiceHandlers>;
   readonly trust?: Partial<TrustServiceHandlers>;
+  readonly screens?: Partial<ScreenServiceHandlers>;
   readonly snapshots?: Partial<SnapshotServiceHandlers>;
   readonly storage?: Partial<StorageServiceHandlers>;
   readonly networks?: Partial<NetworkServiceHandlers>;
@@ -58,6 +60,7 @@ export async function fakeAgent(context: TestContext, handlers: FakeHandlers): P
   server.addService(protos.events, implemented(handlers.events));
   server.addService(protos.reservations, implemented(handlers.reservations));
   server.addService(protos.trust, implemented(handlers.trust));
+  server.addService(protos.screens, implemented(handlers.screens));
   server.addService(protos.snapshots, implemented(handlers.snapshots));
   server.addService(protos.storage, implemented(handlers.storage));
   server.addService(protos.networks, implemented(handlers.networks));

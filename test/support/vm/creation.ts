@@ -42,7 +42,13 @@ export const intent = {
   createdAtMs: 0,
 } as const;
 const disk = { path: "/images/d.qcow2", format: "qcow2" };
-const made = domainDocument({ ...intent, placement: unbound, architecture: "x86_64", disks: [disk] });
+const made = domainDocument({
+  ...intent,
+  placement: unbound,
+  architecture: "x86_64",
+  socketDirectory: "/run/socle-guests",
+  disks: [disk],
+});
 const text = JSON.stringify(spec);
 /** As 0.1.0 defined it: without an instance, and with a spec without a version. */
 export const document: VmDomain = {

@@ -29,6 +29,7 @@ export function workContext(
     clock,
     log: silentLog,
     architecture: "x86_64",
+    socketDirectory: "/run/socle-guests",
     creations: () => [],
     escalation: new StopEscalation(clock),
   };

@@ -155,7 +155,7 @@ test("a caller on TCP is a scheduler, and is denied the operators' methods", asy
 
 test("every served method has a row in the table of methods, and no other has", () => {
   const { audit, vms, guests, operations, host, reservations, events, trust, health, reflection } = protos;
-  const { storage, networks, images, snapshots } = protos;
+  const { storage, networks, images, screens, snapshots } = protos;
   const agents = [
     audit,
     vms,
@@ -168,6 +168,7 @@ test("every served method has a row in the table of methods, and no other has", 
     storage,
     networks,
     images,
+    screens,
     snapshots,
   ];
   const served = [...agents, health, reflection].flatMap((definition) =>

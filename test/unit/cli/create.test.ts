@@ -122,6 +122,8 @@ test("create builds a spec from its flags", async (context) => {
       startPriority: 7,
       startDelaySeconds: 90,
       crashPolicy: "CRASH_POLICY_RESTART",
+      graphics: "GRAPHICS_UNSPECIFIED",
+      watchdog: null,
     },
   );
 });

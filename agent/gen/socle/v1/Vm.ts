@@ -30,6 +30,8 @@ export interface Vm {
   'unreadable'?: (string);
   'savedState'?: (boolean);
   'nics'?: (_socle_v1_NicStatus)[];
+  'watchdogExpirations'?: (number);
+  'watchdogExpiredAt'?: (_google_protobuf_Timestamp | null);
   '_savedState'?: "savedState";
 }
 
@@ -54,5 +56,7 @@ export interface Vm__Output {
   'unreadable': (string);
   'savedState'?: (boolean);
   'nics': (_socle_v1_NicStatus__Output)[];
+  'watchdogExpirations': (number);
+  'watchdogExpiredAt': (_google_protobuf_Timestamp__Output | null);
   '_savedState'?: "savedState";
 }

@@ -11,6 +11,8 @@ import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__
 import type { LaunchSecurity as _socle_v1_LaunchSecurity, LaunchSecurity__Output as _socle_v1_LaunchSecurity__Output } from '../../socle/v1/LaunchSecurity.ts';
 import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from '../../socle/v1/CloudInit.ts';
 import type { CrashPolicy as _socle_v1_CrashPolicy, CrashPolicy__Output as _socle_v1_CrashPolicy__Output } from '../../socle/v1/CrashPolicy.ts';
+import type { Graphics as _socle_v1_Graphics, Graphics__Output as _socle_v1_Graphics__Output } from '../../socle/v1/Graphics.ts';
+import type { Watchdog as _socle_v1_Watchdog, Watchdog__Output as _socle_v1_Watchdog__Output } from '../../socle/v1/Watchdog.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface VmSpec {
@@ -39,6 +41,8 @@ export interface VmSpec {
   'crashPolicy'?: (_socle_v1_CrashPolicy);
   'maxVcpus'?: (number);
   'bootOrder'?: (string)[];
+  'graphics'?: (_socle_v1_Graphics);
+  'watchdog'?: (_socle_v1_Watchdog | null);
 }
 
 export interface VmSpec__Output {
@@ -67,4 +71,6 @@ export interface VmSpec__Output {
   'crashPolicy': (_socle_v1_CrashPolicy__Output);
   'maxVcpus': (number);
   'bootOrder': (string)[];
+  'graphics': (_socle_v1_Graphics__Output);
+  'watchdog': (_socle_v1_Watchdog__Output | null);
 }

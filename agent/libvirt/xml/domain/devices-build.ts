@@ -14,6 +14,8 @@ import type {
   MemoryDevice,
   Rng,
   Tpm,
+  Video,
+  Watchdog,
 } from "./devices.ts";
 import { pciAddressAttributes } from "../pci-address.ts";
 import { luksNode } from "../luks.ts";
@@ -43,17 +45,9 @@ export function deviceNodes(devices: DomainDevices): (XmlNode | undefined)[] {
     ...devices.inputs.map(({ type, bus }) => node("input", { type, bus })),
     ...devices.tpms.map(tpmNode),
     ...devices.graphics.map(graphicsNode),
-    ...devices.videos.map(({ model, vramBytes, heads }) =>
-      node("video", {}, [
-        node("model", {
-          type: model,
-          vram: vramBytes === undefined ? undefined : kibibytes(vramBytes),
-          heads,
-        }),
-      ]),
-    ),
+    ...devices.videos.map(videoNode),
     ...devices.hostDevices.map(hostDeviceNode),
-    ...devices.watchdogs.map(({ model, action }) => node("watchdog", { model, action })),
+    ...devices.watchdogs.map(watchdogNode),
     devices.memoryBalloon && memoryBalloonNode(devices.memoryBalloon),
     ...devices.rngs.map(rngNode),
     ...devices.memoryDevices.map(memoryDeviceNode),
@@ -235,6 +229,17 @@ export function graphicsNode({ type, port, autoPort, listen, socket, password }:
     listen === undefined ? undefined : node("listen", { type: "address", address: listen }),
   ]);
 }
+
+export const videoNode = ({ model, vramBytes, heads }: Video): XmlNode =>
+  node("video", {}, [
+    node("model", {
+      type: model,
+      vram: vramBytes === undefined ? undefined : kibibytes(vramBytes),
+      heads,
+    }),
+  ]);
+
+export const watchdogNode = ({ model, action }: Watchdog): XmlNode => node("watchdog", { model, action });
 
 function memoryBalloonNode(balloon: MemoryBalloon): XmlNode {
   return node(

@@ -3,7 +3,9 @@ import { parseDocument } from "../document.ts";
 import { kibibytesNode, node, write, type ElementRule, type XmlNode } from "../writer.ts";
 import { cpuNode, vcpuNode, vcpusNode } from "./build.ts";
 import type { DomainCpu, Vcpus } from "./domain.ts";
-import { bootOrder } from "./device-rules.ts";
+import { bootOrder, deviceRules } from "./device-rules.ts";
+import type { Graphics, Video, Watchdog } from "./devices.ts";
+import { graphicsNode, videoNode, watchdogNode } from "./devices-build.ts";
 import { domainRules } from "./rules.ts";
 
 /** Parts of a domain to write anew; what is absent stays. */
@@ -16,6 +18,10 @@ export interface DomainEdits {
   readonly cpu?: DomainCpu | "none";
   /** The aliases of the disks and NICs to boot from, in this order; no others are. */
   readonly bootOrder?: readonly string[];
+  /** All that the domain has afterwards of such devices. */
+  readonly graphics?: readonly Graphics[];
+  readonly videos?: readonly Video[];
+  readonly watchdogs?: readonly Watchdog[];
 }
 
 /** A piece of the text that is replaced. */
@@ -70,6 +76,12 @@ export function editDomain(xml: string, edits: DomainEdits): string {
       all.push({ start: limit.start, end: limit.end, text: write({ root: "hard_limit", rule }, value) });
   }
   if (edits.bootOrder !== undefined) all.push(...bootEdits(found("devices"), edits.bootOrder));
+  const devices = found("devices");
+  if (edits.graphics !== undefined)
+    all.push(...deviceEdits(devices, "graphics", edits.graphics.map(graphicsNode)));
+  if (edits.videos !== undefined) all.push(...deviceEdits(devices, "video", edits.videos.map(videoNode)));
+  if (edits.watchdogs !== undefined)
+    all.push(...deviceEdits(devices, "watchdog", edits.watchdogs.map(watchdogNode)));
   return all
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: by }) => text.slice(0, start) + by + text.slice(end), xml);
@@ -88,6 +100,21 @@ function bootEdits(devices: Span | undefined, aliases: readonly string[]): Edit[
     edits.push({ start: device.closing, end: device.closing, text });
   }
   return edits;
+}
+
+/** Replaces all devices of the element's name. */
+function deviceEdits(
+  devices: Span | undefined,
+  name: "graphics" | "video" | "watchdog",
+  nodes: readonly XmlNode[],
+): Edit[] {
+  if (devices === undefined) return [];
+  const old = devices.children.filter((device) => device.name === name);
+  const text = nodes.map((each) => write({ root: name, rule: deviceRules[name] }, each)).join("");
+  return [
+    ...old.map(({ start, end }) => ({ start, end, text: "" })),
+    { start: devices.closing, end: devices.closing, text },
+  ];
 }
 
 function written(name: string, value: XmlNode): string {

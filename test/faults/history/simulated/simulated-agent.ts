@@ -108,6 +108,7 @@ export class SimulatedAgent {
       clock,
       log,
       architecture: "x86_64",
+      socketDirectory: "/run/socle-guests",
       kvmProbe: { suspect: () => Promise.resolve() },
       host: vmHostOf(host, reservations),
       policy: {

@@ -32,6 +32,7 @@ const xmlOf = (more: { instance?: string; operationId?: string; createdAtMs?: nu
       spec,
       accelerator: "tcg",
       architecture: "x86_64",
+      socketDirectory: "/run/socle-guests",
       disks: [{ path: "/p/v", format: "raw" }],
       placement: unbound,
       placementEpoch: 0,

@@ -37,6 +37,7 @@ const resolved = (
   ),
   accelerator: "kvm",
   architecture: "x86_64",
+  socketDirectory: "/run/socle-guests",
   disks: [
     { path: "/pool/root.qcow2", format: "qcow2" },
     { path: "/pool/data.raw", format: "raw" },

@@ -52,7 +52,7 @@ const later = (guest: VmDomain | undefined, changes: Immutable<Changes>): readon
 test("the fields that can be changed are named as in the contract", () => {
   assert.deepEqual(
     updatable.join(" "),
-    "labels autostart start_priority start_delay_seconds crash_policy vcpus max_vcpus cpu_topology cpu_mode cpu_model memory_bytes boot_order",
+    "labels autostart start_priority start_delay_seconds crash_policy vcpus max_vcpus cpu_topology cpu_mode cpu_model memory_bytes boot_order graphics watchdog",
   );
   assert.equal(fieldNamed("memory_bytes"), "memoryBytes");
   assert.equal(fieldNamed("memoryBytes"), undefined);
@@ -95,29 +95,31 @@ test("memory in huge pages, pinned memory, and a guest without a balloon wait fo
     assert.deepEqual(later(guest, less), ["memoryBytes"]);
 });
 
+const place = { architecture: "x86_64", socketDirectory: "/run/socle-guests" };
+
 test("a definition gets the changed fields alone, and keeps the headroom of its limit", () => {
   const limit = (mib: number, vcpus: number): number => (mib + mib / 256 + vcpus * 8 + 32 + 100) * MIB;
   const before = { ...running, memoryHardLimitBytes: limit(512, 4) };
-  assert.deepEqual(definitionEdits(before, asked({ vcpus: 1 }), ["vcpus"]), {
+  assert.deepEqual(definitionEdits(before, asked({ vcpus: 1 }), ["vcpus"], place), {
     vcpus: { max: 4, current: 1, cpuSet: [0, 1] },
     memoryHardLimitBytes: limit(512, 4),
   });
-  assert.deepEqual(definitionEdits(before, asked({ memoryBytes: 1024 * MIB }), ["memoryBytes"]), {
+  assert.deepEqual(definitionEdits(before, asked({ memoryBytes: 1024 * MIB }), ["memoryBytes"], place), {
     memoryBytes: 1024 * MIB,
     memoryHardLimitBytes: limit(1024, 4),
   });
-  assert.deepEqual(definitionEdits(running, asked({ maxVcpus: null }), ["maxVcpus"]).vcpus, {
+  assert.deepEqual(definitionEdits(running, asked({ maxVcpus: null }), ["maxVcpus"], place).vcpus, {
     max: 2,
     current: 2,
     cpuSet: [0, 1],
   });
-  assert.deepEqual(definitionEdits(running, spec, ["cpuMode"]), { cpu: { mode: "host-model" } });
-  assert.deepEqual(definitionEdits({ ...running, type: "qemu" }, spec, ["cpuModel"]), { cpu: "none" });
+  assert.deepEqual(definitionEdits(running, spec, ["cpuMode"], place), { cpu: { mode: "host-model" } });
+  assert.deepEqual(definitionEdits({ ...running, type: "qemu" }, spec, ["cpuModel"], place), { cpu: "none" });
   // A name that a disk and a NIC share means the disk.
-  assert.deepEqual(definitionEdits(running, spec, ["bootOrder"]), {
+  assert.deepEqual(definitionEdits(running, spec, ["bootOrder"], place), {
     bootOrder: ["ua-nic-front", "ua-disk-both", "ua-disk-root"],
   });
-  assert.deepEqual(definitionEdits(running, asked({ bootOrder: null }), ["bootOrder"]).bootOrder, [
+  assert.deepEqual(definitionEdits(running, asked({ bootOrder: null }), ["bootOrder"], place).bootOrder, [
     "ua-disk-root",
   ]);
 });

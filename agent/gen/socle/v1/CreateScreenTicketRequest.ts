@@ -1,0 +1,10 @@
+// Original file: proto/socle/v1/screen.proto
+
+
+export interface CreateScreenTicketRequest {
+  'vm'?: (string);
+}
+
+export interface CreateScreenTicketRequest__Output {
+  'vm': (string);
+}

@@ -1,0 +1,23 @@
+// Original file: proto/socle/v1/vm.proto
+
+export const WatchdogAction = {
+  WATCHDOG_ACTION_UNSPECIFIED: 'WATCHDOG_ACTION_UNSPECIFIED',
+  WATCHDOG_ACTION_RESET: 'WATCHDOG_ACTION_RESET',
+  WATCHDOG_ACTION_POWEROFF: 'WATCHDOG_ACTION_POWEROFF',
+  WATCHDOG_ACTION_PAUSE: 'WATCHDOG_ACTION_PAUSE',
+  WATCHDOG_ACTION_NONE: 'WATCHDOG_ACTION_NONE',
+} as const;
+
+export type WatchdogAction =
+  | 'WATCHDOG_ACTION_UNSPECIFIED'
+  | 0
+  | 'WATCHDOG_ACTION_RESET'
+  | 1
+  | 'WATCHDOG_ACTION_POWEROFF'
+  | 2
+  | 'WATCHDOG_ACTION_PAUSE'
+  | 3
+  | 'WATCHDOG_ACTION_NONE'
+  | 4
+
+export type WatchdogAction__Output = typeof WatchdogAction[keyof typeof WatchdogAction]
