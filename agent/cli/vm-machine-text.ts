@@ -4,6 +4,7 @@ import { enumWord, formatTime } from "./format.ts";
 /** The devices of a machine, for `socle vm show`; an empty text for each that the VM does not have. */
 export function machineTexts({
   spec,
+  rescue,
   watchdogExpirations,
   watchdogExpiredAt,
 }: Vm__Output): [string, string][] {
@@ -13,7 +14,14 @@ export function machineTexts({
     watchdogExpirations === 0
       ? ""
       : `expired ${watchdogExpirations} times, the last at ${formatTime(watchdogExpiredAt)}`;
+  const { running = false, baseVolume = null } = rescue ?? {};
   return [
+    [
+      "rescue",
+      rescue === null
+        ? ""
+        : `${running ? "runs" : "is off"}, booted from ${baseVolume?.pool ?? ""}/${baseVolume?.volume ?? ""}`,
+    ],
     ["screen", graphics === "GRAPHICS_UNSPECIFIED" ? "" : enumWord(graphics, "GRAPHICS")],
     ["watchdog", [action, expired].filter((text) => text !== "").join("; ")],
   ];

@@ -13,6 +13,7 @@ import {
 import type { Bind } from "./session.ts";
 import { addVmDisks } from "./vm-disk-program.ts";
 import { addVmSnapshots } from "./vm-snapshot-program.ts";
+import { addVmRescue } from "./vm-rescue-program.ts";
 import { addVmScreens } from "./vm-screen-program.ts";
 import { addMachineOptions } from "./vm-machine-options.ts";
 import { addVmNics } from "./vm-nic-program.ts";
@@ -182,6 +183,7 @@ export function addVm(program: Cli, bind: Bind): void {
     .option("--force", "Take it over from its current user.")
     .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
   addVmScreens(vm, bind);
+  addVmRescue(vm, bind);
 }
 
 const startPriorityOption = (): Option =>

@@ -101,6 +101,11 @@ export const methods: Readonly<Record<string, Method>> = {
     audit: ["disk", "volume.pool", "volume.volume", "image", "force", ...change],
   },
   "/socle.v1.VmService/MoveDisk": { ...vms, audit: ["disk", "pool", ...change] },
+  "/socle.v1.VmService/RescueVm": {
+    ...vms,
+    audit: ["image", "volume.pool", "volume.volume", "force", "gracefulTimeout.seconds", ...change],
+  },
+  "/socle.v1.VmService/UnrescueVm": { ...vms, audit: ["force", "gracefulTimeout.seconds", ...change] },
   // The URL may hold credentials.
   "/socle.v1.ImageService/ImportImage": { ...vms, audit: ["name", "sha256", "format", "pool"] },
   "/socle.v1.ImageService/UploadImage": {

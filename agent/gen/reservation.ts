@@ -49,6 +49,8 @@ import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Posi
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
 import type { ReleaseReservationRequest as _socle_v1_ReleaseReservationRequest, ReleaseReservationRequest__Output as _socle_v1_ReleaseReservationRequest__Output } from './socle/v1/ReleaseReservationRequest.ts';
 import type { RenewReservationRequest as _socle_v1_RenewReservationRequest, RenewReservationRequest__Output as _socle_v1_RenewReservationRequest__Output } from './socle/v1/RenewReservationRequest.ts';
+import type { Rescue as _socle_v1_Rescue, Rescue__Output as _socle_v1_Rescue__Output } from './socle/v1/Rescue.ts';
+import type { RescueVmRequest as _socle_v1_RescueVmRequest, RescueVmRequest__Output as _socle_v1_RescueVmRequest__Output } from './socle/v1/RescueVmRequest.ts';
 import type { Reservation as _socle_v1_Reservation, Reservation__Output as _socle_v1_Reservation__Output } from './socle/v1/Reservation.ts';
 import type { ReservationServiceClient as _socle_v1_ReservationServiceClient, ReservationServiceDefinition as _socle_v1_ReservationServiceDefinition } from './socle/v1/ReservationService.ts';
 import type { ReserveRequest as _socle_v1_ReserveRequest, ReserveRequest__Output as _socle_v1_ReserveRequest__Output } from './socle/v1/ReserveRequest.ts';
@@ -58,6 +60,7 @@ import type { SettleOperationRequest as _socle_v1_SettleOperationRequest, Settle
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from './socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from './socle/v1/SuspendVmRequest.ts';
+import type { UnrescueVmRequest as _socle_v1_UnrescueVmRequest, UnrescueVmRequest__Output as _socle_v1_UnrescueVmRequest__Output } from './socle/v1/UnrescueVmRequest.ts';
 import type { UpdateDiskRequest as _socle_v1_UpdateDiskRequest, UpdateDiskRequest__Output as _socle_v1_UpdateDiskRequest__Output } from './socle/v1/UpdateDiskRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
@@ -148,6 +151,8 @@ export interface ProtoGrpcType {
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>
       ReleaseReservationRequest: MessageTypeDefinition<_socle_v1_ReleaseReservationRequest, _socle_v1_ReleaseReservationRequest__Output>
       RenewReservationRequest: MessageTypeDefinition<_socle_v1_RenewReservationRequest, _socle_v1_RenewReservationRequest__Output>
+      Rescue: MessageTypeDefinition<_socle_v1_Rescue, _socle_v1_Rescue__Output>
+      RescueVmRequest: MessageTypeDefinition<_socle_v1_RescueVmRequest, _socle_v1_RescueVmRequest__Output>
       Reservation: MessageTypeDefinition<_socle_v1_Reservation, _socle_v1_Reservation__Output>
       ReservationService: SubtypeConstructor<typeof grpc.Client, _socle_v1_ReservationServiceClient> & { service: _socle_v1_ReservationServiceDefinition }
       ReserveRequest: MessageTypeDefinition<_socle_v1_ReserveRequest, _socle_v1_ReserveRequest__Output>
@@ -158,6 +163,7 @@ export interface ProtoGrpcType {
       StopVmRequest: MessageTypeDefinition<_socle_v1_StopVmRequest, _socle_v1_StopVmRequest__Output>
       SuspendVmRequest: MessageTypeDefinition<_socle_v1_SuspendVmRequest, _socle_v1_SuspendVmRequest__Output>
       Truth: EnumTypeDefinition
+      UnrescueVmRequest: MessageTypeDefinition<_socle_v1_UnrescueVmRequest, _socle_v1_UnrescueVmRequest__Output>
       UpdateDiskRequest: MessageTypeDefinition<_socle_v1_UpdateDiskRequest, _socle_v1_UpdateDiskRequest__Output>
       UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>

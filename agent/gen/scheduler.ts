@@ -78,6 +78,8 @@ import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Out
 import type { Reconnect as _socle_v1_Reconnect, Reconnect__Output as _socle_v1_Reconnect__Output } from './socle/v1/Reconnect.ts';
 import type { ReportPart as _socle_v1_ReportPart, ReportPart__Output as _socle_v1_ReportPart__Output } from './socle/v1/ReportPart.ts';
 import type { ReportResponse as _socle_v1_ReportResponse, ReportResponse__Output as _socle_v1_ReportResponse__Output } from './socle/v1/ReportResponse.ts';
+import type { Rescue as _socle_v1_Rescue, Rescue__Output as _socle_v1_Rescue__Output } from './socle/v1/Rescue.ts';
+import type { RescueVmRequest as _socle_v1_RescueVmRequest, RescueVmRequest__Output as _socle_v1_RescueVmRequest__Output } from './socle/v1/RescueVmRequest.ts';
 import type { ResetControlEpochRequest as _socle_v1_ResetControlEpochRequest, ResetControlEpochRequest__Output as _socle_v1_ResetControlEpochRequest__Output } from './socle/v1/ResetControlEpochRequest.ts';
 import type { ResetControlEpochResponse as _socle_v1_ResetControlEpochResponse, ResetControlEpochResponse__Output as _socle_v1_ResetControlEpochResponse__Output } from './socle/v1/ResetControlEpochResponse.ts';
 import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskRequest__Output as _socle_v1_ResizeDiskRequest__Output } from './socle/v1/ResizeDiskRequest.ts';
@@ -94,6 +96,7 @@ import type { StoragePool as _socle_v1_StoragePool, StoragePool__Output as _socl
 import type { SubscribeRequest as _socle_v1_SubscribeRequest, SubscribeRequest__Output as _socle_v1_SubscribeRequest__Output } from './socle/v1/SubscribeRequest.ts';
 import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from './socle/v1/SuspendVmRequest.ts';
 import type { TenantUsage as _socle_v1_TenantUsage, TenantUsage__Output as _socle_v1_TenantUsage__Output } from './socle/v1/TenantUsage.ts';
+import type { UnrescueVmRequest as _socle_v1_UnrescueVmRequest, UnrescueVmRequest__Output as _socle_v1_UnrescueVmRequest__Output } from './socle/v1/UnrescueVmRequest.ts';
 import type { UpdateDiskRequest as _socle_v1_UpdateDiskRequest, UpdateDiskRequest__Output as _socle_v1_UpdateDiskRequest__Output } from './socle/v1/UpdateDiskRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
@@ -221,6 +224,8 @@ export interface ProtoGrpcType {
       Reconnect: MessageTypeDefinition<_socle_v1_Reconnect, _socle_v1_Reconnect__Output>
       ReportPart: MessageTypeDefinition<_socle_v1_ReportPart, _socle_v1_ReportPart__Output>
       ReportResponse: MessageTypeDefinition<_socle_v1_ReportResponse, _socle_v1_ReportResponse__Output>
+      Rescue: MessageTypeDefinition<_socle_v1_Rescue, _socle_v1_Rescue__Output>
+      RescueVmRequest: MessageTypeDefinition<_socle_v1_RescueVmRequest, _socle_v1_RescueVmRequest__Output>
       ResetControlEpochRequest: MessageTypeDefinition<_socle_v1_ResetControlEpochRequest, _socle_v1_ResetControlEpochRequest__Output>
       ResetControlEpochResponse: MessageTypeDefinition<_socle_v1_ResetControlEpochResponse, _socle_v1_ResetControlEpochResponse__Output>
       ResizeDiskRequest: MessageTypeDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_ResizeDiskRequest__Output>
@@ -238,6 +243,7 @@ export interface ProtoGrpcType {
       SuspendVmRequest: MessageTypeDefinition<_socle_v1_SuspendVmRequest, _socle_v1_SuspendVmRequest__Output>
       TenantUsage: MessageTypeDefinition<_socle_v1_TenantUsage, _socle_v1_TenantUsage__Output>
       Truth: EnumTypeDefinition
+      UnrescueVmRequest: MessageTypeDefinition<_socle_v1_UnrescueVmRequest, _socle_v1_UnrescueVmRequest__Output>
       UpdateDiskRequest: MessageTypeDefinition<_socle_v1_UpdateDiskRequest, _socle_v1_UpdateDiskRequest__Output>
       UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>

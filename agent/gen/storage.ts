@@ -51,6 +51,8 @@ import type { PlacementRequest as _socle_v1_PlacementRequest, PlacementRequest__
 import type { Pool as _socle_v1_Pool, Pool__Output as _socle_v1_Pool__Output } from './socle/v1/Pool.ts';
 import type { Position as _socle_v1_Position, Position__Output as _socle_v1_Position__Output } from './socle/v1/Position.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from './socle/v1/RebootVmRequest.ts';
+import type { Rescue as _socle_v1_Rescue, Rescue__Output as _socle_v1_Rescue__Output } from './socle/v1/Rescue.ts';
+import type { RescueVmRequest as _socle_v1_RescueVmRequest, RescueVmRequest__Output as _socle_v1_RescueVmRequest__Output } from './socle/v1/RescueVmRequest.ts';
 import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskRequest__Output as _socle_v1_ResizeDiskRequest__Output } from './socle/v1/ResizeDiskRequest.ts';
 import type { ResizeVolumeRequest as _socle_v1_ResizeVolumeRequest, ResizeVolumeRequest__Output as _socle_v1_ResizeVolumeRequest__Output } from './socle/v1/ResizeVolumeRequest.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from './socle/v1/ResumeVmRequest.ts';
@@ -59,6 +61,7 @@ import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from './socle/v1/StopVmRequest.ts';
 import type { StorageServiceClient as _socle_v1_StorageServiceClient, StorageServiceDefinition as _socle_v1_StorageServiceDefinition } from './socle/v1/StorageService.ts';
 import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from './socle/v1/SuspendVmRequest.ts';
+import type { UnrescueVmRequest as _socle_v1_UnrescueVmRequest, UnrescueVmRequest__Output as _socle_v1_UnrescueVmRequest__Output } from './socle/v1/UnrescueVmRequest.ts';
 import type { UpdateDiskRequest as _socle_v1_UpdateDiskRequest, UpdateDiskRequest__Output as _socle_v1_UpdateDiskRequest__Output } from './socle/v1/UpdateDiskRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from './socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from './socle/v1/UpdateVmRequest.ts';
@@ -153,6 +156,8 @@ export interface ProtoGrpcType {
       Position: MessageTypeDefinition<_socle_v1_Position, _socle_v1_Position__Output>
       Presence: EnumTypeDefinition
       RebootVmRequest: MessageTypeDefinition<_socle_v1_RebootVmRequest, _socle_v1_RebootVmRequest__Output>
+      Rescue: MessageTypeDefinition<_socle_v1_Rescue, _socle_v1_Rescue__Output>
+      RescueVmRequest: MessageTypeDefinition<_socle_v1_RescueVmRequest, _socle_v1_RescueVmRequest__Output>
       ResizeDiskRequest: MessageTypeDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_ResizeDiskRequest__Output>
       ResizeVolumeRequest: MessageTypeDefinition<_socle_v1_ResizeVolumeRequest, _socle_v1_ResizeVolumeRequest__Output>
       ResumeVmRequest: MessageTypeDefinition<_socle_v1_ResumeVmRequest, _socle_v1_ResumeVmRequest__Output>
@@ -162,6 +167,7 @@ export interface ProtoGrpcType {
       StorageService: SubtypeConstructor<typeof grpc.Client, _socle_v1_StorageServiceClient> & { service: _socle_v1_StorageServiceDefinition }
       SuspendVmRequest: MessageTypeDefinition<_socle_v1_SuspendVmRequest, _socle_v1_SuspendVmRequest__Output>
       Truth: EnumTypeDefinition
+      UnrescueVmRequest: MessageTypeDefinition<_socle_v1_UnrescueVmRequest, _socle_v1_UnrescueVmRequest__Output>
       UpdateDiskRequest: MessageTypeDefinition<_socle_v1_UpdateDiskRequest, _socle_v1_UpdateDiskRequest__Output>
       UpdateNicRequest: MessageTypeDefinition<_socle_v1_UpdateNicRequest, _socle_v1_UpdateNicRequest__Output>
       UpdateVmRequest: MessageTypeDefinition<_socle_v1_UpdateVmRequest, _socle_v1_UpdateVmRequest__Output>

@@ -71,8 +71,18 @@ const convert = (vm: Vm): ProtoVm =>
     nics: vm.nics.map((nic) => nicToProto(nic, vm.leases ?? [])),
     watchdogExpirations: vm.watchdog?.expirations ?? 0,
     watchdogExpiredAt: vm.watchdog === undefined ? null : toTimestamp(vm.watchdog.lastAtMs),
+    rescue: rescueToProto(vm),
     savedState: isActive(vm) ? false : vm.savedState,
   });
+
+const rescueToProto = ({ rescue, isRescued }: Vm): ProtoVm["rescue"] =>
+  rescue === undefined
+    ? null
+    : {
+        running: isRescued === true,
+        baseVolume: { pool: rescue.pool, volume: rescue.baseVolume },
+        startsAfter: rescue.startsAfter,
+      };
 
 const addressSources = enumWords("NIC_ADDRESS_SOURCE", ["lease"]);
 

@@ -63,9 +63,7 @@ export function vmService(
       ),
     StartVm: (request, { caller }) => begin("START_VM", request, caller),
     StopVm({ gracefulTimeout, ...request }, { caller }) {
-      const gracefulTimeoutMs =
-        gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
-      return begin("STOP_VM", { ...request, gracefulTimeoutMs }, caller);
+      return begin("STOP_VM", { ...request, gracefulTimeoutMs: timeoutOf(gracefulTimeout) }, caller);
     },
     RebootVm: (request, { caller }) => begin("REBOOT_VM", request, caller),
     PauseVm: (request, { caller }) => begin("PAUSE_VM", request, caller),
@@ -98,9 +96,25 @@ export function vmService(
     ChangeMedia: ({ volume, image, ...request }, { caller }) =>
       begin("CHANGE_MEDIA", { ...withEtag(request), ...mediumFromProto(defined({ volume, image })) }, caller),
     MoveDisk: (request, { caller }) => begin("MOVE_DISK", withEtag(request), caller),
+    RescueVm: ({ source: _, image = "", volume, gracefulTimeout, ...request }, { caller }) =>
+      begin(
+        "RESCUE_VM",
+        {
+          ...withEtag(request),
+          image: nonEmpty(image),
+          volume: volume ?? undefined,
+          gracefulTimeoutMs: timeoutOf(gracefulTimeout),
+        },
+        caller,
+      ),
+    UnrescueVm: ({ gracefulTimeout, ...request }, { caller }) =>
+      begin("UNRESCUE_VM", { ...request, gracefulTimeoutMs: timeoutOf(gracefulTimeout) }, caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }
+
+const timeoutOf = (gracefulTimeout: Parameters<typeof durationMs>[1] | null): number | undefined =>
+  gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);
 
 const withEtag = <Request extends { readonly etag: string }>({ etag, ...request }: Request) => ({
   ...request,

@@ -164,11 +164,14 @@ export class Domains {
     );
   }
 
-  /** Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. */
+  /**
+   * Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. `from`: another document than
+   * its definition, which stays as it is.
+   */
   async start(
     id: string,
     culprit: Culprit = { vmId: id, tenant: "", image: id },
-    settings: libvirt.CallSettings & { readonly flags?: number } = {},
+    { from, ...settings }: libvirt.CallSettings & { readonly flags?: number; readonly from?: VmDomain } = {},
   ): Promise<void> {
     const look = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
@@ -180,7 +183,10 @@ export class Domains {
       await this.#untilJobless(id);
       return await look();
     };
-    const create = (): Promise<void> => this.#domain(id).start(settings);
+    const create = async (): Promise<void> => {
+      if (from === undefined) await this.#domain(id).start(settings);
+      else await this.#libvirt.call(libvirt.domainCreateXml, { xmlDesc: buildVmDomain(from), flags: 0 });
+    };
     try {
       await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
     } catch (thrown) {

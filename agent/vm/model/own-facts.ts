@@ -5,6 +5,7 @@ import { placementSchema, type Placement } from "../../state/reservations/placem
 import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./sealed-keys.ts";
 import { fieldPath } from "./spec-check.ts";
+import { rescueOf, type Rescue } from "./rescue.ts";
 import { snapshotsOf, type Snapshots } from "./snapshots.ts";
 import { digestOf, storedSpec } from "./stored-spec.ts";
 import type { VmSpec } from "../../contract/spec.ts";
@@ -23,6 +24,7 @@ export type OwnFacts = Pick<
   | "instance"
   | "spec"
   | "snapshots"
+  | "rescue"
   | "sealedBy"
   | "unreadable"
   | "claimedTenant"
@@ -78,7 +80,7 @@ const unreadable = (reason: string): OwnFacts => ({
 function validated(
   socle: VmMetadata,
   json: unknown,
-): Pick<Vm, "spec" | "tenant" | "labels"> & Partial<Pick<Vm, "snapshots">> {
+): Pick<Vm, "spec" | "tenant" | "labels"> & Partial<Pick<Vm, "snapshots" | "rescue">> {
   const spec = specOf(socle, json);
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
@@ -86,9 +88,19 @@ function validated(
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
   const own = { spec, tenant: spec.tenant, labels: spec.labels };
-  return socle.snapshots === undefined
-    ? own
-    : { ...own, snapshots: storedSnapshots(spec.id, socle.snapshots) };
+  return {
+    ...own,
+    ...(socle.snapshots === undefined ? {} : { snapshots: storedSnapshots(spec.id, socle.snapshots) }),
+    ...(socle.rescue === undefined ? {} : { rescue: storedRescue(spec.id, socle.rescue) }),
+  };
+}
+
+function storedRescue(vmId: string, text: string): Rescue {
+  try {
+    return rescueOf(vmId, text);
+  } catch {
+    throw new Error("the rescue system in the metadata is not valid");
+  }
 }
 
 function storedSnapshots(vmId: string, text: string): Snapshots {

@@ -41,6 +41,8 @@ export interface VmMetadata {
   readonly keys?: Readonly<Record<string, string>>;
   /** Its snapshots and the layers of its disks, as JSON (snapshots.ts). */
   readonly snapshots?: string;
+  /** The rescue system that it boots in the place of its own, as JSON (rescue.ts). */
+  readonly rescue?: string;
 }
 
 export interface DomainMetadata {
@@ -80,6 +82,7 @@ export const vmMetadata: MetadataNamespace = {
         placement: { text: "record" },
         keys: { children: { key: { attributes: { of: "text" }, text: "text" } } },
         snapshots: { text: "record" },
+        rescue: { text: "record" },
       },
     },
   },
@@ -170,6 +173,7 @@ function readVm(vm: XmlElement): VmMetadata {
     placement: partOf(vm, "placement")?.text,
     keys: keys && Object.fromEntries(keys),
     snapshots: partOf(vm, "snapshots")?.text,
+    rescue: partOf(vm, "rescue")?.text,
   });
 }
 
@@ -248,6 +252,7 @@ function vmElement(metadata: VmMetadata): MetadataElement {
         keys.map(([of, sealed]) => node("key", { of }, sealed)),
       ),
     textNode("snapshots", metadata.snapshots),
+    textNode("rescue", metadata.rescue),
   ]);
   return { namespace: vmMetadata, element };
 }

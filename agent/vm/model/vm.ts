@@ -1,5 +1,6 @@
 import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
+import type { Rescue } from "./rescue.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { diskReadings, nicReadings, Readings, vcpuReadings, vmReadings } from "./readings.ts";
 
@@ -44,6 +45,10 @@ export interface Vm {
   readonly spec?: VmSpec;
   /** Its snapshots, and the layers of its disks; absent without any. */
   readonly snapshots?: Snapshots;
+  /** The rescue system that it boots, or whose volume it still has; absent without one. */
+  readonly rescue?: Rescue;
+  /** It runs the rescue system now. */
+  readonly isRescued?: true;
   /**
    * Why its metadata or its XML cannot be read. Its size is libvirt's. A managed VM without a spec has no tenant, since
    * its metadata is not trusted. Only a stop or a delete may change it.

@@ -1,4 +1,5 @@
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
+import { overlayOf, type Rescue } from "./rescue.ts";
 import { extraOf, layersOf, type Snapshots } from "./snapshots.ts";
 
 /**
@@ -11,7 +12,9 @@ const volumeName = (vmId: string, diskName: string, format: string): string =>
 /** The devices of a VM, or some of them. */
 export type DeviceSpec = Pick<VmSpec, "id" | "name" | "tenant" | "disks" | "nics" | "kernelBoot"> & Layered;
 
-type Layered = { readonly snapshots?: Snapshots | undefined };
+type Layered = { readonly snapshots?: Snapshots | undefined; readonly rescue?: Rescue | undefined };
+
+const rescueVolumes = ({ rescue }: Layered): VolumeRef[] => (rescue === undefined ? [] : [overlayOf(rescue)]);
 
 export type NewDisk = Extract<DiskSpec["source"], { kind: "new" }>;
 
@@ -68,6 +71,7 @@ export const ownVolumes = (spec: Owner): VolumeRef[] => [
   ...ownDisks(spec).flatMap(({ volume, layers }) => [volume, ...layers]),
   ...extraVolumes(spec),
   ...seedVolumes(spec),
+  ...rescueVolumes(spec),
 ];
 
 /**
@@ -80,6 +84,7 @@ export const ownCapacities = (spec: Owner): (VolumeRef & { readonly capacityByte
   ),
   ...extraOf(spec.snapshots).map(({ pool, volume, capacityBytes }) => ({ pool, volume, capacityBytes })),
   ...seedVolumes(spec).map((volume) => ({ ...volume, capacityBytes: SEED_BYTES })),
+  ...rescueVolumes(spec).map((volume) => ({ ...volume, capacityBytes: spec.rescue?.capacityBytes ?? 0 })),
 ];
 
 /** How a VM uses a volume. `base`: its disk is an overlay of it. `kernel`: also its initial RAM disk. */
@@ -107,6 +112,11 @@ const ofSource = ({ source, readOnly }: DiskSpec): SpecVolume[] => {
   return volume === undefined ? [] : [{ pool, volume, role: "base", writes: false, named: true }];
 };
 
+const ofRescue = ({ rescue }: Layered): SpecVolume[] =>
+  rescue === undefined
+    ? []
+    : [{ pool: rescue.pool, volume: rescue.baseVolume, role: "base", writes: false, named: true }];
+
 const namedBy = (spec: Pick<VmSpec, "kernelBoot" | "disks">): SpecVolume[] => [
   ...ofKernel(spec),
   ...spec.disks.flatMap(ofSource),
@@ -133,6 +143,8 @@ export function volumesOf(spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[
     ),
     ...extraVolumes(own).map((each) => made(each, true)),
     ...seedVolumes(spec).map((each) => made(each, false)),
+    ...rescueVolumes(spec).map((each) => made(each, true)),
+    ...ofRescue(spec),
     ...ofKernel(spec),
     ...disks.flatMap(ofSource),
   ];

@@ -76,7 +76,8 @@ function quotaFacts(vm: Vm, before: Footprint | undefined): Pick<Footprint, "ten
   if (!hasNoSpec(vm))
     return {
       tenant: vm.managed ? vm.tenant : "",
-      diskBytes: vm.spec === undefined ? 0 : newDiskBytes({ ...vm.spec, snapshots: vm.snapshots }),
+      diskBytes:
+        vm.spec === undefined ? 0 : newDiskBytes({ ...vm.spec, snapshots: vm.snapshots, rescue: vm.rescue }),
     };
   const { tenant = "", diskBytes = 0 } = before ?? {};
   return { tenant: tenant === "" ? (vm.claimedTenant ?? "") : tenant, diskBytes };

@@ -5,6 +5,7 @@ import type { Accelerator } from "../../contract/spec.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "../model/device-names.ts";
 import { isActive } from "../hypervisor/domains.ts";
+import { isRescueSystem } from "../model/rescue.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -39,6 +40,7 @@ export const vmFromDomain = (
       savedState: facts.savedState,
       ...own,
       newestOperation: document.metadata?.stamp?.operation,
+      isRescued: isRescueSystem(document) ? true : undefined,
       accelerator: acceleratorByType.get(document.type),
       vcpus: document.vcpus.current,
       memoryBytes: document.memoryBytes,
@@ -170,6 +172,7 @@ export function withEtag(seen: Omit<Vm, "etag">): Vm {
   const lasting: unknown[] = [id, instance, name, tenant, labels, createdAtMs, placementEpoch];
   lasting.push(spec, vcpus, memoryBytes);
   if (vm.snapshots !== undefined) lasting.push(vm.snapshots);
+  if (vm.rescue !== undefined) lasting.push(vm.rescue);
   const all = {
     ...vm,
     presence: undefined,

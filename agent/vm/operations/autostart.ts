@@ -204,7 +204,8 @@ export class Autostart implements Service {
   }
 }
 
-const isOurs = (vm: Vm | undefined): vm is Vm => vm?.managed === true && vm.spec?.autostart === true;
+const isOurs = (vm: Vm | undefined): vm is Vm =>
+  vm?.managed === true && vm.spec?.autostart === true && vm.rescue === undefined;
 
 /** Its QEMU runs only for a deletion of a snapshot that the boot interrupted; the start waits for its end. */
 const isMerging = ({ state }: Vm, admitted: readonly Operation[]): boolean =>

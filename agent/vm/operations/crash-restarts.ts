@@ -33,8 +33,8 @@ const BUSY_MS = 1000;
 const REQUEST = "crash-";
 
 /** The operations that decide whether a VM is meant to run. */
-const MEANT_ON: ReadonlySet<string> = new Set(["CREATE_VM", "START_VM"]);
-const MEANT_OFF: ReadonlySet<string> = new Set(["STOP_VM", "SUSPEND_VM", "DELETE_VM"]);
+const MEANT_ON: ReadonlySet<string> = new Set(["CREATE_VM", "START_VM", "UNRESCUE_VM"]);
+const MEANT_OFF: ReadonlySet<string> = new Set(["STOP_VM", "SUSPEND_VM", "DELETE_VM", "RESCUE_VM"]);
 
 /**
  * Starts VMs again whose guest crashed, by their crash policy. The journal has the earlier restarts, so a restart of the
@@ -81,7 +81,9 @@ export class CrashRestarts implements Service {
   #look(vm: Vm, signal: AbortSignal): void {
     const { table } = this.#options;
     const { id } = vm;
-    if (isActive(vm)) this.#ran.add(id);
+    // The rescue system is not the VM's own.
+    if (vm.rescue !== undefined) this.#ran.delete(id);
+    else if (isActive(vm)) this.#ran.add(id);
     else if (!isCrashed(vm) && !this.#failedToRestart(vm)) this.#ran.delete(id);
     else if (vm.spec?.crashPolicy === "restart" && !this.#handled.has(id)) {
       this.#handled.add(id);
@@ -193,7 +195,8 @@ export class CrashRestarts implements Service {
   #isMeantOn(id: string, hasRun: boolean): boolean | undefined {
     const { table, operations } = this.#options;
     const vm = table.get(id);
-    if (!isDown(vm) || vm?.managed !== true || vm.spec?.crashPolicy !== "restart") return false;
+    if (!isDown(vm) || vm?.managed !== true || vm.rescue !== undefined || vm.spec?.crashPolicy !== "restart")
+      return false;
     let isBusy = vm.presence !== "present";
     for (const operation of operations.admittedFor(id)) {
       const { kind, state } = operation;

@@ -18,6 +18,7 @@ import { hasSnapshots } from "../model/snapshots.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
+import { requireNotRescued } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -55,6 +56,7 @@ interface DeleteRequest {
  */
 export const deleteVm = defineOperation({
   kind: "DELETE_VM",
+  acceptsRescued: true,
   intent,
   lane: ({ erase }) => (erase?.disks.some(({ encrypted }) => !encrypted) === true ? "erasure" : "heavy"),
   acceptsUnreadable: true,
@@ -80,7 +82,9 @@ export const deleteVm = defineOperation({
     if (keepDisks && hasSnapshots(vm.snapshots)) throw keptWithSnapshots(vm.name);
     const parts = spec === undefined ? [] : keyedParts(spec);
     if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
-    const volumes = keepDisks || spec === undefined ? [] : ownVolumes({ ...spec, snapshots: vm.snapshots });
+    if (keepDisks || eraseDisks) requireNotRescued(vm);
+    const owned = spec && { ...spec, snapshots: vm.snapshots, rescue: vm.rescue };
+    const volumes = keepDisks || owned === undefined ? [] : ownVolumes(owned);
     // The run looks for overlays that no spec names.
     requireUnused(vm.id, volumes, { vms: table.all(), creations: creations() }, { paths: [], overlays: [] });
     return defined({
@@ -299,10 +303,10 @@ async function requireSameDisks(
   vmId: string,
   { volumes }: DeleteIntent,
 ): Promise<void> {
-  const { spec, snapshots } = ownFacts(await domains.stamps.facts(vmId), vmId);
+  const { spec, snapshots, rescue } = ownFacts(await domains.stamps.facts(vmId), vmId);
   if (spec === undefined) return;
   const names = (all: readonly VolumeRef[]): string => all.map(volumeKey).sort().join(" ");
-  if (names(ownVolumes({ ...spec, snapshots })) === names(volumes)) return;
+  if (names(ownVolumes({ ...spec, snapshots, rescue })) === names(volumes)) return;
   const message = `the disks of VM ${spec.name} were changed by another operation since its deletion was requested, and nothing was deleted; look at the VM, then delete it again`;
   throw new SocleError("conflict", "VM_CHANGED", message);
 }

@@ -6,6 +6,7 @@ import { interrupted } from "./work.ts";
 
 export const injectNmi = defineOperation({
   kind: "INJECT_NMI",
+  acceptsRescued: true,
   intent: z.object({}),
   lane: "command",
   endState: "running",

@@ -6,6 +6,7 @@ import { interrupted } from "./work.ts";
 
 export const rebootVm = defineOperation({
   kind: "REBOOT_VM",
+  acceptsRescued: true,
   intent: z.object({ force: z.boolean() }),
   lane: "command",
   endState: "running",

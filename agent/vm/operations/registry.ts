@@ -19,6 +19,8 @@ import { discardSavedState } from "./discard-saved-state.ts";
 import { injectNmi } from "./inject-nmi.ts";
 import { pauseVm } from "./pause.ts";
 import { moveDisk } from "./move-disk.ts";
+import { rescueVm } from "./rescue.ts";
+import { unrescueVm } from "./unrescue.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
 import { resizeVolume } from "./resize-volume.ts";
@@ -61,6 +63,8 @@ const definitions = [
   revertSnapshot,
   changeMedia,
   moveDisk,
+  rescueVm,
+  unrescueVm,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

@@ -183,7 +183,7 @@ async function stop(context: RunContext, run: WorkRun, effects: Set<string>): Pr
   await step.durable(STOP, () => domains.destroy(vmId, { isOver }), 0.1);
 }
 
-async function startAgain(context: RunContext, spec: VmSpec, snapshots: Snapshots): Promise<void> {
+export async function startAgain(context: RunContext, spec: VmSpec, snapshots: Snapshots): Promise<void> {
   const { domains, table, volumes } = context;
   if (isActive(await domains.state(spec.id))) return;
   const vm = table.get(spec.id);

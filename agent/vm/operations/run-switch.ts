@@ -28,6 +28,7 @@ export const runSwitch = <Kind extends string>(
     kind,
     intent: z.object({}),
     lane: "command",
+    acceptsRescued: true,
     endState: to,
     admit: () => ({}),
     async run(context, _intent, run) {

@@ -6,6 +6,7 @@ import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { instanceOf } from "../model/instance.ts";
 import { ownFacts } from "../model/own-facts.ts";
+import type { Rescue } from "../model/rescue.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
 import { noSnapshots, snapshotsText, type Snapshots } from "../model/snapshots.ts";
 import { checkRules } from "../model/spec-check.ts";
@@ -13,7 +14,7 @@ import { storedText } from "../model/stored-spec.ts";
 import type { VmState } from "../model/vm.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
 import { requireSpecOf } from "./request.ts";
-import { requireNotSavedNow, settled } from "./vm-state.ts";
+import { requireNotRescued, requireNotSavedNow, settled } from "./vm-state.ts";
 import { seen, type WorkContext, type WorkRun } from "./work.ts";
 
 // A change of an existing VM writes its spec before a device is added and after a device is removed: at any moment the spec
@@ -47,7 +48,8 @@ export async function beginChange(
     if (!hasBegun) await requireNotSavedNow(context, vmId);
     await domains.devices.requireResponsive(vmId);
   }
-  const { spec } = await readSpec(context, vmId);
+  const { spec, rescue } = await readSpec(context, vmId);
+  requireNotRescued({ name: spec.name, rescue });
   const vm = table.get(vmId);
   if (!resumed && vm !== undefined) requireSpecOf(etag, vm);
   await domains.stamps.begin(vmId, operationId);
@@ -58,6 +60,7 @@ interface Stored {
   readonly spec: VmSpec;
   readonly socle: VmMetadata;
   readonly snapshots: Snapshots;
+  readonly rescue: Rescue | undefined;
 }
 
 /** The spec in the domain's metadata. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE. */
@@ -66,8 +69,10 @@ export async function readSpec({ domains }: WorkContext, vmId: string): Promise<
   if (document === undefined)
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
   const { name, metadata } = document;
-  const { spec, snapshots = noSnapshots, unreadable = "it is not in the domain" } = ownFacts(metadata, vmId);
-  if (spec !== undefined && metadata?.socle !== undefined) return { spec, socle: metadata.socle, snapshots };
+  const facts = ownFacts(metadata, vmId);
+  const { spec, snapshots = noSnapshots, rescue, unreadable = "it is not in the domain" } = facts;
+  if (spec !== undefined && metadata?.socle !== undefined)
+    return { spec, socle: metadata.socle, snapshots, rescue };
   const message = `the spec of VM ${name} cannot be read (${unreadable}); repair its metadata (virsh metadata)`;
   throw new SocleError("conflict", "SPEC_UNREADABLE", message);
 }

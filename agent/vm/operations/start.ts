@@ -11,6 +11,7 @@ import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
+import { endRescueAfterStart } from "./rescue-note.ts";
 import { addSparePorts } from "./spare-ports.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { present, renewMetadata } from "./vm-state.ts";
@@ -22,6 +23,7 @@ const LOOK_FOR_MS = 60_000;
 
 export const startVm = defineOperation({
   kind: "START_VM",
+  acceptsRescued: true,
   intent: z.object({ placementEpoch: z.number() }),
   lane: "heavy",
   endState: "running",
@@ -59,6 +61,7 @@ export const startVm = defineOperation({
     await step("start", () => startOrContinue(context, vmId, culprit), 0.8);
     // Before the stamp, which ends a resumed run without another step.
     const from = await continued(context, vmId);
+    await endRescueAfterStart(context, vmId);
     await stampComplete(context, run, true);
     await seen(context, vmId, isActive);
     return { state: "running", was: before.state, ...from };

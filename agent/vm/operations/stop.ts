@@ -27,6 +27,7 @@ type StopIntent = z.output<typeof intent>;
 
 export const stopVm = defineOperation({
   kind: "STOP_VM",
+  acceptsRescued: true,
   intent,
   lane: "command",
   urgent: true,

@@ -67,3 +67,16 @@ function hasSavedState(name: string): SocleError {
   const message = `VM ${name} has a saved state, which needs its devices as they are: start the VM first, or discard that state (socle vm discard-saved-state ${name})`;
   return new SocleError("conflict", "VM_HAS_SAVED_STATE", message);
 }
+
+/** Throws `conflict` VM_RESCUED. */
+export function requireNotRescued({
+  name,
+  rescue,
+}: {
+  readonly name: string;
+  readonly rescue?: Vm["rescue"] | undefined;
+}): void {
+  if (rescue === undefined) return;
+  const message = `VM ${name} has a rescue system, beside which its own stays as it is: end it first (socle vm unrescue ${name})`;
+  throw new SocleError("conflict", "VM_RESCUED", message);
+}

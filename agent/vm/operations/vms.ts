@@ -42,7 +42,7 @@ import {
   type RequestOf,
 } from "./registry.ts";
 import { OperationRunner } from "./runner.ts";
-import { requireComplete } from "./vm-state.ts";
+import { requireComplete, requireNotRescued } from "./vm-state.ts";
 import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -201,6 +201,7 @@ export class Vms {
   #changeable(kind: OperationKind, idOrName: string): Vm {
     const vm = this.#managed(idOrName);
     if (definitionOf(kind).acceptsUnreadable !== true) requireReadable(vm);
+    if (definitionOf(kind).acceptsRescued !== true) requireNotRescued(vm);
     return vm;
   }
 

@@ -3,6 +3,7 @@ import type { VolumeRef } from "../../contract/spec.ts";
 import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
+import type { Rescue } from "../model/rescue.ts";
 import type { Snapshots } from "../model/snapshots.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
 import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
@@ -41,11 +42,11 @@ const SIGHT_WITHIN_MS = 30_000;
 /** One string for a volume. */
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
-/** A spec does not change, and every other creation reads it. By its snapshots, which were read with it, if it has any. */
+/** A spec does not change, and every other creation reads it. By its rescue system or its snapshots, which were read with it. */
 const placesBySpec = new WeakMap<object, readonly Place[]>();
 
 function placesOfSpec(spec: DeviceSpec): readonly Place[] {
-  const key = spec.snapshots ?? spec;
+  const key = spec.rescue ?? spec.snapshots ?? spec;
   const known = placesBySpec.get(key);
   if (known !== undefined) return known;
   const places = volumesOf(spec).map(({ role, writes, ...volume }) => ({
@@ -61,14 +62,18 @@ function placesOfSpec(spec: DeviceSpec): readonly Place[] {
 export function placesOf({
   spec,
   snapshots,
+  rescue,
   disks = [],
 }: {
   readonly spec?: DeviceSpec | undefined;
   readonly snapshots?: Snapshots | undefined;
+  readonly rescue?: Rescue | undefined;
   readonly disks?: readonly VmDisk[];
 }): readonly Place[] {
   const named =
-    spec === undefined ? [] : placesOfSpec(snapshots === undefined ? spec : { ...spec, snapshots });
+    spec === undefined
+      ? []
+      : placesOfSpec(snapshots === undefined && rescue === undefined ? spec : { ...spec, snapshots, rescue });
   if (disks.length === 0) return named;
   return [...named, ...disks.flatMap(placesOfDisk)];
 }

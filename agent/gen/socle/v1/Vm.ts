@@ -7,6 +7,7 @@ import type { VmStats as _socle_v1_VmStats, VmStats__Output as _socle_v1_VmStats
 import type { Accelerator as _socle_v1_Accelerator, Accelerator__Output as _socle_v1_Accelerator__Output } from '../../socle/v1/Accelerator.ts';
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
 import type { NicStatus as _socle_v1_NicStatus, NicStatus__Output as _socle_v1_NicStatus__Output } from '../../socle/v1/NicStatus.ts';
+import type { Rescue as _socle_v1_Rescue, Rescue__Output as _socle_v1_Rescue__Output } from '../../socle/v1/Rescue.ts';
 import type { Long } from '@grpc/proto-loader';
 
 export interface Vm {
@@ -32,6 +33,7 @@ export interface Vm {
   'nics'?: (_socle_v1_NicStatus)[];
   'watchdogExpirations'?: (number);
   'watchdogExpiredAt'?: (_google_protobuf_Timestamp | null);
+  'rescue'?: (_socle_v1_Rescue | null);
   '_savedState'?: "savedState";
 }
 
@@ -58,5 +60,6 @@ export interface Vm__Output {
   'nics': (_socle_v1_NicStatus__Output)[];
   'watchdogExpirations': (number);
   'watchdogExpiredAt': (_google_protobuf_Timestamp__Output | null);
+  'rescue': (_socle_v1_Rescue__Output | null);
   '_savedState'?: "savedState";
 }

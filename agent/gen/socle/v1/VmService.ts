@@ -20,11 +20,13 @@ import type { MoveDiskRequest as _socle_v1_MoveDiskRequest, MoveDiskRequest__Out
 import type { Operation as _socle_v1_Operation, Operation__Output as _socle_v1_Operation__Output } from '../../socle/v1/Operation.ts';
 import type { PauseVmRequest as _socle_v1_PauseVmRequest, PauseVmRequest__Output as _socle_v1_PauseVmRequest__Output } from '../../socle/v1/PauseVmRequest.ts';
 import type { RebootVmRequest as _socle_v1_RebootVmRequest, RebootVmRequest__Output as _socle_v1_RebootVmRequest__Output } from '../../socle/v1/RebootVmRequest.ts';
+import type { RescueVmRequest as _socle_v1_RescueVmRequest, RescueVmRequest__Output as _socle_v1_RescueVmRequest__Output } from '../../socle/v1/RescueVmRequest.ts';
 import type { ResizeDiskRequest as _socle_v1_ResizeDiskRequest, ResizeDiskRequest__Output as _socle_v1_ResizeDiskRequest__Output } from '../../socle/v1/ResizeDiskRequest.ts';
 import type { ResumeVmRequest as _socle_v1_ResumeVmRequest, ResumeVmRequest__Output as _socle_v1_ResumeVmRequest__Output } from '../../socle/v1/ResumeVmRequest.ts';
 import type { StartVmRequest as _socle_v1_StartVmRequest, StartVmRequest__Output as _socle_v1_StartVmRequest__Output } from '../../socle/v1/StartVmRequest.ts';
 import type { StopVmRequest as _socle_v1_StopVmRequest, StopVmRequest__Output as _socle_v1_StopVmRequest__Output } from '../../socle/v1/StopVmRequest.ts';
 import type { SuspendVmRequest as _socle_v1_SuspendVmRequest, SuspendVmRequest__Output as _socle_v1_SuspendVmRequest__Output } from '../../socle/v1/SuspendVmRequest.ts';
+import type { UnrescueVmRequest as _socle_v1_UnrescueVmRequest, UnrescueVmRequest__Output as _socle_v1_UnrescueVmRequest__Output } from '../../socle/v1/UnrescueVmRequest.ts';
 import type { UpdateDiskRequest as _socle_v1_UpdateDiskRequest, UpdateDiskRequest__Output as _socle_v1_UpdateDiskRequest__Output } from '../../socle/v1/UpdateDiskRequest.ts';
 import type { UpdateNicRequest as _socle_v1_UpdateNicRequest, UpdateNicRequest__Output as _socle_v1_UpdateNicRequest__Output } from '../../socle/v1/UpdateNicRequest.ts';
 import type { UpdateVmRequest as _socle_v1_UpdateVmRequest, UpdateVmRequest__Output as _socle_v1_UpdateVmRequest__Output } from '../../socle/v1/UpdateVmRequest.ts';
@@ -164,6 +166,15 @@ export interface VmServiceClient extends grpc.Client {
   rebootVm(argument: _socle_v1_RebootVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   rebootVm(argument: _socle_v1_RebootVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
+  RescueVm(argument: _socle_v1_RescueVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  RescueVm(argument: _socle_v1_RescueVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  RescueVm(argument: _socle_v1_RescueVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  RescueVm(argument: _socle_v1_RescueVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  rescueVm(argument: _socle_v1_RescueVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  rescueVm(argument: _socle_v1_RescueVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  rescueVm(argument: _socle_v1_RescueVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  rescueVm(argument: _socle_v1_RescueVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
   ResizeDisk(argument: _socle_v1_ResizeDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   ResizeDisk(argument: _socle_v1_ResizeDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   ResizeDisk(argument: _socle_v1_ResizeDiskRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -208,6 +219,15 @@ export interface VmServiceClient extends grpc.Client {
   suspendVm(argument: _socle_v1_SuspendVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   suspendVm(argument: _socle_v1_SuspendVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   suspendVm(argument: _socle_v1_SuspendVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  UnrescueVm(argument: _socle_v1_UnrescueVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UnrescueVm(argument: _socle_v1_UnrescueVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UnrescueVm(argument: _socle_v1_UnrescueVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  UnrescueVm(argument: _socle_v1_UnrescueVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  unrescueVm(argument: _socle_v1_UnrescueVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  unrescueVm(argument: _socle_v1_UnrescueVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  unrescueVm(argument: _socle_v1_UnrescueVmRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  unrescueVm(argument: _socle_v1_UnrescueVmRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   UpdateDisk(argument: _socle_v1_UpdateDiskRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   UpdateDisk(argument: _socle_v1_UpdateDiskRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -274,6 +294,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   RebootVm: grpc.handleUnaryCall<_socle_v1_RebootVmRequest__Output, _socle_v1_Operation>;
   
+  RescueVm: grpc.handleUnaryCall<_socle_v1_RescueVmRequest__Output, _socle_v1_Operation>;
+  
   ResizeDisk: grpc.handleUnaryCall<_socle_v1_ResizeDiskRequest__Output, _socle_v1_Operation>;
   
   ResumeVm: grpc.handleUnaryCall<_socle_v1_ResumeVmRequest__Output, _socle_v1_Operation>;
@@ -283,6 +305,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   StopVm: grpc.handleUnaryCall<_socle_v1_StopVmRequest__Output, _socle_v1_Operation>;
   
   SuspendVm: grpc.handleUnaryCall<_socle_v1_SuspendVmRequest__Output, _socle_v1_Operation>;
+  
+  UnrescueVm: grpc.handleUnaryCall<_socle_v1_UnrescueVmRequest__Output, _socle_v1_Operation>;
   
   UpdateDisk: grpc.handleUnaryCall<_socle_v1_UpdateDiskRequest__Output, _socle_v1_Operation>;
   
@@ -310,11 +334,13 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   MoveDisk: MethodDefinition<_socle_v1_MoveDiskRequest, _socle_v1_Operation, _socle_v1_MoveDiskRequest__Output, _socle_v1_Operation__Output>
   PauseVm: MethodDefinition<_socle_v1_PauseVmRequest, _socle_v1_Operation, _socle_v1_PauseVmRequest__Output, _socle_v1_Operation__Output>
   RebootVm: MethodDefinition<_socle_v1_RebootVmRequest, _socle_v1_Operation, _socle_v1_RebootVmRequest__Output, _socle_v1_Operation__Output>
+  RescueVm: MethodDefinition<_socle_v1_RescueVmRequest, _socle_v1_Operation, _socle_v1_RescueVmRequest__Output, _socle_v1_Operation__Output>
   ResizeDisk: MethodDefinition<_socle_v1_ResizeDiskRequest, _socle_v1_Operation, _socle_v1_ResizeDiskRequest__Output, _socle_v1_Operation__Output>
   ResumeVm: MethodDefinition<_socle_v1_ResumeVmRequest, _socle_v1_Operation, _socle_v1_ResumeVmRequest__Output, _socle_v1_Operation__Output>
   StartVm: MethodDefinition<_socle_v1_StartVmRequest, _socle_v1_Operation, _socle_v1_StartVmRequest__Output, _socle_v1_Operation__Output>
   StopVm: MethodDefinition<_socle_v1_StopVmRequest, _socle_v1_Operation, _socle_v1_StopVmRequest__Output, _socle_v1_Operation__Output>
   SuspendVm: MethodDefinition<_socle_v1_SuspendVmRequest, _socle_v1_Operation, _socle_v1_SuspendVmRequest__Output, _socle_v1_Operation__Output>
+  UnrescueVm: MethodDefinition<_socle_v1_UnrescueVmRequest, _socle_v1_Operation, _socle_v1_UnrescueVmRequest__Output, _socle_v1_Operation__Output>
   UpdateDisk: MethodDefinition<_socle_v1_UpdateDiskRequest, _socle_v1_Operation, _socle_v1_UpdateDiskRequest__Output, _socle_v1_Operation__Output>
   UpdateNic: MethodDefinition<_socle_v1_UpdateNicRequest, _socle_v1_Operation, _socle_v1_UpdateNicRequest__Output, _socle_v1_Operation__Output>
   UpdateVm: MethodDefinition<_socle_v1_UpdateVmRequest, _socle_v1_Operation, _socle_v1_UpdateVmRequest__Output, _socle_v1_Operation__Output>
