@@ -63,18 +63,23 @@ export class RfbViewer {
     return { width, height, pixels };
   }
 
+  /** Resolves once the screen has ended. */
+  async ended(): Promise<void> {
+    while (!this.#stream.readableEnded && !this.#stream.destroyed)
+      if (this.#stream.read() === null) await this.#more("the end of the screen");
+  }
+
+  async #more(what: string): Promise<void> {
+    await within(new Promise<void>((resolve) => (this.#wake = resolve)), ANSWER_MS, what);
+  }
+
   async #read(bytes: number): Promise<Buffer> {
     while (this.#unread.length < bytes) {
       const piece = this.#stream.read() as Buffer | null;
       if (piece !== null) this.#unread = Buffer.concat([this.#unread, piece]);
       else if (this.#stream.readableEnded || this.#stream.destroyed)
         throw new Error(`the screen ended; ${this.#unread.length} of ${bytes} bytes came`);
-      else
-        await within(
-          new Promise<void>((resolve) => (this.#wake = resolve)),
-          ANSWER_MS,
-          "an answer of the screen",
-        );
+      else await this.#more("an answer of the screen");
     }
     const read = this.#unread.subarray(0, bytes);
     this.#unread = this.#unread.subarray(bytes);

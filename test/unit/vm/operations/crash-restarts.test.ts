@@ -134,3 +134,15 @@ test("a VM that crashed while no agent ran is started if the journal shows that 
   await stage.advance(HOUR_MS);
   assert.deepEqual(stage.started, ["started"]);
 });
+
+test("a rescue system that crashes is not started again as the VM", async (t) => {
+  const stage = new OwnStartsStage();
+  const vm = stage.put("vm", "running", restart);
+  await begin(t, stage);
+  const rescue = { pool: "p", volume: "v", baseVolume: "b", capacityBytes: 1, startsAfter: true };
+  stage.table.put({ ...vm, rescue, isRescued: true, etag: "rescued" });
+  await stage.turns();
+  stage.table.put({ ...vm, rescue, state: "stopped", stateReason: "CRASHED", etag: "crashed" });
+  await stage.advance(600_000);
+  assert.deepEqual(stage.started, []);
+});
