@@ -94,10 +94,7 @@ export const deleteVm = defineOperation({
       force,
       keyedParts: parts.length === 0 ? undefined : parts,
       keysUnknown: spec === undefined ? true : undefined,
-      erase:
-        eraseDisks && spec !== undefined
-          ? erasureOf({ ...spec, snapshots: vm.snapshots }, vm.savedState)
-          : undefined,
+      erase: eraseDisks && owned !== undefined ? erasureOf(owned, vm.savedState) : undefined,
       etag,
     });
   },

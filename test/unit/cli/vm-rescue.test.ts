@@ -24,11 +24,17 @@ test("rescue names an image or a volume, and unrescue ends it", async (t) => {
     },
     operations: endsWith(operation({ kind: "RESCUE_VM" })),
   });
-  const { exitCode, stderr } = await socle(["vm", "rescue", "web", "--image", "debian", "--grace", "1500ms"], {
-    socket,
-  });
+  const { exitCode, stderr } = await socle(
+    ["vm", "rescue", "web", "--image", "debian", "--grace", "1500ms"],
+    {
+      socket,
+    },
+  );
   assert.equal(exitCode, 0, stderr);
-  assert.equal((await socle(["vm", "rescue", "web", "--volume", "p/r.img", "--force"], { socket })).exitCode, 0);
+  assert.equal(
+    (await socle(["vm", "rescue", "web", "--volume", "p/r.img", "--force"], { socket })).exitCode,
+    0,
+  );
   assert.equal((await socle(["vm", "unrescue", "web", "--force"], { socket })).exitCode, 0);
   const [image, volume, end] = asked;
   assert.deepEqual(image, {
