@@ -130,6 +130,7 @@ suite("screens of VMs on a real host", { skip: libvirtdUnavailable(), timeout: 6
 
     await Promise.all([viewer.ended(), host.remove("full")]);
     assert.equal(stream.readableEnded, true, "the screen ended with the VM, without an error");
+    await assert.rejects(stat(path), { code: "ENOENT" });
   });
 
   test("screenshots are pictures of the guest's screen, and two guests' differ", async (t) => {

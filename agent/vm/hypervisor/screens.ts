@@ -1,5 +1,6 @@
+import { rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 import * as libvirt from "../../libvirt/index.ts";
@@ -110,6 +111,11 @@ export class Screens {
     const message = `VM ${name} runs without a screen; give it one, which it has after its next start: socle vm update ${name} --graphics vnc`;
     throw new SocleError("conflict", "SCREEN_NOT_CONFIGURED", message);
   }
+}
+
+/** QEMU leaves the socket behind. A failure leaves an empty file until the host's next boot. */
+export async function removeScreen(socketDirectory: string, vmId: string): Promise<void> {
+  await rm(join(socketDirectory, basenameOfScreen(vmId)), { force: true }).catch(() => undefined);
 }
 
 function connected(path: string, { name }: Vm, signal: AbortSignal): Promise<Socket> {

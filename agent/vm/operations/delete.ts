@@ -18,6 +18,7 @@ import { hasSnapshots } from "../model/snapshots.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
+import { removeScreen } from "../hypervisor/screens.ts";
 import { requireNotRescued } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -262,13 +263,13 @@ async function removeRest(
   run: WorkRun,
   isGone: boolean,
 ): Promise<void> {
-  const { keys } = context;
+  const { keys, socketDirectory } = context;
   const { vmId, step } = run;
   try {
     for (const part of intent.keyedParts ?? [])
       await step(`forget key ${part}`, () => keys.forget(vmId, part));
     if (intent.keysUnknown === true) await step("forget keys", () => keys.forgetAll(vmId));
-    if (!isGone) await endLastRun(context, intent, run);
+    if (!isGone) await endLastRun(context, intent, run).then(() => removeScreen(socketDirectory, vmId));
   } catch (thrown) {
     throw isSocleError(thrown) && thrown.reason !== "VM_RUNNING" ? notAllGone(thrown) : thrown;
   }

@@ -23,7 +23,7 @@ const run: WorkRun = {
   resumed: false,
   done: new Set(),
 };
-const noCreations = { creations: () => [] };
+const noCreations = { creations: () => [], socketDirectory: "/run/socle-guests" };
 const intent: DeleteIntent = { volumes: [], force: true };
 const own = { origin: () => Promise.resolve({ isManaged: true, instance: "i" }) };
 
