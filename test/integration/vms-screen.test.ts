@@ -72,7 +72,7 @@ suite("screens of VMs on a real host", { skip: libvirtdUnavailable(), timeout: 6
   };
   const refusal = async (stream: Duplex): Promise<string> => {
     stream.resume();
-    const [thrown] = (await within(once(stream, "error"), 20_000, "the refusal")) as [Error];
+    const [thrown] = (await within(once(stream, "error"), 30_000, "the refusal")) as [Error];
     return isRpcError(thrown) ? fromRpcError(host.client.contract, thrown).reason : thrown.message;
   };
   const reasonOf = async (call: Promise<unknown>): Promise<string> =>
@@ -87,7 +87,7 @@ suite("screens of VMs on a real host", { skip: libvirtdUnavailable(), timeout: 6
       for await (const piece of call) png.push(piece.png);
       return sizeOfPng(Buffer.concat(png)).width === TEXT_SCREEN.width && (await lit(vm)) > 0;
     };
-    await eventually(look, { what: `${vm} to draw`, timeoutMs: 120_000, intervalMs: 250 });
+    await eventually(look, { what: `${vm} to draw`, timeoutMs: 130_000, intervalMs: 250 });
   };
   const lit = async (vm: string): Promise<number> => {
     const stream = screen(vm, await ticketFor(vm));
@@ -213,7 +213,7 @@ suite("screens of VMs on a real host", { skip: libvirtdUnavailable(), timeout: 6
     };
     const vnc = { graphics: "GRAPHICS_VNC", watchdog: { action: "WATCHDOG_ACTION_PAUSE" } };
     const given = await update(vnc, ["graphics", "watchdog"]);
-    assert.equal(given?.["at_next_start"], "graphics,watchdog");
+    assert.equal(given["at_next_start"], "graphics,watchdog");
     assert.equal(await refusal(await opening()), "SCREEN_NOT_CONFIGURED", "it runs as it was started");
     await restart();
     await drawn("later");
@@ -243,7 +243,7 @@ suite("screens of VMs on a real host", { skip: libvirtdUnavailable(), timeout: 6
     const refused = connect(port, "127.0.0.1");
     await once(refused, "error");
     socket.destroy();
-    assert.deepEqual(await within(ended, 20_000, "the command to end with its viewer"), [0, null]);
+    assert.deepEqual(await within(ended, 30_000, "the command to end with its viewer"), [0, null]);
 
     const file = join(host.libvirtd.directory, "by-socle.png");
     const args = [...socleCommand, "vm", "screenshot", "full", "-o", file];

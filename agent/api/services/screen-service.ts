@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../kernel/clock.ts";
-import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { OpenScreenRequest__Output } from "../../gen/socle/v1/OpenScreenRequest.ts";
 import type { OpenScreenResponse } from "../../gen/socle/v1/OpenScreenResponse.ts";
 import type { ScreenServiceHandlers } from "../../gen/socle/v1/ScreenService.ts";
@@ -70,9 +70,9 @@ async function* relay(
   signal: AbortSignal,
   { idleMs, totalMs }: ScreenBounds,
 ): AsyncGenerator<OpenScreenResponse, void, undefined> {
-  const ending: { why?: unknown } = {};
+  const ending: { why?: Error } = {};
   const end = (why?: unknown): void => {
-    ending.why ??= why;
+    if (why !== undefined) ending.why ??= toSocleError(why);
     socket.destroy();
   };
   const onAbort = (): void => end();

@@ -117,9 +117,12 @@ function ownConnection(server: Server, session: Session): Promise<Socket> {
     server.on("connection", (socket) => {
       socket.on("error", () => undefined);
       void isOwnPeer(socket, session.io.env).then((isOwn) => {
-        if (isOwn) return resolve(socket);
+        if (isOwn) {
+          resolve(socket);
+          return;
+        }
         session.note("A connection of another user of this machine was refused.");
-        return socket.destroy();
+        socket.destroy();
       });
     });
   });

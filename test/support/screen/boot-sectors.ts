@@ -2,7 +2,7 @@
 export function saying(text: string): Buffer {
   return bootable([
     ...[0xba, 0xf8, 0x03], // mov dx, 0x3f8
-    ...[...`${text}\r\n`].flatMap((letter) => [0xb0, letter.charCodeAt(0), 0xee]), // mov al, letter; out dx, al
+    ...[...Buffer.from(`${text}\r\n`)].flatMap((letter) => [0xb0, letter, 0xee]), // mov al, letter; out dx, al
   ]);
 }
 

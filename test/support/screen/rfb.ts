@@ -97,7 +97,7 @@ export function litPixels({ pixels }: Picture): number {
 /** A bootable disk of 1 MiB that fills the text screen of 720 x 400 pixels with a character, then prints "drawn" on the serial port. */
 export function drawing(character: number): Buffer {
   const disk = Buffer.alloc(2 ** 20);
-  const text = [..."drawn\r\n"].flatMap((letter) => [0xb0, letter.charCodeAt(0), 0xee]); // mov al, letter; out dx, al
+  const text = [...Buffer.from("drawn\r\n")].flatMap((letter) => [0xb0, letter, 0xee]); // mov al, letter; out dx, al
   Buffer.from([
     ...[0xb8, 0x03, 0x00, 0xcd, 0x10], // mov ax, 3; int 0x10: text, 80 x 25
     ...[0xb4, 0x01, 0xb9, 0x00, 0x20, 0xcd, 0x10], // mov ah, 1; mov cx, 0x2000; int 0x10: no cursor
