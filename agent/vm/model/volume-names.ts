@@ -115,7 +115,10 @@ const ofSource = ({ source, readOnly }: DiskSpec): SpecVolume[] => {
 const ofRescue = ({ rescue }: Layered): SpecVolume[] =>
   rescue === undefined
     ? []
-    : [{ pool: rescue.pool, volume: rescue.baseVolume, role: "base", writes: false, named: true }];
+    : [
+        { ...overlayOf(rescue), role: "disk", writes: true, named: false },
+        { pool: rescue.pool, volume: rescue.baseVolume, role: "base", writes: false, named: true },
+      ];
 
 const namedBy = (spec: Pick<VmSpec, "kernelBoot" | "disks">): SpecVolume[] => [
   ...ofKernel(spec),
@@ -143,7 +146,6 @@ export function volumesOf(spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[
     ),
     ...extraVolumes(own).map((each) => made(each, true)),
     ...seedVolumes(spec).map((each) => made(each, false)),
-    ...rescueVolumes(spec).map((each) => made(each, true)),
     ...ofRescue(spec),
     ...ofKernel(spec),
     ...disks.flatMap(ofSource),

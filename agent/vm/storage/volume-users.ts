@@ -45,8 +45,7 @@ export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${vol
 /** A spec does not change, and every other creation reads it. By its rescue system or its snapshots, which were read with it. */
 const placesBySpec = new WeakMap<object, readonly Place[]>();
 
-function placesOfSpec(spec: DeviceSpec): readonly Place[] {
-  const key = spec.rescue ?? spec.snapshots ?? spec;
+function placesOfSpec(spec: DeviceSpec, key: object): readonly Place[] {
   const known = placesBySpec.get(key);
   if (known !== undefined) return known;
   const places = volumesOf(spec).map(({ role, writes, ...volume }) => ({
@@ -70,10 +69,11 @@ export function placesOf({
   readonly rescue?: Rescue | undefined;
   readonly disks?: readonly VmDisk[];
 }): readonly Place[] {
+  const more = rescue ?? snapshots;
   const named =
     spec === undefined
       ? []
-      : placesOfSpec(snapshots === undefined && rescue === undefined ? spec : { ...spec, snapshots, rescue });
+      : placesOfSpec(more === undefined ? spec : { ...spec, snapshots, rescue }, more ?? spec);
   if (disks.length === 0) return named;
   return [...named, ...disks.flatMap(placesOfDisk)];
 }
@@ -144,7 +144,7 @@ const namedIn = (spec: DeviceSpec): readonly string[] =>
 
 /** The places of a spec's storage, if looked at. */
 export const whereOf = (spec: DeviceSpec, looked?: Pick<Looked, "places">): readonly string[] =>
-  [...placesOfSpec(spec), ...(looked?.places ?? [])].map(({ at }) => at);
+  [...placesOfSpec(spec, spec), ...(looked?.places ?? [])].map(({ at }) => at);
 
 interface Conflict {
   readonly user: string;
