@@ -3,7 +3,6 @@ import type { Immutable } from "../kernel/immutable.ts";
 import { cloudInit } from "./spec-cloud-init.ts";
 import { diskSpec, refuseDrive } from "./spec-disk.ts";
 import { machineDevices } from "./spec-machine.ts";
-import { diskLimits } from "./spec-disk-limits.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,
