@@ -13,6 +13,7 @@ import { Admission, type Limits } from "./limits/admission.ts";
 import { CallAudit, type AuditRecorder } from "./call-audit.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import { Calls, type Implementable } from "./calls.ts";
+import { backupService } from "./services/backup-service.ts";
 import type { ServiceDependencies } from "./services/dependencies.ts";
 import { ErrorEncoder } from "./convert/errors.ts";
 import { eventService } from "./services/event-service.ts";
@@ -117,6 +118,7 @@ export class ApiServer implements Service {
       { definition: protos.images, methods: imageService(dependencies, this.#errors) },
       { definition: protos.screens, methods: screenService(dependencies, clock) },
       { definition: protos.snapshots, methods: snapshotService(dependencies, this.#errors) },
+      { definition: protos.backups, methods: backupService(dependencies, this.#errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, this.#errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },

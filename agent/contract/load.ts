@@ -9,6 +9,7 @@ import type { ErrorInfo, ErrorInfo__Output } from "../gen/google/rpc/ErrorInfo.t
 import type { RetryInfo, RetryInfo__Output } from "../gen/google/rpc/RetryInfo.ts";
 import type { Status, Status__Output } from "../gen/google/rpc/Status.ts";
 import type { AuditServiceDefinition } from "../gen/socle/v1/AuditService.ts";
+import type { BackupServiceDefinition } from "../gen/socle/v1/BackupService.ts";
 import type { Capacity, Capacity__Output } from "../gen/socle/v1/Capacity.ts";
 import type { EnrollmentServiceDefinition } from "../gen/socle/v1/EnrollmentService.ts";
 import type { EventServiceDefinition } from "../gen/socle/v1/EventService.ts";
@@ -29,6 +30,7 @@ import type { VmServiceDefinition } from "../gen/socle/v1/VmService.ts";
 
 const protoFiles = [
   "socle/v1/audit.proto",
+  "socle/v1/backup.proto",
   "socle/v1/enrollment.proto",
   "socle/v1/event.proto",
   "socle/v1/guest.proto",
@@ -58,6 +60,7 @@ export interface Contract {
   readonly images: ImageServiceDefinition;
   readonly screens: ScreenServiceDefinition;
   readonly snapshots: SnapshotServiceDefinition;
+  readonly backups: BackupServiceDefinition;
   readonly storage: StorageServiceDefinition;
   readonly networks: NetworkServiceDefinition;
   readonly events: EventServiceDefinition;
@@ -94,6 +97,7 @@ export function loadContract(directory: string): Contract {
     images: named(all, "socle.v1.ImageService") as ImageServiceDefinition,
     screens: named(all, "socle.v1.ScreenService") as ScreenServiceDefinition,
     snapshots: named(all, "socle.v1.SnapshotService") as SnapshotServiceDefinition,
+    backups: named(all, "socle.v1.BackupService") as BackupServiceDefinition,
     storage: named(all, "socle.v1.StorageService") as StorageServiceDefinition,
     networks: named(all, "socle.v1.NetworkService") as NetworkServiceDefinition,
     events: named(all, "socle.v1.EventService") as EventServiceDefinition,

@@ -125,6 +125,18 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.ScreenService/CreateScreenTicket": { ...vms, audit: [] },
   "/socle.v1.ScreenService/OpenScreen": { ...vms, class: "stream", audit: [] },
   "/socle.v1.ScreenService/GetScreenshot": { ...vms, class: "stream", audit: ["screen"] },
+  "/socle.v1.BackupService/BeginBackup": {
+    ...vms,
+    audit: ["disks.length", "baseBackup", "quiesce", "nbdTls", ...change],
+  },
+  "/socle.v1.BackupService/GetBackup": { ...vmReads, class: "read" },
+  "/socle.v1.BackupService/ListBackups": { ...vmReads, class: "read" },
+  "/socle.v1.BackupService/RenewBackup": { ...vms, audit: ["backupId", "leaseSeconds"] },
+  // The data of a guest: as a console, not for every role that reads.
+  "/socle.v1.BackupService/ListExtents": { ...vms, class: "stream", audit: ["backupId", "disk"] },
+  "/socle.v1.BackupService/ReadExtents": { ...vms, class: "stream", audit: ["backupId", "disk"] },
+  "/socle.v1.BackupService/FinishBackup": { ...vms, audit: ["backupId", "success"] },
+  "/socle.v1.BackupService/RestoreDisk": { ...vms, class: "stream", audit: ["disk", "sha256", "sizeBytes"] },
   "/socle.v1.GuestService/GetGuestInfo": { ...vmReads, class: "wait" },
   "/socle.v1.GuestService/SetGuestPassword": { ...guests, audit: ["user", "hashed"] },
   "/socle.v1.GuestService/SetGuestSshKeys": { ...guests, audit: ["user", "keys.length", "replace"] },

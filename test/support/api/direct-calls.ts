@@ -21,6 +21,7 @@ import { reservationService } from "../../../agent/api/services/reservation-serv
 import type { Role } from "../../../agent/contract/methods.ts";
 import { TURN_MS } from "../../../agent/api/server.ts";
 import { screenService } from "../../../agent/api/services/screen-service.ts";
+import { backupService } from "../../../agent/api/services/backup-service.ts";
 import { snapshotService } from "../../../agent/api/services/snapshot-service.ts";
 import { storageService } from "../../../agent/api/services/storage-service.ts";
 import { volumeChanges } from "../../../agent/api/services/volume-changes.ts";
@@ -94,6 +95,7 @@ export class DirectCalls {
       { definition: protos.images, methods: imageService(dependencies, errors) },
       { definition: protos.screens, methods: screenService(dependencies, clock) },
       { definition: protos.snapshots, methods: snapshotService(dependencies, errors) },
+      { definition: protos.backups, methods: backupService(dependencies, errors) },
       { definition: protos.guests, methods: guestService(dependencies) },
       { definition: protos.operations, methods: operationService(dependencies, errors) },
       { definition: protos.host, methods: hostService(dependencies, protos) },

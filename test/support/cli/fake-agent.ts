@@ -21,6 +21,7 @@ import type { OperationServiceHandlers } from "../../../agent/gen/socle/v1/Opera
 import type { ReservationServiceHandlers } from "../../../agent/gen/socle/v1/ReservationService.ts";
 import type { NetworkServiceHandlers } from "../../../agent/gen/socle/v1/NetworkService.ts";
 import type { ScreenServiceHandlers } from "../../../agent/gen/socle/v1/ScreenService.ts";
+import type { BackupServiceHandlers } from "../../../agent/gen/socle/v1/BackupService.ts";
 import type { SnapshotServiceHandlers } from "../../../agent/gen/socle/v1/SnapshotService.ts";
 import type { StorageServiceHandlers } from "../../../agent/gen/socle/v1/StorageService.ts";
 import type { TrustServiceHandlers } from "../../../agent/gen/socle/v1/TrustService.ts";
@@ -43,6 +44,7 @@ export interface FakeHandlers {
   readonly trust?: Partial<TrustServiceHandlers>;
   readonly screens?: Partial<ScreenServiceHandlers>;
   readonly snapshots?: Partial<SnapshotServiceHandlers>;
+  readonly backups?: Partial<BackupServiceHandlers>;
   readonly storage?: Partial<StorageServiceHandlers>;
   readonly networks?: Partial<NetworkServiceHandlers>;
 }
@@ -62,6 +64,7 @@ export async function fakeAgent(context: TestContext, handlers: FakeHandlers): P
   server.addService(protos.trust, implemented(handlers.trust));
   server.addService(protos.screens, implemented(handlers.screens));
   server.addService(protos.snapshots, implemented(handlers.snapshots));
+  server.addService(protos.backups, implemented(handlers.backups));
   server.addService(protos.storage, implemented(handlers.storage));
   server.addService(protos.networks, implemented(handlers.networks));
   const directory = await mkdtemp(join(tmpdir(), "socle-cli-"));
