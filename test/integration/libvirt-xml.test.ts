@@ -299,12 +299,12 @@ describe("the XML of a real libvirtd", { skip: libvirtdUnavailable(), timeout: 1
         mode: "pull",
         incremental: "k1",
         // QEMU binds it, as its own user.
-        socket: "/var/lib/libvirt/qemu/points.sock",
+        server: { socket: "/var/lib/libvirt/qemu/points.sock" },
         disks: [{ name: "vdb", backup: true, target: { type: "file", path: at("scratch.qcow2") } }],
       } as const;
       await client("backup-begin", "points", await file("backup.xml", buildBackup(backup)));
       const running = parseBackup(await client("backup-dumpxml", "points"));
-      assert.deepEqual([running.mode, running.incremental, running.socket], ["pull", "k1", backup.socket]);
+      assert.deepEqual([running.mode, running.incremental, running.server], ["pull", "k1", backup.server]);
       await client("domjobabort", "points");
       await client("checkpoint-delete", "points", "k1");
       const overlay = { type: "file", path: at("points.over.qcow2"), format: "qcow2" } as const;

@@ -28,13 +28,18 @@ export interface BackupDisk {
   readonly target?: BlockTarget;
 }
 
+/** Where QEMU serves NBD: the path of a unix socket, or an address and a port, always with TLS. */
+export type BackupServer =
+  | { readonly socket: string }
+  | { readonly address: string; readonly port: number; readonly tls: true };
+
 export interface DomainBackup {
   /** push: QEMU writes the copies. pull: a client reads them from an NBD server, a unix socket. */
   readonly mode: (typeof modes)[number];
   /** The checkpoint since which to copy; everything where it is absent. */
   readonly incremental?: string;
-  /** Pull: the path of the NBD server's unix socket. Servers on TCP are read only. */
-  readonly socket?: string;
+  /** Pull: the NBD server. */
+  readonly server?: BackupServer;
   /** Every disk where it is absent. */
   readonly disks?: readonly BackupDisk[];
 }
@@ -45,7 +50,15 @@ const rules: DocumentRules = {
     attributes: { mode: modes },
     children: {
       incremental: { text: "name" },
-      server: { attributes: { transport: ["unix"], socket: "path" } },
+      server: {
+        attributes: {
+          transport: ["unix", "tcp"],
+          socket: "path",
+          name: "address",
+          port: "integer",
+          tls: ["yes"],
+        },
+      },
       disks: {
         children: {
           disk: {
@@ -72,18 +85,18 @@ export function parseBackup(xml: string): DomainBackup {
   return present<DomainBackup>({
     mode,
     incremental: root.textAt("incremental"),
-    socket: root.child("server")?.attr("socket"),
+    server: readServer(root.child("server")),
     disks: some(root.all("disks/disk").map((disk) => readDisk(disk, targetOf(mode)))),
   });
 }
 
 /** For `virDomainBackupBegin`. */
-export function buildBackup({ mode, incremental, socket, disks }: DomainBackup): string {
+export function buildBackup({ mode, incremental, server, disks }: DomainBackup): string {
   return write(
     rules,
     node("domainbackup", { mode }, [
       textNode("incremental", incremental),
-      socket === undefined ? undefined : node("server", { transport: "unix", socket }),
+      server && serverNode(server),
       disks &&
         node(
           "disks",
@@ -92,6 +105,20 @@ export function buildBackup({ mode, incremental, socket, disks }: DomainBackup):
         ),
     ]),
   );
+}
+
+function serverNode(server: BackupServer): XmlNode {
+  if ("socket" in server) return node("server", { transport: "unix", socket: server.socket });
+  return node("server", { transport: "tcp", name: server.address, port: server.port, tls: "yes" });
+}
+
+/** Undefined for a server without TLS on TCP, which is never written. */
+function readServer(server: XmlElement | undefined): BackupServer | undefined {
+  const socket = server?.attr("socket");
+  if (socket !== undefined) return { socket };
+  const [address, port] = [server?.attr("name"), server?.integerAttr("port")];
+  if (address === undefined || port === undefined || server?.attr("tls") !== "yes") return undefined;
+  return { address, port, tls: true };
 }
 
 function targetOf(mode: DomainBackup["mode"]): "target" | "scratch" {

@@ -39,7 +39,7 @@ const backups: readonly DomainBackup[] = [
   {
     mode: "pull",
     incremental: "k0",
-    socket: "/run/backup.sock",
+    server: { socket: "/run/backup.sock" },
     disks: [
       {
         name: "vda",
@@ -90,7 +90,7 @@ describe("snapshots, checkpoints and backups", () => {
     const path = "/srv/../etc/shadow";
     assert.throws(() => buildSnapshot({ memory: { snapshot: "external", path } }), refused);
     assert.throws(() => buildCheckpoint({ disks: [{ name: "v da" }] }), refused);
-    assert.throws(() => buildBackup({ mode: "pull", socket: "relative.sock" }), refused);
+    assert.throws(() => buildBackup({ mode: "pull", server: { socket: "relative.sock" } }), refused);
     const target = { type: "file", path, format: "raw" } as const;
     assert.throws(() => buildBackup({ mode: "push", disks: [{ name: "vda", target }] }), refused);
   });
