@@ -1,0 +1,266 @@
+import { connect, type Socket } from "node:net";
+import { abortReason } from "../../kernel/clock.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import {
+  broken,
+  bytesAnswer,
+  disconnectRequest,
+  MOST_READ_BYTES,
+  MOST_STATUS_BYTES,
+  negotiate,
+  readChunk,
+  readRequest,
+  runsAnswer,
+  statusRequest,
+  type Answer,
+  type BlockRuns,
+  type Bytes,
+  type ByteSource,
+  type Export,
+  type Range,
+} from "./nbd-wire.ts";
+
+/** How long the server may take for its next bytes while an answer is due. */
+const ANSWER_WITHIN_MS = 30_000;
+/** Reads in flight: the next ones while the caller takes the last. */
+const READS_AHEAD = 4;
+
+/** A range of a disk that a backup has. `zero`: all its bytes are zeros. */
+export interface Extent extends Range {
+  readonly zero: boolean;
+}
+
+/** The bytes of a range; `bytes` undefined: all are zeros. */
+export interface Piece extends Range {
+  readonly bytes: Bytes;
+}
+
+interface Where {
+  readonly socket: string;
+  readonly exportName: string;
+  /** The bitmap of changes: only they are extents. Absent: all that has data is. */
+  readonly changes?: string | undefined;
+}
+
+/** One connection to the export of a disk. */
+export class NbdReader {
+  readonly #socket: Socket;
+  readonly #source: SocketBytes;
+  readonly #answers = new Map<number, Answer>();
+  readonly #export: Export;
+  #cookie = 0;
+  #failure: SocleError | undefined;
+
+  private constructor(socket: Socket, source: SocketBytes, found: Export) {
+    this.#socket = socket;
+    this.#source = source;
+    this.#export = found;
+    void this.#follow();
+  }
+
+  /** Throws `unavailable` BACKUP_READ_FAILED, and the signal's reason. */
+  static async open({ socket: path, exportName, changes }: Where, signal: AbortSignal): Promise<NbdReader> {
+    const socket = connect({ path });
+    const source = new SocketBytes(socket, signal);
+    try {
+      const found = await negotiate(source, (bytes) => socket.write(bytes), { name: exportName, changes });
+      return new NbdReader(socket, source, found);
+    } catch (thrown) {
+      socket.destroy();
+      throw thrown;
+    }
+  }
+
+  get sizeBytes(): number {
+    return this.#export.sizeBytes;
+  }
+
+  close(): void {
+    if (!this.#socket.destroyed) this.#socket.write(disconnectRequest());
+    this.#socket.destroy();
+  }
+
+  /** The extents from an offset on, by offset, neighbours merged. */
+  async *extents(offsetBytes: number): AsyncGenerator<Extent, void, undefined> {
+    let last: Extent | undefined;
+    for (let at = offsetBytes; at < this.sizeBytes;) {
+      const lengthBytes = Math.min(MOST_STATUS_BYTES, this.sizeBytes - at);
+      const { zero, changed } = await this.#runs({ offsetBytes: at, lengthBytes });
+      for (const { lengthBytes: length, isZero, isPart } of zipped(zero, changed)) {
+        if (isPart) {
+          const isNext = last?.zero === isZero && last.offsetBytes + last.lengthBytes === at;
+          if (last !== undefined && isNext && last.lengthBytes < MOST_STATUS_BYTES)
+            last = { ...last, lengthBytes: last.lengthBytes + length };
+          else {
+            if (last !== undefined) yield last;
+            last = { offsetBytes: at, lengthBytes: length, zero: isZero };
+          }
+        }
+        at += length;
+      }
+    }
+    if (last !== undefined) yield last;
+  }
+
+  /** The bytes of the extents, read some ahead. */
+  async *pieces(offsetBytes: number): AsyncGenerator<Piece, void, undefined> {
+    const ahead: { readonly range: Range; readonly bytes: Promise<Bytes> }[] = [];
+    const next = async function* (): AsyncGenerator<Piece, void, undefined> {
+      const first = ahead.shift();
+      if (first !== undefined) yield { ...first.range, bytes: await first.bytes };
+    };
+    for await (const extent of this.extents(offsetBytes)) {
+      if (extent.zero) {
+        while (ahead.length > 0) yield* next();
+        yield { offsetBytes: extent.offsetBytes, lengthBytes: extent.lengthBytes, bytes: undefined };
+        continue;
+      }
+      for (const range of split(extent)) {
+        const bytes = this.#read(range);
+        // It is awaited later.
+        bytes.catch(() => undefined);
+        ahead.push({ range, bytes });
+        if (ahead.length >= READS_AHEAD) yield* next();
+      }
+    }
+    while (ahead.length > 0) yield* next();
+  }
+
+  async #runs(range: Range): Promise<BlockRuns> {
+    return await this.#ask<BlockRuns>(
+      (cookie) => statusRequest(cookie, range),
+      (resolve, reject) => runsAnswer(range, this.#export, resolve, reject),
+    );
+  }
+
+  async #read(range: Range): Promise<Bytes> {
+    return await this.#ask<Bytes>(
+      (cookie) => readRequest(cookie, range),
+      (resolve, reject) => bytesAnswer(range, resolve, reject),
+    );
+  }
+
+  #ask<T>(
+    requestOf: (cookie: number) => Buffer,
+    answerOf: (resolve: (value: T) => void, reject: (error: Error) => void) => Answer,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#cookie += 1;
+      this.#answers.set(this.#cookie, answerOf(resolve, reject));
+      this.#socket.write(requestOf(this.#cookie));
+      this.#source.wake();
+    });
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#source.until(() => this.#answers.size > 0);
+        await readChunk(this.#source, this.#answers);
+      }
+    } catch (thrown) {
+      this.#failure = thrown instanceof SocleError ? thrown : broken("the connection ended", thrown);
+      this.#socket.destroy();
+      for (const answer of this.#answers.values()) answer.fail(this.#failure);
+      this.#answers.clear();
+    }
+  }
+}
+
+/** A socket's bytes on demand: what is not taken stays with the sender. */
+class SocketBytes implements ByteSource {
+  readonly #socket: Socket;
+  readonly #signal: AbortSignal;
+  #failure: Error | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(socket: Socket, signal: AbortSignal) {
+    this.#socket = socket;
+    this.#signal = signal;
+    const end = (error: Error): void => {
+      this.#failure ??= error;
+      this.#wake();
+    };
+    socket.on("readable", () => this.#wake());
+    socket.on("error", (error) => end(broken(error.message, error)));
+    socket.on("close", () => {
+      signal.removeEventListener("abort", onAbort);
+      end(broken("the connection was closed"));
+    });
+    const onAbort = (): void => {
+      end(abortReason(signal));
+      socket.destroy();
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  wake(): void {
+    this.#wake();
+  }
+
+  async until(is: () => boolean): Promise<void> {
+    while (!is()) {
+      if (this.#failure !== undefined) throw this.#failure;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  async take(count: number): Promise<Buffer> {
+    const timer = setTimeout(() => {
+      this.#failure ??= broken(`it has not answered within ${ANSWER_WITHIN_MS / 1000} s`);
+      this.#wake();
+    }, ANSWER_WITHIN_MS);
+    try {
+      for (;;) {
+        if (this.#failure !== undefined) throw this.#failure;
+        const bytes = this.#socket.read(count) as Buffer | null;
+        // At the end of the stream the rest is less than what was asked for.
+        if (bytes?.length === count) return bytes;
+        if (bytes !== null || this.#socket.readableEnded) throw broken("the connection was closed");
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function* split({ offsetBytes, lengthBytes }: Range): Generator<Range, void, undefined> {
+  for (let done = 0; done < lengthBytes; done += MOST_READ_BYTES)
+    yield { offsetBytes: offsetBytes + done, lengthBytes: Math.min(MOST_READ_BYTES, lengthBytes - done) };
+}
+
+interface Stretch {
+  readonly lengthBytes: number;
+  readonly isZero: boolean;
+  /** It belongs to the backup. */
+  readonly isPart: boolean;
+}
+
+/** Both lists cut at all their borders, as far as both go. Without changes, all that has data belongs to the backup. */
+function* zipped(
+  zero: BlockRuns["zero"],
+  changed: BlockRuns["changed"],
+): Generator<Stretch, void, undefined> {
+  if (changed === undefined) {
+    for (const { lengthBytes, is } of zero) yield { lengthBytes, isZero: is, isPart: !is };
+    return;
+  }
+  let [z, c] = [0, 0];
+  let [zLeft, cLeft] = [zero[0]?.lengthBytes ?? 0, changed[0]?.lengthBytes ?? 0];
+  for (;;) {
+    const [zRun, cRun] = [zero[z], changed[c]];
+    if (zRun === undefined || cRun === undefined) return;
+    const lengthBytes = Math.min(zLeft, cLeft);
+    yield { lengthBytes, isZero: zRun.is, isPart: cRun.is };
+    zLeft -= lengthBytes;
+    cLeft -= lengthBytes;
+    if (zLeft === 0) zLeft = zero[(z += 1)]?.lengthBytes ?? 0;
+    if (cLeft === 0) cLeft = changed[(c += 1)]?.lengthBytes ?? 0;
+  }
+}
