@@ -24,6 +24,8 @@ import type { Freezes } from "../vm/hypervisor/freezes.ts";
 import { frozenGuests } from "../vm/observation/frozen-guests.ts";
 import { agentLimits } from "../vm/observation/agent-limits.ts";
 import { Observer } from "../vm/observation/observer.ts";
+import type { BackupReads } from "../vm/operations/backup-reads.ts";
+import type { BackupWatch } from "../vm/operations/backup-watch.ts";
 import type { Autostart } from "../vm/operations/autostart.ts";
 import type { CrashRestarts } from "../vm/operations/crash-restarts.ts";
 import { Settler } from "../vm/operations/recovery.ts";
@@ -36,6 +38,7 @@ import { Volumes } from "../vm/storage/volumes.ts";
 import { PoolVolumes } from "../vm/operations/pool-volumes.ts";
 import type { ImageStore } from "../vm/images/image-store.ts";
 import type { Basis } from "./basis.ts";
+import { buildBackups } from "./backups.ts";
 import { buildImages } from "./images.ts";
 import { buildPowerPolicy } from "./power-policy.ts";
 import type { State } from "./state.ts";
@@ -50,6 +53,8 @@ export interface Hypervisor {
   readonly vms: Vms;
   readonly freezes: Pick<Freezes, "isFrozen">;
   readonly screens: Screens;
+  readonly backupReads: BackupReads;
+  readonly backupWatch: BackupWatch;
   readonly images: Images;
   readonly poolVolumes: PoolVolumes;
   readonly imageStore: ImageStore;
@@ -135,13 +140,9 @@ export function buildHypervisor(
   const images = new Images({ vms, ...imageParts, hostId, pool: config.images.pool });
   const poolVolumes = new PoolVolumes({ vms, volumes, host });
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
-  const { autostart, crashRestarts } = buildPowerPolicy(basis, state, {
-    libvirt,
-    domains,
-    table,
-    vms,
-    publish,
-  });
+  const acting = { libvirt, domains, table, vms, publish };
+  const { autostart, crashRestarts } = buildPowerPolicy(basis, state, acting);
+  const { backupReads, backupWatch } = buildBackups(basis, state, acting);
   const volumeKey = keyWatch({ table, wrap, clock, report: (lost) => host.reports.reportVolumeKey(lost) });
   const unreadable = unreadableWatch(table, (problem) => host.reports.reportUnreadableVms(problem));
   const networks = () => host.listings.networks.items.flatMap(({ item }) => item ?? []);
@@ -161,21 +162,12 @@ export function buildHypervisor(
     agentLimits({ libvirt, table, agents: domains.guestAgents, log }),
     autostart,
     crashRestarts,
+    backupWatch,
   ];
   const screens = new Screens(domains, libvirt);
-  const parts = {
-    screens,
-    libvirt,
-    host,
-    reservations,
-    table,
-    vms,
-    freezes,
-    images,
-    poolVolumes,
-    imageStore,
-  };
-  return { ...parts, autostart, crashRestarts, sampleIntervalMs, services, settler };
+  const parts = { libvirt, host, reservations, table, vms, freezes, images, poolVolumes, imageStore };
+  const own = { autostart, crashRestarts, backupReads, backupWatch, screens };
+  return { ...parts, ...own, sampleIntervalMs, services, settler };
 }
 
 /** Guards changes of libvirt, and informs a state directory that was rolled back. */

@@ -23,6 +23,7 @@ export const eventKinds = enumWords("EVENT_KIND", [
   "vm_autostart_failed",
   "vm_crash_restarted",
   "vm_crash_restarts_exhausted",
+  "vm_backup_abandoned",
   "resync",
   "libvirt_connected",
   "libvirt_disconnected",

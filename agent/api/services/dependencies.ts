@@ -1,5 +1,6 @@
 import type { Accelerator } from "../../contract/spec.ts";
 import type { ImageStore } from "../../vm/images/image-store.ts";
+import type { BackupReads } from "../../vm/operations/backup-reads.ts";
 import type { Images } from "../../vm/operations/images.ts";
 import type { PoolVolumes } from "../../vm/operations/pool-volumes.ts";
 import type { CreateRequest, Vms } from "../../vm/operations/vms.ts";
@@ -53,6 +54,10 @@ export interface ServiceDependencies {
     guest: Vms["guest"];
   };
   readonly screens: Pick<Screens, "require" | "connect" | "screenshot">;
+  readonly backups: Pick<
+    BackupReads,
+    "leaseUntilMs" | "socketOf" | "scratchUsedBytes" | "renew" | "extents" | "pieces"
+  >;
   readonly images: Pick<Images, "import" | "upload" | "delete">;
   readonly poolVolumes: Pick<PoolVolumes, "create" | "resize" | "delete">;
   readonly imageStore: Pick<ImageStore, "all" | "find" | "require" | "usedAtMs" | "unreadPools">;

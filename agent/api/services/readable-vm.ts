@@ -2,8 +2,8 @@ import { SocleError } from "../../kernel/errors.ts";
 import { ASK_PROVIDER, requireReadable } from "../../vm/model/unreadable.ts";
 import type { Vm, VmView } from "../../vm/model/vm.ts";
 
-/** Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE and `unavailable` LIBVIRT_UNAVAILABLE. */
-export function readable(view: VmView, idOrName: string): Vm {
+/** Throws `not_found` VM_NOT_FOUND, `unavailable` LIBVIRT_UNAVAILABLE and `conflict` SPEC_UNREADABLE. */
+export function readableVm(view: VmView, idOrName: string): Vm {
   const vm = view.get(idOrName) ?? view.hidden?.(idOrName);
   if (vm !== undefined) {
     requireReadable(vm, ASK_PROVIDER);

@@ -9,7 +9,7 @@ import type { Caller } from "../auth/identity.ts";
 import { toTimestamp } from "../convert/time.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { CallContext, Methods } from "./handler.ts";
-import { readable } from "./readable-vm.ts";
+import { readableVm } from "./readable-vm.ts";
 import { ScreenTickets, type TicketHolder } from "./screen-tickets.ts";
 import { forCaller } from "./tenancy.ts";
 
@@ -32,7 +32,7 @@ export function screenService(
   const tickets = new ScreenTickets(clock);
   return {
     CreateScreenTicket({ vm }, { caller }) {
-      const found = readable(of(caller).vmView, vm);
+      const found = readableVm(of(caller).vmView, vm);
       screens.require(found);
       const { ticket, expiresAtMs } = tickets.make(holderOf(found, caller));
       return { ticket, expiresAt: toTimestamp(expiresAtMs) };
@@ -43,7 +43,7 @@ export function screenService(
       if (first.done === true || first.value.vm === "" || first.value.ticket === "")
         throw invalidField("REQUEST_INVALID", "ticket", "must be in the first message, with the VM");
       const { vm, ticket, data } = first.value;
-      const found = readable(of(caller).vmView, vm);
+      const found = readableVm(of(caller).vmView, vm);
       tickets.redeem(ticket, holderOf(found, caller));
       const socket = await screens.connect(found, signal);
       yield* relay(socket, { data, messages }, signal, bounds);
@@ -52,7 +52,7 @@ export function screenService(
   };
 
   async function* screenshot(vm: string, screen: number, { caller, signal }: CallContext) {
-    const found = readable(of(caller).vmView, vm);
+    const found = readableVm(of(caller).vmView, vm);
     for await (const png of screens.screenshot(found, screen, signal)) yield { png };
   }
 }

@@ -14,7 +14,7 @@ import { nonEmpty } from "../convert/spec.ts";
 import { toTimestamp } from "../convert/time.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
-import { readable } from "./readable-vm.ts";
+import { readableVm } from "./readable-vm.ts";
 import { forCaller } from "./tenancy.ts";
 
 const states = enumWords("SNAPSHOT_STATE", ["ready", "deleting"]);
@@ -39,11 +39,11 @@ export function snapshotService(
       ),
     GetSnapshot({ vm, snapshot }, { caller }) {
       requireNamed(snapshot);
-      const found = readable(of(caller).vmView, vm);
+      const found = readableVm(of(caller).vmView, vm);
       return toProto(found.snapshots ?? noSnapshots)(requireSnapshot(found, snapshot));
     },
     ListSnapshots({ vm }, { caller }) {
-      const { snapshots = noSnapshots } = readable(of(caller).vmView, vm);
+      const { snapshots = noSnapshots } = readableVm(of(caller).vmView, vm);
       return { snapshots: snapshots.snapshots.map(toProto(snapshots)) };
     },
     DeleteSnapshot({ etag, ...request }, { caller }) {

@@ -69,7 +69,7 @@ function copied({ doneBytes, totalBytes, bytesPerSecond }) {
   return `${done}, ${rate(bytesPerSecond)}, ${duration(leftMs)} left`;
 }
 
-const ALARMING = /panicked|unresponsive|io_error|memory_failure|watchdog|disconnected|resync/;
+const ALARMING = /panicked|abandoned|unresponsive|io_error|memory_failure|watchdog|disconnected|resync/;
 
 /** @param {HostEvent} event */
 function drawEvent({ atMs, kind, vm, state, reason, details }) {

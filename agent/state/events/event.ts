@@ -15,6 +15,7 @@ export type EventKind =
   | "vm_autostart_failed"
   | "vm_crash_restarted"
   | "vm_crash_restarts_exhausted"
+  | "vm_backup_abandoned"
   | "resync"
   | "libvirt_connected"
   | "libvirt_disconnected"

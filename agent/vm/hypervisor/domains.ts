@@ -6,6 +6,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { editDomain, parseDomainCapabilities, type DomainEdits } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
+import { DomainBackups } from "./domain-backups.ts";
 import { DomainDevices } from "./domain-devices.ts";
 import { DomainLayers } from "./domain-layers.ts";
 import { DomainMedia } from "./domain-media.ts";
@@ -51,6 +52,7 @@ export class Domains {
   readonly sizes: DomainSizes;
   readonly savedStates: SavedStates;
   readonly guestAgents: GuestAgents;
+  readonly backups: DomainBackups;
   readonly freezes: Freezes;
   readonly #verdicts: StartVerdicts | undefined;
   /**
@@ -69,6 +71,7 @@ export class Domains {
     this.sizes = new DomainSizes(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
     this.guestAgents = new GuestAgents(calls, clock);
+    this.backups = new DomainBackups(calls, clock, this);
     this.freezes = new Freezes(calls, clock, this.guestAgents);
     this.#verdicts = verdicts;
   }

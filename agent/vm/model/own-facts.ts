@@ -6,6 +6,7 @@ import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./sealed-keys.ts";
 import { fieldPath } from "./spec-check.ts";
 import { rescueOf, type Rescue } from "./rescue.ts";
+import { backupsOf, type Backups } from "./backups.ts";
 import { snapshotsOf, type Snapshots } from "./snapshots.ts";
 import { digestOf, storedSpec } from "./stored-spec.ts";
 import type { VmSpec } from "../../contract/spec.ts";
@@ -25,6 +26,7 @@ export type OwnFacts = Pick<
   | "spec"
   | "snapshots"
   | "rescue"
+  | "backups"
   | "sealedBy"
   | "unreadable"
   | "claimedTenant"
@@ -80,18 +82,21 @@ const unreadable = (reason: string): OwnFacts => ({
 function validated(
   socle: VmMetadata,
   json: unknown,
-): Pick<Vm, "spec" | "tenant" | "labels"> & Partial<Pick<Vm, "snapshots" | "rescue">> {
+): Pick<Vm, "spec" | "tenant" | "labels"> & Partial<Pick<Vm, "snapshots" | "rescue" | "backups">> {
   const spec = specOf(socle, json);
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
     throw new Error("the metadata has other labels than the spec");
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
-  const own = { spec, tenant: spec.tenant, labels: spec.labels };
+  const { snapshots, rescue, backups } = socle;
   return {
-    ...own,
-    ...(socle.snapshots === undefined ? {} : { snapshots: storedSnapshots(spec.id, socle.snapshots) }),
-    ...(socle.rescue === undefined ? {} : { rescue: storedRescue(spec.id, socle.rescue) }),
+    spec,
+    tenant: spec.tenant,
+    labels: spec.labels,
+    ...(snapshots === undefined ? {} : { snapshots: storedSnapshots(spec.id, snapshots) }),
+    ...(rescue === undefined ? {} : { rescue: storedRescue(spec.id, rescue) }),
+    ...(backups === undefined ? {} : { backups: storedBackups(spec.id, backups) }),
   };
 }
 
@@ -100,6 +105,14 @@ function storedRescue(vmId: string, text: string): Rescue {
     return rescueOf(vmId, text);
   } catch {
     throw new Error("the rescue system in the metadata is not valid");
+  }
+}
+
+function storedBackups(vmId: string, text: string): Backups {
+  try {
+    return backupsOf(vmId, text);
+  } catch {
+    throw new Error("the backups in the metadata are not valid");
   }
 }
 

@@ -39,13 +39,15 @@ const schema = z.object({
   current: snapshotId.exactOptional(),
   /** The volumes that the guest writes to; absent for a disk's first volume. */
   active: volumes,
-  /** Volumes that are being made or deleted. */
+  /** Volumes that are being made or deleted, and the scratch volumes of a backup. */
   loose: z.array(
     z.object({
       disk: deviceName,
       volume: resourceName,
       /** The guest may write to it, although libvirt does not show that: it is deleted with the VM alone. */
       inDoubt: z.literal(true).exactOptional(),
+      /** Of a scratch volume; absent: it may grow to the capacity of its disk. */
+      mostBytes: z.number().exactOptional(),
     }),
   ),
   /** Volumes in a pool that is not their disk's: the copy of a disk that is being moved, and what a detached disk has left. */

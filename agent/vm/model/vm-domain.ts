@@ -43,6 +43,8 @@ export interface VmMetadata {
   readonly snapshots?: string;
   /** The rescue system that it boots in the place of its own, as JSON (rescue.ts). */
   readonly rescue?: string;
+  /** Its backups, as JSON (backups.ts). */
+  readonly backups?: string;
 }
 
 export interface DomainMetadata {
@@ -83,6 +85,7 @@ export const vmMetadata: MetadataNamespace = {
         keys: { children: { key: { attributes: { of: "text" }, text: "text" } } },
         snapshots: { text: "record" },
         rescue: { text: "record" },
+        backups: { text: "record" },
       },
     },
   },
@@ -101,6 +104,17 @@ export const freezeMark: MetadataNamespace = {
   key: "socle-freeze",
   rules: { root: "frozen", rule: { attributes: { until: "integer" } } },
 };
+
+/** On the live definition alone: until when a reader of the open backup has renewed its lease. */
+export const leaseMark: MetadataNamespace = {
+  uri: "urn:socle:backup-lease:1",
+  key: "socle-backup-lease",
+  rules: { root: "lease", rule: { attributes: { until: "integer" } } },
+};
+
+const ownNamespaces: ReadonlySet<string | undefined> = new Set(
+  [vmMetadata, operationStamp, freezeMark, leaseMark].map(({ uri }) => uri),
+);
 
 /** Throws as parseDomain(). Metadata of Socle's that cannot be read is a `problem`, never an error. */
 export function parseVmDomain(xml: string): VmDomain {
@@ -126,8 +140,7 @@ export function buildVmDomain({ metadata = {}, ...rest }: VmDomain): string {
 function readMetadata(elements: readonly XmlElement[]): DomainMetadata {
   const vm = elements.find(({ namespace }) => namespace === vmMetadata.uri);
   const stamp = elements.find(({ namespace }) => namespace === operationStamp.uri);
-  const isForeign = ({ namespace }: XmlElement): boolean =>
-    namespace !== vmMetadata.uri && namespace !== operationStamp.uri && namespace !== freezeMark.uri;
+  const isForeign = ({ namespace }: XmlElement): boolean => !ownNamespaces.has(namespace);
   return defined<DomainMetadata>({
     ...(vm && tryReadVm(vm)),
     stamp: stamp && readStamp(stamp),
@@ -174,6 +187,7 @@ function readVm(vm: XmlElement): VmMetadata {
     keys: keys && Object.fromEntries(keys),
     snapshots: partOf(vm, "snapshots")?.text,
     rescue: partOf(vm, "rescue")?.text,
+    backups: partOf(vm, "backups")?.text,
   });
 }
 
@@ -195,13 +209,19 @@ export const parseStamp = (xml: string): OperationStamp | undefined =>
 export const buildStamp = (stamp: OperationStamp): string => buildMetadata(stampElement(stamp));
 
 /** The deadline in milliseconds, from the result of virDomainGetMetadata; 0 if it cannot be read. */
-export function parseFreeze(xml: string): number {
+export const parseFreeze = (xml: string): number => untilIn(xml, freezeMark);
+export const parseLease = (xml: string): number => untilIn(xml, leaseMark);
+
+function untilIn(xml: string, { rules }: MetadataNamespace): number {
   try {
-    return parseDocument(xml, freezeMark.rules.root).integerAttr("until") ?? 0;
+    return parseDocument(xml, rules.root).integerAttr("until") ?? 0;
   } catch {
     return 0;
   }
 }
+
+export const buildLease = (untilMs: number): string =>
+  buildMetadata({ namespace: leaseMark, element: node("lease", { until: Math.ceil(untilMs) }) });
 
 export const buildFreeze = (untilMs: number): string =>
   buildMetadata({ namespace: freezeMark, element: node("frozen", { until: Math.ceil(untilMs) }) });
@@ -253,6 +273,7 @@ function vmElement(metadata: VmMetadata): MetadataElement {
       ),
     textNode("snapshots", metadata.snapshots),
     textNode("rescue", metadata.rescue),
+    textNode("backups", metadata.backups),
   ]);
   return { namespace: vmMetadata, element };
 }

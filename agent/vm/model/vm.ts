@@ -1,6 +1,7 @@
 import type { Accelerator, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
 import type { Rescue } from "./rescue.ts";
+import type { Backups } from "./backups.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { diskReadings, nicReadings, Readings, vcpuReadings, vmReadings } from "./readings.ts";
 
@@ -49,6 +50,8 @@ export interface Vm {
   readonly rescue?: Rescue;
   /** It runs the rescue system now. */
   readonly isRescued?: true;
+  /** Its open backup and the newest whole one; absent without any. */
+  readonly backups?: Backups;
   /**
    * Why its metadata or its XML cannot be read. Its size is libvirt's. A managed VM without a spec has no tenant, since
    * its metadata is not trusted. Only a stop or a delete may change it.

@@ -80,12 +80,18 @@ export const ownVolumes = (spec: Owner): VolumeRef[] => [
  */
 export const ownCapacities = (spec: Owner): (VolumeRef & { readonly capacityBytes: number })[] => [
   ...ownDisks(spec).flatMap(({ volume, layers, source: { capacityBytes = 0 } }) =>
-    [volume, ...layers].map((each) => ({ ...each, capacityBytes })),
+    [volume, ...layers].map((each) => ({
+      ...each,
+      capacityBytes: mostBytesOf(each.volume, spec.snapshots) ?? capacityBytes,
+    })),
   ),
   ...extraOf(spec.snapshots).map(({ pool, volume, capacityBytes }) => ({ pool, volume, capacityBytes })),
   ...seedVolumes(spec).map((volume) => ({ ...volume, capacityBytes: SEED_BYTES })),
   ...rescueVolumes(spec).map((volume) => ({ ...volume, capacityBytes: spec.rescue?.capacityBytes ?? 0 })),
 ];
+
+const mostBytesOf = (volume: string, snapshots: Snapshots | undefined): number | undefined =>
+  snapshots?.loose.find((each) => each.volume === volume)?.mostBytes;
 
 /** How a VM uses a volume. `base`: its disk is an overlay of it. `kernel`: also its initial RAM disk. */
 export type VolumeRole = "disk" | "base" | "kernel";

@@ -73,6 +73,7 @@ export const createSnapshot = defineOperation({
   intent,
   lane: "heavy",
   mayLeaveHalf: true,
+  notDuringBackup: "any",
   endState: "unchanged",
   grows: ({ layers }) => growthOfLayers(layers),
   /**
@@ -208,7 +209,8 @@ function requireRoomFor({ name: vm, snapshots = noSnapshots }: Pick<Vm, "name" |
   });
 }
 
-function requireQuiescible(vm: Vm): void {
+/** Throws `conflict` GUEST_AGENT_NOT_CONFIGURED and VM_STATE_CONFLICT. */
+export function requireQuiescible(vm: Vm): void {
   requireGuestAgent(vm);
   requireState(vm.state, ["running"], "quiesced; leave quiesce out");
 }

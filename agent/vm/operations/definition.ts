@@ -41,6 +41,8 @@ export interface OperationDefinition<Kind extends string, Intent extends object,
   readonly mayLeaveHalf?: true;
   /** Its runs check themselves that the domain is the instance that the operation was admitted for. */
   readonly checksInstance?: "always" | "in its first run";
+  /** Refused while a backup of the VM is open, or of the disk that it changes. */
+  readonly notDuringBackup?: "any" | ((intent: Intent) => { readonly disk: string });
   /**
    * The VM's state once the operation has succeeded, or `unchanged`; absent: the stamp in the domain does not show its
    * success.

@@ -45,6 +45,7 @@ export const deleteSnapshot = defineOperation({
   intent,
   // A merge may take hours: it holds no place that a start needs.
   lane: "command",
+  notDuringBackup: "any",
   mayLeaveHalf: true,
   endState: "unchanged",
   /** Throws `not_found` SNAPSHOT_NOT_FOUND, `conflict` SNAPSHOT_HAS_BRANCHES, DISK_BUSY, VM_HAS_SAVED_STATE, ETAG_MISMATCH. */

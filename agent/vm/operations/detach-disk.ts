@@ -41,6 +41,7 @@ export const detachDisk = defineOperation({
   kind: "DETACH_DISK",
   intent,
   lane: "command",
+  notDuringBackup: ({ disk }) => ({ disk }),
   mayLeaveHalf: true,
   endState: "unchanged",
   removes: ({ volume }) => (volume === undefined ? [] : [volume]),

@@ -35,8 +35,7 @@ export async function withQemu(
       if (await isOff()) {
         if (!isOurs) await requireNotRestarting(context, spec);
         isOurs = true;
-        await step.durable(OFF, () => Promise.resolve(), 0);
-        await step(START, () => startPaused(context, vmId, spec), 0.05);
+        await startQemu(context, run, spec);
       }
       await work();
       break;
@@ -47,11 +46,17 @@ export async function withQemu(
       // The guest, or libvirt during the start, has ended it.
       const isLost = error.kind === "conflict" || error.reason === "EFFECT_NOT_OBSERVED";
       if (isLost && starts < MOST_STARTS && (await isOff())) continue;
-      if (isOurs) await end(context, vmId);
+      if (isOurs) await endQemu(context, vmId);
       throw error;
     }
   }
-  if (isOurs) await step("stop paused", () => end(context, vmId), 0.05);
+  if (isOurs) await step("stop paused", () => endQemu(context, vmId), 0.05);
+}
+
+/** Starts the QEMU of a VM that is off, with its guest paused. */
+export async function startQemu(context: WorkContext, { vmId, step }: WorkRun, spec: VmSpec): Promise<void> {
+  await step.durable(OFF, () => Promise.resolve(), 0);
+  await step(START, () => startPaused(context, vmId, spec), 0.05);
 }
 
 /** A running guest whose QEMU does not answer is not held by an operation without an end: it can be stopped. */
@@ -59,7 +64,7 @@ const isOfLibvirt = ({ kind, reason }: SocleError, isOurs: boolean): boolean =>
   reason.startsWith("LIBVIRT_") && (kind === "unavailable" || (kind === "timeout" && isOurs));
 
 /** The crash policy takes the paused QEMU for the guest, and would leave the VM off. */
-async function requireNotRestarting(
+export async function requireNotRestarting(
   { domains }: WorkContext,
   { id, name, crashPolicy }: VmSpec,
 ): Promise<void> {
@@ -69,7 +74,7 @@ async function requireNotRestarting(
 }
 
 /** A person may have resumed it, and then it is a guest that runs. */
-async function end({ domains }: WorkContext, vmId: string): Promise<void> {
+export async function endQemu({ domains }: WorkContext, vmId: string): Promise<void> {
   if ((await domains.state(vmId))?.state === "paused") await domains.destroy(vmId);
 }
 

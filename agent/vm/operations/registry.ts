@@ -4,6 +4,7 @@ import type { Operation } from "../../state/operations/operation.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
 import { changeMedia } from "./change-media.ts";
+import { beginBackup } from "./begin-backup.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { createVm } from "./create.ts";
 import { createVolume } from "./create-volume.ts";
@@ -13,6 +14,7 @@ import { deleteVolume } from "./delete-volume.ts";
 import { deleteVm } from "./delete.ts";
 import { deleteSnapshot } from "./delete-snapshot.ts";
 import { detachDisk } from "./detach-disk.ts";
+import { finishBackup } from "./finish-backup.ts";
 import { importImage } from "./import-image.ts";
 import { detachNic } from "./detach-nic.ts";
 import { discardSavedState } from "./discard-saved-state.ts";
@@ -65,6 +67,8 @@ const definitions = [
   moveDisk,
   rescueVm,
   unrescueVm,
+  beginBackup,
+  finishBackup,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

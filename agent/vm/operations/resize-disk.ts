@@ -57,6 +57,7 @@ export const resizeDisk = defineOperation({
   kind: "RESIZE_DISK",
   intent,
   lane: "command",
+  notDuringBackup: ({ disk }) => ({ disk }),
   mayLeaveHalf: true,
   endState: "unchanged",
   grows: ({ volume, layers = [], capacityBytes, ownBytes = capacityBytes }) => ({

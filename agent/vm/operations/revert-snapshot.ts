@@ -73,6 +73,7 @@ export const revertSnapshot = defineOperation({
   kind: "REVERT_SNAPSHOT",
   intent,
   lane: "heavy",
+  notDuringBackup: "any",
   mayLeaveHalf: true,
   grows: ({ layers }) => growthOfLayers(layers),
   /**

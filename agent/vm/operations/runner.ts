@@ -4,10 +4,12 @@ import { toSocleError } from "../../kernel/errors.ts";
 import type { Operation, OperationStep } from "../../state/operations/operation.ts";
 import type { Operations, Step } from "../../state/operations/operations.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
+import { requireNoBackup } from "./backup-refusals.ts";
 import type { Taken } from "./creations.ts";
 import { resultOf, type Lane, type Result } from "./definition.ts";
 import { inTurn } from "./erasure.ts";
 import { definitionOf, type AnyDefinition, type Intent } from "./registry.ts";
+import { ownFacts } from "../model/own-facts.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
@@ -176,6 +178,11 @@ export class OperationRunner {
     if (!run.resumed) {
       const origin = await stamps.origin(run.vmId);
       if (origin !== undefined) requireSameVm(run, origin);
+      // A backup may have begun since the admission.
+      if (definition.notDuringBackup !== undefined) {
+        const { backups } = ownFacts(await stamps.facts(run.vmId), run.vmId);
+        requireNoBackup(run.vmId, backups, definition, intent);
+      }
       return await this.#do(definition, intent, run);
     }
     const standing = await stamps.standing(run.vmId);

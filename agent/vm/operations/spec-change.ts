@@ -8,6 +8,7 @@ import { instanceOf } from "../model/instance.ts";
 import { ownFacts } from "../model/own-facts.ts";
 import type { Rescue } from "../model/rescue.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
+import { backupsText, noBackups, type Backups } from "../model/backups.ts";
 import { noSnapshots, snapshotsText, type Snapshots } from "../model/snapshots.ts";
 import { checkRules } from "../model/spec-check.ts";
 import { storedText } from "../model/stored-spec.ts";
@@ -61,6 +62,7 @@ interface Stored {
   readonly socle: VmMetadata;
   readonly snapshots: Snapshots;
   readonly rescue: Rescue | undefined;
+  readonly backups: Backups;
 }
 
 /** The spec in the domain's metadata. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE. */
@@ -70,9 +72,10 @@ export async function readSpec({ domains }: WorkContext, vmId: string): Promise<
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
   const { name, metadata } = document;
   const facts = ownFacts(metadata, vmId);
-  const { spec, snapshots = noSnapshots, rescue, unreadable = "it is not in the domain" } = facts;
+  const { spec, snapshots = noSnapshots, backups = noBackups, rescue } = facts;
   if (spec !== undefined && metadata?.socle !== undefined)
-    return { spec, socle: metadata.socle, snapshots, rescue };
+    return { spec, socle: metadata.socle, snapshots, backups, rescue };
+  const { unreadable = "it is not in the domain" } = facts;
   const message = `the spec of VM ${name} cannot be read (${unreadable}); repair its metadata (virsh metadata)`;
   throw new SocleError("conflict", "SPEC_UNREADABLE", message);
 }
@@ -118,14 +121,37 @@ export async function rewriteSnapshots(
   vmId: string,
   change: (snapshots: Snapshots) => Snapshots,
 ): Promise<Snapshots> {
+  const kept = await rewriteKept(context, vmId, (now) => ({ ...now, snapshots: change(now.snapshots) }));
+  return kept.snapshots;
+}
+
+type Kept = Pick<Stored, "snapshots" | "backups">;
+
+/** As `rewriteSnapshots`, and the backups in the same write. */
+export async function rewriteKept(
+  context: WorkContext,
+  vmId: string,
+  change: (kept: Kept) => Kept,
+): Promise<Kept> {
   const { domains } = context;
-  const { socle, snapshots: before } = await readSpec(context, vmId);
-  const snapshots = change(before);
-  if (isDeepStrictEqual(snapshots, before)) return snapshots;
-  const instance = instanceOf(vmId, socle);
-  const metadata = defined<VmMetadata>({ ...socle, instance, snapshots: snapshotsText(snapshots) });
+  const { socle, snapshots, backups } = await readSpec(context, vmId);
+  const before = { snapshots, backups };
+  const kept = change(before);
+  if (isDeepStrictEqual(kept, before)) return kept;
+  const metadata = defined<VmMetadata>({
+    ...socle,
+    instance: instanceOf(vmId, socle),
+    snapshots: snapshotsText(kept.snapshots),
+    backups: backupsText(kept.backups),
+  });
   await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
-  return snapshots;
+  return kept;
+}
+
+/** Waits until readers see the backups. */
+export async function seenWithBackups(context: WorkContext, vmId: string, backups: Backups): Promise<void> {
+  const stored = backupsText(backups) === undefined ? undefined : backups;
+  await seen(context, vmId, (vm) => isDeepStrictEqual(vm?.backups, stored));
 }
 
 /** Waits until readers see the snapshots. */

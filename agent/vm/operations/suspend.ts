@@ -17,6 +17,7 @@ export const suspendVm = defineOperation({
   kind: "SUSPEND_VM",
   intent: z.object({}),
   lane: "heavy",
+  notDuringBackup: "any",
   endState: "stopped",
   /**
    * Throws `conflict` SAVED_STATE_NOT_ENCRYPTED and VM_HAS_HOST_DEVICES, and for a tenant's caller `denied`

@@ -8,6 +8,7 @@ import { tenantOfCaller } from "../../trust/index.ts";
 import { chooseAccelerator } from "../model/accelerator.ts";
 import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
+import { requireNoBackup } from "./backup-refusals.ts";
 import { Changes } from "./changes.ts";
 import { expected, importEnded } from "./images.ts";
 import { noPlan, type OnSubject, type SubjectWork } from "./begin-on.ts";
@@ -183,6 +184,7 @@ export class Vms {
     // By id: the name may be another tenant's VM by now.
     const vm = this.#changeable(kind, asked.id);
     const intent = newIntent(kind, admit?.(prepared, vm, this.#admission(caller)) ?? {});
+    requireNoBackup(vm.name, vm.backups, definitionOf(kind), intent);
     const taken = this.#changes.take(intent, vm, (devices) =>
       this.#requireDevicesFree(devices, tenantOfCaller(caller) !== undefined),
     );

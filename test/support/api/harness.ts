@@ -26,6 +26,7 @@ import type { Trust } from "../../../agent/trust/index.ts";
 import { noTrust } from "../trust/no-trust.ts";
 import { protos } from "./client.ts";
 import { FakeHost } from "./fakes.ts";
+import { readsWithoutBackups } from "../vm/backup-reads.ts";
 import { storeOfNothing } from "../vm/image-parts.ts";
 
 export * from "./client.ts";
@@ -130,6 +131,7 @@ export async function startApi(
         throw new Error("no screen in this test");
       },
     },
+    backups: readsWithoutBackups({ clock, log }),
     images: { import: mutate("IMPORT_IMAGE"), upload, delete: mutate("DELETE_IMAGE") },
     poolVolumes: {
       create: mutate("CREATE_VOLUME"),

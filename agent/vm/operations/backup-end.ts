@@ -1,0 +1,86 @@
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { withStale, type Backups, type OpenBackup, type WholeBackup } from "../model/backups.ts";
+import { defined } from "../../kernel/defined.ts";
+import { withoutLoose } from "./layers.ts";
+import { endQemu } from "./paused-qemu.ts";
+import { readSpec, rewriteKept } from "./spec-change.ts";
+import type { WorkContext } from "./work.ts";
+
+/** As the default of guest.socketDirectory. */
+const SOCKET_DIRECTORY = "/run/socle-guests";
+
+/** The socket on which the VM's QEMU serves its backup. */
+export const backupSocket = (
+  { socketDirectory = SOCKET_DIRECTORY }: Pick<WorkContext, "socketDirectory">,
+  vmId: string,
+): string => join(socketDirectory, `${vmId}.nbd`);
+
+/** QEMU leaves its socket behind when it is killed, and makes none over it. */
+export async function removeSocket(context: WorkContext, vmId: string): Promise<void> {
+  await unlink(backupSocket(context, vmId)).catch((thrown: unknown) => {
+    if ((thrown as NodeJS.ErrnoException).code !== "ENOENT")
+      context.log.warn({ vm: vmId, err: thrown }, "the socket of a backup could not be removed");
+  });
+}
+
+/** The backups once the open one is decided: its scratch volumes and its job are left to end. */
+export function decided(now: Backups, open: OpenBackup, success: boolean): Backups {
+  const ending: Backups = { ...now, open: { ...open, phase: "ending" } };
+  if (!success) return open.disks.some(({ bitmap }) => bitmap) ? withStale(ending, open.id) : ending;
+  const { id, createdAtMs, base, quiesced, disks } = open;
+  const whole = defined<WholeBackup>({
+    id,
+    createdAtMs,
+    base,
+    quiesced,
+    disks: disks.map(({ device: _d, pool: _p, scratch: _s, ...disk }) => disk),
+  });
+  return { ...(now.whole === undefined ? ending : withStale(ending, now.whole.id)), whole };
+}
+
+/** Ends what is left of a decided backup: its job, its scratch volumes, its QEMU, and old checkpoints. */
+export async function endBackup(
+  context: WorkContext,
+  vmId: string,
+  step: <T>(name: string, work: () => Promise<T>, weight: number) => Promise<T>,
+): Promise<Backups> {
+  const { domains, volumes } = context;
+  const { backups } = await readSpec(context, vmId);
+  const { open } = backups;
+  if (open === undefined) return backups;
+  await step("end job", () => domains.backups.end(vmId, open.id), 0.3);
+  await removeSocket(context, vmId);
+  await step("delete bitmaps", () => forgetStale(context, vmId), 0.2);
+  await step(
+    "delete scratch volumes",
+    async () => {
+      for (const { pool, scratch: volume } of open.disks) await volumes.remove({ pool, volume });
+    },
+    0.2,
+  );
+  const { off } = (await readSpec(context, vmId)).backups.open ?? {};
+  if (off === true) await step("stop paused", () => endQemu(context, vmId), 0.1);
+  const kept = await step(
+    "write backups",
+    () =>
+      rewriteKept(context, vmId, ({ snapshots, backups: now }) => {
+        const { open: _open, ...rest } = now;
+        const loose = open.disks.map(({ disk, scratch }) => ({ disk, volume: scratch }));
+        return { snapshots: withoutLoose(snapshots, loose), backups: rest };
+      }),
+    0.1,
+  );
+  return kept.backups;
+}
+
+/** Deletes the checkpoints that are no base any more, as far as the VM has a QEMU for that. */
+export async function forgetStale(context: WorkContext, vmId: string): Promise<void> {
+  const { stale } = (await readSpec(context, vmId)).backups;
+  if (stale.length === 0) return;
+  const left = await context.domains.backups.forget(vmId, stale);
+  await rewriteKept(context, vmId, (kept) => ({
+    ...kept,
+    backups: { ...kept.backups, stale: kept.backups.stale.filter((id) => left.includes(id)) },
+  }));
+}

@@ -1,0 +1,183 @@
+import type { Clock } from "../../kernel/clock.ts";
+import { aborted } from "../../kernel/concurrency/deadline.ts";
+import { toSocleError } from "../../kernel/errors.ts";
+import type { Service } from "../../kernel/lifecycle/service.ts";
+import type { Logger } from "../../kernel/log.ts";
+import type { NewEvent } from "../../state/events/event.ts";
+import { isDone, type Operation } from "../../state/operations/operation.ts";
+import type { Operations } from "../../state/operations/operations.ts";
+import type { DomainBackups } from "../hypervisor/domain-backups.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { mostScratchBytes, type OpenBackup } from "../model/backups.ts";
+import type { Vm } from "../model/vm.ts";
+import type { VmTable } from "../observation/vm-table.ts";
+import type { VolumeRoom } from "../storage/volume-room.ts";
+import type { BackupLeases } from "./backup-leases.ts";
+
+/** Why a backup is abandoned. */
+export type AbandonCause =
+  | "LEASE_EXPIRED"
+  | "SCRATCH_FULL"
+  | "POOL_NEARLY_FULL"
+  | "QEMU_GONE"
+  /** It was decided, and its end was interrupted. */
+  | "NOT_ENDED";
+
+export interface BackupWatchOptions {
+  readonly table: Pick<VmTable, "all" | "get" | "untilComplete" | "subscribe">;
+  readonly operations: Pick<Operations, "admittedFor" | "untilPermitted">;
+  /** Ends the backup without success, by an operation. Resolves with the operation's end. */
+  readonly abandon: (
+    vm: Vm,
+    backup: OpenBackup,
+    cause: AbandonCause,
+    signal: AbortSignal,
+  ) => Promise<Operation>;
+  readonly backups: Pick<DomainBackups, "isOpen">;
+  readonly leases: BackupLeases;
+  readonly volumes: Pick<VolumeRoom, "allocatedBytes" | "freeBytes">;
+  readonly publish: (event: NewEvent) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Only while a backup is open. */
+const LOOK_EVERY_MS = 2000;
+/** A refresh of a pool reads all its volumes. */
+const LOOK_AT_POOL_EVERY_MS = 10_000;
+const RETRY_AFTER_MS = 10_000;
+/** A pool without room pauses the guests that write to it. */
+const LEAST_FREE_BYTES = 64 * 2 ** 20;
+
+/**
+ * Abandons open backups whose reader is gone, whose scratch volumes outgrow their bound or their pool, or whose QEMU has
+ * ended. The guest never waits for a reader.
+ */
+export class BackupWatch implements Service {
+  readonly name = "backup-watch";
+  readonly #options: BackupWatchOptions;
+  /** By VM: no other look meanwhile. */
+  readonly #busy = new Set<string>();
+  readonly #retryAtMs = new Map<string, number>();
+  readonly #pools = new Map<string, { readonly atMs: number; readonly freeBytes: number | undefined }>();
+  #abandoned = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(options: BackupWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Since the agent's start. */
+  get abandoned(): number {
+    return this.#abandoned;
+  }
+
+  async run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { table, operations, leases, clock } = this.#options;
+    const changes = table.subscribe(signal);
+    ready();
+    try {
+      await table.untilComplete(signal);
+      await operations.untilPermitted(signal);
+    } catch {
+      await aborted(signal);
+      return;
+    }
+    const follow = async (): Promise<void> => {
+      for await (const change of changes) {
+        const vm = change.kind === "item" && change.value.kind !== "resync" ? change.value.vm : undefined;
+        if (change.kind === "item" && change.value.kind === "removed") leases.forget(change.value.vm.id);
+        if (vm === undefined || vm.backups?.open !== undefined) this.#wake();
+      }
+    };
+    const look = async (): Promise<void> => {
+      while (!signal.aborted) {
+        const open = this.#open();
+        for (const vm of open) void this.#look(vm, signal);
+        const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+        if (open.length === 0) await Promise.race([woken, aborted(signal)]);
+        else await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined);
+      }
+    };
+    await Promise.all([follow(), look()]);
+  }
+
+  #open(): Vm[] {
+    return this.#options.table.all().filter(({ backups }) => backups?.open !== undefined);
+  }
+
+  /** Never rejects. */
+  async #look(vm: Vm, signal: AbortSignal): Promise<void> {
+    const { leases, clock, log } = this.#options;
+    const open = vm.backups?.open;
+    if (open === undefined || this.#busy.has(vm.id)) return;
+    if (clock.monotonicMs() < (this.#retryAtMs.get(vm.id) ?? -Infinity)) return;
+    this.#busy.add(vm.id);
+    try {
+      await leases.follow(vm.id, open);
+      const cause = await this.#causeOf(vm, open);
+      if (cause !== undefined) await this.#abandon(vm, open, cause, signal);
+      this.#retryAtMs.delete(vm.id);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      this.#retryAtMs.set(vm.id, clock.monotonicMs() + RETRY_AFTER_MS);
+      log.warn({ vm: vm.id, backup: open.id, err: toSocleError(thrown) }, "a backup could not be watched");
+    } finally {
+      this.#busy.delete(vm.id);
+    }
+  }
+
+  async #causeOf(vm: Vm, open: OpenBackup): Promise<AbandonCause | undefined> {
+    const { operations, backups, leases } = this.#options;
+    // Its operation goes on, or decides it.
+    if (vm.presence !== "present" || operations.admittedFor(vm.id).some((each) => !isDone(each)))
+      return undefined;
+    if (open.phase === "ending") return "NOT_ENDED";
+    if (!isActive(vm) || open.phase === "beginning") return "QEMU_GONE";
+    if (leases.isOver(vm.id, open.id)) return "LEASE_EXPIRED";
+    if (!(await backups.isOpen(vm.id, open.id))) return "QEMU_GONE";
+    return await this.#roomOf(open);
+  }
+
+  async #roomOf(open: OpenBackup): Promise<AbandonCause | undefined> {
+    const { volumes } = this.#options;
+    for (const { pool, scratch: volume, capacityBytes } of open.disks) {
+      const used = (await volumes.allocatedBytes({ pool, volume })) ?? 0;
+      // A scratch volume of the disk's size has its tables beside the bytes.
+      if (open.scratchBytes !== 0 && used > mostScratchBytes(open, capacityBytes)) return "SCRATCH_FULL";
+      const free = await this.#freeOf(pool);
+      if (free !== undefined && free < LEAST_FREE_BYTES) return "POOL_NEARLY_FULL";
+    }
+    return undefined;
+  }
+
+  async #freeOf(pool: string): Promise<number | undefined> {
+    const { volumes, clock } = this.#options;
+    const now = clock.monotonicMs();
+    const known = this.#pools.get(pool);
+    if (known !== undefined && now - known.atMs < LOOK_AT_POOL_EVERY_MS) return known.freeBytes;
+    const freeBytes = await volumes.freeBytes(pool);
+    this.#pools.set(pool, { atMs: now, freeBytes });
+    return freeBytes;
+  }
+
+  async #abandon(vm: Vm, open: OpenBackup, cause: AbandonCause, signal: AbortSignal): Promise<void> {
+    const { abandon, leases, publish, log } = this.#options;
+    const about = { vm: vm.id, name: vm.name, backup: open.id, cause };
+    log.warn(about, "a backup is abandoned");
+    const end = await abandon(vm, open, cause, signal);
+    if (end.state !== "succeeded")
+      throw end.error ?? new Error(`operation ${end.id}, which ends the backup, is ${end.state}`);
+    leases.forget(vm.id);
+    if (cause === "NOT_ENDED") return;
+    this.#abandoned += 1;
+    publish({
+      kind: "vm_backup_abandoned",
+      vmId: vm.id,
+      vmName: vm.name,
+      vmState: vm.state,
+      reason: cause,
+      details: { backup: open.id, operation: end.id },
+    });
+  }
+}

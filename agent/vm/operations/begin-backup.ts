@@ -1,0 +1,409 @@
+import { randomBytes } from "node:crypto";
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { VmSpec } from "../../contract/spec.ts";
+import type { BackupSource } from "../hypervisor/domain-backups.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import {
+  backupId,
+  mostScratchBytes,
+  noBackups,
+  scratchName,
+  type Backups,
+  type FullReason,
+  type OpenBackup,
+} from "../model/backups.ts";
+import { diskAlias } from "../model/device-names.ts";
+import { isEncrypted } from "../model/sealed-keys.ts";
+import type { Snapshots } from "../model/snapshots.ts";
+import type { Vm } from "../model/vm.ts";
+import { formatOf, ownDisk, type OwnDisk } from "../model/volume-names.ts";
+import { backupSocket, decided, endBackup, forgetStale, removeSocket } from "./backup-end.ts";
+import { backupOpen } from "./backup-refusals.ts";
+import { defineOperation, type Result } from "./definition.ts";
+import { requireDisk, requireIdle } from "./detach-disk.ts";
+import { requireQuiescible } from "./create-snapshot.ts";
+import { stampComplete } from "./guest-run.ts";
+import { withLoose } from "./layers.ts";
+import { requireNotRestarting, startQemu } from "./paused-qemu.ts";
+import { requireSpecOf } from "./request.ts";
+import { beginChange, changeIntent, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
+import { undoAll } from "./undo.ts";
+import { requireNotSaved } from "./vm-state.ts";
+import { isUndecided, mayHaveBegun, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+
+const CLAIM = "claim volumes";
+const NOTE = "note backup";
+const SHORTEST_LEASE_S = 60;
+const LONGEST_LEASE_S = 86_400;
+const USUAL_LEASE_S = 600;
+
+const intent = z.object({
+  id: backupId,
+  disks: z.array(
+    z.object({
+      disk: z.string(),
+      pool: z.string(),
+      scratch: z.string(),
+      /** Of the scratch volume. */
+      mostBytes: z.number(),
+    }),
+  ),
+  base: backupId.exactOptional(),
+  quiesce: z.boolean(),
+  leaseMs: z.number(),
+  scratchBytes: z.number(),
+  ...changeIntent,
+});
+type Intent = z.output<typeof intent>;
+
+interface BeginBackupRequest {
+  /** Empty: all that the guest writes to. */
+  readonly disks: readonly string[];
+  /** Empty: all is read. */
+  readonly baseBackup: string;
+  readonly quiesce: boolean;
+  /** 0: the usual. */
+  readonly leaseSeconds: number;
+  /** Of each disk; 0: its capacity. */
+  readonly scratchBytes: number;
+  readonly etag?: string | undefined;
+}
+
+/**
+ * Makes the disks of a VM readable as they are at one instant, until FINISH_BACKUP. A VM that is off gets a QEMU for it, whose
+ * guest is paused. A failure undoes what was done.
+ */
+export const beginBackup = defineOperation({
+  kind: "BEGIN_BACKUP",
+  intent,
+  lane: "heavy",
+  mayLeaveHalf: true,
+  grows: ({ disks }) => ({
+    volumes: disks.map(({ pool, scratch: volume, mostBytes: capacityBytes }) => ({
+      pool,
+      volume,
+      capacityBytes,
+    })),
+    diskBytes: disks.reduce((sum, { mostBytes }) => sum + mostBytes, 0),
+  }),
+  /**
+   * Throws `invalid` LEASE_INVALID, `not_found` DISK_NOT_FOUND, `conflict` BACKUP_OPEN, BACKUP_BASE_UNKNOWN, BACKUP_UNSUPPORTED,
+   * DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and ETAG_MISMATCH.
+   */
+  admit({ disks: names, baseBackup, quiesce, leaseSeconds, scratchBytes, etag }: BeginBackupRequest, vm) {
+    requireSpecOf(etag, vm);
+    const leaseMs = leaseOf(leaseSeconds);
+    requireNotSaved(vm);
+    const { backups = noBackups } = vm;
+    if (backups.open !== undefined) throw backupOpen(vm.name, backups.open);
+    const base = baseBackup === "" ? undefined : baseBackup;
+    requireBase(vm.name, backups, base);
+    const own = sourcesOf(vm, names);
+    if (quiesce) requireQuiescible(vm);
+    const id = randomBytes(8).toString("hex");
+    const disks = own.map(({ disk, volume: { pool }, source: { capacityBytes = 0 } }) => ({
+      disk,
+      pool,
+      scratch: scratchName(vm.id, disk, id),
+      mostBytes: mostScratchBytes({ scratchBytes }, capacityBytes),
+    }));
+    return defined<Intent>({ id, disks, base, quiesce, leaseMs, scratchBytes, etag });
+  },
+  async plan({ volumes }, { disks, base, quiesce }, vm) {
+    await volumes.requireAbsent(disks.map(({ pool, scratch: volume }) => ({ pool, volume })));
+    return {
+      disks: disks.map(({ disk }) => disk).join(","),
+      base: base ?? "none",
+      quiesced: String(quiesce),
+      scratch_may_grow_to_bytes: String(disks.reduce((sum, { mostBytes }) => sum + mostBytes, 0)),
+      starts_qemu: String(!isActive(vm)),
+    };
+  },
+  async run(context, asked, run) {
+    const { vmId } = run;
+    try {
+      return await begin(context, asked, run);
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (isUndecided(error, run)) throw error;
+      throw await undoAll(context, run, [{ step: NOTE, remove: () => undo(context, vmId, asked) }], error);
+    }
+  },
+});
+
+/** Throws `invalid` LEASE_INVALID. */
+export function leaseOf(seconds: number): number {
+  if (seconds === 0) return USUAL_LEASE_S * 1000;
+  if (seconds >= SHORTEST_LEASE_S && seconds <= LONGEST_LEASE_S) return seconds * 1000;
+  const message = `must be ${SHORTEST_LEASE_S} to ${LONGEST_LEASE_S}, or 0 for ${USUAL_LEASE_S}`;
+  throw new SocleError("invalid", "LEASE_INVALID", `lease_seconds ${message}`, {
+    details: { fields: { lease_seconds: message } },
+  });
+}
+
+async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<Result> {
+  const { domains, volumes } = context;
+  const { vmId, step, done } = run;
+  const { id, disks, base, leaseMs, scratchBytes, etag } = asked;
+  const isClaimed = done.has(CLAIM);
+  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isClaimed });
+  const { backups: before, snapshots } = await readSpec(context, vmId);
+  let { open } = before;
+  if (open !== undefined && open.id !== id) throw backupOpen(spec.name, open);
+  if (open?.phase !== "open") {
+    requireBase(spec.name, before, base);
+    const own = requireSame(spec, snapshots, asked);
+    if (!isClaimed) {
+      const scratch = disks.map(({ pool, scratch: volume }) => ({ pool, volume }));
+      await step.durable(CLAIM, () => volumes.requireAbsent(scratch), 0);
+    }
+    const isOff = open?.off === true || !isActive(await domains.state(vmId));
+    if (isOff && open?.off !== true) await requireNotRestarting(context, spec);
+    const noted = defined<OpenBackup>({
+      id,
+      createdAtMs: context.clock.now(),
+      base,
+      disks: own.map(({ disk, source: { capacityBytes = 0 }, pool, scratch }) => ({
+        disk,
+        capacityBytes,
+        device: "",
+        pool,
+        scratch,
+      })),
+      leaseMs,
+      scratchBytes,
+      phase: "beginning",
+      off: isOff ? true : undefined,
+    });
+    // Noted before they exist: at no time is there a volume, or a QEMU, without an owner.
+    await step(
+      NOTE,
+      () =>
+        rewriteKept(context, vmId, (kept) => ({
+          snapshots: withLoose(
+            kept.snapshots,
+            disks.map(({ disk, scratch, mostBytes }) => ({ disk, volume: scratch, mostBytes })),
+          ),
+          backups: { ...kept.backups, open: kept.backups.open ?? noted },
+        })),
+      0,
+    );
+    if (isOff && !isActive(await domains.state(vmId))) await startQemu(context, run, spec);
+    const sources = await step("make scratch volumes", () => makeScratch(context, vmId, own, isClaimed), 0.3);
+    await step("delete old bitmaps", () => forgetStale(context, vmId), 0.1);
+    open = await openNow(context, run, { asked, spec, sources, noted: { ...noted, ...before.open } });
+  }
+  await stampComplete(context, run, isActive(await domains.state(vmId)));
+  const { backups } = await readSpec(context, vmId);
+  await seenWithBackups(context, vmId, backups);
+  const full = open.disks.every(({ incremental }) => incremental !== true);
+  return { backup_id: id, quiesced: String(open.quiesced === true), full: String(full) };
+}
+
+/** A disk, and the file that takes what the guest overwrites. */
+interface Source extends OwnDisk {
+  readonly pool: string;
+  readonly scratch: string;
+}
+
+interface Sized extends Source {
+  readonly device: string;
+  readonly path: string;
+  readonly capacityBytes: number;
+}
+
+async function makeScratch(
+  { domains, volumes }: WorkContext,
+  vmId: string,
+  own: readonly Source[],
+  mayBeThere: boolean,
+): Promise<readonly Sized[]> {
+  const sized: Sized[] = [];
+  for (const source of own) {
+    const { pool, scratch: name } = source;
+    const device = await deviceOf(domains, vmId, source.disk);
+    const capacityBytes = await domains.backups.capacityBytes(vmId, device);
+    const { path } = await volumes.make({ pool, name, format: "qcow2", capacityBytes }, mayBeThere);
+    sized.push({ ...source, device, path, capacityBytes });
+  }
+  return sized;
+}
+
+/** Throws `conflict` BACKUP_UNSUPPORTED for a disk that is no file. */
+async function deviceOf(domains: WorkContext["domains"], vmId: string, disk: string): Promise<string> {
+  const found = await domains.devices.disk(vmId, diskAlias(disk));
+  if (found?.source?.type === "file") return found.target.device;
+  throw unsupported(disk, `disk ${disk} is no file, so it cannot be in a backup: name the other disks`);
+}
+
+async function openNow(
+  context: RunContext,
+  run: WorkRun,
+  {
+    asked: { id, base, quiesce },
+    spec,
+    sources,
+    noted,
+  }: {
+    readonly asked: Intent;
+    readonly spec: VmSpec;
+    readonly sources: readonly Sized[];
+    readonly noted: OpenBackup;
+  },
+): Promise<OpenBackup> {
+  const { domains, clock } = context;
+  const { vmId, step } = run;
+  const { whole } = (await readSpec(context, vmId)).backups;
+  const inBase = new Set(whole?.disks.flatMap(({ disk, bitmap }) => (bitmap === true ? disk : [])));
+  let quiesced = false;
+  await step(
+    "open backup",
+    async () => {
+      if (await domains.backups.isOpen(vmId, id)) return;
+      await removeSocket(context, vmId);
+      const asBase = sources.filter(
+        (source) => base !== undefined && inBase.has(source.disk) && keepsBitmap(source),
+      );
+      const since =
+        base === undefined || asBase.length === 0
+          ? new Set<string>()
+          : await domains.backups.withBitmap(
+              vmId,
+              base,
+              asBase.map(({ device }) => device),
+            );
+      const disks = sources.map((source): BackupSource => ({
+        device: source.device,
+        scratch: source.path,
+        since: since.has(source.device) ? base : undefined,
+        bitmap: keepsBitmap(source),
+      }));
+      const server = { socket: backupSocket(context, vmId) };
+      const beginNow = () => domains.backups.begin(vmId, id, { server, disks });
+      if (quiesce) quiesced = await domains.freezes.during({ id: vmId, tenant: spec.tenant }, beginNow);
+      else await beginNow();
+    },
+    0.4,
+  );
+  const changesOf = await domains.backups.opened(vmId, id);
+  if (changesOf === undefined) throw lost(spec.name);
+  const open = defined<OpenBackup>({
+    ...noted,
+    createdAtMs: clock.now(),
+    quiesced: quiesced ? true : undefined,
+    phase: "open",
+    disks: sources.map((source) => {
+      const { disk, device, pool, scratch, capacityBytes } = source;
+      const incremental = changesOf.has(device);
+      return defined<OpenBackup["disks"][number]>({
+        disk,
+        device,
+        pool,
+        scratch,
+        capacityBytes,
+        incremental: incremental ? true : undefined,
+        fullReason: base === undefined || incremental ? undefined : whyFull(source, inBase),
+        bitmap: keepsBitmap(source) ? true : undefined,
+      });
+    }),
+  });
+  await step(
+    "write backup",
+    () => rewriteKept(context, vmId, (kept) => ({ ...kept, backups: { ...kept.backups, open } })),
+    0.1,
+  );
+  return open;
+}
+
+/** A raw file has no place for a bitmap. */
+const keepsBitmap = ({ volume: { volume } }: OwnDisk): boolean => formatOf(volume) === "qcow2";
+
+const whyFull = (source: OwnDisk, inBase: ReadonlySet<string>): FullReason =>
+  !keepsBitmap(source) ? "RAW" : inBase.has(source.disk) ? "BITMAP_LOST" : "NOT_IN_BASE";
+
+/** Removes what was made, also without the domain. */
+async function undo(context: WorkContext, vmId: string, { id, disks }: Intent): Promise<void> {
+  const { domains, volumes } = context;
+  if ((await domains.state(vmId)) === undefined) {
+    for (const { pool, scratch: volume } of disks) await volumes.remove({ pool, volume });
+    return;
+  }
+  const { open } = (await readSpec(context, vmId)).backups;
+  if (open?.id !== id) return;
+  await rewriteKept(context, vmId, (kept) => ({
+    ...kept,
+    // Its checkpoint may have been made.
+    backups: decided(
+      kept.backups,
+      { ...open, disks: open.disks.map((disk) => ({ ...disk, bitmap: true as const })) },
+      false,
+    ),
+  }));
+  await endBackup(context, vmId, (_name, work) => work());
+}
+
+/** Throws `conflict` BACKUP_BASE_UNKNOWN. */
+function requireBase(vm: string, { whole }: Backups, base: string | undefined): void {
+  if (base === undefined || whole?.id === base) return;
+  const newest = whole === undefined ? "it has none" : `its newest is ${whole.id}`;
+  const message = `backup ${base} is not the newest whole backup of VM ${vm} (${newest}): begin a full one, without base_backup`;
+  throw new SocleError("conflict", "BACKUP_BASE_UNKNOWN", message, {
+    details: { fields: { base_backup: message } },
+  });
+}
+
+/**
+ * The disks of a backup. Throws `not_found` DISK_NOT_FOUND, `conflict` DISK_BUSY, and BACKUP_UNSUPPORTED for one that cannot be
+ * in it.
+ */
+function sourcesOf(
+  vm: Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">,
+  names: readonly string[],
+): OwnDisk[] {
+  const asked =
+    names.length === 0
+      ? (vm.spec?.disks ?? []).filter(({ readOnly }) => !readOnly)
+      : [...new Set(names)].map((name) => requireDisk(vm, name));
+  const own = asked.map((disk) => {
+    const other = "name the other disks of the VM";
+    if (disk.source.kind === "volume")
+      throw unsupported(
+        disk.name,
+        `disk ${disk.name} of VM ${vm.name} is the volume ${disk.source.volume.volume}, which was not made for the VM: ${other}`,
+      );
+    if (isEncrypted(disk))
+      throw unsupported(
+        disk.name,
+        `disk ${disk.name} of VM ${vm.name} is encrypted, and a backup of it would not be: ${other}`,
+      );
+    requireIdle(vm, disk.name);
+    return ownDisk(vm.id, disk, disk.source, vm.snapshots);
+  });
+  if (own.length > 0) return own;
+  throw unsupported("disks", `VM ${vm.name} has no disk that was made for it and that it writes to`);
+}
+
+/** The disks at the run. Throws `conflict` VM_CHANGED if one is not there any more. */
+function requireSame(spec: VmSpec, snapshots: Snapshots, { disks }: Intent): Source[] {
+  return disks.map(({ disk, pool, scratch }) => {
+    const found = spec.disks.find(({ name }) => name === disk);
+    if (found?.source.kind === "new" && found.source.pool === pool)
+      return { ...ownDisk(spec.id, found, found.source, snapshots), pool, scratch };
+    const message = `disk ${disk} of VM ${spec.name} was changed by another operation since the request, and nothing was done; look at the VM, then repeat the request`;
+    throw new SocleError("conflict", "VM_CHANGED", message);
+  });
+}
+
+const unsupported = (disk: string, message: string): SocleError =>
+  new SocleError("conflict", "BACKUP_UNSUPPORTED", message, {
+    details: { fields: { disks: message }, metadata: { disk } },
+  });
+
+const lost = (vm: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "VM_STATE_CONFLICT",
+    `the QEMU of VM ${vm} ended while its backup began; look at the VM, then repeat the request`,
+  );

@@ -1,0 +1,65 @@
+import * as z from "../../kernel/zod.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { findBackup } from "../model/backups.ts";
+import { decided, endBackup } from "./backup-end.ts";
+import { noBackup } from "./backup-refusals.ts";
+import { defineOperation } from "./definition.ts";
+import { stampComplete } from "./guest-run.ts";
+import { beginChange, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
+
+const DECIDE = "decide";
+
+const intent = z.object({ id: z.string(), success: z.boolean() });
+
+interface FinishBackupRequest {
+  readonly backupId: string;
+  /** The reader has it whole. */
+  readonly success: boolean;
+}
+
+/** Ends the open backup of a VM. With success it is the base of the next one; without, the base stays as it was. */
+export const finishBackup = defineOperation({
+  kind: "FINISH_BACKUP",
+  intent,
+  lane: "command",
+  urgent: true,
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  /** Throws `not_found` BACKUP_NOT_FOUND. */
+  admit({ backupId: id, success }: FinishBackupRequest, vm) {
+    if (findBackup(vm.backups, id) === undefined) throw noBackup(vm.name, id);
+    return { id, success };
+  },
+  async run(context, { id, success }, run) {
+    const { domains } = context;
+    const { vmId, step } = run;
+    const { name } = await beginChange(context, run, { of: "metadata" });
+    let { backups } = await readSpec(context, vmId);
+    const { open } = backups;
+    if (open?.id !== id) {
+      if (success && backups.whole?.id !== id) throw noBackup(name, id);
+      return { backup_id: id, success: String(backups.whole?.id === id) };
+    }
+    if (open.phase !== "ending") {
+      if (success && !(await domains.backups.isOpen(vmId, id))) throw lost(name, id);
+      await step(DECIDE, () =>
+        rewriteKept(context, vmId, (kept) => ({ ...kept, backups: decided(kept.backups, open, success) })),
+      );
+    }
+    // Only the rest is left, which cannot be undone.
+    step.goOn();
+    backups = await endBackup(context, vmId, step);
+    await stampComplete(context, run, isActive(await domains.state(vmId)));
+    await seenWithBackups(context, vmId, backups);
+    return { backup_id: id, success: String(backups.whole?.id === id) };
+  },
+});
+
+const lost = (vm: string, id: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "BACKUP_ABANDONED",
+    `backup ${id} of VM ${vm} has lost its QEMU, and what was read of it is not known to be whole: begin another`,
+    { details: { metadata: { backup_id: id } } },
+  );
