@@ -161,11 +161,12 @@ module.exports = {
     only("prom-client-stays-in-metrics", "node_modules/prom-client", "metrics/"),
     // kernel/zod.ts configures it.
     only("zod-comes-from-the-kernel", "node_modules/zod", "kernel/zod\\.ts"),
-    // The doctor knocks at libvirt's door. QEMU serves the screen of a guest on a socket, and the command serves it to a viewer.
+    // The doctor knocks at libvirt's door. QEMU serves the screens of guests and the bytes of backups on sockets, and the
+    // command serves a screen to a viewer.
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text)/(sd-notify|ip-ranges|process-name)\\.ts|cli/(doctor/host-checks|commands/vm-screen)\\.ts|vm/hypervisor/screens\\.ts",
+      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text)/(sd-notify|ip-ranges|process-name)\\.ts|cli/(doctor/host-checks|commands/vm-screen)\\.ts|vm/hypervisor/screens\\.ts|vm/storage/nbd-reader\\.ts",
     ),
     // The command asks systemd of its units, and starts the viewer of a screen, as a person would.
     only(

@@ -31,6 +31,7 @@ export function buildBackups(
 ): { readonly backupReads: BackupReads; readonly backupWatch: BackupWatch } {
   const { backups } = domains;
   const volumes = new VolumeRoom(libvirt, log);
+  const scratchUsed = new Map<string, number>();
   const leases = new BackupLeases({ backups, clock, log });
   const abandon: BackupWatchOptions["abandon"] = async (vm, { id }, cause, signal) => {
     const requestId = `backup-${id}-${clock.now()}`;
@@ -50,7 +51,7 @@ export function buildBackups(
     return isDone(begun) ? begun : await operations.wait(begun.id, END_WITHIN_MS, signal);
   };
   return {
-    backupReads: new BackupReads({ leases, volumes, socketDirectory: config.guest.socketDirectory }),
+    backupReads: new BackupReads({ leases, scratchUsed, socketDirectory: config.guest.socketDirectory }),
     backupWatch: new BackupWatch({
       table,
       operations,
@@ -58,6 +59,7 @@ export function buildBackups(
       backups,
       leases,
       volumes,
+      scratchUsed,
       publish,
       clock,
       log,

@@ -37,11 +37,7 @@ export function backupService(
     caller: Caller,
   ): Promise<ProtoOperation> =>
     operationToProto(await of(caller).vms.begin(kind, by(request, caller), caller.name), errors);
-  const toProto = async (
-    vm: Vm,
-    backup: OpenBackup | WholeBackup,
-    { tenant }: Caller,
-  ): Promise<ProtoBackup> => {
+  const toProto = (vm: Vm, backup: OpenBackup | WholeBackup, { tenant }: Caller): ProtoBackup => {
     const whole = wholeToProto(vm, backup);
     if (!("scratchBytes" in backup)) return whole;
     const leaseMs = backups.leaseUntilMs(vm.id, backup.id);
@@ -49,8 +45,7 @@ export function backupService(
       ...whole,
       leaseExpiresAt: leaseMs === undefined ? undefined : toTimestamp(leaseMs),
       scratchBytes: backup.scratchBytes,
-      // Unknown while libvirt does not answer.
-      scratchUsedBytes: await backups.scratchUsedBytes(backup).catch(() => 0),
+      scratchUsedBytes: backups.scratchUsedBytes(vm.id),
       nbdUri:
         tenant === undefined && backup.phase === "open"
           ? `nbd+unix:///?socket=${backups.socketOf(vm.id)}`
@@ -62,24 +57,24 @@ export function backupService(
       if (nbdTls) throw notConfigured();
       return begin("BEGIN_BACKUP", { ...request, etag: nonEmpty(etag) }, caller);
     },
-    async GetBackup({ vm: name, backupId }, { caller }) {
+    GetBackup({ vm: name, backupId }, { caller }) {
       const vm = vmOf(caller, name);
       const found = findBackup(vm.backups, backupId);
       if (found === undefined) throw noBackup(vm.name, backupId);
-      return await toProto(vm, found, caller);
+      return toProto(vm, found, caller);
     },
-    async ListBackups({ vm: name }, { caller }) {
+    ListBackups({ vm: name }, { caller }) {
       const vm = vmOf(caller, name);
       const { open, whole } = vm.backups ?? {};
       const all = [open, open?.id === whole?.id ? undefined : whole].filter((each) => each !== undefined);
-      return { backups: await Promise.all(all.map((each) => toProto(vm, each, caller))) };
+      return { backups: all.map((each) => toProto(vm, each, caller)) };
     },
     async RenewBackup({ vm: name, backupId, leaseSeconds }, { caller }) {
       const vm = vmOf(caller, name);
       await backups.renew(vm, backupId, leaseSeconds);
       const found = findBackup(vm.backups, backupId);
       if (found === undefined) throw noBackup(vm.name, backupId);
-      return await toProto(vm, found, caller);
+      return toProto(vm, found, caller);
     },
     async *ListExtents({ vm, ...asked }, { caller, signal }): AsyncGenerator<ExtentList, void, undefined> {
       for await (const extents of backups.extents(vmOf(caller, vm), asked, signal))

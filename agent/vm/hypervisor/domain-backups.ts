@@ -162,6 +162,17 @@ export class DomainBackups {
     return left;
   }
 
+  /** Deletes checkpoints, also of a guest that is off; their bitmaps stay in the files. */
+  async drop(id: string, names: readonly string[]): Promise<void> {
+    for (const name of names)
+      await ifPresent("LIBVIRT_NO_DOMAIN_CHECKPOINT", async () => {
+        const asked = { dom: reference(id), name, flags: 0 };
+        const { checkpoint } = await this.#libvirt.call(libvirt.domainCheckpointLookupByName, asked);
+        const flags = libvirt.DomainCheckpointDeleteFlags.METADATA_ONLY;
+        await this.#libvirt.call(libvirt.domainCheckpointDelete, { checkpoint, flags });
+      });
+  }
+
   async #forget(id: string, name: string): Promise<boolean> {
     const found = await ifPresent("LIBVIRT_NO_DOMAIN_CHECKPOINT", () =>
       this.#libvirt.call(libvirt.domainCheckpointLookupByName, { dom: reference(id), name, flags: 0 }),

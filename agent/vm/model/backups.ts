@@ -88,10 +88,6 @@ export const backupsText = (value: Backups): string | undefined =>
 export const scratchName = (vmId: string, disk: string, id: string): string =>
   `socle-${vmId}-${disk}.backup-${id}.qcow2`;
 
-/** The names of a VM's scratch volumes, by disk. */
-export const scratchOf = (disk: string, { open: now }: Backups = noBackups): readonly string[] =>
-  (now?.disks ?? []).flatMap((each) => (each.disk === disk ? each.scratch : []));
-
 /** The most bytes of a disk's scratch volume. */
 export const mostScratchBytes = (
   { scratchBytes }: Pick<OpenBackup, "scratchBytes">,
@@ -101,6 +97,12 @@ export const mostScratchBytes = (
 /** The backup with this id, and whether it can be read. */
 export const findBackup = (value: Backups | undefined, id: string): OpenBackup | WholeBackup | undefined =>
   [value?.whole, value?.open].find((each) => each?.id === id);
+
+/** No next backup has the newest whole one as its base. */
+export function withoutWhole(value: Backups): Backups {
+  const { whole, ...rest } = value;
+  return whole === undefined ? value : withStale(rest, whole.id);
+}
 
 /** The checkpoint of a backup that is not to be a base goes with it. */
 export const withStale = (value: Backups, id: string): Backups => ({

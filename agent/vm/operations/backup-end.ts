@@ -74,6 +74,18 @@ export async function endBackup(
   return kept.backups;
 }
 
+/**
+ * Before the disks of a VM that is off are switched, which libvirt refuses while it has checkpoints. The next backup is full: the
+ * changes were in the files that are switched from.
+ */
+export async function dropCheckpoints(context: WorkContext, vmId: string): Promise<void> {
+  const { whole, stale } = (await readSpec(context, vmId)).backups;
+  const names = [...stale, ...(whole === undefined ? [] : [whole.id])];
+  if (names.length === 0) return;
+  await context.domains.backups.drop(vmId, names);
+  await rewriteKept(context, vmId, (kept) => ({ ...kept, backups: { ...kept.backups, stale: [] } }));
+}
+
 /** Deletes the checkpoints that are no base any more, as far as the VM has a QEMU for that. */
 export async function forgetStale(context: WorkContext, vmId: string): Promise<void> {
   const { stale } = (await readSpec(context, vmId)).backups;

@@ -3,11 +3,10 @@ import { CHANGES } from "../hypervisor/domain-backups.ts";
 import type { OpenBackup } from "../model/backups.ts";
 import type { Vm } from "../model/vm.ts";
 import { NbdReader, type Extent, type Piece } from "../storage/nbd-reader.ts";
-import type { VolumeRoom } from "../storage/volume-room.ts";
 import { backupSocket } from "./backup-end.ts";
 import type { BackupLeases } from "./backup-leases.ts";
+import { leaseOf } from "./backup-request.ts";
 import { noBackup } from "./backup-refusals.ts";
-import { leaseOf } from "./begin-backup.ts";
 
 /** A disk of an open backup. */
 interface Asked {
@@ -22,17 +21,18 @@ const EXTENTS_AT_ONCE = 1000;
 /** Open backups: their leases, and the bytes of their disks. */
 export class BackupReads {
   readonly #leases: BackupLeases;
-  readonly #volumes: Pick<VolumeRoom, "allocatedBytes">;
+  readonly #scratchUsed: ReadonlyMap<string, number>;
   readonly #socketDirectory: string;
   #bytesRead = 0;
 
   constructor(options: {
     readonly leases: BackupLeases;
-    readonly volumes: Pick<VolumeRoom, "allocatedBytes">;
+    /** By VM, as BackupWatch sees it. */
+    readonly scratchUsed: ReadonlyMap<string, number>;
     readonly socketDirectory: string;
   }) {
     this.#leases = options.leases;
-    this.#volumes = options.volumes;
+    this.#scratchUsed = options.scratchUsed;
     this.#socketDirectory = options.socketDirectory;
   }
 
@@ -50,12 +50,9 @@ export class BackupReads {
     return backupSocket({ socketDirectory: this.#socketDirectory }, vmId);
   }
 
-  /** Of all its scratch volumes. Throws libvirt's errors. */
-  async scratchUsedBytes({ disks }: OpenBackup): Promise<number> {
-    let sum = 0;
-    for (const { pool, scratch: volume } of disks)
-      sum += (await this.#volumes.allocatedBytes({ pool, volume })) ?? 0;
-    return sum;
+  /** Of all scratch volumes of the VM, a moment ago. */
+  scratchUsedBytes(vmId: string): number {
+    return this.#scratchUsed.get(vmId) ?? 0;
   }
 
   /** Throws `not_found` BACKUP_NOT_FOUND, `invalid` LEASE_INVALID, and libvirt's errors. */

@@ -20,7 +20,7 @@ export type AbandonCause =
   | "SCRATCH_FULL"
   | "POOL_NEARLY_FULL"
   | "QEMU_GONE"
-  /** It was decided, and its end was interrupted. */
+  /** Its begin or its end left something. */
   | "NOT_ENDED";
 
 export interface BackupWatchOptions {
@@ -36,6 +36,8 @@ export interface BackupWatchOptions {
   readonly backups: Pick<DomainBackups, "isOpen">;
   readonly leases: BackupLeases;
   readonly volumes: Pick<VolumeRoom, "allocatedBytes" | "freeBytes">;
+  /** The bytes of all scratch volumes of a VM, for readers. */
+  readonly scratchUsed: Map<string, number>;
   readonly publish: (event: NewEvent) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -73,7 +75,7 @@ export class BackupWatch implements Service {
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { table, operations, leases, clock } = this.#options;
+    const { table, operations, clock } = this.#options;
     const changes = table.subscribe(signal);
     ready();
     try {
@@ -86,7 +88,7 @@ export class BackupWatch implements Service {
     const follow = async (): Promise<void> => {
       for await (const change of changes) {
         const vm = change.kind === "item" && change.value.kind !== "resync" ? change.value.vm : undefined;
-        if (change.kind === "item" && change.value.kind === "removed") leases.forget(change.value.vm.id);
+        if (change.kind === "item" && change.value.kind === "removed") this.#forget(change.value.vm.id);
         if (vm === undefined || vm.backups?.open !== undefined) this.#wake();
       }
     };
@@ -132,23 +134,31 @@ export class BackupWatch implements Service {
     // Its operation goes on, or decides it.
     if (vm.presence !== "present" || operations.admittedFor(vm.id).some((each) => !isDone(each)))
       return undefined;
-    if (open.phase === "ending") return "NOT_ENDED";
-    if (!isActive(vm) || open.phase === "beginning") return "QEMU_GONE";
+    if (open.phase !== "open") return "NOT_ENDED";
+    if (!isActive(vm)) return "QEMU_GONE";
     if (leases.isOver(vm.id, open.id)) return "LEASE_EXPIRED";
     if (!(await backups.isOpen(vm.id, open.id))) return "QEMU_GONE";
-    return await this.#roomOf(open);
+    return await this.#roomOf(vm.id, open);
   }
 
-  async #roomOf(open: OpenBackup): Promise<AbandonCause | undefined> {
-    const { volumes } = this.#options;
+  async #roomOf(vmId: string, open: OpenBackup): Promise<AbandonCause | undefined> {
+    const { volumes, scratchUsed } = this.#options;
+    let sum = 0;
     for (const { pool, scratch: volume, capacityBytes } of open.disks) {
       const used = (await volumes.allocatedBytes({ pool, volume })) ?? 0;
-      // A scratch volume of the disk's size has its tables beside the bytes.
+      sum += used;
+      scratchUsed.set(vmId, sum);
+      // One of the disk's size has its tables beside the bytes.
       if (open.scratchBytes !== 0 && used > mostScratchBytes(open, capacityBytes)) return "SCRATCH_FULL";
       const free = await this.#freeOf(pool);
       if (free !== undefined && free < LEAST_FREE_BYTES) return "POOL_NEARLY_FULL";
     }
     return undefined;
+  }
+
+  #forget(vmId: string): void {
+    this.#options.leases.forget(vmId);
+    this.#options.scratchUsed.delete(vmId);
   }
 
   async #freeOf(pool: string): Promise<number | undefined> {
@@ -162,13 +172,13 @@ export class BackupWatch implements Service {
   }
 
   async #abandon(vm: Vm, open: OpenBackup, cause: AbandonCause, signal: AbortSignal): Promise<void> {
-    const { abandon, leases, publish, log } = this.#options;
+    const { abandon, publish, log } = this.#options;
     const about = { vm: vm.id, name: vm.name, backup: open.id, cause };
     log.warn(about, "a backup is abandoned");
     const end = await abandon(vm, open, cause, signal);
     if (end.state !== "succeeded")
       throw end.error ?? new Error(`operation ${end.id}, which ends the backup, is ${end.state}`);
-    leases.forget(vm.id);
+    this.#forget(vm.id);
     if (cause === "NOT_ENDED") return;
     this.#abandoned += 1;
     publish({

@@ -15,6 +15,7 @@ import {
 } from "../model/snapshots.ts";
 import type { Vm } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
+import { dropCheckpoints } from "./backup-end.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireGuestAgent } from "./guest.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -145,7 +146,8 @@ async function create(
         const guest = { id: vmId, tenant: spec.tenant };
         if (await domains.layers.isSwitched(vmId, overlays)) return false;
         await requireAsNoted(context, vmId, own);
-        if (quiesce) return await domains.freezes.during(guest, switchNow, mayBeAsked);
+          if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
+          if (quiesce) return await domains.freezes.during(guest, switchNow, mayBeAsked);
         await switchNow();
         return false;
       },

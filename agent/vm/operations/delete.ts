@@ -2,6 +2,7 @@ import * as z from "../../kernel/zod.ts";
 import { isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { isActive } from "../hypervisor/domains.ts";
+import { removeSocket } from "./backup-end.ts";
 import { eraseDisks, erasureOf, erasureSchema, receiptOf, volumeSchema } from "./erasure.ts";
 import { hasMarkedRun, holdsRun, isInRun } from "./guest-run.ts";
 import { requireBackingAsMade, requireDisksAsMade } from "./replaced-disks.ts";
@@ -155,6 +156,7 @@ export const deleteVm = defineOperation({
       await step("undefine", () => domains.undefine(vmId, () => isThere(context, run)), 0.3);
     }
     await removeRest(context, intent, run, isGone);
+    await removeSocket(context, vmId);
     await seen(context, vmId, (vm) => vm === undefined);
     const deleted = defined<Record<string, string>>({
       volumes_deleted: String(deletedVolumes),

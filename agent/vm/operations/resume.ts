@@ -1,3 +1,4 @@
+import { keepQemu } from "./backup-qemu.ts";
 import { runSwitch } from "./run-switch.ts";
 
 export const resumeVm = runSwitch("RESUME_VM", {
@@ -7,4 +8,5 @@ export const resumeVm = runSwitch("RESUME_VM", {
   again: "resume it again if it should run",
   step: "resume",
   act: (domains, vmId) => domains.resume(vmId),
+  afterwards: keepQemu,
 });

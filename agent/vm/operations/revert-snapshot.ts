@@ -6,10 +6,12 @@ import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
+import { withoutWhole } from "../model/backups.ts";
 import type { Snapshot, Snapshots } from "../model/snapshots.ts";
 import type { VmState } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
+import { dropCheckpoints } from "./backup-end.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { hasMarkedRun, holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import {
@@ -32,7 +34,14 @@ import {
   type Layer,
 } from "./layers.ts";
 import { requireSpecOf } from "./request.ts";
-import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
+import {
+  beginChange,
+  changeIntent,
+  readSpec,
+  rewriteKept,
+  rewriteSnapshots,
+  seenWithSnapshots,
+} from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { requireNotSaved } from "./vm-state.ts";
@@ -142,7 +151,11 @@ async function revert(
     await step(SWITCH, () => switchOff(context, { id: vmId, name: spec.name }, own, overlays), 0.2);
     step.commit();
     snapshots = await step("write snapshot", () =>
-      rewriteSnapshots(context, vmId, (now) => reverted(now, id, own, layers)),
+      // What has changed since a backup is not known any more.
+      rewriteKept(context, vmId, (now) => ({
+        snapshots: reverted(now.snapshots, id, own, layers),
+        backups: withoutWhole(now.backups),
+      })).then((kept) => kept.snapshots),
     );
   }
   // First the guest: a pool that refuses a deletion must not keep it off.
@@ -169,6 +182,7 @@ async function switchOff(
   if (await domains.layers.isSwitched(id, overlays)) return;
   await requireAsNoted(context, id, own);
   requireOff(name, (await domains.state(id))?.state ?? "stopped", false);
+  await dropCheckpoints(context, id);
   await domains.layers.switchTo(id, overlays);
 }
 

@@ -14,6 +14,7 @@ export const runSwitch = <Kind extends string>(
     again,
     step: name,
     act,
+    afterwards,
   }: {
     readonly from: "running" | "paused";
     readonly to: "running" | "paused";
@@ -22,6 +23,7 @@ export const runSwitch = <Kind extends string>(
     readonly again: string;
     readonly step: string;
     readonly act: (domains: WorkContext["domains"], vmId: string) => Promise<void>;
+    readonly afterwards?: (context: WorkContext, vmId: string) => Promise<void>;
   },
 ) =>
   defineOperation({
@@ -41,6 +43,7 @@ export const runSwitch = <Kind extends string>(
         await step(name, () => act(context.domains, vmId), 0.8);
         await stampComplete(context, run, true);
       }
+      await afterwards?.(context, vmId);
       await seen(context, vmId, (vm) => vm?.state === to);
       return { state: to, was: before.state };
     },

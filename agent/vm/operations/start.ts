@@ -10,7 +10,8 @@ import type { Snapshots } from "../model/snapshots.ts";
 import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
-import { stampComplete } from "./guest-run.ts";
+import { isForBackup, keepQemu } from "./backup-qemu.ts";
+import { stampComplete, stampRun } from "./guest-run.ts";
 import { endRescueAfterStart } from "./rescue-note.ts";
 import { addSparePorts } from "./spare-ports.ts";
 import { resolveOwn } from "./own-volume.ts";
@@ -40,7 +41,15 @@ export const startVm = defineOperation({
     if (isActive(before)) {
       // An earlier run may have ended before it renewed the metadata.
       if (resumed) await continued(context, vmId);
-      return { state: before.state, was: before.state };
+      if (!(await isForBackup(context, vmId))) return { state: before.state, was: before.state };
+      if (before.state === "paused") {
+        await stampRun(context, run);
+        await step("resume", () => domains.resume(vmId), 0.8);
+      }
+      await keepQemu(context, vmId);
+      await stampComplete(context, run, true);
+      await seen(context, vmId, (vm) => vm?.state === "running");
+      return { state: "running", was: "stopped", from: "boot" };
     }
     if (resumed) {
       // Another agent, or an earlier run, may have sent a start to libvirt that has not taken effect yet.

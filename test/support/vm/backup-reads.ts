@@ -8,7 +8,7 @@ export function readsWithoutBackups({ clock, log }: { clock: Clock; log: Logger 
   const backups = { leaseUntil: () => Promise.resolve(undefined), setLease: () => Promise.resolve() };
   return new BackupReads({
     leases: new BackupLeases({ backups, clock, log }),
-    volumes: { allocatedBytes: () => Promise.resolve(0) },
+    scratchUsed: new Map(),
     socketDirectory: "/nonexistent",
   });
 }

@@ -1,0 +1,195 @@
+// Deaths of the agent at the boundaries of its journal, and of libvirtd and QEMU, while a backup begins, is open and ends.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { bootSector, SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
+import { BackupReader } from "./backups-stage.ts";
+
+const MIB = 2 ** 20;
+const BYTES = 8 * MIB;
+const run = promisify(execFile);
+
+suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let host: SocleHost;
+  let reader: BackupReader;
+  const environment: Record<string, string> = {};
+
+  before(async () => {
+    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
+    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    reader = new BackupReader(host);
+  });
+  after(() => host.stop());
+
+  const data = { name: "data", newVolume: { pool: "images", capacityBytes: BYTES } };
+  const create = async (name: string, leaveStopped: boolean): Promise<string> => {
+    const spec = bootSector(name, { disks: [...(bootSector(name).disks ?? []), data] });
+    const { error, vmId } = await host.create(spec, { leaveStopped });
+    assert.equal(error, null);
+    return vmId;
+  };
+  const restart = async (): Promise<void> => {
+    await host.agent.kill();
+    await host.agent.startAgain();
+    await host.reconnect();
+    await host.untilListed();
+  };
+  const write = async (vmId: string, letter: string, at: number): Promise<void> => {
+    const file = join(host.libvirtd.imagesDirectory, `socle-${vmId}-data.qcow2`);
+    await run("qemu-io", ["-c", `write -P ${letter.charCodeAt(0)} ${at * 65536} 65536`, file]);
+  };
+  const letters = (bytes: Buffer, count: number): string =>
+    Array.from({ length: count }, (_, at) => bytes.toString("latin1", at * 65536, at * 65536 + 1)).join("");
+
+  /** The end of the change, by the next agent; this one dies at the boundary, unless the change has ended before. */
+  const cutOff = async (
+    boundary: number,
+    ask: (requestId: string) => Promise<Operation__Output>,
+  ): Promise<{ readonly died: boolean; readonly end: Operation__Output }> => {
+    environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
+    await restart();
+    delete environment["SOCLE_DIE_AT_BOUNDARY"];
+    const requestId = randomUUID();
+    const died = await ask(requestId)
+      .then((operation) => host.end(operation))
+      .then(
+        () => false,
+        () => true,
+      );
+    await restart();
+    const again = await eventually(() => ask(requestId), {
+      what: "the request to be accepted again",
+      timeoutMs: 60_000,
+    });
+    const end = await host.end(again, 120_000);
+    assert.equal(
+      end.error,
+      null,
+      `boundary ${boundary}: ${JSON.stringify(end.error)} ${JSON.stringify(end.steps)}`,
+    );
+    return { died, end };
+  };
+  const beginning = (vm: string, baseBackup: string) => (requestId: string) =>
+    host.client.ask(host.client.contract.backups.BeginBackup, { requestId, vm, baseBackup });
+  const finishing = (vm: string, backupId: string, success: boolean) => (requestId: string) =>
+    host.client.ask(host.client.contract.backups.FinishBackup, { requestId, vm, backupId, success });
+
+  /** Backups that begin and end in agents that die at ever later boundaries, each over the one before. */
+  const chain = async (
+    vm: string,
+    id: string,
+    leaveStopped: boolean,
+    step: number,
+    runNumber = "",
+  ): Promise<void> => {
+    const resting = leaveStopped ? "shut off" : "running";
+    const files = await reader.files(id);
+    let base = "";
+    let deaths = 0;
+    let content: Buffer = Buffer.alloc(BYTES);
+    for (let round = 0; ; round += 1) {
+      const boundary = 1 + round * step;
+      if (leaveStopped) await write(id, String.fromCharCode(97 + round), round);
+      const begun = await cutOff(boundary, beginning(vm, base));
+      const backupId = begun.end.result["backup_id"] ?? assert.fail("no id");
+      assert.equal(await reader.job(vm), "Backup");
+      assert.equal((await reader.files(id)).length, files.length + 1);
+      const { disks } = await reader.get(vm, backupId);
+      assert.equal(disks[0]?.incremental, base !== "", `round ${round}`);
+      const { bytes, contentBytes } = await reader.read(vm, backupId, "data", content);
+      if (leaveStopped) {
+        assert.equal(letters(bytes, round + 1), "abcdefghijklmnopqrstuvwxyz".slice(0, round + 1));
+        assert.equal(contentBytes, 65536, "one block has changed");
+      }
+      content = bytes;
+      const ended = await cutOff(boundary, finishing(vm, backupId, true));
+      assert.equal(ended.end.result["success"] ?? "true", "true");
+      assert.deepEqual(
+        (await reader.list(vm)).map((each) => [each.backupId, each.state]),
+        [[backupId, "BACKUP_STATE_COMPLETE"]],
+      );
+      assert.deepEqual(await reader.files(id), files);
+      assert.deepEqual(await reader.checkpoints(vm), [backupId]);
+      assert.deepEqual(await reader.sockets(), []);
+      assert.equal(await reader.job(vm).catch(() => "none"), "none");
+      assert.equal(await host.virsh("domstate", vm), resting);
+      if (runNumber !== "") assert.equal(await host.virsh("domid", vm), runNumber, "the guest ran on");
+      base = backupId;
+      if (!begun.died && !ended.died) break;
+      deaths += (begun.died ? 1 : 0) + (ended.died ? 1 : 0);
+    }
+    assert.ok(deaths >= 4, `${deaths} deaths`);
+    await host.remove(vm);
+    assert.deepEqual(await reader.files(id), []);
+  };
+
+  test("a stopped VM's chain of backups survives the agent's death at any boundary", async () => {
+    await chain("off", await create("off", true), true, 6);
+  });
+
+  test("a running guest's chain of backups survives the agent's death at any boundary", async () => {
+    const id = await create("runs", false);
+    const number = await host.virsh("domid", "runs");
+    await chain("runs", id, false, 8, number);
+  });
+
+  test("an open backup is read on after a death of the agent, and after one of libvirtd", async () => {
+    const vm = "open";
+    const id = await create(vm, true);
+    await write(id, "k", 1);
+    const { backupId } = await reader.begin(vm, { leaseSeconds: 3600 });
+    await restart();
+    const first = await reader.read(vm, backupId, "data", Buffer.alloc(BYTES));
+    assert.equal(letters(first.bytes, 2), "\0k");
+    const expires = (await reader.get(vm, backupId)).leaseExpiresAt?.seconds ?? 0;
+    assert.ok(Number(expires) * 1000 > Date.now() + 3_000_000, "the lease goes on");
+    await host.libvirtd.kill("SIGKILL");
+    await host.libvirtd.startAgain();
+    await host.untilListed();
+    const second = await reader.read(vm, backupId, "data", Buffer.alloc(BYTES));
+    assert.ok(second.bytes.equals(first.bytes));
+    await reader.finish(vm, backupId);
+    assert.equal(await host.virsh("domstate", vm), "shut off");
+    await host.remove(vm);
+  });
+
+  test("a backup is abandoned when its QEMU is killed, its base stays, and the next one is full", async () => {
+    const vm = "killed";
+    const id = await create(vm, false);
+    const files = await reader.files(id);
+    const base = await reader.begin(vm);
+    await reader.finish(vm, base.backupId);
+    const lost = await reader.begin(vm, { baseBackup: base.backupId });
+    assert.equal(lost.disks[0]?.incremental, true);
+    const { stdout } = await run("pgrep", ["-f", `guest=${vm},.*${id}`]);
+    process.kill(Number(stdout.trim().split("\n")[0]), "SIGKILL");
+    await eventually(
+      async () => (await reader.list(vm)).every(({ state }) => state === "BACKUP_STATE_COMPLETE"),
+      {
+        what: "the backup to be abandoned",
+      },
+    );
+    assert.deepEqual(
+      (await reader.list(vm)).map(({ backupId }) => backupId),
+      [base.backupId],
+    );
+    assert.deepEqual(await reader.files(id), files);
+    const started = await host.client.ask(host.client.contract.vms.StartVm, { requestId: randomUUID(), vm });
+    assert.equal((await host.end(started)).error, null);
+    const next = await reader.begin(vm, { baseBackup: base.backupId });
+    assert.deepEqual(
+      next.disks.map(({ incremental, fullReason }) => [incremental, fullReason]),
+      [[false, "BITMAP_LOST"]],
+    );
+    await reader.finish(vm, next.backupId);
+    assert.deepEqual(await reader.checkpoints(vm), [next.backupId]);
+    await host.remove(vm);
+    assert.deepEqual(await reader.files(id), []);
+  });
+});
