@@ -194,52 +194,57 @@ function buildMetrics(
 const metricsSources = (
   { version, clock }: Basis,
   { record, position, operations, events }: State,
-  { host, table, vms, freezes, imageStore, libvirt, sampleIntervalMs, autostart, crashRestarts }: Hypervisor,
+  hypervisor: Hypervisor,
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
-): Sources => ({
-  vms: table,
-  incidents: (id) => table.incidents(id),
-  isFrozen: (id) => freezes.isFrozen(id),
-  host,
-  readings: host.readings,
-  libvirt: () => ({
-    connected: libvirt.status.connected,
-    reconnects: libvirt.reconnects,
-    calls: libvirt.calls,
-  }),
-  scheduler: () => {
-    const { state, connects, lastAckAtMs } = scheduler.status;
-    if (state === "disabled") return undefined;
-    return defined({ connected: state === "connected", connects, lastAckAtMs });
-  },
-  agent: () => ({
-    version,
-    startedAtMs: host.snapshot().identity.agentStartedAtMs,
-    epoch: record.agentEpoch,
-    generation: position.generation,
-    eventSequence: events.newestSequence,
-    operations: {
-      running: operations.running,
-      retained: operations.retained,
-      byKind: new Map(operationKinds.map((kind) => [kind, operations.totals(kind)])),
+): Sources => {
+  const { host, table, vms, freezes, imageStore, libvirt, sampleIntervalMs } = hypervisor;
+  const { autostart, crashRestarts, backupReads, backupWatch } = hypervisor;
+  return {
+    vms: table,
+    incidents: (id) => table.incidents(id),
+    isFrozen: (id) => freezes.isFrozen(id),
+    host,
+    readings: host.readings,
+    libvirt: () => ({
+      connected: libvirt.status.connected,
+      reconnects: libvirt.reconnects,
+      calls: libvirt.calls,
+    }),
+    scheduler: () => {
+      const { state, connects, lastAckAtMs } = scheduler.status;
+      if (state === "disabled") return undefined;
+      return defined({ connected: state === "connected", connects, lastAckAtMs });
     },
-  }),
-  load: () => ({
-    calls: api.callCounts,
-    connections: api.connectionCounts,
-    answers: api.answerCounts,
-    work: vms.permits,
-    brokenGlass: api.brokenGlass,
-    journalPendingBytes: operations.journalPendingBytes,
-  }),
-  audit: () => auditing.facts(),
-  images: () => imageStore.seen(),
-  ownStarts: () => ({ ...crashRestarts.counts, autostartFailures: autostart.failures }),
-  tenants: () => host.tenants(),
-  sampleIntervalMs,
-  nowMs: () => clock.now(),
-  monotonicMs: () => clock.monotonicMs(),
-});
+    agent: () => ({
+      version,
+      startedAtMs: host.snapshot().identity.agentStartedAtMs,
+      epoch: record.agentEpoch,
+      generation: position.generation,
+      eventSequence: events.newestSequence,
+      operations: {
+        running: operations.running,
+        retained: operations.retained,
+        byKind: new Map(operationKinds.map((kind) => [kind, operations.totals(kind)])),
+      },
+    }),
+    load: () => ({
+      calls: api.callCounts,
+      connections: api.connectionCounts,
+      answers: api.answerCounts,
+      work: vms.permits,
+      brokenGlass: api.brokenGlass,
+      journalPendingBytes: operations.journalPendingBytes,
+    }),
+    audit: () => auditing.facts(),
+    images: () => imageStore.seen(),
+    ownStarts: () => ({ ...crashRestarts.counts, autostartFailures: autostart.failures }),
+    backups: () => ({ abandoned: backupWatch.abandoned, bytesRead: backupReads.bytesRead }),
+    tenants: () => host.tenants(),
+    sampleIntervalMs,
+    nowMs: () => clock.now(),
+    monotonicMs: () => clock.monotonicMs(),
+  };
+};
 
 /** The configured address with its actual port; empty without TCP. */
 const addressOf = (listen: string | null, port: number | undefined): string =>

@@ -27,6 +27,8 @@ export interface Sources {
     readonly restarts: number;
     readonly exhausted: number;
   };
+  /** Of VMs, since the start of the agent. */
+  readonly backups: () => { readonly abandoned: number; readonly bytesRead: number };
   /** Tenants with VMs or reservations on this host. */
   readonly tenants: () => readonly TenantShare[];
   /** How often VM statistics are read. */

@@ -1,4 +1,5 @@
 import { connections, frames } from "./fuzz-frames.ts";
+import { nbd } from "./fuzz-nbd.ts";
 import { metadata } from "./fuzz-metadata.ts";
 import { grpc, scheduler } from "./fuzz-services.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
@@ -13,6 +14,7 @@ export async function allTargets(built: Built, cleanUp: CleanUp): Promise<readon
     libvirtXml(built),
     specs(built),
     metadata(wholeSpec),
+    nbd,
     configuration,
     journals,
     target,

@@ -37,6 +37,7 @@ import {
 } from "./readings.ts";
 import { tenants } from "./tenants.ts";
 import { vmCpu, vmDisk, vmGuest, vmMemory, vmMigration, vmNetwork, vmVcpu } from "./vm-stats.ts";
+import { vmBackups } from "./vm-backups.ts";
 import { vmSnapshots } from "./vm-snapshots.ts";
 import { vmIncidents, vmInfo, vmObservation, vmOwnStarts } from "./vm.ts";
 
@@ -89,6 +90,7 @@ const collectors: readonly (() => Collector)[] = [
   vmObservation,
   vmIncidents,
   vmSnapshots,
+  vmBackups,
   vmOwnStarts,
   vmCpu,
   vmVcpu,

@@ -208,8 +208,9 @@ export async function readChunk(source: ByteSource, answers: Map<number, Answer>
     if (length !== 0 || !isDone) throw broken("its answer cannot be read");
   } else await answer.take(type, length, source);
   if (!isDone) return;
-  answers.delete(cookie);
+  // First: an answer that is refused here fails with all others.
   answer.end();
+  answers.delete(cookie);
 }
 
 /** The bytes of a range, from chunks that cover all of it once. */

@@ -13,6 +13,7 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
     isFrozen: () => false,
     incidents: () => ({ panics: 1, ioErrors: 0 }),
     ownStarts: () => ({ autostartFailures: 1, restarts: 2, exhausted: 0 }),
+    backups: () => ({ abandoned: 1, bytesRead: 65_536 }),
     host: hostView,
     readings: fixedReadings({}),
     libvirt: () => ({

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { NbdReader, type Extent, type Piece } from "../../../../agent/vm/storage/nbd-reader.ts";
+import { dataOf, handshake, nbdServer, statusOf, type Request } from "../../../support/vm/nbd-server.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+async function serve(
+  t: TestContext,
+  hello: Buffer,
+  answer: Parameters<typeof nbdServer>[1],
+): Promise<(changes?: string) => Promise<NbdReader>> {
+  const directory = await mkdtemp(join(tmpdir(), "socle-nbd-"));
+  const socket = join(directory, "s");
+  const server = nbdServer(hello, answer).listen(socket);
+  await once(server, "listening");
+  const end = new AbortController();
+  t.after(async () => {
+    end.abort();
+    server.close();
+    await rm(directory, { recursive: true });
+  });
+  return (changes) =>
+    NbdReader.open({ socket, exportName: "vda", ...(changes === undefined ? {} : { changes }) }, end.signal);
+}
+
+const all = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+};
+const short = ({ offsetBytes, lengthBytes, zero }: Extent) => [offsetBytes / KIB, lengthBytes / KIB, zero];
+const read = ({ cookie, offset, length }: Request): Buffer =>
+  dataOf(cookie, offset, Buffer.alloc(length, offset / (64 * KIB)));
+
+test("a full backup's extents are the blocks with data, merged over answers that stop short", async (t) => {
+  const open = await serve(t, handshake(MIB), ({ cookie, offset, length }) =>
+    statusOf(
+      cookie,
+      1,
+      offset === 0
+        ? [
+            [64 * KIB, 3],
+            [128 * KIB, 0],
+          ]
+        : [
+            [64 * KIB, 0],
+            [length - 64 * KIB, 2],
+          ],
+      true,
+    ),
+  );
+  const reader = await open();
+  assert.equal(reader.sizeBytes, MIB);
+  assert.deepEqual((await all(reader.extents(0))).map(short), [[64, 192, false]]);
+  reader.close();
+});
+
+test("an increment's extents are the changed blocks, of which some are zeros", async (t) => {
+  const open = await serve(t, handshake(MIB, "changes"), (request) =>
+    request.type === 7
+      ? Buffer.concat([
+          statusOf(request.cookie, 1, [
+            [128 * KIB, 0],
+            [request.length - 128 * KIB, 2],
+          ]),
+          statusOf(
+            request.cookie,
+            2,
+            [
+              [64 * KIB, 0],
+              [128 * KIB, 1],
+              [request.length - 192 * KIB, 0],
+            ],
+            true,
+          ),
+        ])
+      : read(request),
+  );
+  const reader = await open("changes");
+  assert.deepEqual((await all(reader.extents(0))).map(short), [
+    [64, 64, false],
+    [128, 64, true],
+  ]);
+  const pieces: Piece[] = await all(reader.pieces(0));
+  assert.deepEqual(
+    pieces.map(({ offsetBytes, lengthBytes, bytes }) => [offsetBytes / KIB, lengthBytes / KIB, bytes?.[0]]),
+    [
+      [64, 64, 1],
+      [128, 64, undefined],
+    ],
+  );
+  reader.close();
+});
+
+test("answers that do not fit their requests are refused", async (t) => {
+  const status = ({ cookie, length }: Request): Buffer => statusOf(cookie, 1, [[length, 0]], true);
+  const hostile: [string, (request: Request) => Buffer][] = [
+    ["other bytes", ({ cookie, offset, length }) => dataOf(cookie, offset + 512, Buffer.alloc(length))],
+    ["too many bytes", ({ cookie, offset, length }) => dataOf(cookie, offset, Buffer.alloc(length + 1))],
+    ["too few bytes", ({ cookie, offset, length }) => dataOf(cookie, offset, Buffer.alloc(length - 1))],
+    ["another request", ({ cookie, offset, length }) => dataOf(cookie + 9, offset, Buffer.alloc(length))],
+    ["blocks for bytes", status],
+    ["no NBD", () => Buffer.alloc(64, 65)],
+  ];
+  for (const [what, reply] of hostile) {
+    const open = await serve(t, handshake(MIB), (request) =>
+      request.type === 7 ? status(request) : reply(request),
+    );
+    const reader = await open();
+    await assert.rejects(all(reader.pieces(0)), { reason: "BACKUP_READ_FAILED" }, what);
+    reader.close();
+  }
+});
+
+test("a server without the bitmap, with another greeting, or that closes is refused", async (t) => {
+  const hellos = [handshake(MIB), Buffer.from("HTTP/1.1 200 OK\r\n\r\n".padEnd(64))];
+  for (const hello of hellos) {
+    const open = await serve(t, hello, () => undefined);
+    const opening = open("changes");
+    await assert.rejects(opening, { reason: "BACKUP_READ_FAILED" });
+  }
+  const open = await serve(t, handshake(MIB), (_request, socket) => {
+    socket.destroy();
+    return undefined;
+  });
+  const reader = await open();
+  await assert.rejects(all(reader.extents(0)), { reason: "BACKUP_READ_FAILED" });
+});
