@@ -23,7 +23,7 @@ interface Parts {
 /** Longer than any end of a backup takes while libvirt answers. */
 const END_WITHIN_MS = 600_000;
 
-/** The reads of open backups, and the watch that ends those that nobody reads. */
+/** The reads of open backups, and the watch that ends those without a reader. */
 export function buildBackups(
   { config, clock, log }: Basis,
   { operations, audit }: State,

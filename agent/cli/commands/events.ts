@@ -110,6 +110,8 @@ function renderEvent(event: Event__Output, paint: Paint): string {
   const details = Object.entries(event.details).map(([key, value]) => `${key}=${value}`);
   const words = [event.vmName || event.vmId, state, event.reason, ...details].filter((word) => word !== "");
   const alarming =
-    /panicked|autostart_failed|crash_|abandoned|unresponsive|io_error|memory_failure|watchdog|disconnected/.test(kind);
+    /panicked|autostart_failed|crash_|abandoned|unresponsive|io_error|memory_failure|watchdog|disconnected/.test(
+      kind,
+    );
   return `${paint("dim", time)}  ${String(event.sequence).padStart(6)}  ${paint(alarming ? "red" : "bold", kind)}  ${printable(words.join("  "))}\n`;
 }

@@ -7,9 +7,11 @@ export { hostSnapshot } from "./fixed-host.ts";
 export { fixedReadings, fixedValues } from "./fixed-readings.ts";
 export { nowMs, stats, vm, vmView } from "./fixed-vms.ts";
 
+const whole = { id: "0123456789abcdef", createdAtMs: nowMs - 3_600_000, disks: [] };
+
 export function fixedSources(changes: Partial<Sources> = {}): Sources {
   return {
-    vms: vmView([vm(1)]),
+    vms: vmView([vm(1, { backups: { whole, stale: [] } })]),
     isFrozen: () => false,
     incidents: () => ({ panics: 1, ioErrors: 0 }),
     ownStarts: () => ({ autostartFailures: 1, restarts: 2, exhausted: 0 }),
