@@ -177,7 +177,9 @@ export class BackupWatch implements Service {
     log.warn(about, "a backup is abandoned");
     const end = await abandon(vm, open, cause, signal);
     if (end.state !== "succeeded")
-      throw end.error ?? new Error(`operation ${end.id}, which ends the backup, is ${end.state}`);
+      throw new Error(
+        `operation ${end.id}, which ends the backup, is ${end.state}: ${end.error?.message ?? "no error"}`,
+      );
     this.#forget(vm.id);
     if (cause === "NOT_ENDED") return;
     this.#abandoned += 1;

@@ -28,7 +28,7 @@ import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
 import { undoAll } from "./undo.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import { isUndecided, mayHaveBegun, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
 const CLAIM = "claim volumes";
 const NOTE = "note backup";
@@ -241,11 +241,10 @@ async function openNow(
   const { vmId, step } = run;
   const { whole } = (await readSpec(context, vmId)).backups;
   const inBase = new Set(whole?.disks.flatMap(({ disk, bitmap }) => (bitmap === true ? disk : [])));
-  let quiesced = false;
-  await step(
+  const quiesced = await step(
     "open backup",
     async () => {
-      if (await domains.backups.isOpen(vmId, id)) return;
+      if (await domains.backups.isOpen(vmId, id)) return false;
       await removeSocket(context, vmId);
       const asBase = sources.filter(
         (source) => base !== undefined && inBase.has(source.disk) && keepsBitmap(source),
@@ -266,8 +265,9 @@ async function openNow(
       }));
       const server = { socket: backupSocket(context, vmId) };
       const beginNow = () => domains.backups.begin(vmId, id, { server, disks });
-      if (quiesce) quiesced = await domains.freezes.during({ id: vmId, tenant: spec.tenant }, beginNow);
-      else await beginNow();
+      if (quiesce) return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, beginNow);
+      await beginNow();
+      return false;
     },
     0.4,
   );

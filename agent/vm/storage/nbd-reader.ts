@@ -174,13 +174,11 @@ export class NbdReader {
 /** A socket's bytes on demand: what is not taken stays with the sender. */
 class SocketBytes implements ByteSource {
   readonly #socket: Socket;
-  readonly #signal: AbortSignal;
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
   constructor(socket: Socket, signal: AbortSignal) {
     this.#socket = socket;
-    this.#signal = signal;
     const end = (error: Error): void => {
       this.#failure ??= error;
       this.#wake();
