@@ -1,0 +1,162 @@
+import { damaged, type ByteSource } from "./byte-source.ts";
+import {
+  CLUSTER_BYTES,
+  ClusterMap,
+  TABLE_CLUSTERS,
+  TABLE_COVERS_BYTES,
+  type ClusterState,
+} from "./cluster-map.ts";
+import { BACKING_FORMAT, HEADER_BYTES, MAGIC, ZERO_FLAG } from "./qcow2-image.ts";
+
+/** Bits 9 to 55 of an entry. */
+const OFFSET = 0x00ff_ffff_ffff_fe00n;
+const COMPRESSED = 2n ** 62n;
+
+/** A qcow2 image as `qcow2Image` makes it: others are refused, since a backup has no others. */
+export class Qcow2File {
+  readonly capacityBytes: number;
+  /** The backing file's name in the header. */
+  readonly backing: string | undefined;
+  readonly #source: ByteSource;
+  readonly #l1: Buffer;
+  #table: { readonly number: number; readonly entries: Buffer | undefined } | undefined;
+
+  private constructor(source: ByteSource, header: Buffer, l1: Buffer) {
+    this.#source = source;
+    this.#l1 = l1;
+    this.capacityBytes = Number(header.readBigUInt64BE(24));
+    this.backing = backingOf(header, source.name);
+  }
+
+  /** Throws `invalid` BACKUP_DAMAGED. */
+  static async open(source: ByteSource): Promise<Qcow2File> {
+    if (source.sizeBytes < CLUSTER_BYTES) throw damaged(source.name, "it has no whole header");
+    const header = await source.read(0, CLUSTER_BYTES);
+    if (header.readUInt32BE(0) !== MAGIC || header.readUInt32BE(4) !== 3)
+      throw damaged(source.name, "it is no qcow2 image of version 3");
+    const capacityBytes = Number(header.readBigUInt64BE(24));
+    const isAsMade =
+      header.readUInt32BE(20) === Math.log2(CLUSTER_BYTES) &&
+      header.readUInt32BE(32) === 0 &&
+      header.readUInt32BE(60) === 0 &&
+      header.readBigUInt64BE(72) === 0n &&
+      Number.isSafeInteger(capacityBytes);
+    if (!isAsMade) throw damaged(source.name, "it is no image of a backup, as one that another program changed");
+    const tables = header.readUInt32BE(36);
+    const at = Number(header.readBigUInt64BE(40));
+    if (tables !== Math.ceil(capacityBytes / TABLE_COVERS_BYTES) || at + tables * 8 > source.sizeBytes)
+      throw damaged(source.name, "its first table does not fit its disk");
+    return new Qcow2File(source, header, await source.read(at, tables * 8));
+  }
+
+  get tables(): number {
+    return this.#l1.length / 8;
+  }
+
+  hasTable(number: number): boolean {
+    return number < this.tables && (this.#l1.readBigUInt64BE(number * 8) & OFFSET) !== 0n;
+  }
+
+  async state(index: number): Promise<ClusterState> {
+    const entry = await this.#entry(index);
+    if ((entry & COMPRESSED) !== 0n) throw damaged(this.#source.name, "it has compressed clusters");
+    if ((entry & ZERO_FLAG) !== 0n) return "zero";
+    return (entry & OFFSET) === 0n ? "absent" : "data";
+  }
+
+  /** Of a cluster with data. */
+  async cluster(index: number): Promise<Buffer> {
+    return await this.#source.read(this.#place((await this.#entry(index)) & OFFSET), CLUSTER_BYTES);
+  }
+
+  async close(): Promise<void> {
+    await this.#source.close();
+  }
+
+  /** Tables are read in order, so one is kept. */
+  async #entry(index: number): Promise<bigint> {
+    const number = Math.floor(index / TABLE_CLUSTERS);
+    if (number >= this.tables) return 0n;
+    if (this.#table?.number !== number) {
+      const at = this.#l1.readBigUInt64BE(number * 8) & OFFSET;
+      const entries = at === 0n ? undefined : await this.#source.read(this.#place(at), CLUSTER_BYTES);
+      this.#table = { number, entries };
+    }
+    return this.#table.entries?.readBigUInt64BE((index % TABLE_CLUSTERS) * 8) ?? 0n;
+  }
+
+  #place(offset: bigint): number {
+    const at = Number(offset);
+    if (at % CLUSTER_BYTES === 0 && at + CLUSTER_BYTES <= this.#source.sizeBytes) return at;
+    throw damaged(this.#source.name, "it refers to bytes that it has not");
+  }
+}
+
+function backingOf(header: Buffer, name: string): string | undefined {
+  const at = Number(header.readBigUInt64BE(8));
+  if (at === 0) return undefined;
+  const length = header.readUInt32BE(16);
+  if (at < HEADER_BYTES || at + length > header.length || header.readUInt32BE(HEADER_BYTES) !== BACKING_FORMAT)
+    throw damaged(name, "the name of its backing file is not in its header");
+  return header.toString("utf8", at, at + length);
+}
+
+/** A disk as a chain of images has it, the newest first. */
+export class Qcow2Chain {
+  readonly #files: readonly Qcow2File[];
+
+  constructor(files: readonly Qcow2File[]) {
+    this.#files = files;
+  }
+
+  get capacityBytes(): number {
+    return this.#files[0]?.capacityBytes ?? 0;
+  }
+
+  /** Without an image below: a cluster that is zero is absent. */
+  async map(): Promise<ClusterMap> {
+    const map = new ClusterMap(this.capacityBytes, false);
+    for (let index = 0; index * CLUSTER_BYTES < this.capacityBytes; index += 1) {
+      if (index % TABLE_CLUSTERS === 0 && !this.#hasTable(index)) index += TABLE_CLUSTERS - 1;
+      else if ((await this.#holder(index)) !== undefined) {
+        const offset = index * CLUSTER_BYTES;
+        map.mark(offset, Math.min(CLUSTER_BYTES, this.capacityBytes - offset), "data");
+      }
+    }
+    return map;
+  }
+
+  async cluster(index: number): Promise<Buffer> {
+    return (await (await this.#holder(index))?.cluster(index)) ?? Buffer.alloc(CLUSTER_BYTES);
+  }
+
+  async read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    const end = offsetBytes + lengthBytes;
+    for (let at = offsetBytes; at < end;) {
+      const index = Math.floor(at / CLUSTER_BYTES);
+      const from = index * CLUSTER_BYTES;
+      const to = Math.min(end, from + CLUSTER_BYTES);
+      parts.push((await this.cluster(index)).subarray(at - from, to - from));
+      at = to;
+    }
+    return Buffer.concat(parts);
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#files) await file.close();
+  }
+
+  #hasTable(index: number): boolean {
+    return this.#files.some((file) => file.hasTable(Math.floor(index / TABLE_CLUSTERS)));
+  }
+
+  /** The image with the cluster's data; undefined if it is zero. */
+  async #holder(index: number): Promise<Qcow2File | undefined> {
+    for (const file of this.#files) {
+      const state = await file.state(index);
+      if (state !== "absent") return state === "data" ? file : undefined;
+    }
+    return undefined;
+  }
+}
