@@ -60,6 +60,11 @@ export class Session {
     return await connect(this.target, this.io.protoDirectory, this.interrupt, callMetadata);
   }
 
+  /** The same with another interrupt and a connection of its own: for work after this one's interrupt. */
+  aside(interrupt: AbortSignal): Session {
+    return new Session(this.io, this.#options, interrupt);
+  }
+
   /** Ends the connection; the next call of `agent` makes another. */
   async close(): Promise<void> {
     const agent = await this.#agent?.catch(() => undefined);

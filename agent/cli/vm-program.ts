@@ -16,6 +16,7 @@ import { addVmSnapshots } from "./vm-snapshot-program.ts";
 import { addVmRescue } from "./vm-rescue-program.ts";
 import { addVmScreens } from "./vm-screen-program.ts";
 import { addMachineOptions } from "./vm-machine-options.ts";
+import { addVmBackups, addVmRestore } from "./vm-backup-program.ts";
 import { addVmNics } from "./vm-nic-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
@@ -160,6 +161,8 @@ export function addVm(program: Cli, bind: Bind): void {
     .action(bind(async () => (await import("./commands/vm-update.ts")).updateVm));
   addVmDisks(vm, bind);
   addVmSnapshots(vm, bind);
+  addVmBackups(vm, bind);
+  addVmRestore(vm, bind);
   addVmNics(vm, bind);
   act(
     change("suspend", "Write a VM's memory to the host's disk and stop it; start continues it."),

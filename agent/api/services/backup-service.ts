@@ -20,6 +20,7 @@ import { toTimestamp } from "../convert/time.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 import { readableVm } from "./readable-vm.ts";
+import { restoreDisk } from "./restore.ts";
 import { forCaller } from "./tenancy.ts";
 
 const states = enumWords("BACKUP_STATE", ["open", "complete"]);
@@ -87,9 +88,7 @@ export function backupService(
       }
     },
     FinishBackup: (request, { caller }) => begin("FINISH_BACKUP", request, caller),
-    RestoreDisk() {
-      throw new SocleError("unsupported", "NOT_IMPLEMENTED", "this agent does not serve the method");
-    },
+    RestoreDisk: restoreDisk(dependencies, errors),
   };
 }
 

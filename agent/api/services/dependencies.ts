@@ -58,7 +58,7 @@ export interface ServiceDependencies {
     BackupReads,
     "leaseUntilMs" | "socketOf" | "scratchUsedBytes" | "renew" | "extents" | "pieces"
   >;
-  readonly images: Pick<Images, "import" | "upload" | "delete">;
+  readonly images: Pick<Images, "import" | "upload" | "delete" | "hold">;
   readonly poolVolumes: Pick<PoolVolumes, "create" | "resize" | "delete">;
   readonly imageStore: Pick<ImageStore, "all" | "find" | "require" | "usedAtMs" | "unreadPools">;
   readonly operations: Pick<Operations, "get" | "list" | "wait" | "cancel" | "watch" | "failure">;

@@ -66,4 +66,8 @@ export async function* bytesOf(source: ByteSource): AsyncGenerator<Buffer, void,
 }
 
 export const damaged = (name: string, why: string): SocleError =>
-  new SocleError("invalid", "BACKUP_DAMAGED", `${name} is damaged: ${why}; take another copy or an older backup`);
+  new SocleError(
+    "invalid",
+    "BACKUP_DAMAGED",
+    `${name} is damaged: ${why}; take another copy or an older backup`,
+  );

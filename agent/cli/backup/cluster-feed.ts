@@ -90,11 +90,16 @@ export class ClusterFeed {
     const next = await this.#pieces.next();
     if (next.done === true) return undefined;
     const { offsetBytes, lengthBytes } = next.value;
-    if (offsetBytes < this.#end || lengthBytes <= 0) throw invalid(`a part at ${offsetBytes} that overlaps another`);
+    if (offsetBytes < this.#end || lengthBytes <= 0)
+      throw invalid(`a part at ${offsetBytes} that overlaps another`);
     this.#end = offsetBytes + lengthBytes;
     return next.value;
   }
 }
 
 const invalid = (what: string): SocleError =>
-  new SocleError("internal", "EXTENTS_INVALID", `the agent sent ${what}: report this, and back up again with --full`);
+  new SocleError(
+    "internal",
+    "EXTENTS_INVALID",
+    `the agent sent ${what}: report this, and back up again with --full`,
+  );

@@ -40,7 +40,9 @@ export class ClusterMap {
   mark(offsetBytes: number, lengthBytes: number, state: "zero" | "data"): void {
     const end = offsetBytes + lengthBytes;
     if (offsetBytes < 0 || lengthBytes < 0 || end > this.capacityBytes)
-      throw new RangeError(`an extent from ${offsetBytes} to ${end} of a disk of ${this.capacityBytes} bytes`);
+      throw new RangeError(
+        `an extent from ${offsetBytes} to ${end} of a disk of ${this.capacityBytes} bytes`,
+      );
     if (lengthBytes === 0 || (state === "zero" && !this.isOverlay)) return;
     const last = Math.floor((end - 1) / CLUSTER_BYTES);
     for (let index = Math.floor(offsetBytes / CLUSTER_BYTES); index <= last; index += 1) {

@@ -41,7 +41,8 @@ export class Qcow2File {
       header.readUInt32BE(60) === 0 &&
       header.readBigUInt64BE(72) === 0n &&
       Number.isSafeInteger(capacityBytes);
-    if (!isAsMade) throw damaged(source.name, "it is no image of a backup, as one that another program changed");
+    if (!isAsMade)
+      throw damaged(source.name, "it is no image of a backup, as one that another program changed");
     const tables = header.readUInt32BE(36);
     const at = Number(header.readBigUInt64BE(40));
     if (tables !== Math.ceil(capacityBytes / TABLE_COVERS_BYTES) || at + tables * 8 > source.sizeBytes)
@@ -57,32 +58,30 @@ export class Qcow2File {
     return number < this.tables && (this.#l1.readBigUInt64BE(number * 8) & OFFSET) !== 0n;
   }
 
-  async state(index: number): Promise<ClusterState> {
-    const entry = await this.#entry(index);
+  /** The entries of a table; undefined if it has none. The last one is kept, since they are read in order. */
+  async entries(number: number): Promise<Buffer | undefined> {
+    if (this.#table?.number !== number) {
+      const at = this.hasTable(number) ? this.#l1.readBigUInt64BE(number * 8) & OFFSET : 0n;
+      const entries = at === 0n ? undefined : await this.#source.read(this.#place(at), CLUSTER_BYTES);
+      this.#table = { number, entries };
+    }
+    return this.#table.entries;
+  }
+
+  /** What an entry says about its cluster. Throws `invalid` BACKUP_DAMAGED. */
+  stateOf(entry: bigint): ClusterState {
     if ((entry & COMPRESSED) !== 0n) throw damaged(this.#source.name, "it has compressed clusters");
     if ((entry & ZERO_FLAG) !== 0n) return "zero";
     return (entry & OFFSET) === 0n ? "absent" : "data";
   }
 
-  /** Of a cluster with data. */
-  async cluster(index: number): Promise<Buffer> {
-    return await this.#source.read(this.#place((await this.#entry(index)) & OFFSET), CLUSTER_BYTES);
+  /** The cluster that an entry with data refers to. */
+  async clusterOf(entry: bigint): Promise<Buffer> {
+    return await this.#source.read(this.#place(entry & OFFSET), CLUSTER_BYTES);
   }
 
   async close(): Promise<void> {
     await this.#source.close();
-  }
-
-  /** Tables are read in order, so one is kept. */
-  async #entry(index: number): Promise<bigint> {
-    const number = Math.floor(index / TABLE_CLUSTERS);
-    if (number >= this.tables) return 0n;
-    if (this.#table?.number !== number) {
-      const at = this.#l1.readBigUInt64BE(number * 8) & OFFSET;
-      const entries = at === 0n ? undefined : await this.#source.read(this.#place(at), CLUSTER_BYTES);
-      this.#table = { number, entries };
-    }
-    return this.#table.entries?.readBigUInt64BE((index % TABLE_CLUSTERS) * 8) ?? 0n;
   }
 
   #place(offset: bigint): number {
@@ -96,7 +95,11 @@ function backingOf(header: Buffer, name: string): string | undefined {
   const at = Number(header.readBigUInt64BE(8));
   if (at === 0) return undefined;
   const length = header.readUInt32BE(16);
-  if (at < HEADER_BYTES || at + length > header.length || header.readUInt32BE(HEADER_BYTES) !== BACKING_FORMAT)
+  if (
+    at < HEADER_BYTES ||
+    at + length > header.length ||
+    header.readUInt32BE(HEADER_BYTES) !== BACKING_FORMAT
+  )
     throw damaged(name, "the name of its backing file is not in its header");
   return header.toString("utf8", at, at + length);
 }
@@ -116,18 +119,21 @@ export class Qcow2Chain {
   /** Without an image below: a cluster that is zero is absent. */
   async map(): Promise<ClusterMap> {
     const map = new ClusterMap(this.capacityBytes, false);
-    for (let index = 0; index * CLUSTER_BYTES < this.capacityBytes; index += 1) {
-      if (index % TABLE_CLUSTERS === 0 && !this.#hasTable(index)) index += TABLE_CLUSTERS - 1;
-      else if ((await this.#holder(index)) !== undefined) {
-        const offset = index * CLUSTER_BYTES;
-        map.mark(offset, Math.min(CLUSTER_BYTES, this.capacityBytes - offset), "data");
+    for (let table = 0; table < map.tables; table += 1) {
+      const tables = await this.#tables(table);
+      if (tables.length === 0) continue;
+      for (let entry = 0; entry < TABLE_CLUSTERS; entry += 1) {
+        const offset = (table * TABLE_CLUSTERS + entry) * CLUSTER_BYTES;
+        if (offset < this.capacityBytes && dataAt(tables, entry) !== undefined)
+          map.mark(offset, Math.min(CLUSTER_BYTES, this.capacityBytes - offset), "data");
       }
     }
     return map;
   }
 
   async cluster(index: number): Promise<Buffer> {
-    return (await (await this.#holder(index))?.cluster(index)) ?? Buffer.alloc(CLUSTER_BYTES);
+    const found = dataAt(await this.#tables(Math.floor(index / TABLE_CLUSTERS)), index % TABLE_CLUSTERS);
+    return (await found?.file.clusterOf(found.entry)) ?? Buffer.alloc(CLUSTER_BYTES);
   }
 
   async read(offsetBytes: number, lengthBytes: number): Promise<Buffer> {
@@ -147,16 +153,27 @@ export class Qcow2Chain {
     for (const file of this.#files) await file.close();
   }
 
-  #hasTable(index: number): boolean {
-    return this.#files.some((file) => file.hasTable(Math.floor(index / TABLE_CLUSTERS)));
-  }
-
-  /** The image with the cluster's data; undefined if it is zero. */
-  async #holder(index: number): Promise<Qcow2File | undefined> {
+  async #tables(number: number): Promise<Table[]> {
+    const tables: Table[] = [];
     for (const file of this.#files) {
-      const state = await file.state(index);
-      if (state !== "absent") return state === "data" ? file : undefined;
+      const entries = await file.entries(number);
+      if (entries !== undefined) tables.push({ file, entries });
     }
-    return undefined;
+    return tables;
   }
+}
+
+interface Table {
+  readonly file: Qcow2File;
+  readonly entries: Buffer;
+}
+
+/** The newest image with a say about the cluster, if that is data. */
+function dataAt(tables: readonly Table[], at: number): { file: Qcow2File; entry: bigint } | undefined {
+  for (const { file, entries } of tables) {
+    const entry = entries.readBigUInt64BE(at * 8);
+    const state = file.stateOf(entry);
+    if (state !== "absent") return state === "data" ? { file, entry } : undefined;
+  }
+  return undefined;
 }

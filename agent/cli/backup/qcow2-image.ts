@@ -52,7 +52,8 @@ export async function* qcow2Image(
   readCluster: ReadCluster,
   backing?: Backing,
 ): AsyncGenerator<Buffer, void, undefined> {
-  if (map.isOverlay !== (backing !== undefined)) throw new Error("an overlay is an image with a backing file");
+  if (map.isOverlay !== (backing !== undefined))
+    throw new Error("an overlay is an image with a backing file");
   const { l1Clusters, refTableClusters, blocks, clusters } = layoutOf(map);
   const refTableAt = (1 + l1Clusters) * CLUSTER_BYTES;
   const blocksAt = refTableAt + refTableClusters * CLUSTER_BYTES;

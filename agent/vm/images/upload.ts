@@ -51,6 +51,6 @@ async function* exactly(
 }
 
 const incomplete = (why: string, cause?: unknown): SocleError =>
-  new SocleError("unavailable", "UPLOAD_INCOMPLETE", `the upload failed: ${why}; upload the image again`, {
+  new SocleError("unavailable", "UPLOAD_INCOMPLETE", `the upload failed: ${why}; send it again`, {
     cause,
   });

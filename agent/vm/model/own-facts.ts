@@ -9,6 +9,7 @@ import { rescueOf, type Rescue } from "./rescue.ts";
 import { backupsOf, type Backups } from "./backups.ts";
 import { snapshotsOf, type Snapshots } from "./snapshots.ts";
 import { digestOf, storedSpec } from "./stored-spec.ts";
+import { unstartedOf, type Unstarted } from "./unstarted.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { Vm } from "./vm.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -27,6 +28,7 @@ export type OwnFacts = Pick<
   | "snapshots"
   | "rescue"
   | "backups"
+  | "unstarted"
   | "sealedBy"
   | "unreadable"
   | "claimedTenant"
@@ -82,14 +84,15 @@ const unreadable = (reason: string): OwnFacts => ({
 function validated(
   socle: VmMetadata,
   json: unknown,
-): Pick<Vm, "spec" | "tenant" | "labels"> & Partial<Pick<Vm, "snapshots" | "rescue" | "backups">> {
+): Pick<Vm, "spec" | "tenant" | "labels"> &
+  Partial<Pick<Vm, "snapshots" | "rescue" | "backups" | "unstarted">> {
   const spec = specOf(socle, json);
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
     throw new Error("the metadata has other labels than the spec");
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
-  const { snapshots, rescue, backups } = socle;
+  const { snapshots, rescue, backups, unstarted } = socle;
   return {
     spec,
     tenant: spec.tenant,
@@ -97,6 +100,7 @@ function validated(
     ...(snapshots === undefined ? {} : { snapshots: storedSnapshots(spec.id, snapshots) }),
     ...(rescue === undefined ? {} : { rescue: storedRescue(spec.id, rescue) }),
     ...(backups === undefined ? {} : { backups: storedBackups(spec.id, backups) }),
+    ...(unstarted === undefined ? {} : { unstarted: storedUnstarted(unstarted) }),
   };
 }
 
@@ -121,6 +125,14 @@ function storedSnapshots(vmId: string, text: string): Snapshots {
     return snapshotsOf(vmId, text);
   } catch {
     throw new Error("the snapshots in the metadata are not valid");
+  }
+}
+
+function storedUnstarted(text: string): Unstarted {
+  try {
+    return unstartedOf(text);
+  } catch {
+    throw new Error("the note of a restoration in the metadata is not valid");
   }
 }
 

@@ -45,6 +45,8 @@ export interface VmMetadata {
   readonly rescue?: string;
   /** Its backups, as JSON (backups.ts). */
   readonly backups?: string;
+  /** It has never started, as JSON (unstarted.ts). */
+  readonly unstarted?: string;
 }
 
 export interface DomainMetadata {
@@ -86,6 +88,7 @@ export const vmMetadata: MetadataNamespace = {
         snapshots: { text: "record" },
         rescue: { text: "record" },
         backups: { text: "record" },
+        unstarted: { text: "record" },
       },
     },
   },
@@ -188,6 +191,7 @@ function readVm(vm: XmlElement): VmMetadata {
     snapshots: partOf(vm, "snapshots")?.text,
     rescue: partOf(vm, "rescue")?.text,
     backups: partOf(vm, "backups")?.text,
+    unstarted: partOf(vm, "unstarted")?.text,
   });
 }
 
@@ -274,6 +278,7 @@ function vmElement(metadata: VmMetadata): MetadataElement {
     textNode("snapshots", metadata.snapshots),
     textNode("rescue", metadata.rescue),
     textNode("backups", metadata.backups),
+    textNode("unstarted", metadata.unstarted),
   ]);
   return { namespace: vmMetadata, element };
 }

@@ -3,6 +3,7 @@ import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
 import type { Rescue } from "./rescue.ts";
 import type { Backups } from "./backups.ts";
 import type { Snapshots } from "./snapshots.ts";
+import type { Unstarted } from "./unstarted.ts";
 import type { diskReadings, nicReadings, Readings, vcpuReadings, vmReadings } from "./readings.ts";
 
 export type VmState = "running" | "paused" | "stopping" | "stopped" | "crashed" | "suspended" | "unknown";
@@ -52,6 +53,8 @@ export interface Vm {
   readonly isRescued?: true;
   /** Its open backup and the newest whole one; absent without any. */
   readonly backups?: Backups;
+  /** Absent once it has started. */
+  readonly unstarted?: Unstarted;
   /**
    * Why its metadata or its XML cannot be read. Its size is libvirt's. A managed VM without a spec has no tenant, since
    * its metadata is not trusted. Only a stop or a delete may change it.

@@ -19,6 +19,7 @@ import { defined } from "../../kernel/defined.ts";
 import { diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
 import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
+import { unstarted, unstartedText } from "../model/unstarted.ts";
 import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
 
 export interface DiskImage {
@@ -44,6 +45,8 @@ export interface ResolvedSpec extends MachinePlace {
   readonly placementEpoch: number;
   readonly createdAtMs: number;
   readonly instance?: string;
+  /** It is created to stay off. */
+  readonly isLeftStopped?: boolean;
   /** The operation that creates the domain. */
   readonly operationId?: string;
   /** How much memory QEMU may take beyond the known need of the guest and QEMU; undefined: no limit. */
@@ -77,6 +80,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
         accelerator,
         placement: JSON.stringify(resolved.placement),
         keys: resolved.keys,
+        unstarted: resolved.isLeftStopped === true ? unstartedText(unstarted) : undefined,
       }),
       stamp:
         resolved.operationId === undefined ? undefined : { operation: resolved.operationId, phase: "begun" },

@@ -208,6 +208,7 @@ async function define(
     createdAtMs,
     instance,
     operationId: run.operationId,
+    isLeftStopped: intent.leaveStopped,
     disks,
     seedPath,
     ...bootOf(named, spec),

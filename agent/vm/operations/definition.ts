@@ -37,6 +37,8 @@ export interface OperationDefinition<Kind extends string, Intent extends object,
   readonly acceptsUnreadable?: true;
   /** Also allowed for a VM that boots a rescue system, or has not ended one: it changes nothing of the VM's own system. */
   readonly acceptsRescued?: true;
+  /** Also allowed while the restoration of a disk is not complete. */
+  readonly acceptsUnrestored?: true;
   /** An interrupted run may have left half of its work: the next run checks that before it can be cancelled. */
   readonly mayLeaveHalf?: true;
   /** Its runs check themselves that the domain is the instance that the operation was admitted for. */

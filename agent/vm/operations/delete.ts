@@ -62,6 +62,7 @@ export const deleteVm = defineOperation({
   intent,
   lane: ({ erase }) => (erase?.disks.some(({ encrypted }) => !encrypted) === true ? "erasure" : "heavy"),
   acceptsUnreadable: true,
+  acceptsUnrestored: true,
   mayLeaveHalf: true,
   checksInstance: "in its first run",
   nameIn: ({ name }) => name,

@@ -80,11 +80,10 @@ export class Images {
     caller: string,
   ): Promise<{ readonly operation: Operation; readonly forget: () => void }> {
     const upload = randomUUID();
-    const forget = (): void => void this.#uploads.delete(upload);
+    const forget = this.hold(upload, source);
     try {
       const operation = await this.#begin("IMPORT_IMAGE", request, caller, () => {
         const image = this.#wanted(request);
-        this.#uploads.set(upload, source);
         const byTenant = request.onlyTenant !== undefined;
         return { image, intent: { kind: "IMPORT_IMAGE", image, upload, byTenant } };
       });
@@ -93,6 +92,14 @@ export class Images {
       forget();
       throw thrown;
     }
+  }
+
+  /** Holds the bytes of an upload for its operation, until the returned function is called. The first of a name stays. */
+  hold(upload: string, source: Upload): () => void {
+    if (!this.#uploads.has(upload)) this.#uploads.set(upload, source);
+    return () => {
+      if (this.#uploads.get(upload) === source) this.#uploads.delete(upload);
+    };
   }
 
   /**

@@ -26,6 +26,7 @@ import { unrescueVm } from "./unrescue.ts";
 import { rebootVm } from "./reboot.ts";
 import { resizeDisk } from "./resize-disk.ts";
 import { resizeVolume } from "./resize-volume.ts";
+import { restoreDisk } from "./restore-disk.ts";
 import { resumeVm } from "./resume.ts";
 import { revertSnapshot } from "./revert-snapshot.ts";
 import { startVm } from "./start.ts";
@@ -69,6 +70,7 @@ const definitions = [
   unrescueVm,
   beginBackup,
   finishBackup,
+  restoreDisk,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

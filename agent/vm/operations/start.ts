@@ -7,6 +7,7 @@ import { culpritOf, type Culprit } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { Snapshots } from "../model/snapshots.ts";
+import { requireRestored, unstartedOf } from "../model/unstarted.ts";
 import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
@@ -15,6 +16,7 @@ import { stampComplete, stampRun } from "./guest-run.ts";
 import { endRescueAfterStart } from "./rescue-note.ts";
 import { addSparePorts } from "./spare-ports.ts";
 import { resolveOwn } from "./own-volume.ts";
+import { readSpec } from "./spec-change.ts";
 import { present, renewMetadata } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext } from "./work.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
@@ -65,6 +67,7 @@ export const startVm = defineOperation({
       await step("keys", () => restoreKeys(context, spec));
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
+    if (vm?.unstarted !== undefined) await noteStart(context, vmId);
     await addSparePorts(context, run);
     const culprit = spec === undefined ? undefined : culpritOf(spec);
     await step("start", () => startOrContinue(context, vmId, culprit), 0.8);
@@ -76,6 +79,15 @@ export const startVm = defineOperation({
     return { state: "running", was: before.state, ...from };
   },
 });
+
+/** From now on no disk of the VM is restored. Throws `conflict` VM_RESTORE_INCOMPLETE. */
+async function noteStart(context: WorkContext, vmId: string): Promise<void> {
+  const { spec, socle } = await readSpec(context, vmId);
+  const { unstarted, ...rest } = socle;
+  if (unstarted === undefined) return;
+  requireRestored({ name: spec.name, unstarted: unstartedOf(unstarted) });
+  await context.domains.setMetadata(vmId, rest, false);
+}
 
 /** Throws what `Domains.start` throws, and `conflict` SAVED_STATE_UNUSABLE if QEMU does not load the saved state. */
 async function startOrContinue(

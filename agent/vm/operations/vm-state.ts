@@ -1,6 +1,9 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
+import { requireReadable } from "../model/unreadable.ts";
+import { requireRestored } from "../model/unstarted.ts";
 import type { Vm, VmState } from "../model/vm.ts";
+import type { OperationDefinition } from "./definition.ts";
 import type { WorkContext } from "./work.ts";
 
 // A VM's state from libvirt. Each function throws `not_found` VM_NOT_FOUND if the VM is gone.
@@ -79,4 +82,21 @@ export function requireNotRescued({
   if (rescue === undefined) return;
   const message = `VM ${name} has a rescue system, beside which its own stays as it is: end it first (socle vm unrescue ${name})`;
   throw new SocleError("conflict", "VM_RESCUED", message);
+}
+
+/** Throws `conflict` SPEC_UNREADABLE, VM_RESCUED or VM_RESTORE_INCOMPLETE for a VM in a state that the operation does not accept. */
+export function requireAccepted(
+  {
+    acceptsUnreadable = false,
+    acceptsRescued = false,
+    acceptsUnrestored = false,
+  }: Pick<
+    OperationDefinition<string, object, object>,
+    "acceptsUnreadable" | "acceptsRescued" | "acceptsUnrestored"
+  >,
+  vm: Vm,
+): void {
+  if (!acceptsUnreadable) requireReadable(vm);
+  if (!acceptsRescued) requireNotRescued(vm);
+  if (!acceptsUnrestored) requireRestored(vm);
 }

@@ -43,7 +43,7 @@ import {
   type RequestOf,
 } from "./registry.ts";
 import { OperationRunner } from "./runner.ts";
-import { requireComplete, requireNotRescued } from "./vm-state.ts";
+import { requireAccepted, requireComplete } from "./vm-state.ts";
 import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -148,7 +148,7 @@ export class Vms {
 
   /**
    * Begins an operation on a VM that exists. Throws what the admission of its definition throws, `not_found`
-   * VM_NOT_FOUND, `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE, `unavailable` LIBVIRT_UNAVAILABLE, and what
+   * VM_NOT_FOUND, `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE and VM_RESTORE_INCOMPLETE, `unavailable` LIBVIRT_UNAVAILABLE, and what
    * Operations.begin throws.
    */
   async begin<Kind extends Exclude<OperationKind, "CREATE_VM">>(
@@ -202,8 +202,7 @@ export class Vms {
 
   #changeable(kind: OperationKind, idOrName: string): Vm {
     const vm = this.#managed(idOrName);
-    if (definitionOf(kind).acceptsUnreadable !== true) requireReadable(vm);
-    if (definitionOf(kind).acceptsRescued !== true) requireNotRescued(vm);
+    requireAccepted(definitionOf(kind), vm);
     return vm;
   }
 

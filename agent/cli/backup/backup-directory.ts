@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { SocleError } from "../../kernel/errors.ts";
+import { damaged, openFile, type ByteSource } from "./byte-source.ts";
+import {
+  chainOf,
+  MANIFEST,
+  syncDirectory,
+  type Manifest,
+  type StoredBackup,
+  type StoredDisk,
+} from "./manifest.ts";
+import { Qcow2Chain, Qcow2File } from "./qcow2-file.ts";
+
+/** Opens a file of a backup by its name. */
+export type OpenSource = (file: string) => Promise<ByteSource>;
+
+export const inDirectory =
+  (directory: string): OpenSource =>
+  (file) =>
+    openFile(join(directory, file));
+
+export interface Written {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** Writes a new file durably under a name that ends in .part. */
+export async function writePart(
+  directory: string,
+  file: string,
+  chunks: AsyncIterable<Buffer>,
+): Promise<Written> {
+  const handle = await open(join(directory, `${file}.part`), "wx", 0o600);
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      for (let at = 0; at < chunk.length;)
+        at += (await handle.write(chunk, at, chunk.length - at, sizeBytes + at)).bytesWritten;
+      sizeBytes += chunk.length;
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return { sha256: hash.digest("hex"), sizeBytes };
+}
+
+/** Gives whole files their names, durably. */
+export async function nameParts(directory: string, files: readonly string[]): Promise<void> {
+  for (const file of files) await rename(join(directory, `${file}.part`), join(directory, file));
+  await syncDirectory(directory);
+}
+
+export async function removeFiles(directory: string, files: readonly string[]): Promise<void> {
+  for (const file of files)
+    for (const name of [file, `${file}.part`]) await rm(join(directory, name), { force: true });
+}
+
+/** Removes what a backup left that did not end: its unfinished files, and those that no manifest names. */
+export async function removeLeftovers(
+  directory: string,
+  manifest: Manifest | undefined,
+  leftBackupId: string | undefined,
+): Promise<void> {
+  const known = new Set(manifest?.backups.flatMap(({ disks }) => disks.map(({ file }) => file)));
+  const isLeft = (name: string): boolean =>
+    name.endsWith(".qcow2.part") ||
+    name === `${MANIFEST}.part` ||
+    (leftBackupId !== undefined && name.endsWith(`.${leftBackupId}.qcow2`) && !known.has(name));
+  for (const name of (await readdir(directory)).filter(isLeft))
+    await rm(join(directory, name), { force: true });
+}
+
+/** Why a backup cannot go on from the files of this one; undefined: it can. */
+export async function lacksFiles(
+  directory: string,
+  manifest: Manifest,
+  { disks }: StoredBackup,
+): Promise<string | undefined> {
+  for (const { file, sizeBytes } of disks.flatMap((disk) => chainOf(manifest, disk))) {
+    const found = await stat(join(directory, file)).catch(() => undefined);
+    if (found === undefined) return `there is no ${file}`;
+    if (found.size !== sizeBytes) return `${file} has ${found.size} bytes in place of ${sizeBytes}`;
+  }
+  return undefined;
+}
+
+/** The images of a disk, as the manifest has them. Throws `invalid` BACKUP_DAMAGED. */
+export async function openChain(openSource: OpenSource, chain: readonly StoredDisk[]): Promise<Qcow2Chain> {
+  const files: Qcow2File[] = [];
+  try {
+    for (const { file, base, capacityBytes } of chain) {
+      const source = await openSource(file);
+      const opened = await Qcow2File.open(source).catch(async (thrown: unknown) => {
+        await source.close();
+        throw thrown;
+      });
+      files.push(opened);
+      if (opened.backing !== base)
+        throw damaged(
+          file,
+          `the image below it is ${opened.backing ?? "none"}, and the manifest says ${base ?? "none"}`,
+        );
+      if (opened.capacityBytes !== capacityBytes)
+        throw damaged(file, "its disk has another size than in the manifest");
+    }
+    return new Qcow2Chain(files);
+  } catch (thrown) {
+    for (const file of files) await file.close();
+    throw thrown;
+  }
+}
+
+/** Reads a file whole. Throws `invalid` BACKUP_DAMAGED unless it is as it was written. */
+export async function verifyFile(
+  openSource: OpenSource,
+  { file, sha256, sizeBytes }: StoredDisk,
+  passed: (bytes: number) => void,
+  interrupt: AbortSignal,
+): Promise<void> {
+  const source = await openSource(file);
+  try {
+    if (source.sizeBytes !== sizeBytes)
+      throw damaged(file, `it has ${source.sizeBytes} bytes in place of ${sizeBytes}`);
+    const hash = createHash("sha256");
+    for (let at = 0; at < sizeBytes; at += CHUNK_BYTES) {
+      if (interrupt.aborted) throw new SocleError("cancelled", "INTERRUPTED", "interrupted");
+      const chunk = await source.read(at, Math.min(CHUNK_BYTES, sizeBytes - at));
+      hash.update(chunk);
+      passed(chunk.length);
+    }
+    const found = hash.digest("hex");
+    if (found !== sha256) throw damaged(file, `its SHA-256 is ${found}, and was ${sha256}`);
+  } finally {
+    await source.close();
+  }
+}
+
+const CHUNK_BYTES = 1024 * 1024;

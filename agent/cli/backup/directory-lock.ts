@@ -1,0 +1,122 @@
+import { link, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/text/json.ts";
+import { codeOf } from "../../kernel/thrown.ts";
+
+const LOCK = "backup.lock";
+
+const schema = z.object({
+  pid: z.number(),
+  /** Of the process, in the clock ticks of /proc: a number may be that of a later process. */
+  startedAt: z.string(),
+  host: z.string(),
+  /** The backup that the process began. */
+  backupId: z.string().exactOptional(),
+});
+type Holder = z.output<typeof schema>;
+
+/** Excludes other backups into a directory, by a file that names this process. */
+export class DirectoryLock {
+  /** The backup that a process began which did not finish it. */
+  readonly leftBackupId: string | undefined;
+  readonly #path: string;
+  readonly #own: Holder;
+
+  private constructor(path: string, own: Holder, leftBackupId: string | undefined) {
+    this.#path = path;
+    this.#own = own;
+    this.leftBackupId = leftBackupId;
+  }
+
+  /** Takes over the lock of a process that is gone. Throws `conflict` BACKUP_DIRECTORY_BUSY. */
+  static async take(directory: string): Promise<DirectoryLock> {
+    const path = join(directory, LOCK);
+    const own = { pid: process.pid, startedAt: (await startOf(process.pid)) ?? "", host: hostname() };
+    let left: string | undefined;
+    for (let tries = 0; tries < 3; tries += 1) {
+      if (await create(path, own)) return new DirectoryLock(path, own, left);
+      const text = await readFile(path, "utf8").catch((thrown: unknown) => {
+        if (codeOf(thrown) === "ENOENT") return undefined;
+        throw thrown;
+      });
+      if (text === undefined) continue;
+      const holder = schema.safeParse(parseJson(text)).data;
+      if (holder === undefined || !(await isGone(holder))) throw busy(path, holder);
+      if (await remove(path, text)) left = holder.backupId ?? left;
+    }
+    throw busy(path, undefined);
+  }
+
+  /** Notes a backup durably, for whoever takes the lock over. */
+  async note(backupId: string): Promise<void> {
+    const part = `${this.#path}.part`;
+    await writeFile(part, textOf({ ...this.#own, backupId }), { mode: 0o600, flush: true });
+    await rename(part, this.#path);
+  }
+
+  async release(): Promise<void> {
+    await rm(this.#path, { force: true });
+  }
+}
+
+const textOf = (holder: Holder): string => `${JSON.stringify(defined(holder))}\n`;
+
+/** The file appears with its text. False: there is one. */
+async function create(path: string, own: Holder): Promise<boolean> {
+  const part = `${path}.${process.pid}`;
+  const handle = await open(part, "w", 0o600);
+  try {
+    await handle.writeFile(textOf(own));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  try {
+    await link(part, path);
+    return true;
+  } catch (thrown) {
+    if (codeOf(thrown) === "EEXIST") return false;
+    throw thrown;
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+/** Removes the lock if it still has this text: another process may have taken it over meanwhile. */
+async function remove(path: string, text: string): Promise<boolean> {
+  const aside = `${path}.${process.pid}.left`;
+  try {
+    await rename(path, aside);
+  } catch (thrown) {
+    if (codeOf(thrown) === "ENOENT") return false;
+    throw thrown;
+  }
+  const isSame = (await readFile(aside, "utf8")) === text;
+  // Back in place, unless a third one has it now.
+  if (!isSame) await link(aside, path).catch(() => undefined);
+  await rm(aside, { force: true });
+  return isSame;
+}
+
+async function isGone({ pid, startedAt, host }: Holder): Promise<boolean> {
+  return host === hostname() && (await startOf(pid)) !== startedAt;
+}
+
+/** The 22nd field of /proc/PID/stat; the name before may have spaces. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+const busy = (path: string, holder: Holder | undefined): SocleError =>
+  new SocleError(
+    "conflict",
+    "BACKUP_DIRECTORY_BUSY",
+    holder === undefined
+      ? `another process backs up into this directory: it holds ${path}`
+      : `process ${holder.pid} on ${holder.host} backs up into this directory: wait for it; if it is gone, remove ${path}`,
+  );

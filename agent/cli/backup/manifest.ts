@@ -1,0 +1,148 @@
+import { open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import * as z from "../../kernel/zod.ts";
+import type { Immutable } from "../../kernel/immutable.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/text/json.ts";
+import { codeOf } from "../../kernel/thrown.ts";
+
+export const MANIFEST = "manifest.json";
+const VERSION = "socle backup 1";
+
+/** A name within the directory. */
+const plainName = z
+  .string()
+  .max(200)
+  .regex(/^\w[\w.-]*$/, "is no plain name");
+const size = z.number().int().nonnegative();
+
+const disk = z.object({
+  disk: plainName,
+  file: plainName,
+  format: z.literal("qcow2"),
+  capacityBytes: size,
+  /** The file right below, in the same directory. Absent: none. */
+  base: plainName.exactOptional(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sizeBytes: size,
+});
+
+const backup = z.object({
+  id: plainName,
+  createdAt: z.string(),
+  quiesced: z.boolean(),
+  /** The VM's spec then, as JSON of the contract. */
+  spec: z.record(z.string(), z.unknown()),
+  disks: z.array(disk).min(1),
+});
+
+const schema = z.object({
+  manifest: z.literal(VERSION),
+  vm: z.object({ id: z.string(), name: z.string() }),
+  /** The newest last. */
+  backups: z.array(backup).min(1),
+});
+
+export type Manifest = Immutable<z.output<typeof schema>>;
+export type StoredBackup = Manifest["backups"][number];
+export type StoredDisk = StoredBackup["disks"][number];
+
+export const manifestOf = (vm: Manifest["vm"], backups: Manifest["backups"]): Manifest => ({
+  manifest: VERSION,
+  vm,
+  backups,
+});
+
+export const manifestText = (manifest: Manifest): string => `${JSON.stringify(manifest, undefined, 2)}\n`;
+
+/** Throws `invalid` BACKUP_DAMAGED. */
+export function parseManifest(text: string, where: string): Manifest {
+  const parsed = schema.safeParse(parseJson(text));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const why = `${issue?.path.join(".") || "it"} ${issue?.message ?? "is not valid"}`;
+    throw new SocleError("invalid", "BACKUP_DAMAGED", `${where} is no manifest of backups: ${why}`);
+  }
+  const files = parsed.data.backups.flatMap(({ disks }) => disks.map(({ file }) => file));
+  if (new Set(files).size !== files.length)
+    throw new SocleError("invalid", "BACKUP_DAMAGED", `${where} names a file twice`);
+  return parsed.data;
+}
+
+/** Undefined: the directory has none. Throws `invalid` BACKUP_DAMAGED and FILE_UNREADABLE. */
+export async function readManifest(directory: string): Promise<Manifest | undefined> {
+  const path = join(directory, MANIFEST);
+  try {
+    return parseManifest(await readFile(path, "utf8"), path);
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined;
+    if (cause instanceof SocleError) throw cause;
+    throw new SocleError("invalid", "FILE_UNREADABLE", `${path} cannot be read: ${codeOf(cause) ?? ""}`, {
+      cause,
+    });
+  }
+}
+
+/** Throws `not_found` BACKUP_NOT_FOUND and BACKUP_DAMAGED. */
+export async function requireManifest(directory: string): Promise<Manifest> {
+  const manifest = await readManifest(directory);
+  if (manifest !== undefined) return manifest;
+  const message = `${directory} has no backup: there is no ${MANIFEST}`;
+  throw new SocleError("not_found", "BACKUP_NOT_FOUND", message);
+}
+
+/** The file is whole and durable, or as before. */
+export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
+  const path = join(directory, MANIFEST);
+  const handle = await open(`${path}.part`, "w", 0o600);
+  try {
+    await handle.writeFile(manifestText(manifest));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${path}.part`, path);
+  await syncDirectory(directory);
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** By id; by default the newest. Throws `not_found` BACKUP_NOT_FOUND. */
+export function requireBackup({ backups, vm }: Manifest, id?: string): StoredBackup {
+  const found = id === undefined ? backups.at(-1) : backups.find((each) => each.id === id);
+  if (found !== undefined) return found;
+  const message = `there is no backup ${id ?? ""} of VM ${vm.name}; there are ${backups.map((each) => each.id).join(", ")}`;
+  throw new SocleError("not_found", "BACKUP_NOT_FOUND", message);
+}
+
+/** The files of a disk, the newest first. Throws `invalid` BACKUP_DAMAGED. */
+export function chainOf({ backups }: Manifest, disk: StoredDisk): StoredDisk[] {
+  const all = new Map(backups.flatMap(({ disks }) => disks.map((each) => [each.file, each] as const)));
+  const chain: StoredDisk[] = [];
+  for (let at: StoredDisk | undefined = disk; at !== undefined;) {
+    if (chain.includes(at))
+      throw new SocleError(
+        "invalid",
+        "BACKUP_DAMAGED",
+        `the files of disk ${disk.disk} are below each other`,
+      );
+    chain.push(at);
+    if (at.base === undefined) return chain;
+    const base: StoredDisk | undefined = all.get(at.base);
+    if (base === undefined || base.disk !== disk.disk)
+      throw new SocleError(
+        "invalid",
+        "BACKUP_DAMAGED",
+        `${at.file} needs ${at.base}, which the manifest has not`,
+      );
+    at = base;
+  }
+  return chain;
+}

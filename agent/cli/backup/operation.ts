@@ -1,0 +1,28 @@
+import { randomUUID } from "node:crypto";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
+import type { Contract } from "../../contract/load.ts";
+import type { Agent, Method } from "../client.ts";
+import { follow } from "../follow.ts";
+import { enumWord } from "../format.ts";
+import { fromStatus } from "../rpc-error.ts";
+import type { Session } from "../session.ts";
+
+/** Begins an operation and follows it to its success; its steps on stderr. Throws its error. */
+export async function succeed<Request extends { readonly requestId?: string }>(
+  session: Session,
+  agent: Agent,
+  method: (contract: Contract) => Method<Request, Operation__Output>,
+  request: Omit<Request, "requestId">,
+): Promise<Operation__Output> {
+  const asked = { ...request, requestId: randomUUID() } as Request;
+  const begun = await agent.ask(method(agent.contract), asked);
+  return requireSuccess(agent, await follow(session, agent, begun, undefined));
+}
+
+export function requireSuccess(agent: Agent, ended: Operation__Output): Operation__Output {
+  if (ended.error !== null) throw fromStatus(agent.contract, ended.error);
+  if (ended.state === "STATE_SUCCEEDED") return ended;
+  const how = enumWord(ended.state, "STATE").replaceAll("_", " ");
+  throw new SocleError("internal", "OPERATION_NOT_DONE", `the operation ended as ${how}`);
+}

@@ -1,0 +1,67 @@
+import { SocleError } from "../../kernel/errors.ts";
+import type { Disk } from "../../gen/socle/v1/Disk.ts";
+import type { VmSpec } from "../../gen/socle/v1/VmSpec.ts";
+import type { Manifest, StoredBackup, StoredDisk } from "./manifest.ts";
+
+export interface RestoreOptions {
+  readonly name?: string;
+  readonly id?: "keep" | "new";
+  readonly pool?: string;
+  readonly keepMacs?: boolean;
+}
+
+/** A disk to restore: the newest file of its chain, and the format of its new volume. */
+export interface DiskToRestore {
+  readonly stored: StoredDisk;
+  readonly format: "qcow2" | "raw";
+}
+
+export interface RestoredSpec {
+  readonly spec: VmSpec;
+  readonly disks: readonly DiskToRestore[];
+  /** What the VM will not have, for people. */
+  readonly notes: readonly string[];
+}
+
+/** The spec of a VM with plain new volumes for the disks of a backup. `newId`: for `--id new`. */
+export function restoredSpec(
+  { vm }: Pick<Manifest, "vm">,
+  backup: StoredBackup,
+  newId: string,
+  { name = vm.name, id = "new", pool, keepMacs = false }: RestoreOptions,
+): RestoredSpec {
+  // As the agent showed it; the agent checks it again.
+  const given = backup.spec as VmSpec;
+  const notes: string[] = [];
+  const toRestore: DiskToRestore[] = [];
+  const disks = (given.disks ?? []).flatMap((disk): Disk[] => {
+    const { newVolume } = disk;
+    const stored = backup.disks.find((each) => each.disk === disk.name);
+    if (stored === undefined) {
+      if (newVolume == null && disk.readOnly === true) return [disk];
+      notes.push(`disk ${disk.name ?? ""} is not in the backup, and the VM will not have it`);
+      return [];
+    }
+    const format = newVolume?.format ?? "DISK_FORMAT_QCOW2";
+    const wanted = pool ?? newVolume?.pool ?? disk.volume?.pool ?? "";
+    toRestore.push({ stored, format: format === "DISK_FORMAT_RAW" ? "raw" : "qcow2" });
+    const { capacityBytes } = stored;
+    return [{ ...disk, volume: null, newVolume: { pool: wanted, capacityBytes, format } }];
+  });
+  if (toRestore.length !== backup.disks.length)
+    throw new SocleError("invalid", "BACKUP_DAMAGED", "the manifest has disks that its VM's spec has not");
+  const nics = (given.nics ?? []).map((nic) => (keepMacs ? nic : { ...nic, mac: "" }));
+  const left = new Set([...disks, ...nics].map((device) => device.name));
+  if (given.cloudInit != null) notes.push("it gets no cloud-init seed: its disk has booted before");
+  if (given.tpm === true) notes.push("its TPM is empty");
+  const spec = {
+    ...given,
+    name,
+    vmId: id === "keep" ? vm.id : newId,
+    disks,
+    nics,
+    bootOrder: (given.bootOrder ?? []).filter((device) => left.has(device)),
+    cloudInit: null,
+  };
+  return { spec, disks: toRestore, notes };
+}

@@ -1,0 +1,279 @@
+import { mkdir } from "node:fs/promises";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { codeOf } from "../../kernel/thrown.ts";
+import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
+import type { BackupDisk__Output } from "../../gen/socle/v1/BackupDisk.ts";
+import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import type { Agent } from "../client.ts";
+import { formatBytes, printable, toMs } from "../format.ts";
+import { toJson } from "../json.ts";
+import type { Session } from "../session.ts";
+import { BackupReader } from "./backup-reader.ts";
+import {
+  inDirectory,
+  lacksFiles,
+  nameParts,
+  openChain,
+  removeFiles,
+  removeLeftovers,
+  writePart,
+} from "./backup-directory.ts";
+import { ByteProgress } from "./byte-progress.ts";
+import { ClusterFeed } from "./cluster-feed.ts";
+import type { ClusterMap } from "./cluster-map.ts";
+import { DirectoryLock } from "./directory-lock.ts";
+import {
+  chainOf,
+  manifestOf,
+  readManifest,
+  writeManifest,
+  type Manifest,
+  type StoredBackup,
+  type StoredDisk,
+} from "./manifest.ts";
+import { succeed } from "./operation.ts";
+import { imageBytes, qcow2Image } from "./qcow2-image.ts";
+
+export interface BackupOptions {
+  readonly full?: boolean;
+  readonly quiesce?: boolean;
+  readonly disk?: readonly string[];
+}
+
+export interface Taken {
+  readonly backup: StoredBackup;
+  /** Why it is no increment. */
+  readonly fullBecause: string | undefined;
+}
+
+/** For FinishBackup after an interrupt. */
+const CLEANUP_MS = 10_000;
+
+/** Adds a backup of a VM to a directory. Nothing of it stays if it fails, here or on the host. */
+export async function takeBackup(
+  session: Session,
+  name: string,
+  directory: string,
+  options: BackupOptions,
+): Promise<Taken> {
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+    throw new SocleError(
+      "invalid",
+      "DIRECTORY_UNUSABLE",
+      `${directory} cannot be made: ${codeOf(cause) ?? ""}`,
+      { cause },
+    );
+  });
+  const agent = await session.agent();
+  const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
+  const lock = await DirectoryLock.take(directory);
+  try {
+    const manifest = await readManifest(directory);
+    if (manifest !== undefined && manifest.vm.id !== vm.vmId) throw ofAnother(directory, manifest);
+    const complete = await settleEarlier(session, agent, vm, manifest, lock.leftBackupId);
+    await removeLeftovers(directory, manifest, lock.leftBackupId);
+    const { base, fullBecause } = await baseOf(directory, manifest, complete, options);
+    if (fullBecause !== undefined) session.note(`  full backup: ${printable(fullBecause)}`);
+    const { disk = [], quiesce = false } = options;
+    const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce };
+    const begun = await succeed(session, agent, ({ backups }) => backups.BeginBackup, request);
+    const backupId = begun.result["backup_id"] ?? "";
+    try {
+      await lock.note(backupId);
+      const { spec } = vm;
+      const backup = await read(session, agent, { vm, backupId, directory, manifest, spec: specOf(spec) });
+      return { backup, fullBecause };
+    } catch (thrown) {
+      await abandon(session, vm.vmId, backupId);
+      throw thrown;
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+const specOf = (spec: Vm__Output["spec"]): StoredBackup["spec"] => toJson(spec ?? {}) as StoredBackup["spec"];
+
+/**
+ * Ends what an earlier run left open: with success if its manifest is durable. Returns the newest backup that is complete
+ * on the host.
+ */
+async function settleEarlier(
+  session: Session,
+  agent: Agent,
+  { vmId: vm }: Vm__Output,
+  manifest: Manifest | undefined,
+  leftBackupId: string | undefined,
+): Promise<Backup__Output | undefined> {
+  const list = async () => (await agent.ask(agent.contract.backups.ListBackups, { vm })).backups;
+  const backups = await list();
+  const isOpen = (id: string | undefined): boolean =>
+    backups.some(({ backupId, state }) => backupId === id && state === "BACKUP_STATE_OPEN");
+  const newest = manifest?.backups.at(-1)?.id;
+  const left = [newest, leftBackupId].find((id) => id !== undefined && isOpen(id));
+  if (left === undefined) return completeOf(backups);
+  session.note(`  ending backup ${printable(left)}, which an earlier run left open`);
+  const finish = { vm, backupId: left, success: left === newest };
+  await succeed(session, agent, (contract) => contract.backups.FinishBackup, finish);
+  return completeOf(await list());
+}
+
+const completeOf = (backups: readonly Backup__Output[]): Backup__Output | undefined =>
+  backups.find(({ state }) => state === "BACKUP_STATE_COMPLETE");
+
+/** The backup to go on from, or why there is none. */
+async function baseOf(
+  directory: string,
+  manifest: Manifest | undefined,
+  complete: Backup__Output | undefined,
+  { full = false }: BackupOptions,
+): Promise<{ base?: StoredBackup; fullBecause?: string }> {
+  if (full) return { fullBecause: "--full" };
+  const newest = manifest?.backups.at(-1);
+  if (manifest === undefined || newest === undefined)
+    return { fullBecause: "the directory has no backup yet" };
+  if (complete === undefined) return { fullBecause: "the host has no complete backup to go on from" };
+  if (complete.backupId !== newest.id)
+    return {
+      fullBecause: `the newest of the host is ${complete.backupId}, and that of the directory ${newest.id}`,
+    };
+  const lacking = await lacksFiles(directory, manifest, newest);
+  return lacking === undefined ? { base: newest } : { fullBecause: lacking };
+}
+
+interface Reading {
+  readonly vm: Vm__Output;
+  readonly backupId: string;
+  readonly directory: string;
+  readonly manifest: Manifest | undefined;
+  readonly spec: StoredBackup["spec"];
+}
+
+/** Reads all disks, makes the files and the manifest durable, and ends the backup with success. */
+async function read(session: Session, agent: Agent, reading: Reading): Promise<StoredBackup> {
+  const { vm, backupId, directory, manifest, spec } = reading;
+  const of = { vm: vm.vmId, backupId };
+  const backup = await agent.ask(agent.contract.backups.GetBackup, of);
+  const made: StoredDisk[] = [];
+  const files: string[] = [];
+  try {
+    for (const disk of backup.disks) {
+      const file = `${disk.disk}.${backupId}.qcow2`;
+      files.push(file);
+      made.push(await readDisk(session, agent, reading, disk, file));
+    }
+    await nameParts(directory, files);
+    const stored: StoredBackup = {
+      id: backupId,
+      createdAt: new Date(toMs(backup.createdAt) ?? session.nowMs()).toISOString(),
+      quiesced: backup.quiesced,
+      spec,
+      disks: made,
+    };
+    if (session.interrupt.aborted) throw new SocleError("cancelled", "INTERRUPTED", "interrupted");
+    const all = manifestOf({ id: vm.vmId, name: vm.name }, [...(manifest?.backups ?? []), stored]);
+    await writeManifest(directory, all);
+    await finish(session, agent, of);
+    return stored;
+  } catch (thrown) {
+    const isKept = (await readManifest(directory))?.backups.some(({ id }) => id === backupId) === true;
+    if (isKept) throw toSocleError(thrown);
+    await removeFiles(directory, files);
+    throw thrown;
+  }
+}
+
+async function readDisk(
+  session: Session,
+  agent: Agent,
+  { vm, backupId, directory, manifest }: Reading,
+  { disk, capacityBytes, incremental, fullReason }: BackupDisk__Output,
+  file: string,
+): Promise<StoredDisk> {
+  const below = incremental ? manifest?.backups.at(-1)?.disks.find((each) => each.disk === disk) : undefined;
+  if (incremental && (below === undefined || manifest === undefined))
+    throw new SocleError(
+      "internal",
+      "EXTENTS_INVALID",
+      `the agent sends changes of disk ${disk}, which is not in the base`,
+    );
+  if (fullReason !== "") session.note(`  disk ${printable(disk)} is full: ${printable(fullReason)}`);
+  const chain =
+    below === undefined || manifest === undefined
+      ? undefined
+      : await openChain(inDirectory(directory), chainOf(manifest, below));
+  try {
+    const reader = new BackupReader(agent, { vm: vm.vmId, backupId, disk }, session.interrupt);
+    const map = await reader.map(capacityBytes, incremental);
+    const feed = new ClusterFeed(reader.pieces(), chain && ((offset, length) => chain.read(offset, length)));
+    const backing = below && ({ file: below.file, format: "qcow2" } as const);
+    const chunks = qcow2Image(map, (index) => feed.cluster(index), backing);
+    const written = await shown(session, `${disk} to ${file}`, map, async (progress) => {
+      const result = await writePart(directory, file, progress.count(chunks));
+      await feed.finish();
+      return result;
+    }).finally(() => feed.close());
+    return { disk, file, format: "qcow2", capacityBytes, ...(below && { base: below.file }), ...written };
+  } finally {
+    await chain?.close();
+  }
+}
+
+async function shown<T>(
+  session: Session,
+  what: string,
+  map: ClusterMap,
+  work: (progress: ByteProgress) => Promise<T>,
+): Promise<T> {
+  const progress = new ByteProgress(session, what, imageBytes(map));
+  let isDone = false;
+  try {
+    const result = await work(progress);
+    isDone = true;
+    return result;
+  } finally {
+    progress.end(isDone);
+  }
+}
+
+/** The files are durable already: without this answer they stay, and the next run repeats it. */
+async function finish(session: Session, agent: Agent, of: { vm: string; backupId: string }): Promise<void> {
+  try {
+    await succeed(session, agent, ({ backups }) => backups.FinishBackup, { ...of, success: true });
+  } catch (thrown) {
+    const error = toSocleError(thrown);
+    throw new SocleError(
+      error.kind,
+      error.reason,
+      `the backup is whole in its directory, but the host may not know it, so that the next one may be full: ${error.message}`,
+      { cause: thrown, details: error.details },
+    );
+  }
+}
+
+/** Ends the backup on the host without success, also after an interrupt; its lease ends it otherwise. */
+async function abandon(session: Session, vm: string, backupId: string): Promise<void> {
+  const aside = session.aside(AbortSignal.timeout(CLEANUP_MS));
+  try {
+    const agent = await aside.agent();
+    const { state } = await agent.ask(agent.contract.backups.GetBackup, { vm, backupId });
+    if (state !== "BACKUP_STATE_OPEN") return;
+    await succeed(aside, agent, ({ backups }) => backups.FinishBackup, { vm, backupId, success: false });
+  } catch {
+    session.note(
+      `  backup ${printable(backupId)} stays open on the host until its lease ends, or: socle vm backup end`,
+    );
+  } finally {
+    await aside.close();
+  }
+}
+
+function ofAnother(directory: string, { vm }: Manifest): SocleError {
+  const message = `${directory} has backups of VM ${vm.name} (${vm.id}): use another directory for each VM`;
+  return new SocleError("conflict", "BACKUP_OF_ANOTHER_VM", message);
+}
+
+export const summaryOf = ({ disks }: StoredBackup): string => {
+  const bytes = disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return `${disks.length} ${disks.length === 1 ? "disk" : "disks"}, ${formatBytes(bytes)}`;
+};

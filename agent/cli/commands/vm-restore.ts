@@ -1,0 +1,19 @@
+import { inDirectory } from "../backup/backup-directory.ts";
+import { requireManifest } from "../backup/manifest.ts";
+import { restoreBackup, type Restored } from "../backup/restore-backup.ts";
+import { printable } from "../format.ts";
+import type { Command, Session } from "../session.ts";
+
+type Options = Parameters<typeof restoreBackup>[2];
+
+export const restoreVm: Command = async (session, [directory = ""], options: Options) => {
+  const source = { manifest: await requireManifest(directory), openSource: inDirectory(directory) };
+  showRestored(session, await restoreBackup(session, source, options));
+  return undefined;
+};
+
+export const showRestored = (session: Session, { vmId, name, backup }: Restored): void =>
+  session.show({ vmId, name, backupId: backup.id }, () => {
+    const done = session.paint("green", "done");
+    return `restore VM ${printable(name)}: ${done}, as of ${backup.createdAt}\n  id: ${vmId}\n  backup: ${backup.id}\n`;
+  });

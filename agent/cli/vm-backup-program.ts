@@ -1,0 +1,57 @@
+import { Option, type Command as Cli } from "commander";
+import { addMutationOptions, collect } from "./options.ts";
+import type { Bind } from "./session.ts";
+
+const VM = ["<vm>", "Its name or id."] as const;
+
+/** `socle vm backup`. */
+export function addVmBackups(vm: Cli, bind: Bind): void {
+  const backups = vm
+    .command("backup")
+    .description("Backups of a VM's disks in a directory, also while it runs.");
+  const load = () => import("./commands/vm-backup.ts");
+  backups
+    .command("create")
+    .description(
+      "Back a VM up: only what has changed since the newest backup in the directory, where that is possible.",
+    )
+    .argument(...VM)
+    .requiredOption("--to <directory>", "The VM's own directory: qcow2 files and a manifest.")
+    .option("--full", "Read the disks whole.")
+    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
+    .option("--disk <name>", "Only this disk; may be repeated.", collect)
+    .action(bind(async () => (await load()).createBackup));
+  backups
+    .command("ls")
+    .alias("list")
+    .description("The backups that the host knows: the open one, and the newest complete one.")
+    .argument(...VM)
+    .action(bind(async () => (await load()).listBackups));
+  addMutationOptions(backups.command("end").description("Abandon a backup that is open."))
+    .argument(...VM)
+    .argument("<backup>", "Its id.")
+    .action(bind(async () => (await load()).endBackup));
+  backups
+    .command("verify")
+    .description("Read a directory of backups again and compare the digests. Needs no agent.")
+    .argument("<directory>", "Where socle vm backup create wrote them.")
+    .option("--backup <id>", "Only this backup, and what it needs.")
+    .action(bind(async () => (await import("./commands/backup-verify.ts")).verifyBackup));
+}
+
+/** `socle vm restore`. */
+export function addVmRestore(vm: Cli, bind: Bind): void {
+  addRestoreOptions(vm.command("restore"))
+    .description("Make a VM of a backup. It has a new id and new MAC addresses, unless you keep them.")
+    .argument("<directory>", "Where socle vm backup create wrote it.")
+    .option("--backup <id>", "This backup in place of the newest.")
+    .action(bind(async () => (await import("./commands/vm-restore.ts")).restoreVm));
+}
+
+const addRestoreOptions = (command: Cli): Cli =>
+  command
+    .option("--name <name>", "Its name, unique on the host; default: as before.")
+    .addOption(new Option("--id <which>", "Its id.").choices(["new", "keep"]).default("new"))
+    .option("--keep-macs", "With the MAC addresses of before: for a VM that is gone.")
+    .option("--pool <pool>", "The storage pool of all its disks; default: as before.")
+    .option("--start", "Start it afterwards.");

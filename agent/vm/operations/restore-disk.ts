@@ -1,0 +1,229 @@
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import * as z from "../../kernel/zod.ts";
+import { defined } from "../../kernel/defined.ts";
+import { SocleError } from "../../kernel/errors.ts";
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { imageFields } from "../images/image.ts";
+import { mismatch, requireSafeHeader } from "../images/header-check.ts";
+import { checkPart } from "../model/spec-check.ts";
+import { isEncrypted } from "../model/sealed-keys.ts";
+import { hasSnapshots } from "../model/snapshots.ts";
+import { unstartedOf, unstartedText, type Unstarted } from "../model/unstarted.ts";
+import type { Vm } from "../model/vm.ts";
+import type { VmMetadata } from "../model/vm-domain.ts";
+import { ownDisk } from "../model/volume-names.ts";
+import { HEADER_BYTES } from "../storage/qcow2-header.ts";
+import { requireDisk } from "./detach-disk.ts";
+import { defineOperation } from "./definition.ts";
+import { volumeSchema } from "./erasure.ts";
+import { stampComplete } from "./guest-run.ts";
+import { readSpec } from "./spec-change.ts";
+import { known, requireNotSaved, requireState } from "./vm-state.ts";
+import { interrupted, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+
+const AGAIN = "restore the disk again, or delete the VM";
+/** libvirt's reasons for a VM that is off and has not run since libvirt started. */
+const NOT_RUN: ReadonlySet<string> = new Set(["UNKNOWN", "FAILED", "DAEMON"]);
+/** libvirt rounds the capacity of a qcow2 volume up to it. */
+const ROUND_BYTES = 1024;
+const LEAST_TABLES_BYTES = 16 * 1024 * 1024;
+
+const digest = z.object({ sha256: imageFields.sha256, sizeBytes: z.number().int().positive() });
+
+const intent = z.object({
+  disk: z.string(),
+  volume: volumeSchema,
+  format: z.enum(["qcow2", "raw"]),
+  capacityBytes: z.number(),
+  ...digest.shape,
+  /** The upload that sends the bytes, known until the agent stops. */
+  upload: z.string(),
+});
+type Intent = z.output<typeof intent>;
+
+interface RestoreRequest {
+  readonly disk: string;
+  /** Unvalidated. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly upload: string;
+}
+
+/**
+ * Replaces the volume of a disk that no guest has used by the bytes of an upload. From before the first byte until all are
+ * verified the VM's metadata says so, and the VM does not start. A failure leaves it at that.
+ */
+export const restoreDisk = defineOperation({
+  kind: "RESTORE_DISK",
+  intent,
+  lane: "transfer",
+  acceptsUnrestored: true,
+  mayLeaveHalf: true,
+  endState: "unchanged",
+  /**
+   * Throws `not_found` DISK_NOT_FOUND, `invalid` SPEC_INVALID and RESTORE_SIZE_INVALID, `conflict` VM_HAS_STARTED,
+   * RESTORE_UNSUPPORTED, VM_HAS_SAVED_STATE and VM_STATE_CONFLICT.
+   */
+  admit({ disk: name, upload, ...bytes }: RestoreRequest, vm) {
+    const { sha256, sizeBytes } = checkPart(digest, { ...bytes, sha256: bytes.sha256.toLowerCase() });
+    const disk = requireDisk(vm, name);
+    requireState(vm.state, ["stopped"], "restored");
+    if (vm.unstarted === undefined || !NOT_RUN.has(vm.stateReason)) throw hasStarted(vm.name);
+    requireNotSaved(vm);
+    const { source } = disk;
+    if (source.kind === "volume")
+      throw unsupported(vm, `disk ${name} is a volume that was not made for the VM`);
+    if (source.baseVolume !== undefined) throw unsupported(vm, `disk ${name} has a base volume`);
+    if (isEncrypted(disk)) throw unsupported(vm, `disk ${name} is encrypted`);
+    if (hasSnapshots(vm.snapshots)) throw unsupported(vm, "it has snapshots");
+    const { volume } = ownDisk(vm.id, disk, source);
+    const { format, capacityBytes = 0 } = source;
+    requireSize(sizeBytes, format, capacityBytes);
+    return defined<Intent>({ disk: name, volume, format, capacityBytes, sha256, sizeBytes, upload });
+  },
+  async run(context, asked, run) {
+    const { domains } = context;
+    const { vmId, operationId, step, resumed } = run;
+    // The bytes are gone with the call that sent them.
+    if (resumed) throw interrupted(AGAIN);
+    requireState((await known(context, vmId)).state, ["stopped"], "restored");
+    step.requireOpen();
+    await domains.stamps.begin(vmId, operationId);
+    const { disk, volume } = asked;
+    await step.durable(
+      "note restoration",
+      () => rewrite(context, vmId, ({ restoring }) => [...restoring.filter((each) => each !== disk), disk]),
+      0.02,
+    );
+    await step("remove volume", () => context.volumes.remove(volume), 0.02);
+    await write(context, asked, run);
+    step.commit();
+    const restored = await step("note its end", () =>
+      rewrite(context, vmId, ({ restoring }) => restoring.filter((each) => each !== disk)),
+    );
+    await stampComplete(context, run, false);
+    await seen(context, vmId, (vm) => isDeepStrictEqual(vm?.unstarted, restored));
+    return { disk, sha256: asked.sha256 };
+  },
+});
+
+/** Fills the volume with the bytes, and verifies them. */
+async function write(
+  { images, volumes }: RunContext,
+  { volume, format, capacityBytes, sha256, sizeBytes, upload }: Intent,
+  { step, signal }: WorkRun,
+): Promise<void> {
+  const sent = images.uploads.get(upload);
+  if (sent === undefined) throw interrupted(AGAIN);
+  const loss = new AbortController();
+  const ends = AbortSignal.any([signal, loss.signal, images.store.ending]);
+  const source = sent(ends);
+  const hash = createHash("sha256");
+  try {
+    await step("look at pool", () => images.volumes.requireRoom(volume.pool, sizeBytes), 0.01);
+    await step(
+      "upload",
+      async (report) => {
+        let at = 0;
+        const bytes = checked(source.bytes, { format, sizeBytes, capacityBytes }, (chunk) => {
+          hash.update(chunk);
+          report((at += chunk.length) / sizeBytes);
+        });
+        const lost = (why: Error): void => loss.abort(why);
+        await images.volumes.fill(volume, sizeBytes, bytes, { signal: ends, lost });
+      },
+      0.85,
+    );
+  } finally {
+    source.close();
+  }
+  const found = hash.digest("hex");
+  if (found !== sha256) throw wrongDigest(found, sha256);
+  await step("verify", async () => {
+    const facts = await images.volumes.inspect(volume);
+    if (facts.hasBacking || facts.sizeBytes !== sizeBytes || (format === "qcow2" && facts.format !== "qcow2"))
+      throw mismatch(
+        `libvirt reads the file as ${facts.format ?? "an unknown format"} of ${facts.sizeBytes} bytes`,
+      );
+    // As the VM's start will.
+    await volumes.resolve(volume);
+  });
+}
+
+/** The bytes, passed on once the header is safe. What a raw disk begins with is the guest's. */
+async function* checked(
+  bytes: AsyncIterable<Buffer>,
+  { format, sizeBytes, capacityBytes }: Pick<Intent, "format" | "sizeBytes" | "capacityBytes">,
+  passed: (chunk: Buffer) => void,
+): AsyncGenerator<Buffer, void, undefined> {
+  let head: Buffer | undefined = format === "qcow2" ? Buffer.alloc(0) : undefined;
+  for await (const chunk of bytes) {
+    passed(chunk);
+    if (head === undefined) {
+      yield chunk;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length < Math.min(HEADER_BYTES, sizeBytes)) continue;
+    requireCapacity(requireSafeHeader(head, "qcow2") ?? 0, capacityBytes);
+    yield head;
+    head = undefined;
+  }
+}
+
+async function rewrite(
+  context: WorkContext,
+  vmId: string,
+  change: (now: Unstarted) => readonly string[],
+): Promise<Unstarted> {
+  const { spec, socle } = await readSpec(context, vmId);
+  if (socle.unstarted === undefined) throw hasStarted(spec.name);
+  const now = unstartedOf(socle.unstarted);
+  const restoring = [...change(now)];
+  const metadata: VmMetadata = { ...socle, unstarted: unstartedText({ restoring }) };
+  if (!isDeepStrictEqual(restoring, now.restoring)) await context.domains.setMetadata(vmId, metadata, false);
+  return { restoring };
+}
+
+/** Throws `invalid` RESTORE_SIZE_INVALID. */
+function requireSize(sizeBytes: number, format: Intent["format"], capacityBytes: number): void {
+  // The tables of a qcow2 image take less than 1/32 of its disk, with clusters of 512 bytes.
+  const most = format === "raw" ? capacityBytes : Math.ceil((capacityBytes * 33) / 32) + LEAST_TABLES_BYTES;
+  if (sizeBytes <= most && (format !== "raw" || sizeBytes === capacityBytes)) return;
+  const needed = format === "raw" ? "exactly" : "at most";
+  throw sizeInvalid(
+    "size_bytes",
+    `a ${format} disk of ${formatExactBytes(capacityBytes)} has ${needed} ${most} bytes in a file`,
+  );
+}
+
+function requireCapacity(found: number, capacityBytes: number): void {
+  if (found >= capacityBytes && found <= Math.ceil(capacityBytes / ROUND_BYTES) * ROUND_BYTES) return;
+  throw sizeInvalid("content", `the file has a disk of ${found} bytes, and the VM's has ${capacityBytes}`);
+}
+
+const sizeInvalid = (field: string, message: string): SocleError =>
+  new SocleError("invalid", "RESTORE_SIZE_INVALID", message, { details: { fields: { [field]: message } } });
+
+const wrongDigest = (found: string, sha256: string): SocleError =>
+  new SocleError(
+    "invalid",
+    "RESTORE_DIGEST_MISMATCH",
+    `the bytes have the SHA-256 ${found}, not ${sha256}: ${AGAIN}`,
+    { details: { metadata: { sha256: found } } },
+  );
+
+const hasStarted = (vm: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "VM_HAS_STARTED",
+    `VM ${vm} has started before, so that its disks have data of its own: create a VM with leave_stopped, and restore into that one`,
+  );
+
+function unsupported({ name }: Pick<Vm, "name">, why: string): SocleError {
+  const message = `a disk of VM ${name} cannot be restored: ${why}; create a VM with plain new volumes for it`;
+  return new SocleError("conflict", "RESTORE_UNSUPPORTED", message, {
+    details: { fields: { disk: message } },
+  });
+}
