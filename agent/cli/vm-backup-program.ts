@@ -55,3 +55,18 @@ const addRestoreOptions = (command: Cli): Cli =>
     .option("--keep-macs", "With the MAC addresses of before: for a VM that is gone.")
     .option("--pool <pool>", "The storage pool of all its disks; default: as before.")
     .option("--start", "Start it afterwards.");
+
+/** `socle vm export` and `socle vm import`. */
+export function addVmArchives(vm: Cli, bind: Bind): void {
+  const load = () => import("./commands/vm-export.ts");
+  vm.command("export")
+    .description("Write a VM with its disks as one archive (tar), also while it runs.")
+    .argument(...VM)
+    .argument("<file>", "The archive; - is stdout.")
+    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
+    .action(bind(async () => (await load()).exportVm));
+  addRestoreOptions(vm.command("import"))
+    .description("Make a VM of an archive of socle vm export.")
+    .argument("<file>", "The archive.")
+    .action(bind(async () => (await load()).importVm));
+}

@@ -16,7 +16,7 @@ import { addVmSnapshots } from "./vm-snapshot-program.ts";
 import { addVmRescue } from "./vm-rescue-program.ts";
 import { addVmScreens } from "./vm-screen-program.ts";
 import { addMachineOptions } from "./vm-machine-options.ts";
-import { addVmBackups, addVmRestore } from "./vm-backup-program.ts";
+import { addVmArchives, addVmBackups, addVmRestore } from "./vm-backup-program.ts";
 import { addVmNics } from "./vm-nic-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
@@ -163,6 +163,7 @@ export function addVm(program: Cli, bind: Bind): void {
   addVmSnapshots(vm, bind);
   addVmBackups(vm, bind);
   addVmRestore(vm, bind);
+  addVmArchives(vm, bind);
   addVmNics(vm, bind);
   act(
     change("suspend", "Write a VM's memory to the host's disk and stop it; start continues it."),

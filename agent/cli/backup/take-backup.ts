@@ -31,6 +31,7 @@ import {
   type StoredBackup,
   type StoredDisk,
 } from "./manifest.ts";
+import { openBackup, type Ending } from "./open-backup.ts";
 import { succeed } from "./operation.ts";
 import { imageBytes, qcow2Image } from "./qcow2-image.ts";
 
@@ -45,9 +46,6 @@ export interface Taken {
   /** Why it is no increment. */
   readonly fullBecause: string | undefined;
 }
-
-/** For FinishBackup after an interrupt. */
-const CLEANUP_MS = 10_000;
 
 /** Adds a backup of a VM to a directory. Nothing of it stays if it fails, here or on the host. */
 export async function takeBackup(
@@ -76,23 +74,16 @@ export async function takeBackup(
     if (fullBecause !== undefined) session.note(`  full backup: ${printable(fullBecause)}`);
     const { disk = [], quiesce = false } = options;
     const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce };
-    const begun = await succeed(session, agent, ({ backups }) => backups.BeginBackup, request);
-    const backupId = begun.result["backup_id"] ?? "";
-    try {
+    return await openBackup(session, agent, request, async (backupId, ending) => {
       await lock.note(backupId);
-      const { spec } = vm;
-      const backup = await read(session, agent, { vm, backupId, directory, manifest, spec: specOf(spec) });
+      const spec = toJson(vm.spec ?? {}) as StoredBackup["spec"];
+      const backup = await read(session, agent, { vm, backupId, directory, manifest, spec, ending });
       return { backup, fullBecause };
-    } catch (thrown) {
-      await abandon(session, vm.vmId, backupId);
-      throw thrown;
-    }
+    });
   } finally {
     await lock.release();
   }
 }
-
-const specOf = (spec: Vm__Output["spec"]): StoredBackup["spec"] => toJson(spec ?? {}) as StoredBackup["spec"];
 
 /**
  * Ends what an earlier run left open: with success if its manifest is durable. Returns the newest backup that is complete
@@ -147,11 +138,12 @@ interface Reading {
   readonly directory: string;
   readonly manifest: Manifest | undefined;
   readonly spec: StoredBackup["spec"];
+  readonly ending: Ending;
 }
 
 /** Reads all disks, makes the files and the manifest durable, and ends the backup with success. */
 async function read(session: Session, agent: Agent, reading: Reading): Promise<StoredBackup> {
-  const { vm, backupId, directory, manifest, spec } = reading;
+  const { vm, backupId, directory, manifest, spec, ending } = reading;
   const of = { vm: vm.vmId, backupId };
   const backup = await agent.ask(agent.contract.backups.GetBackup, of);
   const made: StoredDisk[] = [];
@@ -173,7 +165,8 @@ async function read(session: Session, agent: Agent, reading: Reading): Promise<S
     if (session.interrupt.aborted) throw new SocleError("cancelled", "INTERRUPTED", "interrupted");
     const all = manifestOf({ id: vm.vmId, name: vm.name }, [...(manifest?.backups ?? []), stored]);
     await writeManifest(directory, all);
-    await finish(session, agent, of);
+    ending.keepOpen();
+    await finish(ending);
     return stored;
   } catch (thrown) {
     const isKept = (await readManifest(directory))?.backups.some(({ id }) => id === backupId) === true;
@@ -237,9 +230,9 @@ async function shown<T>(
 }
 
 /** The files are durable already: without this answer they stay, and the next run repeats it. */
-async function finish(session: Session, agent: Agent, of: { vm: string; backupId: string }): Promise<void> {
+async function finish({ end }: Ending): Promise<void> {
   try {
-    await succeed(session, agent, ({ backups }) => backups.FinishBackup, { ...of, success: true });
+    await end(true);
   } catch (thrown) {
     const error = toSocleError(thrown);
     throw new SocleError(
@@ -248,23 +241,6 @@ async function finish(session: Session, agent: Agent, of: { vm: string; backupId
       `the backup is whole in its directory, but the host may not know it, so that the next one may be full: ${error.message}`,
       { cause: thrown, details: error.details },
     );
-  }
-}
-
-/** Ends the backup on the host without success, also after an interrupt; its lease ends it otherwise. */
-async function abandon(session: Session, vm: string, backupId: string): Promise<void> {
-  const aside = session.aside(AbortSignal.timeout(CLEANUP_MS));
-  try {
-    const agent = await aside.agent();
-    const { state } = await agent.ask(agent.contract.backups.GetBackup, { vm, backupId });
-    if (state !== "BACKUP_STATE_OPEN") return;
-    await succeed(aside, agent, ({ backups }) => backups.FinishBackup, { vm, backupId, success: false });
-  } catch {
-    session.note(
-      `  backup ${printable(backupId)} stays open on the host until its lease ends, or: socle vm backup end`,
-    );
-  } finally {
-    await aside.close();
   }
 }
 

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { SocleError } from "../../kernel/errors.ts";
+import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
+import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import type { Agent } from "../client.ts";
+import { toMs } from "../format.ts";
+import { toJson } from "../json.ts";
+import type { Session } from "../session.ts";
+import { BackupReader } from "./backup-reader.ts";
+import { ByteProgress } from "./byte-progress.ts";
+import { ClusterFeed } from "./cluster-feed.ts";
+import { MANIFEST, manifestOf, manifestText, type StoredBackup, type StoredDisk } from "./manifest.ts";
+import { openBackup } from "./open-backup.ts";
+import { imageBytes, qcow2Image } from "./qcow2-image.ts";
+import { padding, tarEnd, tarHeader } from "./tar.ts";
+
+export interface ExportOptions {
+  readonly quiesce?: boolean;
+}
+
+/**
+ * Writes a VM as an archive: its disks as qcow2 images, and last the manifest with their digests, so that an archive that is
+ * cut short has none. The chain of the VM's backups stays as it is.
+ */
+export async function exportVm(
+  session: Session,
+  name: string,
+  { quiesce = false }: ExportOptions,
+  write: (chunks: AsyncIterable<Buffer>) => Promise<void>,
+): Promise<StoredBackup> {
+  const agent = await session.agent();
+  const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
+  const request = { vm: vm.vmId, disks: [], baseBackup: "", quiesce };
+  return await openBackup(session, agent, request, async (backupId, { end }) => {
+    const backup = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
+    const archive = new Archive(session, agent, vm, backup);
+    await write(archive);
+    await end(false);
+    return archive.stored;
+  });
+}
+
+class Archive implements AsyncIterable<Buffer> {
+  readonly #session: Session;
+  readonly #agent: Agent;
+  readonly #vm: Vm__Output;
+  readonly #backup: Backup__Output;
+  readonly #made: StoredDisk[] = [];
+
+  constructor(session: Session, agent: Agent, vm: Vm__Output, backup: Backup__Output) {
+    this.#session = session;
+    this.#agent = agent;
+    this.#vm = vm;
+    this.#backup = backup;
+  }
+
+  get #createdMs(): number {
+    return toMs(this.#backup.createdAt) ?? this.#session.nowMs();
+  }
+
+  get stored(): StoredBackup {
+    const { backupId: id, quiesced } = this.#backup;
+    const spec = toJson(this.#vm.spec ?? {}) as StoredBackup["spec"];
+    return { id, createdAt: new Date(this.#createdMs).toISOString(), quiesced, spec, disks: this.#made };
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    for (const { disk, capacityBytes, incremental } of this.#backup.disks) {
+      if (incremental)
+        throw new SocleError("internal", "EXTENTS_INVALID", `the agent sends changes of disk ${disk} alone`);
+      yield* this.#disk(disk, capacityBytes);
+    }
+    const { vmId: id, name } = this.#vm;
+    const manifest = Buffer.from(manifestText(manifestOf({ id, name }, [this.stored])));
+    yield tarHeader(MANIFEST, manifest.length, this.#createdMs);
+    yield manifest;
+    yield padding(manifest.length);
+    yield tarEnd();
+  }
+
+  async *#disk(disk: string, capacityBytes: number): AsyncGenerator<Buffer, void, undefined> {
+    const { backupId } = this.#backup;
+    const file = `${disk}.${backupId}.qcow2`;
+    const reader = new BackupReader(
+      this.#agent,
+      { vm: this.#vm.vmId, backupId, disk },
+      this.#session.interrupt,
+    );
+    const map = await reader.map(capacityBytes, false);
+    const sizeBytes = imageBytes(map);
+    const feed = new ClusterFeed(reader.pieces());
+    const hash = createHash("sha256");
+    const progress = new ByteProgress(this.#session, `export ${disk}`, sizeBytes);
+    let isDone = false;
+    try {
+      yield tarHeader(file, sizeBytes, this.#createdMs);
+      for await (const chunk of progress.count(qcow2Image(map, (index) => feed.cluster(index)))) {
+        hash.update(chunk);
+        yield chunk;
+      }
+      await feed.finish();
+      yield padding(sizeBytes);
+      isDone = true;
+    } finally {
+      progress.end(isDone);
+      await feed.close();
+    }
+    this.#made.push({ disk, file, format: "qcow2", capacityBytes, sha256: hash.digest("hex"), sizeBytes });
+  }
+}
