@@ -27,6 +27,14 @@ _socle() {
       "vm snapshot show") place="vm snapshot show" ;;
       "vm snapshot rm" | "vm snapshot delete") place="vm snapshot rm" ;;
       "vm snapshot revert") place="vm snapshot revert" ;;
+      "vm backup") place="vm backup" ;;
+      "vm backup create") place="vm backup create" ;;
+      "vm backup ls" | "vm backup list") place="vm backup ls" ;;
+      "vm backup end") place="vm backup end" ;;
+      "vm backup verify") place="vm backup verify" ;;
+      "vm restore") place="vm restore" ;;
+      "vm export") place="vm export" ;;
+      "vm import") place="vm import" ;;
       "vm nic") place="vm nic" ;;
       "vm nic attach") place="vm nic attach" ;;
       "vm nic detach") place="vm nic detach" ;;
@@ -36,10 +44,6 @@ _socle() {
       "vm nmi") place="vm nmi" ;;
       "vm rm" | "vm delete") place="vm rm" ;;
       "vm console") place="vm console" ;;
-      "vm screen") place="vm screen" ;;
-      "vm screenshot") place="vm screenshot" ;;
-      "vm rescue") place="vm rescue" ;;
-      "vm unrescue") place="vm unrescue" ;;
       "image") place="image" ;;
       "image ls" | "image list") place="image ls" ;;
       "image show") place="image show" ;;
@@ -107,16 +111,16 @@ _socle() {
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume update disk snapshot nic suspend discard-saved-state nmi rm console screen screenshot rescue unrescue --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --graphics --watchdog --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm start") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm update") words="--request-id --no-wait --timeout --graphics --watchdog --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk") words="attach detach update resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -128,6 +132,14 @@ _socle() {
       "vm snapshot show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot rm") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup") words="create ls end verify --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm backup create") words="--to --full --quiesce --disk --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup end") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup verify") words="--backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm restore") words="--name --id --keep-macs --pool --start --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm export") words="--quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm import") words="--name --id --keep-macs --pool --start --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
       "vm nic") words="attach detach update --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -137,10 +149,6 @@ _socle() {
       "vm nmi") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm screen") words="--port --viewer --no-viewer --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm screenshot") words="--output --screen --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm rescue") words="--request-id --no-wait --timeout --grace --dry-run --image --volume --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm unrescue") words="--request-id --no-wait --timeout --grace --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "image") words="ls show import rm prune --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image ls") words="--tenant --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image show") words="--tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
@@ -225,17 +233,16 @@ _socle() {
 # Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
   case "$1" in
-    --socket | --person-file | --config | -f | --file | --user-data | --network-config | -o | --output | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --pool | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --to | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;
     --launch-security) words="sev sev-snp tdx" ;;
     --crash-policy) words="stop restart" ;;
-    --graphics) words="vnc off" ;;
-    --watchdog) words="reset poweroff pause none off" ;;
     --cpu-mode) words="host-passthrough host-model custom default" ;;
+    --id) words="new keep" ;;
     --link) words="up down" ;;
     --format) words="qcow2 raw" ;;
     --vm) ask=vm ;;

@@ -28,6 +28,19 @@ export function requireComplete({ complete }: { readonly complete: boolean }): v
   throw new SocleError("unavailable", "LIBVIRT_UNAVAILABLE", message, { details: { retryAfterMs: 2000 } });
 }
 
+/** Throws `conflict` SPEC_UNREADABLE, VM_RESCUED and VM_RESTORE_INCOMPLETE, unless the operation is also for such VMs. */
+export function requireChangeable(
+  vm: Vm,
+  accepts: Pick<
+    OperationDefinition<string, object, object>,
+    "acceptsUnreadable" | "acceptsRescued" | "acceptsUnrestored"
+  >,
+): void {
+  if (accepts.acceptsUnreadable !== true) requireReadable(vm);
+  if (accepts.acceptsRescued !== true) requireNotRescued(vm);
+  if (accepts.acceptsUnrestored !== true) requireRestored(vm);
+}
+
 export function requireState(state: VmState, needed: readonly VmState[], participle: string): void {
   if (needed.includes(state)) return;
   const message = `the VM is ${state}; only one that is ${needed.join(" or ")} can be ${participle}`;
@@ -82,21 +95,4 @@ export function requireNotRescued({
   if (rescue === undefined) return;
   const message = `VM ${name} has a rescue system, beside which its own stays as it is: end it first (socle vm unrescue ${name})`;
   throw new SocleError("conflict", "VM_RESCUED", message);
-}
-
-/** Throws `conflict` SPEC_UNREADABLE, VM_RESCUED or VM_RESTORE_INCOMPLETE for a VM in a state that the operation does not accept. */
-export function requireAccepted(
-  {
-    acceptsUnreadable = false,
-    acceptsRescued = false,
-    acceptsUnrestored = false,
-  }: Pick<
-    OperationDefinition<string, object, object>,
-    "acceptsUnreadable" | "acceptsRescued" | "acceptsUnrestored"
-  >,
-  vm: Vm,
-): void {
-  if (!acceptsUnreadable) requireReadable(vm);
-  if (!acceptsRescued) requireNotRescued(vm);
-  if (!acceptsUnrestored) requireRestored(vm);
 }

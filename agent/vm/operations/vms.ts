@@ -43,7 +43,7 @@ import {
   type RequestOf,
 } from "./registry.ts";
 import { OperationRunner } from "./runner.ts";
-import { requireAccepted, requireComplete } from "./vm-state.ts";
+import { requireChangeable, requireComplete } from "./vm-state.ts";
 import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -202,7 +202,7 @@ export class Vms {
 
   #changeable(kind: OperationKind, idOrName: string): Vm {
     const vm = this.#managed(idOrName);
-    requireAccepted(definitionOf(kind), vm);
+    requireChangeable(vm, definitionOf(kind));
     return vm;
   }
 
