@@ -51,7 +51,7 @@ export class DirectoryLock {
     throw busy(path, undefined);
   }
 
-  /** Notes a backup durably, for whoever takes the lock over. */
+  /** Notes a backup durably, for the process that takes the lock over. */
   async note(backupId: string): Promise<void> {
     const part = `${this.#path}.part`;
     await writeFile(part, textOf({ ...this.#own, backupId }), { mode: 0o600, flush: true });

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { status } from "@grpc/grpc-js";
+import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
+import { fakeAgent, rpcError, socle, type FakeHandlers } from "../../support/cli/fake-agent.ts";
+import { protos } from "../../support/api/client.ts";
+import { operation, vm, vmId } from "../../support/cli/samples.ts";
+
+const CLUSTER = 64 * 1024;
+const CAPACITY = 4 * CLUSTER;
+
+interface Stage {
+  readonly directory: string;
+  readonly run: (...line: readonly string[]) => ReturnType<typeof socle>;
+  /** What the agent was asked for, in order. */
+  readonly asked: unknown[];
+  /** Its backups, the open one first. */
+  backups: Backup[];
+  /** How often ReadExtents breaks after its first piece. */
+  breaks: number;
+  /** Reads are refused after the first piece. */
+  isAbandoned: boolean;
+  /** Where the reads began. */
+  readonly offsets: number[];
+}
+
+async function stage(context: TestContext): Promise<Stage> {
+  const parent = await mkdtemp(join(tmpdir(), "socle-unit-"));
+  context.after(() => rm(parent, { recursive: true, force: true }));
+  const directory = join(parent, "web");
+  const on: Stage = {
+    directory,
+    asked: [],
+    backups: [],
+    breaks: 0,
+    isAbandoned: false,
+    offsets: [],
+    run: (...line) => socle(line, { socket }),
+  };
+  let count = 0;
+  const lost = rpcError(protos, status.UNAVAILABLE, "the connection was lost", { reason: "LOST" });
+  const abandoned = rpcError(protos, status.FAILED_PRECONDITION, "it outgrew its scratch volume", {
+    reason: "BACKUP_ABANDONED",
+  });
+  const done = (result: Record<string, string>) => operation({ kind: "BACKUP", result });
+  const backups: FakeHandlers["backups"] = {
+    BeginBackup({ request: { baseBackup, quiesce, disks } }, answer) {
+      on.asked.push(["begin", baseBackup, quiesce, disks]);
+      const backupId = `b${(count += 1)}`;
+      const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
+      const open = { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup } as const;
+      on.backups = [open, ...on.backups];
+      answer(null, done({ backup_id: backupId }));
+    },
+    GetBackup: ({ request: { backupId } }, answer) =>
+      answer(null, on.backups.find((each) => each.backupId === backupId) ?? {}),
+    ListBackups: (_call, answer) => answer(null, { backups: on.backups }),
+    ListExtents(call) {
+      const extents = [
+        { offsetBytes: 0, lengthBytes: 2 * CLUSTER },
+        { offsetBytes: 2 * CLUSTER, lengthBytes: CLUSTER, zero: true },
+      ];
+      call.write({ extents });
+      call.end();
+    },
+    ReadExtents(call) {
+      const from = call.request.offsetBytes;
+      on.offsets.push(from);
+      for (let at = from; at < 2 * CLUSTER; at += CLUSTER) {
+        call.write({ offsetBytes: at, content: Buffer.alloc(CLUSTER, 1 + at / CLUSTER) });
+        if (on.isAbandoned) {
+          call.emit("error", abandoned);
+          return;
+        }
+        if (on.breaks > 0) {
+          on.breaks -= 1;
+          call.emit("error", lost);
+          return;
+        }
+      }
+      call.write({ offsetBytes: 2 * CLUSTER, zeroBytes: CLUSTER });
+      call.end();
+    },
+    FinishBackup({ request: { backupId, success } }, answer) {
+      const isNamed = existsSync(join(directory, "manifest.json"));
+      on.asked.push(["finish", backupId, success, isNamed]);
+      const ended = on.backups.filter((each) => each.backupId === backupId);
+      on.backups = success
+        ? ended.map((each) => ({ ...each, state: "BACKUP_STATE_COMPLETE" as const }))
+        : on.backups.filter((each) => each.backupId !== backupId);
+      answer(null, done({}));
+    },
+  };
+  const socket = await fakeAgent(context, {
+    backups,
+    vms: { GetVm: (_call, answer) => answer(null, vm()) },
+    operations: {
+      WatchOperations: (call) => {
+        call.write(done({}));
+      },
+    },
+  });
+  return on;
+}
+
+test("a backup goes on where its stream broke, is ended with success once it is durable, and is the next one's base", async (context) => {
+  const on = await stage(context);
+  on.breaks = 1;
+  const first = await on.run("vm", "backup", "create", "web-1", "--to", on.directory, "--quiesce");
+  assert.equal(first.exitCode, 0, first.stderr);
+  assert.match(first.stdout, /done, full, 1 disk/);
+  assert.match(first.stderr, /full backup: the directory has no backup yet/);
+  assert.deepEqual(on.offsets, [0, CLUSTER]);
+  assert.deepEqual(on.asked, [
+    ["begin", "", true, []],
+    ["finish", "b1", true, true],
+  ]);
+  assert.deepEqual((await readdir(on.directory)).sort(), ["manifest.json", "root.b1.qcow2"]);
+  const second = await on.run(
+    "vm",
+    "backup",
+    "create",
+    "web-1",
+    "--to",
+    on.directory,
+    "--disk",
+    "root",
+    "--json",
+  );
+  assert.equal(second.exitCode, 0, second.stderr);
+  const { backup } = JSON.parse(second.stdout) as { backup: { disks: { base?: string }[] } };
+  assert.equal(backup.disks[0]?.base, "root.b1.qcow2");
+  assert.deepEqual(on.asked[2], ["begin", "b1", false, ["root"]]);
+  // The host has another newest one: its changes are not since the directory's.
+  on.backups = [{ ...on.backups[0], backupId: "elsewhere" }];
+  const third = await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  assert.match(
+    third.stderr,
+    /full backup: the newest of the host is elsewhere, and that of the directory b2/,
+  );
+  assert.deepEqual(on.asked[4], ["begin", "", false, []]);
+});
+
+test("a backup that cannot be read is ended without success, and leaves no file", async (context) => {
+  const on = await stage(context);
+  on.isAbandoned = true;
+  const { exitCode, stderr } = await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  assert.equal(exitCode, 5);
+  assert.match(stderr, /outgrew its scratch/);
+  assert.deepEqual(on.asked.at(-1), ["finish", "b1", false, false]);
+  assert.deepEqual(await readdir(on.directory), []);
+});
+
+test("a backup whose answer was lost is ended by the next run, with success if its manifest is durable", async (context) => {
+  const on = await stage(context);
+  await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  on.backups = [{ ...on.backups[0], state: "BACKUP_STATE_OPEN" }];
+  const next = await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  assert.equal(next.exitCode, 0, next.stderr);
+  assert.match(next.stderr, /ending backup b1, which an earlier run left open/);
+  assert.deepEqual(on.asked.slice(2), [
+    ["finish", "b1", true, true],
+    ["begin", "b1", false, []],
+    ["finish", "b2", true, true],
+  ]);
+});
+
+test("backups are listed and ended; a directory of another VM is refused", async (context) => {
+  const on = await stage(context);
+  await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  const listed = await on.run("vm", "backup", "ls", "web-1");
+  assert.match(listed.stdout, /b1 .* complete/);
+  await on.run("vm", "backup", "end", "web-1", "b1");
+  assert.deepEqual(on.asked.at(-1), ["finish", "b1", false, true]);
+  const path = join(on.directory, "manifest.json");
+  const other = (await readFile(path, "utf8")).replaceAll(vmId, "00000000-0000-4000-8000-00000000000f");
+  await writeFile(path, other);
+  const refused = await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  assert.equal(refused.exitCode, 5);
+  assert.match(refused.stderr, /another directory for each VM/);
+});
+
+test("verify needs no agent, and finds a file that was changed", async (context) => {
+  const on = await stage(context);
+  await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+  const verify = (...more: string[]) => socle(["vm", "backup", "verify", on.directory, ...more]);
+  assert.equal((await verify()).exitCode, 0);
+  assert.equal((await verify("--backup", "none")).exitCode, 3);
+  await truncate(join(on.directory, "root.b1.qcow2"), 1000);
+  const { exitCode, stdout } = await verify();
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /root\.b1\.qcow2 .* damaged/);
+});
