@@ -159,6 +159,29 @@ suite("backups in directories", { skip: libvirtdUnavailable(), timeout: 900_000 
     assert.equal((await host.remove("older")).error, null);
   });
 
+  test("an archive holds a VM that another name boots, also through a pipe, and leaves the chain of backups", async () => {
+    const archive = join(directory, "web.tar");
+    await succeeds("vm", "export", "web", archive);
+    const { stdout } = await run("tar", ["--list", `--file=${archive}`]);
+    assert.match(stdout, /^root\.\S+\.qcow2\nlog\.\S+\.qcow2\nmanifest\.json\n$/);
+    await succeeds("vm", "import", archive, "--name", "moved", "--start");
+    const guest = await GuestShell.join(libvirt, "moved");
+    assert.match(await read(guest, "vda", 0), /ccc/);
+    assert.match(await read(guest, "vdb", 3), /lll/);
+    await guest.close();
+    assert.equal((await host.remove("moved")).error, null);
+    const unpacked = join(directory, "unpacked");
+    const socleLine = socleCommand.map((word) => `'${word}'`).join(" ");
+    const line = `'${process.execPath}' ${socleLine} vm export web - | tar --extract --one-top-level=${unpacked}`;
+    await run("bash", ["-o", "pipefail", "-c", line], { env: environment() });
+    await isSame("web", unpacked);
+    // A cut archive makes no VM.
+    await run("truncate", ["-s", "-4096", archive]);
+    assert.equal((await socle("vm", "import", archive, "--name", "moved")).code, 2);
+    assert.deepEqual(await host.domains(), ["web"]);
+    assert.doesNotMatch(await succeeds("vm", "backup", "create", "web", "--to", at()), /full backup/);
+  });
+
   test("a command that is killed leaves nothing that the next one does not put right", async () => {
     const before = await manifest(at());
     const all = join(at(), "manifest.json");
@@ -200,6 +223,31 @@ suite("backups in directories", { skip: libvirtdUnavailable(), timeout: 900_000 
     assert.ok(code === 130 || code === 0, String(code));
     assert.doesNotMatch(await succeeds("vm", "backup", "ls", "web"), /open/);
     await succeeds("vm", "backup", "verify", at());
+  });
+
+  test("a restoration that ends in the middle leaves no VM, or one that does not start", async () => {
+    const begin = async (name: string): Promise<ReturnType<typeof spawn>> => {
+      const line = [...socleCommand, "vm", "restore", at(), "--name", name];
+      const child = spawn(process.execPath, line, { env: environment(), stdio: "ignore" });
+      const hasBegun = async () => /restoring\W+root/.test(await host.virsh("dumpxml", name));
+      await eventually(hasBegun, { what: "the restoration to begin", timeoutMs: 120_000 });
+      return child;
+    };
+    const left = await begin("left");
+    const leftEnded = once(left, "exit");
+    left.kill("SIGINT");
+    assert.equal((await leftEnded)[0], 130);
+    assert.deepEqual(await host.domains(), ["web"]);
+    const killed = await begin("killed");
+    const killedEnded = once(killed, "exit");
+    killed.kill("SIGKILL");
+    await killedEnded;
+    const refused = await socle("vm", "start", "killed");
+    assert.equal(refused.code, 5, refused.text);
+    assert.match(refused.text, /is not complete/);
+    await succeeds("vm", "rm", "killed", "--yes");
+    const volumes = (await host.volumes()).filter((name) => name.startsWith("socle-"));
+    assert.equal(volumes.length, 2, volumes.join(" "));
   });
 
   test("a flipped bit is found by verify, and by restore before there is a VM", async () => {

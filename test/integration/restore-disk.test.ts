@@ -108,6 +108,20 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 900_000 }, () =>
     await remove("half");
   });
 
+  test("a VM of several disks starts once all of them are whole", async () => {
+    const bytes = await image("both");
+    const disks = ["root", "data"].map((name) => ({ ...oneDisk("both").disks?.[0], name }));
+    assert.equal((await host.create({ ...oneDisk("both"), disks }, { leaveStopped: true })).error, null);
+    await assert.rejects(restoreDisk(host, "both", bytes, { moreDisks: ["none"] }), {
+      reason: "DISK_NOT_FOUND",
+    });
+    assert.equal(reason(await restoreDisk(host, "both", bytes, { moreDisks: ["data"] })), undefined);
+    await assert.rejects(start("both"), { reason: "VM_RESTORE_INCOMPLETE", message: /disk data / });
+    assert.equal(reason(await restoreDisk(host, "both", bytes, { disk: "data" })), undefined);
+    assert.equal(reason(await start("both")), undefined);
+    await remove("both");
+  });
+
   test("a file that refers to another one, or does not fit the disk, is refused before it is in the pool", async () => {
     const vmId = await create("unfit");
     await run("qemu-img", [

@@ -9,6 +9,8 @@ import type { SocleHost } from "../support/socle-host.ts";
 export const MIB = 2 ** 20;
 
 export interface Restoration {
+  readonly disk?: string;
+  readonly moreDisks?: readonly string[];
   readonly sha256?: string;
   readonly sizeBytes?: number;
   readonly requestId?: string;
@@ -25,6 +27,8 @@ export async function restoreDisk(
     sha256 = createHash("sha256").update(bytes).digest("hex"),
     sizeBytes = bytes.length,
     requestId = randomUUID(),
+    disk = "root",
+    moreDisks = [],
     pauseAt,
   }: Restoration = {},
 ): Promise<Operation__Output> {
@@ -33,7 +37,7 @@ export async function restoreDisk(
   stream.on("error", () => undefined);
   try {
     const answers: AsyncIterator<Operation__Output> = stream[Symbol.asyncIterator]();
-    stream.write({ requestId, vm, disk: "root", sha256, sizeBytes });
+    stream.write({ requestId, vm, disk, sha256, sizeBytes, moreDisks: [...moreDisks] });
     const begun = await answers.next();
     if (begun.done === true) throw new Error("no answer");
     const paused = send(stream, bytes, pauseAt);

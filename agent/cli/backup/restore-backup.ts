@@ -54,7 +54,10 @@ export async function restoreBackup(session: Session, source: Source, options: O
   const { vmId } = begun;
   try {
     requireSuccess(agent, await follow(session, agent, begun, undefined));
-    for (const disk of disks) await restoreDisk(session, agent, source, vmId, disk);
+    for (const [index, disk] of disks.entries()) {
+      const moreDisks = disks.slice(index + 1).map(({ stored }) => stored.disk);
+      await restoreDisk(session, agent, source, { vm: vmId, moreDisks }, disk);
+    }
   } catch (thrown) {
     await discard(session, begun);
     throw thrown;
@@ -106,7 +109,7 @@ async function restoreDisk(
   session: Session,
   agent: Agent,
   { manifest, openSource }: Source,
-  vm: string,
+  of: Pick<RestoreDiskRequest, "vm" | "moreDisks">,
   { stored, format }: DiskToRestore,
 ): Promise<void> {
   const { disk } = stored;
@@ -120,7 +123,7 @@ async function restoreDisk(
         hash.update(chunk);
       }
     });
-    const request = { requestId: randomUUID(), vm, disk, sha256: hash.digest("hex"), sizeBytes };
+    const request = { requestId: randomUUID(), ...of, disk, sha256: hash.digest("hex"), sizeBytes };
     await counted(session, `send ${disk}`, sizeBytes, async (progress) => {
       await upload(session, agent, request, progress.count(bytes()));
     });

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "../../kernel/zod.ts";
-import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { imageFields } from "../images/image.ts";
@@ -12,16 +11,17 @@ import { hasSnapshots } from "../model/snapshots.ts";
 import { unstartedOf, unstartedText, type Unstarted } from "../model/unstarted.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
-import { ownDisk } from "../model/volume-names.ts";
+import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
 import { requireDisk } from "./detach-disk.ts";
-import { defineOperation } from "./definition.ts";
+import { defineOperation, type Result } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { readSpec } from "./spec-change.ts";
 import { known, requireNotSaved, requireState } from "./vm-state.ts";
-import { interrupted, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+import { interrupted, mayHaveBegun, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
+const END = "note its end";
 const AGAIN = "restore the disk again, or delete the VM";
 /** libvirt's reasons for a VM that is off and has not run since libvirt started. */
 const NOT_RUN: ReadonlySet<string> = new Set(["UNKNOWN", "FAILED", "DAEMON"]);
@@ -39,6 +39,8 @@ const intent = z.object({
   ...digest.shape,
   /** The upload that sends the bytes, known until the agent stops. */
   upload: z.string(),
+  /** Disks that are to be restored after this one. */
+  moreDisks: z.array(z.string()),
 });
 type Intent = z.output<typeof intent>;
 
@@ -48,6 +50,7 @@ interface RestoreRequest {
   readonly sha256: string;
   readonly sizeBytes: number;
   readonly upload: string;
+  readonly moreDisks: readonly string[];
 }
 
 /**
@@ -65,48 +68,67 @@ export const restoreDisk = defineOperation({
    * Throws `not_found` DISK_NOT_FOUND, `invalid` SPEC_INVALID and RESTORE_SIZE_INVALID, `conflict` VM_HAS_STARTED,
    * RESTORE_UNSUPPORTED, VM_HAS_SAVED_STATE and VM_STATE_CONFLICT.
    */
-  admit({ disk: name, upload, ...bytes }: RestoreRequest, vm) {
+  admit({ disk: name, upload, moreDisks, ...bytes }: RestoreRequest, vm) {
     const { sha256, sizeBytes } = checkPart(digest, { ...bytes, sha256: bytes.sha256.toLowerCase() });
-    const disk = requireDisk(vm, name);
     requireState(vm.state, ["stopped"], "restored");
     if (vm.unstarted === undefined || !NOT_RUN.has(vm.stateReason)) throw hasStarted(vm.name);
     requireNotSaved(vm);
-    const { source } = disk;
-    if (source.kind === "volume")
-      throw unsupported(vm, `disk ${name} is a volume that was not made for the VM`);
-    if (source.baseVolume !== undefined) throw unsupported(vm, `disk ${name} has a base volume`);
-    if (isEncrypted(disk)) throw unsupported(vm, `disk ${name} is encrypted`);
     if (hasSnapshots(vm.snapshots)) throw unsupported(vm, "it has snapshots");
-    const { volume } = ownDisk(vm.id, disk, source);
-    const { format, capacityBytes = 0 } = source;
+    for (const each of moreDisks) requireRestorable(vm, each);
+    const disk = requireRestorable(vm, name);
+    const { format, capacityBytes = 0 } = disk.source;
     requireSize(sizeBytes, format, capacityBytes);
-    return defined<Intent>({ disk: name, volume, format, capacityBytes, sha256, sizeBytes, upload });
+    return {
+      disk: name,
+      volume: disk.volume,
+      format,
+      capacityBytes,
+      sha256,
+      sizeBytes,
+      upload,
+      moreDisks: moreDisks.filter((each) => each !== name),
+    };
   },
   async run(context, asked, run) {
     const { domains } = context;
     const { vmId, operationId, step, resumed } = run;
     // The bytes are gone with the call that sent them.
-    if (resumed) throw interrupted(AGAIN);
+    if (resumed && !(await isNotedWhole(context, asked, run))) throw interrupted(AGAIN);
+    if (resumed) return await restored(context, asked, run);
     requireState((await known(context, vmId)).state, ["stopped"], "restored");
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
-    const { disk, volume } = asked;
+    const { disk, volume, moreDisks } = asked;
+    const all = [disk, ...moreDisks];
     await step.durable(
       "note restoration",
-      () => rewrite(context, vmId, ({ restoring }) => [...restoring.filter((each) => each !== disk), disk]),
+      () => rewrite(context, vmId, ({ restoring }) => [...new Set([...restoring, ...all])]),
       0.02,
     );
     await step("remove volume", () => context.volumes.remove(volume), 0.02);
     await write(context, asked, run);
     step.commit();
-    const restored = await step("note its end", () =>
-      rewrite(context, vmId, ({ restoring }) => restoring.filter((each) => each !== disk)),
-    );
-    await stampComplete(context, run, false);
-    await seen(context, vmId, (vm) => isDeepStrictEqual(vm?.unstarted, restored));
-    return { disk, sha256: asked.sha256 };
+    return await restored(context, asked, run);
   },
 });
+
+/** An earlier run verified all bytes and noted that. */
+async function isNotedWhole(context: WorkContext, { disk }: Intent, run: WorkRun): Promise<boolean> {
+  if (!mayHaveBegun(run, END)) return false;
+  const { unstarted } = (await readSpec(context, run.vmId)).socle;
+  return unstarted !== undefined && !unstartedOf(unstarted).restoring.includes(disk);
+}
+
+async function restored(context: WorkContext, { disk, sha256 }: Intent, run: WorkRun): Promise<Result> {
+  const { vmId, step } = run;
+  step.goOn();
+  const now = await step(END, () =>
+    rewrite(context, vmId, ({ restoring }) => restoring.filter((each) => each !== disk)),
+  );
+  await stampComplete(context, run, false);
+  await seen(context, vmId, (vm) => isDeepStrictEqual(vm?.unstarted, now));
+  return { disk, sha256 };
+}
 
 /** Fills the volume with the bytes, and verifies them. */
 async function write(
@@ -184,6 +206,17 @@ async function rewrite(
   const metadata: VmMetadata = { ...socle, unstarted: unstartedText({ restoring }) };
   if (!isDeepStrictEqual(restoring, now.restoring)) await context.domains.setMetadata(vmId, metadata, false);
   return { restoring };
+}
+
+/** A plain volume that was made for the VM. Throws `not_found` DISK_NOT_FOUND, `conflict` RESTORE_UNSUPPORTED. */
+function requireRestorable(vm: Vm, name: string): OwnDisk {
+  const disk = requireDisk(vm, name);
+  const { source } = disk;
+  if (source.kind === "volume")
+    throw unsupported(vm, `disk ${name} is a volume that was not made for the VM`);
+  if (source.baseVolume !== undefined) throw unsupported(vm, `disk ${name} has a base volume`);
+  if (isEncrypted(disk)) throw unsupported(vm, `disk ${name} is encrypted`);
+  return ownDisk(vm.id, disk, source);
 }
 
 /** Throws `invalid` RESTORE_SIZE_INVALID. */

@@ -9,6 +9,7 @@ export interface RestoreDiskRequest {
   'sha256'?: (string);
   'sizeBytes'?: (number | string | Long);
   'content'?: (Buffer | Uint8Array | string);
+  'moreDisks'?: (string)[];
 }
 
 export interface RestoreDiskRequest__Output {
@@ -18,4 +19,5 @@ export interface RestoreDiskRequest__Output {
   'sha256': (string);
   'sizeBytes': (number);
   'content': (Buffer);
+  'moreDisks': (string)[];
 }
