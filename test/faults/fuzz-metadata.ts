@@ -25,6 +25,8 @@ const snapshots = JSON.stringify({
   loose: [],
 });
 
+const unstarted = JSON.stringify({ restoring: ["root"] });
+
 const words = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value ?? null));
 
 /**
@@ -75,6 +77,7 @@ function domainOf(spec: string, chance: Chance): string {
     ["createdAt", chance.is(90) ? "2026-01-02T00:00:00.000Z" : escaped(chance.text())],
     ["instance", chance.is(50) ? ID : escaped(chance.text())],
     ["placement", escaped(placement)],
+    ["unstarted", escaped(chance.is(50) ? unstarted : words(chance.mutatedValue(JSON.parse(unstarted))))],
     ["snapshots", escaped(chance.is(50) ? snapshots : words(chance.mutatedValue(JSON.parse(snapshots))))],
   ];
   const kept = parts.filter(() => chance.is(99));
