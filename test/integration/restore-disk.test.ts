@@ -14,7 +14,7 @@ import { MIB, oneDisk, restoreDisk } from "./restore-stage.ts";
 
 const run = promisify(execFile);
 
-suite("restored disks", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
+suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
   let host: SocleHost;
   let directory: string;
   const environment: Record<string, string> = {};

@@ -1,8 +1,7 @@
 import type { BeginBackupRequest } from "../../gen/socle/v1/BeginBackupRequest.ts";
 import type { Agent } from "../client.ts";
-import { printable } from "../format.ts";
 import type { Session } from "../session.ts";
-import { succeed } from "./operation.ts";
+import { remark, succeed } from "./operation.ts";
 
 /** For FinishBackup after an interrupt. */
 const CLEANUP_MS = 10_000;
@@ -46,8 +45,9 @@ async function abandon(session: Session, vm: string, backupId: string): Promise<
     const finish = { vm, backupId, success: false };
     await succeed(aside, agent, (contract) => contract.backups.FinishBackup, finish);
   } catch {
-    session.note(
-      `  backup ${printable(backupId)} stays open on the host until its lease ends, or: socle vm backup end`,
+    remark(
+      session,
+      `backup ${backupId} stays open on the host until its lease ends, or: socle vm backup end`,
     );
   } finally {
     await aside.close();

@@ -4,9 +4,14 @@ import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { Contract } from "../../contract/load.ts";
 import type { Agent, Method } from "../client.ts";
 import { follow } from "../follow.ts";
-import { enumWord } from "../format.ts";
+import { enumWord, printable } from "../format.ts";
 import { fromStatus } from "../rpc-error.ts";
 import type { Session } from "../session.ts";
+
+/** A line for people; programs get what they need in the JSON. */
+export function remark(session: Session, text: string): void {
+  if (!session.json) session.note(`  ${printable(text)}`);
+}
 
 /** Begins an operation and follows it to its success; its steps on stderr. Throws its error. */
 export async function succeed<Request extends { readonly requestId?: string }>(

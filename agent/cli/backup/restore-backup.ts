@@ -7,13 +7,12 @@ import type { RestoreDiskRequest } from "../../gen/socle/v1/RestoreDiskRequest.t
 import type { Agent } from "../client.ts";
 import { interrupted } from "../errors.ts";
 import { follow } from "../follow.ts";
-import { printable } from "../format.ts";
 import type { Session } from "../session.ts";
 import { openChain, verifyFile, type OpenSource } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { CLUSTER_BYTES } from "./cluster-map.ts";
 import { chainOf, requireBackup, type Manifest, type StoredBackup } from "./manifest.ts";
-import { requireSuccess, succeed } from "./operation.ts";
+import { remark, requireSuccess, succeed } from "./operation.ts";
 import type { Qcow2Chain } from "./qcow2-file.ts";
 import { imageBytes, qcow2Image } from "./qcow2-image.ts";
 import { restoredSpec, type DiskToRestore, type RestoreOptions } from "./restored-spec.ts";
@@ -32,6 +31,8 @@ export interface Restored {
   readonly vmId: string;
   readonly name: string;
   readonly backup: StoredBackup;
+  /** What the VM has not. */
+  readonly notes: readonly string[];
 }
 
 /** For the deletion of the VM after an interrupt. */
@@ -49,7 +50,7 @@ export async function restoreBackup(session: Session, source: Source, options: O
   const ask = { ...create, validateOnly: true, requestId: randomUUID() };
   requireSuccess(agent, await agent.ask(agent.contract.vms.CreateVm, ask));
   await verify(session, source, disks);
-  for (const note of notes) session.note(`  ${printable(note)}`);
+  for (const note of notes) remark(session, note);
   const begun = await agent.ask(agent.contract.vms.CreateVm, { ...create, requestId: randomUUID() });
   const { vmId } = begun;
   try {
@@ -64,7 +65,7 @@ export async function restoreBackup(session: Session, source: Source, options: O
   }
   if (options.start === true)
     await succeed(session, agent, ({ vms }) => vms.StartVm, { vm: vmId, placementEpoch: 0 });
-  return { vmId, name: spec.name ?? "", backup };
+  return { vmId, name: spec.name ?? "", backup, notes };
 }
 
 async function verify(session: Session, { manifest, openSource }: Source, disks: readonly DiskToRestore[]) {
@@ -215,7 +216,7 @@ async function discard(session: Session, begun: Operation__Output): Promise<void
     await succeed(aside, agent, () => vms.DeleteVm, { vm: vmId });
   } catch (thrown) {
     if (thrown instanceof SocleError && thrown.kind === "not_found") return;
-    session.note(`  VM ${vmId} is left, which does not start: socle vm rm ${vmId}`);
+    remark(session, `VM ${vmId} is left: socle vm rm ${vmId}`);
   } finally {
     await aside.close();
   }

@@ -5,7 +5,7 @@ import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
 import type { BackupDisk__Output } from "../../gen/socle/v1/BackupDisk.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
 import type { Agent } from "../client.ts";
-import { formatBytes, printable, toMs } from "../format.ts";
+import { formatBytes, toMs } from "../format.ts";
 import { toJson } from "../json.ts";
 import type { Session } from "../session.ts";
 import { BackupReader } from "./backup-reader.ts";
@@ -32,7 +32,7 @@ import {
   type StoredDisk,
 } from "./manifest.ts";
 import { openBackup, type Ending } from "./open-backup.ts";
-import { succeed } from "./operation.ts";
+import { remark, succeed } from "./operation.ts";
 import { imageBytes, qcow2Image } from "./qcow2-image.ts";
 
 export interface BackupOptions {
@@ -71,7 +71,7 @@ export async function takeBackup(
     const complete = await settleEarlier(session, agent, vm, manifest, lock.leftBackupId);
     await removeLeftovers(directory, manifest, lock.leftBackupId);
     const { base, fullBecause } = await baseOf(directory, manifest, complete, options);
-    if (fullBecause !== undefined) session.note(`  full backup: ${printable(fullBecause)}`);
+    if (fullBecause !== undefined) remark(session, `full backup: ${fullBecause}`);
     const { disk = [], quiesce = false } = options;
     const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce };
     return await openBackup(session, agent, request, async (backupId, ending) => {
@@ -103,7 +103,7 @@ async function settleEarlier(
   const newest = manifest?.backups.at(-1)?.id;
   const left = [newest, leftBackupId].find((id) => id !== undefined && isOpen(id));
   if (left === undefined) return completeOf(backups);
-  session.note(`  ending backup ${printable(left)}, which an earlier run left open`);
+  remark(session, `ending backup ${left}, which an earlier run left open`);
   const finish = { vm, backupId: left, success: left === newest };
   await succeed(session, agent, (contract) => contract.backups.FinishBackup, finish);
   return completeOf(await list());
@@ -190,7 +190,7 @@ async function readDisk(
       "EXTENTS_INVALID",
       `the agent sends changes of disk ${disk}, which is not in the base`,
     );
-  if (fullReason !== "") session.note(`  disk ${printable(disk)} is full: ${printable(fullReason)}`);
+  if (fullReason !== "") remark(session, `disk ${disk} is full: ${fullReason}`);
   const chain =
     below === undefined || manifest === undefined
       ? undefined

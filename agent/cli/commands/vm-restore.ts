@@ -12,8 +12,8 @@ export const restoreVm: Command = async (session, [directory = ""], options: Opt
   return undefined;
 };
 
-export const showRestored = (session: Session, { vmId, name, backup }: Restored): void =>
-  session.show({ vmId, name, backupId: backup.id }, () => {
+export const showRestored = (session: Session, { vmId, name, backup, notes }: Restored): void =>
+  session.show({ vmId, name, backupId: backup.id, notes }, () => {
     const done = session.paint("green", "done");
     return `restore VM ${printable(name)}: ${done}, as of ${backup.createdAt}\n  id: ${vmId}\n  backup: ${backup.id}\n`;
   });
