@@ -41,10 +41,10 @@ suite("backups in directories", { skip: libvirtdUnavailable(), timeout: 900_000 
     const child = run(process.execPath, [...socleCommand, ...line], { env: environment() });
     return await child.then(
       ({ stdout, stderr }) => ({ code: 0, text: `${stdout}${stderr}` }),
-      (thrown: { code: number; stdout: string; stderr: string }) => ({
-        code: thrown.code,
-        text: `${thrown.stdout}${thrown.stderr}`,
-      }),
+      (thrown: unknown) => {
+        const { code, stdout, stderr } = thrown as { code: number; stdout: string; stderr: string };
+        return { code, text: `${stdout}${stderr}` };
+      },
     );
   };
   const succeeds = async (...line: readonly string[]): Promise<string> => {

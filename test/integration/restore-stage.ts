@@ -58,7 +58,10 @@ async function send(
   pauseAt: Restoration["pauseAt"],
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += 128 * 1024) {
-    if (pauseAt !== undefined && at >= pauseAt.bytes) return await pauseAt.act();
+    if (pauseAt !== undefined && at >= pauseAt.bytes) {
+      await pauseAt.act();
+      return;
+    }
     if (stream.destroyed) return;
     if (!stream.write({ content: bytes.subarray(at, at + 128 * 1024) }))
       await once(stream, "drain").catch(() => undefined);

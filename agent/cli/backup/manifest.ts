@@ -126,7 +126,7 @@ export function requireBackup({ backups, vm }: Manifest, id?: string): StoredBac
 export function chainOf({ backups }: Manifest, disk: StoredDisk): StoredDisk[] {
   const all = new Map(backups.flatMap(({ disks }) => disks.map((each) => [each.file, each] as const)));
   const chain: StoredDisk[] = [];
-  for (let at: StoredDisk | undefined = disk; at !== undefined;) {
+  for (let at = disk; ;) {
     if (chain.includes(at))
       throw new SocleError(
         "invalid",
@@ -144,5 +144,4 @@ export function chainOf({ backups }: Manifest, disk: StoredDisk): StoredDisk[] {
       );
     at = base;
   }
-  return chain;
 }

@@ -25,12 +25,12 @@ export async function openBackup<T>(
   const end = async (success: boolean): Promise<void> => {
     await succeed(session, agent, ({ backups }) => backups.FinishBackup, { vm, backupId, success });
   };
-  let isKept = false;
-  const keepOpen = (): void => void (isKept = true);
+  const kept = new AbortController();
+  const keepOpen = (): void => kept.abort();
   try {
     return await work(backupId, { end, keepOpen });
   } catch (thrown) {
-    if (!isKept) await abandon(session, vm, backupId);
+    if (!kept.signal.aborted) await abandon(session, vm, backupId);
     throw thrown;
   }
 }

@@ -17,6 +17,7 @@ import {
   removeFiles,
   removeLeftovers,
   writePart,
+  type Written,
 } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
@@ -201,11 +202,16 @@ async function readDisk(
     const feed = new ClusterFeed(reader.pieces(), chain && ((offset, length) => chain.read(offset, length)));
     const backing = below && ({ file: below.file, format: "qcow2" } as const);
     const chunks = qcow2Image(map, (index) => feed.cluster(index), backing);
-    const written = await shown(session, `${disk} to ${file}`, map, async (progress) => {
-      const result = await writePart(directory, file, progress.count(chunks));
-      await feed.finish();
-      return result;
-    }).finally(() => feed.close());
+    const write = async (progress: ByteProgress): Promise<Written> => {
+      try {
+        const result = await writePart(directory, file, progress.count(chunks));
+        await feed.finish();
+        return result;
+      } finally {
+        await feed.close();
+      }
+    };
+    const written = await shown(session, `${disk} to ${file}`, map, write);
     return { disk, file, format: "qcow2", capacityBytes, ...(below && { base: below.file }), ...written };
   } finally {
     await chain?.close();
