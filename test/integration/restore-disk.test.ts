@@ -149,6 +149,13 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     assert.ok(found.every((byte) => byte === 0));
     await assert.rejects(start("unfit"), { reason: "VM_RESTORE_INCOMPLETE" });
     await remove("unfit");
+    // Another client has made an overlay of the disk.
+    const baseId = await create("base");
+    const overlay = join(host.libvirtd.imagesDirectory, "overlay.qcow2");
+    await run("qemu-img", ["create", "-f", "qcow2", "-b", path(baseId), "-F", "qcow2", overlay]);
+    assert.equal(reason(await restoreDisk(host, "base", large)), "VOLUME_IN_USE");
+    await rm(overlay);
+    await remove("base");
   });
 
   test("a caller that is gone, and an agent that is killed, leave a VM that can be restored again or deleted", async () => {

@@ -106,7 +106,7 @@ export const detachDisk = defineOperation({
 });
 
 /** Throws `conflict` VOLUME_IN_USE if another VM, or an overlay, uses a volume that is to be deleted. */
-async function requireNoUsers(
+export async function requireNoUsers(
   context: RunContext,
   vmId: string,
   volume: VolumeRef | undefined,

@@ -13,7 +13,7 @@ import type { Vm } from "../model/vm.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
 import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
-import { requireDisk } from "./detach-disk.ts";
+import { requireDisk, requireNoUsers } from "./detach-disk.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -96,6 +96,8 @@ export const restoreDisk = defineOperation({
     if (resumed && !(await isNotedWhole(context, asked, run))) throw interrupted(AGAIN);
     if (resumed) return await restored(context, asked, run);
     requireState((await known(context, vmId)).state, ["stopped"], "restored");
+    // Specs name it for this VM alone, and another client may have made an overlay of it.
+    await step("look for users", () => requireNoUsers(context, vmId, asked.volume), 0.01);
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
     const { disk, volume, moreDisks } = asked;
