@@ -132,7 +132,12 @@ export async function startApi(
       },
     },
     backups: readsWithoutBackups({ clock, log }),
-    images: { import: mutate("IMPORT_IMAGE"), upload, delete: mutate("DELETE_IMAGE"), hold: () => () => undefined },
+    images: {
+      import: mutate("IMPORT_IMAGE"),
+      upload,
+      delete: mutate("DELETE_IMAGE"),
+      hold: () => () => undefined,
+    },
     poolVolumes: {
       create: mutate("CREATE_VOLUME"),
       resize: mutate("RESIZE_VOLUME"),
