@@ -52,7 +52,7 @@ async function stage(context: TestContext): Promise<Stage> {
       on.asked.push(["begin", baseBackup, quiesce, disks]);
       const backupId = `b${(count += 1)}`;
       const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
-      const open = { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup } as const;
+      const open: Backup = { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup };
       on.backups = [open, ...on.backups];
       answer(null, done({ backup_id: backupId }));
     },
