@@ -133,7 +133,8 @@ function buildApi(
   const { config, clock, log } = basis;
   const { record, position, operations, events, audit } = state;
   const { hypervisor, trust, enrollment } = parts;
-  const { host, reservations, table, vms, screens, images, poolVolumes, imageStore, backupReads } = hypervisor;
+  const { host, reservations, table, vms, screens, images, poolVolumes, imageStore, backupReads } =
+    hypervisor;
   const positionNow = (): ReturnType<ServiceDependencies["position"]> => ({
     bootId: host.snapshot().identity.bootId,
     agentEpoch: record.agentEpoch,

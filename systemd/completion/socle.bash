@@ -20,6 +20,9 @@ _socle() {
       "vm disk attach") place="vm disk attach" ;;
       "vm disk detach") place="vm disk detach" ;;
       "vm disk update") place="vm disk update" ;;
+      "vm disk insert") place="vm disk insert" ;;
+      "vm disk eject") place="vm disk eject" ;;
+      "vm disk move") place="vm disk move" ;;
       "vm disk resize") place="vm disk resize" ;;
       "vm snapshot") place="vm snapshot" ;;
       "vm snapshot create") place="vm snapshot create" ;;
@@ -44,6 +47,10 @@ _socle() {
       "vm nmi") place="vm nmi" ;;
       "vm rm" | "vm delete") place="vm rm" ;;
       "vm console") place="vm console" ;;
+      "vm screen") place="vm screen" ;;
+      "vm screenshot") place="vm screenshot" ;;
+      "vm rescue") place="vm rescue" ;;
+      "vm unrescue") place="vm unrescue" ;;
       "image") place="image" ;;
       "image ls" | "image list") place="image ls" ;;
       "image show") place="image show" ;;
@@ -111,20 +118,23 @@ _socle() {
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic suspend discard-saved-state nmi rm console --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic suspend discard-saved-state nmi rm console screen screenshot rescue unrescue --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --cdrom --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --graphics --watchdog --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm start") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm stop") words="--request-id --no-wait --timeout --grace --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm reboot") words="--request-id --no-wait --timeout --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm pause") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm resume") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm update") words="--request-id --no-wait --timeout --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm disk") words="attach detach update resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm update") words="--request-id --no-wait --timeout --graphics --watchdog --label --remove-label --autostart --no-autostart --start-priority --start-delay --crash-policy --vcpus --max-vcpus --memory --cpu-mode --cpu-model --boot --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk") words="attach detach update insert eject move resize --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm disk attach") words="--request-id --no-wait --timeout --dry-run --name --image --read-only --encrypt --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk detach") words="--request-id --no-wait --timeout --dry-run --delete-volume --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk update") words="--request-id --no-wait --timeout --dry-run --total-rate --read-rate --write-rate --total-iops --read-iops --write-iops --no-limits --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk insert") words="--request-id --no-wait --timeout --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk eject") words="--request-id --no-wait --timeout --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm disk move") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot") words="create ls show rm revert --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm snapshot create") words="--request-id --no-wait --timeout --dry-run --description --quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -149,6 +159,10 @@ _socle() {
       "vm nmi") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm rm") words="--request-id --no-wait --timeout --keep-disks --erase --force --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm console") words="--force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm screen") words="--port --viewer --no-viewer --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm screenshot") words="--output --screen --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm rescue") words="--request-id --no-wait --timeout --grace --dry-run --image --volume --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm unrescue") words="--request-id --no-wait --timeout --grace --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "image") words="ls show import rm prune --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image ls") words="--tenant --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image show") words="--tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
@@ -233,14 +247,16 @@ _socle() {
 # Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
   case "$1" in
-    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --socket | --person-file | --config | -f | --file | --user-data | --network-config | -o | --output | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;
     --firmware) words="bios uefi uefi-secure-boot" ;;
     --launch-security) words="sev sev-snp tdx" ;;
     --crash-policy) words="stop restart" ;;
+    --graphics) words="vnc off" ;;
+    --watchdog) words="reset poweroff pause none off" ;;
     --cpu-mode) words="host-passthrough host-model custom default" ;;
     --id) words="new keep" ;;
     --link) words="up down" ;;

@@ -35,7 +35,11 @@ export function restoredSpec(
   const notes: string[] = [];
   const toRestore: DiskToRestore[] = [];
   const disks = (given.disks ?? []).flatMap((disk): Disk[] => {
-    const { newVolume } = disk;
+    const { newVolume, cdrom } = disk;
+    if (cdrom != null) {
+      if (cdrom.volume != null) notes.push(`its drive ${disk.name ?? ""} is empty`);
+      return [{ ...disk, cdrom: {} }];
+    }
     const stored = backup.disks.find((each) => each.disk === disk.name);
     if (stored === undefined) {
       if (newVolume == null && disk.readOnly === true) return [disk];

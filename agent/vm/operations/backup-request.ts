@@ -39,7 +39,7 @@ export function sourcesOf(
 ): OwnDisk[] {
   const asked =
     names.length === 0
-      ? (vm.spec?.disks ?? []).filter(({ readOnly }) => !readOnly)
+      ? (vm.spec?.disks ?? []).filter(({ readOnly, source: { kind } }) => !readOnly && kind !== "cdrom")
       : [...new Set(names)].map((name) => requireDisk(vm, name));
   const own = asked.map((disk) => {
     const other = "name the other disks of the VM";
@@ -48,6 +48,8 @@ export function sourcesOf(
         disk.name,
         `disk ${disk.name} of VM ${vm.name} is the volume ${disk.source.volume.volume}, which was not made for the VM: ${other}`,
       );
+    if (disk.source.kind === "cdrom")
+      throw unsupported(disk.name, `disk ${disk.name} of VM ${vm.name} is a CD-ROM drive: ${other}`);
     if (isEncrypted(disk))
       throw unsupported(
         disk.name,

@@ -146,8 +146,8 @@ async function create(
         const guest = { id: vmId, tenant: spec.tenant };
         if (await domains.layers.isSwitched(vmId, overlays)) return false;
         await requireAsNoted(context, vmId, own);
-          if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
-          if (quiesce) return await domains.freezes.during(guest, switchNow, mayBeAsked);
+        if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
+        if (quiesce) return await domains.freezes.during(guest, switchNow, mayBeAsked);
         await switchNow();
         return false;
       },

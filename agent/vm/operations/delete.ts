@@ -1,5 +1,5 @@
 import * as z from "../../kernel/zod.ts";
-import { isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
+import { invalidField, isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { removeSocket } from "./backup-end.ts";
@@ -365,12 +365,8 @@ function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string)
   throw new SocleError("conflict", "VM_RUNNING", message);
 }
 
-function keptAndErased(): SocleError {
-  const message = "disks can be kept or erased, not both";
-  return new SocleError("invalid", "ERASED_DISKS_KEPT", message, {
-    details: { fields: { erase_disks: message } },
-  });
-}
+const keptAndErased = (): SocleError =>
+  invalidField("ERASED_DISKS_KEPT", "erase_disks", "must not be given with keep_disks");
 
 function keptWithSnapshots(vm: string): SocleError {
   const message = `VM ${vm} has snapshots, so each of its disks is in several volumes that only the VM knows: delete the snapshots first (socle vm snapshot rm), or delete the disks too`;

@@ -73,6 +73,7 @@ export const moveDisk = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
+  notDuringBackup: ({ disk }) => ({ disk }),
   removes: ({ from }) => [from],
   grows: ({ to, capacityBytes }) => ({ volumes: [{ ...to, capacityBytes }], diskBytes: capacityBytes }),
   async prepare(request: MoveRequest, vm, { volumes }) {

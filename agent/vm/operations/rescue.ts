@@ -58,6 +58,7 @@ export const rescueVm = defineOperation({
   lane: "heavy",
   mayLeaveHalf: true,
   acceptsRescued: true,
+  notDuringBackup: "any",
   startsUnder: (_intent, vm) => vm?.accelerator,
   adds: ({ disk }) => ({ disks: [disk] }),
   grows: ({ disk }, vmId) => {

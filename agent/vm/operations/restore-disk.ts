@@ -149,10 +149,11 @@ async function write(
     await step(
       "upload",
       async (report) => {
-        let at = 0;
+        let doneBytes = 0;
         const bytes = checked(source.bytes, { format, sizeBytes, capacityBytes }, (chunk) => {
           hash.update(chunk);
-          report((at += chunk.length) / sizeBytes);
+          doneBytes += chunk.length;
+          report({ doneBytes, totalBytes: sizeBytes });
         });
         const lost = (why: Error): void => loss.abort(why);
         await images.volumes.fill(volume, sizeBytes, bytes, { signal: ends, lost });
@@ -214,8 +215,7 @@ async function rewrite(
 function requireRestorable(vm: Vm, name: string): OwnDisk {
   const disk = requireDisk(vm, name);
   const { source } = disk;
-  if (source.kind === "volume")
-    throw unsupported(vm, `disk ${name} is a volume that was not made for the VM`);
+  if (source.kind !== "new") throw unsupported(vm, `disk ${name} is no volume that was made for the VM`);
   if (source.baseVolume !== undefined) throw unsupported(vm, `disk ${name} has a base volume`);
   if (isEncrypted(disk)) throw unsupported(vm, `disk ${name} is encrypted`);
   return ownDisk(vm.id, disk, source);

@@ -155,8 +155,7 @@ test("a caller on TCP is a scheduler, and is denied the operators' methods", asy
 
 test("every served method has a row in the table of methods, and no other has", () => {
   const { audit, vms, guests, operations, host, reservations, events, trust, health, reflection } = protos;
-  const { storage, networks, images, screens, snapshots } = protos;
-  const { storage, networks, images, snapshots, backups } = protos;
+  const { storage, networks, images, screens, snapshots, backups } = protos;
   const agents = [
     audit,
     vms,
