@@ -7,12 +7,9 @@ import { endQemu } from "./paused-qemu.ts";
 import { readSpec, rewriteKept } from "./spec-change.ts";
 import type { WorkContext } from "./work.ts";
 
-/** As the default of guest.socketDirectory. */
-const SOCKET_DIRECTORY = "/run/socle-guests";
-
 /** The socket on which the VM's QEMU serves its backup. */
 export const backupSocket = (
-  { socketDirectory = SOCKET_DIRECTORY }: Pick<WorkContext, "socketDirectory">,
+  { socketDirectory }: Pick<WorkContext, "socketDirectory">,
   vmId: string,
 ): string => join(socketDirectory, `${vmId}.nbd`);
 

@@ -34,14 +34,7 @@ import {
   type Layer,
 } from "./layers.ts";
 import { requireSpecOf } from "./request.ts";
-import {
-  beginChange,
-  changeIntent,
-  readSpec,
-  rewriteKept,
-  rewriteSnapshots,
-  seenWithSnapshots,
-} from "./spec-change.ts";
+import { beginChange, changeIntent, readSpec, rewriteKept, seenWithSnapshots } from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { requireNotSaved } from "./vm-state.ts";
