@@ -188,7 +188,7 @@ class Play {
     ];
     const all = async (isAgain = false): Promise<void> => {
       const beginOf = (act: () => Promise<Operation__Output>) =>
-        isAgain ? this.#again(() => begun(act)) : begun(act);
+        isAgain ? this.#again(() => begun(act, true)) : begun(act);
       // A creation looks at the image before it is admitted: if all begin at once, a deletion comes first.
       const head = beginOf(first);
       if (turn % 4 === 0 || turn % 4 === 3) await head;

@@ -155,7 +155,9 @@ export function clientOf(agent: AgentProcess): Promise<Agent> {
   const { signal } = new AbortController();
   // Every call adds a listener, and a test makes hundreds at a time.
   setMaxListeners(0, signal);
-  return connect({ kind: "socket", path: agent.socketPath }, protoDirectory, signal);
+  // The command gives an agent 3 s for its first answer; a machine that is busy with other tests may take longer.
+  const contact = () => connect({ kind: "socket", path: agent.socketPath }, protoDirectory, signal);
+  return eventually(contact, { what: "the agent's first answer", timeoutMs: 60_000 });
 }
 
 /** The smallest guest there is: it prints its marker, halts, and reacts to nothing. */

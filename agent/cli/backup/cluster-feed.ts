@@ -31,6 +31,7 @@ export class ClusterFeed {
     const to = from + CLUSTER_BYTES;
     let made: Buffer | undefined;
     let at = from;
+    let hasPiece = false;
     const gap = async (until: number): Promise<void> => {
       if (until > at && this.#below !== undefined) {
         made ??= Buffer.alloc(CLUSTER_BYTES);
@@ -41,6 +42,7 @@ export class ClusterFeed {
     for (;;) {
       const piece = await this.#after(from);
       if (piece === undefined || piece.offsetBytes >= to) break;
+      hasPiece = true;
       const start = Math.max(piece.offsetBytes, from);
       const end = Math.min(piece.offsetBytes + piece.lengthBytes, to);
       const bytes = piece.bytes?.subarray(start - piece.offsetBytes, end - piece.offsetBytes);
@@ -57,6 +59,7 @@ export class ClusterFeed {
       if (end === to) break;
       this.#piece = undefined;
     }
+    if (!hasPiece) throw invalid(`no bytes at ${from}, which an extent announced`);
     await gap(to);
     this.#taken = to;
     return made ?? Buffer.alloc(CLUSTER_BYTES);

@@ -120,8 +120,18 @@ export async function removeScreen(socketDirectory: string, vmId: string): Promi
 
 function connected(path: string, { name }: Vm, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path, signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]) });
+    // The option "signal" of a socket would also end it once it is connected.
+    const socket = connect({ path });
+    const giveUp = (): void => void socket.destroy(new Error("no answer"));
+    const late = setTimeout(giveUp, CONNECT_MS);
+    const settle = (): void => {
+      clearTimeout(late);
+      signal.removeEventListener("abort", giveUp);
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
     const onError = (cause: Error): void => {
+      settle();
       socket.destroy();
       const message = `the screen of VM ${name} cannot be opened: ${codeOf(cause) ?? "no answer"} at ${path}; check the directory with: socle doctor`;
       reject(
@@ -133,6 +143,7 @@ function connected(path: string, { name }: Vm, signal: AbortSignal): Promise<Soc
     };
     socket.once("error", onError);
     socket.once("connect", () => {
+      settle();
       socket.off("error", onError);
       // Its end is in "close" and in the reads.
       socket.on("error", () => undefined);

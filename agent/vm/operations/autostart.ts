@@ -15,6 +15,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { AGENT, failureOf, type OwnStarts } from "./own-starts.ts";
+import { foundOff } from "./paused-qemu.ts";
 
 export interface AutostartOptions {
   readonly bootId: string;
@@ -199,7 +200,7 @@ export class Autostart implements Service {
     const { table, operations } = this.#options;
     const vm = table.get(id);
     const admitted = operations.admittedFor(id);
-    if (!isOurs(vm) || (isActive(vm) && !isMerging(vm, admitted))) return false;
+    if (!isOurs(vm) || (isActive(vm) && !isForWork(vm, admitted))) return false;
     return admitted.every((operation) => operation.id <= newestOperation || operation.caller === AGENT);
   }
 }
@@ -207,9 +208,9 @@ export class Autostart implements Service {
 const isOurs = (vm: Vm | undefined): vm is Vm =>
   vm?.managed === true && vm.spec?.autostart === true && vm.rescue === undefined;
 
-/** Its QEMU runs only for a deletion of a snapshot that the boot interrupted; the start waits for its end. */
-const isMerging = ({ state }: Vm, admitted: readonly Operation[]): boolean =>
-  state === "paused" && admitted.some((each) => each.kind === "DELETE_SNAPSHOT" && !isDone(each));
+/** Its QEMU runs only for work on its disks that the boot interrupted; the start waits for its end. */
+const isForWork = ({ state }: Vm, admitted: readonly Operation[]): boolean =>
+  state === "paused" && admitted.some((each) => foundOff(each) && !isDone(each));
 
 /** The highest priority first. */
 const inOrder = (a: Vm, b: Vm): number =>

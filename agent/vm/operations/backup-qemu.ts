@@ -9,7 +9,7 @@ export async function isForBackup({ domains }: Pick<WorkContext, "domains">, vmI
 
 /** The VM's guest runs in the QEMU that it got for its backup: it stays when the backup ends. */
 export async function keepQemu(context: WorkContext, vmId: string): Promise<void> {
-  if (!(await isForBackup(context, vmId))) return;
+  if (context.table.get(vmId)?.backups?.open === undefined || !(await isForBackup(context, vmId))) return;
   await rewriteKept(context, vmId, (kept) => {
     const { off: _off, ...open } = kept.backups.open ?? {};
     return "id" in open ? { ...kept, backups: { ...kept.backups, open } } : kept;

@@ -33,7 +33,7 @@ export interface BackupWatchOptions {
     cause: AbandonCause,
     signal: AbortSignal,
   ) => Promise<Operation>;
-  readonly backups: Pick<DomainBackups, "isOpen">;
+  readonly backups: Pick<DomainBackups, "isOpen" | "end">;
   readonly leases: BackupLeases;
   readonly volumes: Pick<VolumeRoom, "allocatedBytes" | "freeBytes">;
   /** The bytes of all scratch volumes of a VM, for readers. */
@@ -48,8 +48,11 @@ const LOOK_EVERY_MS = 2000;
 /** A refresh of a pool reads all its volumes. */
 const LOOK_AT_POOL_EVERY_MS = 10_000;
 const RETRY_AFTER_MS = 10_000;
-/** A pool without room pauses the guests that write to it. */
-const LEAST_FREE_BYTES = 64 * 2 ** 20;
+/** A pool without room pauses the guests that write to it: its reserve is for what they write until the next looks. */
+const LEAST_FREE_BYTES = 512 * 2 ** 20;
+const LOOKS_IN_RESERVE = 4;
+/** A scratch volume that grows more between two looks: its pool is looked at each time. */
+const FAST_BYTES = 64 * 2 ** 20;
 
 /**
  * Abandons open backups whose reader is gone, whose scratch volumes outgrow their bound or their pool, or whose QEMU has
@@ -131,9 +134,15 @@ export class BackupWatch implements Service {
 
   async #causeOf(vm: Vm, open: OpenBackup): Promise<AbandonCause | undefined> {
     const { operations, backups, leases } = this.#options;
+    // The end of a backup waits for a QEMU that answers: until then nothing holds a forced stop.
+    if (vm.presence !== "present" || vm.stats?.unresponsive === true) return undefined;
     // Its operation goes on, or decides it.
-    if (vm.presence !== "present" || operations.admittedFor(vm.id).some((each) => !isDone(each)))
+    if (operations.admittedFor(vm.id).some((each) => !isDone(each))) {
+      // The job must not outgrow its room meanwhile. The watch ends the rest afterwards.
+      if (open.phase === "open" && isActive(vm) && (await this.#roomOf(vm.id, open)) !== undefined)
+        await backups.end(vm.id, open.id);
       return undefined;
+    }
     if (open.phase !== "open") return "NOT_ENDED";
     if (!isActive(vm)) return "QEMU_GONE";
     if (leases.isOver(vm.id, open.id)) return "LEASE_EXPIRED";
@@ -144,15 +153,18 @@ export class BackupWatch implements Service {
   async #roomOf(vmId: string, open: OpenBackup): Promise<AbandonCause | undefined> {
     const { volumes, scratchUsed } = this.#options;
     let sum = 0;
+    const before = scratchUsed.get(vmId) ?? 0;
     for (const { pool, scratch: volume, capacityBytes } of open.disks) {
       const used = (await volumes.allocatedBytes({ pool, volume })) ?? 0;
       sum += used;
-      scratchUsed.set(vmId, sum);
       // One of the disk's size has its tables beside the bytes.
       if (open.scratchBytes !== 0 && used > mostScratchBytes(open, capacityBytes)) return "SCRATCH_FULL";
-      const free = await this.#freeOf(pool);
-      if (free !== undefined && free < LEAST_FREE_BYTES) return "POOL_NEARLY_FULL";
+      const grownBytes = Math.max(0, sum - before);
+      const free = await this.#freeOf(pool, grownBytes > FAST_BYTES ? 0 : LOOK_AT_POOL_EVERY_MS);
+      const leastBytes = Math.max(LEAST_FREE_BYTES, LOOKS_IN_RESERVE * grownBytes);
+      if (free !== undefined && free < leastBytes) return "POOL_NEARLY_FULL";
     }
+    scratchUsed.set(vmId, sum);
     return undefined;
   }
 
@@ -161,11 +173,11 @@ export class BackupWatch implements Service {
     this.#options.scratchUsed.delete(vmId);
   }
 
-  async #freeOf(pool: string): Promise<number | undefined> {
+  async #freeOf(pool: string, knownForMs: number): Promise<number | undefined> {
     const { volumes, clock } = this.#options;
     const now = clock.monotonicMs();
     const known = this.#pools.get(pool);
-    if (known !== undefined && now - known.atMs < LOOK_AT_POOL_EVERY_MS) return known.freeBytes;
+    if (known !== undefined && now - known.atMs < knownForMs) return known.freeBytes;
     const freeBytes = await volumes.freeBytes(pool);
     this.#pools.set(pool, { atMs: now, freeBytes });
     return freeBytes;

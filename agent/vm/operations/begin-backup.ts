@@ -246,6 +246,8 @@ async function openNow(
     async () => {
       if (await domains.backups.isOpen(vmId, id)) return false;
       await removeSocket(context, vmId);
+      // Of an earlier backup in this run of the guest.
+      await domains.backups.setLease(vmId, undefined);
       const asBase = sources.filter(
         (source) => base !== undefined && inBase.has(source.disk) && keepsBitmap(source),
       );

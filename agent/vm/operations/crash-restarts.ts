@@ -204,6 +204,8 @@ export class CrashRestarts implements Service {
       if (foundOff(operation)) return false;
       // Also a restart that failed shows that the VM should run.
       if ((state === "failed" || state === "cancelled") && !isRestart(operation)) continue;
+      // The crash was of the rescue system of a VM that was off before.
+      if (kind === "UNRESCUE_VM" && isDone(operation) && operation.result["started"] !== "true") return false;
       if (MEANT_OFF.has(kind)) return false;
       if (!isDone(operation)) isBusy = true;
       else if (MEANT_ON.has(kind)) return isBusy ? undefined : true;

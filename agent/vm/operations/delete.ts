@@ -1,5 +1,5 @@
 import * as z from "../../kernel/zod.ts";
-import { invalidField, isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
+import { isSocleError, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { removeSocket } from "./backup-end.ts";
@@ -15,11 +15,11 @@ import { requireEtag } from "./request.ts";
 import { defineOperation } from "./definition.ts";
 import { ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { ownFacts } from "../model/own-facts.ts";
-import { hasSnapshots } from "../model/snapshots.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
 import { removeScreen } from "../hypervisor/screens.ts";
+import { keptAndErased, keptWithoutKey, requireNothingBeside } from "./delete-refusals.ts";
 import { requireNotRescued } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -82,10 +82,10 @@ export const deleteVm = defineOperation({
     if (keepDisks && byTenant) requireDisksGo(vm.tenant, policy.permissionsOf(vm.tenant));
     const { spec } = vm;
     if (spec === undefined && !keepDisks) requireReadable(vm, KEEP_DISKS);
-    if (keepDisks && hasSnapshots(vm.snapshots)) throw keptWithSnapshots(vm.name);
+    if (keepDisks) requireNothingBeside(vm.name, vm);
     const parts = spec === undefined ? [] : keyedParts(spec);
     if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
-    if (keepDisks || eraseDisks) requireNotRescued(vm);
+    if (eraseDisks) requireNotRescued(vm);
     const owned = spec && { ...spec, snapshots: vm.snapshots, rescue: vm.rescue };
     const volumes = keepDisks || owned === undefined ? [] : ownVolumes(owned);
     // The run looks for overlays that no spec names.
@@ -112,7 +112,10 @@ export const deleteVm = defineOperation({
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     if (!isGone && !hasBegun(run)) {
       if (intent.deletesDisks === true) await requireSameDisks(context, vmId, intent);
-      else requireNoSnapshots(intent, table.get(vmId));
+      else {
+        const vm = table.get(vmId);
+        if (vm !== undefined && intent.volumes.length === 0) requireNothingBeside(vm.name, vm);
+      }
     }
     const unsearched =
       intent.volumes.length > 0 && !isGone
@@ -312,12 +315,6 @@ async function requireSameDisks(
   throw new SocleError("conflict", "VM_CHANGED", message);
 }
 
-/** A snapshot may have been made since the admission. Throws `conflict` VM_HAS_SNAPSHOTS if the disks are kept. */
-function requireNoSnapshots({ volumes }: DeleteIntent, vm: Vm | undefined): void {
-  if (volumes.length === 0 && vm !== undefined && hasSnapshots(vm.snapshots))
-    throw keptWithSnapshots(vm.name);
-}
-
 const AGAIN = "delete the VM again to remove it";
 
 /** An earlier run of this work may have changed the VM. */
@@ -363,23 +360,6 @@ function requireDeletable(vm: string, seen: Seen, force: boolean, lost?: string)
       ? `${now}; stop it first, or delete it with force`
       : `${now}, since it was started while it was deleted, and ${lost}; stop it, then delete it again, or delete it with force`;
   throw new SocleError("conflict", "VM_RUNNING", message);
-}
-
-const keptAndErased = (): SocleError =>
-  invalidField("ERASED_DISKS_KEPT", "erase_disks", "must not be given with keep_disks");
-
-function keptWithSnapshots(vm: string): SocleError {
-  const message = `VM ${vm} has snapshots, so each of its disks is in several volumes that only the VM knows: delete the snapshots first (socle vm snapshot rm), or delete the disks too`;
-  return new SocleError("conflict", "VM_HAS_SNAPSHOTS", message, {
-    details: { fields: { keep_disks: message } },
-  });
-}
-
-function keptWithoutKey(vm: string): SocleError {
-  const message = `the encrypted disks of VM ${vm} cannot be kept: their keys go with it; delete them too`;
-  return new SocleError("invalid", "ENCRYPTED_DISKS_KEPT", message, {
-    details: { fields: { keep_disks: message } },
-  });
 }
 
 const stillThere = ({ reason, message }: SocleError): SocleError =>

@@ -1,7 +1,7 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { DiskSpec, VolumeRef } from "../../contract/spec.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { diskPart, isEncrypted } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
@@ -86,6 +86,7 @@ export const detachDisk = defineOperation({
     const present = resumed ? undefined : requireDisk({ name: before.name, spec: before }, disk);
     if (present !== undefined) requireDriveOff(before, present, await domains.state(vmId));
     if (!mayHaveBegun(run, RELEASE)) {
+      requireSameVolume(before, disk, volume);
       requireNotBoot({ name: before.name, spec: before }, disk);
       const { snapshots } = await readSpec(context, vmId);
       requireInNoSnapshot({ name: before.name, snapshots }, disk);
@@ -104,6 +105,18 @@ export const detachDisk = defineOperation({
     return { disk, applies: appliesTo(state), volume: volume === undefined ? "kept" : "deleted" };
   },
 });
+
+/** An operation before this one may have moved the disk. Throws `conflict` VM_CHANGED. */
+function requireSameVolume(
+  { id, name: vm, disks }: Pick<VmSpec, "id" | "name" | "disks">,
+  disk: string,
+  volume: VolumeRef | undefined,
+): void {
+  const now = ownDisks({ id, disks: disks.filter(({ name }) => name === disk) })[0]?.volume;
+  if (volume === undefined || now === undefined || volumeKey(now) === volumeKey(volume)) return;
+  const message = `disk ${disk} of VM ${vm} was moved to pool ${now.pool} since its detachment was requested, and nothing was done; detach it again`;
+  throw new SocleError("conflict", "VM_CHANGED", message);
+}
 
 /** Throws `conflict` VOLUME_IN_USE if another VM, or an overlay, uses a volume that is to be deleted. */
 export async function requireNoUsers(

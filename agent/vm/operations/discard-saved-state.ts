@@ -9,6 +9,8 @@ export const discardSavedState = defineOperation({
   kind: "DISCARD_SAVED_STATE",
   intent: z.object({}),
   lane: "command",
+  // Otherwise a rescue that was suspended by another client could not end.
+  acceptsRescued: true,
   endState: "stopped",
   admit: () => ({}),
   async run(context, _intent, run) {

@@ -41,6 +41,10 @@ export const finishBackup = defineOperation({
       if (success && backups.whole?.id !== id) throw noBackup(name, id);
       return { backup_id: id, success: String(backups.whole?.id === id) };
     }
+    // Ended without success meanwhile, or never opened.
+    if (success && open.phase !== "open" && backups.whole?.id !== id) throw lost(name, id);
+    // A QEMU that hangs would leave the end unknown, which holds every other operation of the VM.
+    if (isActive(await domains.state(vmId))) await domains.devices.requireResponsive(vmId);
     if (open.phase !== "ending") {
       if (success && !(await domains.backups.isOpen(vmId, id))) throw lost(name, id);
       await step(DECIDE, () =>

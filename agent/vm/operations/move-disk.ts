@@ -21,6 +21,7 @@ import {
   beginChange,
   changeIntent,
   readSpec,
+  rewriteKept,
   rewriteSnapshots,
   rewriteSpec,
   seenWith,
@@ -73,7 +74,8 @@ export const moveDisk = defineOperation({
   lane: "command",
   mayLeaveHalf: true,
   endState: "unchanged",
-  notDuringBackup: ({ disk }) => ({ disk }),
+  // A copy of hours would keep the backup from its end.
+  notDuringBackup: "any",
   removes: ({ from }) => [from],
   grows: ({ to, capacityBytes }) => ({ volumes: [{ ...to, capacityBytes }], diskBytes: capacityBytes }),
   async prepare(request: MoveRequest, vm, { volumes }) {
@@ -154,6 +156,7 @@ async function move(
     step.commit();
     spec = await step("write spec", () => writeMoved(context, vmId, asked));
   }
+  await withoutBitmap(context, vmId, disk);
   // The disk is moved: a pool that refuses the deletion does not change that, and the note of the volume stays.
   const isGone = await step("delete old volume", () => removeExtra(context, vmId, disk)).then(
     () => true,
@@ -234,6 +237,15 @@ const writeMoved = (
         defined<ExtraVolume>({ disk, ...from, capacityBytes, baseVolume }),
       ]),
   );
+
+/** The next backup of the disk is full: its bitmap was of the volume that it was moved from. */
+async function withoutBitmap(context: WorkContext, vmId: string, disk: string): Promise<void> {
+  await rewriteKept(context, vmId, ({ snapshots, backups }) => {
+    const { whole } = backups;
+    const disks = whole?.disks.filter((each) => each.disk !== disk) ?? [];
+    return { snapshots, backups: whole === undefined ? backups : { ...backups, whole: { ...whole, disks } } };
+  });
+}
 
 function moved(disk: DiskSpec, pool: string): DiskSpec {
   if (disk.source.kind !== "new") return disk;

@@ -73,10 +73,13 @@ export async function requireNotRestarting(
   throw new SocleError("conflict", "VM_CRASHED", message);
 }
 
-/** A person may have resumed it, and then it is a guest that runs. */
+/** A person may have resumed it, and then it is a guest that runs, or that an event has paused. */
 export async function endQemu({ domains }: WorkContext, vmId: string): Promise<void> {
-  if ((await domains.state(vmId))?.state === "paused") await domains.destroy(vmId);
+  const now = await domains.state(vmId);
+  if (now?.state === "paused" && !PAUSED_GUEST.has(now.stateReason)) await domains.destroy(vmId);
 }
+
+const PAUSED_GUEST: ReadonlySet<string> = new Set(["IOERROR", "WATCHDOG", "CRASHED"]);
 
 async function startPaused(context: WorkContext, vmId: string, spec: VmSpec): Promise<void> {
   const { domains, table, volumes } = context;

@@ -12,13 +12,14 @@ import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk } from "./own-volume.ts";
 import { requireSpecOf } from "./request.ts";
+import { noteStart } from "./note-start.ts";
 import { isRescued, noteRescue } from "./rescue-note.ts";
 import { startAgain } from "./revert-snapshot.ts";
 import { changeIntent, readSpec } from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { graceOf, stopVm } from "./stop.ts";
 import { undoAll, type Undo } from "./undo.ts";
-import { requireNotRescued, requireNotSaved, settled } from "./vm-state.ts";
+import { requireNotRescued, requireNotSaved, requireNotSavedNow, settled } from "./vm-state.ts";
 import { isUndecided, mayHaveBegun, seen, type RunContext, type WorkRun } from "./work.ts";
 
 const RAN = "note that it runs";
@@ -55,7 +56,8 @@ interface RescueRequest {
 export const rescueVm = defineOperation({
   kind: "RESCUE_VM",
   intent,
-  lane: "heavy",
+  // A graceful stop may take long: it holds no place that a start needs.
+  lane: "command",
   mayLeaveHalf: true,
   acceptsRescued: true,
   notDuringBackup: "any",
@@ -128,17 +130,13 @@ async function rescue(
     requireNotRescued({ name: spec.name, rescue: noted });
   }
   const isRunning = noted !== undefined && (await isRescued(context, vmId));
-  if (isActive(before) && !isRunning) {
-    requireOff(spec.name, before, force);
-    // Durable before the stop: at the end the VM runs again.
-    effects.add(RAN);
-    await step.durable(RAN, () => Promise.resolve(), 0);
-    await stopVm.run(context, { gracefulTimeoutMs, force }, run);
-  }
-  const ran = effects.has(RAN);
-  const system = noted ?? rescueFrom(vmId, disk, ran);
+  const mustStop = isActive(before) && !isRunning;
+  if (mustStop) requireOff(spec.name, before, force);
+  const system = noted ?? rescueFrom(vmId, disk, mustStop);
   if (!isRunning) {
-    await domains.stamps.begin(vmId, operationId);
+    // The saved memory would not fit the disks that the rescue system has changed.
+    await requireNotSavedNow(context, vmId);
+    // What may be refused comes before the stop.
     const isClaimed = noted !== undefined || done.has(CLAIM);
     if (!isClaimed) await step.durable(CLAIM, () => volumes.requireAbsent([overlayOf(system)]), 0);
     effects.add(NOTE);
@@ -155,6 +153,15 @@ async function rescue(
     if (vm !== undefined) await requireDisksFree(vm, table.all().filter(isActive), volumes.names);
     await step("check volumes", () => checkVolumes(context, spec, snapshots));
     await restoreKeys(context, spec);
+    if (mustStop) {
+      // Durable before the stop: at the end the VM runs again.
+      effects.add(RAN);
+      await step.durable(RAN, () => Promise.resolve(), 0);
+      await stopVm.run(context, { gracefulTimeoutMs, force }, run);
+      await requireNotSavedNow(context, vmId);
+    }
+    await noteStart(context, vmId);
+    await domains.stamps.begin(vmId, operationId);
     const document = await domains.document(vmId);
     if (document === undefined) throw new SocleError("not_found", "VM_NOT_FOUND", `VM ${spec.name} is gone`);
     effects.add(START);
@@ -166,7 +173,7 @@ async function rescue(
   step.commit();
   await stampComplete(context, run, true);
   await seen(context, vmId, (now) => now?.isRescued === true);
-  return { base_volume: baseOf(disk), stopped: String(ran) };
+  return { base_volume: baseOf(disk), stopped: String(effects.has(RAN)) };
 }
 
 function undoes(
@@ -178,14 +185,6 @@ function undoes(
   const { domains, volumes } = context;
   const all: Undo[] = [
     {
-      step: RAN,
-      async remove() {
-        if ((await domains.state(vmId)) === undefined) return;
-        const { spec, snapshots } = await readSpec(context, vmId);
-        await startAgain(context, spec, snapshots);
-      },
-    },
-    {
       step: NOTE,
       async remove() {
         if ((await domains.state(vmId)) === undefined) return;
@@ -196,6 +195,15 @@ function undoes(
       step: VOLUME,
       async remove() {
         await volumes.remove(overlayOf(rescueFrom(vmId, disk, false)));
+      },
+    },
+    // A pool that refuses a deletion must not keep the guest off.
+    {
+      step: RAN,
+      async remove() {
+        if ((await domains.state(vmId)) === undefined) return;
+        const { spec, snapshots } = await readSpec(context, vmId);
+        await startAgain(context, spec, snapshots);
       },
     },
     {

@@ -24,7 +24,7 @@ import { interrupted, mayHaveBegun, seen, type RunContext, type WorkContext, typ
 const END = "note its end";
 const AGAIN = "restore the disk again, or delete the VM";
 /** libvirt's reasons for a VM that is off and has not run since libvirt started. */
-const NOT_RUN: ReadonlySet<string> = new Set(["UNKNOWN", "FAILED", "DAEMON"]);
+const NOT_RUN: ReadonlySet<string> = new Set(["UNKNOWN", "FAILED"]);
 /** libvirt rounds the capacity of a qcow2 volume up to it. */
 const ROUND_BYTES = 1024;
 const LEAST_TABLES_BYTES = 16 * 1024 * 1024;

@@ -1,4 +1,5 @@
 import { keepQemu } from "./backup-qemu.ts";
+import { noteStart } from "./note-start.ts";
 import { runSwitch } from "./run-switch.ts";
 
 export const resumeVm = runSwitch("RESUME_VM", {
@@ -7,6 +8,7 @@ export const resumeVm = runSwitch("RESUME_VM", {
   participle: "resumed",
   again: "resume it again if it should run",
   step: "resume",
+  beforehand: noteStart,
   act: (domains, vmId) => domains.resume(vmId),
   afterwards: keepQemu,
 });

@@ -13,6 +13,7 @@ export const runSwitch = <Kind extends string>(
     participle,
     again,
     step: name,
+    beforehand,
     act,
     afterwards,
   }: {
@@ -22,6 +23,7 @@ export const runSwitch = <Kind extends string>(
     /** Advice for an interrupted operation. */
     readonly again: string;
     readonly step: string;
+    readonly beforehand: (context: WorkContext, vmId: string) => Promise<void>;
     readonly act: (domains: WorkContext["domains"], vmId: string) => Promise<void>;
     readonly afterwards?: (context: WorkContext, vmId: string) => Promise<void>;
   },
@@ -39,6 +41,7 @@ export const runSwitch = <Kind extends string>(
       if (before.state !== to) {
         if (resumed) throw interrupted(`the VM is ${before.state}; ${again}`);
         requireState(before.state, [from], participle);
+        await beforehand(context, vmId);
         await stampRun(context, run);
         await step(name, () => act(context.domains, vmId), 0.8);
         await stampComplete(context, run, true);

@@ -9,6 +9,7 @@ import type { Taken } from "./creations.ts";
 import { resultOf, type Lane, type Result } from "./definition.ts";
 import { inTurn } from "./erasure.ts";
 import { definitionOf, type AnyDefinition, type Intent } from "./registry.ts";
+import { requireRestored } from "../model/unstarted.ts";
 import { ownFacts } from "../model/own-facts.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmHost } from "../model/vm-host.ts";
@@ -180,8 +181,9 @@ export class OperationRunner {
       if (origin !== undefined) requireSameVm(run, origin);
       // A backup may have begun since the admission.
       if (definition.notDuringBackup !== undefined) {
-        const { backups } = ownFacts(await stamps.facts(run.vmId), run.vmId);
+        const { backups, unstarted } = ownFacts(await stamps.facts(run.vmId), run.vmId);
         requireNoBackup(run.vmId, backups, definition, intent);
+        if (definition.acceptsUnrestored !== true) requireRestored({ name: run.vmId, unstarted });
       }
       return await this.#do(definition, intent, run);
     }

@@ -7,12 +7,12 @@ import { culpritOf, type Culprit } from "../hypervisor/start-fault.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { Snapshots } from "../model/snapshots.ts";
-import { requireRestored, unstartedOf } from "../model/unstarted.ts";
 import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { isForBackup, keepQemu } from "./backup-qemu.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
+import { noteStart } from "./note-start.ts";
 import { endRescueAfterStart } from "./rescue-note.ts";
 import { addSparePorts } from "./spare-ports.ts";
 import { resolveOwn } from "./own-volume.ts";
@@ -45,6 +45,7 @@ export const startVm = defineOperation({
       if (resumed) await continued(context, vmId);
       if (!(await isForBackup(context, vmId))) return { state: before.state, was: before.state };
       if (before.state === "paused") {
+        await noteStart(context, vmId);
         await stampRun(context, run);
         await step("resume", () => domains.resume(vmId), 0.8);
       }
@@ -67,7 +68,9 @@ export const startVm = defineOperation({
       await step("keys", () => restoreKeys(context, spec));
     step.requireOpen();
     await domains.stamps.begin(vmId, operationId);
-    if (vm?.unstarted !== undefined) await noteStart(context, vmId);
+    await noteStart(context, vmId);
+    // The new QEMU is not the one that a backup was given.
+    if (vm?.backups?.open !== undefined) await keepQemu(context, vmId);
     await addSparePorts(context, run);
     const culprit = spec === undefined ? undefined : culpritOf(spec);
     await step("start", () => startOrContinue(context, vmId, culprit), 0.8);
@@ -79,15 +82,6 @@ export const startVm = defineOperation({
     return { state: "running", was: before.state, ...from };
   },
 });
-
-/** From now on no disk of the VM is restored. Throws `conflict` VM_RESTORE_INCOMPLETE. */
-async function noteStart(context: WorkContext, vmId: string): Promise<void> {
-  const { spec, socle } = await readSpec(context, vmId);
-  const { unstarted, ...rest } = socle;
-  if (unstarted === undefined) return;
-  requireRestored({ name: spec.name, unstarted: unstartedOf(unstarted) });
-  await context.domains.setMetadata(vmId, rest, false);
-}
 
 /** Throws what `Domains.start` throws, and `conflict` SAVED_STATE_UNUSABLE if QEMU does not load the saved state. */
 async function startOrContinue(

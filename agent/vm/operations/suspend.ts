@@ -7,7 +7,8 @@ import type { Vm } from "../model/vm.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
-import { known, requireState, settled } from "./vm-state.ts";
+import { readSpec } from "./spec-change.ts";
+import { known, requireNotRescued, requireState, settled } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
 
 type Seen = Awaited<ReturnType<WorkContext["domains"]["state"]>>;
@@ -46,6 +47,9 @@ async function suspend(context: WorkContext, run: WorkRun, cut: Cut): Promise<Re
     }
   } else {
     requireState(before.state, ["running", "paused"], "suspended");
+    // An operation before this one may have begun a rescue, whose memory would be restored in the place of the guest's.
+    const { spec, rescue } = await readSpec(context, vmId);
+    requireNotRescued({ name: spec.name, rescue });
     await stampRun(context, run);
     if (cut.isWanted()) throw cutShort();
     // The guest may be stopped before a cancellation arrives.

@@ -7,7 +7,7 @@ import { endRescue, isRescued } from "./rescue-note.ts";
 import { startAgain } from "./revert-snapshot.ts";
 import { readSpec } from "./spec-change.ts";
 import { graceOf, stopVm } from "./stop.ts";
-import { settled } from "./vm-state.ts";
+import { requireNotSavedNow, settled } from "./vm-state.ts";
 import { seen } from "./work.ts";
 
 const intent = z.object({ force: z.boolean(), gracefulTimeoutMs: z.number() });
@@ -22,7 +22,8 @@ interface UnrescueRequest {
 export const unrescueVm = defineOperation({
   kind: "UNRESCUE_VM",
   intent,
-  lane: "heavy",
+  // A graceful stop may take long: it holds no place that a start needs.
+  lane: "command",
   mayLeaveHalf: true,
   acceptsRescued: true,
   startsUnder: (_intent, vm) => vm?.accelerator,
@@ -46,6 +47,8 @@ export const unrescueVm = defineOperation({
     if (rescue === undefined && resumed) return { started: String(isActive(await domains.state(vmId))) };
     if (rescue === undefined) throw notRescued(spec.name);
     if (await isRescued(context, vmId)) await stopVm.run(context, { gracefulTimeoutMs, force }, run);
+    // It may be the rescue system's, as after virsh managedsave: a start would continue that.
+    await requireNotSavedNow(context, vmId);
     step.commit();
     await domains.stamps.begin(vmId, operationId);
     // First the guest: a pool that refuses a deletion must not keep it off.

@@ -213,6 +213,9 @@ export async function readChunk(source: ByteSource, answers: Map<number, Answer>
   answers.delete(cookie);
 }
 
+/** Of one answer: QEMU splits it at blocks of at least 512 bytes. */
+const MOST_CHUNKS = MOST_READ_BYTES / 512;
+
 /** The bytes of a range, from chunks that cover all of it once. */
 export function bytesAnswer(
   { offsetBytes, lengthBytes }: Range,
@@ -225,7 +228,11 @@ export function bytesAnswer(
   const cover = (from: number, length: number): void => {
     const to = from + length;
     const isInside = from >= offsetBytes && to <= offsetBytes + lengthBytes && length > 0;
-    if (!isInside || covered.some((other) => from < other.to && other.from < to))
+    if (
+      !isInside ||
+      covered.length >= MOST_CHUNKS ||
+      covered.some((other) => from < other.to && other.from < to)
+    )
       throw broken("its answer is of other bytes");
     covered.push({ from, to });
   };

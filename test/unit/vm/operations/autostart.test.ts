@@ -171,7 +171,10 @@ test("a VM whose interrupted merge goes on is started after it, unlike one that 
   stage.put("merging", "paused", autostart);
   stage.put("paused", "paused", autostart);
   stage.add("paused", "DELETE_SNAPSHOT");
-  const newest = stage.add("merging", "DELETE_SNAPSHOT", { state: "running" });
+  const newest = stage.add("merging", "DELETE_SNAPSHOT", {
+    state: "running",
+    steps: [{ name: "note that it is off", startedAtMs: 0 }],
+  });
   begin(t, stage, { boot: { id: "this boot", newestOperation: newest.id } });
   await stage.turns();
   assert.deepEqual(stage.started, ["merging"]);
