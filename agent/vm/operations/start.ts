@@ -16,7 +16,6 @@ import { noteStart } from "./note-start.ts";
 import { endRescueAfterStart } from "./rescue-note.ts";
 import { addSparePorts } from "./spare-ports.ts";
 import { resolveOwn } from "./own-volume.ts";
-import { readSpec } from "./spec-change.ts";
 import { present, renewMetadata } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext } from "./work.ts";
 import type { VmMetadata } from "../model/vm-domain.ts";
