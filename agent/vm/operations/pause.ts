@@ -7,7 +7,7 @@ export const pauseVm = runSwitch("PAUSE_VM", {
   participle: "paused",
   again: "pause it again if it should be paused",
   step: "suspend",
-  // Whoever resumed the guest in the QEMU of its backup: it is a guest, which the end of the backup keeps.
+  // Another client may have resumed the QEMU of a backup: it has a guest now, which the end of the backup keeps.
   beforehand: keepQemu,
   act: (domains, vmId) => domains.suspend(vmId),
 });
