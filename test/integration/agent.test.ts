@@ -211,6 +211,7 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
       api: { listen: "127.0.0.1:0" },
       scheduler: { address: scheduler.address },
       vm: { sampleIntervalSeconds: 1 },
+      guest: { socketDirectory: host.libvirtd.socketDirectory },
     };
     const seen = agent.log.length;
     await host.list();

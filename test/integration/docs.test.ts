@@ -31,6 +31,9 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/ --user-data web\.yaml$/, "needs a person's key and user data: first-boot.test.ts"],
   [/^socle image (import|rm) /, "needs an image server: images.test.ts"],
   [/ --image debian-13 /, "needs an image: images.test.ts"],
+  [/ new-1 /, "needs images of media: media-images.test.ts"],
+  [/^socle vm (screen|screenshot) /, "needs a guest that runs with a screen: vms-screen.test.ts"],
+  [/^socle vm unrescue /, "needs a rescue system: vms-rescue.test.ts"],
   [/^socle --person-file /, "needs an identity provider: people.test.ts"],
 ];
 
@@ -64,11 +67,13 @@ suite("commands in the documentation", { skip: libvirtdUnavailable() }, () => {
     await rm(directory, { recursive: true });
   });
 
-  /** The pool, the image and the network that the first VM needs. */
+  /** The pools, the image and the network that the manual's VMs need. */
   async function provideDefaults(): Promise<void> {
-    const images = join(host.libvirtd.directory, "default");
-    await mkdir(images, { mode: 0o755 });
-    await host.virsh("pool-create-as", "default", "dir", "--target", images);
+    for (const pool of ["default", "fast"]) {
+      const images = join(host.libvirtd.directory, pool);
+      await mkdir(images, { mode: 0o755 });
+      await host.virsh("pool-create-as", pool, "dir", "--target", images);
+    }
     await host.virsh("vol-create-as", "default", "debian-13.qcow2", "64MiB", "--format", "qcow2");
     const network = join(directory, "network.xml");
     await writeFile(network, "<network><name>default</name><bridge name='socle-docs'/></network>");
