@@ -1,5 +1,6 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { AgentDeath } from "../support/agent-death.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { DeviceVictim, type Change, type Guest } from "./device-victim.ts";
 import { FaultyHost, mutation } from "./host.ts";
@@ -8,7 +9,15 @@ import { Watch } from "./watch.ts";
 import { isSame } from "./witness.ts";
 
 /** A disk's life. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every fifth life. */
-const life: readonly Change[] = ["ATTACH", "RESIZE", "LIMIT", "INSERT", "MOVE", "UPDATE", "DETACH"];
+export const lifeOfADisk: readonly Change[] = [
+  "ATTACH",
+  "RESIZE",
+  "LIMIT",
+  "INSERT",
+  "MOVE",
+  "UPDATE",
+  "DETACH",
+];
 const guests: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
 
 /** Plays `run.count` changes against the agent of `bundle`, by default this tree's. Returns figures. */
@@ -16,11 +25,9 @@ export async function sufferChanges(
   run: CampaignRun,
   bundle?: string,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const environment: Record<string, string> = {};
-  const hook = new URL("die-at-boundary.mjs", import.meta.url).href;
+  const death = run.keep(await AgentDeath.make());
   const host = await FaultyHost.start(run, {
-    environment,
-    nodeOptions: ["--import", hook],
+    ...death.agentOptions,
     ...(bundle === undefined ? {} : { bundle }),
   });
   const other = join(host.libvirtd.directory, "other");
@@ -28,7 +35,7 @@ export async function sufferChanges(
   await host.witness.virsh("pool-create-as", "other", "dir", "--target", other);
   await host.untilListed();
   const watch = new Watch(run, host);
-  const killer = new Killer(host, watch, environment);
+  const killer = new Killer(host, watch, death);
   const victims = new Map<Guest, DeviceVictim>();
   const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
   const bystander = await host.witness.process(vmId);
@@ -43,8 +50,8 @@ export async function sufferChanges(
     await host.witness.virsh("detach-disk", vm, "vdz", "--config");
   };
   for (let step = 0; run.tries < run.count; step += 1) {
-    const guest = guests[Math.floor(step / life.length) % guests.length] ?? "off";
-    const change = life[step % life.length] ?? "ATTACH";
+    const guest = guests[Math.floor(step / lifeOfADisk.length) % guests.length] ?? "off";
+    const change = lifeOfADisk[step % lifeOfADisk.length] ?? "ATTACH";
     const victim = victims.get(guest) ?? (await DeviceVictim.make(run, host, guest));
     victims.set(guest, victim);
     run.tries += 1;

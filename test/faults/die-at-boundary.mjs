@@ -1,29 +1,38 @@
 // Loaded into an agent first (node --import): kills it with SIGKILL at a boundary of its journals of operations and
-// reservations. SOCLE_DIE_AT_BOUNDARY=N selects the boundary, counted from the first new operation or reservation: each write
-// has one boundary before and one after it, each sync one after it.
-import { readlinkSync } from "node:fs";
+// reservations. The file SOCLE_DEATH holds the boundary's number, counted from the next new operation or reservation, which
+// takes the file away: each write has one boundary before and one after it, each sync one after it.
+import { readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 
-const at = Number(process.env.SOCLE_DIE_AT_BOUNDARY ?? "NaN");
 const file = await open("/dev/null");
 const prototype = Object.getPrototypeOf(file);
 await file.close();
 const { write, datasync } = prototype;
-let boundary = -1;
+/** Boundaries that are left before the last one; undefined while none is counted. */
+let left;
 
 const isJournal = ({ fd }) =>
   /\/(operations|reservations)\.journal$/.test(readlinkSync(`/proc/self/fd/${fd}`));
 const isBegin = (buffer) => buffer.includes('"t":"begin"') || buffer.includes('"state":"held"');
 
+function count() {
+  try {
+    left = Number(readFileSync(process.env.SOCLE_DEATH, "utf8"));
+    unlinkSync(process.env.SOCLE_DEATH);
+  } catch (thrown) {
+    if (thrown.code !== "ENOENT") throw thrown;
+  }
+}
+
 function pass() {
-  if (boundary === at) process.kill(process.pid, "SIGKILL");
-  boundary += 1;
+  if (left === undefined) return;
+  if (left === 0) process.kill(process.pid, "SIGKILL");
+  left -= 1;
 }
 
 prototype.write = async function (buffer, ...rest) {
   if (!isJournal(this)) return await write.call(this, buffer, ...rest);
-  if (boundary === -1 && isBegin(buffer)) boundary = 0;
-  if (boundary === -1) return await write.call(this, buffer, ...rest);
+  if (left === undefined && isBegin(buffer)) count();
   pass();
   const written = await write.call(this, buffer, ...rest);
   pass();
@@ -32,5 +41,5 @@ prototype.write = async function (buffer, ...rest) {
 
 prototype.datasync = async function () {
   await datasync.call(this);
-  if (boundary !== -1 && isJournal(this)) pass();
+  if (left !== undefined && isJournal(this)) pass();
 };

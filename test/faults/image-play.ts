@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import { isSocleError } from "../../agent/kernel/errors.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { AgentDeath } from "../support/agent-death.ts";
 import { ImageServer } from "../support/image-server.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
@@ -26,17 +27,15 @@ export async function sufferImages(
   run: CampaignRun,
   bundle?: string,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const environment: Record<string, string> = {};
-  const hook = new URL("die-at-boundary.mjs", import.meta.url).href;
+  const death = run.keep(await AgentDeath.make());
   const host = await FaultyHost.start(run, {
-    environment,
-    nodeOptions: ["--import", hook],
+    ...death.agentOptions,
     config: { images: { pool: "images", allowHttp: true, allowPrivateAddresses: true } },
     ...(bundle === undefined ? {} : { bundle }),
   });
   const server = run.keep(await ImageServer.start());
   const watch = new Watch(run, host);
-  const killer = new Killer(host, watch, environment);
+  const killer = new Killer(host, watch, death);
   const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
   const bystander = await host.witness.process(vmId);
   watch.mustLive(vmId);

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { AgentDeath } from "../support/agent-death.ts";
 import { eventually } from "../support/wait.ts";
 import type { Change } from "./device-victim.ts";
 import type { Kind, FaultyHost } from "./host.ts";
@@ -27,19 +28,18 @@ export class Killer {
   readonly boundaries: Partial<Record<Act, number>> = {};
   readonly #host: FaultyHost;
   readonly #watch: Watch;
-  readonly #environment: Record<string, string>;
+  readonly #death: AgentDeath;
   readonly #tries = new Map<Act, number>();
   /** The next position, by way of killing and kind of operation. */
   readonly #depth = new Map<string, number>();
 
-  /** `environment` is the agent's, for its next start. */
-  constructor(host: FaultyHost, watch: Watch, environment: Record<string, string>) {
+  constructor(host: FaultyHost, watch: Watch, death: AgentDeath) {
     this.#host = host;
     this.#watch = watch;
-    this.#environment = environment;
+    this.#death = death;
   }
 
-  /** Call it before the operation starts; may restart the agent. */
+  /** Call it before the operation starts. */
   async set(kind: Act): Promise<Trap> {
     const tries = this.#tries.get(kind) ?? 0;
     this.#tries.set(kind, tries + 1);
@@ -60,16 +60,13 @@ export class Killer {
 
   async revive(): Promise<void> {
     await this.#host.agent.kill();
-    delete this.#environment["SOCLE_DIE_AT_BOUNDARY"];
+    await this.#death.unset();
     await this.#host.startAgain();
     this.#watch.agentIsUp(true);
   }
 
   async #atBoundary(kind: Act, depth: number): Promise<Trap> {
-    await this.#kill("SIGTERM");
-    this.#environment["SOCLE_DIE_AT_BOUNDARY"] = String(depth);
-    await this.#host.startAgain();
-    await this.#host.untilListed();
+    await this.#death.setAt(depth);
     return {
       what: `at boundary ${depth} of the journal`,
       spring: async (over) => {

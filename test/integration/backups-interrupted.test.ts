@@ -7,6 +7,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { MortalHost } from "../support/mortal-host.ts";
 import { bootSector, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 import { BackupReader } from "./backups-stage.ts";
@@ -16,16 +17,16 @@ const BYTES = 8 * MIB;
 const run = promisify(execFile);
 
 suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let mortal: MortalHost;
   let host: SocleHost;
   let reader: BackupReader;
-  const environment: Record<string, string> = {};
 
   before(async () => {
-    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
-    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    mortal = await MortalHost.start();
+    ({ host } = mortal);
     reader = new BackupReader(host);
   });
-  after(() => host.stop());
+  after(() => mortal.stop());
 
   const data = { name: "data", newVolume: { pool: "images", capacityBytes: BYTES } };
   const create = async (name: string, leaveStopped: boolean): Promise<string> => {
@@ -34,12 +35,6 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     assert.equal(error, null);
     return vmId;
   };
-  const restart = async (): Promise<void> => {
-    await host.agent.kill();
-    await host.agent.startAgain();
-    await host.reconnect();
-    await host.untilListed();
-  };
   const write = async (vmId: string, letter: string, at: number): Promise<void> => {
     const file = join(host.libvirtd.imagesDirectory, `socle-${vmId}-data.qcow2`);
     await run("qemu-io", ["-c", `write -P ${letter.charCodeAt(0)} ${at * 65536} 65536`, file]);
@@ -47,34 +42,6 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
   const letters = (bytes: Buffer, count: number): string =>
     Array.from({ length: count }, (_, at) => bytes.toString("latin1", at * 65536, at * 65536 + 1)).join("");
 
-  /** The end of the change, by the next agent; this one dies at the boundary, unless the change has ended before. */
-  const cutOff = async (
-    boundary: number,
-    ask: (requestId: string) => Promise<Operation__Output>,
-  ): Promise<{ readonly died: boolean; readonly end: Operation__Output }> => {
-    environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
-    await restart();
-    delete environment["SOCLE_DIE_AT_BOUNDARY"];
-    const requestId = randomUUID();
-    const died = await ask(requestId)
-      .then((operation) => host.end(operation))
-      .then(
-        () => false,
-        () => true,
-      );
-    await restart();
-    const again = await eventually(() => ask(requestId), {
-      what: "the request to be accepted again",
-      timeoutMs: 60_000,
-    });
-    const end = await host.end(again, 120_000);
-    assert.equal(
-      end.error,
-      null,
-      `boundary ${boundary}: ${JSON.stringify(end.error)} ${JSON.stringify(end.steps)}`,
-    );
-    return { died, end };
-  };
   const beginning = (vm: string, baseBackup: string) => (requestId: string) =>
     host.client.ask(host.client.contract.backups.BeginBackup, { requestId, vm, baseBackup });
   const finishing = (vm: string, backupId: string, success: boolean) => (requestId: string) =>
@@ -96,7 +63,7 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     for (let round = 0; ; round += 1) {
       const boundary = 1 + round * step;
       if (leaveStopped) await write(id, String.fromCharCode(97 + round), round);
-      const begun = await cutOff(boundary, beginning(vm, base));
+      const begun = await mortal.survives(boundary, beginning(vm, base));
       const backupId = begun.end.result["backup_id"] ?? assert.fail("no id");
       assert.equal(await reader.job(vm), "Backup");
       assert.equal((await reader.files(id)).length, files.length + 1);
@@ -108,7 +75,7 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
         assert.equal(contentBytes, 65536, "one block has changed");
       }
       content = bytes;
-      const ended = await cutOff(boundary, finishing(vm, backupId, true));
+      const ended = await mortal.survives(boundary, finishing(vm, backupId, true));
       assert.equal(ended.end.result["success"] ?? "true", "true");
       assert.deepEqual(
         (await reader.list(vm)).map((each) => [each.backupId, each.state]),
@@ -130,13 +97,13 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
   };
 
   test("a stopped VM's chain of backups survives the agent's death at any boundary", async () => {
-    await chain("off", await create("off", true), true, 6);
+    await chain("off", await create("off", true), true, 10);
   });
 
   test("a running guest's chain of backups survives the agent's death at any boundary", async () => {
     const id = await create("runs", false);
     const number = await host.virsh("domid", "runs");
-    await chain("runs", id, false, 8, number);
+    await chain("runs", id, false, 13, number);
   });
 
   test("an open backup is read on after a death of the agent, and after one of libvirtd", async () => {
@@ -144,7 +111,7 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     const id = await create(vm, true);
     await write(id, "k", 1);
     const { backupId } = await reader.begin(vm, { leaseSeconds: 3600 });
-    await restart();
+    await mortal.restart();
     const first = await reader.read(vm, backupId, "data", Buffer.alloc(BYTES));
     assert.equal(letters(first.bytes, 2), "\0k");
     const expires = (await reader.get(vm, backupId)).leaseExpiresAt?.seconds ?? 0;

@@ -8,6 +8,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { MortalHost } from "../support/mortal-host.ts";
 import { bootSector, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -16,13 +17,13 @@ const run = promisify(execFile);
 type Id = ReturnType<typeof randomUUID>;
 
 suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let mortal: MortalHost;
   let host: SocleHost;
   let other: string;
-  const environment: Record<string, string> = {};
 
   before(async () => {
-    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
-    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    mortal = await MortalHost.start();
+    ({ host } = mortal);
     other = join(host.libvirtd.directory, "other");
     await mkdir(other, { mode: 0o755 });
     await host.virsh("pool-create-as", "other", "dir", "--target", other);
@@ -30,7 +31,7 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     await host.virsh("pool-refresh", "images");
     await host.untilListed();
   });
-  after(() => host.stop());
+  after(() => mortal.stop());
 
   const create = async (name: string, leaveStopped: boolean, bytes = 16 * MIB): Promise<string> => {
     const disks = [
@@ -41,12 +42,6 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     const { error, vmId } = await host.create(bootSector(name, { disks }), { leaveStopped });
     assert.equal(error, null);
     return vmId;
-  };
-  const restart = async (): Promise<void> => {
-    await host.agent.kill();
-    await host.agent.startAgain();
-    await host.reconnect();
-    await host.untilListed();
   };
   const beginMove = (vm: string, pool: string, requestId = randomUUID()): Promise<Operation__Output> =>
     host.client.ask(host.client.contract.vms.MoveDisk, { requestId, vm, disk: "data", pool });
@@ -72,31 +67,6 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
       .digest("hex");
   };
 
-  /** Begins the change, whose agent dies at the boundary, and waits for its end by the next agent; false: it did not die. */
-  const cutOff = async (
-    boundary: number,
-    begin: (requestId: Id) => Promise<Operation__Output>,
-  ): Promise<boolean> => {
-    environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
-    await restart();
-    delete environment["SOCLE_DIE_AT_BOUNDARY"];
-    const requestId = randomUUID();
-    const died = await begin(requestId)
-      .then((operation) => host.end(operation))
-      .then(
-        () => false,
-        () => true,
-      );
-    await restart();
-    const again = await eventually(() => begin(requestId), {
-      what: "the request to be accepted again",
-      timeoutMs: 60_000,
-    });
-    const { error, steps } = await host.end(again, 180_000);
-    assert.equal(error, null, `boundary ${boundary}: ${JSON.stringify(error)} ${JSON.stringify(steps)}`);
-    return died;
-  };
-
   /** The disk is whole in this pool, and in no other. */
   const isIn = async (vm: string, vmId: string, pool: "images" | "other"): Promise<void> => {
     const [there, gone] =
@@ -109,8 +79,8 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
   };
 
   for (const [vm, leaveStopped, first, stride] of [
-    ["off", true, 1, 5],
-    ["runs", false, 3, 6],
+    ["off", true, 1, 8],
+    ["runs", false, 3, 8],
   ] as const)
     test(`the disk of a VM that ${vm === "off" ? "is off" : "runs"} survives the agent's death at any boundary of a move`, async () => {
       const vmId = await create(vm, true);
@@ -125,7 +95,7 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
       let pool: "images" | "other" = "images";
       for (let boundary: number = first; ; boundary += stride) {
         pool = pool === "images" ? "other" : "images";
-        const died = await cutOff(boundary, (requestId) => beginMove(vm, pool, requestId));
+        const { died } = await mortal.survives(boundary, (requestId) => beginMove(vm, pool, requestId));
         await isIn(vm, vmId, pool);
         assert.equal(await digest(vm), bytes);
         assert.equal(await host.virsh("domid", vm), domain, "no other run of the guest");
@@ -145,10 +115,10 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     await create(vm, false);
     let deaths = 0;
     let file: string | undefined;
-    for (let boundary = 2; ; boundary += 3) {
+    for (let boundary = 2; ; boundary += 5) {
       file = file === undefined ? "one.iso" : undefined;
       const medium = file;
-      const died = await cutOff(boundary, (requestId) => beginInsert(vm, medium, requestId));
+      const { died } = await mortal.survives(boundary, (requestId) => beginInsert(vm, medium, requestId));
       const path = medium === undefined ? "-" : join(host.libvirtd.imagesDirectory, medium);
       assert.deepEqual(
         [await pathOf(vm, "sd[a-z]"), await pathOf(vm, "sd[a-z]", "--inactive")],

@@ -6,29 +6,24 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { MortalHost } from "../support/mortal-host.ts";
 import { saying } from "../support/screen/boot-sectors.ts";
 import { bootSector, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
 suite("interrupted rescues", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let mortal: MortalHost;
   let host: SocleHost;
-  const environment: Record<string, string> = {};
 
   before(async () => {
-    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
-    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    mortal = await MortalHost.start();
+    ({ host } = mortal);
     for (const name of ["own", "rescue"])
       await writeFile(join(host.libvirtd.imagesDirectory, `${name}.img`), saying(name));
     await host.virsh("pool-refresh", "images");
   });
-  after(() => host.stop());
+  after(() => mortal.stop());
 
-  const restart = async (): Promise<void> => {
-    await host.agent.kill();
-    await host.agent.startAgain();
-    await host.reconnect();
-    await host.untilListed();
-  };
   const requests = {
     RescueVm: { volume: { pool: "images", volume: "rescue.img" }, force: true, gracefulTimeout: {} },
     UnrescueVm: { force: true, gracefulTimeout: {} },
@@ -50,22 +45,8 @@ suite("interrupted rescues", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
   /** Does it with an agent that dies at the boundary, then with the next one; whether the agent died. */
   const cutOff = async (boundary: number, method: keyof typeof requests, vm: string): Promise<boolean> => {
     const from = await shown(vm);
-    environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
-    await restart();
-    delete environment["SOCLE_DIE_AT_BOUNDARY"];
-    const requestId = randomUUID();
-    const died = await begin(method, vm, requestId)
-      .then((operation) => host.end(operation))
-      .then(
-        () => false,
-        () => true,
-      );
-    await restart();
-    const again = await eventually(() => begin(method, vm, requestId), {
-      what: `${method} to be accepted again`,
-      timeoutMs: 60_000,
-    });
-    const reason = host.failureOf(await host.end(again, 120_000))?.reason;
+    const { died, end } = await mortal.cutOff(boundary, (requestId) => begin(method, vm, requestId));
+    const reason = host.failureOf(end)?.reason;
     if (reason !== undefined) {
       // It died before it had marked the run of the guest that it was to stop.
       assert.equal(reason, "INTERRUPTED", `${method} at boundary ${boundary}`);
@@ -87,7 +68,7 @@ suite("interrupted rescues", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
       const before = await host.virsh("dumpxml", vm, "--inactive");
       const withoutMetadata = (xml: string): string => xml.replace(/<metadata>.*<\/metadata>/s, "");
       let deaths = 0;
-      for (let boundary = 1; ; boundary += 7) {
+      for (let boundary = 1; ; boundary += 11) {
         if (await cutOff(boundary, "RescueVm", vm)) deaths += 1;
         assert.equal(await shown(vm), "rescued");
         assert.equal((await volumes()).length, 1);

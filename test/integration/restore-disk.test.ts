@@ -9,23 +9,25 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
-import { SocleHost } from "../support/socle-host.ts";
+import { MortalHost } from "../support/mortal-host.ts";
+import type { SocleHost } from "../support/socle-host.ts";
+import { eventually } from "../support/wait.ts";
 import { MIB, oneDisk, restoreDisk } from "./restore-stage.ts";
 
 const run = promisify(execFile);
 
 suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let mortal: MortalHost;
   let host: SocleHost;
   let directory: string;
-  const environment: Record<string, string> = {};
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "socle-restore-"));
-    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
-    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    mortal = await MortalHost.start();
+    ({ host } = mortal);
   });
   after(async () => {
-    await host.stop();
+    await mortal.stop();
     await rm(directory, { recursive: true, force: true });
   });
 
@@ -55,12 +57,6 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     );
   };
   const reason = (operation: Operation__Output): string | undefined => host.failureOf(operation)?.reason;
-  const restart = async (): Promise<void> => {
-    await host.agent.kill();
-    await host.agent.startAgain();
-    await host.reconnect();
-    await host.untilListed();
-  };
 
   test("a disk has the bytes that were sent, in its format, and a VM that has started keeps its disk", async () => {
     const bytes = await image("good");
@@ -77,7 +73,7 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     await host.virsh("destroy", "good");
     await host.virsh("start", "good");
     await host.virsh("destroy", "good");
-    await restart();
+    await mortal.restart();
     await assert.rejects(restoreDisk(host, "good", bytes), { reason: "VM_HAS_STARTED" });
     await remove("good");
 
@@ -101,7 +97,7 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     await assert.rejects(host.client.ask(snapshots.CreateSnapshot, { ...to(), name: "one" }), incomplete);
     const larger = { ...to(), disk: "root", capacityBytes: 32 * MIB };
     await assert.rejects(host.client.ask(vms.ResizeDisk, larger), incomplete);
-    await restart();
+    await mortal.restart();
     await assert.rejects(start("half"), incomplete);
     assert.equal(reason(await restoreDisk(host, "half", bytes)), undefined);
     assert.equal(reason(await start("half")), undefined);
@@ -169,7 +165,16 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     const requestId = randomUUID();
     const killed = await restoreDisk(host, "cut", bytes, {
       requestId,
-      pauseAt: { bytes: 3 * MIB, act: restart },
+      pauseAt: {
+        bytes: 3 * MIB,
+        act: async ({ operationId }) => {
+          const { GetOperation } = host.client.contract.operations;
+          const doneBytes = async (): Promise<number> =>
+            (await host.client.ask(GetOperation, { operationId })).transfer?.doneBytes ?? 0;
+          await eventually(async () => (await doneBytes()) > 0, { what: "the agent to read the bytes" });
+          await mortal.restart();
+        },
+      },
     });
     assert.equal(reason(await host.end(killed)), "INTERRUPTED");
     // The same request is the same operation, which does nothing more.
@@ -183,22 +188,18 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
   test("an agent that dies at any record of its journal leaves a disk that is whole, or a VM that does not start", async () => {
     const bytes = await image("dies");
     let deaths = 0;
-    // A record has three boundaries: every third is before, in or after another one.
-    for (let boundary = 1; ; boundary += 3) {
+    // A record has three boundaries, so that these are before, in and after records in turn.
+    for (let boundary = 1; ; boundary += 5) {
       const name = `dies-${boundary}`;
       const vmId = await create(name);
-      environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
-      await restart();
-      delete environment["SOCLE_DIE_AT_BOUNDARY"];
-      const end = await restoreDisk(host, name, bytes).catch(() => undefined);
-      if (end !== undefined) {
-        assert.equal(reason(end), undefined);
-        await restart();
+      let end: Operation__Output | undefined;
+      const died = await mortal.diesIn(boundary, async () => (end = await restoreDisk(host, name, bytes)));
+      if (!died) {
+        assert.equal(end && reason(end), undefined);
         await remove(name);
         break;
       }
       deaths += 1;
-      await restart();
       const started = await start(name).catch((thrown: unknown) => thrown as { reason: string });
       if ("reason" in started) {
         assert.equal(started.reason, "VM_RESTORE_INCOMPLETE");

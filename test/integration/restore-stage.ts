@@ -15,7 +15,7 @@ export interface Restoration {
   readonly sizeBytes?: number;
   readonly requestId?: string;
   /** Called once these many bytes are sent; the stream stays open. */
-  readonly pauseAt?: { readonly bytes: number; readonly act: () => Promise<void> };
+  readonly pauseAt?: { readonly bytes: number; readonly act: (begun: Operation__Output) => Promise<void> };
 }
 
 /** Sends a file to a disk. The operation once it has ended, or as it began if the stream was cut. */
@@ -40,10 +40,11 @@ export async function restoreDisk(
     stream.write({ requestId, vm, disk, sha256, sizeBytes, moreDisks: [...moreDisks] });
     const begun = await answers.next();
     if (begun.done === true) throw new Error("no answer");
-    const paused = send(stream, bytes, pauseAt);
-    if (pauseAt === undefined) return await host.end(begun.value);
+    const { value } = begun;
+    const paused = send(stream, bytes, pauseAt && { ...pauseAt, act: () => pauseAt.act(value) });
+    if (pauseAt === undefined) return await host.end(value);
     await paused;
-    return begun.value;
+    return value;
   } catch (thrown) {
     throw client.failure(thrown);
   } finally {
@@ -55,7 +56,7 @@ export async function restoreDisk(
 async function send(
   stream: ClientDuplexStream<RestoreDiskRequest, Operation__Output>,
   bytes: Buffer,
-  pauseAt: Restoration["pauseAt"],
+  pauseAt: { readonly bytes: number; readonly act: () => Promise<void> } | undefined,
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += 128 * 1024) {
     if (pauseAt !== undefined && at >= pauseAt.bytes) {

@@ -8,6 +8,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { MortalHost } from "../support/mortal-host.ts";
 import { bootSector, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -15,14 +16,14 @@ const MIB = 2 ** 20;
 const run = promisify(execFile);
 
 suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
+  let mortal: MortalHost;
   let host: SocleHost;
-  const environment: Record<string, string> = {};
 
   before(async () => {
-    const hook = new URL("../faults/die-at-boundary.mjs", import.meta.url).href;
-    host = await SocleHost.start({ environment, nodeOptions: ["--import", hook] });
+    mortal = await MortalHost.start();
+    ({ host } = mortal);
   });
-  after(() => host.stop());
+  after(() => mortal.stop());
 
   const data = { name: "data", newVolume: { pool: "images", capacityBytes: 8 * MIB } };
   const create = async (name: string, leaveStopped: boolean): Promise<string> => {
@@ -30,12 +31,6 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     const { error, vmId } = await host.create(spec, { leaveStopped });
     assert.equal(error, null);
     return vmId;
-  };
-  const restart = async (): Promise<void> => {
-    await host.agent.kill();
-    await host.agent.startAgain();
-    await host.reconnect();
-    await host.untilListed();
   };
   type Method = "CreateSnapshot" | "DeleteSnapshot" | "RevertSnapshot";
   const begin = (method: Method, request: object, requestId = randomUUID()): Promise<Operation__Output> => {
@@ -77,27 +72,9 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
       .digest("hex");
   };
 
-  /** Begins the change, whose agent dies at the boundary, and waits for its end by the next agent; false: it did not die. */
-  const cutOff = async (boundary: number, method: Method, request: object): Promise<boolean> => {
-    environment["SOCLE_DIE_AT_BOUNDARY"] = String(boundary);
-    await restart();
-    delete environment["SOCLE_DIE_AT_BOUNDARY"];
-    const requestId = randomUUID();
-    const died = await begin(method, request, requestId)
-      .then((operation) => host.end(operation))
-      .then(
-        () => false,
-        () => true,
-      );
-    await restart();
-    const again = await eventually(() => begin(method, request, requestId), {
-      what: `${method} to be accepted again`,
-      timeoutMs: 60_000,
-    });
-    const { error, steps } = await host.end(again, 120_000);
-    assert.equal(error, null, `boundary ${boundary}: ${JSON.stringify(error)} ${JSON.stringify(steps)}`);
-    return died;
-  };
+  /** The change, over the agent's death at the boundary; whether it died. */
+  const cutOff = async (boundary: number, method: Method, request: object): Promise<boolean> =>
+    (await mortal.survives(boundary, (requestId) => begin(method, request, requestId))).died;
 
   test("a stopped VM's snapshots survive the agent's death at any boundary, with their bytes", async () => {
     const vm = "off";
@@ -105,7 +82,7 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     await write(vm, "a", 0);
     const first = await digest(vm);
     let deaths = 0;
-    for (let boundary = 1; ; boundary += 7) {
+    for (let boundary = 1; ; boundary += 11) {
       const before = await digest(vm);
       if (await cutOff(boundary, "CreateSnapshot", { vm, name: "one" })) deaths += 1;
       assert.deepEqual(await names(vm), ["one"]);
@@ -144,7 +121,7 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     const id = await create(vm, false);
     const pid = await host.virsh("domid", vm);
     let deaths = 0;
-    for (let boundary = 3; ; boundary += 9) {
+    for (let boundary = 3; ; boundary += 13) {
       if (await cutOff(boundary, "CreateSnapshot", { vm, name: "one" })) deaths += 1;
       await change("CreateSnapshot", { vm, name: "two" });
       assert.equal((await chain(vm)).length, 3);

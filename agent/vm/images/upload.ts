@@ -50,6 +50,9 @@ async function* exactly(
   }
 }
 
+/** The call of an upload ended before its operation read it. */
+export const uploadGone = (): SocleError => incomplete("the caller disconnected before its bytes were read");
+
 const incomplete = (why: string, cause?: unknown): SocleError =>
   new SocleError("unavailable", "UPLOAD_INCOMPLETE", `the upload failed: ${why}; send it again`, {
     cause,

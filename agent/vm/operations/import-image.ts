@@ -9,6 +9,7 @@ import { isAway } from "../images/image-volumes.ts";
 import { dataVolume, imageFields, type Image } from "../images/image.ts";
 import type { PendingImage } from "../images/image-store.ts";
 import type { Source } from "../images/download.ts";
+import { uploadGone } from "../images/upload.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
 import { defineOperation } from "./definition.ts";
 import { interrupted, isUndecided, outcomeUnknown, type RunContext, type WorkRun } from "./work.ts";
@@ -107,7 +108,7 @@ async function make(
     },
     0.02,
   );
-  const source = await step("connect", () => sourceOf(context, intent, signal), 0.03);
+  const source = await step("connect", () => sourceOf(context, intent, run.resumed, signal), 0.03);
   try {
     const transfer = { source, signal, begun, lost: (why: Error) => loss.abort(why) };
     return await publish(context, intent, run, transfer);
@@ -119,11 +120,12 @@ async function make(
 async function sourceOf(
   { images }: RunContext,
   { url, upload = "", byTenant }: ImportIntent,
+  resumed: boolean,
   signal: AbortSignal,
 ): Promise<Source> {
   if (url !== undefined) return await images.downloads.open(new URL(url), byTenant, signal);
   const sent = images.uploads.get(upload);
-  if (sent === undefined) throw interrupted("upload the image again");
+  if (sent === undefined) throw resumed ? interrupted("upload the image again") : uploadGone();
   return sent(signal);
 }
 

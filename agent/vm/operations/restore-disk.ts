@@ -5,6 +5,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { imageFields } from "../images/image.ts";
 import { mismatch, requireSafeHeader } from "../images/header-check.ts";
+import { uploadGone } from "../images/upload.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import { hasSnapshots } from "../model/snapshots.ts";
@@ -139,7 +140,7 @@ async function write(
   { step, signal }: WorkRun,
 ): Promise<void> {
   const sent = images.uploads.get(upload);
-  if (sent === undefined) throw interrupted(AGAIN);
+  if (sent === undefined) throw uploadGone();
   const loss = new AbortController();
   const ends = AbortSignal.any([signal, loss.signal, images.store.ending]);
   const source = sent(ends);

@@ -44,7 +44,7 @@ export const effectBugs: readonly PlantedBug[] = [
       { file: "vm/operations/recovery.ts", find: "if (await vms.endAgain(operation)) return;", replace: "" },
     ],
     rules: [...effectRules, "an outcome never changes"],
-    seed: 41,
+    seed: 48,
   },
   {
     name: "epoch-by-any-scheduler",
@@ -144,7 +144,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 6,
+    seed: 82,
   },
   {
     name: "read-backwards",
@@ -170,7 +170,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 48,
+    seed: 127,
   },
   {
     name: "half-made-left",

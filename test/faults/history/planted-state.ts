@@ -13,7 +13,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [...effectRules, "a refused request has no effect"],
-    seed: 4,
+    seed: 89,
   },
   {
     name: "end-not-durable",
@@ -209,6 +209,6 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an outcome never changes"],
-    seed: 41,
+    seed: 131,
   },
 ];

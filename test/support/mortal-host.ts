@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { AgentDeath } from "./agent-death.ts";
+import { SocleHost } from "./socle-host.ts";
+import { eventually, within } from "./wait.ts";
+
+/** A change's end after the death of its agent. */
+export interface CutOff {
+  /** False if the change ended before the boundary. */
+  readonly died: boolean;
+  readonly end: Operation__Output;
+}
+
+/** A host whose agent dies on request. */
+export class MortalHost {
+  readonly host: SocleHost;
+  readonly #death: AgentDeath;
+
+  private constructor(host: SocleHost, death: AgentDeath) {
+    this.host = host;
+    this.#death = death;
+  }
+
+  static async start(): Promise<MortalHost> {
+    const death = await AgentDeath.make();
+    try {
+      return new MortalHost(await SocleHost.start(death.agentOptions), death);
+    } catch (cause) {
+      await death.stop();
+      throw cause;
+    }
+  }
+
+  /** Kills the agent if it lives, and starts it again. */
+  async restart(): Promise<void> {
+    const { host } = this;
+    await host.agent.kill();
+    await host.agent.startAgain();
+    await host.reconnect();
+    await host.untilListed();
+  }
+
+  /** Begins the change, whose agent dies at the boundary; the next one has ended it. */
+  async cutOff(
+    boundary: number,
+    ask: (requestId: ReturnType<typeof randomUUID>) => Promise<Operation__Output>,
+  ): Promise<CutOff> {
+    const { host } = this;
+    const requestId = randomUUID();
+    const died = await this.diesIn(boundary, async () => await host.end(await ask(requestId), 120_000));
+    const what = "the request to be accepted again";
+    const again = await eventually(() => ask(requestId), { what, timeoutMs: 60_000 });
+    return { died, end: await host.end(again, 180_000) };
+  }
+
+  /** As `cutOff`, for a change that must succeed. */
+  async survives(...[boundary, ask]: Parameters<MortalHost["cutOff"]>): Promise<CutOff> {
+    const { died, end } = await this.cutOff(boundary, ask);
+    const { error, steps } = end;
+    assert.equal(error, null, `boundary ${boundary}: ${JSON.stringify(error)} ${JSON.stringify(steps)}`);
+    return { died, end };
+  }
+
+  /** Whether the agent died at the boundary while the work went on. Another one runs then in any case. */
+  async diesIn(boundary: number, work: () => Promise<unknown>): Promise<boolean> {
+    const { agent } = this.host;
+    await this.#death.setAt(boundary);
+    const died = await work().then(
+      () => false,
+      async (thrown: unknown) => {
+        await within(agent.ended(), 10_000, `the agent to die, as its caller failed (${String(thrown)})`);
+        return true;
+      },
+    );
+    await this.#death.unset();
+    await this.restart();
+    return died;
+  }
+
+  async stop(): Promise<void> {
+    await this.host.stop();
+    await this.#death.stop();
+  }
+}
