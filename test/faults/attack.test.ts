@@ -1,3 +1,3 @@
 import { shortRun } from "./short-run.ts";
 
-shortRun("attack", 160);
+shortRun("attack", 80);

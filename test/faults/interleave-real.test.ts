@@ -1,3 +1,3 @@
 import { shortRun } from "./short-run.ts";
 
-shortRun("interleave", 2000, { part: "real" });
+shortRun("interleave", 1000, { part: "real" });

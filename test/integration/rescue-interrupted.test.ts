@@ -8,8 +8,7 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
 import { saying } from "../support/screen/boot-sectors.ts";
-import { bootSector, SocleHost } from "../support/socle-host.ts";
-import { eventually } from "../support/wait.ts";
+import { bootSector, type SocleHost } from "../support/socle-host.ts";
 
 suite("interrupted rescues", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () => {
   let mortal: MortalHost;

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
-import { bootSector, SocleHost } from "../support/socle-host.ts";
+import { bootSector, type SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
 const MIB = 2 ** 20;

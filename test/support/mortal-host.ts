@@ -69,7 +69,7 @@ export class MortalHost {
     const died = await work().then(
       () => false,
       async (thrown: unknown) => {
-        await within(agent.ended(), 10_000, `the agent to die, as its caller failed (${String(thrown)})`);
+        await within(agent.ended(), 30_000, `the agent to die, as its caller failed (${String(thrown)})`);
         return true;
       },
     );

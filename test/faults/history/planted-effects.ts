@@ -58,7 +58,6 @@ export const effectBugs: readonly PlantedBug[] = [
     ],
     rules: ["only permitted changes raise the control epoch"],
     seed: 5,
-    realSeed: 25,
   },
   {
     name: "epoch-by-reads",
@@ -91,7 +90,6 @@ export const effectBugs: readonly PlantedBug[] = [
     ],
     rules: ["only permitted changes raise the control epoch"],
     seed: 40,
-    realSeed: 28,
   },
   {
     name: "epoch-unaudited",
