@@ -66,6 +66,8 @@ export class Killer {
   }
 
   async #atBoundary(kind: Act, depth: number): Promise<Trap> {
+    // Its callers lose it at a moment that is not known here.
+    this.#watch.agentIsUp(false);
     await this.#death.setAt(depth);
     return {
       what: `at boundary ${depth} of the journal`,
