@@ -17,6 +17,7 @@ import { ReportedState } from "../scheduler/state.ts";
 import { operationDrain } from "../state/operations/drain.ts";
 import { operationEvents } from "../state/events/operation-events.ts";
 import { Retention } from "../state/operations/retention.ts";
+import { transfersOf } from "../state/operations/transfers.ts";
 import type { People, Trust } from "../trust/index.ts";
 import { operationKinds } from "../vm/operations/registry.ts";
 import { buildAuditing, type Auditing } from "./audit.ts";
@@ -226,6 +227,7 @@ const metricsSources = (
         running: operations.running,
         retained: operations.retained,
         byKind: new Map(operationKinds.map((kind) => [kind, operations.totals(kind)])),
+        transfers: transfersOf(operations.list({ onlyRunning: true, limit: operations.running })),
       },
     }),
     load: () => ({

@@ -4,6 +4,7 @@ import type { HostReadings } from "../host/health/readers/table.ts";
 import type { TenantShare } from "../host/capacity/tenant-quotas.ts";
 import type { CallTotals } from "../libvirt/index.ts";
 import type { OperationTotals } from "../state/operations/tally.ts";
+import type { TransferTotals } from "../state/operations/transfers.ts";
 import type { VmIncidents, VmView } from "../vm/model/vm.ts";
 
 /** Data sources of collectors. All answer from memory: no scrape waits for libvirt or a sensor. */
@@ -88,5 +89,6 @@ interface AgentFacts {
     readonly running: number;
     readonly retained: number;
     readonly byKind: ReadonlyMap<string, OperationTotals>;
+    readonly transfers: ReadonlyMap<string, TransferTotals>;
   };
 }

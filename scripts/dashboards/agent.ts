@@ -61,6 +61,15 @@ export const agent = dashboard(
       ],
     },
     {
+      title: "Copies of disks, images and memory",
+      panels: [
+        graph("Under way", "short", [[`socle_transfers_running{${at}}`, "{{kind}}"]]),
+        graph("Speed", "Bps", [[`socle_transfer_bytes_per_second{${at}}`, "{{kind}}"]]),
+        graph("Left", "bytes", [[`socle_transfer_remaining_bytes{${at}}`, "{{kind}}"]]),
+        graph("Read from backups", "Bps", [[rate("socle_backup_read_bytes_total"), "read"]]),
+      ],
+    },
+    {
       title: "Collectors",
       panels: [
         table("Without metrics", "short", [`socle_collector_success{${at}} == 0`]),

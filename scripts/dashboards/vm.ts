@@ -106,6 +106,20 @@ export const vm = dashboard(
       ],
     },
     {
+      title: "Snapshots and backups",
+      panels: [
+        stat("Snapshots", "short", [`socle_vm_snapshots{${it}}`], { width: 4 }),
+        stat("Longest chain of layers", "short", [`socle_vm_snapshot_chain_length{${it}}`], {
+          width: 4,
+          steps: [8, 16],
+        }),
+        stat("Open backup", "short", [`socle_backup_open{${it}}`], { width: 4 }),
+        stat("Since the newest whole backup", "s", [
+          `time() - socle_backup_last_complete_timestamp_seconds{${it}}`,
+        ]),
+      ],
+    },
+    {
       title: "Migration",
       panels: [
         graph("Progress", "bytes", [

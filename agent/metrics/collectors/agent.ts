@@ -18,6 +18,19 @@ export const agentFacts = collector(
     durations: histogram("socle_operation_duration_seconds", "From the request of an operation to its end.", [
       "kind",
     ]),
+    transfers: gauge("socle_transfers_running", "Operations that copy a disk, an image or a memory now.", [
+      "kind",
+    ]),
+    transferRemaining: gauge(
+      "socle_transfer_remaining_bytes",
+      "Bytes that the operations of a kind have yet to copy.",
+      ["kind"],
+    ),
+    transferSpeed: gauge(
+      "socle_transfer_bytes_per_second",
+      "Speed of the copies of a kind over the last seconds, together.",
+      ["kind"],
+    ),
   },
   ({ agent }, emit) => {
     const facts = agent();
@@ -32,6 +45,11 @@ export const agentFacts = collector(
       for (const [outcome, count] of Object.entries(byEnd))
         emit.operations(count, kind.toLowerCase(), outcome);
       emit.durations(durations, kind.toLowerCase());
+    }
+    for (const [kind, totals] of facts.operations?.transfers ?? []) {
+      emit.transfers(totals.running, kind.toLowerCase());
+      emit.transferRemaining(totals.remainingBytes, kind.toLowerCase());
+      emit.transferSpeed(totals.bytesPerSecond, kind.toLowerCase());
     }
   },
 );

@@ -54,6 +54,9 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
             },
           ],
         ]),
+        transfers: new Map([
+          ["IMPORT_IMAGE", { running: 2, remainingBytes: 3_000_000, bytesPerSecond: 125_000_000 }],
+        ]),
       },
     }),
     load: () => ({
