@@ -8,6 +8,7 @@ import { dataVolume } from "../images/image.ts";
 import { overlayOf, rescueDocument, rescueVolumeName, type Rescue } from "../model/rescue.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
+import { requireUsableNow } from "./attach-disk.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk } from "./own-volume.ts";
@@ -33,6 +34,8 @@ const intent = z.object({
   disk: diskSpec,
   force: z.boolean(),
   gracefulTimeoutMs: z.number(),
+  /** Restricts the caller to the VM's tenant. */
+  tenantOnly: z.literal(true).exactOptional(),
   ...changeIntent,
 });
 type Intent = z.output<typeof intent>;
@@ -85,7 +88,11 @@ export const rescueVm = defineOperation({
     };
   },
   /** Throws `conflict` VM_RESCUED, VM_RUNNING without `force`, VM_HAS_SAVED_STATE and ETAG_MISMATCH. */
-  admit({ disk, force, gracefulTimeoutMs, etag }: RescueRequest, vm, { policy: { gracefulStopMs } }) {
+  admit(
+    { disk, force, gracefulTimeoutMs, etag }: RescueRequest,
+    vm,
+    { byTenant, policy: { gracefulStopMs } },
+  ) {
     requireSpecOf(etag, vm);
     requireNotRescued(vm);
     requireNotSaved(vm);
@@ -95,10 +102,13 @@ export const rescueVm = defineOperation({
       disk,
       force,
       gracefulTimeoutMs: gracefulTimeoutMs ?? graceOf(vm, gracefulStopMs),
+      tenantOnly: byTenant ? true : undefined,
       etag,
     });
   },
-  async plan({ volumes }, { disk }, vm) {
+  async plan(context, { disk, tenantOnly }, vm) {
+    const { volumes } = context;
+    await requireUsableNow(context, vm, disk, { tenantOnly });
     await volumes.requireAbsent([overlayOf(rescueFrom(vm.id, disk, false))]);
     return { base_volume: baseOf(disk), stops: String(isActive(vm)), applies: "now" };
   },
@@ -116,7 +126,7 @@ export const rescueVm = defineOperation({
 
 async function rescue(
   context: RunContext,
-  { disk, force, gracefulTimeoutMs, etag }: Intent,
+  { disk, force, gracefulTimeoutMs, tenantOnly, etag }: Intent,
   run: WorkRun,
   effects: Set<string>,
 ): Promise<Result> {
@@ -125,10 +135,10 @@ async function rescue(
   const before = await settled(context, vmId);
   const { spec, snapshots, rescue: noted } = await readSpec(context, vmId);
   const vm = table.get(vmId);
-  if (!resumed) {
-    if (vm !== undefined) requireSpecOf(etag, vm);
-    requireNotRescued({ name: spec.name, rescue: noted });
-  }
+  if (!resumed && vm !== undefined) requireSpecOf(etag, vm);
+  const isClaimed = done.has(CLAIM);
+  // Before its claim this operation has noted nothing: the rescue system is that of an earlier one.
+  if (!isClaimed) requireNotRescued({ name: spec.name, rescue: noted });
   const isRunning = noted !== undefined && (await isRescued(context, vmId));
   const mustStop = isActive(before) && !isRunning;
   if (mustStop) requireOff(spec.name, before, force);
@@ -136,8 +146,8 @@ async function rescue(
   if (!isRunning) {
     // The saved memory would not fit the disks that the rescue system has changed.
     await requireNotSavedNow(context, vmId);
-    // What may be refused comes before the stop.
-    const isClaimed = noted !== undefined || done.has(CLAIM);
+    // What may be refused comes before the stop. Another VM may have begun to write to the base volume since the request.
+    await requireUsableNow(context, spec, disk, { tenantOnly, isNew: !isClaimed });
     if (!isClaimed) await step.durable(CLAIM, () => volumes.requireAbsent([overlayOf(system)]), 0);
     effects.add(NOTE);
     await step(NOTE, () => noteRescue(context, vmId, system));

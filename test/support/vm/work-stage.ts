@@ -1,0 +1,227 @@
+import { silentLog } from "../../../agent/kernel/log.ts";
+import { SocleError } from "../../../agent/kernel/errors.ts";
+import type { VmSpec, VolumeRef } from "../../../agent/contract/spec.ts";
+import { checkSpec } from "../../../agent/vm/model/spec-check.ts";
+import { storedText } from "../../../agent/vm/model/stored-spec.ts";
+import { parseVmDomain, type VmDomain, type VmMetadata } from "../../../agent/vm/model/vm-domain.ts";
+import { ownFacts } from "../../../agent/vm/model/own-facts.ts";
+import type { Vm, VmState } from "../../../agent/vm/model/vm.ts";
+import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
+import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
+import { noOtherNames } from "../../../agent/vm/storage/storage-names.ts";
+import { volumeKey } from "../../../agent/vm/storage/volume-users.ts";
+import type { RunContext, WorkRun } from "../../../agent/vm/operations/work.ts";
+import { sleepingClock } from "./libvirt-answers.ts";
+import { steps } from "./steps.ts";
+
+const MIB = 2 ** 20;
+
+/** One VM, its domain and the volumes of its pools in memory, for the runs of operations. */
+export class WorkStage {
+  static readonly id = "6f1c2f1e-0000-4000-8000-000000000001";
+  /** Effects in order, such as "make images/x.qcow2". */
+  readonly did: string[] = [];
+  /** By pool and name: their capacity. */
+  readonly volumes = new Map<string, number>();
+  readonly table = new VmTable();
+  /** Called before each effect; may throw. */
+  before: (effect: string) => void = () => undefined;
+  socle: VmMetadata;
+  state: VmState = "stopped";
+  stateReason = "";
+  hasSavedState = false;
+  /** The running guest's document, if it is another than the definition. */
+  running: VmDomain | undefined;
+  /** By disk: the file that the domain uses. */
+  readonly files = new Map<string, string>();
+
+  constructor(disks: readonly object[] = [root], more: object = {}) {
+    const { id } = WorkStage;
+    const spec = checkSpec(
+      { id, name: "web", vcpus: 1, memoryBytes: 64 * MIB, disks, ...more },
+      { bridges: [], allowSpoofing: false },
+    );
+    this.socle = {
+      ...storedText(spec),
+      ...{ tenant: spec.tenant, labels: {}, placementEpoch: 0, createdAt: "2026-01-01T00:00:00Z" },
+      instance: "00000000-0000-4000-8000-00000000000a",
+    };
+    this.show();
+    this.table.completed(1);
+    // Nothing changes beside the operation.
+    Object.assign(this.table, { until: () => later(undefined) });
+  }
+
+  /** Shows the domain in the table. */
+  show(): void {
+    const { id } = WorkStage;
+    const { spec, snapshots, rescue, backups, unstarted } = this.facts;
+    const { state, stateReason, hasSavedState: savedState } = this;
+    const seen = { presence: "present", observedAtMs: 1, managed: true, tenant: "" } as const;
+    const plain = { labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
+    const own = { id, name: "web", vcpus: 1, memoryBytes: 64 * MIB, state, stateReason, savedState };
+    const noted = { spec, snapshots, rescue, backups, unstarted };
+    this.table.put(withEtag(Object.assign({ ...seen, ...plain, ...own }, noted) as Vm));
+  }
+
+  get facts() {
+    return ownFacts({ socle: this.socle }, WorkStage.id);
+  }
+
+  get spec(): VmSpec {
+    return this.facts.spec ?? none();
+  }
+
+  /** As if an earlier operation had written it. */
+  note(changes: Partial<VmMetadata>): void {
+    this.socle = { ...this.socle, ...changes };
+    this.show();
+  }
+
+  /** A run of an operation; `done`: the steps that an earlier run completed, `cutOff`: those in which it ended. */
+  run({ done, cutOff = [] }: { done?: readonly string[]; cutOff?: readonly string[] } = {}): WorkRun {
+    return {
+      operationId: "0193a0c0-0000-7000-8000-000000000001",
+      ...{ vmId: WorkStage.id, caller: "caller", instance: undefined, createdAtMs: 0 },
+      ...{ step: steps(), signal: new AbortController().signal, hasEnded: () => false },
+      ...{ resumed: done !== undefined, done: new Set(done), cutOff: new Set(cutOff) },
+    };
+  }
+
+  readonly #effect = (name: string): void => {
+    this.before(name);
+    this.did.push(name);
+  };
+
+  #turn(state: VmState, stateReason: string): void {
+    Object.assign(this, { state, stateReason });
+    if (state === "stopped") this.running = undefined;
+    this.show();
+  }
+
+  #document(as = "defined"): VmDomain {
+    if (as === "running" && this.running !== undefined) return this.running;
+    const xml =
+      `<domain type="qemu"><name>web</name><uuid>${WorkStage.id}</uuid><memory>65536</memory><vcpu>1</vcpu>` +
+      `<os><type arch="x86_64" machine="pc">hvm</type></os><devices/></domain>`;
+    return { ...parseVmDomain(xml), metadata: { socle: this.socle } };
+  }
+
+  readonly #domains = {
+    state: () => later({ state: this.state, stateReason: this.stateReason }),
+    settledState: () => later({ state: this.state }),
+    steadyState: () => later({ state: this.state }),
+    document: (_id: string, as?: string) => later(this.#document(as)),
+    setMetadata: (_id: string, socle: VmMetadata) => {
+      this.#effect("write metadata");
+      this.note({ rescue: undefined, snapshots: undefined, backups: undefined, ...socle } as VmMetadata);
+      return later();
+    },
+    start: (_id: string, _culprit: unknown, { from }: { from?: VmDomain } = {}) => {
+      this.#effect(from === undefined ? "start" : "start another system");
+      this.#turn("running", "BOOTED");
+      this.running = from;
+      return later();
+    },
+    destroy: () => {
+      this.#effect("destroy");
+      this.#turn("stopped", "DESTROYED");
+      return later();
+    },
+    savedStates: { exists: () => later(this.hasSavedState) },
+    managedSave: () => later(this.#effect("save")),
+    devices: {
+      requireResponsive: () => later(),
+      release: (_id: string, alias: string) => later(this.#effect(`release ${alias}`)),
+      undefine: (_id: string, alias: string) => later(this.#effect(`undefine ${alias}`)),
+    },
+    stamps: {
+      numbering: "n",
+      begin: () => later(),
+      mark: () => later(),
+      complete: () => later(),
+      runNumber: () => later(1),
+      standing: () => later({ isManaged: true, live: { operation: this.run().operationId, phase: "run" } }),
+      facts: () => later({ socle: this.socle }),
+      origin: () => later({ isManaged: true, instance: this.socle.instance }),
+    },
+    media: {
+      change: (_id: string, alias: string, path: string | undefined) => {
+        this.#effect(`give ${alias} ${path ?? "none"}`);
+        if (path === undefined) this.files.delete(alias);
+        else this.files.set(alias, path);
+        return later();
+      },
+      has: (_id: string, alias: string, path: string | undefined) => later(this.files.get(alias) === path),
+    },
+    layers: {
+      copy: (_id: string, disk: string, { path }: { path: string }) => {
+        this.#effect(`copy ${disk}`);
+        this.files.set(disk, path);
+        return later();
+      },
+      endCopy: () => later(),
+      isSwitched: (_id: string, overlays: readonly { disk: string; path: string }[]) =>
+        later(overlays.every(({ disk, path }) => this.files.get(disk) === path)),
+      inUse: () => later(new Set(this.files.values())),
+    },
+  };
+
+  readonly #volumes = {
+    resolve: (volume: VolumeRef) => {
+      const capacityBytes = this.volumes.get(volumeKey(volume));
+      if (capacityBytes === undefined)
+        return Promise.reject(new SocleError("not_found", "VOLUME_NOT_FOUND", volumeKey(volume)));
+      return later({ path: pathOf(volume), format: "qcow2", capacityBytes, beneath: [], isWhole: true });
+    },
+    pathOf: (volume: VolumeRef) => later(this.volumes.has(volumeKey(volume)) ? pathOf(volume) : undefined),
+    requireAbsent: (volumes: readonly VolumeRef[]) => {
+      const there = volumes.find((volume) => this.volumes.has(volumeKey(volume)));
+      return there === undefined
+        ? later()
+        : Promise.reject(new SocleError("already_exists", "VOLUME_EXISTS", volumeKey(there)));
+    },
+    make: (made: { pool: string; name: string; capacityBytes: number }, _mayBe: boolean, is?: () => void) => {
+      const volume = { pool: made.pool, volume: made.name };
+      this.#effect(`make ${volumeKey(volume)}`);
+      is?.();
+      this.volumes.set(volumeKey(volume), made.capacityBytes);
+      return later({ path: pathOf(volume), format: "qcow2", capacityBytes: made.capacityBytes });
+    },
+    remove: (volume: VolumeRef) => {
+      this.#effect(`remove ${volumeKey(volume)}`);
+      return later(this.volumes.delete(volumeKey(volume)));
+    },
+    dependents: () => later({ paths: [], overlays: [], backings: [] }),
+    activePool: () => later({}),
+    names: { of: () => later(noOtherNames) },
+  };
+
+  readonly context = {
+    domains: this.#domains,
+    volumes: this.#volumes,
+    table: this.table,
+    clock: sleepingClock(),
+    log: silentLog,
+    creations: () => [],
+    escalation: {
+      during: (_vm: string, _caller: string, work: (cut: object) => unknown) =>
+        work({ signal: new AbortController().signal, isWanted: () => false }),
+    },
+    socketDirectory: "/run/socle-guests",
+  } as unknown as RunContext;
+}
+
+/** A disk that was made for the VM. */
+export const root = {
+  name: "root",
+  source: { kind: "new", pool: "images", capacityBytes: 64 * MIB, format: "qcow2" },
+};
+
+export const pathOf = ({ pool, volume }: VolumeRef): string => `/${pool}/${volume}`;
+
+const later = <T = void>(value?: T): Promise<T> => Promise.resolve(value as T);
+
+function none(): never {
+  throw new Error("the spec in the metadata cannot be read");
+}
