@@ -48,6 +48,11 @@ export class DomainMedia {
     }, isChanged);
   }
 
+  /** Whether the drive has this medium, in the definition or in a running guest; undefined: none. */
+  async has(id: string, alias: string, path: string | undefined): Promise<boolean> {
+    return (await this.#drives(id, alias)).some(({ source }) => pathOf(source) === path);
+  }
+
   async #update(id: string, drive: Disk, path: string | undefined, force: boolean): Promise<void> {
     const { source: _, ...same } = drive;
     const source = path === undefined ? undefined : ({ type: "file", path } as const);

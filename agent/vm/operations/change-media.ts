@@ -1,6 +1,6 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
-import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { volumeRef } from "../../contract/spec-values.ts";
 import { mediumOf } from "../images/image-disks.ts";
@@ -14,7 +14,7 @@ import { requireDisk } from "./detach-disk.ts";
 import { updateDevice } from "./device-update.ts";
 import { volumeSchema } from "./erasure.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, changeIntent } from "./spec-change.ts";
+import { appliesTo, changeIntent, rewriteSpec } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
 import type { RunContext } from "./work.ts";
 
@@ -77,17 +77,42 @@ export const changeMedia = defineOperation({
       etag,
       deviceOf: (vm) => requireDrive(vm, disk),
       change: async (spec) => media.change(vmId, diskAlias(disk), await pathOf(context, spec, intent), force),
-      async restore({ source }) {
-        const before = source.kind === "cdrom" ? source.volume : undefined;
-        const path = before && (await context.volumes.resolve(before)).path;
-        await media.change(vmId, diskAlias(disk), path, force);
-      },
+      restore: ({ source }) =>
+        putBack(context, vmId, intent, source.kind === "cdrom" ? source.volume : undefined),
       notAttached: "DISK_NOT_ATTACHED",
       write: (spec) => withMedium(spec, disk, medium),
     });
     return resultOf(intent, state);
   },
 });
+
+/** A medium that is gone, or is another one now, is not put back: then the drive is empty, also in the spec. */
+async function putBack(
+  context: RunContext,
+  vmId: string,
+  { disk, medium, force }: Intent,
+  before: VolumeRef | undefined,
+): Promise<void> {
+  const { volumes, domains, log } = context;
+  const [alias, isForced] = [diskAlias(disk), force === true];
+  try {
+    const path = before && (await volumes.resolve(before)).path;
+    await domains.media.change(vmId, alias, path, isForced);
+    return;
+  } catch (thrown) {
+    const error = toSocleError(thrown);
+    if (before === undefined || !UNUSABLE.has(error.kind) || error.reason.startsWith("LIBVIRT_"))
+      throw thrown;
+    log.warn({ vm: vmId, disk, err: error }, "the medium before a failed change cannot be put back");
+  }
+  // The drive may still have it.
+  const asked = medium === null ? undefined : await volumes.pathOf(medium);
+  if (!(await domains.media.has(vmId, alias, asked))) return;
+  await domains.media.change(vmId, alias, undefined, isForced);
+  await rewriteSpec(context, vmId, (spec) => withMedium(spec, disk, null));
+}
+
+const UNUSABLE: ReadonlySet<string> = new Set(["not_found", "denied", "invalid"]);
 
 const resultOf = ({ disk, medium }: Intent, vm: Parameters<typeof appliesTo>[0]) => ({
   disk,

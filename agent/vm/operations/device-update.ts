@@ -24,6 +24,15 @@ interface DeviceUpdate<Device> {
   readonly write: (spec: VmSpec) => VmSpec;
 }
 
+function ifPresent<Device>(deviceOf: () => Device): Device | undefined {
+  try {
+    return deviceOf();
+  } catch (thrown) {
+    if (toSocleError(thrown).kind === "not_found") return undefined;
+    throw thrown;
+  }
+}
+
 /**
  * Changes a device of a VM, first in the domain, then in the spec: until then the spec has the values from before, and a
  * failure restores them. Returns the domain's state.
@@ -38,12 +47,15 @@ export async function updateDevice<Device>(
   const asInSpec = async (): Promise<void> => {
     if ((await domains.state(vmId)) === undefined) return;
     const { spec } = await readSpec(context, vmId);
+    // A device that is not there was not changed.
+    const device = ifPresent(() => deviceOf({ name: spec.name, spec }));
+    if (device === undefined) return;
     try {
-      await restore(deviceOf({ name: spec.name, spec }));
+      await restore(device);
     } catch (thrown) {
       const { kind, reason } = toSocleError(thrown);
-      // A device that is not there was not changed.
-      if (reason !== notAttached && kind !== "not_found") throw thrown;
+      if (reason === notAttached) return;
+      if (kind !== "not_found" || (await domains.state(vmId)) !== undefined) throw thrown;
     }
   };
   let mayBeChanged = mayHaveBegun(run, DEVICE);
