@@ -1,7 +1,7 @@
 // Moves of disks between pools, with a guest that writes meanwhile; the bytes are compared by qemu-img.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readdir, rm, rmdir } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, rm, rmdir, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -118,11 +118,22 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     assert.equal(Number(bytes), 1, "the last write is in the new file");
     await rm(raw);
     assert.equal(rig.table.get(vm)?.snapshots, undefined);
+    // Another client names the file in another way: libvirt does not record the switch in such a definition.
+    const alias = join(libvirtd.directory, "alias");
+    await symlink(other, alias);
+    const defined = (await virsh(libvirtd.uri, ["dumpxml", vm, "--inactive"])).replace(other, alias);
+    const document = join(libvirtd.directory, "moved.xml");
+    await writeFile(document, defined);
+    await virsh(libvirtd.uri, ["define", document]);
+    assert.equal(await pathOf(vm, "--inactive"), join(alias, name));
     // And back, as for a guest that writes faster than the copy.
     const { SYNCHRONOUS_WRITES } = DomainBlockCopyFlags;
     const restore = changeCopies((args) => ({ ...args, flags: args.flags | SYNCHRONOUS_WRITES }));
-    await move(vm, "data", "images");
+    const { result: back } = await move(vm, "data", "images");
     restore();
+    const path = join(libvirtd.imagesDirectory, name);
+    assert.deepEqual([await pathOf(vm), await pathOf(vm, "--inactive")], [path, path]);
+    assert.equal(back["old_volume"], undefined);
     assert.deepEqual([await files(libvirtd.imagesDirectory), await files(other)], [[name], []]);
     await drop(vm);
     assert.deepEqual([await files(libvirtd.imagesDirectory), await files(other)], [[], []]);

@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import type { LibvirtCalls } from "./certainty.ts";
+import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { reference } from "./stamps.ts";
 
 /** How far a block job is. */
@@ -38,17 +38,19 @@ const POLL = { firstMs: 20, mostMs: 500 } as const;
 const JOB_GONE_LOOKS = 3;
 /** A job that moves no byte for so long does not go on by itself. */
 export const STALLED_MS = 300_000;
-/** The bytes that are left to copy did not fall below their least for so long: the guest writes as fast. */
+/** The job copied for so long, and the bytes that are left did not fall below their least: the guest writes as fast. */
 export const BEHIND_MS = 30_000;
 
 /** Follows the jobs of libvirt that copy the bytes of disks. */
 export class BlockJobs {
   readonly #libvirt: LibvirtCalls;
   readonly #clock: Clock;
+  readonly #certainty: Certainty;
 
   constructor(calls: LibvirtCalls, clock: Clock) {
     this.#libvirt = calls;
     this.#clock = clock;
+    this.#certainty = new Certainty(calls, clock);
   }
 
   /**
@@ -79,18 +81,19 @@ export class BlockJobs {
         missing = 0;
         report(progress);
         if (aborted.aborted) {
-          await this.end(id, device, 0);
+          await this.cancel(id, device);
           aborted.throwIfAborted();
         }
         const state = pace.of(progress);
         if (state === "stalled") {
-          await this.end(id, device, 0);
+          // Its storage may keep it from ending.
+          await this.cancel(id, device).catch(unlessUnknown);
           throw stalled(job);
         }
         if (isPivotable) {
-          await this.end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT);
+          await this.#pivot(id, device, isDone);
         } else if (state === "behind" && job.mayBeginAnew && pace.mayBeginAnew()) {
-          await this.end(id, device, 0);
+          await this.cancel(id, device);
           begun = false;
           continue;
         }
@@ -106,18 +109,32 @@ export class BlockJobs {
     return found ? { doneBytes: cur, totalBytes: end } : undefined;
   }
 
+  /** Cancels the job, and waits until it is gone. Also succeeds without one. Throws `outcome_unknown`. */
+  async cancel(id: string, device: string): Promise<void> {
+    const isGone = async (): Promise<boolean> => (await this.progress(id, device)) === undefined;
+    await this.#certainty.ensure(() => this.#end(id, device, 0), isGone);
+  }
+
+  /** A job that is gone has switched the guest or failed, and the XML may show the switch late. Throws `outcome_unknown`. */
+  async #pivot(id: string, device: string, isDone: BlockJob["isDone"]): Promise<void> {
+    const isDecided = async (): Promise<boolean | undefined> => {
+      if (await isDone()) return true;
+      return (await this.progress(id, device)) === undefined ? undefined : false;
+    };
+    await this.#certainty.ensure(
+      () => this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT),
+      isDecided,
+    );
+  }
+
   /** A job may end meanwhile: what counts is the XML. */
-  async end(id: string, device: string, flags: number): Promise<void> {
+  async #end(id: string, device: string, flags: number): Promise<void> {
     try {
-      await this.#libvirt.call(
-        libvirt.domainBlockJobAbort,
-        { dom: reference(id), path: device, flags },
-        { lane: "slow" },
-      );
+      const args = { dom: reference(id), path: device, flags };
+      await this.#libvirt.call(libvirt.domainBlockJobAbort, args, { lane: "slow" });
     } catch (thrown) {
-      const { kind, reason } = toSocleError(thrown);
       // Not ready yet, or over.
-      if (kind !== "outcome_unknown" && !ENDED.has(reason)) throw thrown;
+      if (!ENDED.has(toSocleError(thrown).reason)) throw thrown;
     }
   }
 }
@@ -128,7 +145,8 @@ class Pace {
   #doneBytes: number | undefined;
   #movedAtMs = 0;
   #leastLeftBytes = Infinity;
-  #leastAtMs = 0;
+  #behindMs = 0;
+  #seenAtMs = 0;
   isAnew = false;
 
   constructor(nowMs: () => number) {
@@ -137,17 +155,22 @@ class Pace {
 
   of({ doneBytes, totalBytes }: JobProgress): "stalled" | "behind" | "well" {
     const nowMs = this.#nowMs();
+    const sinceMs = nowMs - this.#seenAtMs;
+    this.#seenAtMs = nowMs;
+    const leftBytes = totalBytes - doneBytes;
+    if (leftBytes < this.#leastLeftBytes) {
+      this.#leastLeftBytes = leftBytes;
+      this.#behindMs = 0;
+    } else if (doneBytes !== this.#doneBytes) {
+      // Storage that pauses is no guest that writes as fast: only the time in which the job copies counts.
+      this.#behindMs += sinceMs;
+    }
     if (doneBytes !== this.#doneBytes) {
       this.#doneBytes = doneBytes;
       this.#movedAtMs = nowMs;
     }
-    const leftBytes = totalBytes - doneBytes;
-    if (leftBytes < this.#leastLeftBytes) {
-      this.#leastLeftBytes = leftBytes;
-      this.#leastAtMs = nowMs;
-    }
     if (nowMs - this.#movedAtMs >= STALLED_MS) return "stalled";
-    return nowMs - this.#leastAtMs >= BEHIND_MS ? "behind" : "well";
+    return this.#behindMs >= BEHIND_MS ? "behind" : "well";
   }
 
   /** Once. */
@@ -161,6 +184,10 @@ class Pace {
 }
 
 const ENDED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
+
+const unlessUnknown = (thrown: unknown): void => {
+  if (toSocleError(thrown).kind !== "outcome_unknown") throw thrown;
+};
 
 const stalled = ({ disk }: BlockJob): SocleError =>
   new SocleError(

@@ -199,13 +199,32 @@ export class DomainLayers {
       mayBeginAnew: true,
     };
     await this.#jobs.run(id, job, watch);
+    await this.#define(id, disk, to);
+  }
+
+  /**
+   * The next start uses the copy too: libvirt records the switch only in a definition that named the guest's file in the same
+   * way, and may die before it does.
+   */
+  async #define(id: string, disk: string, { path, format }: Copy): Promise<void> {
+    const now = async (): Promise<Disk> => {
+      const disks = (await this.#reads.document(id, "defined"))?.devices.disks ?? [];
+      return disks.find(({ alias }) => alias === diskAlias(disk)) ?? noDisk(disk);
+    };
+    const isDefined = async (): Promise<boolean> => pathOf((await now()).source) === path;
+    await this.#certainty.ensure(async () => {
+      if (await isDefined()) return;
+      const xml = buildDisk({ ...(await now()), source: { type: "file", path }, format });
+      const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
+      await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
+    }, isDefined);
   }
 
   /** Cancels a copy to this path, if one runs. */
   async endCopy(id: string, disk: string, path: string): Promise<void> {
     const found = await this.#disk(id, disk);
     if (found === undefined || pathOf(found.mirror) !== path) return;
-    await this.#jobs.end(id, found.target.device, 0);
+    await this.#jobs.cancel(id, found.target.device);
   }
 
   async #isReady(id: string, disk: string): Promise<boolean> {
@@ -246,6 +265,10 @@ const replaced = (disk: string): SocleError =>
 
 const off = (): SocleError =>
   new SocleError("conflict", "VM_STATE_CONFLICT", "the guest has stopped during the merge of its disks");
+
+function noDisk(disk: string): never {
+  throw noFile(disk);
+}
 
 const noFile = (disk: string): SocleError =>
   new SocleError(
