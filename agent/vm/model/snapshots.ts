@@ -60,6 +60,8 @@ const schema = z.object({
         capacityBytes: z.number(),
         /** Below it, in the same pool. */
         baseVolume: resourceName.exactOptional(),
+        /** As of a loose volume. */
+        inDoubt: z.literal(true).exactOptional(),
       }),
     )
     .exactOptional(),

@@ -7,7 +7,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { withImage } from "../images/image-disks.ts";
 import { diskPart, isEncrypted } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
-import { extraOf, withExtra, type Snapshots } from "../model/snapshots.ts";
+import { extraOf, withExtra, type ExtraVolume, type Snapshots } from "../model/snapshots.ts";
 import { namedVolumes, ownDisk, ownVolumes, type DeviceSpec, type OwnDisk } from "../model/volume-names.ts";
 import { diskAlias, diskTarget } from "../model/device-names.ts";
 import { scsiController } from "../model/pcie-ports.ts";
@@ -222,7 +222,9 @@ export function withoutDisk(snapshots: Snapshots, disk: DiskSpec | undefined): S
   const { pool, capacityBytes = 0 } = disk.source;
   const left = snapshots.loose.filter((each) => each.disk === disk.name);
   const loose = snapshots.loose.filter((each) => each.disk !== disk.name);
-  const more = left.map(({ volume }) => ({ disk: disk.name, pool, volume, capacityBytes }));
+  const more = left.map(({ volume, inDoubt }) =>
+    defined<ExtraVolume>({ disk: disk.name, pool, volume, capacityBytes, inDoubt }),
+  );
   return withExtra({ ...snapshots, loose }, [...extraOf(snapshots), ...more]);
 }
 

@@ -8,6 +8,7 @@ import {
   findSnapshot,
   layerName,
   withExtra,
+  type ExtraVolume,
   type Snapshot,
   type Snapshots,
 } from "../model/snapshots.ts";
@@ -209,6 +210,10 @@ export async function requireAsNoted(
 export const hasLeftovers = (snapshots: Snapshots): boolean =>
   snapshots.loose.length + extraOf(snapshots).length > 0;
 
+/** The extra volumes of a disk, or of all, that may be deleted: a guest may still write to those in doubt. */
+export const leftoversOf = (snapshots: Snapshots, disk?: string): ExtraVolume[] =>
+  extraOf(snapshots).filter((extra) => extra.inDoubt !== true && (disk === undefined || extra.disk === disk));
+
 /**
  * Deletes volumes that are noted as loose, and the extra ones, then the notes; those in doubt stay. Throws `conflict`
  * DISKS_REPLACED for one that the domain uses.
@@ -223,7 +228,7 @@ export async function removeLoose(
     const source = spec.disks.find(({ name }) => name === disk)?.source;
     return source?.kind === "new" && inDoubt !== true ? [{ disk, pool: source.pool, volume }] : [];
   });
-  const extra = extraOf((await readSpec(context, spec.id)).snapshots);
+  const extra = leftoversOf((await readSpec(context, spec.id)).snapshots);
   for (const each of [...loose, ...extra]) await removeUnused(context, spec.id, each);
   const isLeft = ({ pool, volume }: VolumeRef): boolean =>
     !extra.some((gone) => gone.pool === pool && gone.volume === volume);

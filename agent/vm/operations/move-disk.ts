@@ -5,15 +5,16 @@ import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
 import { resourceName } from "../../contract/spec-values.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
-import { extraOf, withExtra, type ExtraVolume, type Snapshots } from "../model/snapshots.ts";
+import { extraOf, noSnapshots, withExtra, type ExtraVolume, type Snapshots } from "../model/snapshots.ts";
 import { checkPart } from "../model/spec-check.ts";
 import type { Vm } from "../model/vm.ts";
 import { formatOf, ownDisk, type NewDisk, type OwnDisk } from "../model/volume-names.ts";
+import { volumeKey } from "../storage/volume-users.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
-import { removeUnused } from "./layers.ts";
+import { leftoversOf, removeUnused } from "./layers.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
@@ -82,7 +83,7 @@ export const moveDisk = defineOperation({
     checkPart(z.object({ pool: resourceName }), { pool: request.pool });
     const own = requireMovable(vm, request.disk);
     await volumes.activePool(request.pool);
-    return { ...request, capacityBytes: (await resolveOwn(volumes, own)).capacityBytes };
+    return { ...request, capacityBytes: await sizeOf({ volumes }, own) };
   },
   /**
    * Throws `not_found` DISK_NOT_FOUND, `invalid` VOLUME_NOT_OWN, DISK_READ_ONLY and UPDATE_EMPTY, `conflict` DISK_ENCRYPTED,
@@ -104,9 +105,12 @@ export const moveDisk = defineOperation({
       etag,
     });
   },
-  async plan({ volumes }, intent) {
+  async plan({ volumes }, intent, { snapshots }) {
     const { disk, from, to, capacityBytes, baseVolume } = intent;
-    await volumes.requireAbsent([to]);
+    const isLeftover = leftoversOf(snapshots ?? noSnapshots, disk).some(
+      (extra) => volumeKey(extra) === volumeKey(to),
+    );
+    if (!isLeftover) await volumes.requireAbsent([to]);
     const flattened = String(baseVolume !== undefined);
     const copies_bytes = String(capacityBytes);
     return { disk, from: from.pool, pool: to.pool, flattened, copies_bytes, applies: "now" };
@@ -146,9 +150,15 @@ async function move(
     const { snapshots } = await readSpec(context, vmId);
     const own = requireMovable({ id: vmId, name: spec.name, spec, snapshots, disks: [] }, disk);
     if (own.volume.pool !== from.pool || own.source.baseVolume !== baseVolume) throw changed(spec.name, disk);
-    // Journaled before the volume is made: a volume of this name that exists later was made by this operation.
     const isClaimed = done.has(CLAIM);
-    if (!isClaimed) await step.durable(CLAIM, () => context.volumes.requireAbsent([to]), 0);
+    if (!isClaimed) {
+      // The room was claimed for the size at the admission.
+      if ((await sizeOf(context, own)) > asked.capacityBytes) throw changed(spec.name, disk);
+      // The old volume of an earlier move, whose deletion was refused, may be in the way of this one's.
+      await removeExtra(context, vmId, disk);
+      // Journaled before the volume is made: a volume of this name that exists later was made by this operation.
+      await step.durable(CLAIM, () => context.volumes.requireAbsent([to]), 0);
+    }
     effects.add(VOLUME);
     const path = await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
     effects.add(COPY);
@@ -182,10 +192,6 @@ async function makeCopy(
   mayBeThere: boolean,
 ): Promise<string> {
   const { volumes } = context;
-  // The old volume of an earlier move, whose deletion was refused.
-  const { snapshots } = await readSpec(context, vmId);
-  const isOther = (extra: ExtraVolume): boolean => extra.disk === disk && extra.pool !== to.pool;
-  for (const extra of extraOf(snapshots).filter(isOther)) await removeUnused(context, vmId, extra);
   await rewriteSnapshots(context, vmId, (now) =>
     withExtra(now, [...othersOf(now, disk), { disk, ...to, capacityBytes }]),
   );
@@ -253,13 +259,19 @@ function moved(disk: DiskSpec, pool: string): DiskSpec {
   return { ...disk, source: { ...source, pool } };
 }
 
-const othersOf = (snapshots: Snapshots, disk: string): ExtraVolume[] =>
-  extraOf(snapshots).filter((extra) => extra.disk !== disk);
+const othersOf = (snapshots: Snapshots, disk: string): ExtraVolume[] => {
+  const left = leftoversOf(snapshots, disk);
+  return extraOf(snapshots).filter((extra) => !left.includes(extra));
+};
+
+/** libvirt rounds up, and the volume may have been enlarged beside the spec. */
+const sizeOf = async ({ volumes }: Pick<WorkContext, "volumes">, own: OwnDisk): Promise<number> =>
+  Math.max((await resolveOwn(volumes, own)).capacityBytes, own.source.capacityBytes ?? 0);
 
 /** Deletes the extra volumes of a disk, and the notes. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
 async function removeExtra(context: WorkContext, vmId: string, disk: string): Promise<void> {
   const { snapshots } = await readSpec(context, vmId);
-  for (const extra of extraOf(snapshots)) if (extra.disk === disk) await removeUnused(context, vmId, extra);
+  for (const extra of leftoversOf(snapshots, disk)) await removeUnused(context, vmId, extra);
   await rewriteSnapshots(context, vmId, (now) => withExtra(now, othersOf(now, disk)));
 }
 
