@@ -1,5 +1,7 @@
 import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
-import { abortReason } from "../kernel/clock.ts";
+import { abortReason, type Clock } from "../kernel/clock.ts";
+import { LATE, within } from "../kernel/concurrency/deadline.ts";
+import { SocleError } from "../kernel/errors.ts";
 import type { LiveCall } from "./live-call.ts";
 import type { Outbox } from "./limits/outbox.ts";
 import { requestOf, type Malformed } from "./wire.ts";
@@ -70,6 +72,22 @@ export async function* readAll<Request>(
     else if (call.readableEnded) return;
     else await new Promise<void>((resolve) => (wake = resolve));
   }
+}
+
+/** Until then a stream has no subject, and holds a place among the streams of its caller. */
+export const FIRST_MESSAGE_MS = 10_000;
+
+/** The first message of a stream. Throws `timeout` FIRST_MESSAGE_MISSING. */
+export async function firstOf<Request>(
+  messages: AsyncGenerator<Request, void, undefined>,
+  clock: Pick<Clock, "sleep">,
+  signal: AbortSignal,
+): Promise<IteratorResult<Request, void>> {
+  const first = await within(clock, FIRST_MESSAGE_MS, messages.next(), signal);
+  if (first !== LATE) return first;
+  if (signal.aborted) throw abortReason(signal);
+  const message = `the stream's first message, which names its subject, did not arrive within ${FIRST_MESSAGE_MS / 1000} s; send it at once`;
+  throw new SocleError("timeout", "FIRST_MESSAGE_MISSING", message);
 }
 
 /** The messages, with the first one, already read, in front. */

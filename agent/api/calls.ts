@@ -18,7 +18,7 @@ import type { Admission } from "./limits/admission.ts";
 import { authorize } from "./auth/authorize.ts";
 import { actorOf, type AdmittedCall, type CallAudit } from "./call-audit.ts";
 import { CallLog, subjectOf } from "./call-log.ts";
-import { again, readAll, StreamWriter } from "./call-streams.ts";
+import { again, firstOf, readAll, StreamWriter } from "./call-streams.ts";
 import {
   checkControlEpoch,
   enforceControlEpoch,
@@ -219,9 +219,8 @@ export class Calls {
     return (call: ServerDuplexStream<Request | Malformed, Buffer>): void => {
       void this.#stream(call, route, async (live) => {
         const requests = readAll(call, live.signal);
-        if (route.method.audit === undefined) return { responses: run(requests, live) };
-        // The first message names the subject.
-        const first = await requests.next();
+        const first = await firstOf(requests, this.#options.clock, live.signal);
+        if (route.method.audit === undefined) return { responses: run(again(first, requests), live) };
         const admitted = await this.#admit(live, first.value, "stream");
         return { admitted, responses: run(again(first, requests), live) };
       });
