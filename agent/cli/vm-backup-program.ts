@@ -68,5 +68,6 @@ export function addVmArchives(vm: Cli, bind: Bind): void {
   addRestoreOptions(vm.command("import"))
     .description("Make a VM of an archive of socle vm export.")
     .argument("<file>", "The archive.")
+    .option("--keep-volumes", "With the read-only disks and the kernel that the archive names on this host.")
     .action(bind(async () => (await load()).importVm));
 }

@@ -149,7 +149,7 @@ _socle() {
       "vm backup verify") words="--backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm restore") words="--name --id --keep-macs --pool --start --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm export") words="--quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm import") words="--name --id --keep-macs --pool --start --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
+      "vm import") words="--name --id --keep-macs --pool --start --keep-volumes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
       "vm nic") words="attach detach update --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;

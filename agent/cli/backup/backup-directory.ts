@@ -67,13 +67,17 @@ export async function removeLeftovers(
   leftBackupId: string | undefined,
 ): Promise<void> {
   const known = new Set(manifest?.backups.flatMap(({ disks }) => disks.map(({ file }) => file)));
+  const isOfLeft = (name: string): boolean =>
+    leftBackupId !== undefined &&
+    [`.${leftBackupId}.qcow2`, `.${leftBackupId}.qcow2.part`].some((end) => name.endsWith(end));
   const isLeft = (name: string): boolean =>
-    name.endsWith(".qcow2.part") ||
-    name === `${MANIFEST}.part` ||
-    (leftBackupId !== undefined && name.endsWith(`.${leftBackupId}.qcow2`) && !known.has(name));
-  for (const name of (await readdir(directory)).filter(isLeft))
-    await rm(join(directory, name), { force: true });
+    !known.has(name) && (UNFINISHED.test(name) || name === `${MANIFEST}.part` || isOfLeft(name));
+  for (const entry of await readdir(directory, { withFileTypes: true }))
+    if (entry.isFile() && isLeft(entry.name)) await rm(join(directory, entry.name), { force: true });
 }
+
+/** Of a disk and a backup's id, also without the lock that named the backup. Others' files may be in the directory. */
+const UNFINISHED = /^\w[\w-]*\.[0-9a-f]{16}\.qcow2\.part$/;
 
 /** Why a backup cannot go on from the files of this one; undefined: it can. */
 export async function lacksFiles(

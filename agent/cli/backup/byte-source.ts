@@ -1,6 +1,7 @@
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { SocleError } from "../../kernel/errors.ts";
 import { codeOf } from "../../kernel/thrown.ts";
+import { openPlain } from "./plain-file.ts";
 
 /** Bytes that are read at any place: a file, or a part of one. */
 export interface ByteSource {
@@ -16,15 +17,14 @@ export interface ByteSource {
 export async function openFile(path: string): Promise<ByteSource> {
   let handle: FileHandle;
   try {
-    handle = await open(path, "r");
+    handle = await openPlain(path, "read");
   } catch (cause) {
+    if (cause instanceof SocleError) throw cause;
     const why = codeOf(cause) === "ENOENT" ? "there is no such file" : (codeOf(cause) ?? "");
     throw new SocleError("invalid", "FILE_UNREADABLE", `${path} cannot be read: ${why}`, { cause });
   }
   try {
-    const found = await handle.stat();
-    if (!found.isFile()) throw new SocleError("invalid", "FILE_UNREADABLE", `${path} is no file`);
-    return sourceOf(path, handle, found.size);
+    return sourceOf(path, handle, (await handle.stat()).size);
   } catch (thrown) {
     await handle.close();
     throw thrown;

@@ -1,10 +1,11 @@
-import { open, readFile, rename } from "node:fs/promises";
+import { open, rename, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "../../kernel/zod.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
 import { codeOf } from "../../kernel/thrown.ts";
+import { openPlain } from "./plain-file.ts";
 
 export const MANIFEST = "manifest.json";
 const VERSION = "socle backup 1";
@@ -43,6 +44,36 @@ const schema = z.object({
   backups: z.array(backup).min(1),
 });
 
+const volume = z
+  .looseObject({ pool: z.string().exactOptional(), volume: z.string().exactOptional() })
+  .nullish();
+const device = z.looseObject({ name: z.string().exactOptional() });
+
+/** What a restoration reads of the specs; the agent checks the rest. */
+const specShapes = z.object({
+  backups: z.array(
+    z.object({
+      spec: z.looseObject({
+        disks: z
+          .array(
+            device.extend({
+              readOnly: z.boolean().nullish(),
+              volume,
+              newVolume: z
+                .looseObject({ pool: z.string().nullish(), format: z.string().nullish() })
+                .nullish(),
+              cdrom: z.looseObject({ volume }).nullish(),
+            }),
+          )
+          .nullish(),
+        nics: z.array(device).nullish(),
+        bootOrder: z.array(z.string()).nullish(),
+        kernelBoot: z.looseObject({ kernel: volume, initrd: volume }).nullish(),
+      }),
+    }),
+  ),
+});
+
 export type Manifest = Immutable<z.output<typeof schema>>;
 export type StoredBackup = Manifest["backups"][number];
 export type StoredDisk = StoredBackup["disks"][number];
@@ -57,9 +88,11 @@ export const manifestText = (manifest: Manifest): string => `${JSON.stringify(ma
 
 /** Throws `invalid` BACKUP_DAMAGED. */
 export function parseManifest(text: string, where: string): Manifest {
-  const parsed = schema.safeParse(parseJson(text));
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
+  const value = parseJson(text);
+  const parsed = schema.safeParse(value);
+  const shape = parsed.success ? specShapes.safeParse(value) : parsed;
+  if (!parsed.success || !shape.success) {
+    const [issue] = shape.error?.issues ?? [];
     const why = `${issue?.path.join(".") || "it"} ${issue?.message ?? "is not valid"}`;
     throw new SocleError("invalid", "BACKUP_DAMAGED", `${where} is no manifest of backups: ${why}`);
   }
@@ -72,14 +105,18 @@ export function parseManifest(text: string, where: string): Manifest {
 /** Undefined: the directory has none. Throws `invalid` BACKUP_DAMAGED and FILE_UNREADABLE. */
 export async function readManifest(directory: string): Promise<Manifest | undefined> {
   const path = join(directory, MANIFEST);
+  let handle: FileHandle | undefined;
   try {
-    return parseManifest(await readFile(path, "utf8"), path);
+    handle = await openPlain(path, "read");
+    return parseManifest(await handle.readFile("utf8"), path);
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return undefined;
     if (cause instanceof SocleError) throw cause;
     throw new SocleError("invalid", "FILE_UNREADABLE", `${path} cannot be read: ${codeOf(cause) ?? ""}`, {
       cause,
     });
+  } finally {
+    await handle?.close();
   }
 }
 
@@ -94,7 +131,7 @@ export async function requireManifest(directory: string): Promise<Manifest> {
 /** The file is whole and durable, or as before. */
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
   const path = join(directory, MANIFEST);
-  const handle = await open(`${path}.part`, "w", 0o600);
+  const handle = await openPlain(`${path}.part`, "write");
   try {
     await handle.writeFile(manifestText(manifest));
     await handle.sync();

@@ -8,6 +8,8 @@ export interface RestoreOptions {
   readonly id?: "keep" | "new";
   readonly pool?: string;
   readonly keepMacs?: boolean;
+  /** Keeps read-only disks and a kernel that are volumes of the host; else they are refused. */
+  readonly keepVolumes?: boolean;
 }
 
 /** A disk to restore: the newest file of its chain, and the format of its new volume. */
@@ -28,10 +30,11 @@ export function restoredSpec(
   { vm }: Pick<Manifest, "vm">,
   backup: StoredBackup,
   newId: string,
-  { name = vm.name, id = "new", pool, keepMacs = false }: RestoreOptions,
+  { name = vm.name, id = "new", pool, keepMacs = false, keepVolumes = false }: RestoreOptions,
 ): RestoredSpec {
   // As the agent showed it; the agent checks it again.
   const given = backup.spec as VmSpec;
+  if (!keepVolumes) requireNoVolumes(given, backup);
   const notes: string[] = [];
   const toRestore: DiskToRestore[] = [];
   const disks = (given.disks ?? []).flatMap((disk): Disk[] => {
@@ -42,7 +45,7 @@ export function restoredSpec(
     }
     const stored = backup.disks.find((each) => each.disk === disk.name);
     if (stored === undefined) {
-      if (newVolume == null && disk.readOnly === true) return [disk];
+      if (isOfHost(disk)) return [disk];
       notes.push(`disk ${disk.name ?? ""} is not in the backup, and the VM will not have it`);
       return [];
     }
@@ -68,4 +71,25 @@ export function restoredSpec(
     cloudInit: null,
   };
   return { spec, disks: toRestore, notes };
+}
+
+/** A disk that the VM only reads, and that is no part of a backup: the VM gets it as it is on the host. */
+const isOfHost = ({ newVolume, cdrom, readOnly }: Disk): boolean =>
+  newVolume == null && cdrom == null && readOnly === true;
+
+/** An archive may come from anywhere, and the host's volumes of these names may be anything. */
+function requireNoVolumes({ disks, kernelBoot }: VmSpec, { disks: stored }: StoredBackup): void {
+  const isStored = ({ name }: Disk): boolean => stored.some(({ disk }) => disk === name);
+  const named = [
+    ...(disks ?? []).flatMap((disk) =>
+      isOfHost(disk) && !isStored(disk) ? [[`disk ${disk.name ?? ""}`, disk.volume] as const] : [],
+    ),
+    ["the kernel", kernelBoot?.kernel] as const,
+    ["the initial RAM disk", kernelBoot?.initrd] as const,
+  ].flatMap(([what, volume]) =>
+    volume == null ? [] : [`${what} is ${volume.volume ?? ""} of pool ${volume.pool ?? ""}`],
+  );
+  if (named.length === 0) return;
+  const message = `the VM would read volumes of this host that its archive names: ${named.join("; ")}. If these are the ones that are meant, repeat with --keep-volumes`;
+  throw new SocleError("invalid", "ARCHIVE_NAMES_VOLUMES", message);
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { open, rename, rm } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { openPlain } from "../backup/plain-file.ts";
 import { parseManifest, MANIFEST, syncDirectory } from "../backup/manifest.ts";
 import { damaged, openFile } from "../backup/byte-source.ts";
 import { exportVm as exported, type ExportOptions } from "../backup/export.ts";
@@ -37,7 +38,9 @@ const toFile =
   (file: string) =>
   async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     const part = `${file}.part`;
-    const handle = await open(part, "w", 0o600);
+    const found = await stat(file).catch(() => undefined);
+    if (found?.isFile() === false) throw usageError(`${file} is no file: give a new name, or - for stdout`);
+    const handle = await openPlain(part, "write");
     try {
       for await (const chunk of chunks) await handle.writeFile(chunk);
       await handle.sync();

@@ -8,7 +8,8 @@ type Options = Parameters<typeof restoreBackup>[2];
 
 export const restoreVm: Command = async (session, [directory = ""], options: Options) => {
   const source = { manifest: await requireManifest(directory), openSource: inDirectory(directory) };
-  showRestored(session, await restoreBackup(session, source, options));
+  // The directory is of this operator, unlike an archive.
+  showRestored(session, await restoreBackup(session, source, { ...options, keepVolumes: true }));
   return undefined;
 };
 

@@ -1,3 +1,4 @@
+import { defined } from "../../../agent/kernel/defined.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { SocleError } from "../../../agent/kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../../agent/contract/spec.ts";
@@ -61,7 +62,7 @@ export class WorkStage {
     const plain = { labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
     const own = { id, name: "web", vcpus: 1, memoryBytes: 64 * MIB, state, stateReason, savedState };
     const noted = { spec, snapshots, rescue, backups, unstarted };
-    this.table.put(withEtag(Object.assign({ ...seen, ...plain, ...own }, noted) as Vm));
+    this.table.put(withEtag({ ...seen, ...plain, ...own, ...defined<Partial<Vm>>(noted) }));
   }
 
   get facts() {

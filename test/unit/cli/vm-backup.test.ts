@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
+import type { VmSpec } from "../../../agent/gen/socle/v1/VmSpec.ts";
 import { fakeAgent, rpcError, socle, type FakeHandlers } from "../../support/cli/fake-agent.ts";
 import { protos } from "../../support/api/client.ts";
 import { operation, vm, vmId } from "../../support/cli/samples.ts";
@@ -18,6 +20,8 @@ interface Stage {
   readonly run: (...line: readonly string[]) => ReturnType<typeof socle>;
   /** What the agent was asked for, in order. */
   readonly asked: unknown[];
+  /** The names of the VMs that it was asked to make. */
+  readonly made: unknown[];
   /** Its backups, the open one first. */
   backups: Backup[];
   /** How often ReadExtents breaks after its first piece. */
@@ -28,13 +32,14 @@ interface Stage {
   readonly offsets: number[];
 }
 
-async function stage(context: TestContext): Promise<Stage> {
+async function stage(context: TestContext, spec?: VmSpec): Promise<Stage> {
   const parent = await mkdtemp(join(tmpdir(), "socle-unit-"));
   context.after(() => rm(parent, { recursive: true, force: true }));
   const directory = join(parent, "web");
   const on: Stage = {
     directory,
     asked: [],
+    made: [],
     backups: [],
     breaks: 0,
     isAbandoned: false,
@@ -97,7 +102,13 @@ async function stage(context: TestContext): Promise<Stage> {
   };
   const socket = await fakeAgent(context, {
     backups,
-    vms: { GetVm: (_call, answer) => answer(null, vm()) },
+    vms: {
+      GetVm: (_call, answer) => answer(null, spec === undefined ? vm() : vm({ spec })),
+      CreateVm({ request }, answer) {
+        on.made.push(request.spec?.name);
+        answer(rpcError(protos, status.RESOURCE_EXHAUSTED, "the host is full", { reason: "HOST_FULL" }));
+      },
+    },
     operations: {
       WatchOperations: (call) => {
         call.write(done({}));
@@ -194,4 +205,31 @@ test("verify needs no agent, and finds a file that was changed", async (context)
   const { exitCode, stdout } = await verify();
   assert.equal(exitCode, 1);
   assert.match(stdout, /root\.b1\.qcow2 .* damaged/);
+});
+
+test("an archive is written to a plain file alone, and its import reads no volume of the host unasked", async (context) => {
+  const spec = {
+    disks: [
+      { name: "root", newVolume: { pool: "images" } },
+      { name: "tools", volume: { pool: "iso", volume: "tools.iso" }, readOnly: true },
+    ],
+  };
+  const on = await stage(context, spec);
+  const archive = `${on.directory}.tar`;
+  execFileSync("mkfifo", [archive]);
+  const taken = await on.run("vm", "export", "web-1", archive);
+  assert.deepEqual([taken.exitCode, taken.stderr.includes("is no file")], [2, true], taken.stderr);
+  assert.ok(statSync(archive).isFIFO());
+  const waiting = await on.run("vm", "import", archive);
+  assert.match(waiting.stderr, /is no file/);
+  await rm(archive);
+  const written = await on.run("vm", "export", "web-1", archive);
+  assert.equal(written.exitCode, 0, written.stderr);
+  const refused = await on.run("vm", "import", archive, "--name", "web-2");
+  assert.equal(refused.exitCode, 2);
+  assert.match(refused.stderr, /disk tools is tools\.iso of pool iso.*--keep-volumes/);
+  assert.deepEqual(on.made, []);
+  const accepted = await on.run("vm", "import", archive, "--name", "web-2", "--keep-volumes");
+  assert.notEqual(accepted.exitCode, 0, "this agent makes no VM");
+  assert.deepEqual(on.made, ["web-2"]);
 });

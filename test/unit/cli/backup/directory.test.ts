@@ -1,10 +1,20 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { DirectoryLock } from "../../../../agent/cli/backup/directory-lock.ts";
-import { chainOf, manifestOf, manifestText, parseManifest } from "../../../../agent/cli/backup/manifest.ts";
+import { removeLeftovers } from "../../../../agent/cli/backup/backup-directory.ts";
+import { openFile } from "../../../../agent/cli/backup/byte-source.ts";
+import {
+  chainOf,
+  manifestOf,
+  manifestText,
+  parseManifest,
+  readManifest,
+  writeManifest,
+} from "../../../../agent/cli/backup/manifest.ts";
 import { restoredSpec } from "../../../../agent/cli/backup/restored-spec.ts";
 
 async function folder(context: TestContext): Promise<string> {
@@ -105,7 +115,15 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
     cloudInit: { hostname: "web" },
   };
   const of = backup("1", [disk("a.qcow2")], spec);
-  const { spec: made, disks, notes } = restoredSpec({ vm }, of, "new-id", { name: "again", pool: "slow" });
+  const {
+    spec: made,
+    disks,
+    notes,
+  } = restoredSpec({ vm }, of, "new-id", {
+    name: "again",
+    pool: "slow",
+    keepVolumes: true,
+  });
   assert.equal(made.name, "again");
   assert.equal(made.vmId, "new-id");
   assert.equal(made.cloudInit, null);
@@ -129,7 +147,83 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
     ["raw"],
   );
   assert.match(notes.join("\n"), /disk scratch is not in the backup[\s\S]*cloud-init/);
-  const kept = restoredSpec({ vm }, of, "new-id", { id: "keep", keepMacs: true });
+  const kept = restoredSpec({ vm }, of, "new-id", { id: "keep", keepMacs: true, keepVolumes: true });
   assert.deepEqual([kept.spec.vmId, kept.spec.name], [vm.id, "web"]);
   assert.equal(kept.spec.nics?.[0]?.mac, "52:54:00:00:00:01");
+});
+
+test("a manifest with another shape of spec is refused by the name of the field", () => {
+  for (const [spec, field] of [
+    [{ disks: 5 }, "disks"],
+    [{ disks: [null] }, "disks.0"],
+    [{ disks: [{ name: 5 }] }, "disks.0.name"],
+    [{ disks: [{ name: "root", newVolume: "x" }] }, "disks.0.newVolume"],
+    [{ disks: [{ name: "root", cdrom: { volume: 1 } }] }, "disks.0.cdrom.volume"],
+    [{ nics: "front" }, "nics"],
+    [{ bootOrder: [{}] }, "bootOrder.0"],
+    [{ kernelBoot: { kernel: [] } }, "kernelBoot.kernel"],
+  ] as const)
+    assert.throws(
+      () => parseManifest(manifestText(manifestOf(vm, [backup("1", [disk("a.qcow2")], spec)])), "here"),
+      {
+        reason: "BACKUP_DAMAGED",
+        message: new RegExp(`here is no manifest.*backups\\.0\\.spec\\.${field} `),
+      },
+    );
+});
+
+test("the leftovers of backups are removed, and no other file of the directory", async (context) => {
+  const directory = await folder(context);
+  const id = "0123456789abcdef";
+  const [left, foreign] = [
+    [`root.${id}.qcow2.part`, "data.b7.qcow2", "data.b7.qcow2.part", "manifest.json.part"],
+    ["debian.qcow2.part", "notes.part", `root.${id}.qcow2`, "movie.b8.qcow2.part", "root.b6.qcow2"],
+  ];
+  for (const name of [...left, ...foreign]) await writeFile(join(directory, name), "");
+  await mkdir(join(directory, `folder.${id}.qcow2.part`));
+  await removeLeftovers(directory, manifestOf(vm, [backup("b6", [disk("root.b6.qcow2")])]), "b7");
+  assert.deepEqual((await readdir(directory)).sort(), [...foreign, `folder.${id}.qcow2.part`].sort());
+});
+
+test("a FIFO, a folder or a device in the place of a file is refused, and nobody waits for its other end", async (context) => {
+  const directory = await folder(context);
+  const fifo = join(directory, "manifest.json");
+  execFileSync("mkfifo", [fifo, `${fifo}.part`]);
+  const refused = { reason: "FILE_UNREADABLE" };
+  await assert.rejects(openFile(fifo), refused);
+  await assert.rejects(openFile(directory), refused);
+  await assert.rejects(openFile("/dev/zero"), refused);
+  await assert.rejects(readManifest(directory), refused);
+  const manifest = manifestOf(vm, [backup("1", [disk("a.qcow2")])]);
+  await assert.rejects(writeManifest(directory, manifest), { code: "ENXIO" });
+  await rm(`${fifo}.part`);
+  await symlink(join(directory, "target"), `${fifo}.part`);
+  await assert.rejects(writeManifest(directory, manifest), { code: "ELOOP" });
+  assert.deepEqual((await readdir(directory)).sort(), ["manifest.json", "manifest.json.part"]);
+});
+
+test("volumes of the host that an archive names are refused by name, unless they are accepted", () => {
+  const tools = {
+    name: "tools",
+    volume: { pool: "iso", volume: "tools.iso" },
+    newVolume: null,
+    readOnly: true,
+  };
+  const own = { name: "root", newVolume: { pool: "fast" } };
+  const kernelBoot = {
+    kernel: { pool: "boot", volume: "vmlinuz" },
+    initrd: { pool: "boot", volume: "initrd" },
+  };
+  const spec = { disks: [own, tools], kernelBoot };
+  const of = backup("1", [disk("a.qcow2")], spec);
+  assert.throws(() => restoredSpec({ vm }, of, "new-id", {}), {
+    reason: "ARCHIVE_NAMES_VOLUMES",
+    message:
+      /disk tools is tools\.iso of pool iso; the kernel is vmlinuz of pool boot; the initial RAM disk is initrd of pool boot.*--keep-volumes/,
+  });
+  const kept = restoredSpec({ vm }, of, "new-id", { keepVolumes: true });
+  assert.deepEqual([kept.spec.disks?.[1], kept.spec.kernelBoot], [tools, kernelBoot]);
+  // Read-only, and in the archive: it is restored.
+  const stored = backup("1", [disk("a.qcow2")], { disks: [{ ...tools, name: "root" }] });
+  assert.equal(restoredSpec({ vm }, stored, "new-id", {}).disks.length, 1);
 });
