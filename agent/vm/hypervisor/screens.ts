@@ -23,10 +23,16 @@ export class Screens {
   readonly #domains: Pick<Domains, "document">;
   readonly #libvirt: Pick<libvirt.Libvirt, "openStream">;
   readonly #open = new Map<string, number>();
+  readonly #connectMs: number;
 
-  constructor(domains: Pick<Domains, "document">, calls: Pick<libvirt.Libvirt, "openStream">) {
+  constructor(
+    domains: Pick<Domains, "document">,
+    calls: Pick<libvirt.Libvirt, "openStream">,
+    connectMs = CONNECT_MS,
+  ) {
     this.#domains = domains;
     this.#libvirt = calls;
+    this.#connectMs = connectMs;
   }
 
   /** For metrics: the screens that are open now. */
@@ -54,7 +60,7 @@ export class Screens {
     const leave = this.#enter(vm);
     try {
       const path = await this.#socketOf(vm);
-      const socket = await connected(path, vm, signal);
+      const socket = await connected(path, vm, signal, this.#connectMs);
       socket.once("close", leave);
       return socket;
     } catch (thrown) {
@@ -118,12 +124,12 @@ export async function removeScreen(socketDirectory: string, vmId: string): Promi
   await rm(join(socketDirectory, basenameOfScreen(vmId)), { force: true }).catch(() => undefined);
 }
 
-function connected(path: string, { name }: Vm, signal: AbortSignal): Promise<Socket> {
+function connected(path: string, { name }: Vm, signal: AbortSignal, connectMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     // The option "signal" of a socket would also end it once it is connected.
     const socket = connect({ path });
     const giveUp = (): void => void socket.destroy(new Error("no answer"));
-    const late = setTimeout(giveUp, CONNECT_MS);
+    const late = setTimeout(giveUp, connectMs);
     const settle = (): void => {
       clearTimeout(late);
       signal.removeEventListener("abort", giveUp);

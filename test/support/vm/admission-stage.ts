@@ -11,6 +11,7 @@ import { ReservationBook } from "../../../agent/state/reservations/reservation-b
 import { nothingPermitted, type TenantPermissions } from "../../../agent/vm/model/tenant-policy.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { Vms, type CreateRequest } from "../../../agent/vm/operations/vms.ts";
+import type { RunContext } from "../../../agent/vm/operations/work.ts";
 import { folder } from "../state/folder.ts";
 import { storeOfNothing } from "./image-parts.ts";
 import { workContext } from "./work-context.ts";
@@ -28,11 +29,14 @@ export async function admission(
     permissions = {},
     directory,
     beforeShown,
+    context: given,
   }: {
     quota?: Partial<TenantQuota>;
     permissions?: Partial<TenantPermissions>;
     directory?: string;
     beforeShown?: OperationsOptions["beforeShown"];
+    /** The VMs' surroundings; by default a libvirt without answers. */
+    context?: RunContext;
   } = {},
 ) {
   directory ??= await folder(t);
@@ -67,14 +71,14 @@ export async function admission(
     startedAtMs: 0,
   });
   const reservations = new Reservations({ book, ledger, clock: systemClock, log: silentLog });
-  const table = new VmTable();
+  const table = given?.table ?? new VmTable();
   table.completed(1);
   const silent = {
     call: () => new Promise<never>(() => undefined),
     openStream: () => new Promise<never>(() => undefined),
     events: new Topic<never>(),
   };
-  const context = workContext(silent, systemClock, table);
+  const context = given ?? workContext(silent, systemClock, table);
   const store = storeOfNothing();
   await store.refresh();
   const vms = new Vms({

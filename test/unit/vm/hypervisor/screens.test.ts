@@ -19,12 +19,13 @@ function screensWith(
   socket: string | undefined,
   pieces: readonly Buffer[] = [],
   mime: string | null = "image/png",
+  connectMs?: number,
 ) {
   const graphics = socket === undefined ? [] : [{ type: "vnc", socket }];
   const document = { devices: { ...noDevices, graphics } } as unknown as VmDomain;
   const stream = { reply: { mime }, [Symbol.asyncIterator]: () => pieces.values() };
   const calls = { openStream: () => Promise.resolve(stream) };
-  return new Screens({ document: () => Promise.resolve(document) }, calls as never);
+  return new Screens({ document: () => Promise.resolve(document) }, calls as never, connectMs);
 }
 
 async function served(t: TestContext): Promise<string> {
@@ -67,6 +68,24 @@ test("only a running VM of Socle with a screen of its own is connected", async (
     "SCREEN_NOT_CONFIGURED",
     "SCREEN_UNREACHABLE",
   ]);
+});
+
+test("a screen lives on after the time that its connection may take", async (t) => {
+  const path = join(await folder(t), "a.vnc");
+  const server = createServer((socket) => socket.pipe(socket));
+  server.listen(path);
+  await once(server, "listening");
+  t.after(() => server.close());
+  const connectMs = 100;
+  const late = once(AbortSignal.timeout(2 * connectMs), "abort");
+  const socket = await screensWith(path, [], null, connectMs).connect(running, signal);
+  // Also keeps the process running until then.
+  const beat = setInterval(() => socket.write("."), connectMs);
+  await late;
+  clearInterval(beat);
+  assert.equal(socket.destroyed, false);
+  socket.write("still here");
+  for await (const bytes of socket) if (String(bytes).includes("still here")) break;
 });
 
 test("the screens of a VM are bounded, and a closed one makes room", async (t) => {
