@@ -112,10 +112,9 @@ export const deleteVm = defineOperation({
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
     if (!isGone && !hasBegun(run)) {
       if (intent.deletesDisks === true) await requireSameDisks(context, vmId, intent);
-      else {
-        const vm = table.get(vmId);
-        if (vm !== undefined && intent.volumes.length === 0) requireNothingBeside(vm.name, vm);
-      }
+      // From libvirt: the table may be older than the operation before this one.
+      else if (intent.volumes.length === 0)
+        requireNothingBeside(intent.name ?? vmId, ownFacts(await domains.stamps.facts(vmId), vmId));
     }
     const unsearched =
       intent.volumes.length > 0 && !isGone

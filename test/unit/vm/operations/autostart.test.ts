@@ -166,16 +166,27 @@ test("libvirt's own autostart is switched off only for VMs that the agent starts
   assert.deepEqual(switchedOff, [ours.id]);
 });
 
-test("a VM whose interrupted merge goes on is started after it, unlike one that a person paused", async (t) => {
+test("a VM whose interrupted merge or move goes on is started after it, unlike one that a person paused", async (t) => {
   const stage = new OwnStartsStage();
-  stage.put("merging", "paused", autostart);
-  stage.put("paused", "paused", autostart);
+  for (const name of ["merging", "moving", "paused", "changed"]) stage.put(name, "paused", autostart);
   stage.add("paused", "DELETE_SNAPSHOT");
-  const newest = stage.add("merging", "DELETE_SNAPSHOT", {
-    state: "running",
-    steps: [{ name: "note that it is off", startedAtMs: 0 }],
-  });
+  // Of a guest that ran, and that a person has paused meanwhile.
+  stage.add("changed", "MOVE_DISK", { state: "running" });
+  const steps = [{ name: "note that it is off", startedAtMs: 0 }] as const;
+  stage.add("merging", "DELETE_SNAPSHOT", { state: "running", steps });
+  const newest = stage.add("moving", "MOVE_DISK", { state: "running", steps });
   begin(t, stage, { boot: { id: "this boot", newestOperation: newest.id } });
   await stage.turns();
-  assert.deepEqual(stage.started, ["merging"]);
+  assert.deepEqual(stage.started.toSorted(), ["merging", "moving"]);
+});
+
+test("a VM with a rescue system is not started as itself", async (t) => {
+  const stage = new OwnStartsStage();
+  const vm = stage.put("rescued", "stopped", autostart);
+  const rescue = { pool: "p", volume: "v", baseVolume: "b", capacityBytes: 1, startsAfter: true };
+  stage.table.put({ ...vm, rescue, etag: "rescued" });
+  stage.put("plain", "stopped", autostart);
+  begin(t, stage, { boot: before });
+  await stage.turns();
+  assert.deepEqual(stage.started, ["plain"]);
 });

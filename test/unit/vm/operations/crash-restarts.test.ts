@@ -79,17 +79,35 @@ test("a stop, a suspension and a deletion win, also one that began before the cr
   assert.deepEqual(stage.started, []);
 });
 
-test("a VM that was off stays off when a QEMU that merged its snapshots crashes", async (t) => {
+test("a VM that was off stays off when a QEMU that merged its snapshots or moved its disk crashes", async (t) => {
   const stage = new OwnStartsStage();
-  stage.put("vm", "stopped", restart, "SHUTDOWN");
-  stage.add("vm", "START_VM");
+  const work = { merged: "DELETE_SNAPSHOT", moved: "MOVE_DISK" } as const;
+  for (const name of Object.keys(work)) {
+    stage.put(name, "stopped", restart, "SHUTDOWN");
+    stage.add(name, "START_VM");
+  }
   await begin(t, stage);
   const steps = [{ name: "note that it is off", outcome: "done", startedAtMs: 0, endedAtMs: 0 }] as const;
-  stage.add("vm", "DELETE_SNAPSHOT", { state: "failed", steps });
-  stage.put("vm", "paused", restart);
-  crash(stage, "vm");
+  for (const [name, kind] of Object.entries(work)) {
+    stage.add(name, kind, { state: "failed", steps });
+    stage.put(name, "paused", restart);
+    crash(stage, name);
+  }
   await stage.advance(HOUR_MS);
   assert.deepEqual(stage.started, []);
+});
+
+test("a VM that was off before its rescue stays off when the rescue system had crashed", async (t) => {
+  const stage = new OwnStartsStage();
+  for (const name of ["off", "ran"]) {
+    stage.put(name, "stopped", restart, "CRASHED");
+    stage.add(name, "START_VM");
+    stage.add(name, "RESCUE_VM");
+    stage.add(name, "UNRESCUE_VM", { result: { started: String(name === "ran") } });
+  }
+  await begin(t, stage);
+  await stage.advance(HOUR_MS);
+  assert.deepEqual(stage.started, ["ran"], "its own system crashed");
 });
 
 test("a failed stop does not keep a VM off; a change of the VM is waited for", async (t) => {
