@@ -89,9 +89,10 @@ export class WorkStage {
     };
   }
 
-  readonly #effect = (name: string): void => {
+  readonly #effect = (name: string): Promise<void> => {
     this.before(name);
     this.did.push(name);
+    return later();
   };
 
   #turn(state: VmState, stateReason: string): void {
@@ -114,27 +115,27 @@ export class WorkStage {
     steadyState: () => later({ state: this.state }),
     document: (_id: string, as?: string) => later(this.#document(as)),
     setMetadata: (_id: string, socle: VmMetadata) => {
-      this.#effect("write metadata");
+      void this.#effect("write metadata");
       this.note({ rescue: undefined, snapshots: undefined, backups: undefined, ...socle } as VmMetadata);
       return later();
     },
     start: (_id: string, _culprit: unknown, { from }: { from?: VmDomain } = {}) => {
-      this.#effect(from === undefined ? "start" : "start another system");
+      void this.#effect(from === undefined ? "start" : "start another system");
       this.#turn("running", "BOOTED");
       this.running = from;
       return later();
     },
     destroy: () => {
-      this.#effect("destroy");
+      void this.#effect("destroy");
       this.#turn("stopped", "DESTROYED");
       return later();
     },
     savedStates: { exists: () => later(this.hasSavedState) },
-    managedSave: () => later(this.#effect("save")),
+    managedSave: () => this.#effect("save"),
     devices: {
       requireResponsive: () => later(),
-      release: (_id: string, alias: string) => later(this.#effect(`release ${alias}`)),
-      undefine: (_id: string, alias: string) => later(this.#effect(`undefine ${alias}`)),
+      release: (_id: string, alias: string) => this.#effect(`release ${alias}`),
+      undefine: (_id: string, alias: string) => this.#effect(`undefine ${alias}`),
     },
     stamps: {
       numbering: "n",
@@ -148,7 +149,7 @@ export class WorkStage {
     },
     media: {
       change: (_id: string, alias: string, path: string | undefined) => {
-        this.#effect(`give ${alias} ${path ?? "none"}`);
+        void this.#effect(`give ${alias} ${path ?? "none"}`);
         if (path === undefined) this.files.delete(alias);
         else this.files.set(alias, path);
         return later();
@@ -157,7 +158,7 @@ export class WorkStage {
     },
     layers: {
       copy: (_id: string, disk: string, { path }: { path: string }) => {
-        this.#effect(`copy ${disk}`);
+        void this.#effect(`copy ${disk}`);
         this.files.set(disk, path);
         return later();
       },
@@ -184,13 +185,13 @@ export class WorkStage {
     },
     make: (made: { pool: string; name: string; capacityBytes: number }, _mayBe: boolean, is?: () => void) => {
       const volume = { pool: made.pool, volume: made.name };
-      this.#effect(`make ${volumeKey(volume)}`);
+      void this.#effect(`make ${volumeKey(volume)}`);
       is?.();
       this.volumes.set(volumeKey(volume), made.capacityBytes);
       return later({ path: pathOf(volume), format: "qcow2", capacityBytes: made.capacityBytes });
     },
     remove: (volume: VolumeRef) => {
-      this.#effect(`remove ${volumeKey(volume)}`);
+      void this.#effect(`remove ${volumeKey(volume)}`);
       return later(this.volumes.delete(volumeKey(volume)));
     },
     dependents: () => later({ paths: [], overlays: [], backings: [] }),

@@ -185,7 +185,7 @@ test("the leftovers of backups are removed, and no other file of the directory",
   assert.deepEqual((await readdir(directory)).sort(), [...foreign, `folder.${id}.qcow2.part`].sort());
 });
 
-test("a FIFO, a folder or a device in the place of a file is refused, and nobody waits for its other end", async (context) => {
+test("a FIFO, a folder or a device in the place of a file is refused without a wait for its other end", async (context) => {
   const directory = await folder(context);
   const fifo = join(directory, "manifest.json");
   execFileSync("mkfifo", [fifo, `${fifo}.part`]);

@@ -31,7 +31,7 @@ const reasonOf = (end: Promise<unknown>): Promise<string> =>
     () => "none",
     (thrown: unknown) => toSocleError(thrown).reason,
   );
-const rescue = (on: WorkStage, of: Parameters<WorkStage["run"]>[0] = undefined): Promise<string> =>
+const rescue = (on: WorkStage, of?: Parameters<WorkStage["run"]>[0]): Promise<string> =>
   reasonOf(rescueVm.run(on.context, intent, on.run(of)));
 
 test("a running VM is stopped for its rescue only after all that may refuse it", async () => {
