@@ -118,18 +118,39 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     assert.equal(Number(bytes), 1, "the last write is in the new file");
     await rm(raw);
     assert.equal(rig.table.get(vm)?.snapshots, undefined);
-    // Another client names the file in another way: libvirt does not record the switch in such a definition.
+    // Another client's definition names the file in another way, before and during the move: libvirt does not record the
+    // switch in it.
     const alias = join(libvirtd.directory, "alias");
     await symlink(other, alias);
-    const defined = (await virsh(libvirtd.uri, ["dumpxml", vm, "--inactive"])).replace(other, alias);
     const document = join(libvirtd.directory, "moved.xml");
-    await writeFile(document, defined);
-    await virsh(libvirtd.uri, ["define", document]);
-    assert.equal(await pathOf(vm, "--inactive"), join(alias, name));
+    const define = async (path: string): Promise<void> => {
+      const now = await virsh(libvirtd.uri, ["dumpxml", vm, "--inactive"]);
+      await writeFile(document, now.replace(/(?<=file=['"])[^'"]+(?=\/socle-)/, path));
+      await virsh(libvirtd.uri, ["define", document]);
+      assert.equal(await pathOf(vm, "--inactive"), join(path, name));
+    };
+    await define(alias);
+    const refused = await rig.done(await beginMove(vm, "data", "images"));
+    assert.equal(refused.error?.reason, "DISKS_REPLACED");
+    assert.deepEqual([await files(libvirtd.imagesDirectory), await files(other)], [[], [name]]);
+    await define(other);
     // And back, as for a guest that writes faster than the copy.
     const { SYNCHRONOUS_WRITES } = DomainBlockCopyFlags;
-    const restore = changeCopies((args) => ({ ...args, flags: args.flags | SYNCHRONOUS_WRITES }));
-    const { result: back } = await move(vm, "data", "images");
+    const bandwidth = { field: "bandwidth", value: { type: "ullong", value: MIB } };
+    const restore = changeCopies((args) => ({
+      ...args,
+      params: [bandwidth],
+      flags: args.flags | SYNCHRONOUS_WRITES,
+    }));
+    const moving = await beginMove(vm, "data", "images");
+    await eventually(
+      async () => /type=Block Copy/.test(await virsh(libvirtd.uri, ["blockjob", vm, "vda", "--raw"])),
+      { what: "the copy to begin", intervalMs: 50 },
+    );
+    await define(alias);
+    await virsh(libvirtd.uri, ["blockjob", vm, "vda", "--bandwidth", "1000"]);
+    const { error, result: back } = await rig.done(moving);
+    assert.equal(error, undefined);
     restore();
     const path = join(libvirtd.imagesDirectory, name);
     assert.deepEqual([await pathOf(vm), await pathOf(vm, "--inactive")], [path, path]);

@@ -105,6 +105,17 @@ export class DomainLayers {
     );
   }
 
+  /** Whether the disk is this file, in the definition and in a running guest. */
+  async isFile(id: string, disk: string, path: string): Promise<boolean> {
+    const documents = [await this.#reads.document(id, "defined")];
+    if (isActive(await this.#reads.state(id))) documents.push(await this.#reads.document(id, "running"));
+    return documents.every((document) =>
+      document?.devices.disks.some(
+        ({ alias, source }) => alias === diskAlias(disk) && pathOf(source) === path,
+      ),
+    );
+  }
+
   /** The paths of all files that the disks use, as far as libvirt reports them: those below others while a guest runs. */
   async inUse(id: string): Promise<ReadonlySet<string>> {
     const documents = await Promise.all([

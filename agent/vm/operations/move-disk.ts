@@ -154,6 +154,7 @@ async function move(
     if (!isClaimed) {
       // The room was claimed for the size at the admission.
       if ((await sizeOf(context, own)) > asked.capacityBytes) throw changed(spec.name, disk);
+      await requireOwnFile(context, spec, own);
       // The old volume of an earlier move, whose deletion was refused, may be in the way of this one's.
       await removeExtra(context, vmId, disk);
       // Journaled before the volume is made: a volume of this name that exists later was made by this operation.
@@ -288,6 +289,23 @@ const undoCopy = (context: WorkContext, { vmId }: WorkRun, { disk, to }: Intent)
     await removeExtra(context, vmId, disk);
   },
 });
+
+/**
+ * libvirt records the switch only in a definition with the guest's file: with another one, a guest that stops before the record
+ * would start from that. Throws `conflict` DISKS_REPLACED.
+ */
+async function requireOwnFile(
+  { domains, volumes }: WorkContext,
+  { id, name: vm }: VmSpec,
+  { disk, volume }: OwnDisk,
+): Promise<void> {
+  const path = await volumes.pathOf(volume);
+  if (path !== undefined && (await domains.layers.isFile(id, disk, path))) return;
+  const message = `disk ${disk} of VM ${vm} does not use ${path ?? volume.volume} in its definition and its running guest, as after a change by another client: nothing was moved; compare virsh dumpxml with and without --inactive`;
+  throw new SocleError("conflict", "DISKS_REPLACED", message, {
+    details: { fields: { disk: message }, metadata: { disk } },
+  });
+}
 
 /** Whether the guest, or the definition of one that is off, uses the copy. Throws `outcome_unknown`. */
 async function isMoved(context: WorkContext, vmId: string, { disk, to }: Intent): Promise<boolean> {

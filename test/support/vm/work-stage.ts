@@ -165,6 +165,7 @@ export class WorkStage {
       endCopy: () => later(),
       isSwitched: (_id: string, overlays: readonly { disk: string; path: string }[]) =>
         later(overlays.every(({ disk, path }) => this.files.get(disk) === path)),
+      isFile: (_id: string, disk: string, path: string) => later(this.files.get(disk) === path),
       inUse: () => later(new Set(this.files.values())),
     },
   };

@@ -84,6 +84,13 @@ test("another volume of the name stays, also in a plan", async () => {
   assert.equal(on.volumes.get(`other/${DATA}`), MIB);
 });
 
+test("a disk that uses another file than its volume is not moved", async () => {
+  const on = stage();
+  on.files.set("data", "/elsewhere/data.qcow2");
+  assert.equal(await move(on, "other"), "DISKS_REPLACED");
+  assert.deepEqual(on.did, []);
+});
+
 test("a detachment behind a move does nothing", async () => {
   const on = stage();
   const intent = detach(on);
