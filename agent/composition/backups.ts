@@ -32,7 +32,7 @@ export function buildBackups(
   const { backups } = domains;
   const volumes = new VolumeRoom(libvirt, log);
   const scratchUsed = new Map<string, number>();
-  const leases = new BackupLeases({ backups, clock, log });
+  const leases = new BackupLeases({ backups, refusal: () => operations.refusal, clock, log });
   const abandon: BackupWatchOptions["abandon"] = async (vm, { id }, cause, signal) => {
     const requestId = `backup-${id}-${clock.now()}`;
     const about = {

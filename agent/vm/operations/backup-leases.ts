@@ -1,6 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import type { Logger } from "../../kernel/log.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { toSocleError, type SocleError } from "../../kernel/errors.ts";
 import type { DomainBackups } from "../hypervisor/domain-backups.ts";
 import type { OpenBackup } from "../model/backups.ts";
 
@@ -18,6 +18,7 @@ const WRITE_EVERY_MS = 60_000;
 /** Until when open backups are kept without a renewal or a read, on the monotonic clock. */
 export class BackupLeases {
   readonly #backups: Pick<DomainBackups, "leaseUntil" | "setLease">;
+  readonly #refusal: () => SocleError | undefined;
   readonly #clock: Clock;
   readonly #log: Logger;
   /** By VM. */
@@ -25,10 +26,13 @@ export class BackupLeases {
 
   constructor(options: {
     readonly backups: Pick<DomainBackups, "leaseUntil" | "setLease">;
+    /** Why this agent may change nothing now. */
+    readonly refusal: () => SocleError | undefined;
     readonly clock: Clock;
     readonly log: Logger;
   }) {
     this.#backups = options.backups;
+    this.#refusal = options.refusal;
     this.#clock = options.clock;
     this.#log = options.log;
   }
@@ -66,7 +70,7 @@ export class BackupLeases {
     const lease = this.#of(vmId, id);
     if (lease === undefined) return;
     const now = this.#clock.monotonicMs();
-    const isDue = now - lease.writtenAtMs >= WRITE_EVERY_MS;
+    const isDue = now - lease.writtenAtMs >= WRITE_EVERY_MS && this.#refusal() === undefined;
     const endsAtMs = Math.max(lease.endsAtMs, now + lease.leaseMs);
     this.#leases.set(vmId, { ...lease, endsAtMs, writtenAtMs: isDue ? now : lease.writtenAtMs });
     if (!isDue) return;
@@ -75,8 +79,10 @@ export class BackupLeases {
     });
   }
 
-  /** Durable when it resolves. Throws libvirt's errors: then the lease is as before. */
+  /** Durable when it resolves. Throws libvirt's errors, and why the agent may change nothing: then the lease is as before. */
   async renew(vmId: string, id: string, leaseMs: number): Promise<void> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
     const endsAtMs = this.#clock.monotonicMs() + leaseMs;
     await this.#backups.setLease(vmId, this.#clock.now() + leaseMs);
     this.#leases.set(vmId, { id, leaseMs, endsAtMs, writtenAtMs: this.#clock.monotonicMs() });

@@ -1,6 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { aborted } from "../../kernel/concurrency/deadline.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { NewEvent } from "../../state/events/event.ts";
@@ -25,7 +25,7 @@ export type AbandonCause =
 
 export interface BackupWatchOptions {
   readonly table: Pick<VmTable, "all" | "get" | "untilComplete" | "subscribe">;
-  readonly operations: Pick<Operations, "admittedFor" | "untilPermitted">;
+  readonly operations: Pick<Operations, "admittedFor" | "refusal" | "untilPermitted">;
   /** Ends the backup without success, by an operation. Resolves with the operation's end. */
   readonly abandon: (
     vm: Vm,
@@ -48,11 +48,20 @@ const LOOK_EVERY_MS = 2000;
 /** A refresh of a pool reads all its volumes. */
 const LOOK_AT_POOL_EVERY_MS = 10_000;
 const RETRY_AFTER_MS = 10_000;
+/** Each end that failed is an operation in the journal and an entry in the audit log. */
+const LONGEST_RETRY_MS = 600_000;
 /** A pool without room pauses the guests that write to it: its reserve is for what they write until the next looks. */
 const LEAST_FREE_BYTES = 512 * 2 ** 20;
 const LOOKS_IN_RESERVE = 4;
 /** A scratch volume that grows more between two looks: its pool is looked at each time. */
 const FAST_BYTES = 64 * 2 ** 20;
+
+interface Failure {
+  readonly backup: string;
+  readonly reason: string;
+  readonly retryAtMs: number;
+  readonly delayMs: number;
+}
 
 /**
  * Abandons open backups whose reader is gone, whose scratch volumes outgrow their bound or their pool, or whose QEMU has
@@ -63,7 +72,10 @@ export class BackupWatch implements Service {
   readonly #options: BackupWatchOptions;
   /** By VM: no other look meanwhile. */
   readonly #busy = new Set<string>();
+  /** By VM: looks that failed. */
   readonly #retryAtMs = new Map<string, number>();
+  /** By VM: ends that failed. */
+  readonly #failed = new Map<string, Failure>();
   readonly #pools = new Map<string, { readonly atMs: number; readonly freeBytes: number | undefined }>();
   #abandoned = 0;
   #wake: () => void = () => undefined;
@@ -92,7 +104,8 @@ export class BackupWatch implements Service {
       for await (const change of changes) {
         const vm = change.kind === "item" && change.value.kind !== "resync" ? change.value.vm : undefined;
         if (change.kind === "item" && change.value.kind === "removed") this.#forget(change.value.vm.id);
-        if (vm === undefined || vm.backups?.open !== undefined) this.#wake();
+        if (vm !== undefined && vm.backups?.open === undefined) this.#forget(vm.id);
+        else this.#wake();
       }
     };
     const look = async (): Promise<void> => {
@@ -113,9 +126,9 @@ export class BackupWatch implements Service {
 
   /** Never rejects. */
   async #look(vm: Vm, signal: AbortSignal): Promise<void> {
-    const { leases, clock, log } = this.#options;
+    const { operations, leases, clock, log } = this.#options;
     const open = vm.backups?.open;
-    if (open === undefined || this.#busy.has(vm.id)) return;
+    if (open === undefined || this.#busy.has(vm.id) || operations.refusal !== undefined) return;
     if (clock.monotonicMs() < (this.#retryAtMs.get(vm.id) ?? -Infinity)) return;
     this.#busy.add(vm.id);
     try {
@@ -133,11 +146,12 @@ export class BackupWatch implements Service {
   }
 
   async #causeOf(vm: Vm, open: OpenBackup): Promise<AbandonCause | undefined> {
-    const { operations, backups, leases } = this.#options;
+    const { operations, backups, leases, clock } = this.#options;
     // The end of a backup waits for a QEMU that answers: until then nothing holds a forced stop.
     if (vm.presence !== "present" || vm.stats?.unresponsive === true) return undefined;
-    // Its operation goes on, or decides it.
-    if (operations.admittedFor(vm.id).some((each) => !isDone(each))) {
+    // Its operation goes on, or decides it; or its end failed a moment ago.
+    const waits = clock.monotonicMs() < (this.#failureOf(vm.id, open)?.retryAtMs ?? -Infinity);
+    if (waits || operations.admittedFor(vm.id).some((each) => !isDone(each))) {
       // The job must not outgrow its room meanwhile. The watch ends the rest afterwards.
       if (open.phase === "open" && isActive(vm) && (await this.#roomOf(vm.id, open)) !== undefined)
         await backups.end(vm.id, open.id);
@@ -164,13 +178,21 @@ export class BackupWatch implements Service {
       const leastBytes = Math.max(LEAST_FREE_BYTES, LOOKS_IN_RESERVE * grownBytes);
       if (free !== undefined && free < leastBytes) return "POOL_NEARLY_FULL";
     }
-    scratchUsed.set(vmId, sum);
+    // The backup may have ended meanwhile.
+    if (this.#options.table.get(vmId)?.backups?.open?.id === open.id) scratchUsed.set(vmId, sum);
     return undefined;
   }
 
   #forget(vmId: string): void {
     this.#options.leases.forget(vmId);
     this.#options.scratchUsed.delete(vmId);
+    this.#retryAtMs.delete(vmId);
+    this.#failed.delete(vmId);
+  }
+
+  #failureOf(vmId: string, { id }: Pick<OpenBackup, "id">): Failure | undefined {
+    const failure = this.#failed.get(vmId);
+    return failure?.backup === id ? failure : undefined;
   }
 
   async #freeOf(pool: string, knownForMs: number): Promise<number | undefined> {
@@ -186,12 +208,19 @@ export class BackupWatch implements Service {
   async #abandon(vm: Vm, open: OpenBackup, cause: AbandonCause, signal: AbortSignal): Promise<void> {
     const { abandon, publish, log } = this.#options;
     const about = { vm: vm.id, name: vm.name, backup: open.id, cause };
-    log.warn(about, "a backup is abandoned");
-    const end = await abandon(vm, open, cause, signal);
-    if (end.state !== "succeeded")
-      throw new Error(
-        `operation ${end.id}, which ends the backup, is ${end.state}: ${end.error?.message ?? "no error"}`,
-      );
+    if (this.#failureOf(vm.id, open) === undefined) log.warn(about, "a backup is abandoned");
+    let end: Operation;
+    try {
+      end = await abandon(vm, open, cause, signal);
+    } catch (thrown) {
+      if (!signal.aborted) this.#fails(vm, open, toSocleError(thrown));
+      return;
+    }
+    if (end.state !== "succeeded") {
+      const { reason = "NOT_ENDED", message = `it is ${end.state}` } = end.error ?? {};
+      this.#fails(vm, open, new SocleError("internal", reason, `operation ${end.id}: ${message}`));
+      return;
+    }
     this.#forget(vm.id);
     if (cause === "NOT_ENDED") return;
     this.#abandoned += 1;
@@ -201,7 +230,25 @@ export class BackupWatch implements Service {
       vmName: vm.name,
       vmState: vm.state,
       reason: cause,
-      details: { backup: open.id, operation: end.id },
+      details: {
+        backup: open.id,
+        operation: end.id,
+        ...(end.result["resumed"] === "true" ? { resumed: "true" } : {}),
+      },
     });
+  }
+
+  /** One line for each reason: the end is tried again, later each time. */
+  #fails(vm: Vm, open: OpenBackup, error: SocleError): void {
+    const { clock, log } = this.#options;
+    const before = this.#failureOf(vm.id, open);
+    const delayMs = before === undefined ? RETRY_AFTER_MS : Math.min(2 * before.delayMs, LONGEST_RETRY_MS);
+    const retryAtMs = clock.monotonicMs() + delayMs;
+    this.#failed.set(vm.id, { backup: open.id, reason: error.reason, retryAtMs, delayMs });
+    if (before?.reason === error.reason) return;
+    log.warn(
+      { vm: vm.id, name: vm.name, backup: open.id, err: error },
+      "a backup could not be ended: the agent tries it again, later each time",
+    );
   }
 }

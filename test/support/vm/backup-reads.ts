@@ -7,7 +7,7 @@ import { BackupReads } from "../../../agent/vm/operations/backup-reads.ts";
 export function readsWithoutBackups({ clock, log }: { clock: Clock; log: Logger }): BackupReads {
   const backups = { leaseUntil: () => Promise.resolve(undefined), setLease: () => Promise.resolve() };
   return new BackupReads({
-    leases: new BackupLeases({ backups, clock, log }),
+    leases: new BackupLeases({ backups, refusal: () => undefined, clock, log }),
     scratchUsed: new Map(),
     socketDirectory: "/nonexistent",
   });
