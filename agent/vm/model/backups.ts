@@ -52,6 +52,8 @@ const open = z.object({
   phase: z.enum(["beginning", "open", "ending"]),
   /** The VM was off: it has a QEMU for the backup alone. */
   off: z.literal(true).exactOptional(),
+  /** The VM's definition was changed since its QEMU for the backup started. */
+  outdated: z.literal(true).exactOptional(),
 });
 export type OpenBackup = Immutable<z.output<typeof open>>;
 

@@ -15,6 +15,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import { AGENT, failureOf, type OwnStarts } from "./own-starts.ts";
+import { isSeenForBackup } from "./backup-qemu.ts";
 import { foundOff } from "./paused-qemu.ts";
 
 export interface AutostartOptions {
@@ -201,16 +202,24 @@ export class Autostart implements Service {
     const vm = table.get(id);
     const admitted = operations.admittedFor(id);
     if (!isOurs(vm) || (isActive(vm) && !isForWork(vm, admitted))) return false;
-    return admitted.every((operation) => operation.id <= newestOperation || operation.caller === AGENT);
+    return admitted.every(
+      ({ id: operation, caller, kind }) =>
+        operation <= newestOperation || caller === AGENT || LEAVES_OFF.has(kind),
+    );
   }
 }
 
 const isOurs = (vm: Vm | undefined): vm is Vm =>
   vm?.managed === true && vm.spec?.autostart === true && vm.rescue === undefined;
 
-/** Its QEMU runs only for work on its disks that the boot interrupted; the start waits for its end. */
-const isForWork = ({ state }: Vm, admitted: readonly Operation[]): boolean =>
-  state === "paused" && admitted.some((each) => foundOff(each) && !isDone(each));
+/**
+ * Its QEMU runs only for work on its disks: the start waits for its end. In the QEMU of an open backup the guest is started.
+ */
+const isForWork = (vm: Vm, admitted: readonly Operation[]): boolean =>
+  isSeenForBackup(vm) || (vm.state === "paused" && admitted.some((each) => foundOff(each) && !isDone(each)));
+
+/** They do not decide whether a VM runs. */
+const LEAVES_OFF: ReadonlySet<string> = new Set(["BEGIN_BACKUP", "FINISH_BACKUP"]);
 
 /** The highest priority first. */
 const inOrder = (a: Vm, b: Vm): number =>

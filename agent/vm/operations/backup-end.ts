@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { withStale, type Backups, type OpenBackup, type WholeBackup } from "../model/backups.ts";
 import { defined } from "../../kernel/defined.ts";
 import { withoutLoose } from "./layers.ts";
-import { endQemu } from "./paused-qemu.ts";
+import { endQemu } from "./end-qemu.ts";
 import { readSpec, rewriteKept } from "./spec-change.ts";
 import type { WorkContext } from "./work.ts";
 

@@ -198,15 +198,18 @@ export class CrashRestarts implements Service {
     if (!isDown(vm) || vm?.managed !== true || vm.rescue !== undefined || vm.spec?.crashPolicy !== "restart")
       return false;
     let isBusy = vm.presence !== "present";
+    // In the QEMU that an earlier operation needed.
+    let isResumed = false;
     for (const operation of operations.admittedFor(id)) {
       const { kind, state } = operation;
       // A VM that was off, whose QEMU crashed while the operation used it.
-      if (foundOff(operation)) return false;
+      if (foundOff(operation)) return isResumed && (isBusy ? undefined : true);
       // Also a restart that failed shows that the VM should run.
       if ((state === "failed" || state === "cancelled") && !isRestart(operation)) continue;
       // The crash was of the rescue system of a VM that was off before.
       if (kind === "UNRESCUE_VM" && isDone(operation) && operation.result["started"] !== "true") return false;
       if (MEANT_OFF.has(kind)) return false;
+      if (kind === "RESUME_VM") isResumed = true;
       if (!isDone(operation)) isBusy = true;
       else if (MEANT_ON.has(kind)) return isBusy ? undefined : true;
     }

@@ -4,6 +4,7 @@ import type { VmSpec } from "../../contract/spec.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
+import { endQemu } from "./end-qemu.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { isUndecided, mayHaveBegun, outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
@@ -72,14 +73,6 @@ export async function requireNotRestarting(
   const message = `the guest of VM ${name} crashed, and its crash policy starts it again: repeat the request once it runs, or set its crash policy to stop first`;
   throw new SocleError("conflict", "VM_CRASHED", message);
 }
-
-/** A person may have resumed it, and then it is a guest that runs, or that an event has paused. */
-export async function endQemu({ domains }: WorkContext, vmId: string): Promise<void> {
-  const now = await domains.state(vmId);
-  if (now?.state === "paused" && !PAUSED_GUEST.has(now.stateReason)) await domains.destroy(vmId);
-}
-
-const PAUSED_GUEST: ReadonlySet<string> = new Set(["IOERROR", "WATCHDOG", "CRASHED"]);
 
 async function startPaused(context: WorkContext, vmId: string, spec: VmSpec): Promise<void> {
   const { domains, table, volumes } = context;

@@ -10,7 +10,7 @@ import type { Snapshots } from "../model/snapshots.ts";
 import { ownDisk, seedVolume } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
-import { isForBackup, keepQemu } from "./backup-qemu.ts";
+import { endBackupQemu, isForBackup, keepQemu } from "./backup-qemu.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
 import { noteStart } from "./note-start.ts";
 import { endRescueAfterStart } from "./rescue-note.ts";
@@ -39,7 +39,9 @@ export const startVm = defineOperation({
     // A resumed start was checked before, or has not begun: its possible effect is not refused afterwards.
     if (!resumed)
       await step("placement", () => checkPlacement(context, vmId, placementEpoch, isActive(before)));
-    if (isActive(before)) {
+    // The guest gets what the definition has now.
+    const isEnded = await endBackupQemu(context, run, true);
+    if (isActive(before) && !isEnded) {
       // An earlier run may have ended before it renewed the metadata.
       if (resumed) await continued(context, vmId);
       if (!(await isForBackup(context, vmId))) return { state: before.state, was: before.state };
@@ -53,7 +55,7 @@ export const startVm = defineOperation({
       await seen(context, vmId, (vm) => vm?.state === "running");
       return { state: "running", was: "stopped", from: "boot" };
     }
-    if (resumed) {
+    if (resumed && !isEnded) {
       // Another agent, or an earlier run, may have sent a start to libvirt that has not taken effect yet.
       const after = await domains.settledState(vmId);
       if (isActive(after)) return { state: "running", was: before.state };

@@ -4,6 +4,7 @@ import { within } from "../../kernel/concurrency/deadline.ts";
 import { succeeds } from "../../kernel/thrown.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import type { Vm } from "../model/vm.ts";
+import { endBackupQemu, isSeenForBackup } from "./backup-qemu.ts";
 import { defineOperation } from "./definition.ts";
 import { holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import type { Cut } from "./stop-escalation.ts";
@@ -61,6 +62,12 @@ const stop = (cut: Cut) => {
     const { vmId, step, signal } = run;
     const before = await known(context, vmId);
     if (!isActive(before)) return { state: "stopped", stopped_by: "already" };
+    // It runs no guest that could be asked.
+    if (isSeenForBackup(context.table.get(vmId)) && (await endBackupQemu(context, run))) {
+      await stampComplete(context, run, false);
+      await seen(context, vmId, (vm) => !isActive(vm));
+      return { state: "stopped", stopped_by: "already" };
+    }
     // A client that started the VM again did not request the end of that run.
     const guestRun = await holdsRun(context, run, "stop the VM again if it should be off");
     if (guestRun === undefined) return { state: "stopped", stopped_by: "unknown" };

@@ -6,6 +6,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definitionEdits, type DefinedField } from "../observation/domain-document.ts";
+import { isSeenForBackup, outdateQemu, runningGuest } from "./backup-qemu.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
@@ -70,9 +71,9 @@ export const updateVm = defineOperation({
     }
     return defined({ changes: changed, etag });
   },
-  async plan({ domains }, { changes: changed }, { id, spec }) {
-    const running = await domains.sizes.running(id);
-    return { changes: namesIn(changed), ...when(running, spec, changed) };
+  async plan({ domains }, { changes: changed }, vm) {
+    const running = isSeenForBackup(vm) ? undefined : await domains.sizes.running(vm.id);
+    return { changes: namesIn(changed), ...when(running, vm.spec, changed) };
   },
   async run(context, { changes: changed, etag }, run) {
     const { domains } = context;
@@ -88,9 +89,10 @@ export const updateVm = defineOperation({
       });
       // An operation before this one may have changed other fields.
       const asked = checkRules(fields.withChanges(before, changed));
-      const running = parts.length > 0 ? await domains.sizes.running(vmId) : undefined;
+      const running = parts.length > 0 ? await runningGuest(context, vmId) : undefined;
       if (parts.length > 0) {
         mayBeChanged = true;
+        await outdateQemu(context, vmId);
         if (running !== undefined) await step(GUEST, () => resize(context, running, asked, parts), 0.5);
         await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);
       }
@@ -139,7 +141,7 @@ async function asInSpec(context: WorkContext, vmId: string, parts: readonly Defi
   if ((await domains.state(vmId)) === undefined) return;
   const { spec } = await readSpec(context, vmId);
   await redefine(context, vmId, spec, parts);
-  const running = await domains.sizes.running(vmId);
+  const running = await runningGuest(context, vmId);
   if (running === undefined) return;
   const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
   // A guest that keeps its memory would not follow: its balloon stands, and has its target again.

@@ -4,6 +4,7 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import type { HostBoot } from "../../../../agent/state/records/host-record.ts";
 import { Autostart, type AutostartOptions } from "../../../../agent/vm/operations/autostart.ts";
+import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import { failed, OwnStartsStage } from "../../../support/vm/own-starts-stage.ts";
 
 const autostart = { autostart: true };
@@ -189,4 +190,23 @@ test("a VM with a rescue system is not started as itself", async (t) => {
   begin(t, stage, { boot: before });
   await stage.turns();
   assert.deepEqual(stage.started, ["plain"]);
+});
+
+test("a VM whose QEMU runs for a backup alone is started in it at its turn", async (t) => {
+  const stage = new OwnStartsStage();
+  for (const [name, off, kind] of [
+    ["backup", true, "BEGIN_BACKUP"],
+    // A guest that was paused, or that a person stopped, under a backup.
+    ["paused", undefined, "BEGIN_BACKUP"],
+    ["stopped", true, "STOP_VM"],
+  ] as const) {
+    const vm = stage.put(name, "paused", autostart);
+    const open = { id: "0123456789abcdef", createdAtMs: 0, disks: [], leaseMs: 1, scratchBytes: 0 };
+    const now = { ...open, phase: "open" as const, ...(off === undefined ? {} : { off }) };
+    stage.table.put(withEtag({ ...vm, backups: { open: now, stale: [] } }));
+    stage.add(name, kind);
+  }
+  begin(t, stage, { boot: { id: "this boot" } });
+  await stage.turns();
+  assert.deepEqual(stage.started, ["backup"]);
 });

@@ -110,6 +110,21 @@ test("a VM that was off before its rescue stays off when the rescue system had c
   assert.deepEqual(stage.started, ["ran"], "its own system crashed");
 });
 
+test("a guest that a person resumed in the QEMU of a backup is started again after a crash", async (t) => {
+  const stage = new OwnStartsStage();
+  const steps = [{ name: "note that it is off", outcome: "done", startedAtMs: 0, endedAtMs: 0 }] as const;
+  for (const name of ["resumed", "paused", "failed"]) {
+    stage.put(name, "paused", restart);
+    stage.add(name, "BEGIN_BACKUP", { steps });
+  }
+  await begin(t, stage);
+  stage.add("resumed", "RESUME_VM");
+  stage.add("failed", "RESUME_VM", { state: "failed" });
+  for (const name of ["resumed", "paused", "failed"]) crash(stage, name);
+  await stage.advance(HOUR_MS);
+  assert.deepEqual(stage.started, ["resumed"]);
+});
+
 test("a failed stop does not keep a VM off; a change of the VM is waited for", async (t) => {
   const stage = new OwnStartsStage();
   stage.put("vm", "running", restart);
