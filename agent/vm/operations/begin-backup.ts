@@ -161,6 +161,8 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
       phase: "beginning",
       off: isOff ? true : undefined,
     });
+    // Of an earlier backup in this run of the guest. The watch reads it as soon as the new one is noted.
+    if (open === undefined && !isOff) await domains.backups.setLease(vmId, undefined);
     // Noted before they exist: at no time is there a volume, or a QEMU, without an owner.
     await step(
       NOTE,
@@ -246,8 +248,6 @@ async function openNow(
     async () => {
       if (await domains.backups.isOpen(vmId, id)) return false;
       await removeSocket(context, vmId);
-      // Of an earlier backup in this run of the guest.
-      await domains.backups.setLease(vmId, undefined);
       const asBase = sources.filter(
         (source) => base !== undefined && inBase.has(source.disk) && keepsBitmap(source),
       );
