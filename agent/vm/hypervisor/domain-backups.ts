@@ -162,21 +162,35 @@ export class DomainBackups {
     return left;
   }
 
+  /** The checkpoints of these that libvirt has. */
+  async existing(id: string, names: readonly string[]): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const name of names) if ((await this.#checkpoint(id, name)) !== undefined) found.push(name);
+    return found;
+  }
+
+  #checkpoint(id: string, name: string) {
+    const args = { dom: reference(id), name, flags: 0 };
+    return ifPresent("LIBVIRT_NO_DOMAIN_CHECKPOINT", () =>
+      this.#libvirt.call(libvirt.domainCheckpointLookupByName, args),
+    );
+  }
+
   /** Deletes checkpoints, also of a guest that is off; their bitmaps stay in the files. */
   async drop(id: string, names: readonly string[]): Promise<void> {
-    for (const name of names)
-      await ifPresent("LIBVIRT_NO_DOMAIN_CHECKPOINT", async () => {
-        const asked = { dom: reference(id), name, flags: 0 };
-        const { checkpoint } = await this.#libvirt.call(libvirt.domainCheckpointLookupByName, asked);
-        const flags = libvirt.DomainCheckpointDeleteFlags.METADATA_ONLY;
-        await this.#libvirt.call(libvirt.domainCheckpointDelete, { checkpoint, flags });
-      });
+    const flags = libvirt.DomainCheckpointDeleteFlags.METADATA_ONLY;
+    for (const name of names) {
+      const found = await this.#checkpoint(id, name);
+      if (found === undefined) continue;
+      const args = { checkpoint: found.checkpoint, flags };
+      await ifPresent("LIBVIRT_NO_DOMAIN_CHECKPOINT", () =>
+        this.#libvirt.call(libvirt.domainCheckpointDelete, args),
+      );
+    }
   }
 
   async #forget(id: string, name: string): Promise<boolean> {
-    const found = await ifPresent("LIBVIRT_NO_DOMAIN_CHECKPOINT", () =>
-      this.#libvirt.call(libvirt.domainCheckpointLookupByName, { dom: reference(id), name, flags: 0 }),
-    );
+    const found = await this.#checkpoint(id, name);
     if (found === undefined) return true;
     if (!isActive(await this.#reads.state(id))) return false;
     const { checkpoint } = found;
@@ -228,6 +242,14 @@ export class DomainBackups {
     await this.#libvirt.call(libvirt.domainSetMetadata, args);
   }
 
+  /** The devices whose writes wait for space, in a guest that QEMU paused for that. */
+  async withoutSpace(id: string): Promise<ReadonlySet<string>> {
+    const args = { dom: reference(id), maxerrors: MOST_DISKS, flags: 0 };
+    const { errors } = await this.#libvirt.call(libvirt.domainGetDiskErrors, args);
+    const { NO_SPACE } = libvirt.DomainDiskErrorCode;
+    return new Set(errors.flatMap(({ disk, error }) => (error === NO_SPACE ? disk : [])));
+  }
+
   async #hasJob(id: string): Promise<boolean> {
     const { type } = await this.#libvirt.call(libvirt.domainGetJobInfo, { dom: reference(id) });
     return type !== libvirt.DomainJobType.NONE;
@@ -239,6 +261,9 @@ export class DomainBackups {
     return (document?.devices.disks ?? []).map(({ target }) => target.device);
   }
 }
+
+/** libvirt's bound on the answer. */
+const MOST_DISKS = 256;
 
 /** The errors for a bitmap, or a checkpoint, that is missing. */
 const LOST: ReadonlySet<string> = new Set([

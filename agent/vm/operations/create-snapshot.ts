@@ -16,6 +16,7 @@ import {
 import type { Vm } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { dropCheckpoints } from "./backup-end.ts";
+import { forgetCheckpoints } from "./forget-checkpoints.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireGuestAgent } from "./guest.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -34,6 +35,7 @@ import {
   withoutLoose,
   type Layer,
 } from "./layers.ts";
+import { hasOwnQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import { undoAll } from "./undo.ts";
@@ -137,6 +139,7 @@ async function create(
     requireRoomFor({ name: spec.name, snapshots: before }, name);
     const below = (disk: OwnDisk): string => disk.volume.volume;
     const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
+    if (hasOwnQemu(run) || !isActive(await domains.state(vmId))) await forgetCheckpoints(context, run, spec);
     effects.add(SWITCH);
     const isQuiesced = await step(
       SWITCH,

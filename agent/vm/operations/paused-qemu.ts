@@ -14,6 +14,8 @@ const OFF = "note that it is off";
 /** The VM was off when the operation needed its QEMU, so its QEMU ran no guest. */
 export const foundOff = ({ steps }: Pick<Operation, "steps">): boolean =>
   steps.some(({ name }) => name === OFF);
+/** Whether an earlier run of the operation may have started a QEMU for it. */
+export const hasOwnQemu = (run: WorkRun): boolean => mayHaveBegun(run, OFF);
 /** A guest that stops meanwhile takes its QEMU with it. */
 const MOST_STARTS = 3;
 
@@ -30,7 +32,7 @@ export async function withQemu(
   const { domains } = context;
   const { vmId, step } = run;
   const isOff = async (): Promise<boolean> => !isActive(await domains.state(vmId));
-  let isOurs = mayHaveBegun(run, OFF);
+  let isOurs = hasOwnQemu(run);
   for (let starts = 1; ; starts += 1) {
     try {
       if (await isOff()) {

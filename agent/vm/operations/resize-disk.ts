@@ -11,11 +11,13 @@ import { ownDisk } from "../model/volume-names.ts";
 import type { Vm, VmState } from "../model/vm.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import { diskAlias } from "../model/device-names.ts";
+import { forgetBroken, mayHaveBitmap } from "./forget-checkpoints.ts";
 import { defineOperation } from "./definition.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { mayBeBelow } from "./own-volume.ts";
+import { hasOwnQemu, withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
@@ -118,10 +120,21 @@ export const resizeDisk = defineOperation({
     // An operation before this one may have detached it.
     const present = requireDisk({ name: before.name, spec: before }, disk);
     // It may have made a snapshot as well: the guest writes to a new layer.
-    const layered = { id: vmId, snapshots: (await readSpec(context, vmId)).snapshots };
+    const { snapshots, backups } = await readSpec(context, vmId);
+    const layered = { id: vmId, snapshots };
     const now = { ...intent, ...volumesOf(layered, present) };
     step.commit();
-    await step(RESIZE, () => grow(context, vmId, now), 0.8);
+    const enlarge = (name: string) => step(name, () => grow(context, vmId, now), 0.8);
+    // An earlier run may have left its QEMU.
+    const first = hasOwnQemu(run) ? undefined : await refusalOf(enlarge(RESIZE));
+    if (hasOwnQemu(run) || first !== undefined) {
+      if (first !== undefined && (!isOfFile(first) || !mayHaveBitmap(backups, disk))) throw first;
+      await withQemu(context, run, before, async () => {
+        const isMended = await forgetBroken(context, vmId, disk);
+        if (first !== undefined && !isMended) throw first;
+        await enlarge("resize without bitmaps");
+      });
+    }
     const spec =
       ownBytes !== undefined
         ? await step("write spec", () =>
@@ -133,6 +146,17 @@ export const resizeDisk = defineOperation({
     return { disk, capacity_bytes: String(capacityBytes) };
   },
 });
+
+/** The error, if it is known that nothing was done. */
+const refusalOf = (work: Promise<unknown>): Promise<SocleError | undefined> =>
+  work.then(
+    () => undefined,
+    (thrown: unknown) => toSocleError(thrown),
+  );
+
+/** QEMU, or qemu-img, refused the file. */
+const isOfFile = ({ kind, reason }: SocleError): boolean =>
+  reason.startsWith("LIBVIRT_") && (kind === "internal" || kind === "conflict" || kind === "invalid");
 
 /** QEMU has a running guest's disk open, so only QEMU may change it. */
 async function grow(context: WorkContext, vmId: string, intent: Intent): Promise<void> {

@@ -12,6 +12,7 @@ import type { VmState } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { dropCheckpoints } from "./backup-end.ts";
+import { forgetCheckpoints } from "./forget-checkpoints.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { hasMarkedRun, holdsRun, isInRun, stampComplete } from "./guest-run.ts";
 import {
@@ -136,6 +137,7 @@ async function revert(
     if (!effects.has(STOP)) requireOff(spec.name, (await domains.state(vmId))?.state ?? "stopped", force);
     const below = ({ disk, volume }: OwnDisk): string => found.volumes[disk] ?? volume.volume;
     const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.3 });
+    await forgetCheckpoints(context, run, spec);
     if (wasOn) {
       step.commit();
       await stop(context, run, effects);
