@@ -7,11 +7,14 @@ import { endQemu } from "./end-qemu.ts";
 import { readSpec, rewriteKept } from "./spec-change.ts";
 import type { WorkContext } from "./work.ts";
 
-/** The socket on which the VM's QEMU serves its backup. */
+/**
+ * The socket on which the VM's QEMU serves its backup. libvirt gives QEMU's AppArmor profile the same name, by which that profile
+ * allows this socket alone.
+ */
 export const backupSocket = (
   { socketDirectory }: Pick<WorkContext, "socketDirectory">,
   vmId: string,
-): string => join(socketDirectory, `${vmId}.nbd`);
+): string => join(socketDirectory, `libvirt-${vmId}.nbd`);
 
 /** QEMU leaves its socket behind when it is killed, and makes none over it. */
 export async function removeSocket(context: WorkContext, vmId: string): Promise<void> {
@@ -36,16 +39,19 @@ export function decided(now: Backups, open: OpenBackup, success: boolean): Backu
   return { ...(now.whole === undefined ? ending : withStale(ending, now.whole.id)), whole };
 }
 
-/** Ends what is left of a decided backup: its job, its scratch volumes, its QEMU, and old checkpoints. */
+/**
+ * Ends what is left of a decided backup: its job, its scratch volumes, its QEMU, and old checkpoints. A guest that QEMU paused
+ * because a scratch volume had no space for its write goes on. `resumed`: whether one did.
+ */
 export async function endBackup(
   context: WorkContext,
   vmId: string,
   step: <T>(name: string, work: () => Promise<T>, weight: number) => Promise<T>,
-): Promise<Backups> {
+): Promise<{ readonly backups: Backups; readonly resumed: boolean }> {
   const { domains, volumes } = context;
   const { backups } = await readSpec(context, vmId);
   const { open } = backups;
-  if (open === undefined) return backups;
+  if (open === undefined) return { backups, resumed: false };
   await step("end job", () => domains.backups.end(vmId, open.id), 0.3);
   await removeSocket(context, vmId);
   await step("delete bitmaps", () => forgetStale(context, vmId), 0.2);
@@ -56,6 +62,9 @@ export async function endBackup(
     },
     0.2,
   );
+  // Before the note of the backup is removed: an interrupted end resumes it too.
+  const resumed = await isStarved(context, vmId, open);
+  if (resumed) await step("resume guest", () => domains.resume(vmId), 0);
   const { off } = (await readSpec(context, vmId)).backups.open ?? {};
   if (off === true) await step("stop paused", () => endQemu(context, vmId), 0.1);
   const kept = await step(
@@ -68,7 +77,19 @@ export async function endBackup(
       }),
     0.1,
   );
-  return kept.backups;
+  return { backups: kept.backups, resumed };
+}
+
+/** QEMU repeats the write when it goes on. A guest that is paused for another reason is left so. */
+async function isStarved(
+  { domains }: WorkContext,
+  vmId: string,
+  { disks }: Pick<OpenBackup, "disks">,
+): Promise<boolean> {
+  const now = await domains.state(vmId);
+  if (now?.state !== "paused" || now.stateReason !== "IOERROR") return false;
+  const starved = await domains.backups.withoutSpace(vmId);
+  return disks.some(({ device }) => starved.has(device));
 }
 
 /**

@@ -53,10 +53,15 @@ export const finishBackup = defineOperation({
     }
     // Only the rest is left, which cannot be undone.
     step.goOn();
-    backups = await endBackup(context, vmId, step);
+    const end = await endBackup(context, vmId, step);
+    backups = end.backups;
     await stampComplete(context, run, isActive(await domains.state(vmId)));
     await seenWithBackups(context, vmId, backups);
-    return { backup_id: id, success: String(backups.whole?.id === id) };
+    return {
+      backup_id: id,
+      success: String(backups.whole?.id === id),
+      ...(end.resumed ? { resumed: "true" } : {}),
+    };
   },
 });
 
