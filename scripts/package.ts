@@ -122,6 +122,7 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   await take("systemd/socle.sysusers", "usr/lib/sysusers.d/socle.conf");
   await take("systemd/socle.tmpfiles", "usr/lib/tmpfiles.d/socle.conf");
   await take("systemd/50-socle.rules", "usr/share/polkit-1/rules.d/50-socle.rules");
+  await take("systemd/socle.apparmor", "etc/apparmor.d/abstractions/libvirt-qemu.d/socle");
   await take("systemd/completion/socle.bash", "usr/share/bash-completion/completions/socle");
   await take("systemd/prometheus", "usr/share/socle/prometheus");
   const example = await run(process.execPath, [join(built, "socle.js"), "config", "show", "--example"]);
@@ -153,7 +154,7 @@ async function lay(tree: string, built: string, libraries: readonly Library[]): 
   // Counted without DEBIAN/, in KiB of file content, so that it does not depend on the filesystem.
   const installedKib = Math.ceil((await sizeOf(join(tree, "usr"))) / 1024);
   await put("DEBIAN/control", control(installedKib));
-  await put("DEBIAN/conffiles", "/etc/socle/agent.yaml\n");
+  await put("DEBIAN/conffiles", "/etc/socle/agent.yaml\n/etc/apparmor.d/abstractions/libvirt-qemu.d/socle\n");
   await run("chmod", ["755", join(tree, "DEBIAN")]);
   for (const script of ["postinst", "prerm", "postrm"]) {
     await take(`systemd/deb/${script}`, `DEBIAN/${script}`);

@@ -61,7 +61,13 @@ suite("the package under systemd", { skip: nodeUnavailable() }, () => {
     await node.run(
       "socle",
       ...["vm", "create", "--name", "guest", ...size, "--disk", "default/bootsector.img"],
+      ...["--disk", "new:default:8MiB"],
     );
+    // QEMU makes the socket as its user, and the agent opens it as its own, in its sandbox.
+    await node.run("socle", "vm", "backup", "create", "guest", "--disk", "disk1", "--to", "/root/backups");
+    await node.run("socle", "vm", "backup", "verify", "/root/backups");
+    const users = await node.run("ps", "-C", "qemu-system-x86_64,qemu-system-x86", "-o", "user:20=");
+    assert.match(users, /^libvirt-qemu\s*$/);
     assert.equal((await node.run("virsh", "domstate", "guest")).trim(), "running");
     const [guest, libvirtd, killed] = [
       await qemuOf(node, "guest"),

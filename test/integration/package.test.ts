@@ -52,7 +52,10 @@ test("the package is for every architecture, holds what a host needs, and marks 
   assert.match(await field("Depends"), /nodejs \(>= 20\.19\)/);
   await run("dpkg-deb", ["--raw-extract", deb, join(work, "raw")]);
   const raw = (path: string): Promise<string> => readFile(join(work, "raw", path), "utf8");
-  assert.equal(await raw("DEBIAN/conffiles"), "/etc/socle/agent.yaml\n");
+  assert.equal(
+    await raw("DEBIAN/conffiles"),
+    "/etc/socle/agent.yaml\n/etc/apparmor.d/abstractions/libvirt-qemu.d/socle\n",
+  );
   const check = await run(join(work, "raw/usr/lib/socle/socle.js"), [
     ...["config", "check", join(work, "raw/etc/socle/agent.yaml")],
   ]);
@@ -65,6 +68,7 @@ test("the package is for every architecture, holds what a host needs, and marks 
     "usr/lib/socle/hardware-helper.js",
     "usr/lib/sysusers.d/socle.conf",
     "usr/share/polkit-1/rules.d/50-socle.rules",
+    "etc/apparmor.d/abstractions/libvirt-qemu.d/socle",
     "usr/share/bash-completion/completions/socle",
     "usr/share/man/man1/socle.1.gz",
     "usr/share/socle/prometheus/socle.rules.yaml",

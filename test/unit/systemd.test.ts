@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { runInNewContext } from "node:vm";
+import { configSchema } from "../../agent/config/schema.ts";
+import { backupSocket } from "../../agent/vm/operations/backup-end.ts";
 
 const run = promisify(execFile);
 const folder = join(import.meta.dirname, "../../systemd");
@@ -130,4 +132,16 @@ test("polkit permits only the agent's user to manage libvirt, and nothing else",
   assert.equal(rule({ id: "org.libvirt.unix.manage" }, { user: "socle" }), "yes");
   assert.equal(rule({ id: "org.libvirt.unix.manage" }, { user: "mallory" }), undefined);
   assert.equal(rule({ id: "org.freedesktop.systemd1.manage-units" }, { user: "socle" }), undefined);
+});
+
+test("AppArmor lets the QEMU of a guest make the socket of its own backup, and open no other", async () => {
+  const text = await readFile(join(folder, "socle.apparmor"), "utf8");
+  const rules = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const { socketDirectory } = configSchema.parse({}).guest;
+  const id = "6f1c2f1e-0000-4000-8000-000000000001";
+  assert.deepEqual(
+    // libvirt's name of the profile.
+    rules.map((rule) => rule.trim().replace("@{profile_name}", `libvirt-${id}`)),
+    [`owner ${backupSocket({ socketDirectory }, id)} rw,`],
+  );
 });
