@@ -206,6 +206,8 @@ suite("backups over the API", { skip: libvirtdUnavailable(), timeout: 900_000 },
       await host.client.ask(vms.StartVm, { requestId: randomUUID(), vm: "off" }),
     );
     assert.equal(started.error, null);
+    // From now on its disks are not restored.
+    assert.doesNotMatch(await host.virsh("metadata", "off", "urn:socle:vm:1"), /unstarted/);
     const guest = await GuestShell.join(libvirt, "off");
     await write(guest, "vda", "w", 2);
     assert.deepEqual(await reader.extents("off", second.backupId, "root"), [], "the instant was before");

@@ -8,6 +8,7 @@ import { GuestShell } from "../support/guest-shell.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
+import { BackupReader } from "./backups-stage.ts";
 
 const MIB = 2 ** 20;
 /** In place of the guest's agent: notes what it is asked for, since a guest that is frozen cannot be asked. */
@@ -111,5 +112,25 @@ suite("frozen guests over a real libvirtd", { skip: libvirtdUnavailable(), timeo
     const request = { vm: "web", snapshot: "quiet" };
     const found = await host.client.ask(host.client.contract.snapshots.GetSnapshot, request);
     assert.deepEqual([found.quiesced, found.current], [true, true]);
+  });
+
+  test("a quiesced backup freezes the guest only while it begins, and one that is refused leaves nothing", async () => {
+    const reader = new BackupReader(host);
+    await forget();
+    const { backupId, quiesced } = await reader.begin("web", { quiesce: true });
+    assert.equal(quiesced, true);
+    assert.deepEqual(await noted(), ["freeze", "thaw"]);
+    assert.ok(!(await isMarked()));
+    await reader.finish("web", backupId);
+    assert.equal((await reader.list("web"))[0]?.quiesced, true);
+
+    const files = await host.volumes();
+    await freeze(60);
+    const refused = await host.end(await reader.beginning("web", { quiesce: true }), 120_000);
+    assert.equal(host.failureOf(refused)?.reason, "GUEST_FROZEN");
+    await thaw();
+    assert.deepEqual(await host.volumes(), files);
+    assert.equal(await reader.job("web"), "none");
+    assert.deepEqual(await reader.checkpoints("web"), [backupId]);
   });
 });

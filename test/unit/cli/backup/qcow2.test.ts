@@ -88,6 +88,11 @@ test("an image of a disk of 1 TiB takes memory and bytes for what it has, not fo
 test("pieces that overlap, or with data that no extent announced, are refused", async () => {
   const wrong = { reason: "EXTENTS_INVALID" };
   await assert.rejects(image(CLUSTER_BYTES, [data(10, "abc"), data(11, "d")]), wrong);
+  // The agent announces data, and sends none.
+  const silent = new ClusterFeed(each([data(0, "asked")]));
+  await silent.cluster(0);
+  await assert.rejects(silent.cluster(1), wrong);
+  await assert.rejects(new ClusterFeed(each([data(CLUSTER_BYTES, "later")])).cluster(0), wrong);
   const feed = new ClusterFeed(each([data(0, "hidden"), data(CLUSTER_BYTES, "asked")]));
   await assert.rejects(feed.cluster(1), wrong);
   const rest = new ClusterFeed(each([data(0, "asked"), data(CLUSTER_BYTES, "hidden")]));

@@ -60,15 +60,11 @@ class Stage extends OwnStartsStage {
     const { table, clock, publish, scratchUsed } = this;
     const log = { warn: (_about: object, text: string) => void this.warnings.push(text) } as Logger;
     const backups = { leaseUntil: () => Promise.resolve(undefined), setLease: () => Promise.resolve() };
-    const stage = this;
     const options: BackupWatchOptions = {
       table,
-      operations: {
-        ...this.operations,
-        get refusal() {
-          return stage.refusal;
-        },
-      },
+      operations: Object.defineProperty({ ...this.operations, refusal: undefined }, "refusal", {
+        get: () => this.refusal,
+      }),
       abandon: (vm, _open, cause) => {
         this.abandoned.push(cause);
         this.abandonedAtMs.push(clock.monotonicMs());
@@ -280,7 +276,7 @@ test("an agent that may change nothing ends no backup", async (t) => {
   assert.deepEqual(stage.abandoned, ["QEMU_GONE"]);
 });
 
-test("the bytes of a scratch volume are shown only while its backup is open, whoever ends it", async (t) => {
+test("the bytes of a scratch volume are shown only while its backup is open, also if its reader ends it", async (t) => {
   const stage = new Stage();
   stage.usedBytes = 7 * MIB;
   const { id } = stage.putBackup();

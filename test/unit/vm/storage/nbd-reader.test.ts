@@ -99,7 +99,13 @@ test("an increment's extents are the changed blocks, of which some are zeros", a
 });
 
 test("answers that do not fit their requests are refused", async (t) => {
-  const status = ({ cookie, length }: Request): Buffer => statusOf(cookie, 1, [[length, 0]], true);
+  const status = ({ cookie, length }: Request): Buffer =>
+    statusOf(
+      cookie,
+      1,
+      [[128 * KIB, 0], ...(length > 128 * KIB ? [[length - 128 * KIB, 3] as const] : [])],
+      true,
+    );
   const hostile: [string, (request: Request) => Buffer][] = [
     ["other bytes", ({ cookie, offset, length }) => dataOf(cookie, offset + 512, Buffer.alloc(length))],
     ["too many bytes", ({ cookie, offset, length }) => dataOf(cookie, offset, Buffer.alloc(length + 1))],
@@ -108,6 +114,12 @@ test("answers that do not fit their requests are refused", async (t) => {
     ["blocks for bytes", status],
     ["no NBD", () => Buffer.alloc(64, 65)],
   ];
+  // 128 KiB in parts of one byte, each of which costs a search.
+  const inBytes = ({ cookie, offset, length }: Request): Buffer =>
+    Buffer.concat(
+      Array.from({ length }, (_, at) => dataOf(cookie, offset + at, Buffer.alloc(1), at === length - 1)),
+    );
+  hostile.push(["one-byte parts", inBytes]);
   for (const [what, reply] of hostile) {
     const open = await serve(t, handshake(MIB), (request) =>
       request.type === 7 ? status(request) : reply(request),

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ErrorEncoder } from "../../../../agent/api/convert/errors.ts";
+import { backupService } from "../../../../agent/api/services/backup-service.ts";
+import type { Backups } from "../../../../agent/vm/model/backups.ts";
+import { protos, startApi, vm } from "../../../support/api/harness.ts";
+
+const ID = "11111111-1111-4111-8111-111111111111";
+const OPEN = "00000000000000bb";
+const WHOLE = "00000000000000aa";
+const disk = { disk: "root", capacityBytes: 2 ** 20, bitmap: true as const };
+const backups: Backups = {
+  open: {
+    ...{ id: OPEN, createdAtMs: 1_700_000_000_000, base: WHOLE, phase: "open" },
+    disks: [{ ...disk, incremental: true, device: "vda", pool: "images", scratch: "s" }],
+    ...{ leaseMs: 600_000, scratchBytes: 0 },
+  },
+  whole: { id: WHOLE, createdAtMs: 1_600_000_000_000, disks: [disk] },
+  stale: [],
+};
+
+/** A service over a VM of the tenant acme, and the context of a scheduler of a tenant, or of none. */
+async function stage(t: Parameters<typeof startApi>[0]) {
+  const { table, dependencies } = await startApi(t);
+  table.put({ ...vm(ID, { backups, tenant: "acme" }), name: "web" });
+  const service = backupService(dependencies, new ErrorEncoder(protos));
+  const as = (tenant?: string) => {
+    const caller = { name: `spiffe://cloud.example/scheduler/${tenant ?? "all"}`, role: "scheduler" };
+    const signal = new AbortController().signal;
+    return {
+      caller: tenant === undefined ? caller : { ...caller, tenant },
+      signal,
+    } as Parameters<typeof service.ListBackups>[1];
+  };
+  return { service, as };
+}
+
+test("another tenant's backups appear absent, like its VM: none is begun, read, kept or ended", async (t) => {
+  const { service, as } = await stage(t);
+  const evil = as("evil");
+  const plain = { requestId: "1", etag: "", validateOnly: false };
+  const read = { backupId: OPEN, disk: "root", offsetBytes: 0 };
+  for (const vmName of ["web", ID]) {
+    const of = { vm: vmName, backupId: OPEN };
+    for (const call of [
+      async () =>
+        await service.BeginBackup(
+          {
+            ...{ ...plain, vm: vmName, disks: [], baseBackup: "", quiesce: false },
+            ...{ leaseSeconds: 0, scratchBytes: 0, nbdTls: false },
+          },
+          evil,
+        ),
+      async () => await service.GetBackup(of, evil),
+      async () => await service.ListBackups({ vm: vmName }, evil),
+      async () => await service.RenewBackup({ ...of, requestId: "1", leaseSeconds: 60 }, evil),
+      async () => await service.FinishBackup({ ...of, ...plain, success: false }, evil),
+      async () => {
+        for await (const _ of service.ListExtents({ vm: vmName, ...read }, evil)) assert.fail("extents");
+      },
+      async () => {
+        for await (const _ of service.ReadExtents({ vm: vmName, ...read }, evil)) assert.fail("bytes");
+      },
+    ])
+      await assert.rejects(call, { reason: "VM_NOT_FOUND" }, call.toString());
+  }
+});
+
+test("a tenant sees its own backups, without the socket of the host that the provider's callers see", async (t) => {
+  const { service, as } = await stage(t);
+  const list = async (tenant?: string) => {
+    const { backups: all = [] } = await service.ListBackups({ vm: "web" }, as(tenant));
+    return all.map(({ backupId, state, disks, nbdUri }) => [
+      ...[backupId, state, disks?.map(({ incremental }) => incremental).join(), nbdUri],
+    ]);
+  };
+  const whole = [WHOLE, "BACKUP_STATE_COMPLETE", "false", undefined];
+  assert.deepEqual(await list("acme"), [[OPEN, "BACKUP_STATE_OPEN", "true", undefined], whole]);
+  assert.deepEqual(await list(), [
+    [OPEN, "BACKUP_STATE_OPEN", "true", `nbd+unix:///?socket=/nonexistent/libvirt-${ID}.nbd`],
+    whole,
+  ]);
+  await assert.rejects(async () => await service.GetBackup({ vm: "web", backupId: "x" }, as("acme")), {
+    reason: "BACKUP_NOT_FOUND",
+  });
+});
