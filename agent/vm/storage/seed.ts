@@ -1,5 +1,8 @@
 import type { SeedSecrets } from "../../contract/spec-cloud-init.ts";
 import { SEED_BYTES } from "../model/volume-names.ts";
+import * as z from "../../kernel/zod.ts";
+import { parseJson } from "../../kernel/text/json.ts";
+import { isoFiles } from "./iso9660-reader.ts";
 import { isoImage } from "./iso9660.ts";
 
 /** What cloud-init gets at the first boot. */
@@ -51,6 +54,32 @@ const networkOf = (macs: readonly string[]): object => ({
       return [name, { match: { macaddress }, "set-name": name, dhcp4: true, dhcp6: true, ...optional }];
     }),
   ),
+});
+
+/**
+ * The secret parts of a seed as they were given: a network configuration that the agent made is left out, since the NICs may
+ * have changed. Throws a RangeError if the image is no seed.
+ */
+export function seedSecretsOf(image: Buffer): SeedSecrets {
+  const files = isoFiles(image);
+  const text = (name: string): string | undefined => files.get(name)?.toString("utf8");
+  if (text("meta-data") === undefined) throw new RangeError("an image without meta-data");
+  const [userData = "", network] = [text("user-data"), text("network-config")];
+  return {
+    ...(userData === "" ? {} : { userData }),
+    ...(network === undefined || isOwn(network) ? {} : { networkConfig: network }),
+  };
+}
+
+/** Whether the agent made this network configuration. */
+function isOwn(network: string): boolean {
+  const { ethernets } = madeNetwork.safeParse(parseJson(network)).data ?? {};
+  if (ethernets === undefined) return false;
+  return network === json(networkOf(Object.values(ethernets).map(({ match }) => match.macaddress)));
+}
+
+const madeNetwork = z.object({
+  ethernets: z.record(z.string(), z.object({ match: z.object({ macaddress: z.string() }) })),
 });
 
 /** A VM's name as a host name: its name may have characters that no host name has. */

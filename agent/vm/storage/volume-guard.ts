@@ -5,6 +5,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { HEADER_BYTES, readQcow2Header } from "./qcow2-header.ts";
+import { readVolume } from "./volume-read.ts";
 import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { formatOf, vmOfVolume } from "../model/volume-names.ts";
 
@@ -129,12 +130,9 @@ export class VolumeGuard {
   /** libvirt reads it: the agent may not open the file. */
   async #header(image: Image): Promise<ReturnType<typeof readQcow2Header>> {
     const { vol } = image;
-    const part = { vol, offset: 0, length: HEADER_BYTES, flags: 0 };
-    const pieces: Buffer[] = [];
-    for await (const piece of await this.#libvirt.openStream(libvirt.storageVolDownload, part))
-      pieces.push(piece);
+    const header = await readVolume(this.#libvirt, vol, HEADER_BYTES);
     try {
-      return readQcow2Header(Buffer.concat(pieces));
+      return readQcow2Header(header);
     } catch (cause) {
       if (cause instanceof RangeError) throw unsafe(image, `has ${cause.message}`);
       throw cause;

@@ -11,6 +11,7 @@ import type { VolumeRef } from "../../contract/spec.ts";
 import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
 import { formatOf } from "../model/volume-names.ts";
+import { readVolume } from "./volume-read.ts";
 import { poolBusy, poolFull, volumeExists } from "./volume-refusals.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -201,6 +202,11 @@ export class Volumes {
       await stream.write(bytes);
       await stream.finish();
     });
+  }
+
+  /** The first bytes of a volume. Throws as `resolve`. */
+  async read(reference: VolumeRef, length: number): Promise<Buffer> {
+    return await readVolume(this.#libvirt, (await this.#findSurely(reference)).vol, length);
   }
 
   /** The paths of the volumes that exist, and their overlays. Throws as `OverlaySearch.of` does. */

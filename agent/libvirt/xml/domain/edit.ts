@@ -4,8 +4,8 @@ import { kibibytesNode, node, write, type ElementRule, type XmlNode } from "../w
 import { cpuNode, vcpuNode, vcpusNode } from "./build.ts";
 import type { DomainCpu, Vcpus } from "./domain.ts";
 import { bootOrder, deviceRules } from "./device-rules.ts";
-import type { Graphics, Video, Watchdog } from "./devices.ts";
-import { graphicsNode, videoNode, watchdogNode } from "./devices-build.ts";
+import type { Disk, Graphics, Video, Watchdog } from "./devices.ts";
+import { diskNode, graphicsNode, videoNode, watchdogNode } from "./devices-build.ts";
 import { domainRules } from "./rules.ts";
 
 /** Parts of a domain to write anew; what is absent stays. */
@@ -22,6 +22,8 @@ export interface DomainEdits {
   readonly graphics?: readonly Graphics[];
   readonly videos?: readonly Video[];
   readonly watchdogs?: readonly Watchdog[];
+  /** Each is added, or replaces the source of the disk with its alias, which else stays as it is. */
+  readonly disks?: readonly Disk[];
 }
 
 /** A piece of the text that is replaced. */
@@ -82,6 +84,7 @@ export function editDomain(xml: string, edits: DomainEdits): string {
   if (edits.videos !== undefined) all.push(...deviceEdits(devices, "video", edits.videos.map(videoNode)));
   if (edits.watchdogs !== undefined)
     all.push(...deviceEdits(devices, "watchdog", edits.watchdogs.map(watchdogNode)));
+  if (edits.disks !== undefined) all.push(...edits.disks.flatMap((disk) => diskEdits(devices, disk)));
   return all
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: by }) => text.slice(0, start) + by + text.slice(end), xml);
@@ -100,6 +103,30 @@ function bootEdits(devices: Span | undefined, aliases: readonly string[]): Edit[
     edits.push({ start: device.closing, end: device.closing, text });
   }
   return edits;
+}
+
+/** Only what `diskNode` writes passes the allow-list. */
+function diskEdits(devices: Span | undefined, disk: Disk): Edit[] {
+  if (devices === undefined) return [];
+  const element = diskNode(disk);
+  const before = devices.children.find(
+    ({ name, children }) => name === "disk" && children.some(({ alias }) => alias === disk.alias),
+  );
+  if (before === undefined || disk.alias === undefined)
+    return [
+      {
+        start: devices.closing,
+        end: devices.closing,
+        text: write({ root: "disk", rule: deviceRules.disk }, element),
+      },
+    ];
+  const parts = typeof element.content === "object" ? element.content : [];
+  const source = parts.find((part) => part?.name === "source");
+  const rule = deviceRules.disk.children?.["source"] ?? {};
+  const text = source === undefined ? "" : write({ root: "source", rule }, source);
+  const old = before.children.find(({ name }) => name === "source");
+  const at = old ?? { start: before.opened, end: before.opened };
+  return [{ start: at.start, end: at.end, text }];
 }
 
 /** Replaces all devices of the element's name. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
 import { SEED_BYTES } from "../../../../agent/vm/model/volume-names.ts";
-import { hostnameOf, seedImage, type Seed } from "../../../../agent/vm/storage/seed.ts";
+import { hostnameOf, seedImage, seedSecretsOf, type Seed } from "../../../../agent/vm/storage/seed.ts";
 import { publicKey } from "../../../support/vm/seeds.ts";
 
 const seed: Seed = {
@@ -52,4 +52,38 @@ test("every VM name has a host name", () => {
     ["9_", "9"],
   ] as const)
     assert.equal(hostnameOf(name), hostname);
+});
+
+test("a seed gives back its secret parts as they were given, and no network configuration that the agent made", () => {
+  const { userData } = seed;
+  assert.deepEqual(seedSecretsOf(seedImage(seed)), { userData });
+  const networkConfig = "version: 1 # é\n";
+  assert.deepEqual(seedSecretsOf(seedImage({ ...seed, networkConfig })), { userData, networkConfig });
+  // A caller may have given what the agent makes for other NICs with other options.
+  const given =
+    '{"version":2,"ethernets":{"eth0":{"match":{"macaddress":"52:54:00:12:34:56"},"dhcp4":false}}}\n';
+  assert.equal(seedSecretsOf(seedImage({ ...seed, networkConfig: given })).networkConfig, given);
+  const { userData: _, ...none } = seed;
+  assert.deepEqual(seedSecretsOf(seedImage({ ...none, macs: [] })), {});
+});
+
+test("an image that is no seed, or is damaged anywhere, gives a RangeError or texts of its own", () => {
+  const image = seedImage(seed);
+  for (const other of [Buffer.alloc(0), Buffer.alloc(SEED_BYTES), image.subarray(0, 40_000)])
+    assert.throws(() => seedSecretsOf(other), RangeError);
+  // The primary descriptor and the directory, byte by byte.
+  for (const [from, to] of [
+    [16 * 2048, 16 * 2048 + 200],
+    [23 * 2048, 23 * 2048 + 300],
+  ] as const)
+    for (let at = from; at < to; at += 1)
+      for (const value of [0, 1, 0x7f, 0xff]) {
+        const damaged = Buffer.from(image);
+        damaged[at] = value;
+        try {
+          seedSecretsOf(damaged);
+        } catch (thrown) {
+          assert.ok(thrown instanceof RangeError, `${at}: ${String(thrown)}`);
+        }
+      }
 });

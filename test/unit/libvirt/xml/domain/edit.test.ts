@@ -66,3 +66,24 @@ test("a value that may not be written is refused", () => {
   assert.throws(() => editDomain(xml, { cpu: { mode: "host'/><x" } }), { reason: "XML_VALUE_REFUSED" });
   assert.throws(() => editDomain(`<!DOCTYPE d>${xml}`, {}), { reason: "XML_MALFORMED" });
 });
+
+test("a disk is added, or gets another source and keeps all else", () => {
+  const disk = {
+    device: "disk",
+    source: { type: "file", path: "/pool/b&.iso" },
+    format: "raw",
+    target: { device: "vdz", bus: "virtio" },
+    alias: "ua-seed",
+    readOnly: true,
+  } as const;
+  const added = editDomain(xml, { disks: [disk] });
+  assert.deepEqual(parseDomain(added).devices.disks[1]?.source, disk.source);
+  const bare = (text: string): string => text.replaceAll(/\s+/g, "");
+  assert.equal(bare(added.replace(/<disk type="file".*?<\/disk>/s, "")), bare(xml));
+  const source = { type: "file", path: "/pool/c.qcow2" } as const;
+  const changed = editDomain(xml, { disks: [{ ...disk, alias: "ua-disk-root", source }] });
+  const wanted = xml.replace("<source file='/pool/a.qcow2'/>", '<source file="/pool/c.qcow2"/>');
+  assert.equal(bare(changed), bare(wanted));
+  const path = "../relative";
+  assert.throws(() => editDomain(xml, { disks: [{ ...disk, source: { ...source, path } }] }));
+});
