@@ -106,6 +106,7 @@ export const methods: Readonly<Record<string, Method>> = {
     audit: ["image", "volume.pool", "volume.volume", "force", "gracefulTimeout.seconds", ...change],
   },
   "/socle.v1.VmService/UnrescueVm": { ...vms, audit: ["force", "gracefulTimeout.seconds", ...change] },
+  "/socle.v1.VmService/ChangeSeed": { ...vms, audit: ["updateMask.paths", "newInstanceId", ...change] },
   // The URL may hold credentials.
   "/socle.v1.ImageService/ImportImage": { ...vms, audit: ["name", "sha256", "format", "pool"] },
   "/socle.v1.ImageService/UploadImage": {

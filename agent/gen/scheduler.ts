@@ -17,6 +17,7 @@ import type { Capacity as _socle_v1_Capacity, Capacity__Output as _socle_v1_Capa
 import type { CdromDrive as _socle_v1_CdromDrive, CdromDrive__Output as _socle_v1_CdromDrive__Output } from './socle/v1/CdromDrive.ts';
 import type { CellCapacity as _socle_v1_CellCapacity, CellCapacity__Output as _socle_v1_CellCapacity__Output } from './socle/v1/CellCapacity.ts';
 import type { ChangeMediaRequest as _socle_v1_ChangeMediaRequest, ChangeMediaRequest__Output as _socle_v1_ChangeMediaRequest__Output } from './socle/v1/ChangeMediaRequest.ts';
+import type { ChangeSeedRequest as _socle_v1_ChangeSeedRequest, ChangeSeedRequest__Output as _socle_v1_ChangeSeedRequest__Output } from './socle/v1/ChangeSeedRequest.ts';
 import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from './socle/v1/CloudInit.ts';
 import type { Compatibility as _socle_v1_Compatibility, Compatibility__Output as _socle_v1_Compatibility__Output } from './socle/v1/Compatibility.ts';
 import type { Condition as _socle_v1_Condition, Condition__Output as _socle_v1_Condition__Output } from './socle/v1/Condition.ts';
@@ -148,6 +149,7 @@ export interface ProtoGrpcType {
       CellCapacity: MessageTypeDefinition<_socle_v1_CellCapacity, _socle_v1_CellCapacity__Output>
       CellPolicy: EnumTypeDefinition
       ChangeMediaRequest: MessageTypeDefinition<_socle_v1_ChangeMediaRequest, _socle_v1_ChangeMediaRequest__Output>
+      ChangeSeedRequest: MessageTypeDefinition<_socle_v1_ChangeSeedRequest, _socle_v1_ChangeSeedRequest__Output>
       CloudInit: MessageTypeDefinition<_socle_v1_CloudInit, _socle_v1_CloudInit__Output>
       Compatibility: MessageTypeDefinition<_socle_v1_Compatibility, _socle_v1_Compatibility__Output>
       Condition: MessageTypeDefinition<_socle_v1_Condition, _socle_v1_Condition__Output>

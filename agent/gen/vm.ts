@@ -11,6 +11,7 @@ import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { CdromDrive as _socle_v1_CdromDrive, CdromDrive__Output as _socle_v1_CdromDrive__Output } from './socle/v1/CdromDrive.ts';
 import type { ChangeMediaRequest as _socle_v1_ChangeMediaRequest, ChangeMediaRequest__Output as _socle_v1_ChangeMediaRequest__Output } from './socle/v1/ChangeMediaRequest.ts';
+import type { ChangeSeedRequest as _socle_v1_ChangeSeedRequest, ChangeSeedRequest__Output as _socle_v1_ChangeSeedRequest__Output } from './socle/v1/ChangeSeedRequest.ts';
 import type { CloudInit as _socle_v1_CloudInit, CloudInit__Output as _socle_v1_CloudInit__Output } from './socle/v1/CloudInit.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from './socle/v1/ConsoleRequest.ts';
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from './socle/v1/ConsoleResponse.ts';
@@ -94,6 +95,7 @@ export interface ProtoGrpcType {
       CdromDrive: MessageTypeDefinition<_socle_v1_CdromDrive, _socle_v1_CdromDrive__Output>
       CellPolicy: EnumTypeDefinition
       ChangeMediaRequest: MessageTypeDefinition<_socle_v1_ChangeMediaRequest, _socle_v1_ChangeMediaRequest__Output>
+      ChangeSeedRequest: MessageTypeDefinition<_socle_v1_ChangeSeedRequest, _socle_v1_ChangeSeedRequest__Output>
       CloudInit: MessageTypeDefinition<_socle_v1_CloudInit, _socle_v1_CloudInit__Output>
       ConsoleRequest: MessageTypeDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleRequest__Output>
       ConsoleResponse: MessageTypeDefinition<_socle_v1_ConsoleResponse, _socle_v1_ConsoleResponse__Output>

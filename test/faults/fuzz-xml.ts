@@ -9,7 +9,7 @@ const allowed: Readonly<Record<string, string>> = {
     "name uuid title description metadata maxMemory memory currentMemory memtune memoryBacking vcpu vcpus iothreads cputune numatune os features cpu clock on_poweroff on_reboot on_crash devices launchSecurity",
   metadata: "{urn:socle:vm:1}vm",
   "{urn:socle:vm:1}vm":
-    "{urn:socle:vm:1}tenant {urn:socle:vm:1}labels {urn:socle:vm:1}spec {urn:socle:vm:1}specDigest {urn:socle:vm:1}placementEpoch {urn:socle:vm:1}createdAt {urn:socle:vm:1}accelerator {urn:socle:vm:1}placement {urn:socle:vm:1}keys {urn:socle:vm:1}snapshots {urn:socle:vm:1}rescue {urn:socle:vm:1}backups {urn:socle:vm:1}unstarted",
+    "{urn:socle:vm:1}tenant {urn:socle:vm:1}labels {urn:socle:vm:1}spec {urn:socle:vm:1}specDigest {urn:socle:vm:1}placementEpoch {urn:socle:vm:1}createdAt {urn:socle:vm:1}accelerator {urn:socle:vm:1}placement {urn:socle:vm:1}keys {urn:socle:vm:1}snapshots {urn:socle:vm:1}rescue {urn:socle:vm:1}backups {urn:socle:vm:1}unstarted {urn:socle:vm:1}seed",
   "{urn:socle:vm:1}keys": "{urn:socle:vm:1}key",
   memtune: "hard_limit",
   launchSecurity: "policy",

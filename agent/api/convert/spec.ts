@@ -3,6 +3,7 @@ import { invalidField } from "../../kernel/errors.ts";
 import type { DiskSpec, NicSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import type { DiskLimits } from "../../contract/spec-disk-limits.ts";
+import type { CloudInit__Output } from "../../gen/socle/v1/CloudInit.ts";
 import type { CdromDrive__Output } from "../../gen/socle/v1/CdromDrive.ts";
 import type { DiskLimits__Output } from "../../gen/socle/v1/DiskLimits.ts";
 import type { Disk, Disk__Output } from "../../gen/socle/v1/Disk.ts";
@@ -54,24 +55,23 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     crashPolicy: crashPolicy.fromProto("spec.crashPolicy", spec.crashPolicy),
     placement:
       spec.placement === null ? undefined : placementRequestFromProto("spec.placement", spec.placement),
-    cloudInit:
-      spec.cloudInit === null
-        ? undefined
-        : withoutUndefined({
-            hostname: nonEmpty(spec.cloudInit.hostname),
-            sshKeys: spec.cloudInit.sshKeys,
-            pool: nonEmpty(spec.cloudInit.pool),
-          }),
+    cloudInit: spec.cloudInit === null ? undefined : shownSeed(spec.cloudInit),
   });
 }
 
+const shownSeed = ({ hostname, sshKeys, pool }: CloudInit__Output): SpecInput =>
+  withoutUndefined({ hostname: nonEmpty(hostname), sshKeys, pool: nonEmpty(pool) });
+
+const secretSeed = ({ userData, networkConfig }: CloudInit__Output): SpecInput =>
+  withoutUndefined({ userData: nonEmpty(userData), networkConfig: nonEmpty(networkConfig) });
+
+/** All parts of a seed. */
+export const seedPartsFromProto = (cloudInit: CloudInit__Output | null): SpecInput =>
+  cloudInit === null ? {} : { ...shownSeed(cloudInit), ...secretSeed(cloudInit) };
+
 /** The secret parts of its `cloud_init`; undefined without any. */
 export function seedFromProto(spec: VmSpec__Output | null): SpecInput | undefined {
-  const { userData = "", networkConfig = "" } = spec?.cloudInit ?? {};
-  const secrets = withoutUndefined({
-    userData: nonEmpty(userData),
-    networkConfig: nonEmpty(networkConfig),
-  });
+  const secrets = spec?.cloudInit == null ? {} : secretSeed(spec.cloudInit);
   return Object.keys(secrets).length === 0 ? undefined : secrets;
 }
 

@@ -22,6 +22,7 @@ import {
   nicFromProto,
   nonEmpty,
   seedFromProto,
+  seedPartsFromProto,
   specFromProto,
 } from "../convert/spec.ts";
 import { durationMs, toTimestamp } from "../convert/time.ts";
@@ -109,6 +110,16 @@ export function vmService(
       ),
     UnrescueVm: ({ gracefulTimeout, ...request }, { caller }) =>
       begin("UNRESCUE_VM", { ...request, gracefulTimeoutMs: timeoutOf(gracefulTimeout) }, caller),
+    ChangeSeed: ({ cloudInit, updateMask, ...request }, { caller }) =>
+      begin(
+        "CHANGE_SEED",
+        {
+          ...withEtag(request),
+          cloudInit: seedPartsFromProto(cloudInit),
+          updateMask: updateMask?.paths ?? [],
+        },
+        caller,
+      ),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

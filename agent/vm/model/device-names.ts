@@ -3,6 +3,9 @@ import type { DiskSpec } from "../../contract/spec.ts";
 /** libvirt keeps an alias only if it begins with "ua-". */
 export const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
 
+/** Of the disk with the cloud-init seed. */
+export const SEED_ALIAS = "ua-seed";
+
 export const diskAlias = (name: string): string => `${ALIAS_PREFIX.disk}${name}`;
 export const nicAlias = (name: string): string => `${ALIAS_PREFIX.nic}${name}`;
 

@@ -6,6 +6,7 @@ import { instanceOf } from "./instance.ts";
 import { sealerOf } from "./sealed-keys.ts";
 import { fieldPath } from "./spec-check.ts";
 import { rescueOf, type Rescue } from "./rescue.ts";
+import { seedOf, type SeedNote } from "./seed-note.ts";
 import { backupsOf, type Backups } from "./backups.ts";
 import { snapshotsOf, type Snapshots } from "./snapshots.ts";
 import { digestOf, storedSpec } from "./stored-spec.ts";
@@ -29,6 +30,7 @@ export type OwnFacts = Pick<
   | "rescue"
   | "backups"
   | "unstarted"
+  | "seed"
   | "sealedBy"
   | "unreadable"
   | "claimedTenant"
@@ -85,14 +87,14 @@ function validated(
   socle: VmMetadata,
   json: unknown,
 ): Pick<Vm, "spec" | "tenant" | "labels"> &
-  Partial<Pick<Vm, "snapshots" | "rescue" | "backups" | "unstarted">> {
+  Partial<Pick<Vm, "snapshots" | "rescue" | "backups" | "unstarted" | "seed">> {
   const spec = specOf(socle, json);
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
     throw new Error("the metadata has other labels than the spec");
   if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
     throw new Error("the placement in the metadata is not valid");
-  const { snapshots, rescue, backups, unstarted } = socle;
+  const { snapshots, rescue, backups, unstarted, seed } = socle;
   return {
     spec,
     tenant: spec.tenant,
@@ -101,6 +103,7 @@ function validated(
     ...(rescue === undefined ? {} : { rescue: storedRescue(spec.id, rescue) }),
     ...(backups === undefined ? {} : { backups: storedBackups(spec.id, backups) }),
     ...(unstarted === undefined ? {} : { unstarted: storedUnstarted(unstarted) }),
+    ...(seed === undefined ? {} : { seed: storedSeed(spec.id, seed) }),
   };
 }
 
@@ -125,6 +128,14 @@ function storedSnapshots(vmId: string, text: string): Snapshots {
     return snapshotsOf(vmId, text);
   } catch {
     throw new Error("the snapshots in the metadata are not valid");
+  }
+}
+
+function storedSeed(vmId: string, text: string): SeedNote {
+  try {
+    return seedOf(vmId, text);
+  } catch {
+    throw new Error("the seeds in the metadata are not valid");
   }
 }
 

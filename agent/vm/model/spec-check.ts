@@ -83,11 +83,11 @@ function withSeedPool(spec: VmSpec): VmSpec | undefined {
 }
 
 /** Checks the secret parts of a seed. Throws as `checkSpec`; no message has a part of them. */
-export function checkSeed(input: unknown): SeedSecrets {
+export function checkSeed(input: unknown, root = "spec.cloudInit"): SeedSecrets {
   const parsed = seedSecrets.safeParse(input);
   if (parsed.success) return parsed.data;
   const fields: Record<string, string> = {};
-  for (const issue of parsed.error.issues) fields[fieldPath(issue.path, "spec.cloudInit")] ??= issue.message;
+  for (const issue of parsed.error.issues) fields[fieldPath(issue.path, root)] ??= issue.message;
   throw invalid(fields);
 }
 

@@ -47,6 +47,8 @@ export interface VmMetadata {
   readonly backups?: string;
   /** It has never started, as JSON (unstarted.ts). */
   readonly unstarted?: string;
+  /** Its cloud-init seeds once one was changed, as JSON (seed-note.ts). */
+  readonly seed?: string;
 }
 
 export interface DomainMetadata {
@@ -89,6 +91,7 @@ export const vmMetadata: MetadataNamespace = {
         rescue: { text: "record" },
         backups: { text: "record" },
         unstarted: { text: "record" },
+        seed: { text: "record" },
       },
     },
   },
@@ -192,6 +195,7 @@ function readVm(vm: XmlElement): VmMetadata {
     rescue: partOf(vm, "rescue")?.text,
     backups: partOf(vm, "backups")?.text,
     unstarted: partOf(vm, "unstarted")?.text,
+    seed: partOf(vm, "seed")?.text,
   });
 }
 
@@ -279,6 +283,7 @@ function vmElement(metadata: VmMetadata): MetadataElement {
     textNode("rescue", metadata.rescue),
     textNode("backups", metadata.backups),
     textNode("unstarted", metadata.unstarted),
+    textNode("seed", metadata.seed),
   ]);
   return { namespace: vmMetadata, element };
 }

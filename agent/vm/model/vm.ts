@@ -3,6 +3,7 @@ import type { QueueItem } from "../../kernel/concurrency/bounded-queue.ts";
 import type { Rescue } from "./rescue.ts";
 import type { Backups } from "./backups.ts";
 import type { Snapshots } from "./snapshots.ts";
+import type { SeedNote } from "./seed-note.ts";
 import type { Unstarted } from "./unstarted.ts";
 import type { diskReadings, nicReadings, Readings, vcpuReadings, vmReadings } from "./readings.ts";
 
@@ -55,6 +56,8 @@ export interface Vm {
   readonly backups?: Backups;
   /** Absent once it has started. */
   readonly unstarted?: Unstarted;
+  /** Its cloud-init seeds; absent until one was changed. */
+  readonly seed?: SeedNote;
   /**
    * Why its metadata or its XML cannot be read. Its size is libvirt's. A managed VM without a spec has no tenant, since
    * its metadata is not trusted. Only a stop or a delete may change it.

@@ -1,5 +1,6 @@
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { overlayOf, type Rescue } from "./rescue.ts";
+import { firstSeed, type SeedNote } from "./seed-note.ts";
 import { extraOf, layersOf, type Snapshots } from "./snapshots.ts";
 
 /**
@@ -12,7 +13,12 @@ const volumeName = (vmId: string, diskName: string, format: string): string =>
 /** The devices of a VM, or some of them. */
 export type DeviceSpec = Pick<VmSpec, "id" | "name" | "tenant" | "disks" | "nics" | "kernelBoot"> & Layered;
 
-type Layered = { readonly snapshots?: Snapshots | undefined; readonly rescue?: Rescue | undefined };
+/** What a VM has beside its spec, of which its own volumes follow. */
+export interface Layered {
+  readonly snapshots?: Snapshots | undefined;
+  readonly rescue?: Rescue | undefined;
+  readonly seed?: SeedNote | undefined;
+}
 
 const rescueVolumes = ({ rescue }: Layered): VolumeRef[] => (rescue === undefined ? [] : [overlayOf(rescue)]);
 
@@ -51,15 +57,16 @@ export const ownDisks = ({ id, disks, snapshots }: Pick<VmSpec, "id" | "disks"> 
  */
 export const SEED_BYTES = 256 * 1024;
 
-/** The volume with a VM's cloud-init seed, if it has one. No disk's volume has this ending. */
-const seedVolumes = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef[] => {
-  const pool = spec.cloudInit?.pool;
-  return pool === undefined ? [] : [{ pool, volume: `socle-${spec.id}-seed.iso` }];
+/** The volumes with a VM's cloud-init seeds, the one of its next start first. */
+export const seedVolumes = (spec: Pick<VmSpec, "id" | "cloudInit"> & Layered): VolumeRef[] => {
+  const { id, cloudInit: { pool } = {}, seed } = spec;
+  const next = pool === undefined ? [] : [{ pool, volume: seed?.active ?? firstSeed(id) }];
+  return [...next, ...(seed?.others.map((volume) => ({ pool: seed.pool, volume })) ?? [])];
 };
 
-/** Undefined for a VM without a cloud-init seed. */
-export const seedVolume = (spec: Pick<VmSpec, "id" | "cloudInit">): VolumeRef | undefined =>
-  seedVolumes(spec)[0];
+/** The one of its next start; undefined for a VM without a cloud-init seed. */
+export const seedVolume = (spec: Pick<VmSpec, "id" | "cloudInit"> & Layered): VolumeRef | undefined =>
+  spec.cloudInit?.pool === undefined ? undefined : seedVolumes(spec)[0];
 
 type Owner = Pick<VmSpec, "id" | "disks" | "cloudInit"> & Layered;
 

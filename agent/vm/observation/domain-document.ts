@@ -16,7 +16,7 @@ import type { DiskLimits } from "../../contract/spec-disk-limits.ts";
 import { KIB } from "../../contract/spec-values.ts";
 import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
-import { diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
+import { SEED_ALIAS, diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
 import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
 import { unstarted, unstartedText } from "../model/unstarted.ts";
@@ -62,7 +62,10 @@ const ANTI_SPOOFING_FILTER = "clean-traffic";
 export function domainDocument(resolved: ResolvedSpec): VmDomain {
   const { spec, accelerator, architecture } = resolved;
   const x86 = architecture === "x86_64";
-  const disks = [...disksOf(resolved), ...seedDisks(resolved)];
+  const disks = [
+    ...disksOf(resolved),
+    ...(resolved.seedPath === undefined ? [] : [seedDisk(resolved.seedPath)]),
+  ];
   const uefi = spec.firmware !== "bios";
   const secure = spec.firmware === "uefi-secure-boot";
   return defined({
@@ -178,22 +181,17 @@ const disksOf = ({ spec, disks }: ResolvedSpec): Disk[] =>
  * A virtio disk, not a CD-ROM: a guest that boots from virtio needs no other driver, and cloud-init finds the label on
  * any block device. Behind all disks that a spec can have.
  */
-const seedDisks = ({ seedPath: path }: ResolvedSpec): Disk[] => {
-  if (path === undefined) return [];
-  return [
-    {
-      device: "disk",
-      source: { type: "file", path },
-      format: "raw",
-      cache: "none",
-      io: "native",
-      target: { device: "vdz", bus: "virtio" },
-      serial: "cidata",
-      alias: "ua-seed",
-      readOnly: true,
-    },
-  ];
-};
+export const seedDisk = (path: string): Disk => ({
+  device: "disk",
+  source: { type: "file", path },
+  format: "raw",
+  cache: "none",
+  io: "native",
+  target: { device: "vdz", bus: "virtio" },
+  serial: "cidata",
+  alias: SEED_ALIAS,
+  readOnly: true,
+});
 
 /** A disk's device in the domain. `target`: vda, ... */
 export function diskDevice(vmId: string, disk: DiskSpec, image: DiskImage | NoMedium, target: string): Disk {

@@ -77,7 +77,9 @@ function quotaFacts(vm: Vm, before: Footprint | undefined): Pick<Footprint, "ten
     return {
       tenant: vm.managed ? vm.tenant : "",
       diskBytes:
-        vm.spec === undefined ? 0 : newDiskBytes({ ...vm.spec, snapshots: vm.snapshots, rescue: vm.rescue }),
+        vm.spec === undefined
+          ? 0
+          : newDiskBytes({ ...vm.spec, snapshots: vm.snapshots, rescue: vm.rescue, seed: vm.seed }),
     };
   const { tenant = "", diskBytes = 0 } = before ?? {};
   return { tenant: tenant === "" ? (vm.claimedTenant ?? "") : tenant, diskBytes };

@@ -173,6 +173,7 @@ export function withEtag(seen: Omit<Vm, "etag">): Vm {
   lasting.push(spec, vcpus, memoryBytes);
   if (vm.snapshots !== undefined) lasting.push(vm.snapshots);
   if (vm.rescue !== undefined) lasting.push(vm.rescue);
+  if (vm.seed !== undefined) lasting.push(vm.seed);
   const all = {
     ...vm,
     presence: undefined,

@@ -3,6 +3,7 @@ import type { GrowthClaim, VmHost } from "../model/vm-host.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
 import { nothingTaken, type Taken } from "./creations.ts";
 import { definitionOf, type Intent } from "./registry.ts";
+import { SeedRoom } from "./seed-room.ts";
 
 type ChangedVm = Pick<DeviceSpec, "id" | "name" | "tenant">;
 
@@ -17,8 +18,11 @@ export class Changes {
   /** By intent: always the same object for one operation. */
   readonly #held = new Map<Intent, Held>();
 
-  constructor({ host }: { readonly host: Pick<VmHost, "grow" | "regrow"> }) {
+  readonly #seedRoom: SeedRoom;
+
+  constructor({ host }: { readonly host: Pick<VmHost, "grow" | "regrow"> }, seedRoom = new SeedRoom()) {
     this.#host = host;
+    this.#seedRoom = seedRoom;
   }
 
   /** The devices that are being added to VMs. */
@@ -26,11 +30,12 @@ export class Changes {
     for (const { devices } of this.#held.values()) yield devices;
   }
 
-  /** `requireFree` throws for devices that cannot be added. Throws as VmHost.grow. */
+  /** `requireFree` throws for devices that cannot be added. Throws as VmHost.grow and SeedRoom.require. */
   take(intent: Intent, vm: ChangedVm, requireFree?: (devices: DeviceSpec) => void): Taken {
     if (!isChange(intent)) return nothingTaken;
     const devices = devicesOf(intent, vm);
     requireFree?.(devices);
+    this.#seedRoom.require(vm.tenant, heldBytesOf(intent));
     const growth = growthOf(intent, vm);
     return this.#take(intent, { devices, growth: growth && this.#host.grow(growth) });
   }
@@ -53,10 +58,12 @@ export class Changes {
     if (how === "made") held?.growth?.made();
     else held?.growth?.released();
     this.#held.delete(intent);
+    this.#seedRoom.release(intent);
   }
 
   #take(intent: Intent, held: Held): Taken {
     this.#held.set(intent, held);
+    this.#seedRoom.hold(intent, held.devices.tenant, heldBytesOf(intent));
     return this.#taken(intent);
   }
 
@@ -75,6 +82,8 @@ function isChange({ kind }: Intent): boolean {
   const { adds, grows } = definitionOf(kind);
   return adds !== undefined || grows !== undefined;
 }
+
+const heldBytesOf = (intent: Intent): number => definitionOf(intent.kind).holdsBytes?.(intent) ?? 0;
 
 const devicesOf = (intent: Intent, { id, name, tenant }: ChangedVm): DeviceSpec => ({
   disks: [],

@@ -1,6 +1,4 @@
 import { isUncertain, SocleError } from "../../kernel/errors.ts";
-import { formatBytes } from "../../kernel/text/bytes.ts";
-import { tooMany } from "../../state/operations/refusals.ts";
 import { unbound } from "../../state/reservations/placement.ts";
 import type { VmHost, RoomClaim, VmClaim } from "../model/vm-host.ts";
 import type { Accelerator, VmSpec } from "../../contract/spec.ts";
@@ -9,6 +7,7 @@ import { ownCapacities } from "../model/volume-names.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import type { Intent } from "./registry.ts";
 import { sizedDisk } from "./own-volume.ts";
+import { SeedRoom } from "./seed-room.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** What a creation holds until it has ended: its VM's id, name and capacity. */
@@ -29,17 +28,14 @@ export async function releasing<T>(taken: Taken, work: () => Promise<T>): Promis
   }
 }
 
-const MIB = 1024 * 1024;
-/** Bounds of the secret parts of seeds that wait for their volumes, since intents are in memory and in the journal. */
-const MOST_SEED_BYTES = { ofTenant: 4 * MIB, ofAll: 32 * MIB };
-
 /** The VMs that are being created, which are not in the table yet. */
 export class Creations {
   readonly #host: Pick<VmHost, "reclaim">;
   readonly #table: Pick<VmTable, "get">;
   /** By name and by id. */
   readonly #specs = new Map<string, VmSpec>();
-  readonly #seedBytes = new Map<VmSpec, number>();
+  /** Of the secret parts of seeds, also of those of VMs that exist. */
+  readonly seedRoom = new SeedRoom();
 
   constructor({ host, table }: { host: Pick<VmHost, "reclaim">; table: Pick<VmTable, "get"> }) {
     this.#host = host;
@@ -58,21 +54,6 @@ export class Creations {
     }
   }
 
-  /** Throws `exhausted` TOO_MANY_OPERATIONS if too many bytes of seeds wait already. */
-  requireSeedRoom(tenant: string, bytes: number): void {
-    if (bytes === 0) return;
-    let [ofTenant, ofAll] = [bytes, bytes];
-    for (const [spec, held] of this.#seedBytes) {
-      ofAll += held;
-      if (spec.tenant === tenant) ofTenant += held;
-    }
-    const isTenants = tenant !== "" && ofTenant > MOST_SEED_BYTES.ofTenant;
-    if (!isTenants && ofAll <= MOST_SEED_BYTES.ofAll) return;
-    const bound = isTenants ? MOST_SEED_BYTES.ofTenant : MOST_SEED_BYTES.ofAll;
-    const whose = isTenants ? ` of the tenant ${tenant}` : "";
-    throw tooMany(`${formatBytes(bound)} of user data${whose} wait in unfinished creations`, 1000);
-  }
-
   /**
    * Claims a VM's id, name and capacity, and room for its seed's secret parts, until its creation has ended. Check
    * before.
@@ -80,7 +61,7 @@ export class Creations {
   take(spec: VmSpec, room: RoomClaim, seedBytes: number): Taken {
     const { id, name } = spec;
     this.#specs.set(id, spec).set(name, spec);
-    if (seedBytes > 0) this.#seedBytes.set(spec, seedBytes);
+    this.seedRoom.hold(spec, spec.tenant, seedBytes);
     return {
       begun: () => room.begun(),
       ended: (how) => {
@@ -89,7 +70,7 @@ export class Creations {
         else room.consume();
         // The creation continues once libvirt answers, and adopts what exists under its names.
         if (how === "unknown") return;
-        this.#seedBytes.delete(spec);
+        this.seedRoom.release(spec);
         for (const key of [id, name]) if (this.#specs.get(key) === spec) this.#specs.delete(key);
       },
     };

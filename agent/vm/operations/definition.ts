@@ -58,6 +58,8 @@ export interface OperationDefinition<Kind extends string, Intent extends object,
   readonly adds?: (intent: Intent) => Partial<Pick<DeviceSpec, "disks" | "nics">>;
   /** The storage that it needs for volumes of the VM. */
   readonly grows?: (intent: Intent, vmId: string) => Omit<Growth, "tenant">;
+  /** The bytes of user data in its intent, which count among those of all unfinished operations. Only with `grows` or `adds`. */
+  readonly holdsBytes?: (intent: Intent) => number;
   /** Until when the VM's running stop may wait for the guest, in milliseconds from the admission of this operation. */
   readonly cutsStopAfterMs?: (request: Request, policy: Admission["policy"]) => number | undefined;
   /** The accelerator under which it starts a guest. */

@@ -86,7 +86,7 @@ export const deleteVm = defineOperation({
     const parts = spec === undefined ? [] : keyedParts(spec);
     if (keepDisks && parts.some((part) => part !== TPM_PART)) throw keptWithoutKey(vm.name);
     if (eraseDisks) requireNotRescued(vm);
-    const owned = spec && { ...spec, snapshots: vm.snapshots, rescue: vm.rescue };
+    const owned = spec && { ...spec, snapshots: vm.snapshots, rescue: vm.rescue, seed: vm.seed };
     const volumes = keepDisks || owned === undefined ? [] : ownVolumes(owned);
     // The run looks for overlays that no spec names.
     requireUnused(vm.id, volumes, { vms: table.all(), creations: creations() }, { paths: [], overlays: [] });
@@ -306,10 +306,10 @@ async function requireSameDisks(
   vmId: string,
   { volumes }: DeleteIntent,
 ): Promise<void> {
-  const { spec, snapshots, rescue } = ownFacts(await domains.stamps.facts(vmId), vmId);
+  const { spec, snapshots, rescue, seed } = ownFacts(await domains.stamps.facts(vmId), vmId);
   if (spec === undefined) return;
   const names = (all: readonly VolumeRef[]): string => all.map(volumeKey).sort().join(" ");
-  if (names(ownVolumes({ ...spec, snapshots, rescue })) === names(volumes)) return;
+  if (names(ownVolumes({ ...spec, snapshots, rescue, seed })) === names(volumes)) return;
   const message = `the disks of VM ${spec.name} were changed by another operation since its deletion was requested, and nothing was deleted; look at the VM, then delete it again`;
   throw new SocleError("conflict", "VM_CHANGED", message);
 }

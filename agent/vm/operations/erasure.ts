@@ -4,9 +4,8 @@ import * as z from "../../kernel/zod.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
-import type { Vm } from "../model/vm.ts";
 import { extraOf } from "../model/snapshots.ts";
-import { namedVolumes, ownDisks, seedVolume } from "../model/volume-names.ts";
+import { namedVolumes, ownDisks, seedVolumes, type Layered } from "../model/volume-names.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
 import type { WorkContext, WorkRun } from "./work.ts";
@@ -39,11 +38,7 @@ export const erasureSchema = z.object({
 export type Erasure = Immutable<z.output<typeof erasureSchema>>;
 
 /** The VM's own volumes by disk, and those that it shared with others. */
-export function erasureOf(
-  spec: VmSpec & { readonly snapshots?: Vm["snapshots"] | undefined },
-  savedState = false,
-): Erasure {
-  const seed = seedVolume(spec);
+export function erasureOf(spec: VmSpec & Layered, savedState = false): Erasure {
   const disks = ownDisks(spec).flatMap(({ disk, volume, layers, source: { baseVolume, encryption } }) =>
     [volume, ...layers].map((each) =>
       defined<Erasure["disks"][number]>({
@@ -57,8 +52,8 @@ export function erasureOf(
   );
   for (const { disk, pool, volume, baseVolume } of extraOf(spec.snapshots))
     disks.push(defined({ disk, volume: { pool, volume }, baseVolume, encrypted: false }));
-  // The guest does not write to the seed, but it has the secrets of the first boot.
-  if (seed !== undefined) disks.push({ disk: "seed", volume: seed, encrypted: false });
+  // The guest does not write to a seed, but it has the secrets of a first boot.
+  for (const volume of seedVolumes(spec)) disks.push({ disk: "seed", volume, encrypted: false });
   return {
     ...(savedState ? { savedState } : {}),
     name: spec.name,

@@ -15,7 +15,7 @@ import type { WorkContext, WorkRun } from "./work.ts";
  * user can read, has the plain text. An ended operation has no intent; the journal loses its bytes when it is compacted.
  */
 export const heldSeed = z.object({ form: z.enum(["sealed", "plain"]), text: z.string() });
-type HeldSeed = Immutable<z.output<typeof heldSeed>>;
+export type HeldSeed = Immutable<z.output<typeof heldSeed>>;
 
 /** Undefined: no part is secret. Throws `unavailable` VOLUME_KEY_UNUSABLE. */
 export async function holdSeed(
@@ -29,7 +29,7 @@ export async function holdSeed(
   return sealed === undefined ? { form: "plain", text } : { form: "sealed", text: sealed };
 }
 
-async function secretsOf(
+export async function secretsOf(
   keys: GuestKeys,
   vmId: string,
   { form, text }: HeldSeed = { form: "plain", text: "{}" },

@@ -4,6 +4,7 @@ import type { Operation } from "../../state/operations/operation.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
 import { changeMedia } from "./change-media.ts";
+import { changeSeed } from "./change-seed.ts";
 import { beginBackup } from "./begin-backup.ts";
 import { createSnapshot } from "./create-snapshot.ts";
 import { createVm } from "./create.ts";
@@ -71,6 +72,7 @@ const definitions = [
   beginBackup,
   finishBackup,
   restoreDisk,
+  changeSeed,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

@@ -7,6 +7,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { instanceOf } from "../model/instance.ts";
 import { ownFacts } from "../model/own-facts.ts";
 import type { Rescue } from "../model/rescue.ts";
+import type { SeedNote } from "../model/seed-note.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
 import { backupsText, noBackups, type Backups } from "../model/backups.ts";
 import { noSnapshots, snapshotsText, type Snapshots } from "../model/snapshots.ts";
@@ -62,6 +63,7 @@ interface Stored {
   readonly socle: VmMetadata;
   readonly snapshots: Snapshots;
   readonly rescue: Rescue | undefined;
+  readonly seed: SeedNote | undefined;
   readonly backups: Backups;
 }
 
@@ -72,9 +74,9 @@ export async function readSpec({ domains }: WorkContext, vmId: string): Promise<
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
   const { name, metadata } = document;
   const facts = ownFacts(metadata, vmId);
-  const { spec, snapshots = noSnapshots, backups = noBackups, rescue } = facts;
+  const { spec, snapshots = noSnapshots, backups = noBackups, rescue, seed } = facts;
   if (spec !== undefined && metadata?.socle !== undefined)
-    return { spec, socle: metadata.socle, snapshots, backups, rescue };
+    return { spec, socle: metadata.socle, snapshots, backups, rescue, seed };
   const { unreadable = "it is not in the domain" } = facts;
   const message = `the spec of VM ${name} cannot be read (${unreadable}); repair its metadata (virsh metadata)`;
   throw new SocleError("conflict", "SPEC_UNREADABLE", message);

@@ -14,6 +14,7 @@ import { endBackupQemu, isForBackup, keepQemu } from "./backup-qemu.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
 import { noteStart } from "./note-start.ts";
 import { endRescueAfterStart } from "./rescue-note.ts";
+import { endSeedsAfterStart } from "./seeds.ts";
 import { addSparePorts } from "./spare-ports.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { present, renewMetadata } from "./vm-state.ts";
@@ -78,6 +79,7 @@ export const startVm = defineOperation({
     // Before the stamp, which ends a resumed run without another step.
     const from = await continued(context, vmId);
     await endRescueAfterStart(context, vmId);
+    await endSeedsAfterStart(context, vmId);
     await stampComplete(context, run, true);
     await seen(context, vmId, isActive);
     return { state: "running", was: before.state, ...from };
@@ -121,7 +123,7 @@ const RESTORED: ReadonlySet<string> = new Set(["RESTORED", "MIGRATION"]);
  * `unavailable` STORAGE_UNRESPONSIVE if storage does not answer in time.
  */
 export async function checkVolumes(
-  { volumes, clock }: WorkContext,
+  { volumes, clock, table }: WorkContext,
   spec: VmSpec,
   snapshots?: Snapshots,
 ): Promise<void> {
@@ -136,7 +138,7 @@ export async function checkVolumes(
       } else await resolveOwn(volumes, ownDisk(id, disk, source, snapshots));
     }
     // Without it libvirt would not start the VM either.
-    const seed = seedVolume(spec);
+    const seed = seedVolume({ ...spec, seed: table.get(id)?.seed });
     if (seed !== undefined) await volumes.resolve(seed);
   };
   const looked = await within(clock, LOOK_FOR_MS, look()).catch((thrown: unknown) => {

@@ -73,7 +73,7 @@ export class Vms {
     this.#options = options;
     this.#consoles = new Consoles(options.domains);
     this.#creations = new Creations(options);
-    this.#changes = new Changes(options);
+    this.#changes = new Changes(options, this.#creations.seedRoom);
     this.#runner = new OperationRunner(options, () => this.#pending());
     // An interrupted operation keeps its claims until it is settled.
     for (const operation of options.operations.interrupted) {
@@ -85,7 +85,7 @@ export class Vms {
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` VM_EXISTS, what requirePermitted (tenant-policy.ts), requireUsable
    * (volume-users.ts), withImages (image-disks.ts), requireNicsFree (nic-users.ts), holdSeed (first-boot.ts),
-   * Creations.requireSeedRoom, VmHost.claim and Operations.begin throw, what Volumes.resolve throws for the base of a
+   * SeedRoom.require, VmHost.claim and Operations.begin throw, what Volumes.resolve throws for the base of a
    * disk without a capacity, `conflict` KVM_UNAVAILABLE, and `unavailable` LIBVIRT_UNAVAILABLE.
    */
   async create(request: CreateRequest, caller: string): Promise<Operation> {
@@ -117,7 +117,7 @@ export class Vms {
     const { reservationId, leaveStopped, placementEpoch } = request;
     const reservation = reservationId === undefined ? undefined : { id: reservationId, caller };
     const seedBytes = seed?.text.length ?? 0;
-    this.#creations.requireSeedRoom(asked.tenant, seedBytes);
+    this.#creations.seedRoom.require(asked.tenant, seedBytes);
     const room = host.claim(defined({ ...sizeOf(asked, accelerator), reservation }));
     const spec = room.placementRequest === undefined ? asked : { ...asked, placement: room.placementRequest };
     const taken = this.#creations.take(spec, room, seedBytes);

@@ -3,11 +3,15 @@ import type { VolumeRef } from "../../contract/spec.ts";
 import type { Dependents } from "./overlay-search.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
-import type { Rescue } from "../model/rescue.ts";
-import type { Snapshots } from "../model/snapshots.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
 import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
-import { vmOfVolume, volumesOf, type DeviceSpec, type VolumeRole } from "../model/volume-names.ts";
+import {
+  vmOfVolume,
+  volumesOf,
+  type DeviceSpec,
+  type Layered,
+  type VolumeRole,
+} from "../model/volume-names.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
 /** The possible users of a volume: the VMs of this host, and the specs of VMs that are being created or get devices. */
@@ -42,7 +46,7 @@ const SIGHT_WITHIN_MS = 30_000;
 /** One string for a volume. */
 export const volumeKey = ({ pool, volume }: VolumeRef): string => `${pool}/${volume}`;
 
-/** A spec does not change, and every other creation reads it. By its rescue system or its snapshots, which were read with it. */
+/** A spec does not change, and every other creation reads it. By its rescue system, its seeds or its snapshots, which were read with it. */
 const placesBySpec = new WeakMap<object, readonly Place[]>();
 
 function placesOfSpec(spec: DeviceSpec, key: object): readonly Place[] {
@@ -62,18 +66,17 @@ export function placesOf({
   spec,
   snapshots,
   rescue,
+  seed,
   disks = [],
-}: {
+}: Layered & {
   readonly spec?: DeviceSpec | undefined;
-  readonly snapshots?: Snapshots | undefined;
-  readonly rescue?: Rescue | undefined;
   readonly disks?: readonly VmDisk[];
 }): readonly Place[] {
-  const more = rescue ?? snapshots;
+  const more = rescue ?? seed ?? snapshots;
   const named =
     spec === undefined
       ? []
-      : placesOfSpec(more === undefined ? spec : { ...spec, snapshots, rescue }, more ?? spec);
+      : placesOfSpec(more === undefined ? spec : { ...spec, snapshots, rescue, seed }, more ?? spec);
   if (disks.length === 0) return named;
   return [...named, ...disks.flatMap(placesOfDisk)];
 }

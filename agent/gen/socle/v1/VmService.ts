@@ -5,6 +5,7 @@ import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from '../../socle/v1/AttachDiskRequest.ts';
 import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from '../../socle/v1/AttachNicRequest.ts';
 import type { ChangeMediaRequest as _socle_v1_ChangeMediaRequest, ChangeMediaRequest__Output as _socle_v1_ChangeMediaRequest__Output } from '../../socle/v1/ChangeMediaRequest.ts';
+import type { ChangeSeedRequest as _socle_v1_ChangeSeedRequest, ChangeSeedRequest__Output as _socle_v1_ChangeSeedRequest__Output } from '../../socle/v1/ChangeSeedRequest.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from '../../socle/v1/ConsoleRequest.ts';
 import type { ConsoleResponse as _socle_v1_ConsoleResponse, ConsoleResponse__Output as _socle_v1_ConsoleResponse__Output } from '../../socle/v1/ConsoleResponse.ts';
 import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Output as _socle_v1_CreateVmRequest__Output } from '../../socle/v1/CreateVmRequest.ts';
@@ -61,6 +62,15 @@ export interface VmServiceClient extends grpc.Client {
   changeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   changeMedia(argument: _socle_v1_ChangeMediaRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   changeMedia(argument: _socle_v1_ChangeMediaRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  ChangeSeed(argument: _socle_v1_ChangeSeedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ChangeSeed(argument: _socle_v1_ChangeSeedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ChangeSeed(argument: _socle_v1_ChangeSeedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  ChangeSeed(argument: _socle_v1_ChangeSeedRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeSeed(argument: _socle_v1_ChangeSeedRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeSeed(argument: _socle_v1_ChangeSeedRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeSeed(argument: _socle_v1_ChangeSeedRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  changeSeed(argument: _socle_v1_ChangeSeedRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   Console(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
   Console(options?: grpc.CallOptions): grpc.ClientDuplexStream<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse__Output>;
@@ -270,6 +280,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   ChangeMedia: grpc.handleUnaryCall<_socle_v1_ChangeMediaRequest__Output, _socle_v1_Operation>;
   
+  ChangeSeed: grpc.handleUnaryCall<_socle_v1_ChangeSeedRequest__Output, _socle_v1_Operation>;
+  
   Console: grpc.handleBidiStreamingCall<_socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse>;
   
   CreateVm: grpc.handleUnaryCall<_socle_v1_CreateVmRequest__Output, _socle_v1_Operation>;
@@ -322,6 +334,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   AttachDisk: MethodDefinition<_socle_v1_AttachDiskRequest, _socle_v1_Operation, _socle_v1_AttachDiskRequest__Output, _socle_v1_Operation__Output>
   AttachNic: MethodDefinition<_socle_v1_AttachNicRequest, _socle_v1_Operation, _socle_v1_AttachNicRequest__Output, _socle_v1_Operation__Output>
   ChangeMedia: MethodDefinition<_socle_v1_ChangeMediaRequest, _socle_v1_Operation, _socle_v1_ChangeMediaRequest__Output, _socle_v1_Operation__Output>
+  ChangeSeed: MethodDefinition<_socle_v1_ChangeSeedRequest, _socle_v1_Operation, _socle_v1_ChangeSeedRequest__Output, _socle_v1_Operation__Output>
   Console: MethodDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse, _socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse__Output>
   CreateVm: MethodDefinition<_socle_v1_CreateVmRequest, _socle_v1_Operation, _socle_v1_CreateVmRequest__Output, _socle_v1_Operation__Output>
   DeleteVm: MethodDefinition<_socle_v1_DeleteVmRequest, _socle_v1_Operation, _socle_v1_DeleteVmRequest__Output, _socle_v1_Operation__Output>

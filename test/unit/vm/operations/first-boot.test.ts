@@ -99,7 +99,7 @@ test("a creation that has ended makes room for the user data of others, one of u
   const take = (tenant: string) => creations.take(specOf(tenant), { ...room, placement: unbound }, 4 * MIB);
   const isFull = (tenant: string): boolean => {
     try {
-      creations.requireSeedRoom(tenant, 1);
+      creations.seedRoom.require(tenant, 1);
       return false;
     } catch {
       return true;
