@@ -13,6 +13,7 @@ import {
 import type { Bind } from "./session.ts";
 import { addVmDisks } from "./vm-disk-program.ts";
 import { addVmSnapshots } from "./vm-snapshot-program.ts";
+import { addVmSeed } from "./vm-seed-program.ts";
 import { addVmRescue } from "./vm-rescue-program.ts";
 import { addVmScreens } from "./vm-screen-program.ts";
 import { addMachineOptions } from "./vm-machine-options.ts";
@@ -188,6 +189,7 @@ export function addVm(program: Cli, bind: Bind): void {
     .action(bind(async () => (await import("./commands/console.ts")).vmConsole));
   addVmScreens(vm, bind);
   addVmRescue(vm, bind);
+  addVmSeed(vm, bind);
 }
 
 const startPriorityOption = (): Option =>
