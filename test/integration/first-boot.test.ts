@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
+import type { ChangeSeedRequest } from "../../agent/gen/socle/v1/ChangeSeedRequest.ts";
 import type { CloudInit } from "../../agent/gen/socle/v1/CloudInit.ts";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
@@ -58,7 +59,18 @@ suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 900_
   };
   const seedOf = (vmId: string): string => `socle-${vmId}-seed.iso`;
   const seeds = async (): Promise<string[]> =>
-    (await host.volumes()).filter((name) => name.endsWith("-seed.iso"));
+    (await host.volumes()).filter((name) => /-seed\.(\w+\.)?iso$/.test(name));
+  const act = async (method: "StartVm" | "StopVm" | "ChangeSeed", request: object) => {
+    const begun = await host.client.ask(host.client.contract.vms[method], {
+      requestId: randomUUID(),
+      ...request,
+    });
+    return begun.done ? begun : await host.end(begun);
+  };
+  const change = (vm: string, request: ChangeSeedRequest) => act("ChangeSeed", { vm, ...request });
+  /** The file that the definition, and so the next start, uses. */
+  const seedAt = async (vm: string, ...how: string[]): Promise<string> =>
+    /vdz\s+(\S+)/.exec(await host.virsh("domblklist", vm, ...how))?.[1] ?? "";
   const download = async (vmId: string): Promise<Buffer> => {
     const file = join(directory, `${vmId}.iso`);
     await host.virsh("vol-download", seedOf(vmId), file, "--pool", "images");
@@ -95,12 +107,36 @@ suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 900_
       assert.deepEqual(found, { version: 2, ethernets: { eth0 } });
       // Read-only, and no other disk's place.
       assert.match(await shell.run("cat /sys/block/vda/ro /sys/block/vda/serial"), /^1\s+cidata/);
+      // The guest keeps the seed that it has, with its bytes, and finds the new one when it starts again.
+      const bytes = "echo 3 >/proc/sys/vm/drop_caches; sha256sum /dev/vda";
+      const before = await shell.run(bytes);
+      const later = await change("web_1", {
+        cloudInit: { hostname: "later.example.com", networkConfig: "version: 1\n" },
+        updateMask: { paths: ["hostname", "network_config"] },
+        newInstanceId: true,
+      });
+      assert.equal(later.error, null, JSON.stringify(later.error));
+      assert.equal(await shell.run(bytes), before);
+      assert.equal((await seeds()).length, 2);
       await shell.close();
+      await act("StopVm", { vm: "web_1", force: true, gracefulTimeout: { seconds: 0, nanos: 0 } });
+      await act("StartVm", { vm: "web_1" });
+      const again = await GuestShell.join(libvirt, "web_1");
+      const changed = JSON.parse(await again.run("cat /run/seed/meta-data")) as Record<string, unknown>;
+      assert.equal(changed["local-hostname"], "later.example.com");
+      assert.deepEqual(changed["public-keys"], [publicKey]);
+      assert.equal(changed["instance-id"], later.result["instance_id"]);
+      assert.notEqual(changed["instance-id"], metaData["instance-id"]);
+      const kept = await again.run("cd /run/seed && cat network-config && ls | xargs sha256sum");
+      assert.match(kept, new RegExp(`^version: 1[^]*${sha256(userData)}  user-data`));
+      await again.close();
     } finally {
       await libvirt.close();
     }
+    const [only = "", ...others] = await seeds();
+    assert.deepEqual([others, only.startsWith(`socle-${vmId}-seed.`)], [[], true]);
     const [, capacity] =
-      /Capacity:\s+(\S+)/.exec(await host.virsh("vol-info", seedOf(vmId), "images", "--bytes")) ?? [];
+      /Capacity:\s+(\S+)/.exec(await host.virsh("vol-info", only, "images", "--bytes")) ?? [];
     assert.equal(Number(capacity), SEED_BYTES);
     assert.equal((await host.remove("web_1")).state, "STATE_SUCCEEDED");
     assert.deepEqual(await seeds(), []);
@@ -150,6 +186,97 @@ suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 900_
     });
     await host.remove("vault");
     void watching;
+  });
+
+  test("a changed seed keeps the parts that the change does not name, is as secret, and leaves no old one", async () => {
+    await host.create(bootSector("changed", { cloudInit: seeded() }), {
+      leaveStopped: true,
+    });
+    const other = `later-${randomBytes(12).toString("hex")}`;
+    const changes: ChangeSeedRequest = {
+      cloudInit: { userData: `#cloud-config\npassword: ${other}\n`, hostname: "ignored" },
+      updateMask: { paths: ["user_data"] },
+    };
+    const first = await seedAt("changed");
+    const plan = await change("changed", { ...changes, newInstanceId: true, validateOnly: true });
+    const applies = "at the next start";
+    assert.deepEqual(plan.result, { validated: "true", changes: "user_data", instance_id: "new", applies });
+    assert.equal(await seedAt("changed"), first);
+
+    const { error, result } = await change("changed", changes);
+    assert.equal(error, null);
+    const { spec, instance } = await host.client.ask(host.client.contract.vms.GetVm, { vm: "changed" });
+    assert.deepEqual(result, { changed: "user_data", instance_id: instance, applies });
+    assert.deepEqual([spec?.cloudInit?.hostname, spec?.cloudInit?.userData], ["web-1.example.com", ""]);
+    const now = await seedAt("changed");
+    assert.notEqual(now, first);
+    assert.deepEqual(
+      (await seeds()).map((name) => join(host.libvirtd.imagesDirectory, name)),
+      [now],
+    );
+    const image = await readFile(now, "utf8");
+    for (const part of [other, networkConfig, "web-1.example.com", publicKey, instance])
+      assert.ok(image.includes(part), part.slice(0, 20));
+    assert.ok(!image.includes(userData));
+    assert.match(await host.virsh("dumpxml", "changed"), /<readonly\/>[^]*cidata|cidata[^]*<readonly\/>/);
+    const shown = [
+      host.agent.log,
+      host.agent.output(),
+      await host.virsh("dumpxml", "changed", "--security-info"),
+      await bytesIn(join(host.agent.directory, "state")),
+      await host.client.ask(host.client.contract.operations.ListOperations, {}),
+    ];
+    shown.forEach((part, index) => assert.ok(!JSON.stringify(part).includes(other), `part ${index}`));
+
+    // A running guest keeps its own, and a deletion removes both.
+    await act("StartVm", { vm: "changed" });
+    await change("changed", { cloudInit: {}, updateMask: { paths: ["ssh_keys", "network_config"] } });
+    assert.equal(await seedAt("changed"), now);
+    const next = await seedAt("changed", "--inactive");
+    const without = await readFile(next, "utf8");
+    assert.ok(without.includes(other) && !without.includes(publicKey) && !without.includes(networkConfig));
+    assert.equal((await seeds()).length, 2);
+    await act("StopVm", { vm: "changed", force: true, gracefulTimeout: { seconds: 0, nanos: 0 } });
+    // Another client's start uses the new one as well; the agent's next start, or change, deletes the old one.
+    await host.virsh("start", "changed");
+    assert.equal(await seedAt("changed"), next);
+    await change("changed", { newInstanceId: true });
+    assert.deepEqual(
+      (await seeds()).map((name) => join(host.libvirtd.imagesDirectory, name)).sort(),
+      [next, await seedAt("changed", "--inactive")].sort(),
+    );
+    await host.remove("changed");
+    assert.deepEqual(await seeds(), []);
+  });
+
+  test("a VM without a seed gets one, and a seed with other bytes keeps no part", async () => {
+    const { contract } = host.client;
+    await host.create(bootSector("late", {}), { leaveStopped: true });
+    await assert.rejects(change("late", { cloudInit: {}, newInstanceId: true }), { reason: "SPEC_INVALID" });
+    const at = { userData, sshKeys: [publicKey], pool: "images" };
+    const { error } = await change("late", {
+      cloudInit: at,
+      updateMask: { paths: ["user_data", "ssh_keys"] },
+    });
+    assert.equal(error, null, JSON.stringify(error));
+    assert.equal((await act("StartVm", { vm: "late" })).state, "STATE_SUCCEEDED");
+    const file = await seedAt("late");
+    assert.ok((await readFile(file, "utf8")).includes(userData));
+    const { spec } = await host.client.ask(contract.vms.GetVm, { vm: "late" });
+    assert.deepEqual([spec?.cloudInit?.pool, spec?.cloudInit?.sshKeys], ["images", [publicKey]]);
+
+    await act("StopVm", { vm: "late", force: true, gracefulTimeout: { seconds: 0, nanos: 0 } });
+    await writeFile(file, Buffer.alloc(SEED_BYTES, "x"));
+    const lost = await change("late", { newInstanceId: true });
+    assert.equal(host.failureOf(lost)?.reason, "SEED_UNREADABLE");
+    assert.deepEqual(
+      (await seeds()).map((name) => join(host.libvirtd.imagesDirectory, name)),
+      [file],
+    );
+    const whole = { cloudInit: { userData: "x" }, updateMask: { paths: ["user_data", "network_config"] } };
+    assert.equal((await change("late", whole)).error, null);
+    await host.remove("late");
+    assert.deepEqual(await seeds(), []);
   });
 
   test("a creation whose agent is killed writes the seed with its secret parts after the restart", async () => {

@@ -1,0 +1,62 @@
+// Deaths of the agent at the boundaries of its journal while a cloud-init seed changes.
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { after, before, suite, test } from "node:test";
+import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { MortalHost } from "../support/mortal-host.ts";
+import { bootSector, type SocleHost } from "../support/socle-host.ts";
+
+suite("interrupted changes of a seed", { skip: libvirtdUnavailable(), timeout: 900_000 }, () => {
+  let mortal: MortalHost;
+  let host: SocleHost;
+
+  before(async () => {
+    mortal = await MortalHost.start();
+    ({ host } = mortal);
+  });
+  after(() => mortal.stop());
+
+  const seedFiles = async (): Promise<string[]> =>
+    (await readdir(host.libvirtd.imagesDirectory)).filter((name) => name.endsWith(".iso"));
+  /** The whole seed of the next start, over virsh. */
+  const nextSeed = async (vm: string): Promise<string> => {
+    const [, file = ""] = /vdz\s+(\S+)/.exec(await host.virsh("domblklist", vm, "--inactive")) ?? [];
+    return await readFile(file, "utf8");
+  };
+
+  test("the agent's death at a boundary leaves the old or the new seed whole, and its next run the new one alone", async () => {
+    const vm = "off";
+    const text = (round: number): string =>
+      `#cloud-config\n# round ${round} ${"x".repeat(60_000)} end ${round}\n`;
+    const cloudInit = { userData: text(0), networkConfig: "version: 1\n", pool: "images" };
+    const { error } = await host.create(bootSector(vm, { cloudInit }), { leaveStopped: true });
+    assert.equal(error, null);
+    let before = 0;
+    // While the new seed is made, and after the switch to it.
+    for (const boundary of [13, 16]) {
+      const { died, end } = await mortal.survives(boundary, async (requestId) => {
+        const meanwhile = await nextSeed(vm);
+        assert.ok([before, boundary].some((round) => meanwhile.includes(text(round))));
+        return await host.client.ask(host.client.contract.vms.ChangeSeed, {
+          requestId,
+          vm,
+          cloudInit: { userData: text(boundary) },
+          updateMask: { paths: ["user_data"] },
+          newInstanceId: true,
+        });
+      });
+      assert.ok(died, `boundary ${boundary}`);
+      const seed = await nextSeed(vm);
+      for (const part of [text(boundary), "version: 1\n"]) assert.ok(seed.includes(part));
+      const { instance } = await host.client.ask(host.client.contract.vms.GetVm, { vm });
+      assert.ok(!seed.includes(instance));
+      // An operation that the stamp in the domain settles has no result.
+      assert.ok(seed.includes(end.result["instance_id"] ?? "instance-id"));
+      assert.equal((await seedFiles()).length, 1);
+      assert.equal(await host.virsh("domstate", vm), "shut off");
+      before = boundary;
+    }
+    await host.remove(vm);
+    assert.deepEqual(await seedFiles(), []);
+  });
+});
