@@ -57,15 +57,21 @@ export const ownDisks = ({ id, disks, snapshots }: Pick<VmSpec, "id" | "disks"> 
  */
 export const SEED_BYTES = 256 * 1024;
 
+interface Seeded {
+  readonly id: string;
+  readonly cloudInit?: VmSpec["cloudInit"] | undefined;
+  readonly seed?: SeedNote | undefined;
+}
+
 /** The volumes with a VM's cloud-init seeds, the one of its next start first. */
-export const seedVolumes = (spec: Pick<VmSpec, "id" | "cloudInit"> & Layered): VolumeRef[] => {
+export const seedVolumes = (spec: Seeded): VolumeRef[] => {
   const { id, cloudInit: { pool } = {}, seed } = spec;
   const next = pool === undefined ? [] : [{ pool, volume: seed?.active ?? firstSeed(id) }];
   return [...next, ...(seed?.others.map((volume) => ({ pool: seed.pool, volume })) ?? [])];
 };
 
 /** The one of its next start; undefined for a VM without a cloud-init seed. */
-export const seedVolume = (spec: Pick<VmSpec, "id" | "cloudInit"> & Layered): VolumeRef | undefined =>
+export const seedVolume = (spec: Seeded): VolumeRef | undefined =>
   spec.cloudInit?.pool === undefined ? undefined : seedVolumes(spec)[0];
 
 type Owner = Pick<VmSpec, "id" | "disks" | "cloudInit"> & Layered;
@@ -144,7 +150,7 @@ export const namedVolumes = (spec: Pick<VmSpec, "kernelBoot" | "disks">): Volume
 
 /** All volumes of a spec. Every look at the users of a volume reads all specs, each member once. */
 export function volumesOf(spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[] {
-  const { id, disks, snapshots } = spec;
+  const { id, disks, snapshots, cloudInit, seed } = spec;
   const own = { id, disks, snapshots };
   const made = (volume: VolumeRef, writes: boolean): SpecVolume => ({
     ...volume,
@@ -158,7 +164,7 @@ export function volumesOf(spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[
       [volume, ...layers].map((each) => made(each, !readOnly)),
     ),
     ...extraVolumes(own).map((each) => made(each, true)),
-    ...seedVolumes(spec).map((each) => made(each, false)),
+    ...seedVolumes({ id, cloudInit, seed }).map((each) => made(each, false)),
     ...ofRescue(spec),
     ...ofKernel(spec),
     ...disks.flatMap(ofSource),
