@@ -34,6 +34,7 @@ import { VmTable } from "../vm/observation/vm-table.ts";
 import type { VmHost } from "../vm/model/vm-host.ts";
 import { Images } from "../vm/operations/images.ts";
 import { Vms } from "../vm/operations/vms.ts";
+import { DumpDirectory } from "../vm/storage/dump-directory.ts";
 import { Volumes } from "../vm/storage/volumes.ts";
 import { PoolVolumes } from "../vm/operations/pool-volumes.ts";
 import type { ImageStore } from "../vm/images/image-store.ts";
@@ -120,6 +121,7 @@ export function buildHypervisor(
       log,
       architecture,
       socketDirectory: config.guest.socketDirectory,
+      dumps: new DumpDirectory(config.vm.dumpDirectory ?? undefined),
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,
       kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),

@@ -107,6 +107,13 @@ export const methods: Readonly<Record<string, Method>> = {
   },
   "/socle.v1.VmService/UnrescueVm": { ...vms, audit: ["force", "gracefulTimeout.seconds", ...change] },
   "/socle.v1.VmService/ChangeSeed": { ...vms, audit: ["updateMask.paths", "newInstanceId", ...change] },
+  // It holds secrets of the guest, on the host's disk.
+  "/socle.v1.VmService/DumpMemory": {
+    roles: operators,
+    tenancy: "denied",
+    class: "mutation",
+    audit: ["format", "allowEncrypted", ...change],
+  },
   // The URL may hold credentials.
   "/socle.v1.ImageService/ImportImage": { ...vms, audit: ["name", "sha256", "format", "pool"] },
   "/socle.v1.ImageService/UploadImage": {

@@ -15,4 +15,5 @@ export const specEnums = {
   watchdogAction: enumWords("WATCHDOG_ACTION", ["reset", "poweroff", "pause", "none"]),
 } as const;
 
+export const dumpFormats = enumWords("DUMP_FORMAT", ["elf", "kdump-zlib"]);
 export const nicLinks = enumWords("NIC_LINK", ["up", "down"]);

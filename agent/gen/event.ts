@@ -23,6 +23,7 @@ import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { DiskLimits as _socle_v1_DiskLimits, DiskLimits__Output as _socle_v1_DiskLimits__Output } from './socle/v1/DiskLimits.ts';
+import type { DumpMemoryRequest as _socle_v1_DumpMemoryRequest, DumpMemoryRequest__Output as _socle_v1_DumpMemoryRequest__Output } from './socle/v1/DumpMemoryRequest.ts';
 import type { Event as _socle_v1_Event, Event__Output as _socle_v1_Event__Output } from './socle/v1/Event.ts';
 import type { EventServiceClient as _socle_v1_EventServiceClient, EventServiceDefinition as _socle_v1_EventServiceDefinition } from './socle/v1/EventService.ts';
 import type { GetOperationRequest as _socle_v1_GetOperationRequest, GetOperationRequest__Output as _socle_v1_GetOperationRequest__Output } from './socle/v1/GetOperationRequest.ts';
@@ -113,6 +114,8 @@ export interface ProtoGrpcType {
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
       DiskLimits: MessageTypeDefinition<_socle_v1_DiskLimits, _socle_v1_DiskLimits__Output>
+      DumpFormat: EnumTypeDefinition
+      DumpMemoryRequest: MessageTypeDefinition<_socle_v1_DumpMemoryRequest, _socle_v1_DumpMemoryRequest__Output>
       Event: MessageTypeDefinition<_socle_v1_Event, _socle_v1_Event__Output>
       EventKind: EnumTypeDefinition
       EventService: SubtypeConstructor<typeof grpc.Client, _socle_v1_EventServiceClient> & { service: _socle_v1_EventServiceDefinition }

@@ -23,6 +23,7 @@ import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { DiskLimits as _socle_v1_DiskLimits, DiskLimits__Output as _socle_v1_DiskLimits__Output } from './socle/v1/DiskLimits.ts';
+import type { DumpMemoryRequest as _socle_v1_DumpMemoryRequest, DumpMemoryRequest__Output as _socle_v1_DumpMemoryRequest__Output } from './socle/v1/DumpMemoryRequest.ts';
 import type { GetOperationRequest as _socle_v1_GetOperationRequest, GetOperationRequest__Output as _socle_v1_GetOperationRequest__Output } from './socle/v1/GetOperationRequest.ts';
 import type { GetReservationRequest as _socle_v1_GetReservationRequest, GetReservationRequest__Output as _socle_v1_GetReservationRequest__Output } from './socle/v1/GetReservationRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from './socle/v1/GetVmRequest.ts';
@@ -118,6 +119,8 @@ export interface ProtoGrpcType {
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
       DiskLimits: MessageTypeDefinition<_socle_v1_DiskLimits, _socle_v1_DiskLimits__Output>
+      DumpFormat: EnumTypeDefinition
+      DumpMemoryRequest: MessageTypeDefinition<_socle_v1_DumpMemoryRequest, _socle_v1_DumpMemoryRequest__Output>
       Firmware: EnumTypeDefinition
       GetOperationRequest: MessageTypeDefinition<_socle_v1_GetOperationRequest, _socle_v1_GetOperationRequest__Output>
       GetReservationRequest: MessageTypeDefinition<_socle_v1_GetReservationRequest, _socle_v1_GetReservationRequest__Output>

@@ -35,6 +35,7 @@ import type { DeviceCapacity as _socle_v1_DeviceCapacity, DeviceCapacity__Output
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { DiskLimits as _socle_v1_DiskLimits, DiskLimits__Output as _socle_v1_DiskLimits__Output } from './socle/v1/DiskLimits.ts';
+import type { DumpMemoryRequest as _socle_v1_DumpMemoryRequest, DumpMemoryRequest__Output as _socle_v1_DumpMemoryRequest__Output } from './socle/v1/DumpMemoryRequest.ts';
 import type { Event as _socle_v1_Event, Event__Output as _socle_v1_Event__Output } from './socle/v1/Event.ts';
 import type { EventServiceClient as _socle_v1_EventServiceClient, EventServiceDefinition as _socle_v1_EventServiceDefinition } from './socle/v1/EventService.ts';
 import type { GetHostRequest as _socle_v1_GetHostRequest, GetHostRequest__Output as _socle_v1_GetHostRequest__Output } from './socle/v1/GetHostRequest.ts';
@@ -171,6 +172,8 @@ export interface ProtoGrpcType {
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition
       DiskLimits: MessageTypeDefinition<_socle_v1_DiskLimits, _socle_v1_DiskLimits__Output>
+      DumpFormat: EnumTypeDefinition
+      DumpMemoryRequest: MessageTypeDefinition<_socle_v1_DumpMemoryRequest, _socle_v1_DumpMemoryRequest__Output>
       Effect: EnumTypeDefinition
       Event: MessageTypeDefinition<_socle_v1_Event, _socle_v1_Event__Output>
       EventKind: EnumTypeDefinition

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { nicLinks } from "../../contract/spec-enums.ts";
+import { dumpFormats, nicLinks } from "../../contract/spec-enums.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { ASK_PROVIDER, requireReadable } from "../../vm/model/unreadable.ts";
@@ -120,6 +120,8 @@ export function vmService(
         },
         caller,
       ),
+    DumpMemory: ({ format, ...request }, { caller }) =>
+      begin("DUMP_MEMORY", { ...request, format: dumpFormats.fromProto("format", format) ?? "elf" }, caller),
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }

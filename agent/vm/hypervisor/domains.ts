@@ -14,6 +14,7 @@ import { DomainSizes } from "./domain-sizes.ts";
 import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { Freezes } from "./freezes.ts";
 import { GuestAgents } from "./guest-agents.ts";
+import { MemoryDumps } from "./memory-dumps.ts";
 import { SavedStates } from "./saved-states.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
@@ -51,6 +52,7 @@ export class Domains {
   readonly media: DomainMedia;
   readonly sizes: DomainSizes;
   readonly savedStates: SavedStates;
+  readonly memoryDumps: MemoryDumps;
   readonly guestAgents: GuestAgents;
   readonly backups: DomainBackups;
   readonly freezes: Freezes;
@@ -70,6 +72,7 @@ export class Domains {
     this.media = new DomainMedia(calls, clock, this);
     this.sizes = new DomainSizes(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
+    this.memoryDumps = new MemoryDumps(calls, clock);
     this.guestAgents = new GuestAgents(calls, clock);
     this.backups = new DomainBackups(calls, clock, this);
     this.freezes = new Freezes(calls, clock, this.guestAgents);

@@ -17,6 +17,7 @@ import { deleteSnapshot } from "./delete-snapshot.ts";
 import { detachDisk } from "./detach-disk.ts";
 import { finishBackup } from "./finish-backup.ts";
 import { importImage } from "./import-image.ts";
+import { dumpMemory } from "./dump-memory.ts";
 import { detachNic } from "./detach-nic.ts";
 import { discardSavedState } from "./discard-saved-state.ts";
 import { injectNmi } from "./inject-nmi.ts";
@@ -73,6 +74,7 @@ const definitions = [
   finishBackup,
   restoreDisk,
   changeSeed,
+  dumpMemory,
 ] as const;
 type Definitions = (typeof definitions)[number];
 

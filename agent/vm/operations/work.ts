@@ -15,6 +15,7 @@ import type { ImageVolumes } from "../images/image-volumes.ts";
 import type { Vm } from "../model/vm.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
 import type { VmTable } from "../observation/vm-table.ts";
+import type { DumpDirectory } from "../storage/dump-directory.ts";
 import type { Volumes } from "../storage/volumes.ts";
 
 /** Dependencies of the works on images. */
@@ -50,6 +51,8 @@ export interface WorkContext {
   readonly architecture: string;
   /** Of the sockets that QEMU makes for the agent. */
   readonly socketDirectory: string;
+  /** Where guests' memory is dumped; absent: nowhere. */
+  readonly dumps?: DumpDirectory;
   /** See domain-document.ts. */
   readonly memoryHeadroomBytes?: number;
 }

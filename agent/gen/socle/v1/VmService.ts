@@ -13,6 +13,7 @@ import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Out
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from '../../socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from '../../socle/v1/DetachNicRequest.ts';
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from '../../socle/v1/DiscardSavedStateRequest.ts';
+import type { DumpMemoryRequest as _socle_v1_DumpMemoryRequest, DumpMemoryRequest__Output as _socle_v1_DumpMemoryRequest__Output } from '../../socle/v1/DumpMemoryRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from '../../socle/v1/GetVmRequest.ts';
 import type { InjectNmiRequest as _socle_v1_InjectNmiRequest, InjectNmiRequest__Output as _socle_v1_InjectNmiRequest__Output } from '../../socle/v1/InjectNmiRequest.ts';
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from '../../socle/v1/ListVmsRequest.ts';
@@ -121,6 +122,15 @@ export interface VmServiceClient extends grpc.Client {
   discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   discardSavedState(argument: _socle_v1_DiscardSavedStateRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  DumpMemory(argument: _socle_v1_DumpMemoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DumpMemory(argument: _socle_v1_DumpMemoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DumpMemory(argument: _socle_v1_DumpMemoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DumpMemory(argument: _socle_v1_DumpMemoryRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  dumpMemory(argument: _socle_v1_DumpMemoryRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  dumpMemory(argument: _socle_v1_DumpMemoryRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  dumpMemory(argument: _socle_v1_DumpMemoryRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  dumpMemory(argument: _socle_v1_DumpMemoryRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
   GetVm(argument: _socle_v1_GetVmRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Vm__Output>): grpc.ClientUnaryCall;
@@ -294,6 +304,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   DiscardSavedState: grpc.handleUnaryCall<_socle_v1_DiscardSavedStateRequest__Output, _socle_v1_Operation>;
   
+  DumpMemory: grpc.handleUnaryCall<_socle_v1_DumpMemoryRequest__Output, _socle_v1_Operation>;
+  
   GetVm: grpc.handleUnaryCall<_socle_v1_GetVmRequest__Output, _socle_v1_Vm>;
   
   InjectNmi: grpc.handleUnaryCall<_socle_v1_InjectNmiRequest__Output, _socle_v1_Operation>;
@@ -341,6 +353,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   DetachDisk: MethodDefinition<_socle_v1_DetachDiskRequest, _socle_v1_Operation, _socle_v1_DetachDiskRequest__Output, _socle_v1_Operation__Output>
   DetachNic: MethodDefinition<_socle_v1_DetachNicRequest, _socle_v1_Operation, _socle_v1_DetachNicRequest__Output, _socle_v1_Operation__Output>
   DiscardSavedState: MethodDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_Operation, _socle_v1_DiscardSavedStateRequest__Output, _socle_v1_Operation__Output>
+  DumpMemory: MethodDefinition<_socle_v1_DumpMemoryRequest, _socle_v1_Operation, _socle_v1_DumpMemoryRequest__Output, _socle_v1_Operation__Output>
   GetVm: MethodDefinition<_socle_v1_GetVmRequest, _socle_v1_Vm, _socle_v1_GetVmRequest__Output, _socle_v1_Vm__Output>
   InjectNmi: MethodDefinition<_socle_v1_InjectNmiRequest, _socle_v1_Operation, _socle_v1_InjectNmiRequest__Output, _socle_v1_Operation__Output>
   ListVms: MethodDefinition<_socle_v1_ListVmsRequest, _socle_v1_ListVmsResponse, _socle_v1_ListVmsRequest__Output, _socle_v1_ListVmsResponse__Output>

@@ -1,0 +1,155 @@
+import * as z from "../../kernel/zod.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { isActive } from "../hypervisor/domains.ts";
+import type { DumpFormat } from "../hypervisor/memory-dumps.ts";
+import { keyedParts } from "../model/sealed-keys.ts";
+import type { Vm } from "../model/vm.ts";
+import { DumpDirectory } from "../storage/dump-directory.ts";
+import { defineOperation, type Result } from "./definition.ts";
+import { stampComplete, stampRun } from "./guest-run.ts";
+import type { Cut } from "./stop-escalation.ts";
+import { known, requireState } from "./vm-state.ts";
+import { interrupted, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+
+/** Beside the guest's memory a dump has that of its devices, and headers. */
+const MORE_BYTES = 64 * 1024 * 1024;
+const ENDINGS = { elf: "elf", "kdump-zlib": "kdump" } as const;
+
+const intent = z.object({
+  format: z.enum(["elf", "kdump-zlib"]),
+  /** Of the VM, for the name of the file. */
+  name: z.string(),
+});
+type Intent = z.output<typeof intent>;
+
+interface DumpRequest {
+  readonly format: DumpFormat;
+  /** Also for a VM whose disks are encrypted. */
+  readonly allowEncrypted: boolean;
+}
+
+/** Writes the memory of a VM into a file on the host. The guest stands still meanwhile, and then goes on. */
+export const dumpMemory = defineOperation({
+  kind: "DUMP_MEMORY",
+  acceptsRescued: true,
+  intent,
+  // A large dump takes minutes: it holds no place that a start needs.
+  lane: "command",
+  async prepare(request: DumpRequest, vm, context) {
+    await directoryOf(context).requireRoom(bytesOf(vm));
+    return request;
+  },
+  /** Throws `conflict` DUMP_NOT_ENCRYPTED and DUMP_UNSUPPORTED. */
+  admit({ format, allowEncrypted }: DumpRequest, vm) {
+    requireDumpable(vm, allowEncrypted);
+    return { format, name: vm.name };
+  },
+  plan(context, { format }, vm) {
+    requireState(vm.state, ["running", "paused"], "dumped");
+    const directory = directoryOf(context).path;
+    return Promise.resolve({ directory, format, writes_bytes_at_most: String(bytesOf(vm)), applies: "now" });
+  },
+  // A forced stop does not wait for it.
+  run: (context, asked, run) =>
+    context.escalation.during(run.vmId, run.caller, (cut) => dump(context, asked, run, cut)),
+});
+
+async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut): Promise<Result> {
+  const { domains, table } = context;
+  const { vmId, operationId, step, resumed } = run;
+  const { format, name } = asked;
+  const directory = directoryOf(context);
+  const file = `${name}.${operationId}.${ENDINGS[format]}`;
+  if (resumed) {
+    const kept = await directory.whole(file);
+    if (kept !== undefined) return resultOf(kept, format);
+    // libvirt goes on writing without its client, and its answer is lost: the file may be cut off.
+    await domains.settledState(vmId);
+    if (await domains.memoryDumps.isUnderWay(vmId)) throw stillWriting();
+    await removePart(context, directory, file);
+    throw interrupted(
+      "its file, which may be cut off, was deleted; dump the memory again if it is still needed",
+    );
+  }
+  const before = await known(context, vmId);
+  requireState(before.state, ["running", "paused"], "dumped");
+  const memoryBytes = table.get(vmId)?.memoryBytes ?? 0;
+  const release = await directory.claim(memoryBytes + MORE_BYTES);
+  try {
+    await stampRun(context, run);
+    if (cut.isWanted()) throw cutShort();
+    // libvirt does not abort it.
+    step.commit();
+    // A QEMU that hangs would hold the VM until the deadline. A forced stop ends it, and with it the dump.
+    const pullPlug = (): void => void endRun(context, vmId, cut);
+    cut.signal.addEventListener("abort", pullPlug, { once: true });
+    const path = directory.partOf(file);
+    await step(
+      "write memory",
+      (report) => domains.memoryDumps.write(vmId, { path, format, memoryBytes, report }),
+      0.9,
+    ).catch(async (thrown: unknown) => {
+      if (toSocleError(thrown).kind === "outcome_unknown") throw thrown;
+      await removePart(context, directory, file);
+      throw cut.isWanted() ? cutShort(thrown) : thrown;
+    });
+    const kept = await step("keep file", () => directory.keep(file), 0.1);
+    await stampComplete(context, run, isActive(await domains.state(vmId)));
+    await seen(context, vmId, (vm) => vm?.stateReason !== "DUMP");
+    return resultOf(kept, format);
+  } finally {
+    release();
+  }
+}
+
+const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, format: DumpFormat): Result => ({
+  path,
+  size_bytes: String(sizeBytes),
+  format,
+});
+
+const notConfigured = new DumpDirectory(undefined);
+const directoryOf = ({ dumps = notConfigured }: WorkContext): DumpDirectory => dumps;
+
+const bytesOf = ({ memoryBytes }: Pick<Vm, "memoryBytes">): number => memoryBytes + MORE_BYTES;
+
+async function endRun({ domains, log }: WorkContext, vmId: string, cut: Cut): Promise<void> {
+  const requireWanted = (): void => {
+    if (!cut.isWanted()) throw new Error("the forced stop was cancelled");
+  };
+  try {
+    await domains.destroy(vmId, { requireWanted });
+  } catch (thrown) {
+    log.warn({ vm: vmId, err: toSocleError(thrown) }, "a forced stop did not end the dump of the memory");
+  }
+}
+
+/** A part of a dump is of no use, and has the guest's data. Throws `internal` DUMP_PART_LEFT, which names it. */
+async function removePart(context: WorkContext, directory: DumpDirectory, file: string): Promise<void> {
+  await directory.removePart(file).catch((thrown: unknown) => {
+    const path = directory.partOf(file);
+    context.log.warn({ path, err: toSocleError(thrown) }, "a part of a dump could not be deleted");
+    const message = `the memory was not dumped, and the part of it in ${path} could not be deleted: delete that file`;
+    throw new SocleError("internal", "DUMP_PART_LEFT", message, { cause: thrown });
+  });
+}
+
+function requireDumpable({ name, spec }: Vm, allowEncrypted: boolean): void {
+  if (spec?.launchSecurity !== undefined)
+    throw new SocleError(
+      "conflict",
+      "DUMP_UNSUPPORTED",
+      `the memory of VM ${name} is encrypted, so that the host cannot dump it: have the guest's kernel dump it (kdump)`,
+    );
+  if (allowEncrypted || spec === undefined || keyedParts(spec).length === 0) return;
+  const message = `VM ${name} has encrypted disks or a TPM, and the dump would have their data and secrets in clear: allow that (allow_encrypted, --allow-encrypted) if the directory for dumps is on encrypted storage`;
+  throw new SocleError("conflict", "DUMP_NOT_ENCRYPTED", message);
+}
+
+const cutShort = (cause?: unknown): SocleError =>
+  new SocleError("conflict", "DUMP_CUT_SHORT", "a forced stop ended the VM before its memory was dumped", {
+    cause,
+  });
+
+const stillWriting = (): SocleError =>
+  new SocleError("outcome_unknown", "EFFECT_UNDER_WAY", "libvirt is still writing the VM's memory");
