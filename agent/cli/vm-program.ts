@@ -13,6 +13,7 @@ import {
 import type { Bind } from "./session.ts";
 import { addVmDisks } from "./vm-disk-program.ts";
 import { addVmSnapshots } from "./vm-snapshot-program.ts";
+import { addVmDump } from "./vm-dump-program.ts";
 import { addVmSeed } from "./vm-seed-program.ts";
 import { addVmRescue } from "./vm-rescue-program.ts";
 import { addVmScreens } from "./vm-screen-program.ts";
@@ -190,6 +191,7 @@ export function addVm(program: Cli, bind: Bind): void {
   addVmScreens(vm, bind);
   addVmRescue(vm, bind);
   addVmSeed(vm, bind);
+  addVmDump(vm, bind);
 }
 
 const startPriorityOption = (): Option =>

@@ -52,6 +52,7 @@ _socle() {
       "vm rescue") place="vm rescue" ;;
       "vm unrescue") place="vm unrescue" ;;
       "vm seed") place="vm seed" ;;
+      "vm dump") place="vm dump" ;;
       "image") place="image" ;;
       "image ls" | "image list") place="image ls" ;;
       "image show") place="image show" ;;
@@ -119,7 +120,7 @@ _socle() {
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic suspend discard-saved-state nmi rm console screen screenshot rescue unrescue seed --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic suspend discard-saved-state nmi rm console screen screenshot rescue unrescue seed dump --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --cdrom --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --graphics --watchdog --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -165,6 +166,7 @@ _socle() {
       "vm rescue") words="--request-id --no-wait --timeout --grace --dry-run --image --volume --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm unrescue") words="--request-id --no-wait --timeout --grace --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm seed") words="--request-id --no-wait --timeout --hostname --ssh-key --no-ssh-keys --user-data --no-user-data --network-config --no-network-config --seed-pool --run-again --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm dump") words="--request-id --no-wait --timeout --format --allow-encrypted --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "image") words="ls show import rm prune --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image ls") words="--tenant --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image show") words="--tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
@@ -262,6 +264,7 @@ _socle_value() {
     --cpu-mode) words="host-passthrough host-model custom default" ;;
     --id) words="new keep" ;;
     --link) words="up down" ;;
+    --format) words="elf kdump-zlib" ;;
     --format) words="qcow2 raw" ;;
     --vm) ask=vm ;;
     --as) words="done not-done" ;;
