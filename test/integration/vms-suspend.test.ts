@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, open, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
+import { mkdtemp, open, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -9,6 +9,7 @@ import { silentLog } from "../../agent/kernel/log.ts";
 import { Operations } from "../../agent/state/operations/operations.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { GuestShell } from "../support/guest-shell.ts";
+import { qemuOf } from "../support/qemu-of.ts";
 import { eventually } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
 import { linux, requestId, Rig, VmStage } from "./vms-stage.ts";
@@ -215,14 +216,6 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     await rig.succeeds(remove("nmi"));
   });
 });
-
-async function qemuOf(vmId: string): Promise<number> {
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const command = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
-    if (command.startsWith("/usr/bin/qemu") && command.includes(vmId)) return Number(pid);
-  }
-  throw new Error(`there is no QEMU of ${vmId}`);
-}
 
 async function headerOf(path: string): Promise<string> {
   const file = await open(path);
