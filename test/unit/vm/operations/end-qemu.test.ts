@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endQemu } from "../../../../agent/vm/operations/paused-qemu.ts";
+import { endQemu } from "../../../../agent/vm/operations/end-qemu.ts";
 import { WorkStage } from "../../../support/vm/work-stage.ts";
 
 test("the QEMU of an operation ends, and never a guest, also one that an event has paused", async () => {
