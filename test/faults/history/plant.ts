@@ -63,7 +63,11 @@ function plantedSource(edits: readonly Edit[], source: string, path: string): st
   for (const { file, find, replace } of edits) {
     if (`agent/${file}` !== path) continue;
     const times = changed.split(find).length - 1;
-    assert.equal(times, 1, `${path} holds ${times} times: ${find}; adapt test/faults/history/planted-*.ts`);
+    assert.equal(
+      times,
+      1,
+      `${path} holds ${times} times: ${find}; adapt test/faults/history/planted-*.ts or test/faults/*-bugs.ts`,
+    );
     changed = changed.replace(find, () => replace);
   }
   return changed;
