@@ -12,6 +12,7 @@ import type { VmState } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { dropCheckpoints } from "./backup-end.ts";
+import { endQemu } from "./end-qemu.ts";
 import { forgetCheckpoints } from "./forget-checkpoints.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { hasMarkedRun, holdsRun, isInRun, stampComplete } from "./guest-run.ts";
@@ -34,6 +35,7 @@ import {
   withoutLoose,
   type Layer,
 } from "./layers.ts";
+import { hasOwnQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithSnapshots } from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
@@ -129,6 +131,8 @@ async function revert(
   const { vmId, step } = run;
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.size > 0 });
   let { snapshots } = await readSpec(context, vmId);
+  // An earlier run may have left its QEMU, which ran no guest.
+  if (hasOwnQemu(run) && !effects.has(STOP)) await step("stop paused", () => endQemu(context, vmId), 0.05);
   const wasOn = effects.has(STOP) || isActive(await domains.state(vmId));
   if (!isReverted(snapshots, layers)) {
     const own = requireSameLayers(spec, snapshots, layers);
