@@ -215,17 +215,21 @@ export class DomainLayers {
 
   /**
    * The next start uses the copy too: libvirt records the switch only in a definition that named the guest's file in the same
-   * way, and may die before it does.
+   * way, and may die before it does. A definition without the disk has nothing to record.
    */
   async #define(id: string, disk: string, { path, format }: Copy): Promise<void> {
-    const now = async (): Promise<Disk> => {
+    const now = async (): Promise<Disk | undefined> => {
       const disks = (await this.#reads.document(id, "defined"))?.devices.disks ?? [];
-      return disks.find(({ alias }) => alias === diskAlias(disk)) ?? noDisk(disk);
+      return disks.find(({ alias }) => alias === diskAlias(disk));
     };
-    const isDefined = async (): Promise<boolean> => pathOf((await now()).source) === path;
+    const isDefined = async (): Promise<boolean> => {
+      const found = await now();
+      return found === undefined || pathOf(found.source) === path;
+    };
     await this.#certainty.ensure(async () => {
-      if (await isDefined()) return;
-      const xml = buildDisk({ ...(await now()), source: { type: "file", path }, format });
+      const found = await now();
+      if (found === undefined || pathOf(found.source) === path) return;
+      const xml = buildDisk({ ...found, source: { type: "file", path }, format });
       const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
       await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
     }, isDefined);
@@ -276,10 +280,6 @@ const replaced = (disk: string): SocleError =>
 
 const off = (): SocleError =>
   new SocleError("conflict", "VM_STATE_CONFLICT", "the guest has stopped during the merge of its disks");
-
-function noDisk(disk: string): never {
-  throw noFile(disk);
-}
 
 const noFile = (disk: string): SocleError =>
   new SocleError(

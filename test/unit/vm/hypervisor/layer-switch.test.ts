@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { domainSnapshotCreateXml, type Procedure } from "../../../../agent/libvirt/index.ts";
+import {
+  domainGetBlockJobInfo,
+  domainSnapshotCreateXml,
+  type Procedure,
+} from "../../../../agent/libvirt/index.ts";
 import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
 import { DomainLayers } from "../../../../agent/vm/hypervisor/domain-layers.ts";
 import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
@@ -19,10 +23,15 @@ const lost = () => new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "th
 const refused = () => new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "QEMU refused the switch");
 
 /** A domain whose XML never shows a switch. `answers`: of libvirt to the requests for one. */
-function layers(answers: readonly (() => SocleError)[], state: "running" | "stopped" = "running") {
+function layers(
+  answers: readonly (() => SocleError)[],
+  state: "running" | "stopped" = "running",
+  defined: readonly Disk[] = [disk],
+) {
   const left = [...answers];
   const calls = {
     call: <A, R>(procedure: Procedure<A, R>): Promise<R> => {
+      if (procedure.name === domainGetBlockJobInfo.name) return Promise.resolve({ found: false } as R);
       const failure = procedure.name === domainSnapshotCreateXml.name ? left.shift()?.() : undefined;
       return failure === undefined ? Promise.resolve(undefined as R) : Promise.reject(failure);
     },
@@ -39,7 +48,10 @@ function layers(answers: readonly (() => SocleError)[], state: "running" | "stop
   };
   return new DomainLayers(calls, sleepingClock(), {
     state: () => Promise.resolve({ state }),
-    document: () => Promise.resolve(document),
+    document: (_id, as) =>
+      Promise.resolve(
+        as === "defined" ? { ...document, devices: { ...noDevices, disks: defined } } : document,
+      ),
   });
 }
 
@@ -50,4 +62,10 @@ test("a switch whose answer was lost, and that is then refused, is in doubt for 
   await assert.rejects(layers([refused]).switchTo(ID, overlays, true), inDoubt);
   await assert.rejects(layers([refused]).switchTo(ID, overlays), asRefused);
   await assert.rejects(layers([lost, refused], "stopped").switchTo(ID, overlays), asRefused);
+});
+
+test("a copied disk that the definition has lost is switched: there is nothing to record", async () => {
+  const to = { path: "/pool/root.qcow2", format: "qcow2" } as const;
+  const watch = { report: () => undefined, aborted: new AbortController().signal };
+  await layers([], "running", []).copy(ID, "root", to, watch);
 });
