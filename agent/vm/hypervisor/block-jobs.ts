@@ -55,7 +55,7 @@ export class BlockJobs {
 
   /**
    * Runs a job to its end; continues one that runs already. Throws what `failed` returns, `timeout` BLOCK_JOB_STALLED after
-   * five minutes without progress, when the job was cancelled, and the reason of `aborted`.
+   * five minutes without progress, when the job was cancelled or does not end, and the reason of `aborted`.
    */
   async run(id: string, job: BlockJob, { report, aborted }: Watch): Promise<void> {
     const { device, isDone, isReady, begin, failed } = job;
@@ -87,8 +87,8 @@ export class BlockJobs {
         const state = pace.of(progress);
         if (state === "stalled") {
           // Its storage may keep it from ending.
-          await this.cancel(id, device).catch(unlessUnknown);
-          throw stalled(job);
+          const isCancelled = await this.cancel(id, device).then(() => true, falseIfUnknown);
+          throw stalled(job, isCancelled);
         }
         if (isPivotable) {
           await this.#pivot(id, device, isDone);
@@ -185,15 +185,16 @@ class Pace {
 
 const ENDED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
 
-const unlessUnknown = (thrown: unknown): void => {
+const falseIfUnknown = (thrown: unknown): false => {
   if (toSocleError(thrown).kind !== "outcome_unknown") throw thrown;
+  return false;
 };
 
-const stalled = ({ disk }: BlockJob): SocleError =>
+const stalled = ({ disk }: BlockJob, isCancelled: boolean): SocleError =>
   new SocleError(
     "conflict",
     "BLOCK_JOB_STALLED",
-    `the block job of disk ${disk} copied nothing for ${STALLED_MS / 60_000} minutes and was cancelled; the guest's data is whole. ` +
+    `the block job of disk ${disk} copied nothing for ${STALLED_MS / 60_000} minutes and ${isCancelled ? "was cancelled" : "libvirt does not show whether its cancellation took effect"}; the guest's data is whole. ` +
       "Check the storage of its pool, then repeat the request",
     { details: { metadata: { disk } } },
   );

@@ -25,7 +25,11 @@ const LATE_MS = { cancel: 1000, pivot: 5000 } as const;
  * A job of 100 bytes. `doneAt`: how far it is so long after its begin; it ends without a trace at undefined. `lost`: the reply
  * to this call is lost, and its effect shows late.
  */
-function stage(doneAt: (afterMs: number, anew: boolean) => number | undefined, lost?: keyof typeof LATE_MS) {
+function stage(
+  doneAt: (afterMs: number, anew: boolean) => number | undefined,
+  lost?: keyof typeof LATE_MS,
+  lateBy: Readonly<Record<keyof typeof LATE_MS, number>> = LATE_MS,
+) {
   const clock = sleepingClock();
   const did: string[] = [];
   const never = Infinity;
@@ -50,7 +54,7 @@ function stage(doneAt: (afterMs: number, anew: boolean) => number | undefined, l
     assert.equal(name, domainBlockJobAbort.name);
     const what = (args as { flags: number }).flags === PIVOT ? "pivot" : "cancel";
     did.push(what);
-    const [nowMs, lateMs] = [clock.monotonicMs(), lost === what ? LATE_MS[what] : 0];
+    const [nowMs, lateMs] = [clock.monotonicMs(), lost === what ? lateBy[what] : 0];
     // libvirt's XML may show a switch after its job is gone.
     if (what === "pivot") Object.assign(state, { goneAtMs: nowMs, switchedAtMs: nowMs + lateMs });
     else state.goneAtMs = Math.min(state.goneAtMs, nowMs + lateMs);
@@ -82,11 +86,21 @@ test("a job that copies nothing is cancelled after its deadline, and one that co
   const beganAtMs = stuck.clock.monotonicMs();
   await assert.rejects(stuck.run({ mayBeginAnew: false }), { reason: "BLOCK_JOB_STALLED", kind: "conflict" });
   assert.deepEqual(stuck.did, ["begin", "cancel"]);
+  await assert.rejects(stage(() => 40).run(), /was cancelled/);
   const tookMs = stuck.clock.monotonicMs() - beganAtMs;
   assert.ok(tookMs >= STALLED_MS && tookMs < STALLED_MS + 10_000, `${tookMs}`);
   const slow = stage((ms) => Math.min(100, Math.floor(ms / (STALLED_MS / 2))));
   await slow.run();
   assert.deepEqual(slow.did.at(-1), "pivot");
+});
+
+test("a job that may go on after its cancellation is not reported as cancelled", async () => {
+  const hung = stage(() => 40, "cancel", { ...LATE_MS, cancel: Infinity });
+  await assert.rejects(hung.run(), ({ reason, message }: SocleError) => {
+    assert.equal(reason, "BLOCK_JOB_STALLED");
+    assert.doesNotMatch(message, /was cancelled/);
+    return true;
+  });
 });
 
 test("a copy that a guest outruns begins anew once, and keeps up then", async () => {
