@@ -1,7 +1,7 @@
 import { toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import type { Backups } from "../model/backups.ts";
+import type { Backups, WholeBackup } from "../model/backups.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { hasOwnQemu, withQemu } from "./paused-qemu.ts";
 import { readSpec } from "./spec-change.ts";
@@ -43,7 +43,10 @@ export async function forgetCheckpoints(context: WorkContext, run: WorkRun, spec
 export async function forgetBroken(context: WorkContext, vmId: string, disk: string): Promise<boolean> {
   const { backups, devices } = context.domains;
   const device = (await devices.disk(vmId, diskAlias(disk)))?.target.device;
-  const names = await backups.existing(vmId, namesOf((await readSpec(context, vmId)).backups));
+  const { stale, whole } = (await readSpec(context, vmId)).backups;
+  // The newest may be the base of other disks alone: without a bitmap in this one it is not broken.
+  const asked = hasBitmap(whole, disk) ? namesOf({ stale, whole }) : stale;
+  const names = await backups.existing(vmId, asked);
   if (device === undefined) return false;
   const broken: string[] = [];
   for (const name of names)
@@ -54,4 +57,7 @@ export async function forgetBroken(context: WorkContext, vmId: string, disk: str
 
 /** Whether a backup of the disk may have left a bitmap in it. */
 export const mayHaveBitmap = ({ stale, whole }: Backups, disk: string): boolean =>
-  stale.length > 0 || whole?.disks.some((each) => each.disk === disk && each.bitmap === true) === true;
+  stale.length > 0 || hasBitmap(whole, disk);
+
+const hasBitmap = (whole: Backups["whole"], disk: string): whole is WholeBackup =>
+  whole?.disks.some((each) => each.disk === disk && each.bitmap === true) === true;
