@@ -3,6 +3,7 @@ import type { NewEvent } from "../state/events/event.ts";
 import { isDone } from "../state/operations/operation.ts";
 import type { Domains } from "../vm/hypervisor/domains.ts";
 import type { VmTable } from "../vm/observation/vm-table.ts";
+import { resumeStarved } from "../vm/operations/backup-end.ts";
 import { BackupLeases } from "../vm/operations/backup-leases.ts";
 import { BackupReads } from "../vm/operations/backup-reads.ts";
 import { BackupWatch, type BackupWatchOptions } from "../vm/operations/backup-watch.ts";
@@ -57,6 +58,7 @@ export function buildBackups(
       operations,
       abandon,
       backups,
+      resumeStarved: (vmId, backup) => resumeStarved({ domains }, vmId, backup),
       leases,
       volumes,
       scratchUsed,

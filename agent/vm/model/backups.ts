@@ -54,6 +54,8 @@ const open = z.object({
   off: z.literal(true).exactOptional(),
   /** The VM's definition was changed since its QEMU for the backup started. */
   outdated: z.literal(true).exactOptional(),
+  /** An error of a disk had paused the guest before the backup began: its end leaves it so. */
+  wasPaused: z.literal(true).exactOptional(),
 });
 export type OpenBackup = Immutable<z.output<typeof open>>;
 

@@ -53,18 +53,25 @@ export async function endBackup(
   const { open } = backups;
   if (open === undefined) return { backups, resumed: false };
   await step("end job", () => domains.backups.end(vmId, open.id), 0.3);
-  await removeSocket(context, vmId);
-  await step("delete bitmaps", () => forgetStale(context, vmId), 0.2);
-  await step(
-    "delete scratch volumes",
-    async () => {
-      for (const { pool, scratch: volume } of open.disks) await volumes.remove({ pool, volume });
-    },
-    0.2,
-  );
+  const resume = (): Promise<boolean> => resumeStarved(context, vmId, open, step);
+  try {
+    await removeSocket(context, vmId);
+    await step(
+      "delete scratch volumes",
+      async () => {
+        for (const { pool, scratch: volume } of open.disks) await volumes.remove({ pool, volume });
+      },
+      0.2,
+    );
+    // QEMU writes to the disks' files for that, which may need the room.
+    await step("delete bitmaps", () => forgetStale(context, vmId), 0.2);
+  } catch (thrown) {
+    // A pool that refuses a deletion must not keep the guest paused. The next try resumes it, if this one cannot.
+    await resume().catch(() => undefined);
+    throw thrown;
+  }
   // Before the note of the backup is removed: an interrupted end resumes it too.
-  const resumed = await isStarved(context, vmId, open);
-  if (resumed) await step("resume guest", () => domains.resume(vmId), 0);
+  const resumed = await resume();
   const { off } = (await readSpec(context, vmId)).backups.open ?? {};
   if (off === true) await step("stop paused", () => endQemu(context, vmId), 0.1);
   const kept = await step(
@@ -80,17 +87,26 @@ export async function endBackup(
   return { backups: kept.backups, resumed };
 }
 
-/** QEMU repeats the write when it goes on. A guest that is paused for another reason is left so. */
-async function isStarved(
-  { domains }: WorkContext,
+/**
+ * Once the job of the backup has ended: QEMU repeats the write when the guest goes on. A guest that is paused for another reason,
+ * or since before the backup, is left so. Returns whether it was resumed.
+ */
+export async function resumeStarved(
+  { domains }: Pick<WorkContext, "domains">,
   vmId: string,
-  { disks }: Pick<OpenBackup, "disks">,
+  { disks, wasPaused }: Pick<OpenBackup, "disks" | "wasPaused">,
+  step: (name: string, work: () => Promise<void>, weight: number) => Promise<void> = (_name, work) => work(),
 ): Promise<boolean> {
-  const now = await domains.state(vmId);
-  if (now?.state !== "paused" || now.stateReason !== "IOERROR") return false;
+  if (wasPaused === true || !isPausedByError(await domains.state(vmId))) return false;
   const starved = await domains.backups.withoutSpace(vmId);
-  return disks.some(({ device }) => starved.has(device));
+  if (!disks.some(({ device }) => starved.has(device))) return false;
+  await step("resume guest", () => domains.resume(vmId), 0);
+  return true;
 }
+
+/** As by storage without space. */
+export const isPausedByError = (vm: { readonly state: string; readonly stateReason?: string } | undefined) =>
+  vm?.state === "paused" && vm.stateReason === "IOERROR";
 
 /**
  * Before the disks of a VM that is off are switched, which libvirt refuses while it has checkpoints. The next backup is full: the

@@ -20,11 +20,16 @@ export const isForBackup = async (context: Looks, vmId: string): Promise<boolean
 export const isSeenForBackup = (vm: Pick<Vm, "state" | "backups"> | undefined): boolean =>
   vm?.state === "paused" && vm.backups?.open?.off === true;
 
-/** The VM's guest runs in the QEMU that it got for its backup: it stays when the backup ends. */
+/**
+ * The VM's guest runs: the QEMU that it got for its backup stays when the backup ends, and a guest that the backup starves from now
+ * on goes on then.
+ */
 export async function keepQemu(context: WorkContext, vmId: string): Promise<void> {
-  if (context.table.get(vmId)?.backups?.open === undefined || !(await isForBackup(context, vmId))) return;
+  if (context.table.get(vmId)?.backups?.open === undefined) return;
+  const now = await openOf(context, vmId);
+  if (now?.off !== true && now?.wasPaused !== true) return;
   await rewriteKept(context, vmId, (kept) => {
-    const { off: _off, outdated: _outdated, ...open } = kept.backups.open ?? {};
+    const { off: _off, outdated: _outdated, wasPaused: _wasPaused, ...open } = kept.backups.open ?? {};
     return "id" in open ? { ...kept, backups: { ...kept.backups, open } } : kept;
   });
 }

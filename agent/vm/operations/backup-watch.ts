@@ -34,6 +34,8 @@ export interface BackupWatchOptions {
     signal: AbortSignal,
   ) => Promise<Operation>;
   readonly backups: Pick<DomainBackups, "isOpen" | "end">;
+  /** A guest that its ended backup starved goes on. Returns whether one did. */
+  readonly resumeStarved: (vmId: string, backup: OpenBackup) => Promise<boolean>;
   readonly leases: BackupLeases;
   readonly volumes: Pick<VolumeRoom, "allocatedBytes" | "freeBytes">;
   /** The bytes of all scratch volumes of a VM, for readers. */
@@ -56,6 +58,14 @@ const LOOKS_IN_RESERVE = 4;
 /** A scratch volume that grows more between two looks: its pool is looked at each time. */
 const FAST_BYTES = 64 * 2 ** 20;
 
+/** Why the watch began to end a backup, which may take several tries. */
+interface Beginning {
+  readonly backup: string;
+  readonly cause: AbandonCause;
+  /** The guest went on before the end. */
+  readonly resumed: boolean;
+}
+
 interface Failure {
   readonly backup: string;
   readonly reason: string;
@@ -76,6 +86,10 @@ export class BackupWatch implements Service {
   readonly #retryAtMs = new Map<string, number>();
   /** By VM: ends that failed. */
   readonly #failed = new Map<string, Failure>();
+  /** By VM. */
+  readonly #begun = new Map<string, Beginning>();
+  /** By VM: when its scratch volumes had the bytes of `scratchUsed`. */
+  readonly #usedAtMs = new Map<string, number>();
   readonly #pools = new Map<string, { readonly atMs: number; readonly freeBytes: number | undefined }>();
   #abandoned = 0;
   #wake: () => void = () => undefined;
@@ -134,7 +148,7 @@ export class BackupWatch implements Service {
     try {
       await leases.follow(vm.id, open);
       const cause = await this.#causeOf(vm, open);
-      if (cause !== undefined) await this.#abandon(vm, open, cause, signal);
+      if (cause !== undefined) await this.#abandon(vm, open, this.#begins(vm.id, open, cause), signal);
       this.#retryAtMs.delete(vm.id);
     } catch (thrown) {
       if (signal.aborted) return;
@@ -153,8 +167,7 @@ export class BackupWatch implements Service {
     const waits = clock.monotonicMs() < (this.#failureOf(vm.id, open)?.retryAtMs ?? -Infinity);
     if (waits || operations.admittedFor(vm.id).some((each) => !isDone(each))) {
       // The job must not outgrow its room meanwhile. The watch ends the rest afterwards.
-      if (open.phase === "open" && isActive(vm) && (await this.#roomOf(vm.id, open)) !== undefined)
-        await backups.end(vm.id, open.id);
+      if (open.phase === "open" && isActive(vm)) await this.#endWithoutRoom(vm.id, open);
       return undefined;
     }
     if (open.phase !== "open") return "NOT_ENDED";
@@ -164,22 +177,46 @@ export class BackupWatch implements Service {
     return await this.#roomOf(vm.id, open);
   }
 
+  async #endWithoutRoom(vmId: string, open: OpenBackup): Promise<void> {
+    const { backups, resumeStarved } = this.#options;
+    const cause = await this.#roomOf(vmId, open);
+    if (cause === undefined) return;
+    await backups.end(vmId, open.id);
+    const begun = this.#begins(vmId, open, cause);
+    if (await resumeStarved(vmId, open)) this.#begun.set(vmId, { ...begun, resumed: true });
+  }
+
+  /** The first cause is the one: what a failed end leaves may show another. */
+  #begins(vmId: string, { id }: Pick<OpenBackup, "id">, cause: AbandonCause): Beginning {
+    const before = this.#begun.get(vmId);
+    if (before?.backup === id) return before;
+    const begun = { backup: id, cause, resumed: false };
+    this.#begun.set(vmId, begun);
+    return begun;
+  }
+
   async #roomOf(vmId: string, open: OpenBackup): Promise<AbandonCause | undefined> {
-    const { volumes, scratchUsed } = this.#options;
+    const { volumes, scratchUsed, clock } = this.#options;
     let sum = 0;
-    const before = scratchUsed.get(vmId) ?? 0;
+    const nowMs = clock.monotonicMs();
+    // At the first look of this agent, nothing is known of the growth. A look may come late.
+    const before = scratchUsed.get(vmId) ?? Infinity;
+    const looks = Math.max(1, (nowMs - (this.#usedAtMs.get(vmId) ?? nowMs)) / LOOK_EVERY_MS);
     for (const { pool, scratch: volume, capacityBytes } of open.disks) {
       const used = (await volumes.allocatedBytes({ pool, volume })) ?? 0;
       sum += used;
       // One of the disk's size has its tables beside the bytes.
       if (open.scratchBytes !== 0 && used > mostScratchBytes(open, capacityBytes)) return "SCRATCH_FULL";
-      const grownBytes = Math.max(0, sum - before);
+      const grownBytes = Math.max(0, sum - before) / looks;
       const free = await this.#freeOf(pool, grownBytes > FAST_BYTES ? 0 : LOOK_AT_POOL_EVERY_MS);
       const leastBytes = Math.max(LEAST_FREE_BYTES, LOOKS_IN_RESERVE * grownBytes);
       if (free !== undefined && free < leastBytes) return "POOL_NEARLY_FULL";
     }
     // The backup may have ended meanwhile.
-    if (this.#options.table.get(vmId)?.backups?.open?.id === open.id) scratchUsed.set(vmId, sum);
+    if (this.#options.table.get(vmId)?.backups?.open?.id === open.id) {
+      scratchUsed.set(vmId, sum);
+      this.#usedAtMs.set(vmId, nowMs);
+    }
     return undefined;
   }
 
@@ -188,6 +225,8 @@ export class BackupWatch implements Service {
     this.#options.scratchUsed.delete(vmId);
     this.#retryAtMs.delete(vmId);
     this.#failed.delete(vmId);
+    this.#begun.delete(vmId);
+    this.#usedAtMs.delete(vmId);
   }
 
   #failureOf(vmId: string, { id }: Pick<OpenBackup, "id">): Failure | undefined {
@@ -205,7 +244,12 @@ export class BackupWatch implements Service {
     return freeBytes;
   }
 
-  async #abandon(vm: Vm, open: OpenBackup, cause: AbandonCause, signal: AbortSignal): Promise<void> {
+  async #abandon(
+    vm: Vm,
+    open: OpenBackup,
+    { cause, resumed }: Beginning,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { abandon, publish, log } = this.#options;
     const about = { vm: vm.id, name: vm.name, backup: open.id, cause };
     if (this.#failureOf(vm.id, open) === undefined) log.warn(about, "a backup is abandoned");
@@ -222,7 +266,8 @@ export class BackupWatch implements Service {
       return;
     }
     this.#forget(vm.id);
-    if (cause === "NOT_ENDED") return;
+    // Its reader may have ended it with success meanwhile.
+    if (cause === "NOT_ENDED" || vm.backups?.whole?.id === open.id) return;
     this.#abandoned += 1;
     publish({
       kind: "vm_backup_abandoned",
@@ -233,7 +278,7 @@ export class BackupWatch implements Service {
       details: {
         backup: open.id,
         operation: end.id,
-        ...(end.result["resumed"] === "true" ? { resumed: "true" } : {}),
+        ...(resumed || end.result["resumed"] === "true" ? { resumed: "true" } : {}),
       },
     });
   }

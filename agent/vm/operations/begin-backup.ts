@@ -16,7 +16,14 @@ import {
 import { diskAlias } from "../model/device-names.ts";
 import type { Snapshots } from "../model/snapshots.ts";
 import { formatOf, ownDisk, type OwnDisk } from "../model/volume-names.ts";
-import { backupSocket, decided, endBackup, forgetStale, removeSocket } from "./backup-end.ts";
+import {
+  backupSocket,
+  decided,
+  endBackup,
+  forgetStale,
+  isPausedByError,
+  removeSocket,
+} from "./backup-end.ts";
 import { leaseOf, requireBase, sourcesOf, unsupported } from "./backup-request.ts";
 import { backupOpen } from "./backup-refusals.ts";
 import { defineOperation, type Result } from "./definition.ts";
@@ -160,6 +167,7 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
       scratchBytes,
       phase: "beginning",
       off: isOff ? true : undefined,
+      wasPaused: open === undefined && isPausedByError(await domains.state(vmId)) ? true : undefined,
     });
     // Of an earlier backup in this run of the guest. The watch reads it as soon as the new one is noted.
     if (open === undefined && !isOff) await domains.backups.setLease(vmId, undefined);

@@ -23,6 +23,9 @@ class Stage extends OwnStartsStage {
   readonly abandonedAtMs: number[] = [];
   /** The jobs that the watch ended without an operation. */
   readonly ended: string[] = [];
+  /** The VMs whose guests the watch looked at after that: whether they wait for space. */
+  readonly resumed: string[] = [];
+  isStarved = false;
   isJobOpen = true;
   usedBytes = 0;
   freeBytes: number | undefined = 100 * GIB;
@@ -78,6 +81,11 @@ class Stage extends OwnStartsStage {
           this.isJobOpen = false;
           return Promise.resolve(void this.ended.push(id));
         },
+      },
+      resumeStarved: (id) => {
+        if (!this.isStarved || this.isJobOpen) return Promise.resolve(false);
+        this.isStarved = false;
+        return Promise.resolve(this.resumed.push(id) > 0);
       },
       leases: new BackupLeases({ backups, refusal: () => this.refusal, clock, log }),
       volumes: {
@@ -155,6 +163,26 @@ test("a backup ends while its pool still has room for what the guest writes unti
   }
 });
 
+test("what a scratch volume holds at the first look, or grew before a late one, is no growth of one look", async (t) => {
+  const stage = new Stage();
+  stage.usedBytes = 8 * GIB;
+  stage.freeBytes = 10 * GIB;
+  stage.putBackup();
+  await stage.begin(t);
+  assert.deepEqual(stage.abandoned, [], "a new agent finds 8 GiB");
+  // The VM is not seen for 20 s: 400 MiB for each look.
+  stage.putBackup({ presence: "unknown" });
+  for (let looks = 0; looks < 9; looks += 1) await stage.advance(2000);
+  stage.usedBytes += 4000 * MIB;
+  stage.putBackup();
+  await stage.advance(2000);
+  assert.equal(stage.scratchUsed.size, 1);
+  assert.deepEqual(stage.abandoned, []);
+  stage.usedBytes += 4000 * MIB;
+  await stage.advance(2000);
+  assert.deepEqual(stage.abandoned, ["POOL_NEARLY_FULL"]);
+});
+
 test("a pool is read every 10 s, and at each look while a scratch volume grows fast", async (t) => {
   const stage = new Stage();
   stage.putBackup();
@@ -188,17 +216,21 @@ test("a scratch volume at its bound ends the backup, and one of the disk's size 
 test("while another operation holds the VM the job alone ends when room is short, and the rest afterwards", async (t) => {
   const stage = new Stage();
   const other = stage.add("web", "RESIZE_DISK", { state: "running" });
-  stage.putBackup();
+  const { id } = stage.putBackup();
   await stage.begin(t);
   await stage.advance(2000);
   assert.deepEqual(stage.ended, []);
   stage.freeBytes = 100 * MIB;
+  stage.isStarved = true;
   await stage.advance(10_000);
-  assert.deepEqual(stage.ended, [ID]);
+  assert.deepEqual([stage.ended, stage.resumed], [[ID], [id]], "the guest does not wait for the operation");
   assert.deepEqual(stage.abandoned, []);
   stage.end(other, "succeeded");
   await stage.advance(2000);
-  assert.equal(stage.abandoned.length, 1);
+  // The job is gone by now, but for this reason.
+  assert.deepEqual(stage.abandoned, ["POOL_NEARLY_FULL"]);
+  assert.deepEqual(eventsOf(stage), [["vm_backup_abandoned", "POOL_NEARLY_FULL"]]);
+  assert.equal(stage.events[0]?.details?.["resumed"], "true");
 });
 
 test("nothing ends while the QEMU does not answer or the VM is unknown: no operation may hold it", async (t) => {
@@ -241,7 +273,7 @@ test("an end that fails is tried again, later each time, with one line for each 
   stage.outcome = () => ({});
   for (let looks = 0; looks < 300; looks += 1) await stage.advance(2000);
   // By now its lease has expired as well.
-  assert.deepEqual(eventsOf(stage), [["vm_backup_abandoned", "LEASE_EXPIRED"]]);
+  assert.deepEqual(eventsOf(stage), [["vm_backup_abandoned", "QEMU_GONE"]]);
 
   // The next backup begins without that.
   stage.outcome = () => failed("unavailable", "GUEST_UNRESPONSIVE");
@@ -256,11 +288,12 @@ test("while a failed end waits, the job still ends when room is short", async (t
   const stage = new Stage();
   stage.outcome = () => failed("unavailable", "GUEST_UNRESPONSIVE");
   stage.usedBytes = 2 * GIB;
-  stage.putBackup({}, { scratchBytes: GIB });
+  stage.isStarved = true;
+  const { id } = stage.putBackup({}, { scratchBytes: GIB });
   await stage.begin(t);
   assert.deepEqual([stage.abandoned, stage.ended], [["SCRATCH_FULL"], []]);
   await stage.advance(2000);
-  assert.deepEqual([stage.abandoned, stage.ended], [["SCRATCH_FULL"], [ID]]);
+  assert.deepEqual([stage.abandoned, stage.ended, stage.resumed], [["SCRATCH_FULL"], [ID], [id]]);
 });
 
 test("an agent that may change nothing ends no backup", async (t) => {

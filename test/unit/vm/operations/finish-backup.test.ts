@@ -35,12 +35,14 @@ interface Guest {
   /** The devices whose writes wait for space. */
   readonly starved?: readonly string[];
   readonly hangs?: boolean;
+  /** The pool deletes no volume. */
+  readonly keepsVolumes?: boolean;
 }
 
 /** Ends the open backup of a VM in this state, without success; returns the end and the effects. */
-async function finish(guest: Guest, off = false) {
+async function finish(guest: Guest, more: Partial<OpenBackup> = {}, stale: readonly string[] = []) {
   const effects: string[] = [];
-  const stored: Backups = { open: off ? { ...open, off: true } : open, stale: [] };
+  const stored: Backups = { open: { ...open, ...more }, stale };
   let socle: VmMetadata = {
     ...{ tenant: "", labels: {}, placementEpoch: 0, createdAt: "2026-01-01T00:00:00Z", instance: ID },
     ...storedText(spec),
@@ -53,7 +55,10 @@ async function finish(guest: Guest, off = false) {
     log: silentLog,
     socketDirectory: "/nonexistent",
     volumes: {
-      remove: ({ volume }: { volume: string }) => Promise.resolve(void effects.push(`remove ${volume}`)),
+      remove: ({ volume }: { volume: string }) =>
+        guest.keepsVolumes === true
+          ? Promise.reject(new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "the pool refuses"))
+          : Promise.resolve(void effects.push(`remove ${volume}`)),
     },
     domains: {
       state: () => Promise.resolve(guest),
@@ -69,6 +74,7 @@ async function finish(guest: Guest, off = false) {
           isJobOpen = false;
           return Promise.resolve(void effects.push("end job"));
         },
+        forget: () => Promise.resolve(void effects.push("delete bitmaps")).then(() => []),
         withoutSpace: () => Promise.resolve(new Set(guest.starved)),
       },
     },
@@ -114,9 +120,28 @@ test("a guest that waits for the space of its backup goes on when that has ended
   }
 });
 
+test("a guest goes on although a pool refuses to delete its scratch volume", async () => {
+  const starved = { state: "paused", stateReason: "IOERROR", starved: ["vda"] } as const;
+  const { end, effects, left } = await finish({ ...starved, keepsVolumes: true });
+  assert.equal((end as SocleError).reason, "LIBVIRT_INTERNAL_ERROR");
+  assert.deepEqual([effects, left], [["end job", "resume"], "ending"]);
+});
+
+test("a guest that waited for space before its backup began stays paused", async () => {
+  const starved = { state: "paused", stateReason: "IOERROR", starved: ["vda"] } as const;
+  const { effects, left } = await finish(starved, { wasPaused: true });
+  assert.deepEqual([effects, left], [["end job", removed], undefined]);
+});
+
+test("the room of the scratch volumes is free before old bitmaps are deleted, which needs some", async () => {
+  const guest = { state: "running", stateReason: "BOOTED" } as const;
+  const { effects } = await finish(guest, {}, ["fedcba9876543210"]);
+  assert.deepEqual(effects, ["end job", removed, "delete bitmaps"]);
+});
+
 test("the QEMU of a VM that was off ends with its backup, unless a guest runs in it that an event paused", async () => {
-  const idle = await finish({ state: "paused", stateReason: "STARTING_UP" }, true);
+  const idle = await finish({ state: "paused", stateReason: "STARTING_UP" }, { off: true });
   assert.deepEqual(idle.effects, ["end job", removed, "destroy"]);
-  const watchdog = await finish({ state: "paused", stateReason: "WATCHDOG" }, true);
+  const watchdog = await finish({ state: "paused", stateReason: "WATCHDOG" }, { off: true });
   assert.deepEqual(watchdog.effects, ["end job", removed]);
 });
