@@ -7,9 +7,10 @@ import type { Vm } from "../model/vm.ts";
 import { DumpDirectory } from "../storage/dump-directory.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete, stampRun } from "./guest-run.ts";
+import { readSpec } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { known, requireState } from "./vm-state.ts";
-import { interrupted, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+import { interrupted, isUndecided, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
 /** Beside the guest's memory a dump has that of its devices, and headers. */
 const MORE_BYTES = 64 * 1024 * 1024;
@@ -19,6 +20,9 @@ const intent = z.object({
   format: z.enum(["elf", "kdump-zlib"]),
   /** Of the VM, for the name of the file. */
   name: z.string(),
+  /** Where the file is: the configuration may change before the end. */
+  directory: z.string(),
+  allowEncrypted: z.boolean(),
 });
 type Intent = z.output<typeof intent>;
 
@@ -26,6 +30,8 @@ interface DumpRequest {
   readonly format: DumpFormat;
   /** Also for a VM whose disks are encrypted. */
   readonly allowEncrypted: boolean;
+  /** That of the configuration. */
+  readonly directory?: string;
 }
 
 /** Writes the memory of a VM into a file on the host. The guest stands still meanwhile, and then goes on. */
@@ -35,18 +41,19 @@ export const dumpMemory = defineOperation({
   intent,
   // A large dump takes minutes: it holds no place that a start needs.
   lane: "command",
-  async prepare(request: DumpRequest, vm, context) {
-    await directoryOf(context).requireRoom(bytesOf(vm));
-    return request;
+  // A VM that is off may have the QEMU of a backup, whose memory is nobody's.
+  notDuringBackup: "any",
+  async prepare(request: DumpRequest, vm, { dumps = notConfigured }) {
+    await dumps.requireRoom(bytesOf(vm));
+    return { ...request, directory: dumps.path };
   },
   /** Throws `conflict` DUMP_NOT_ENCRYPTED and DUMP_UNSUPPORTED. */
-  admit({ format, allowEncrypted }: DumpRequest, vm) {
+  admit({ format, allowEncrypted, directory = notConfigured.path }: DumpRequest, vm) {
     requireDumpable(vm, allowEncrypted);
-    return { format, name: vm.name };
+    return { format, name: vm.name, directory, allowEncrypted };
   },
-  plan(context, { format }, vm) {
+  plan(_context, { format, directory }, vm) {
     requireState(vm.state, ["running", "paused"], "dumped");
-    const directory = directoryOf(context).path;
     return Promise.resolve({ directory, format, writes_bytes_at_most: String(bytesOf(vm)), applies: "now" });
   },
   // A forced stop does not wait for it.
@@ -57,24 +64,26 @@ export const dumpMemory = defineOperation({
 async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut): Promise<Result> {
   const { domains, table } = context;
   const { vmId, operationId, step, resumed } = run;
-  const { format, name } = asked;
-  const directory = directoryOf(context);
+  const { format, name, allowEncrypted } = asked;
+  const directory = (context.dumps ?? notConfigured).at(asked.directory);
   const file = `${name}.${operationId}.${ENDINGS[format]}`;
+  const bytes = bytesOf({ memoryBytes: table.get(vmId)?.memoryBytes ?? 0 });
   if (resumed) {
-    const kept = await directory.whole(file);
-    if (kept !== undefined) return resultOf(kept, format);
-    // libvirt goes on writing without its client, and its answer is lost: the file may be cut off.
-    await domains.settledState(vmId);
-    if (await domains.memoryDumps.isUnderWay(vmId)) throw stillWriting();
-    await removePart(context, directory, file);
-    throw interrupted(
-      "its file, which may be cut off, was deleted; dump the memory again if it is still needed",
-    );
+    directory.hold(file, bytes);
+    try {
+      return resultOf(await ended(context, run, directory, file), format);
+    } catch (thrown) {
+      if (!isUndecided(toSocleError(thrown), run)) directory.release(file);
+      throw thrown;
+    }
   }
+  const { spec } = await readSpec(context, vmId);
+  // An operation admitted earlier may have attached an encrypted disk.
+  requireDumpable({ name, spec }, allowEncrypted);
   const before = await known(context, vmId);
   requireState(before.state, ["running", "paused"], "dumped");
-  const memoryBytes = table.get(vmId)?.memoryBytes ?? 0;
-  const release = await directory.claim(memoryBytes + MORE_BYTES);
+  await directory.claim(file, bytes);
+  let isWriting = false;
   try {
     await stampRun(context, run);
     if (cut.isWanted()) throw cutShort();
@@ -86,10 +95,11 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
     const path = directory.partOf(file);
     await step(
       "write memory",
-      (report) => domains.memoryDumps.write(vmId, { path, format, memoryBytes, report }),
+      (report) => domains.memoryDumps.write(vmId, { path, format, memoryBytes: bytes, report }),
       0.9,
     ).catch(async (thrown: unknown) => {
-      if (toSocleError(thrown).kind === "outcome_unknown") throw thrown;
+      isWriting = toSocleError(thrown).kind === "outcome_unknown";
+      if (isWriting) throw thrown;
       await removePart(context, directory, file);
       throw cut.isWanted() ? cutShort(thrown) : thrown;
     });
@@ -98,8 +108,30 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
     await seen(context, vmId, (vm) => vm?.stateReason !== "DUMP");
     return resultOf(kept, format);
   } finally {
-    release();
+    if (!isWriting) directory.release(file);
   }
+}
+
+/** The whole dump of an earlier run. Throws `conflict` INTERRUPTED if there is none, and `outcome_unknown` while libvirt writes. */
+async function ended(
+  context: RunContext,
+  { vmId }: WorkRun,
+  directory: DumpDirectory,
+  file: string,
+): Promise<{ readonly path: string; readonly sizeBytes: number }> {
+  const { domains } = context;
+  const kept = await directory.whole(file);
+  if (kept !== undefined) {
+    directory.release(file);
+    return kept;
+  }
+  // libvirt goes on writing without its client, and its answer is lost: the file may be cut off.
+  await domains.settledState(vmId);
+  if (await domains.memoryDumps.isUnderWay(vmId)) throw stillWriting();
+  await removePart(context, directory, file);
+  throw interrupted(
+    "its file, which may be cut off, was deleted; dump the memory again if it is still needed",
+  );
 }
 
 const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, format: DumpFormat): Result => ({
@@ -109,7 +141,6 @@ const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, form
 });
 
 const notConfigured = new DumpDirectory(undefined);
-const directoryOf = ({ dumps = notConfigured }: WorkContext): DumpDirectory => dumps;
 
 const bytesOf = ({ memoryBytes }: Pick<Vm, "memoryBytes">): number => memoryBytes + MORE_BYTES;
 
@@ -134,7 +165,7 @@ async function removePart(context: WorkContext, directory: DumpDirectory, file: 
   });
 }
 
-function requireDumpable({ name, spec }: Vm, allowEncrypted: boolean): void {
+function requireDumpable({ name, spec }: Pick<Vm, "name" | "spec">, allowEncrypted: boolean): void {
   if (spec?.launchSecurity !== undefined)
     throw new SocleError(
       "conflict",

@@ -1,31 +1,61 @@
-import { access, constants, open, rename, rm, stat } from "node:fs/promises";
+import { access, constants, lstat, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { SocleError } from "../../kernel/errors.ts";
+import { systemClock, type Clock } from "../../kernel/clock.ts";
+import { LATE, within } from "../../kernel/concurrency/deadline.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { formatBytes } from "../../kernel/text/bytes.ts";
 import { codeOf, messageOf } from "../../kernel/thrown.ts";
-import { FilesystemProbe } from "../../hardware/storage/filesystem.ts";
+import { runChild } from "../../hardware/privileged/child.ts";
+import { FilesystemProbe, type FilesystemSpace } from "../../hardware/storage/filesystem.ts";
 
 const PROBE_MS = 5000;
-/** A dump leaves so much free. */
-const LEAST_FREE_BYTES = 256 * 1024 * 1024;
-const OTHERS_MAY_WRITE = 0o002;
+const CALL_MS = 30_000;
+/** The page cache has a part of a dump once libvirt has written it. */
+const SYNC_MS = 10 * 60_000;
+/** A dump leaves so much free, and this share of the file system. */
+const LEAST_FREE_BYTES = 2 * 1024 ** 3;
+const LEAST_FREE_RATIO = 0.05;
+const ALL_OF_OTHERS = 0o077;
+
+/** Writes a file system's data to its disk, also of files that only root may open. */
+const syncfs = async (path: string): Promise<void> => {
+  await runChild(["sync", "-f", "--", path], { timeoutMs: SYNC_MS, maxOutputBytes: 4096 }).output;
+};
+
+interface Parts {
+  readonly probe?: Pick<FilesystemProbe, "read">;
+  readonly clock?: Pick<Clock, "sleep">;
+  /** Only for tests. */
+  readonly sync?: typeof syncfs;
+}
 
 /**
  * The directory of the host for dumps of memory. libvirt writes a file there, which only root may read. Until it is whole it has
- * the ending .part: a file without it is a whole dump.
+ * the ending .part: a file without it is a whole dump. Each call has a deadline.
  */
 export class DumpDirectory {
   readonly #path: string | undefined;
   readonly #probe: Pick<FilesystemProbe, "read">;
-  #claimedBytes = 0;
+  readonly #clock: Pick<Clock, "sleep">;
+  readonly #sync: typeof syncfs;
+  /** By the dump's file. */
+  readonly #claimedBytes = new Map<string, number>();
 
   /** `path` undefined: none is configured. */
   constructor(
     path: string | undefined,
-    probe: Pick<FilesystemProbe, "read"> = new FilesystemProbe({ timeoutMs: PROBE_MS }),
+    { probe = new FilesystemProbe({ timeoutMs: PROBE_MS }), clock = systemClock, sync = syncfs }: Parts = {},
   ) {
     this.#path = path;
     this.#probe = probe;
+    this.#clock = clock;
+    this.#sync = sync;
+  }
+
+  /** The one that had this path when a dump was requested: the configuration may have changed since. */
+  at(path: string): DumpDirectory {
+    if (path === this.#path) return this;
+    return new DumpDirectory(path, { probe: this.#probe, clock: this.#clock, sync: this.#sync });
   }
 
   /** Throws `conflict` DUMPS_NOT_CONFIGURED. */
@@ -43,59 +73,80 @@ export class DumpDirectory {
   }
 
   /**
-   * Throws as `path`, `unavailable` DUMP_DIRECTORY_UNUSABLE if the agent could not rename and delete files there, and `exhausted`
-   * DUMP_NO_SPACE beside the dumps that are being written.
+   * Throws as `path`, `unavailable` DUMP_DIRECTORY_UNUSABLE if the agent could not rename and delete files there, or others could,
+   * and `exhausted` DUMP_NO_SPACE beside the dumps that are being written.
    */
   async requireRoom(bytes: number): Promise<void> {
     const { path } = this;
-    // In a child process: a dead file system does not answer.
-    const space = await this.#probe.read(path);
-    if (space.kind !== "read") throw unusable(path, "its file system does not report its space");
-    let found;
-    try {
-      found = await stat(path);
+    const { availableBytes, sizeBytes } = await this.#space();
+    const found = await this.#call(async () => {
       await access(path, constants.W_OK | constants.X_OK);
-    } catch (thrown) {
+      return await stat(path);
+    }).catch((thrown: unknown) => {
       throw unusable(path, codeOf(thrown) ?? messageOf(thrown));
-    }
+    });
     if (!found.isDirectory()) throw unusable(path, "it is no directory");
     // libvirt writes as root: another user must not place a link for it there.
-    if ((found.mode & OTHERS_MAY_WRITE) !== 0) throw unusable(path, "any user may write to it");
-    const free = space.value.availableBytes - this.#claimedBytes - LEAST_FREE_BYTES;
+    if (found.uid !== process.getuid?.()) throw unusable(path, "another user owns it");
+    if ((found.mode & ALL_OF_OTHERS) !== 0) throw unusable(path, "other users may use it");
+    const claimed = [...this.#claimedBytes.values()].reduce((sum, each) => sum + each, 0);
+    const free = availableBytes - claimed - Math.max(LEAST_FREE_BYTES, sizeBytes * LEAST_FREE_RATIO);
     if (free < bytes) throw noSpace(path, bytes, free);
   }
 
-  /** Throws as `requireRoom`. Call the result when the dump has ended. */
-  async claim(bytes: number): Promise<() => void> {
+  /** Throws as `requireRoom`. `release` when libvirt does not write any more. */
+  async claim(file: string, bytes: number): Promise<void> {
     await this.requireRoom(bytes);
-    this.#claimedBytes += bytes;
-    return () => {
-      this.#claimedBytes -= bytes;
-    };
+    this.hold(file, bytes);
   }
 
-  /** Makes the file a whole dump, durably, and returns where it is and its size. Also if that is done already. */
+  /** As `claim`, for a dump that libvirt may be writing already. */
+  hold(file: string, bytes: number): void {
+    this.#claimedBytes.set(file, bytes);
+  }
+
+  release(file: string): void {
+    this.#claimedBytes.delete(file);
+  }
+
+  /**
+   * Makes the file a whole dump, durably, and returns where it is and its size. Also if that is done already. Throws `internal`
+   * DUMP_PART_LEFT, which names the part.
+   */
   async keep(file: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
-    const path = join(this.path, file);
+    const part = this.partOf(file);
     try {
-      await rename(this.partOf(file), path);
+      return (await this.whole(file)) ?? (await this.#keep(part, join(this.path, file)));
     } catch (thrown) {
-      if (codeOf(thrown) !== "ENOENT" || (await this.whole(file)) === undefined) throw thrown;
+      const { message } = toSocleError(thrown);
+      const left = `the memory was written to ${part}, but that could not be made a dump (${message}): look at that file, and delete it`;
+      throw new SocleError("internal", "DUMP_PART_LEFT", left, { cause: thrown });
     }
-    const directory = await open(this.path, "r");
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
-    return { path, sizeBytes: (await stat(path)).size };
+  }
+
+  async #keep(part: string, path: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
+    await this.#space();
+    const { size } = await this.#call(() => requireClosed(part));
+    // The name without .part says that the dump is whole, also after a power failure.
+    await this.#sync(this.path);
+    await this.#call(async () => {
+      await rename(part, path);
+      const directory = await open(this.path, "r");
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    });
+    return { path, sizeBytes: size };
   }
 
   /** Undefined: there is no whole dump of this name. */
   async whole(file: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined> {
     const path = join(this.path, file);
+    await this.#space();
     try {
-      return { path, sizeBytes: (await stat(path)).size };
+      return { path, sizeBytes: (await this.#call(() => lstat(path))).size };
     } catch (thrown) {
       if (codeOf(thrown) === "ENOENT") return undefined;
       throw thrown;
@@ -104,8 +155,31 @@ export class DumpDirectory {
 
   /** Deletes what there is of a dump that is not whole. */
   async removePart(file: string): Promise<void> {
-    await rm(this.partOf(file), { force: true });
+    await this.#space();
+    await this.#call(() => rm(this.partOf(file), { force: true }));
   }
+
+  /** In a child process: a dead file system does not answer. */
+  async #space(): Promise<FilesystemSpace> {
+    const space = await this.#probe.read(this.path);
+    if (space.kind === "read") return space.value;
+    throw unusable(this.path, "its file system does not report its space");
+  }
+
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    const done = await within(this.#clock, CALL_MS, work());
+    if (done === LATE) throw unusable(this.path, "its file system does not answer");
+    return done;
+  }
+}
+
+/** Throws unless the part is a file that libvirt made, which only root or the agent can read. */
+async function requireClosed(part: string): Promise<{ readonly size: number }> {
+  const found = await lstat(part);
+  const owners = [0, process.getuid?.()];
+  const isClosed = found.nlink === 1 && (found.mode & ALL_OF_OTHERS) === 0 && owners.includes(found.uid);
+  if (found.isFile() && isClosed) return found;
+  throw new Error("it is not a file of libvirt that only root can read");
 }
 
 const unusable = (path: string, why: string): SocleError =>

@@ -1,40 +1,58 @@
 import assert from "node:assert/strict";
-import { chmod, readdir, writeFile } from "node:fs/promises";
+import { chmod, link, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { DumpDirectory } from "../../../../agent/vm/storage/dump-directory.ts";
 import { folder } from "../../../support/state/folder.ts";
 
 const MIB = 2 ** 20;
+const GIB = 2 ** 30;
 /** A directory whose file system has so much free. */
-async function withFree(t: TestContext, availableBytes: number) {
+async function withFree(t: TestContext, availableBytes: number, sizeBytes = 10 * GIB) {
   const path = await folder(t);
-  const space = { sizeBytes: 2 ** 40, usedBytes: 0, availableBytes, availableRatio: 1 };
+  await chmod(path, 0o700);
+  const space = { sizeBytes, usedBytes: 0, availableBytes, availableRatio: 1 };
   const read = () => Promise.resolve({ kind: "read", value: space } as const);
-  return { path, dumps: new DumpDirectory(path, { read }) };
+  const synced: string[] = [];
+  const sync = async () => void synced.push(...(await readdir(path)));
+  return { path, synced, probe: { read }, dumps: new DumpDirectory(path, { probe: { read }, sync }) };
 }
 
 test("dumps that are being written count as used, and a reserve stays free", async (t) => {
-  const { dumps } = await withFree(t, 1256 * MIB);
-  await assert.rejects(dumps.claim(1001 * MIB), { kind: "exhausted", reason: "DUMP_NO_SPACE" });
-  const release = await dumps.claim(600 * MIB);
-  await assert.rejects(dumps.claim(401 * MIB), { reason: "DUMP_NO_SPACE", message: /room for 400 MiB/ });
-  const other = await dumps.claim(400 * MIB);
-  release();
-  other();
+  const { dumps } = await withFree(t, 2 * GIB + 1000 * MIB);
+  await assert.rejects(dumps.claim("a", 1001 * MIB), { kind: "exhausted", reason: "DUMP_NO_SPACE" });
+  await dumps.claim("a", 600 * MIB);
+  await assert.rejects(dumps.claim("b", 401 * MIB), { reason: "DUMP_NO_SPACE", message: /room for 400 MiB/ });
+  await dumps.claim("b", 400 * MIB);
+  // The next run of a dump holds what the run before claimed.
+  dumps.hold("b", 400 * MIB);
+  dumps.release("a");
+  await dumps.requireRoom(600 * MIB);
+  await assert.rejects(dumps.requireRoom(601 * MIB), { reason: "DUMP_NO_SPACE" });
+  dumps.release("b");
   await dumps.requireRoom(1000 * MIB);
+  const large = await withFree(t, 6 * GIB, 100 * GIB);
+  await assert.rejects(large.dumps.requireRoom(GIB + MIB), { reason: "DUMP_NO_SPACE" });
 });
 
-test("a directory that is missing, or that others may write to, or whose file system is silent, is refused", async (t) => {
-  const { path, dumps } = await withFree(t, 2 ** 40);
-  await chmod(path, 0o702);
-  await assert.rejects(dumps.requireRoom(1), { reason: "DUMP_DIRECTORY_UNUSABLE", message: /any user/ });
+test("a directory that is missing, or that others may use, or whose file system is silent, is refused", async (t) => {
+  const { path, probe, dumps } = await withFree(t, 2 ** 40);
+  for (const mode of [0o702, 0o750, 0o770, 0o701]) {
+    await chmod(path, mode);
+    await assert.rejects(dumps.requireRoom(1), { reason: "DUMP_DIRECTORY_UNUSABLE", message: /other users/ });
+  }
   await chmod(path, 0o700);
   await dumps.requireRoom(1);
+  const { getuid } = process;
+  t.mock.method(process, "getuid", () => (getuid?.() ?? 0) + 1);
+  await assert.rejects(dumps.requireRoom(1), { reason: "DUMP_DIRECTORY_UNUSABLE", message: /another user/ });
+  t.mock.restoreAll();
   const read = () => Promise.resolve({ kind: "failed", reason: "timeout" } as const);
-  await assert.rejects(new DumpDirectory(path, { read }).requireRoom(1), {
-    reason: "DUMP_DIRECTORY_UNUSABLE",
-  });
+  const silent = new DumpDirectory(path, { probe: { read } });
+  for (const call of [silent.requireRoom(1), silent.whole("a.elf"), silent.removePart("a.elf")])
+    await assert.rejects(call, { kind: "unavailable", reason: "DUMP_DIRECTORY_UNUSABLE" });
+  const clock = { sleep: () => Promise.resolve() };
+  await assert.rejects(new DumpDirectory(path, { probe, clock }).whole("a.elf"), /does not answer/);
   await assert.rejects(new DumpDirectory(join(path, "none")).requireRoom(1), {
     kind: "unavailable",
     reason: "DUMP_DIRECTORY_UNUSABLE",
@@ -45,12 +63,13 @@ test("a directory that is missing, or that others may write to, or whose file sy
   });
 });
 
-test("only a kept file is a whole dump, and a part leaves nothing", async (t) => {
-  const { path, dumps } = await withFree(t, 2 ** 40);
-  await writeFile(dumps.partOf("a.elf"), "core");
+test("only a kept file is a whole dump, on the disk before it has its name, and a part leaves nothing", async (t) => {
+  const { path, synced, dumps } = await withFree(t, 2 ** 40);
+  await writeFile(dumps.partOf("a.elf"), "core", { mode: 0o600 });
   assert.equal(await dumps.whole("a.elf"), undefined);
   const kept = { path: join(path, "a.elf"), sizeBytes: 4 };
   assert.deepEqual(await dumps.keep("a.elf"), kept);
+  assert.deepEqual(synced, ["a.elf.part"]);
   // The agent has died after it.
   assert.deepEqual(await dumps.keep("a.elf"), kept);
   assert.deepEqual(await dumps.whole("a.elf"), kept);
@@ -59,4 +78,31 @@ test("only a kept file is a whole dump, and a part leaves nothing", async (t) =>
   await dumps.removePart("b.elf");
   await dumps.removePart("b.elf");
   assert.deepEqual(await readdir(path), ["a.elf"]);
+});
+
+test("a part that others could read, or that is a link, is no dump, and is named", async (t) => {
+  const { path, dumps } = await withFree(t, 2 ** 40);
+  const part = dumps.partOf("a.elf");
+  const other = join(path, "other");
+  await writeFile(other, "secret", { mode: 0o600 });
+  const refused = async (): Promise<void> => {
+    await assert.rejects(dumps.keep("a.elf"), { reason: "DUMP_PART_LEFT", message: /a\.elf\.part/ });
+    assert.equal(await dumps.whole("a.elf"), undefined);
+    await dumps.removePart("a.elf");
+  };
+  await symlink(other, part);
+  await refused();
+  await link(other, part);
+  await refused();
+  assert.equal(await readFile(other, "utf8"), "secret");
+  await chmod(other, 0o640);
+  await rename(other, part);
+  await refused();
+});
+
+test("a change of the configured directory leaves a dump where it was begun", async (t) => {
+  const { path, dumps } = await withFree(t, 2 ** 40);
+  const before = await folder(t);
+  assert.equal(dumps.at(before).partOf("a"), join(before, "a.part"));
+  assert.equal(dumps.at(path), dumps);
 });
