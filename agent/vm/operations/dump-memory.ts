@@ -41,7 +41,7 @@ export const dumpMemory = defineOperation({
   intent,
   // A large dump takes minutes: it holds no place that a start needs.
   lane: "command",
-  // A VM that is off may have the QEMU of a backup, whose memory is nobody's.
+  // A VM that is off may have the QEMU of a backup, which has executed nothing.
   notDuringBackup: "any",
   async prepare(request: DumpRequest, vm, { dumps = notConfigured }) {
     await dumps.requireRoom(bytesOf(vm));
@@ -83,7 +83,6 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
   const before = await known(context, vmId);
   requireState(before.state, ["running", "paused"], "dumped");
   await directory.claim(file, bytes);
-  let isWriting = false;
   try {
     await stampRun(context, run);
     if (cut.isWanted()) throw cutShort();
@@ -98,17 +97,19 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
       (report) => domains.memoryDumps.write(vmId, { path, format, memoryBytes: bytes, report }),
       0.9,
     ).catch(async (thrown: unknown) => {
-      isWriting = toSocleError(thrown).kind === "outcome_unknown";
-      if (isWriting) throw thrown;
+      if (toSocleError(thrown).kind === "outcome_unknown") throw thrown;
       await removePart(context, directory, file);
       throw cut.isWanted() ? cutShort(thrown) : thrown;
     });
     const kept = await step("keep file", () => directory.keep(file), 0.1);
     await stampComplete(context, run, isActive(await domains.state(vmId)));
     await seen(context, vmId, (vm) => vm?.stateReason !== "DUMP");
+    directory.release(file);
     return resultOf(kept, format);
-  } finally {
-    if (!isWriting) directory.release(file);
+  } catch (thrown) {
+    // libvirt may still be writing: the next run releases it.
+    if (!isUndecided(toSocleError(thrown), run)) directory.release(file);
+    throw thrown;
   }
 }
 

@@ -4,7 +4,6 @@ import { test } from "node:test";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import { dumpMemory } from "../../../../agent/vm/operations/dump-memory.ts";
 import type { Admission } from "../../../../agent/vm/operations/definition.ts";
-import type { RunContext } from "../../../../agent/vm/operations/work.ts";
 import { DumpDirectory } from "../../../../agent/vm/storage/dump-directory.ts";
 import { folder } from "../../../support/state/folder.ts";
 import { root, WorkStage } from "../../../support/vm/work-stage.ts";
@@ -53,11 +52,7 @@ test("a disk whose encryption came after the admission is looked at again, befor
   const dumps = new DumpDirectory(directory);
   const dump = (allowEncrypted: boolean): Promise<string> =>
     dumpMemory
-      .run(
-        { ...on.context, dumps } as RunContext,
-        { format: "elf", name: "web", directory, allowEncrypted },
-        on.run(),
-      )
+      .run({ ...on.context, dumps }, { format: "elf", name: "web", directory, allowEncrypted }, on.run())
       .then(
         () => "none",
         (thrown: unknown) => toSocleError(thrown).reason,
@@ -87,11 +82,11 @@ test("a dump that libvirt may still be writing keeps its room, until its end is 
     write: () => Promise.reject(new SocleError("outcome_unknown", "EFFECT_UNDER_WAY", "it is writing")),
     isUnderWay: () => Promise.resolve(isUnderWay),
   };
-  const context = { ...on.context, dumps, domains: { ...on.context.domains, memoryDumps } };
+  Object.assign(on.context.domains, { memoryDumps });
   const dump = (run: object): Promise<string> =>
     dumpMemory
       .run(
-        context as unknown as RunContext,
+        { ...on.context, dumps },
         { format: "elf", name: "web", directory, allowEncrypted: false },
         { ...on.run(), ...run },
       )

@@ -43,8 +43,8 @@ test("a directory that is missing, or that others may use, or whose file system 
   }
   await chmod(path, 0o700);
   await dumps.requireRoom(1);
-  const { getuid } = process;
-  t.mock.method(process, "getuid", () => (getuid?.() ?? 0) + 1);
+  const uid = process.getuid?.() ?? 0;
+  t.mock.method(process as { getuid: () => number }, "getuid", () => uid + 1);
   await assert.rejects(dumps.requireRoom(1), { reason: "DUMP_DIRECTORY_UNUSABLE", message: /another user/ });
   t.mock.restoreAll();
   const read = () => Promise.resolve({ kind: "failed", reason: "timeout" } as const);
