@@ -194,7 +194,7 @@ suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 900_
     });
     const other = `later-${randomBytes(12).toString("hex")}`;
     const changes: ChangeSeedRequest = {
-      cloudInit: { userData: `#cloud-config\npassword: ${other}\n`, hostname: "ignored" },
+      cloudInit: { userData: `#cloud-config\npassword: ${other}\n` },
       updateMask: { paths: ["user_data"] },
     };
     const first = await seedAt("changed");
@@ -236,6 +236,10 @@ suite("VMs with a cloud-init seed", { skip: libvirtdUnavailable(), timeout: 900_
     const without = await readFile(next, "utf8");
     assert.ok(without.includes(other) && !without.includes(publicKey) && !without.includes(networkConfig));
     assert.equal((await seeds()).length, 2);
+    const kept = { requestId: randomUUID(), vm: "changed", keepDisks: true, force: true };
+    await assert.rejects(host.client.ask(host.client.contract.vms.DeleteVm, kept), {
+      reason: "VM_HAS_OLD_SEEDS",
+    });
     await act("StopVm", { vm: "changed", force: true, gracefulTimeout: { seconds: 0, nanos: 0 } });
     // Another client's start uses the new one as well; the agent's next start, or change, deletes the old one.
     await host.virsh("start", "changed");

@@ -33,19 +33,30 @@ suite("interrupted changes of a seed", { skip: libvirtdUnavailable(), timeout: 9
     assert.equal(error, null);
     let before = 0;
     // While the new seed is made, and after the switch to it.
-    for (const boundary of [13, 16]) {
+    for (const [boundary, isSwitched] of [
+      [13, false],
+      [16, true],
+    ] as const) {
+      let atDeath: { readonly seeds: number; readonly next: string } | undefined;
       const { died, end } = await mortal.survives(boundary, async (requestId) => {
-        const meanwhile = await nextSeed(vm);
-        assert.ok([before, boundary].some((round) => meanwhile.includes(text(round))));
-        return await host.client.ask(host.client.contract.vms.ChangeSeed, {
+        const begun = host.client.ask(host.client.contract.vms.ChangeSeed, {
           requestId,
           vm,
           cloudInit: { userData: text(boundary) },
           updateMask: { paths: ["user_data"] },
           newInstanceId: true,
         });
+        try {
+          return await host.end(await begun, 120_000);
+        } catch (thrown) {
+          await host.agent.ended();
+          atDeath ??= { seeds: (await seedFiles()).length, next: await nextSeed(vm) };
+          throw thrown;
+        }
       });
-      assert.ok(died, `boundary ${boundary}`);
+      assert.ok(died && atDeath !== undefined, `boundary ${boundary}`);
+      assert.equal(atDeath.seeds, 2, `boundary ${boundary}`);
+      assert.ok(atDeath.next.includes(text(isSwitched ? boundary : before)), `boundary ${boundary}`);
       const seed = await nextSeed(vm);
       for (const part of [text(boundary), "version: 1\n"]) assert.ok(seed.includes(part));
       const { instance } = await host.client.ask(host.client.contract.vms.GetVm, { vm });

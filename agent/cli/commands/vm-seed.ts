@@ -32,7 +32,7 @@ export const changeSeed: Command = async (session, [vm = ""], options: Options) 
     ...(userData === undefined && options.userData !== false ? [] : ["user_data"]),
     ...(networkConfig === undefined && options.networkConfig !== false ? [] : ["network_config"]),
   ];
-  if (paths.length === 0 && !runAgain && seedPool === undefined)
+  if (paths.length === 0 && !runAgain)
     throw usageError(
       "name what to change: --hostname, --[no-]ssh-key(s), --[no-]user-data, --[no-]network-config or --run-again",
     );

@@ -18,6 +18,7 @@ import { volumeSchema } from "./erasure.ts";
 import { heldSeed, holdSeed, secretsOf, type HeldSeed } from "./first-boot.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
+import { nothingToChange, seedChanged, seedUnreadable } from "./seed-refusals.ts";
 import { removeOldSeeds, rewriteSeeds, seenWithSeeds } from "./seeds.ts";
 import { beginChange, changeIntent, readSpec } from "./spec-change.ts";
 import { undoAll, type Undo } from "./undo.ts";
@@ -97,7 +98,8 @@ export const changeSeed = defineOperation({
     const asked = partNames.filter((name) => updateMask.includes(name));
     for (const name of updateMask) if (!Object.hasOwn(parts, name)) throw badMask(name);
     const has = (name: keyof typeof parts): boolean => asked.includes(name);
-    if (asked.length === 0 && !newInstanceId && vm.spec?.cloudInit !== undefined) throw nothing();
+    requireNamed(given, asked);
+    if (asked.length === 0 && !newInstanceId) throw nothingToChange();
     const {
       hostname: name,
       sshKeys: keys,
@@ -112,9 +114,9 @@ export const changeSeed = defineOperation({
       "cloudInit",
     );
     requireNotSaved(vm);
-    const { id, spec } = vm;
+    const { id, spec, seed } = vm;
     return defined<Intent>({
-      volume: { pool: poolFor(spec, chosen), volume: laterSeed(id, randomUUID().slice(0, 8)) },
+      volume: { pool: poolFor(spec, seed, chosen), volume: laterSeed(id, randomUUID().slice(0, 8)) },
       parts: asked,
       hostname: name,
       sshKeys: keys,
@@ -142,7 +144,9 @@ export const changeSeed = defineOperation({
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
-      if (effects.has(SWITCH) && (await isSwitched(context, run.vmId, asked))) throw outcomeUnknown(error);
+      // A redefinition of the run before may have been late.
+      if ((effects.has(SWITCH) || run.done.has(CLAIM)) && (await isSwitched(context, run.vmId, asked)))
+        throw outcomeUnknown(error);
       throw await undoAll(context, run, effects.has(VOLUME) ? [undoSeed(context, run, asked)] : [], error);
     }
   },
@@ -164,7 +168,8 @@ async function change(
     of: "devices",
     hasBegun: effects.size > 0,
   });
-  if (poolFor(spec, undefined, volume.pool) !== volume.pool) throw changed(spec.name);
+  const { seed: noted } = await readSpec(context, vmId);
+  if (poolFor(spec, noted, undefined, volume.pool) !== volume.pool) throw seedChanged(spec.name);
   // From the switch on a guest may read the new seed.
   if (!wasSwitched) {
     // Journaled before the volume is made: a volume of this name that exists later was made by this operation.
@@ -258,7 +263,7 @@ async function keptSecrets(
       }),
     );
   } catch {
-    throw unreadable(spec.name, kept);
+    throw seedUnreadable(spec.name, kept);
   }
 }
 
@@ -330,9 +335,15 @@ async function instanceIn(context: WorkContext, vmId: string, seed: SeedNote | u
   return seed?.instanceId ?? instanceOf(vmId, (await readSpec(context, vmId)).socle);
 }
 
-/** The pool of the VM's seeds. Throws `invalid` SPEC_INVALID. */
-function poolFor(spec: Vm["spec"], chosen: string | undefined, otherwise?: string): string {
-  const present = spec?.cloudInit?.pool;
+/** The pool of the VM's seeds, also of one that is still to delete. Throws `invalid` SPEC_INVALID. */
+function poolFor(
+  spec: Vm["spec"],
+  seed: SeedNote | undefined,
+  chosen: string | undefined,
+  otherwise?: string,
+): string {
+  const ofOthers = seed === undefined || seed.others.length === 0 ? undefined : seed.pool;
+  const present = spec?.cloudInit?.pool ?? ofOthers;
   if (present !== undefined) {
     if (chosen === undefined || chosen === present) return present;
     throw invalidField(
@@ -351,30 +362,23 @@ function poolFor(spec: Vm["spec"], chosen: string | undefined, otherwise?: strin
   );
 }
 
+/** Throws `invalid` SPEC_INVALID for values that the mask does not name: they would have no effect. */
+function requireNamed(given: Readonly<Record<string, unknown>>, asked: readonly string[]): void {
+  for (const [name, part] of Object.entries(parts)) {
+    const value = given[part];
+    const isAbsent = value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
+    if (isAbsent || asked.includes(name)) continue;
+    throw invalidField(
+      "SPEC_INVALID",
+      `cloudInit.${part}`,
+      `is given, and update_mask does not name ${name}`,
+    );
+  }
+}
+
 function badMask(name: string): SocleError {
   const message = `update_mask names ${name}; the parts that can be changed are ${partNames.join(", ")}`;
   return new SocleError("invalid", "UPDATE_MASK_INVALID", message, {
     details: { fields: { update_mask: message } },
   });
 }
-
-const nothing = (): SocleError =>
-  invalidField(
-    "UPDATE_EMPTY",
-    "update_mask",
-    "names no part, and the instance-id stays: nothing would change",
-  );
-
-const unreadable = (vm: string, kept: readonly string[]): SocleError =>
-  new SocleError(
-    "conflict",
-    "SEED_UNREADABLE",
-    `the present seed of VM ${vm} has other bytes than the agent wrote, so ${kept.join(" and ")} cannot be kept: give new values for them (update_mask)`,
-  );
-
-const changed = (vm: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "VM_CHANGED",
-    `the seed of VM ${vm} was changed by another operation since the request, and nothing was done; look at the VM, then repeat the request`,
-  );

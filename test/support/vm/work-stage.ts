@@ -56,12 +56,12 @@ export class WorkStage {
   /** Shows the domain in the table. */
   show(): void {
     const { id } = WorkStage;
-    const { spec, instance, snapshots, rescue, backups, unstarted } = this.facts;
+    const { spec, instance, snapshots, rescue, backups, unstarted, seed } = this.facts;
     const { state, stateReason, hasSavedState: savedState } = this;
     const seen = { presence: "present", observedAtMs: 1, managed: true, tenant: "" } as const;
     const plain = { labels: {}, placementEpoch: 0, cells: [], disks: [], nics: [] };
     const own = { id, name: "web", vcpus: 1, memoryBytes: 64 * MIB, state, stateReason, savedState };
-    const noted = { spec, instance, snapshots, rescue, backups, unstarted };
+    const noted = { spec, instance, snapshots, rescue, backups, unstarted, seed };
     this.table.put(withEtag({ ...seen, ...plain, ...own, ...defined<Partial<Vm>>(noted) }));
   }
 

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { toSocleError } from "../../../../agent/kernel/errors.ts";
 import { backupsText } from "../../../../agent/vm/model/backups.ts";
 import { rescueText, rescueVolumeName } from "../../../../agent/vm/model/rescue.ts";
+import { laterSeed, seedText } from "../../../../agent/vm/model/seed-note.ts";
 import { noSnapshots, snapshotsText } from "../../../../agent/vm/model/snapshots.ts";
 import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/delete.ts";
 import type { Admission } from "../../../../agent/vm/operations/definition.ts";
@@ -27,6 +28,9 @@ const notes = {
       ...{ pool: "images", volume: rescueVolumeName(WorkStage.id), baseVolume: "b" },
       ...{ capacityBytes: 1, startsAfter: false },
     }),
+  },
+  VM_HAS_OLD_SEEDS: {
+    seed: seedText({ pool: "images", others: [laterSeed(WorkStage.id, "aaaaaaaa")] }),
   },
   BACKUP_OPEN: { backups: backupsText({ open, stale: [] }) },
 } as const;
