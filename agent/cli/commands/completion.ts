@@ -18,6 +18,7 @@ export function bashCompletion(program: Cli): string {
     const ask = node.asked === undefined ? "" : ` ask=${node.asked}`;
     return `      "${node.place}") words="${node.words.join(" ")}"${ask} ;;`;
   });
+  const { ofCommands, ofOptions } = values(program);
   return `# bash completion for socle; socle completion bash prints it.
 _socle() {
   local word place="" words="" ask="" name i
@@ -53,8 +54,14 @@ ${words.join("\n")}
 }
 # Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
+  case "$place $1" in
+${ofCommands}
+    *) _socle_value_anywhere "$1" ;;
+  esac
+}
+_socle_value_anywhere() {
   case "$1" in
-${values(program)}
+${ofOptions}
     *) return 1 ;;
   esac
 }
@@ -94,23 +101,50 @@ function* nodesOf(command: Cli, path: readonly string[]): Generator<Node> {
   for (const inner of command.commands) yield* nodesOf(inner, [...path, inner.name()]);
 }
 
-/** One case per kind of value: fixed words, a file, a VM, or unknown. */
-function values(program: Cli): string {
-  const optionsOf = new Map<string, Set<string>>();
-  for (const { long, short, argChoices, flags, required } of allOptions(program)) {
-    if (!required) continue;
-    const what = /<(.*)>/.exec(flags)?.[1] ?? "";
-    const known =
-      argChoices !== undefined
-        ? `words="${argChoices.join(" ")}"`
-        : ({ vm: "ask=vm", image: "ask=image", file: "ask=file", path: "ask=file" }[what] ?? ":");
-    const alike = optionsOf.get(known) ?? new Set();
-    for (const name of [short, long]) if (name != null) alike.add(name);
-    optionsOf.set(known, alike);
-  }
-  return [...optionsOf].map(([known, names]) => `    ${[...names].join(" | ")}) ${known} ;;`).join("\n");
+/** What completes the value of an option: fixed words, a file, a VM, or nothing that is known. */
+function knownOf({ argChoices, flags }: Option): string {
+  const what = /<(.*)>/.exec(flags)?.[1] ?? "";
+  return argChoices !== undefined
+    ? `words="${argChoices.join(" ")}"`
+    : ({ vm: "ask=vm", image: "ask=image", file: "ask=file", path: "ask=file" }[what] ?? ":");
 }
 
-const allOptions = (command: Cli): Option[] => [...command.options, ...command.commands.flatMap(allOptions)];
+interface Arms {
+  /** By command and option: for the options whose values depend on the command. */
+  readonly ofCommands: string;
+  readonly ofOptions: string;
+}
+
+function values(program: Cli): Arms {
+  const options = allOptions(program, []).filter(({ option }) => option.required);
+  const namesOf = ({ short, long }: Option): string[] => [short, long].filter((name) => name != null);
+  const meanings = new Map<string, Set<string>>();
+  for (const { option } of options)
+    for (const name of namesOf(option))
+      meanings.set(name, new Set([...(meanings.get(name) ?? []), knownOf(option)]));
+  const inCommands = new Map<string, Set<string>>();
+  const anywhere = new Map<string, Set<string>>();
+  for (const { place, option } of options)
+    for (const name of namesOf(option)) {
+      const isAlike = meanings.get(name)?.size === 1;
+      const arms = isAlike ? anywhere : inCommands;
+      const known = knownOf(option);
+      const alike = arms.get(known) ?? new Set();
+      arms.set(known, alike.add(isAlike ? name : `"${place} ${name}"`));
+    }
+  const text = (arms: typeof anywhere): string =>
+    [...arms].map(([known, names]) => `    ${[...names].join(" | ")}) ${known} ;;`).join("\n");
+  return { ofCommands: text(inCommands), ofOptions: text(anywhere) };
+}
+
+interface PlacedOption {
+  readonly place: string;
+  readonly option: Option;
+}
+
+const allOptions = (command: Cli, path: readonly string[]): PlacedOption[] => [
+  ...command.options.map((option) => ({ place: path.join(" "), option })),
+  ...command.commands.flatMap((inner) => allOptions(inner, [...path, inner.name()])),
+];
 
 const ancestors = ({ parent }: Cli): Cli[] => (parent === null ? [] : [parent, ...ancestors(parent)]);
