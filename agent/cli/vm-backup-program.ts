@@ -68,6 +68,9 @@ export function addVmArchives(vm: Cli, bind: Bind): void {
   addRestoreOptions(vm.command("import"))
     .description("Make a VM of an archive of socle vm export.")
     .argument("<file>", "The archive.")
-    .option("--keep-volumes", "With the read-only disks and the kernel that the archive names on this host.")
+    .option(
+      "--keep-volumes",
+      "With all that the archive names of this host: read-only disks, the kernel, bridges, spoofing, devices, the tenant.",
+    )
     .action(bind(async () => (await load()).importVm));
 }

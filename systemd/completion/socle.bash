@@ -250,9 +250,18 @@ _socle() {
 }
 # Sets the completion for an option's value; fails for an option without one.
 _socle_value() {
+  case "$place $1" in
+    "vm create --id") : ;;
+    "vm restore --id" | "vm import --id") words="new keep" ;;
+    "vm dump --format") words="elf kdump-zlib" ;;
+    "image import --format" | "volume create --format") words="qcow2 raw" ;;
+    *) _socle_value_anywhere "$1" ;;
+  esac
+}
+_socle_value_anywhere() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | -o | --output | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --id | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;
@@ -262,10 +271,7 @@ _socle_value() {
     --graphics) words="vnc off" ;;
     --watchdog) words="reset poweroff pause none off" ;;
     --cpu-mode) words="host-passthrough host-model custom default" ;;
-    --id) words="new keep" ;;
     --link) words="up down" ;;
-    --format) words="elf kdump-zlib" ;;
-    --format) words="qcow2 raw" ;;
     --vm) ask=vm ;;
     --as) words="done not-done" ;;
     *) return 1 ;;

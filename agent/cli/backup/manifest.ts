@@ -66,7 +66,11 @@ const specShapes = z.object({
             }),
           )
           .nullish(),
-        nics: z.array(device).nullish(),
+        nics: z
+          .array(device.extend({ bridge: z.string().nullish(), allowSpoofing: z.boolean().nullish() }))
+          .nullish(),
+        placement: z.looseObject({ devices: z.array(z.string()).nullish() }).nullish(),
+        tenant: z.string().nullish(),
         bootOrder: z.array(z.string()).nullish(),
         kernelBoot: z.looseObject({ kernel: volume, initrd: volume }).nullish(),
       }),

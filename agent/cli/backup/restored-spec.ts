@@ -8,7 +8,7 @@ export interface RestoreOptions {
   readonly id?: "keep" | "new";
   readonly pool?: string;
   readonly keepMacs?: boolean;
-  /** Keeps read-only disks and a kernel that are volumes of the host; else they are refused. */
+  /** Keeps what the spec names of the host, such as volumes that the VM reads; else that is refused. */
   readonly keepVolumes?: boolean;
 }
 
@@ -34,7 +34,7 @@ export function restoredSpec(
 ): RestoredSpec {
   // As the agent showed it; the agent checks it again.
   const given = backup.spec as VmSpec;
-  if (!keepVolumes) requireNoVolumes(given, backup);
+  if (!keepVolumes) requireNothingOfHost(given, backup);
   const notes: string[] = [];
   const toRestore: DiskToRestore[] = [];
   const disks = (given.disks ?? []).flatMap((disk): Disk[] => {
@@ -77,10 +77,13 @@ export function restoredSpec(
 const isOfHost = ({ newVolume, cdrom, readOnly }: Disk): boolean =>
   newVolume == null && cdrom == null && readOnly === true;
 
-/** An archive may come from anywhere, and the host's volumes of these names may be anything. */
-function requireNoVolumes({ disks, kernelBoot }: VmSpec, { disks: stored }: StoredBackup): void {
+/** An archive may come from anywhere, and what has these names on this host may be anything. */
+function requireNothingOfHost(
+  { disks, kernelBoot, nics, placement, tenant }: VmSpec,
+  { disks: stored }: StoredBackup,
+): void {
   const isStored = ({ name }: Disk): boolean => stored.some(({ disk }) => disk === name);
-  const named = [
+  const volumes = [
     ...(disks ?? []).flatMap((disk) =>
       isOfHost(disk) && !isStored(disk) ? [[`disk ${disk.name ?? ""}`, disk.volume] as const] : [],
     ),
@@ -89,7 +92,14 @@ function requireNoVolumes({ disks, kernelBoot }: VmSpec, { disks: stored }: Stor
   ].flatMap(([what, volume]) =>
     volume == null ? [] : [`${what} is ${volume.volume ?? ""} of pool ${volume.pool ?? ""}`],
   );
+  const networks = (nics ?? []).flatMap(({ name = "", bridge, allowSpoofing }) => [
+    ...(bridge == null || bridge === "" ? [] : [`NIC ${name} is on bridge ${bridge}`]),
+    ...(allowSpoofing === true ? [`NIC ${name} may spoof addresses`] : []),
+  ]);
+  const devices = (placement?.devices ?? []).map((device) => `it has the host's device ${device}`);
+  const owner = tenant == null || tenant === "" ? [] : [`it is of tenant ${tenant}`];
+  const named = [...volumes, ...networks, ...devices, ...owner];
   if (named.length === 0) return;
-  const message = `the VM would read volumes of this host that its archive names: ${named.join("; ")}. If these are the ones that are meant, repeat with --keep-volumes`;
+  const message = `the VM would use what its archive names of this host: ${named.join("; ")}. If that is what is meant, repeat with --keep-volumes`;
   throw new SocleError("invalid", "ARCHIVE_NAMES_VOLUMES", message);
 }

@@ -161,6 +161,8 @@ test("a manifest with another shape of spec is refused by the name of the field"
     [{ disks: [{ name: "root", cdrom: { volume: 1 } }] }, "disks.0.cdrom.volume"],
     [{ nics: "front" }, "nics"],
     [{ bootOrder: [{}] }, "bootOrder.0"],
+    [{ nics: [{ allowSpoofing: "true" }] }, "nics.0.allowSpoofing"],
+    [{ placement: { devices: [5] } }, "placement.devices.0"],
     [{ kernelBoot: { kernel: [] } }, "kernelBoot.kernel"],
   ] as const)
     assert.throws(
@@ -223,6 +225,23 @@ test("volumes of the host that an archive names are refused by name, unless they
   });
   const kept = restoredSpec({ vm }, of, "new-id", { keepVolumes: true });
   assert.deepEqual([kept.spec.disks?.[1], kept.spec.kernelBoot], [tools, kernelBoot]);
+  const foreign = {
+    disks: [own],
+    nics: [
+      { name: "front", network: "default" },
+      { name: "back", bridge: "br0", allowSpoofing: true },
+    ],
+    placement: { devices: ["0000:3b:00.0"] },
+    tenant: "acme",
+  };
+  const named = backup("1", [disk("a.qcow2")], foreign);
+  assert.throws(() => restoredSpec({ vm }, named, "new-id", {}), {
+    reason: "ARCHIVE_NAMES_VOLUMES",
+    message:
+      /host: NIC back is on bridge br0; NIC back may spoof addresses; it has the host's device 0000:3b:00\.0; it is of tenant acme\. .*--keep-volumes/,
+  });
+  const { spec: accepted } = restoredSpec({ vm }, named, "new-id", { keepVolumes: true });
+  assert.deepEqual([accepted.tenant, accepted.placement], ["acme", foreign.placement]);
   // Read-only, and in the archive: it is restored.
   const stored = backup("1", [disk("a.qcow2")], { disks: [{ ...tools, name: "root" }] });
   assert.equal(restoredSpec({ vm }, stored, "new-id", {}).disks.length, 1);
