@@ -62,6 +62,9 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
   /** The paths of the disk in the guest or the definition, by virsh. */
   const pathOf = async (vm: string, ...as: string[]): Promise<string> =>
     /vda\s+(\S+)/.exec(await virsh(libvirtd.uri, ["domblklist", vm, ...as]))?.[1] ?? assert.fail("no disk");
+  /** An operation's end does not wait for libvirt's event of its last note. */
+  const untilUnnoted = (vm: string) =>
+    eventually(() => rig.table.get(vm)?.snapshots === undefined, { what: "the note of volumes to be gone" });
   const poolInSpec = (vm: string): string => {
     const source = rig.table.get(vm)?.spec?.disks[0]?.source;
     return source?.kind === "new" ? source.pool : assert.fail("no disk in the spec");
@@ -117,7 +120,7 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     const bytes = (await run("grep", ["-c", "-a", `round-${last} `, raw])).stdout;
     assert.equal(Number(bytes), 1, "the last write is in the new file");
     await rm(raw);
-    assert.equal(rig.table.get(vm)?.snapshots, undefined);
+    await untilUnnoted(vm);
     // Another client's definition names the file in another way, before and during the move: libvirt does not record the
     // switch in it.
     const alias = join(libvirtd.directory, "alias");
@@ -203,7 +206,7 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
       [before, before, "images"],
     );
     assert.deepEqual(await files(small), []);
-    assert.equal(rig.table.get(vm)?.snapshots, undefined);
+    await untilUnnoted(vm);
     await guest.run("echo more | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null");
     await guest.close();
     await drop(vm);
@@ -237,7 +240,7 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     assert.equal((await rig.done(cut)).error?.reason, "MOVE_CUT_SHORT");
     await rig.succeeds(stop);
     assert.deepEqual([await pathOf(vm), poolInSpec(vm), await files(other)], [before, "images", []]);
-    assert.equal(rig.table.get(vm)?.snapshots, undefined);
+    await untilUnnoted(vm);
     restore();
     await drop(vm);
   });

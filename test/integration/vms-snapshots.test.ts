@@ -52,6 +52,9 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     { name: "root", source: { kind: "new", pool: "images", capacityBytes: 16 * MIB, format } },
     { name: "data", source: { kind: "new", pool: "images", capacityBytes: 8 * MIB } },
   ];
+  /** An operation's end does not wait for libvirt's event of its last note. */
+  const untilUnnoted = (vm: string) =>
+    eventually(() => rig.table.get(vm)?.snapshots === undefined, { what: "the note of volumes to be gone" });
   const files = async (): Promise<string[]> =>
     (await readdir(libvirtd.imagesDirectory)).filter((name) => name.startsWith("socle-"));
   /** The files of a disk by qemu-img, the top first. */
@@ -122,7 +125,7 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     const [only] = await chain("web", "vda");
     assert.equal(only, `socle-${vm}-root.qcow2`);
     assert.equal((await files()).length, 2);
-    assert.equal(rig.table.get(vm)?.snapshots, undefined);
+    await untilUnnoted(vm);
     await drop(vm);
     assert.deepEqual(await files(), []);
   });
@@ -226,8 +229,7 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     const refused = await rig.done(await beginSnapshot(vm, "one"));
     assert.equal(refused.error?.reason, "POOL_FULL");
     assert.equal(await listed(), before);
-    // libvirt's event of the undone note may arrive after the operation's end.
-    await eventually(() => rig.table.get(vm)?.snapshots === undefined, { what: "the note to be gone" });
+    await untilUnnoted(vm);
     await empty();
 
     await snapshot(vm, "one");
