@@ -70,7 +70,7 @@ export function addVmArchives(vm: Cli, bind: Bind): void {
     .argument("<file>", "The archive.")
     .option(
       "--keep-volumes",
-      "With all that the archive names of this host: read-only disks, the kernel, bridges, spoofing, devices, the tenant.",
+      "With all that the archive names of this host: read-only disks, the kernel, bridges, spoofing, devices.",
     )
     .action(bind(async () => (await load()).importVm));
 }

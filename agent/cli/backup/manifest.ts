@@ -70,7 +70,6 @@ const specShapes = z.object({
           .array(device.extend({ bridge: z.string().nullish(), allowSpoofing: z.boolean().nullish() }))
           .nullish(),
         placement: z.looseObject({ devices: z.array(z.string()).nullish() }).nullish(),
-        tenant: z.string().nullish(),
         bootOrder: z.array(z.string()).nullish(),
         kernelBoot: z.looseObject({ kernel: volume, initrd: volume }).nullish(),
       }),

@@ -79,7 +79,7 @@ const isOfHost = ({ newVolume, cdrom, readOnly }: Disk): boolean =>
 
 /** An archive may come from anywhere, and what has these names on this host may be anything. */
 function requireNothingOfHost(
-  { disks, kernelBoot, nics, placement, tenant }: VmSpec,
+  { disks, kernelBoot, nics, placement }: VmSpec,
   { disks: stored }: StoredBackup,
 ): void {
   const isStored = ({ name }: Disk): boolean => stored.some(({ disk }) => disk === name);
@@ -97,8 +97,7 @@ function requireNothingOfHost(
     ...(allowSpoofing === true ? [`NIC ${name} may spoof addresses`] : []),
   ]);
   const devices = (placement?.devices ?? []).map((device) => `it has the host's device ${device}`);
-  const owner = tenant == null || tenant === "" ? [] : [`it is of tenant ${tenant}`];
-  const named = [...volumes, ...networks, ...devices, ...owner];
+  const named = [...volumes, ...networks, ...devices];
   if (named.length === 0) return;
   const message = `the VM would use what its archive names of this host: ${named.join("; ")}. If that is what is meant, repeat with --keep-volumes`;
   throw new SocleError("invalid", "ARCHIVE_NAMES_VOLUMES", message);
