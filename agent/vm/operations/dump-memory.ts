@@ -6,7 +6,7 @@ import { keyedParts } from "../model/sealed-keys.ts";
 import type { Vm } from "../model/vm.ts";
 import { DumpDirectory } from "../storage/dump-directory.ts";
 import { defineOperation, type Result } from "./definition.ts";
-import { stampComplete, stampRun } from "./guest-run.ts";
+import { endOnForcedStop, stampComplete, stampRun } from "./guest-run.ts";
 import { readSpec } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { known, requireState } from "./vm-state.ts";
@@ -88,9 +88,7 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
     if (cut.isWanted()) throw cutShort();
     // libvirt does not abort it.
     step.commit();
-    // A QEMU that hangs would hold the VM until the deadline. A forced stop ends it, and with it the dump.
-    const pullPlug = (): void => void endRun(context, vmId, cut);
-    cut.signal.addEventListener("abort", pullPlug, { once: true });
+    endOnForcedStop(context, vmId, cut, "the dump of the memory");
     const path = directory.partOf(file);
     await step(
       "write memory",
@@ -144,17 +142,6 @@ const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, form
 const notConfigured = new DumpDirectory(undefined);
 
 const bytesOf = ({ memoryBytes }: Pick<Vm, "memoryBytes">): number => memoryBytes + MORE_BYTES;
-
-async function endRun({ domains, log }: WorkContext, vmId: string, cut: Cut): Promise<void> {
-  const requireWanted = (): void => {
-    if (!cut.isWanted()) throw new Error("the forced stop was cancelled");
-  };
-  try {
-    await domains.destroy(vmId, { requireWanted });
-  } catch (thrown) {
-    log.warn({ vm: vmId, err: toSocleError(thrown) }, "a forced stop did not end the dump of the memory");
-  }
-}
 
 /** A part of a dump is of no use, and has the guest's data. Throws `internal` DUMP_PART_LEFT, which names it. */
 async function removePart(context: WorkContext, directory: DumpDirectory, file: string): Promise<void> {

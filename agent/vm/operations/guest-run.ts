@@ -1,6 +1,7 @@
 import { toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
+import type { Cut } from "./stop-escalation.ts";
 import { interrupted, type WorkContext, type WorkRun } from "./work.ts";
 
 // A guest that was stopped and started again is the same VM in another run. An operation marks a run before ending it.
@@ -104,3 +105,23 @@ const orWarn = (
   stamped.catch((thrown: unknown) => {
     log.warn({ vm: vmId, operation: operationId, err: toSocleError(thrown) }, "the VM could not be stamped");
   });
+
+/** Ends the guest's run once a forced stop is wanted: a QEMU that hangs would hold the VM until the deadline of `work`. */
+export function endOnForcedStop(
+  { domains, log }: WorkContext,
+  vmId: string,
+  { signal, isWanted }: Cut,
+  work: string,
+): void {
+  const requireWanted = (): void => {
+    if (!isWanted()) throw new Error("the forced stop was cancelled");
+  };
+  const end = async (): Promise<void> => {
+    try {
+      await domains.destroy(vmId, { requireWanted });
+    } catch (thrown) {
+      log.warn({ vm: vmId, err: toSocleError(thrown) }, `a forced stop did not end ${work}`);
+    }
+  };
+  signal.addEventListener("abort", () => void end(), { once: true });
+}

@@ -6,7 +6,7 @@ import { requireSuspendable } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import type { Cut } from "./stop-escalation.ts";
-import { stampComplete, stampRun } from "./guest-run.ts";
+import { endOnForcedStop, stampComplete, stampRun } from "./guest-run.ts";
 import { readSpec } from "./spec-change.ts";
 import { known, requireNotRescued, requireState, settled } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
@@ -56,9 +56,7 @@ async function suspend(context: WorkContext, run: WorkRun, cut: Cut): Promise<Re
     step.commit();
     const memoryBytes = table.get(vmId)?.memoryBytes ?? 0;
     const save = () => domains.savedStates.save(vmId, memoryBytes, () => isSaved(context, vmId));
-    // A QEMU that hangs would hold the VM until the deadline. A forced stop ends it, and with it the save.
-    const pullPlug = (): void => void endRun(context, vmId, cut);
-    cut.signal.addEventListener("abort", pullPlug, { once: true });
+    endOnForcedStop(context, vmId, cut, "the suspension");
     await step("save memory", save, 0.9).catch(async (thrown: unknown) => {
       if (toSocleError(thrown).kind === "outcome_unknown") throw thrown;
       await dropPart(context, vmId);
@@ -68,17 +66,6 @@ async function suspend(context: WorkContext, run: WorkRun, cut: Cut): Promise<Re
   await stampComplete(context, run, false);
   await seen(context, vmId, (vm) => vm?.savedState === true);
   return { state: "stopped", was: before.state };
-}
-
-async function endRun({ domains, log }: WorkContext, vmId: string, cut: Cut): Promise<void> {
-  const requireWanted = (): void => {
-    if (!cut.isWanted()) throw new Error("the forced stop was cancelled");
-  };
-  try {
-    await domains.destroy(vmId, { requireWanted });
-  } catch (thrown) {
-    log.warn({ vm: vmId, err: toSocleError(thrown) }, "a forced stop did not end the suspension");
-  }
 }
 
 /** Whether the VM is off with a whole image; undefined while libvirt saves it. */
