@@ -1,7 +1,8 @@
 import { Option, type Command as Cli } from "commander";
-import { addMutationOptions, collect } from "./options.ts";
+import { addMutationOptions, collect, duration } from "./options.ts";
 import type { Bind } from "./session.ts";
 
+const HOUR_MS = 3_600_000;
 const VM = ["<vm>", "Its name or id."] as const;
 
 /** `socle vm backup`. */
@@ -27,9 +28,29 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
     .description("The backups that the host knows: the open one, and the newest complete one.")
     .argument(...VM)
     .action(bind(async () => (await load()).listBackups));
-  addMutationOptions(backups.command("end").description("Abandon a backup that is open."))
+  backups
+    .command("open")
+    .description("Open a backup for a program that reads it by NBD, and print where.")
+    .argument(...VM)
+    .option("--nbd-tls", "For a program on another host: over TLS, at backups.nbdAddress.")
+    .option("--base <backup>", "Only what has changed since this one, the newest complete one.")
+    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
+    .option("--disk <name>", "Only this disk; may be repeated.", collect)
+    .addOption(leaseOption())
+    .action(bind(async () => (await load()).openForReaders));
+  backups
+    .command("renew")
+    .description("Keep an open backup for longer: programs that read it by NBD do not.")
     .argument(...VM)
     .argument("<backup>", "Its id.")
+    .addOption(leaseOption())
+    .action(bind(async () => (await load()).renewBackup));
+  addMutationOptions(
+    backups.command("end").description("End a backup that is open: abandon it, or complete it."),
+  )
+    .argument(...VM)
+    .argument("<backup>", "Its id.")
+    .option("--complete", "It was read whole and is durable: the next one may be over it.")
     .action(bind(async () => (await load()).endBackup));
   backups
     .command("verify")
@@ -38,6 +59,11 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
     .option("--backup <id>", "Only this backup, and what it needs.")
     .action(bind(async () => (await import("./commands/backup-verify.ts")).verifyBackup));
 }
+
+const leaseOption = (): Option =>
+  new Option("--lease <duration>", "Abandon it after this time without a renewal: 1m to 24h.")
+    .argParser(duration("--lease"))
+    .default(HOUR_MS, "1h");
 
 /** `socle vm restore`. */
 export function addVmRestore(vm: Cli, bind: Bind): void {

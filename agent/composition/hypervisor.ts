@@ -26,6 +26,7 @@ import { agentLimits } from "../vm/observation/agent-limits.ts";
 import { Observer } from "../vm/observation/observer.ts";
 import type { BackupReads } from "../vm/operations/backup-reads.ts";
 import type { BackupWatch } from "../vm/operations/backup-watch.ts";
+import { NbdPorts } from "../vm/operations/nbd-ports.ts";
 import type { Autostart } from "../vm/operations/autostart.ts";
 import type { CrashRestarts } from "../vm/operations/crash-restarts.ts";
 import { Settler } from "../vm/operations/recovery.ts";
@@ -106,6 +107,7 @@ export function buildHypervisor(
   });
   const domains = new Domains(libvirt, clock, host.reports);
   const { freezes } = domains;
+  const { nbdAddress, nbdPorts } = config.backups;
   const vms = new Vms(
     defined({
       domains,
@@ -121,6 +123,8 @@ export function buildHypervisor(
       log,
       architecture,
       socketDirectory: config.guest.socketDirectory,
+      nbdPorts:
+        nbdAddress === null ? undefined : new NbdPorts({ address: nbdAddress, ports: nbdPorts, table }),
       dumps: new DumpDirectory(config.vm.dumpDirectory ?? undefined),
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,

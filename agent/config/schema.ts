@@ -142,6 +142,26 @@ const images = z.strictObject({
   ),
 });
 
+const backups = z.strictObject({
+  nbdAddress: z
+    .union([z.ipv4(), z.ipv6()], { error: "must be an IP address" })
+    .refine((address) => address !== "0.0.0.0" && address !== "::", "must be one address of this host")
+    .nullable()
+    .default(null)
+    .describe(
+      "Address of this host at which QEMU serves backups by NBD over TLS, for readers on other hosts that ask for it (nbd_tls). A client that has a certificate of the authority in QEMU's certificates for backups (backup_tls_x509_cert_dir of qemu.conf) can read each of them: use an authority, and a network, for backups alone. null: no NBD over TLS.",
+    ),
+  nbdPorts: z
+    .string()
+    .regex(/^[1-9]\d{0,4}-[1-9]\d{0,4}$/, "must be FIRST-LAST, for example 10900-10963")
+    .refine((text) => {
+      const [first = 0, last = 0] = text.split("-").map(Number);
+      return first <= last && last <= 65535 && last - first < 1000;
+    }, "must be ports in ascending order, at most 1000")
+    .default("10900-10963")
+    .describe("Its TCP ports: each open backup that is read so has one."),
+});
+
 const guest = z.strictObject({
   execAllowed: flag(true).describe(
     "Whether callers may run programs in guests, through the guest agent (socle guest exec). The key tenants can forbid it for the guests of one tenant.",
@@ -321,6 +341,7 @@ export const configSchema = z.strictObject({
   libvirt: libvirt.prefault({}),
   vm: vm.prefault({}),
   guest: guest.prefault({}),
+  backups: backups.prefault({}),
   tenants: tenantsSchema.prefault({}),
   images: images.prefault({}),
   bmc: bmc.prefault({}),

@@ -33,6 +33,8 @@ _socle() {
       "vm backup") place="vm backup" ;;
       "vm backup create") place="vm backup create" ;;
       "vm backup ls" | "vm backup list") place="vm backup ls" ;;
+      "vm backup open") place="vm backup open" ;;
+      "vm backup renew") place="vm backup renew" ;;
       "vm backup end") place="vm backup end" ;;
       "vm backup verify") place="vm backup verify" ;;
       "vm restore") place="vm restore" ;;
@@ -144,10 +146,12 @@ _socle() {
       "vm snapshot show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot rm") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm backup") words="create ls end verify --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm backup") words="create ls open renew end verify --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm backup create") words="--to --full --quiesce --disk --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm backup end") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup open") words="--nbd-tls --base --quiesce --disk --lease --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup renew") words="--lease --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup end") words="--request-id --no-wait --timeout --complete --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup verify") words="--backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm restore") words="--name --id --keep-macs --pool --start --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm export") words="--quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -261,7 +265,7 @@ _socle_value() {
 _socle_value_anywhere() {
   case "$1" in
     --socket | --person-file | --config | -f | --file | --user-data | --network-config | -o | --output | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
-    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
+    --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --description | --to | --base | --lease | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --older-than | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;
     --accelerator) words="kvm tcg" ;;

@@ -32,6 +32,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/^socle vm seed /, "needs a person's key: first-boot.test.ts"],
   [/^install .*\/socle-dumps$/, "needs the user that the package makes"],
   [/^socle vm dump /, "needs a guest that runs, and a directory for dumps: vms-dump.test.ts"],
+  [/^(socle vm backup (open|end)|nbdcopy) /, "needs certificates: backups-nbd.test.ts"],
   [/^socle image (import|rm) /, "needs an image server: images.test.ts"],
   [/ --image debian-13 /, "needs an image: images.test.ts"],
   [/ new-1 /, "needs images of media: media-images.test.ts"],

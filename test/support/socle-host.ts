@@ -10,7 +10,7 @@ import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { SocleError } from "../../agent/kernel/errors.ts";
 import { AgentProcess, type AgentProcessOptions } from "./agent-process.ts";
 import { guestFilesIn, linuxCommandLine, type GuestFiles } from "./guest.ts";
-import { Libvirtd } from "./libvirtd.ts";
+import { Libvirtd, type LibvirtdOptions } from "./libvirtd.ts";
 import { virsh } from "./virsh.ts";
 import { eventually } from "./wait.ts";
 
@@ -34,8 +34,11 @@ export class SocleHost {
     this.#client = client;
   }
 
-  static async start(options: AgentProcessOptions = {}): Promise<SocleHost> {
-    const libvirtd = await Libvirtd.start();
+  static async start(
+    options: AgentProcessOptions = {},
+    libvirtdOptions: LibvirtdOptions = {},
+  ): Promise<SocleHost> {
+    const libvirtd = await Libvirtd.start(libvirtdOptions);
     let agent: AgentProcess | undefined;
     try {
       const files = await guestFilesIn(libvirtd.imagesDirectory);

@@ -134,7 +134,7 @@ test("polkit permits only the agent's user to manage libvirt, and nothing else",
   assert.equal(rule({ id: "org.freedesktop.systemd1.manage-units" }, { user: "socle" }), undefined);
 });
 
-test("AppArmor lets the QEMU of a guest make the socket of its own backup, and open no other", async () => {
+test("AppArmor lets the QEMU of a guest make the socket of its own backup, open no other, and read certificates", async () => {
   const text = await readFile(join(folder, "socle.apparmor"), "utf8");
   const rules = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const { socketDirectory } = configSchema.parse({}).guest;
@@ -142,6 +142,9 @@ test("AppArmor lets the QEMU of a guest make the socket of its own backup, and o
   assert.deepEqual(
     // libvirt's name of the profile.
     rules.map((rule) => rule.trim().replace("@{profile_name}", `libvirt-${id}`)),
-    [`owner ${backupSocket({ socketDirectory }, id)} rw,`],
+    [
+      `owner ${backupSocket({ socketDirectory }, id)} rw,`,
+      ...["/etc/pki/libvirt-backup/ r,", "/etc/pki/libvirt-backup/** r,"],
+    ],
   );
 });

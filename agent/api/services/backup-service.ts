@@ -1,4 +1,3 @@
-import { SocleError } from "../../kernel/errors.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { defined } from "../../kernel/defined.ts";
 import type { Backup as ProtoBackup } from "../../gen/socle/v1/Backup.ts";
@@ -47,17 +46,17 @@ export function backupService(
       leaseExpiresAt: leaseMs === undefined ? undefined : toTimestamp(leaseMs),
       scratchBytes: backup.scratchBytes,
       scratchUsedBytes: backups.scratchUsedBytes(vm.id),
-      nbdUri:
-        tenant === undefined && backup.phase === "open"
-          ? `nbd+unix:///?socket=${backups.socketOf(vm.id)}`
-          : undefined,
+      nbdUri: tenant === undefined && backup.phase === "open" ? nbdUri(vm.id, backup) : undefined,
     });
   };
+  const nbdUri = (vmId: string, { nbd }: OpenBackup): string => {
+    if (nbd === undefined) return `nbd+unix:///?socket=${backups.socketOf(vmId)}`;
+    const { address, port } = nbd;
+    return `nbds://${address.includes(":") ? `[${address}]` : address}:${port}/`;
+  };
   return {
-    BeginBackup: ({ nbdTls, etag, ...request }, { caller }) => {
-      if (nbdTls) throw notConfigured();
-      return begin("BEGIN_BACKUP", { ...request, etag: nonEmpty(etag) }, caller);
-    },
+    BeginBackup: ({ etag, ...request }, { caller }) =>
+      begin("BEGIN_BACKUP", { ...request, etag: nonEmpty(etag) }, caller),
     GetBackup({ vm: name, backupId }, { caller }) {
       const vm = vmOf(caller, name);
       const found = findBackup(vm.backups, backupId);
@@ -123,11 +122,3 @@ function wholeToProto(vm: Vm, backup: OpenBackup | WholeBackup): ProtoBackup {
     })),
   };
 }
-
-const notConfigured = (): SocleError =>
-  new SocleError(
-    "conflict",
-    "NBD_TLS_NOT_CONFIGURED",
-    "this host serves no NBD over TLS: leave nbd_tls out, and read over ReadExtents",
-    { details: { fields: { nbd_tls: "is not configured on this host" } } },
-  );

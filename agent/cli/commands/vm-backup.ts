@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
+import { succeed } from "../backup/operation.ts";
 import { summaryOf, takeBackup, type BackupOptions } from "../backup/take-backup.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, formatBytes, formatTime, printable } from "../format.ts";
-import type { Command } from "../session.ts";
+import type { Command, Session } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
 
 type CreateOptions = BackupOptions & { readonly to?: string };
@@ -42,5 +44,52 @@ const columns: Column<Backup__Output>[] = [
   { title: "LEASE UNTIL", cell: ({ leaseExpiresAt }) => formatTime(leaseExpiresAt), spare: true },
 ];
 
-export const endBackup: Command = (session, [vm = "", backupId = ""], options: MutationOptions) =>
-  mutate(session, options, ({ backups }) => backups.FinishBackup, { vm, backupId, success: false });
+interface OpenOptions {
+  readonly nbdTls?: boolean;
+  readonly base?: string;
+  readonly quiesce?: boolean;
+  readonly disk?: readonly string[];
+  /** In milliseconds. */
+  readonly lease?: number;
+}
+
+export const openForReaders: Command = async (session, [vm = ""], options: OpenOptions) => {
+  const agent = await session.agent();
+  const { base: baseBackup = "", quiesce = false, nbdTls = false, disk: disks = [] } = options;
+  const request = { vm, disks: [...disks], baseBackup, quiesce, nbdTls, leaseSeconds: secondsOf(options) };
+  const { result } = await succeed(session, agent, ({ backups }) => backups.BeginBackup, request);
+  const asked = { vm, backupId: result["backup_id"] ?? "" };
+  show(session, vm, await agent.ask(agent.contract.backups.GetBackup, asked));
+  return undefined;
+};
+
+export const renewBackup: Command = async (session, [vm = "", backupId = ""], options: OpenOptions) => {
+  const agent = await session.agent();
+  const request = { requestId: randomUUID(), vm, backupId, leaseSeconds: secondsOf(options) };
+  show(session, vm, await agent.ask(agent.contract.backups.RenewBackup, request));
+  return undefined;
+};
+
+/** 0: the host's usual. */
+const secondsOf = ({ lease = 0 }: OpenOptions): number => Math.ceil(lease / 1000);
+
+function show(session: Session, vm: string, backup: Backup__Output): void {
+  session.show(backup, () => {
+    const { backupId, nbdUri, disks } = backup;
+    const exports = disks.map(({ disk, nbdExport, incremental, fullReason }) => {
+      const kind = incremental ? "increment" : fullReason === "" ? "full" : `full (${fullReason})`;
+      return `  ${printable(disk)}: export ${printable(nbdExport)}, ${kind}\n`;
+    });
+    const until = `open until ${formatTime(backup.leaseExpiresAt)}`;
+    return `backup ${printable(vm)}: ${until}\n  id: ${backupId}\n  nbd: ${printable(nbdUri)}\n${exports.join("")}`;
+  });
+}
+
+type EndOptions = MutationOptions & { readonly complete?: boolean };
+
+export const endBackup: Command = (session, [vm = "", backupId = ""], options: EndOptions) =>
+  mutate(session, options, ({ backups }) => backups.FinishBackup, {
+    vm,
+    backupId,
+    success: options.complete === true,
+  });

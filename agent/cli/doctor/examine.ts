@@ -5,6 +5,7 @@ import type { Session } from "../session.ts";
 import { askHost, examineAgent } from "./agent-checks.ts";
 import { speaker, type Finding } from "./finding.ts";
 import { checkGuestsUnit } from "./guests-check.ts";
+import { checkNbdCertificates } from "./nbd-check.ts";
 import { checkSocketDirectory } from "./socket-directory-check.ts";
 import {
   checkClock,
@@ -30,6 +31,8 @@ export async function* examine(
   const host = await askHost(session);
   yield await checkStateDirectory(config.state.directory, !(host instanceof SocleError));
   yield await checkSocketDirectory(config.guest.socketDirectory);
+  const nbd = await checkNbdCertificates(config.backups.nbdAddress);
+  if (nbd !== undefined) yield nbd;
   yield await checkClock();
   const unit = await checkUnit(session.io.env);
   if (unit !== undefined) yield unit;

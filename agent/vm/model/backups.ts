@@ -40,14 +40,17 @@ const openDisk = backupDisk.extend({
   scratch: resourceName,
 });
 
+const nbdServer = z.object({ address: z.string(), port: z.number() });
+export type NbdServer = Immutable<z.output<typeof nbdServer>>;
+
 const open = z.object({
   ...shared,
   disks: z.array(openDisk),
   leaseMs: z.number(),
   /** Of the scratch volume of each disk; 0: the disk's capacity. */
   scratchBytes: z.number(),
-  /** The port of the NBD server over TLS; absent: a socket of the host. */
-  tlsPort: z.number().exactOptional(),
+  /** Where QEMU serves NBD over TLS; absent: at a socket of the host. */
+  nbd: nbdServer.exactOptional(),
   /** libvirt was asked to begin it, and may have; then no other value than "open" is an end. */
   phase: z.enum(["beginning", "open", "ending"]),
   /** The VM was off: it has a QEMU for the backup alone. */

@@ -96,7 +96,7 @@ export class BackupReads {
   /** Throws `not_found` BACKUP_NOT_FOUND, `invalid` DISK_NOT_IN_BACKUP and OFFSET_INVALID, `conflict` BACKUP_READ_BY_NBD. */
   async #open(vm: Vm, { backupId, disk: name, offsetBytes }: Asked, signal: AbortSignal): Promise<NbdReader> {
     const open = requireOpen(vm, backupId);
-    if (open.tlsPort !== undefined) throw byNbd(vm.name, backupId);
+    if (open.nbd !== undefined) throw byNbd(vm.name, backupId);
     const disk = open.disks.find((each) => each.disk === name);
     if (disk === undefined) throw noDisk(backupId, name, open);
     if (offsetBytes > disk.capacityBytes)

@@ -11,6 +11,7 @@ import {
   noBackups,
   scratchName,
   type FullReason,
+  type NbdServer,
   type OpenBackup,
 } from "../model/backups.ts";
 import { diskAlias } from "../model/device-names.ts";
@@ -30,6 +31,7 @@ import { defineOperation, type Result } from "./definition.ts";
 import { requireQuiescible } from "./create-snapshot.ts";
 import { stampComplete } from "./guest-run.ts";
 import { withLoose } from "./layers.ts";
+import { noNbd } from "./nbd-ports.ts";
 import { requireNotRestarting, startQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
@@ -55,6 +57,8 @@ const intent = z.object({
   quiesce: z.boolean(),
   leaseMs: z.number(),
   scratchBytes: z.number(),
+  /** Read by NBD over TLS. */
+  nbdTls: z.literal(true).exactOptional(),
   ...changeIntent,
 });
 type Intent = z.output<typeof intent>;
@@ -69,6 +73,7 @@ interface BeginBackupRequest {
   readonly leaseSeconds: number;
   /** Of each disk; 0: its capacity. */
   readonly scratchBytes: number;
+  readonly nbdTls: boolean;
   readonly etag?: string | undefined;
 }
 
@@ -89,11 +94,19 @@ export const beginBackup = defineOperation({
     })),
     diskBytes: disks.reduce((sum, { mostBytes }) => sum + mostBytes, 0),
   }),
+  prepare(request: BeginBackupRequest, _vm, { nbdPorts }) {
+    if (request.nbdTls && nbdPorts === undefined) throw noNbd();
+    return Promise.resolve(request);
+  },
   /**
-   * Throws `invalid` LEASE_INVALID, `not_found` DISK_NOT_FOUND, `conflict` BACKUP_OPEN, BACKUP_BASE_UNKNOWN, BACKUP_UNSUPPORTED,
-   * DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and ETAG_MISMATCH.
+   * Throws `invalid` LEASE_INVALID, `denied` NBD_TLS_NOT_ALLOWED, `not_found` DISK_NOT_FOUND, `conflict` BACKUP_OPEN,
+   * BACKUP_BASE_UNKNOWN, BACKUP_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and
+   * ETAG_MISMATCH.
    */
-  admit({ disks: names, baseBackup, quiesce, leaseSeconds, scratchBytes, etag }: BeginBackupRequest, vm) {
+  admit(request: BeginBackupRequest, vm, { byTenant }) {
+    const { disks: names, baseBackup, quiesce, leaseSeconds, scratchBytes, etag } = request;
+    if (request.nbdTls && byTenant) throw notAllowed();
+    const nbdTls = request.nbdTls ? true : undefined;
     requireSpecOf(etag, vm);
     const leaseMs = leaseOf(leaseSeconds);
     requireNotSaved(vm);
@@ -110,14 +123,15 @@ export const beginBackup = defineOperation({
       scratch: scratchName(vm.id, disk, id),
       mostBytes: mostScratchBytes({ scratchBytes }, capacityBytes),
     }));
-    return defined<Intent>({ id, disks, base, quiesce, leaseMs, scratchBytes, etag });
+    return defined<Intent>({ id, disks, base, quiesce, leaseMs, scratchBytes, nbdTls, etag });
   },
-  async plan({ volumes }, { disks, base, quiesce }, vm) {
+  async plan({ volumes }, { disks, base, quiesce, nbdTls }, vm) {
     await volumes.requireAbsent(disks.map(({ pool, scratch: volume }) => ({ pool, volume })));
     return {
       disks: disks.map(({ disk }) => disk).join(","),
       base: base ?? "none",
       quiesced: String(quiesce),
+      read_by: nbdTls === true ? "NBD over TLS" : "ReadExtents, or NBD at a socket of the host",
       scratch_may_grow_to_bytes: String(disks.reduce((sum, { mostBytes }) => sum + mostBytes, 0)),
       starts_qemu: String(!isActive(vm)),
     };
@@ -130,6 +144,8 @@ export const beginBackup = defineOperation({
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
       throw await undoAll(context, run, [{ step: NOTE, remove: () => undo(context, vmId, asked) }], error);
+    } finally {
+      context.nbdPorts?.release(asked.id);
     }
   },
 });
@@ -137,7 +153,7 @@ export const beginBackup = defineOperation({
 async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<Result> {
   const { domains, volumes } = context;
   const { vmId, step, done } = run;
-  const { id, disks, base, leaseMs, scratchBytes, etag } = asked;
+  const { id, disks, base, leaseMs, scratchBytes, nbdTls, etag } = asked;
   const isClaimed = done.has(CLAIM);
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isClaimed });
   const { backups: before, snapshots } = await readSpec(context, vmId);
@@ -165,6 +181,7 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
       })),
       leaseMs,
       scratchBytes,
+      nbd: nbdTls === true ? (open?.nbd ?? nbdServerOf(context, id)) : undefined,
       phase: "beginning",
       off: isOff ? true : undefined,
       wasPaused: open === undefined && isPausedByError(await domains.state(vmId)) ? true : undefined,
@@ -273,7 +290,10 @@ async function openNow(
         since: since.has(source.device) ? base : undefined,
         bitmap: keepsBitmap(source),
       }));
-      const server = { socket: backupSocket(context, vmId) };
+      const server =
+        noted.nbd === undefined
+          ? { socket: backupSocket(context, vmId) }
+          : { ...noted.nbd, tls: true as const };
       const beginNow = () => domains.backups.begin(vmId, id, { server, disks });
       if (quiesce) return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, beginNow);
       await beginNow();
@@ -348,6 +368,19 @@ function requireSame(spec: VmSpec, snapshots: Snapshots, { disks }: Intent): Sou
     throw new SocleError("conflict", "VM_CHANGED", message);
   });
 }
+
+/** Throws `conflict` NBD_TLS_NOT_CONFIGURED, `exhausted` NBD_PORTS_IN_USE. */
+function nbdServerOf({ nbdPorts }: RunContext, id: string): NbdServer {
+  if (nbdPorts === undefined) throw noNbd();
+  return nbdPorts.take(id);
+}
+
+const notAllowed = (): SocleError =>
+  new SocleError(
+    "denied",
+    "NBD_TLS_NOT_ALLOWED",
+    "callers of one tenant read backups with ReadExtents alone: leave nbd_tls out",
+  );
 
 const lost = (vm: string): SocleError =>
   new SocleError(

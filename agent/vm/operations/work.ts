@@ -1,6 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
+import type { NbdPorts } from "./nbd-ports.ts";
 import type { StopEscalation } from "./stop-escalation.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import type { Watermark } from "../../state/records/watermark.ts";
@@ -51,6 +52,8 @@ export interface WorkContext {
   readonly architecture: string;
   /** Of the sockets that QEMU makes for the agent. */
   readonly socketDirectory: string;
+  /** Of backups that are read by NBD over TLS; absent: this host serves none. */
+  readonly nbdPorts?: NbdPorts;
   /** Where guests' memory is dumped; absent: nowhere. */
   readonly dumps?: DumpDirectory;
   /** See domain-document.ts. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { conditionAdvice } from "../../../agent/cli/doctor/advice.ts";
+import { checkNbdCertificates } from "../../../agent/cli/doctor/nbd-check.ts";
 import { checkSocketDirectory } from "../../../agent/cli/doctor/socket-directory-check.ts";
 import { checkLibvirt, checkStateDirectory, checkUnit } from "../../../agent/cli/doctor/host-checks.ts";
 import type { Finding } from "../../../agent/cli/doctor/finding.ts";
@@ -85,6 +86,33 @@ test("doctor advises to restore a state directory that is missing under a runnin
   const fresh = await checkStateDirectory(missing, false);
   assert.equal(fresh.verdict, "warn");
   assert.match(fresh.next ?? "", /creates an empty one.*ran here before, restore its state directory first/);
+});
+
+test("doctor finds what QEMU lacks to serve backups over TLS", async (t) => {
+  const etc = await folder(t);
+  const check = () => checkNbdCertificates("10.0.0.5", etc);
+  assert.equal(await checkNbdCertificates(null, etc), undefined);
+  const bare = await check();
+  assert.deepEqual([bare?.verdict, bare?.found.includes("pki/qemu/ca-cert.pem")], ["fail", true]);
+  const certificates = join(etc, "backup-pki");
+  await mkdir(certificates);
+  for (const name of ["ca-cert", "server-cert", "server-key"])
+    await writeFile(join(certificates, `${name}.pem`), "");
+  await mkdir(join(etc, "libvirt"));
+  const conf = (text: string) => writeFile(join(etc, "libvirt/qemu.conf"), text);
+  await conf(`#backup_tls_x509_verify = 0\nbackup_tls_x509_cert_dir = "${certificates}"\n`);
+  assert.equal((await check())?.verdict, "ok");
+  await conf(`default_tls_x509_cert_dir = "${certificates}"\ndefault_tls_x509_verify = 0\n`);
+  const open = await check();
+  assert.deepEqual([open?.verdict, open?.found.includes("10.0.0.5")], ["fail", true]);
+  await conf(
+    `default_tls_x509_cert_dir="${certificates}"\ndefault_tls_x509_verify = 0\nbackup_tls_x509_verify=1\n`,
+  );
+  assert.equal((await check())?.verdict, "ok");
+  await rm(join(etc, "libvirt/qemu.conf"));
+  const own = join(etc, "pki/libvirt-backup");
+  await mkdir(own, { recursive: true });
+  assert.match((await check())?.found ?? "", /pki\/libvirt-backup\/ca-cert\.pem/);
 });
 
 test("doctor finds a directory of sockets that QEMU and the agent cannot share", async (t) => {

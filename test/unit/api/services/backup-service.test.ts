@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ErrorEncoder } from "../../../../agent/api/convert/errors.ts";
 import { backupService } from "../../../../agent/api/services/backup-service.ts";
-import type { Backups } from "../../../../agent/vm/model/backups.ts";
+import type { Backups, NbdServer } from "../../../../agent/vm/model/backups.ts";
 import { protos, startApi, vm } from "../../../support/api/harness.ts";
 
 const ID = "11111111-1111-4111-8111-111111111111";
@@ -20,9 +20,11 @@ const backups: Backups = {
 };
 
 /** A service over a VM of the tenant acme, and the context of a scheduler of a tenant, or of none. */
-async function stage(t: Parameters<typeof startApi>[0]) {
+async function stage(t: Parameters<typeof startApi>[0], nbd?: NbdServer) {
   const { table, dependencies } = await startApi(t);
-  table.put({ ...vm(ID, { backups, tenant: "acme" }), name: "web" });
+  const { open } = backups;
+  const known = nbd === undefined || open === undefined ? backups : { ...backups, open: { ...open, nbd } };
+  table.put({ ...vm(ID, { backups: known, tenant: "acme" }), name: "web" });
   const service = backupService(dependencies, new ErrorEncoder(protos));
   const as = (tenant?: string) => {
     const caller = { name: `spiffe://cloud.example/scheduler/${tenant ?? "all"}`, role: "scheduler" };
@@ -66,7 +68,7 @@ test("another tenant's backups appear absent, like its VM: none is begun, read, 
   }
 });
 
-test("a tenant sees its own backups, without the socket of the host that the provider's callers see", async (t) => {
+test("a tenant sees its own backups, without the address of NBD that the provider's callers see", async (t) => {
   const { service, as } = await stage(t);
   const list = async (tenant?: string) => {
     const { backups: all = [] } = await service.ListBackups({ vm: "web" }, as(tenant));
@@ -80,6 +82,13 @@ test("a tenant sees its own backups, without the socket of the host that the pro
     [OPEN, "BACKUP_STATE_OPEN", "true", `nbd+unix:///?socket=/nonexistent/libvirt-${ID}.nbd`],
     whole,
   ]);
+  const overTls = async (address: string) => {
+    const { service, as } = await stage(t, { address, port: 10_900 });
+    const { backups: [open] = [] } = await service.ListBackups({ vm: "web" }, as());
+    return open?.nbdUri;
+  };
+  assert.equal(await overTls("10.0.0.5"), "nbds://10.0.0.5:10900/");
+  assert.equal(await overTls("fd00::5"), "nbds://[fd00::5]:10900/");
   await assert.rejects(async () => await service.GetBackup({ vm: "web", backupId: "x" }, as("acme")), {
     reason: "BACKUP_NOT_FOUND",
   });
