@@ -1,5 +1,5 @@
 import { Option, type Command as Cli } from "commander";
-import { addMutationOptions, collect, duration } from "./options.ts";
+import { addMutationOptions, collect, duration, requestIdOption } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 const HOUR_MS = 3_600_000;
@@ -37,6 +37,7 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
     .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
     .option("--disk <name>", "Only this disk; may be repeated.", collect)
     .addOption(leaseOption())
+    .addOption(requestIdOption())
     .action(bind(async () => (await load()).openForReaders));
   backups
     .command("renew")
@@ -61,7 +62,10 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
 }
 
 const leaseOption = (): Option =>
-  new Option("--lease <duration>", "Abandon it after this time without a renewal: 1m to 24h.")
+  new Option(
+    "--lease <duration>",
+    "Abandon it after this time without a renewal or a read by the agent: 1m to 24h.",
+  )
     .argParser(duration("--lease"))
     .default(HOUR_MS, "1h");
 

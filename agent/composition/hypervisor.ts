@@ -124,7 +124,9 @@ export function buildHypervisor(
       architecture,
       socketDirectory: config.guest.socketDirectory,
       nbdPorts:
-        nbdAddress === null ? undefined : new NbdPorts({ address: nbdAddress, ports: nbdPorts, table }),
+        nbdAddress === null
+          ? undefined
+          : new NbdPorts({ address: nbdAddress, ports: nbdPorts, table, clock }),
       dumps: new DumpDirectory(config.vm.dumpDirectory ?? undefined),
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,

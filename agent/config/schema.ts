@@ -1,7 +1,7 @@
 import * as z from "../kernel/zod.ts";
 import { healthSchema } from "./health.ts";
 import { tenantsSchema } from "./tenants.ts";
-import { absolutePath, flag, hostPort, number, whole } from "./values.ts";
+import { absolutePath, flag, hostPort, number, ownAddress, whole } from "./values.ts";
 
 // Each key's default and description are here: `socle config show --defaults` and the man page print them.
 
@@ -143,9 +143,7 @@ const images = z.strictObject({
 });
 
 const backups = z.strictObject({
-  nbdAddress: z
-    .union([z.ipv4(), z.ipv6()], { error: "must be an IP address" })
-    .refine((address) => address !== "0.0.0.0" && address !== "::", "must be one address of this host")
+  nbdAddress: ownAddress
     .nullable()
     .default(null)
     .describe(

@@ -1,4 +1,5 @@
 import * as z from "../kernel/zod.ts";
+import { ipRanges, isAddress } from "../kernel/text/ip-ranges.ts";
 
 // The kinds of values in the configuration, each with its bounds and its default.
 
@@ -23,3 +24,12 @@ export const hostPort = z
     (value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65535,
     "the port must be at most 65535",
   );
+
+const isUnspecified = ipRanges(["0.0.0.0", "::"]);
+
+/** One address of this host. */
+export const ownAddress = z
+  .string()
+  .regex(/^[0-9a-fA-F.:]+$/, "must be an IP address")
+  .refine(isAddress, "must be an IP address")
+  .refine((text) => !isAddress(text) || !isUnspecified(text), "must be one address of this host");

@@ -12,7 +12,7 @@ const directory = join(import.meta.dirname, "..", "..", "systemd", "prometheus")
 const skip = existsSync("/usr/bin/promtool") ? false : "promtool is not installed: run scripts/setup --tests";
 /** Rejects with promtool's output. */
 const promtool = (...args: string[]): Promise<unknown> =>
-  promisify(execFile)("promtool", args, { cwd: directory, timeout: 120_000 });
+  promisify(execFile)("promtool", args, { cwd: directory, timeout: 900_000 });
 
 test("promtool accepts the rules, with its lint", { skip }, async () => {
   await promtool("check", "rules", "--lint=all", "--lint-fatal", "socle.rules.yaml");

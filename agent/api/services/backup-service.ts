@@ -6,7 +6,7 @@ import type { Extent as ProtoExtent } from "../../gen/socle/v1/Extent.ts";
 import type { ExtentData } from "../../gen/socle/v1/ExtentData.ts";
 import type { ExtentList } from "../../gen/socle/v1/ExtentList.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
-import { findBackup, type OpenBackup, type WholeBackup } from "../../vm/model/backups.ts";
+import { exportNameOf, findBackup, type OpenBackup, type WholeBackup } from "../../vm/model/backups.ts";
 import type { Vm } from "../../vm/model/vm.ts";
 import { noBackup } from "../../vm/operations/backup-refusals.ts";
 import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
@@ -118,7 +118,7 @@ function wholeToProto(vm: Vm, backup: OpenBackup | WholeBackup): ProtoBackup {
       capacityBytes: disk.capacityBytes,
       incremental: disk.incremental === true,
       fullReason: disk.fullReason ?? "",
-      nbdExport: isOpen && "device" in disk ? disk.device : "",
+      nbdExport: isOpen && "device" in disk ? exportNameOf(backup, disk.device) : "",
     })),
   };
 }

@@ -16,7 +16,7 @@ export interface Ending {
 export async function openBackup<T>(
   session: Session,
   agent: Agent,
-  request: Omit<BeginBackupRequest, "requestId" | "vm"> & { readonly vm: string },
+  request: BeginBackupRequest & { readonly vm: string },
   work: (backupId: string, ending: Ending) => Promise<T>,
 ): Promise<T> {
   const begun = await succeed(session, agent, ({ backups }) => backups.BeginBackup, request);

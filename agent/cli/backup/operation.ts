@@ -13,14 +13,14 @@ export function remark(session: Session, text: string): void {
   if (!session.json) session.note(`  ${printable(text)}`);
 }
 
-/** Begins an operation and follows it to its success; its steps on stderr. Throws its error. */
+/** Begins an operation, by default of a new request, and follows it to its success; its steps on stderr. Throws its error. */
 export async function succeed<Request extends { readonly requestId?: string }>(
   session: Session,
   agent: Agent,
   method: (contract: Contract) => Method<Request, Operation__Output>,
-  request: Omit<Request, "requestId">,
+  request: Omit<Request, "requestId"> & { readonly requestId?: string },
 ): Promise<Operation__Output> {
-  const asked = { ...request, requestId: randomUUID() } as Request;
+  const asked = { requestId: randomUUID(), ...request } as Request;
   const begun = await agent.ask(method(agent.contract), asked);
   return requireSuccess(agent, await follow(session, agent, begun, undefined));
 }

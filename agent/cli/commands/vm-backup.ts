@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
-import { succeed } from "../backup/operation.ts";
+import { openBackup } from "../backup/open-backup.ts";
 import { summaryOf, takeBackup, type BackupOptions } from "../backup/take-backup.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, formatBytes, formatTime, printable } from "../format.ts";
@@ -49,17 +49,21 @@ interface OpenOptions {
   readonly base?: string;
   readonly quiesce?: boolean;
   readonly disk?: readonly string[];
+  readonly requestId?: string;
   /** In milliseconds. */
   readonly lease?: number;
 }
 
+/** It stays open, unless what a program needs cannot be printed. */
 export const openForReaders: Command = async (session, [vm = ""], options: OpenOptions) => {
   const agent = await session.agent();
   const { base: baseBackup = "", quiesce = false, nbdTls = false, disk: disks = [] } = options;
+  const { requestId = randomUUID() } = options;
   const request = { vm, disks: [...disks], baseBackup, quiesce, nbdTls, leaseSeconds: secondsOf(options) };
-  const { result } = await succeed(session, agent, ({ backups }) => backups.BeginBackup, request);
-  const asked = { vm, backupId: result["backup_id"] ?? "" };
-  show(session, vm, await agent.ask(agent.contract.backups.GetBackup, asked));
+  await openBackup(session, agent, { ...request, requestId }, async (backupId) => {
+    const backup = await agent.ask(agent.contract.backups.GetBackup, { vm, backupId });
+    show(session, vm, backup);
+  });
   return undefined;
 };
 

@@ -1,13 +1,14 @@
-import { access, readFile, stat } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf } from "../../kernel/thrown.ts";
 import { errorWord, speaker, type Finding } from "./finding.ts";
 
-const FILES = ["ca-cert.pem", "server-cert.pem", "server-key.pem"];
+const restart = "Then restart libvirt, which leaves guests running, and end open backups.";
 
 /**
- * Whether QEMU has certificates for backups over TLS, and asks clients for theirs: libvirt decides that by qemu.conf. Undefined if the
- * host serves none. `etc`: only for tests.
+ * Whether there are certificates with which QEMU can serve backups over TLS, and clients need one: libvirt decides that by qemu.conf,
+ * which it reads at its start. Undefined if the host serves none. `etc`: only for tests.
  */
 export async function checkNbdCertificates(
   address: string | null,
@@ -18,43 +19,73 @@ export async function checkNbdCertificates(
   const path = join(etc, "libvirt/qemu.conf");
   try {
     const conf = valuesOf(await readFile(path, "utf8").catch(ifMissing));
-    const of = (name: string): string | undefined =>
-      conf.get(`backup_tls_x509_${name}`) ?? conf.get(`default_tls_x509_${name}`);
-    if (of("verify") === "0")
+    const verify = conf.get("backup_tls_x509_verify") ?? conf.get("default_tls_x509_verify") ?? "1";
+    if (verify !== "1")
       return say.fail(
-        `${path} has backup_tls_x509_verify = 0: each program that reaches ${address} can read open backups`,
-        "Set it to 1, and restart libvirt: that leaves guests running.",
+        `${path} has ${verify} for backup_tls_x509_verify: programs that reach ${address} need no certificate to read open backups`,
+        `Set backup_tls_x509_verify = 1. ${restart}`,
       );
     const own = join(etc, "pki/libvirt-backup");
-    const isOwn = await stat(own).then(
-      () => true,
-      () => false,
+    const chosen = conf.get("backup_tls_x509_cert_dir") ?? ((await isDirectory(own)) ? own : undefined);
+    const directory = chosen ?? conf.get("default_tls_x509_cert_dir") ?? join(etc, "pki/qemu");
+    const problem = await problemOf(directory, address);
+    if (problem !== undefined)
+      return say.fail(
+        `QEMU cannot serve backups over TLS: ${problem}`,
+        `Put ca-cert.pem, server-cert.pem and server-key.pem for ${address} into ${chosen ?? own}, readable for QEMU's user. ${restart}`,
+      );
+    if (chosen === undefined)
+      return say.warn(
+        `backups over TLS have the certificates of ${directory}, which QEMU also has for other uses: each client of those can read open backups`,
+        `Make an authority for backups alone, with its certificates in ${own}. ${restart}`,
+      );
+    return say.ok(
+      `${directory} has certificates for backups over TLS at ${address}; clients need one of its authority`,
     );
-    const directory = of("cert_dir") ?? (isOwn ? own : join(etc, "pki/qemu"));
-    for (const file of FILES) {
-      const why = await access(join(directory, file)).then(() => undefined, errorWord);
-      if (why !== undefined)
-        return say.fail(
-          `QEMU cannot serve backups over TLS: ${join(directory, file)} cannot be read (${why})`,
-          "Put ca-cert.pem, server-cert.pem and server-key.pem there, readable for QEMU's user, or set backup_tls_x509_cert_dir in qemu.conf.",
-        );
-    }
-    return say.ok(`QEMU serves backups over TLS at ${address}, with the certificates in ${directory}`);
   } catch (cause) {
-    return say.warn(`${path} cannot be read: ${errorWord(cause)}`, "Run socle doctor as root.");
+    return say.warn(
+      `the certificates for backups over TLS cannot be inspected: ${errorWord(cause)}`,
+      "Run socle doctor as root.",
+    );
   }
 }
+
+/** Throws for what only root can read. */
+async function problemOf(directory: string, address: string): Promise<string | undefined> {
+  const missing = (thrown: unknown): undefined => {
+    if (codeOf(thrown) !== "ENOENT") throw thrown;
+  };
+  for (const name of ["ca-cert.pem", "server-cert.pem", "server-key.pem"]) {
+    const path = join(directory, name);
+    const found = await stat(path).catch(missing);
+    if (found === undefined) return `there is no ${path}`;
+    if (found.uid === 0 && (found.mode & 0o044) === 0) return `only root may read ${path}`;
+  }
+  const certificate = new X509Certificate(await readFile(join(directory, "server-cert.pem")));
+  if (Date.parse(certificate.validTo) < Date.now())
+    return `the certificate in ${directory} has expired (${certificate.validTo})`;
+  if (certificate.checkIP(address) === undefined)
+    return `the certificate in ${directory} is not for ${address}`;
+  return undefined;
+}
+
+const isDirectory = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 
 function ifMissing(thrown: unknown): string {
   if (codeOf(thrown) === "ENOENT") return "";
   throw thrown;
 }
 
-/** The last value counts. */
-const valuesOf = (text: string): ReadonlyMap<string, string> =>
-  new Map(
-    [...text.matchAll(/^\s*(\w+)\s*=\s*"?([^"\n]*?)"?\s*$/gm)].map(([, name = "", value = ""]) => [
-      name,
-      value,
-    ]),
-  );
+/** As libvirt reads it (virconf.c): the first value of a name counts, and a comment may follow a value. */
+function valuesOf(text: string): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const [, name = "", double, single, plain] of text.matchAll(
+    /^[ \t]*(\w+)[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^#;\s]*))/gm,
+  ))
+    if (!values.has(name)) values.set(name, double ?? single ?? plain ?? "");
+  return values;
+}

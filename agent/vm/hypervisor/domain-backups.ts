@@ -17,8 +17,10 @@ import { AHEAD, reference } from "./stamps.ts";
 
 /** A disk of a backup. */
 export interface BackupSource {
-  /** The guest's device, which is also the name of the export. */
+  /** The guest's device. */
   readonly device: string;
+  /** At the NBD server. */
+  readonly exportName: string;
   /** The file that takes what the guest overwrites meanwhile. */
   readonly scratch: string;
   /** The checkpoint since which the changes are read. */
@@ -130,7 +132,7 @@ export class DomainBackups {
     const all = await this.#devices(id);
     const known = new Set<string>();
     for (const device of devices) {
-      const asked = { device, scratch: NO_FILE, since, bitmap: false };
+      const asked = { device, exportName: device, scratch: NO_FILE, since, bitmap: false };
       const others = all.filter((each) => each !== device);
       const backupXml = buildBackup({
         mode: "pull",
@@ -276,12 +278,12 @@ const NO_LEASE: ReadonlySet<string> = new Set([
   "LIBVIRT_INVALID_ARG",
 ]);
 
-const pulled = ({ device, scratch, since }: BackupSource): BackupDisk =>
+const pulled = ({ device, exportName, scratch, since }: BackupSource): BackupDisk =>
   defined<BackupDisk>({
     name: device,
     mode: since === undefined ? "full" : "incremental",
     incremental: since,
-    exportName: device,
+    exportName,
     exportBitmap: since === undefined ? undefined : CHANGES,
     target: { type: "file", path: scratch, format: "qcow2" },
   });

@@ -33,7 +33,7 @@ const shared = {
 };
 
 const openDisk = backupDisk.extend({
-  /** The guest's device, which is also the name of the export. */
+  /** The guest's device. */
   device: z.string(),
   pool: z.string(),
   /** Takes what the guest overwrites meanwhile. */
@@ -94,6 +94,12 @@ export const backupsText = (value: Backups): string | undefined =>
 /** Disk names have no dot, and ids of snapshots no dash: no other volume has this name. */
 export const scratchName = (vmId: string, disk: string, id: string): string =>
   `socle-${vmId}-${disk}.backup-${id}.qcow2`;
+
+/**
+ * The name of a disk's export at the NBD server. A port of TLS serves one backup after another: none has a name of the one before.
+ */
+export const exportNameOf = ({ id, nbd }: Pick<OpenBackup, "id" | "nbd">, device: string): string =>
+  nbd === undefined ? device : `${id}-${device}`;
 
 /** The most bytes of a disk's scratch volume. */
 export const mostScratchBytes = (

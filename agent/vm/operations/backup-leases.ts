@@ -79,12 +79,13 @@ export class BackupLeases {
     });
   }
 
-  /** Durable when it resolves. Throws libvirt's errors, and why the agent may change nothing: then the lease is as before. */
+  /** It never shortens a lease. Durable when it resolves. Throws libvirt's errors, and why the agent may change nothing: then the lease is as before. */
   async renew(vmId: string, id: string, leaseMs: number): Promise<void> {
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
-    const endsAtMs = this.#clock.monotonicMs() + leaseMs;
-    await this.#backups.setLease(vmId, this.#clock.now() + leaseMs);
+    const now = this.#clock.monotonicMs();
+    const endsAtMs = Math.max(this.#of(vmId, id)?.endsAtMs ?? now, now + leaseMs);
+    await this.#backups.setLease(vmId, this.#clock.now() + endsAtMs - now);
     this.#leases.set(vmId, { id, leaseMs, endsAtMs, writtenAtMs: this.#clock.monotonicMs() });
   }
 

@@ -134,5 +134,5 @@ const byNbd = (vm: string, id: string): SocleError =>
   new SocleError(
     "conflict",
     "BACKUP_READ_BY_NBD",
-    `backup ${id} of VM ${vm} is read by NBD over TLS: see its nbd_uri`,
+    `backup ${id} of VM ${vm} is read by NBD over TLS alone, by the caller that began it so: wait for its end`,
   );

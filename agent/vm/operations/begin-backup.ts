@@ -7,6 +7,7 @@ import type { BackupSource } from "../hypervisor/domain-backups.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import {
   backupId,
+  exportNameOf,
   mostScratchBytes,
   noBackups,
   scratchName,
@@ -31,12 +32,12 @@ import { defineOperation, type Result } from "./definition.ts";
 import { requireQuiescible } from "./create-snapshot.ts";
 import { stampComplete } from "./guest-run.ts";
 import { withLoose } from "./layers.ts";
-import { noNbd } from "./nbd-ports.ts";
+import { beginOverTls, nbdNotAllowed, noNbd } from "./nbd-ports.ts";
 import { requireNotRestarting, startQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
 import { undoAll } from "./undo.ts";
-import { requireNotSaved } from "./vm-state.ts";
+import { requireComplete, requireNotSaved } from "./vm-state.ts";
 import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
 const CLAIM = "claim volumes";
@@ -74,6 +75,8 @@ interface BeginBackupRequest {
   /** Of each disk; 0: its capacity. */
   readonly scratchBytes: number;
   readonly nbdTls: boolean;
+  /** The host serves NBD over TLS. */
+  readonly servesNbd?: boolean;
   readonly etag?: string | undefined;
 }
 
@@ -94,18 +97,17 @@ export const beginBackup = defineOperation({
     })),
     diskBytes: disks.reduce((sum, { mostBytes }) => sum + mostBytes, 0),
   }),
-  prepare(request: BeginBackupRequest, _vm, { nbdPorts }) {
-    if (request.nbdTls && nbdPorts === undefined) throw noNbd();
-    return Promise.resolve(request);
-  },
+  prepare: (request: BeginBackupRequest, _vm, { nbdPorts }) =>
+    Promise.resolve({ ...request, servesNbd: nbdPorts !== undefined }),
   /**
-   * Throws `invalid` LEASE_INVALID, `denied` NBD_TLS_NOT_ALLOWED, `not_found` DISK_NOT_FOUND, `conflict` BACKUP_OPEN,
-   * BACKUP_BASE_UNKNOWN, BACKUP_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and
+   * Throws `invalid` LEASE_INVALID, `denied` NBD_TLS_NOT_ALLOWED, `not_found` DISK_NOT_FOUND, `conflict` NBD_TLS_NOT_CONFIGURED,
+   * BACKUP_OPEN, BACKUP_BASE_UNKNOWN, BACKUP_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and
    * ETAG_MISMATCH.
    */
   admit(request: BeginBackupRequest, vm, { byTenant }) {
     const { disks: names, baseBackup, quiesce, leaseSeconds, scratchBytes, etag } = request;
-    if (request.nbdTls && byTenant) throw notAllowed();
+    if (request.nbdTls && byTenant) throw nbdNotAllowed();
+    if (request.nbdTls && request.servesNbd !== true) throw noNbd();
     const nbdTls = request.nbdTls ? true : undefined;
     requireSpecOf(etag, vm);
     const leaseMs = leaseOf(leaseSeconds);
@@ -181,7 +183,7 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
       })),
       leaseMs,
       scratchBytes,
-      nbd: nbdTls === true ? (open?.nbd ?? nbdServerOf(context, id)) : undefined,
+      nbd: nbdTls === true ? nbdServerOf(context, id, open?.nbd) : undefined,
       phase: "beginning",
       off: isOff ? true : undefined,
       wasPaused: open === undefined && isPausedByError(await domains.state(vmId)) ? true : undefined,
@@ -286,6 +288,7 @@ async function openNow(
             );
       const disks = sources.map((source): BackupSource => ({
         device: source.device,
+        exportName: exportNameOf(noted, source.device),
         scratch: source.path,
         since: since.has(source.device) ? base : undefined,
         bitmap: keepsBitmap(source),
@@ -294,7 +297,8 @@ async function openNow(
         noted.nbd === undefined
           ? { socket: backupSocket(context, vmId) }
           : { ...noted.nbd, tls: true as const };
-      const beginNow = () => domains.backups.begin(vmId, id, { server, disks });
+      const ask = (): Promise<void> => domains.backups.begin(vmId, id, { server, disks });
+      const beginNow = () => (noted.nbd === undefined ? ask() : beginOverTls(context, vmId, ask));
       if (quiesce) return await domains.freezes.during({ id: vmId, tenant: spec.tenant }, beginNow);
       await beginNow();
       return false;
@@ -369,18 +373,12 @@ function requireSame(spec: VmSpec, snapshots: Snapshots, { disks }: Intent): Sou
   });
 }
 
-/** Throws `conflict` NBD_TLS_NOT_CONFIGURED, `exhausted` NBD_PORTS_IN_USE. */
-function nbdServerOf({ nbdPorts }: RunContext, id: string): NbdServer {
+/** Throws `conflict` NBD_TLS_NOT_CONFIGURED, `exhausted` NBD_PORTS_IN_USE, `unavailable` while not all VMs are known. */
+function nbdServerOf({ nbdPorts, table }: RunContext, id: string, noted: NbdServer | undefined): NbdServer {
   if (nbdPorts === undefined) throw noNbd();
-  return nbdPorts.take(id);
+  requireComplete(table);
+  return nbdPorts.take(id, noted);
 }
-
-const notAllowed = (): SocleError =>
-  new SocleError(
-    "denied",
-    "NBD_TLS_NOT_ALLOWED",
-    "callers of one tenant read backups with ReadExtents alone: leave nbd_tls out",
-  );
 
 const lost = (vm: string): SocleError =>
   new SocleError(

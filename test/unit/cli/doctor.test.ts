@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { once } from "node:events";
-import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import "reflect-metadata";
+import * as x509 from "@peculiar/x509";
 import { conditionAdvice } from "../../../agent/cli/doctor/advice.ts";
 import { checkNbdCertificates } from "../../../agent/cli/doctor/nbd-check.ts";
 import { checkSocketDirectory } from "../../../agent/cli/doctor/socket-directory-check.ts";
@@ -88,31 +91,66 @@ test("doctor advises to restore a state directory that is missing under a runnin
   assert.match(fresh.next ?? "", /creates an empty one.*ran here before, restore its state directory first/);
 });
 
-test("doctor finds what QEMU lacks to serve backups over TLS", async (t) => {
+x509.cryptoProvider.set(webcrypto);
+
+async function certificateFor(address: string): Promise<string> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: "CN=server",
+    serialNumber: "01",
+    notAfter: new Date(Date.now() + 3_600_000),
+    keys: await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]),
+    signingAlgorithm: algorithm,
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: "ip", value: address }])],
+  });
+  return certificate.toString("pem");
+}
+
+test("doctor finds what QEMU lacks to serve backups over TLS, and who could read them", async (t) => {
   const etc = await folder(t);
-  const check = () => checkNbdCertificates("10.0.0.5", etc);
-  assert.equal(await checkNbdCertificates(null, etc), undefined);
-  const bare = await check();
-  assert.deepEqual([bare?.verdict, bare?.found.includes("pki/qemu/ca-cert.pem")], ["fail", true]);
-  const certificates = join(etc, "backup-pki");
-  await mkdir(certificates);
-  for (const name of ["ca-cert", "server-cert", "server-key"])
-    await writeFile(join(certificates, `${name}.pem`), "");
+  const check = async (address = "10.0.0.5"): Promise<readonly [string, string]> => {
+    const { verdict, found } = (await checkNbdCertificates(address, etc)) ?? assert.fail("no finding");
+    return [verdict, found];
+  };
+  const is = async (verdict: string, found: RegExp, address?: string): Promise<void> => {
+    const [is, text] = await check(address);
+    assert.equal(is, verdict, text);
+    assert.match(text, found);
+  };
+  const certificates = async (name: string): Promise<string> => {
+    const path = join(etc, name);
+    await mkdir(path, { recursive: true });
+    const pem = await certificateFor("10.0.0.5");
+    for (const file of ["ca-cert.pem", "server-cert.pem", "server-key.pem"])
+      await writeFile(join(path, file), pem, { mode: 0o644 });
+    return path;
+  };
   await mkdir(join(etc, "libvirt"));
-  const conf = (text: string) => writeFile(join(etc, "libvirt/qemu.conf"), text);
-  await conf(`#backup_tls_x509_verify = 0\nbackup_tls_x509_cert_dir = "${certificates}"\n`);
-  assert.equal((await check())?.verdict, "ok");
-  await conf(`default_tls_x509_cert_dir = "${certificates}"\ndefault_tls_x509_verify = 0\n`);
-  const open = await check();
-  assert.deepEqual([open?.verdict, open?.found.includes("10.0.0.5")], ["fail", true]);
-  await conf(
-    `default_tls_x509_cert_dir="${certificates}"\ndefault_tls_x509_verify = 0\nbackup_tls_x509_verify=1\n`,
-  );
-  assert.equal((await check())?.verdict, "ok");
-  await rm(join(etc, "libvirt/qemu.conf"));
-  const own = join(etc, "pki/libvirt-backup");
-  await mkdir(own, { recursive: true });
-  assert.match((await check())?.found ?? "", /pki\/libvirt-backup\/ca-cert\.pem/);
+  const conf = (...lines: string[]) => writeFile(join(etc, "libvirt/qemu.conf"), lines.join("\n"));
+  assert.equal(await checkNbdCertificates(null, etc), undefined);
+  await is("fail", /pki\/qemu\/ca-cert\.pem/);
+  await certificates("pki/qemu");
+  await is("warn", /pki\/qemu, which QEMU also has for other uses/);
+  const other = await certificates("other");
+  await conf(`default_tls_x509_cert_dir = "${other}"`);
+  await is("warn", /other, which QEMU/);
+  const own = await certificates("pki/libvirt-backup");
+  await is("ok", /pki\/libvirt-backup/);
+  await is("fail", /not for 10\.0\.0\.6/, "10.0.0.6");
+  await chmod(join(own, "server-key.pem"), 0o600);
+  if (process.getuid?.() === 0) await is("fail", /only root may read .*server-key/);
+  await conf(`backup_tls_x509_cert_dir = '${other}' # lab`);
+  await is("ok", /other/);
+  for (const open of [
+    ["backup_tls_x509_verify = 0 # lab", "backup_tls_x509_verify = 1"],
+    ["default_tls_x509_verify=0"],
+  ]) {
+    await conf(...open, `backup_tls_x509_cert_dir = "${other}"`);
+    await is("fail", /10\.0\.0\.5 need no certificate/);
+  }
+  await conf("#backup_tls_x509_verify = 0", "default_tls_x509_verify = 0", "backup_tls_x509_verify = 1");
+  await chmod(join(own, "server-key.pem"), 0o640);
+  await is("ok", /pki\/libvirt-backup/);
 });
 
 test("doctor finds a directory of sockets that QEMU and the agent cannot share", async (t) => {

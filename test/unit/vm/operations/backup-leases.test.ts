@@ -57,6 +57,9 @@ test("a longer renewal is durable before its answer, and a read shortens none", 
   assert.equal(state.writtenMs, clock.now() + DAY_MS);
   leases.touch(VM, backup.id);
   assert.equal(leases.untilMs(VM, backup.id), clock.now() + DAY_MS);
+  await leases.renew(VM, backup.id, 60_000);
+  assert.equal(leases.untilMs(VM, backup.id), clock.now() + DAY_MS, "a shorter one shortens it neither");
+  assert.equal(state.writtenMs, clock.now() + DAY_MS);
   state.failure = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "away");
   await assert.rejects(leases.renew(VM, backup.id, 60_000), { reason: "LIBVIRT_DISCONNECTED" });
   assert.equal(leases.untilMs(VM, backup.id), clock.now() + DAY_MS, "as before");

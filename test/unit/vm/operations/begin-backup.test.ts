@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { backupSocket } from "../../../../agent/vm/operations/backup-end.ts";
 import { keepQemu } from "../../../../agent/vm/operations/backup-qemu.ts";
 import { beginBackup } from "../../../../agent/vm/operations/begin-backup.ts";
+import { NbdPorts } from "../../../../agent/vm/operations/nbd-ports.ts";
+import type { Admission } from "../../../../agent/vm/operations/definition.ts";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { WorkStage } from "../../../support/vm/work-stage.ts";
 
 const ID = "0123456789abcdef";
@@ -11,9 +15,14 @@ const intent = {
   disks: [{ disk: "root", pool: "images", scratch, mostBytes: 2 ** 26 }],
 };
 
-async function begun(state: "running" | "paused", stateReason: string): Promise<WorkStage> {
-  const on = new WorkStage();
+async function begun(
+  state: "running" | "paused",
+  stateReason: string,
+  more: { readonly asked?: object; readonly context?: object; readonly failure?: Error } = {},
+): Promise<WorkStage & { servers: unknown[] }> {
+  const on = Object.assign(new WorkStage(), { servers: [] as unknown[] });
   Object.assign(on, { state, stateReason });
+  Object.assign(on.context, more.context);
   on.show();
   const { domains } = on.context;
   let isOpen = false;
@@ -25,13 +34,31 @@ async function begun(state: "running" | "paused", stateReason: string): Promise<
       setLease: () => Promise.resolve(),
       capacityBytes: () => Promise.resolve(2 ** 26),
       isOpen: () => Promise.resolve(isOpen),
-      begin: () => Promise.resolve(void (isOpen = true)),
+      begin: (
+        _vm: string,
+        _id: string,
+        { server, disks }: { server: object; disks: { exportName: string }[] },
+      ) => {
+        if (more.failure !== undefined) return Promise.reject(more.failure);
+        on.servers.push([server, disks.map(({ exportName }) => exportName).join()]);
+        return Promise.resolve(void (isOpen = true));
+      },
       opened: () => Promise.resolve(new Set()),
+      end: () => Promise.resolve(),
     },
   });
-  await beginBackup.run(on.context, intent, on.run());
+  await beginBackup.run(on.context, { ...intent, ...more.asked }, on.run());
   return on;
 }
+
+const ADDRESS = "10.0.0.5";
+const overTls = (on = new WorkStage()) => {
+  const { table, clock } = on.context;
+  return {
+    asked: { nbdTls: true as const },
+    context: { nbdPorts: new NbdPorts({ address: ADDRESS, ports: "10900-10900", table, clock }) },
+  };
+};
 
 test("a backup of a guest that waits for space already notes that, until the guest is resumed", async () => {
   const open = (on: WorkStage) => on.facts.backups?.open;
@@ -45,4 +72,39 @@ test("a backup of a guest that waits for space already notes that, until the gue
   starved.show();
   await keepQemu(starved.context, WorkStage.id);
   assert.deepEqual([open(starved)?.id, open(starved)?.wasPaused], [ID, undefined]);
+});
+
+test("a backup over TLS is served at its own port, under a name that no other backup has", async () => {
+  const on = await begun("running", "BOOTED", overTls());
+  assert.deepEqual(on.servers, [[{ address: ADDRESS, port: 10_900, tls: true }, `${ID}-vda`]]);
+  assert.deepEqual(on.facts.backups?.open?.nbd, { address: ADDRESS, port: 10_900 });
+  const plain = await begun("running", "BOOTED");
+  assert.deepEqual(plain.servers, [[{ socket: backupSocket(plain.context, WorkStage.id) }, "vda"]]);
+});
+
+test("what keeps QEMU from serving over TLS stays in the log, and nothing is left", async () => {
+  const text = "10.0.0.5:10900: Address already in use";
+  const failure = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", text);
+  const more = { ...overTls(), failure };
+  await assert.rejects(begun("running", "BOOTED", more), (thrown: SocleError) => {
+    assert.equal(thrown.reason, "NBD_TLS_FAILED");
+    assert.doesNotMatch(thrown.message, /10900/);
+    return true;
+  });
+});
+
+test("NBD over TLS is for callers that are not of one tenant, where the host serves it", () => {
+  const on = new WorkStage();
+  const vm = on.table.get(WorkStage.id);
+  assert.ok(vm !== undefined && beginBackup.admit !== undefined);
+  const asked = {
+    ...{ disks: [], baseBackup: "", quiesce: false, leaseSeconds: 0, scratchBytes: 0 },
+    nbdTls: true,
+  };
+  const admit = (byTenant: boolean, servesNbd: boolean) =>
+    beginBackup.admit?.({ ...asked, servesNbd }, vm, { byTenant } as Admission);
+  for (const servesNbd of [true, false])
+    assert.throws(() => admit(true, servesNbd), { kind: "denied", reason: "NBD_TLS_NOT_ALLOWED" });
+  assert.throws(() => admit(false, false), { reason: "NBD_TLS_NOT_CONFIGURED" });
+  assert.equal(admit(false, true)?.nbdTls, true);
 });
