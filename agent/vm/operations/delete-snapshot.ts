@@ -9,7 +9,7 @@ import type { Report } from "../../state/operations/run.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
-import { withQemu } from "./paused-qemu.ts";
+import { hasOwnQemu, withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
@@ -158,7 +158,9 @@ async function mergeAll(
   const { vmId, step, signal } = run;
   const left = async (): Promise<Merge[]> => mergesOf(spec, (await readSpec(context, vmId)).snapshots, id);
   const total = (await left()).length;
-  if (total === 0) return;
+  // An earlier run may have left its QEMU after the last merge.
+  const isLeft = hasOwnQemu(run) && isActive(await context.domains.state(vmId));
+  if (total === 0 && !isLeft) return;
   const aborted = AbortSignal.any([signal, cut.signal]);
   await withQemu(context, run, spec, async () => {
     for (const merge of await left()) {

@@ -1,12 +1,12 @@
-// The admission of a deletion of a snapshot.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toSocleError } from "../../../../agent/kernel/errors.ts";
-import { layerName, type Snapshots } from "../../../../agent/vm/model/snapshots.ts";
+import { layerName, snapshotsText, type Snapshots } from "../../../../agent/vm/model/snapshots.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Admission } from "../../../../agent/vm/operations/definition.ts";
 import { deleteSnapshot } from "../../../../agent/vm/operations/delete-snapshot.ts";
+import { WorkStage } from "../../../support/vm/work-stage.ts";
 
 const ID = "00000000-0000-4000-8000-000000000001";
 const [one, leaf] = ["aaaaaaaa", "bbbbbbbb"];
@@ -60,4 +60,17 @@ test("a suspended VM keeps its snapshots, also one outside of its present chain"
   assert.equal(refusal("leaf", true), "VM_HAS_SAVED_STATE");
   assert.equal(refusal("leaf", false), "none");
   assert.equal(refusal("one", false), "SNAPSHOT_HAS_BRANCHES");
+});
+
+test("a deletion whose agent died after the last merge ends its paused QEMU: the VM stays off", async () => {
+  const on = new WorkStage();
+  const gone = { id: one, name: "one", createdAtMs: 1, volumes: {}, deleting: true as const };
+  const merged = { snapshots: [gone], current: one, active: {}, loose: [] };
+  on.note({ snapshots: snapshotsText(merged) ?? "" });
+  Object.assign(on, { state: "paused", stateReason: "STARTING_UP" });
+  on.show();
+  const run = on.run({ done: ["mark snapshot", "note that it is off", "start paused", "merge root"] });
+  await deleteSnapshot.run(on.context, { id: one, name: "one" }, run);
+  assert.deepEqual([on.state, on.facts.snapshots?.snapshots ?? []], ["stopped", []]);
+  assert.ok(!on.did.includes("start"), on.did.join());
 });
