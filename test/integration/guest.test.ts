@@ -235,27 +235,20 @@ suite(
     test("a guest that lies or floods is refused, and costs only itself", async () => {
       const port = (await shell.run("ls /dev/vport*")).trim();
       await shell.run("kill $(pidof qemu-ga); while pidof qemu-ga; do usleep 50000; done");
-      const lie = async (script: string): Promise<string> => {
+      const asked = (reason: RegExp, what: string) =>
+        eventually(async () => reason.test(await reasonOf(info("asked"))), { what });
+      /** A call that meets an agent's start or end may report that it does not answer. */
+      const lie = async (script: string, refusal: RegExp): Promise<void> => {
+        await asked(/^unavailable GUEST_AGENT_NOT_CONNECTED$/, "libvirt to see that no agent is there");
         await shell.run(`( (${script}) <>${port} >&0 2>/dev/null & echo $! >/run/liar )`);
-        const reason = await eventually(
-          async () => {
-            const now = await reasonOf(info("asked"));
-            return now === "unavailable GUEST_AGENT_NOT_CONNECTED" ? undefined : now;
-          },
-          { what: "libvirt to see the liar" },
-        );
+        await asked(refusal, `the liar to be refused: ${script}`);
         await shell.run("kill -9 $(cat /run/liar)");
         await info("other");
-        return reason;
       };
-      const refusals: string[] = [];
-      for (const answer of [`echo '{"return": {"version": 7}}'`, "echo nonsense", `echo '{"return": ['`])
-        refusals.push(await lie(liar(answer)));
-      refusals.push(await lie("exec tr '\\0' x </dev/zero"));
-      const [form, nonsense, cut, flood] = refusals;
-      assert.equal(form, "conflict GUEST_REFUSED");
-      const refused = /^(conflict GUEST_REFUSED|timeout GUEST_AGENT_NOT_ANSWERING)$/;
-      for (const refusal of [nonsense, cut, flood]) assert.match(refusal ?? "", refused);
+      await lie(liar(`echo '{"return": {"version": 7}}'`), /^conflict GUEST_REFUSED$/);
+      const refusal = /^(conflict GUEST_REFUSED|timeout GUEST_AGENT_NOT_ANSWERING)$/;
+      for (const answer of ["echo nonsense", `echo '{"return": ['`]) await lie(liar(answer), refusal);
+      await lie("exec tr '\\0' x </dev/zero", refusal);
       const request = { requestId: randomUUID(), vm: "asked", force: true, gracefulTimeout: { seconds: 0 } };
       const stop = await host.end(await host.client.ask(host.client.contract.vms.StopVm, request));
       assert.equal(stop.error, null);
