@@ -9,7 +9,7 @@ import { NoRoom, Scheduler } from "../scheduler/scheduler.ts";
 import { SocleError } from "../../agent/kernel/errors.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
-import { bootedMarker } from "../support/guest.ts";
+import { untilUp } from "../support/linux-console.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { Prometheus, prometheusUnavailable } from "../support/prometheus.ts";
 import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
@@ -98,7 +98,10 @@ suite("the main job", { skip: libvirtdUnavailable() }, () => {
     call.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
     call.on("error", () => undefined);
     call.write({ vm: "steady" });
-    await eventually(() => printed.includes(bootedMarker), { what: "the guest's output", timeoutMs: 60_000 });
+    await untilUp(
+      () => printed,
+      (input) => call.write({ input }),
+    );
     call.cancel();
   });
 

@@ -11,7 +11,7 @@ import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleRe
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { isSocleError, type SocleError, type ErrorKind } from "../../agent/kernel/errors.ts";
 import { spawnBound } from "../support/bound-child.ts";
-import { bootedMarker } from "../support/guest.ts";
+import { untilUp } from "../support/linux-console.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { program } from "../support/programs.ts";
 import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
@@ -267,10 +267,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
     assert.equal((await host.create(linux("talker"))).state, "STATE_SUCCEEDED");
     t.after(() => host.remove("talker"));
     const first = openConsole(client, { vm: "talker" });
-    await eventually(() => first.printed().includes(bootedMarker), {
-      what: "the guest's output",
-      timeoutMs: 60_000,
-    });
+    await untilUp(first.printed, first.type);
     const second = openConsole(client, { vm: "talker" });
     await refused(second.ended, "conflict", "CONSOLE_IN_USE");
     const third = openConsole(client, { vm: "talker", force: true, input: Buffer.from("\n") });
@@ -323,7 +320,7 @@ suite("bad input", { skip: libvirtdUnavailable() }, () => {
 function openConsole(
   client: Agent,
   first: { vm?: string; force?: boolean; input?: Buffer },
-): { printed: () => string; ended: Promise<void>; end: () => void } {
+): { printed: () => string; type: (input: Buffer) => void; ended: Promise<void>; end: () => void } {
   const call = client.open(client.contract.vms.Console);
   let printed = "";
   call.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
@@ -333,5 +330,10 @@ function openConsole(
   });
   ended.catch(() => undefined);
   call.write(first);
-  return { printed: () => printed, ended, end: () => call.end() };
+  return {
+    printed: () => printed,
+    type: (input) => void call.write({ input }),
+    ended,
+    end: () => call.end(),
+  };
 }

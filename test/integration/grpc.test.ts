@@ -10,7 +10,8 @@ import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
 import type { WatchVmsResponse__Output } from "../../agent/gen/socle/v1/WatchVmsResponse.ts";
 import { AgentProcess } from "../support/agent-process.ts";
-import { bootedMarker, guestXml } from "../support/guest.ts";
+import { guestXml } from "../support/guest.ts";
+import { untilUp } from "../support/linux-console.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { bootSector, linux, SocleHost } from "../support/socle-host.ts";
 import { eventually, within } from "../support/wait.ts";
@@ -157,10 +158,10 @@ suite("the API of a real agent", { skip: libvirtdUnavailable(), timeout: 240_000
     t.after(() => holder.close());
     const first = openConsole(holder);
     first.stream.write({ vm: "talker" });
-    await eventually(() => first.received.text.includes(bootedMarker), {
-      timeoutMs: 60_000,
-      what: "the guest's output",
-    });
+    await untilUp(
+      () => first.received.text,
+      (input) => first.stream.write({ input }),
+    );
 
     const second = openConsole(client);
     second.stream.write({ vm: "talker" });

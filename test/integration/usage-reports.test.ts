@@ -5,7 +5,7 @@ import { after, before, suite, test } from "node:test";
 import type { ConsoleResponse__Output } from "../../agent/gen/socle/v1/ConsoleResponse.ts";
 import type { Event__Output } from "../../agent/gen/socle/v1/Event.ts";
 import type { VmStats__Output } from "../../agent/gen/socle/v1/VmStats.ts";
-import { bootedMarker } from "../support/guest.ts";
+import { isUp, typeEnter } from "../support/linux-console.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
@@ -94,18 +94,16 @@ suite("usage reports of a real agent", { skip: libvirtdUnavailable(), timeout: 9
     console.on("data", ({ output }: ConsoleResponse__Output) => (printed += output.toString("latin1")));
     console.on("error", () => undefined);
     console.write({ vm: "late" });
+    t.after(typeEnter((input) => console.write({ input })));
     const isReported = ({ kind, details, reason }: Event__Output): boolean =>
       kind === "EVENT_KIND_CONDITION_CHANGED" &&
       details["condition"] === "KvmUnavailable" &&
       details["status"] === "true" &&
       reason === "GuestFailedOnKvm";
-    const outcome = await eventually(
-      () => events.find(isReported) ?? (printed.includes(bootedMarker) && "booted"),
-      {
-        timeoutMs: 600_000,
-        what: "the guest to boot, or the event with the reason",
-      },
-    );
+    const outcome = await eventually(() => events.find(isReported) ?? (isUp(printed) && "booted"), {
+      timeoutMs: 600_000,
+      what: "the guest to boot, or the event with the reason",
+    });
     if (outcome === "booted") {
       t.skip("KVM runs guests on this machine");
       return;

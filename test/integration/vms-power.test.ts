@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
-import { bootedMarker } from "../support/guest.ts";
+import { isUp, typeEnter } from "../support/linux-console.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { eventually } from "../support/wait.ts";
 import { virsh } from "../support/virsh.ts";
@@ -121,9 +121,11 @@ suite("power states of VMs over a real libvirtd", { skip: libvirtdUnavailable(),
       const end = new AbortController();
       const boots = async (): Promise<string> => {
         let printed = "";
-        for await (const chunk of await rig.vms.openConsole("kvm", { force: false }, end.signal)) {
+        const console = await rig.vms.openConsole("kvm", { force: false }, end.signal);
+        context.after(typeEnter((input) => console.write(input).catch(() => undefined)));
+        for await (const chunk of console) {
           printed += chunk.toString("latin1");
-          if (printed.includes(bootedMarker)) return "booted";
+          if (isUp(printed)) return "booted";
         }
         return "silent";
       };

@@ -6,6 +6,7 @@ import { epochOf, vmService } from "../scheduler/contract.ts";
 
 const QUESTION = "uname -srm; echo socle-demo: $((6 * 7))";
 const ANSWER = "socle-demo: 42";
+const ASK_AGAIN_MS = 20_000;
 
 /** The guest's lines until it is up; then a command over the same console, and its output. */
 export async function* consoleOutput(
@@ -28,7 +29,10 @@ export async function* consoleOutput(
   if (signal.aborted) cancel();
   call.write({ vm, force: true });
   let rest = "";
-  let isAsked = false;
+  const ask = (): void => void call.write({ input: Buffer.from(`${QUESTION}\r`) });
+  // What a guest prints before its console is open is lost, so it is also asked unseen.
+  const again = setInterval(ask, ASK_AGAIN_MS);
+  let isUp = false;
   try {
     for await (const message of call as AsyncIterable<ConsoleResponse__Output>) {
       const lines = (rest + message.output.toString("latin1")).split(/\r*\n/);
@@ -36,14 +40,16 @@ export async function* consoleOutput(
       for (const line of lines.map(printable).filter((text) => text !== "")) {
         yield line;
         if (line.startsWith(ANSWER)) return;
-        if (!isAsked && line.includes(bootedMarker)) {
-          isAsked = true;
-          call.write({ input: Buffer.from(`${QUESTION}\r`) });
+        if (!isUp && line.includes(bootedMarker)) {
+          isUp = true;
+          clearInterval(again);
+          ask();
         }
       }
     }
     throw new Error("the guest's console ended before it was up");
   } finally {
+    clearInterval(again);
     signal.removeEventListener("abort", cancel);
     call.on("error", () => undefined);
     call.cancel();

@@ -6,9 +6,9 @@ import {
   type LibvirtStream,
 } from "../../agent/libvirt/index.ts";
 import { bootedMarker } from "./guest.ts";
+import { PROMPT } from "./linux-console.ts";
 import { within } from "./wait.ts";
 
-const PROMPT = "guest# ";
 const ANSWER_MS = 120_000;
 
 /** The shell that the tiny Linux guest runs on its serial console. */
