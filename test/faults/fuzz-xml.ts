@@ -33,7 +33,11 @@ const allowed: Readonly<Record<string, string>> = {
   disk: "driver source target iotune readonly shareable serial boot alias",
   encryption: "secret",
   target: "model size node block requested",
-  iotune: "total_bytes_sec read_bytes_sec write_bytes_sec total_iops_sec read_iops_sec write_iops_sec",
+  iotune:
+    "total_bytes_sec read_bytes_sec write_bytes_sec total_iops_sec read_iops_sec write_iops_sec " +
+    "total_bytes_sec_max read_bytes_sec_max write_bytes_sec_max total_iops_sec_max read_iops_sec_max write_iops_sec_max " +
+    "total_bytes_sec_max_length read_bytes_sec_max_length write_bytes_sec_max_length " +
+    "total_iops_sec_max_length read_iops_sec_max_length write_iops_sec_max_length",
   serial: "source log target alias",
   interface: "mac source target model driver filterref mtu boot link bandwidth alias",
   bandwidth: "inbound outbound",

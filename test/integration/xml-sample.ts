@@ -85,7 +85,10 @@ export const domain: VmDomain = {
         target: { device: "vda", bus: "virtio" },
         serial: "root disk_1.+-",
         bootOrder: 1,
-        ioTune: { readBytesPerSecond: 1_000_000, writeOpsPerSecond: 400 },
+        ioTune: {
+          ...{ readBytesPerSecond: 1_000_000, readMaxBytesPerSecond: 2_000_000, readMaxBytesSeconds: 5 },
+          ...{ writeOpsPerSecond: 400, writeMaxOpsPerSecond: 800, writeMaxOpsSeconds: 1 },
+        },
         alias: "ua-root",
       },
       {

@@ -17,6 +17,7 @@ export { formatCpuSet, parseCpuSet } from "./domain/cpuset.ts";
 export { formatPciAddress, parsePciName, type PciAddress } from "./pci-address.ts";
 export { noDevices } from "./domain/devices.ts";
 export * from "./domain/backup.ts";
+export { ioTuneMembers, ioTuneNames, isSameIoTune, type IoTune } from "./domain/io-tune.ts";
 export type { BlockTarget } from "./domain/block-target.ts";
 export * from "./domain/checkpoint.ts";
 export * from "./domain/snapshot.ts";

@@ -9,6 +9,9 @@ import {
   type Disk,
   type DomainDevices as Devices,
   type Interface,
+  ioTuneMembers,
+  ioTuneNames,
+  isSameIoTune,
   type IoTune,
 } from "../../libvirt/xml/index.ts";
 import { isActive } from "./domain-state.ts";
@@ -182,13 +185,12 @@ export class DomainDevices {
    */
   async limitDisk(id: string, alias: string, limits: IoTune): Promise<void> {
     const isLimited = async (): Promise<boolean> =>
-      (await this.#disks(id, alias)).every(({ ioTune = {} }) =>
-        IO_TUNES.every(([member]) => (ioTune[member] ?? 0) === (limits[member] ?? 0)),
-      );
+      (await this.#disks(id, alias)).every(({ ioTune = {} }) => isSameIoTune(ioTune, limits));
     if (await isLimited()) return;
-    const params = IO_TUNES.map(([member, field]) => ({
-      field,
-      // Zero is no limit. All rates in one call: libvirt refuses a total beside the rates of one direction.
+    const params = ioTuneMembers.map((member) => ({
+      field: ioTuneNames[member],
+      // Zero is no limit. All in one call: libvirt keeps those that are not sent, and refuses a total beside the rates of one
+      // direction, and a burst without its rate.
       value: { type: "ullong", value: limits[member] ?? 0 } as const,
     }));
     await this.#certainty.ensure(
@@ -338,15 +340,6 @@ const unresponsive = (): SocleError =>
     "the VM's QEMU process does not answer libvirt, so its devices cannot be changed: retry when it answers, or stop the VM with force and change it then",
     { details: { retryAfterMs: 5000 } },
   );
-
-const IO_TUNES = [
-  ["totalBytesPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_BYTES_SEC],
-  ["readBytesPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_READ_BYTES_SEC],
-  ["writeBytesPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_WRITE_BYTES_SEC],
-  ["totalOpsPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_IOPS_SEC],
-  ["readOpsPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC],
-  ["writeOpsPerSecond", libvirt.VIR_DOMAIN_BLOCK_IOTUNE_WRITE_IOPS_SEC],
-] as const;
 
 const notObserved = (device: string): SocleError =>
   new SocleError(

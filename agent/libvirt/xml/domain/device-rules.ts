@@ -1,4 +1,5 @@
 import { luksRule } from "../luks.ts";
+import { ioTuneNames } from "./io-tune.ts";
 import { onOff, yesNo, type ElementRule } from "../writer.ts";
 
 // The allow-list of a domain's devices, by element; also of a single device to attach or update.
@@ -40,14 +41,7 @@ const disk: ElementRule = {
       attributes: { dev: "word", bus: ["virtio", "scsi", "sata", "ide", "usb"] },
     },
     iotune: {
-      children: {
-        total_bytes_sec: integer,
-        read_bytes_sec: integer,
-        write_bytes_sec: integer,
-        total_iops_sec: integer,
-        read_iops_sec: integer,
-        write_iops_sec: integer,
-      },
+      children: Object.fromEntries(Object.values(ioTuneNames).map((name) => [name, integer])),
     },
     readonly: {},
     shareable: {},

@@ -9,7 +9,6 @@ import type {
   Graphics,
   HostDevice,
   Interface,
-  IoTune,
   MemoryBalloon,
   MemoryDevice,
   Rng,
@@ -17,6 +16,7 @@ import type {
   Video,
   Watchdog,
 } from "./devices.ts";
+import { ioTuneMembers, ioTuneNames, type IoTune } from "./io-tune.ts";
 import { pciAddressAttributes } from "../pci-address.ts";
 import { luksNode } from "../luks.ts";
 import {
@@ -95,16 +95,12 @@ function diskSourceAttributes(source: NonNullable<Disk["source"]>): XmlNode["att
   }
 }
 
-function ioTuneNode(tune: IoTune): XmlNode {
-  return node("iotune", {}, [
-    textNode("total_bytes_sec", tune.totalBytesPerSecond),
-    textNode("read_bytes_sec", tune.readBytesPerSecond),
-    textNode("write_bytes_sec", tune.writeBytesPerSecond),
-    textNode("total_iops_sec", tune.totalOpsPerSecond),
-    textNode("read_iops_sec", tune.readOpsPerSecond),
-    textNode("write_iops_sec", tune.writeOpsPerSecond),
-  ]);
-}
+const ioTuneNode = (tune: IoTune): XmlNode =>
+  node(
+    "iotune",
+    {},
+    ioTuneMembers.map((member) => textNode(ioTuneNames[member], tune[member])),
+  );
 
 export function interfaceNode(networkInterface: Interface): XmlNode {
   const { source, filter } = networkInterface;

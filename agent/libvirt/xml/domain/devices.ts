@@ -1,4 +1,5 @@
 import type { PciAddress } from "../pci-address.ts";
+import type { IoTune } from "./io-tune.ts";
 
 export interface DomainDevices {
   readonly emulator?: string;
@@ -96,16 +97,6 @@ export interface MirrorJob {
   readonly format?: string;
   /** yes: the copy is complete and may be pivoted to; absent: it is not. */
   readonly ready?: string;
-}
-
-/** Zero is no limit. */
-export interface IoTune {
-  readonly totalBytesPerSecond?: number;
-  readonly readBytesPerSecond?: number;
-  readonly writeBytesPerSecond?: number;
-  readonly totalOpsPerSecond?: number;
-  readonly readOpsPerSecond?: number;
-  readonly writeOpsPerSecond?: number;
 }
 
 /** What an interface is plugged into. `direct` and `other` are read only. */

@@ -1,6 +1,7 @@
 import type { XmlElement } from "../element.ts";
 import { present } from "../present.ts";
-import type { BackingImage, Disk, DiskSource, IoTune, MirrorJob } from "./devices.ts";
+import type { BackingImage, Disk, DiskSource, MirrorJob } from "./devices.ts";
+import { ioTuneMembers, ioTuneNames, type IoTune } from "./io-tune.ts";
 
 export function readDisk(element: XmlElement): Disk {
   const driver = element.child("driver");
@@ -81,12 +82,10 @@ function readBackingChain(disk: XmlElement): BackingImage[] | undefined {
 
 function readIoTune(element: XmlElement | undefined): IoTune | undefined {
   if (element === undefined) return undefined;
-  return present<IoTune>({
-    totalBytesPerSecond: element.integerAt("total_bytes_sec"),
-    readBytesPerSecond: element.integerAt("read_bytes_sec"),
-    writeBytesPerSecond: element.integerAt("write_bytes_sec"),
-    totalOpsPerSecond: element.integerAt("total_iops_sec"),
-    readOpsPerSecond: element.integerAt("read_iops_sec"),
-    writeOpsPerSecond: element.integerAt("write_iops_sec"),
-  });
+  return Object.fromEntries(
+    ioTuneMembers.flatMap((member) => {
+      const value = element.integerAt(ioTuneNames[member]);
+      return value === undefined ? [] : [[member, value]];
+    }),
+  );
 }
