@@ -144,6 +144,13 @@ export const specFile = z.strictObject({
               totalIops: numberOrNone(io.totalIops.unwrap()).exactOptional(),
               readIops: numberOrNone(io.readIops.unwrap()).exactOptional(),
               writeIops: numberOrNone(io.writeIops.unwrap()).exactOptional(),
+              totalBurstBytesPerSecond: size(io.totalBurstBytesPerSecond.unwrap()),
+              readBurstBytesPerSecond: size(io.readBurstBytesPerSecond.unwrap()),
+              writeBurstBytesPerSecond: size(io.writeBurstBytesPerSecond.unwrap()),
+              totalBurstIops: numberOrNone(io.totalBurstIops.unwrap()).exactOptional(),
+              readBurstIops: numberOrNone(io.readBurstIops.unwrap()).exactOptional(),
+              writeBurstIops: numberOrNone(io.writeBurstIops.unwrap()).exactOptional(),
+              burstSeconds: numberOrNone(io.burstSeconds.unwrap()).exactOptional(),
             }),
           ).exactOptional(),
         })

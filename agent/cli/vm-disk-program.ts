@@ -39,6 +39,17 @@ export function addVmDisks(vm: Cli, bind: Bind): void {
     .option("--total-iops <number>", "Its reads and writes in a second.", whole("--total-iops", 1))
     .option("--read-iops <number>", "Its reads in a second.", whole("--read-iops", 1))
     .option("--write-iops <number>", "Its writes in a second.", whole("--write-iops", 1))
+    .option("--total-burst-rate <size>", "The --total-rate during a burst.", size("--total-burst-rate"))
+    .option("--read-burst-rate <size>", "The --read-rate during a burst.", size("--read-burst-rate"))
+    .option("--write-burst-rate <size>", "The --write-rate during a burst.", size("--write-burst-rate"))
+    .option("--total-burst-iops <number>", "The --total-iops during a burst.", whole("--total-burst-iops", 1))
+    .option("--read-burst-iops <number>", "The --read-iops during a burst.", whole("--read-burst-iops", 1))
+    .option("--write-burst-iops <number>", "The --write-iops during a burst.", whole("--write-burst-iops", 1))
+    .option(
+      "--burst-seconds <number>",
+      "How long a burst may last in seconds; default: 1.",
+      whole("--burst-seconds", 1),
+    )
     .option("--no-limits", "No limits; a limit replaces all limits.")
     .action(bind(async () => (await load()).updateDisk));
   change("insert", "Put a medium into a CD-ROM drive of a VM.")

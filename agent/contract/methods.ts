@@ -54,7 +54,12 @@ const reservations = { roles: movers, tenancy: "denied", class: "mutation" } as 
 const auditors: readonly Role[] = ["auditor"];
 
 const nicLimits = ["limits.inboundBytesPerSecond", "limits.outboundBytesPerSecond"];
-const diskLimits = ["limits.totalBytesPerSecond", "limits.totalIops"];
+const diskLimits = [
+  ...["BytesPerSecond", "Iops", "BurstBytesPerSecond", "BurstIops"].flatMap((limit) =>
+    ["total", "read", "write"].map((direction) => `limits.${direction}${limit}`),
+  ),
+  "limits.burstSeconds",
+];
 /** Of every change of a VM that can be validated alone. */
 const change = ["validateOnly"];
 const creation = [

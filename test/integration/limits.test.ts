@@ -1,7 +1,7 @@
 // Limits of disks and NICs of existing VMs, against what virsh shows.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { DiskLimits } from "../../agent/gen/socle/v1/DiskLimits.ts";
@@ -59,6 +59,19 @@ suite("limits of devices over a real libvirtd", { skip: libvirtdUnavailable(), t
     const text = await host.virsh("blkdeviotune", vm, target, as);
     return FIELDS.map((field) => Number(new RegExp(`^${field}\\s*:\\s*(\\d+)`, "m").exec(text)?.[1]));
   };
+  /** All limits and bursts that are not zero, by libvirt's names; not the default of a burst that there is not. */
+  const shown = async (
+    vm: string,
+    target: string,
+    as: "--live" | "--config",
+  ): Promise<Record<string, number>> => {
+    const text = await host.virsh("blkdeviotune", vm, target, as);
+    const lines = [...text.matchAll(/^(\w+)\s*: ([1-9]\d*)$/gm)];
+    const values = new Map(lines.map(([, field = "", value]) => [field, Number(value)]));
+    const isDefault = (field: string) =>
+      field.endsWith("_length") && !values.has(field.replace("_length", ""));
+    return Object.fromEntries([...values].filter(([field, value]) => value !== 1 || !isDefault(field)));
+  };
   const storedLimits = async (vm: string): Promise<Record<string, unknown>> => {
     const { spec } = await host.client.ask(vms().GetVm, { vm });
     const limits = spec?.disks.find(({ name }) => name === "data")?.limits ?? {};
@@ -94,6 +107,81 @@ suite("limits of devices over a real libvirtd", { skip: libvirtdUnavailable(), t
     assert.doesNotMatch(await host.virsh("dumpxml", "--inactive", "disks"), /iotune/);
   });
 
+  test("a disk has its bursts from its creation, keeps them when it moves, and loses them alone", async () => {
+    const { libvirtd } = host;
+    const other = join(libvirtd.directory, "other");
+    await mkdir(other, { mode: 0o755 });
+    await host.virsh("pool-create-as", "other", "dir", "--target", other);
+    await host.untilListed();
+    const { disks = [] } = bootSector("bursts");
+    const newVolume = { pool: "images", capacityBytes: 8 * MIB };
+    const limits = { totalIops: 100, totalBurstIops: 400, readBytesPerSecond: MIB, burstSeconds: 30 };
+    const spec = (more: DiskLimits) =>
+      bootSector("bursts", {
+        disks: [...disks, { name: "data", newVolume, limits: { ...limits, ...more } }],
+      });
+    await assert.rejects(host.create(spec({ writeBurstIops: 5 })), (thrown) => {
+      const { reason, details, message } = toSocleError(thrown);
+      assert.match(message, /writeBurstIops needs writeIops, which totalIops excludes: give totalBurstIops/);
+      assert.deepEqual(Object.keys(details.fields ?? {}), ["spec.disks[1].limits.writeBurstIops"]);
+      return reason === "SPEC_INVALID";
+    });
+    const isShown = async (expected: Record<string, number>): Promise<void> => {
+      for (const as of ["--live", "--config"] as const)
+        assert.deepEqual(await shown("bursts", "vdb", as), expected, as);
+    };
+    assert.equal((await host.create(spec({}))).error, null);
+    const total = { total_iops_sec: 100, total_iops_sec_max: 400, total_iops_sec_max_length: 30 };
+    await isShown({ ...total, read_bytes_sec: MIB });
+    assert.deepEqual(await storedLimits("bursts"), limits);
+
+    // From bursts of a total to those of one direction, for the default of one second.
+    const read = {
+      readIops: 50,
+      readBurstIops: 60,
+      readBytesPerSecond: MIB,
+      readBurstBytesPerSecond: 2 * MIB,
+    };
+    const plan = await host.client.ask(vms().UpdateDisk, {
+      ...{ requestId: randomUUID(), vm: "bursts", disk: "data", limits: read, validateOnly: true },
+    });
+    assert.deepEqual([plan.result["limits"], plan.result["applies"]], ["set", "now"]);
+    await isShown({ ...total, read_bytes_sec: MIB });
+    const wrong = { ...read, burstSeconds: 10 ** 4, readBurstBytesPerSecond: 10 ** 12 };
+    assert.equal(await reasonOf(updateDisk("bursts", "data", wrong)), "SPEC_INVALID");
+    assert.equal((await updateDisk("bursts", "data", read)).error, null);
+    const reads = {
+      ...{ read_bytes_sec: MIB, read_bytes_sec_max: 2 * MIB, read_bytes_sec_max_length: 1 },
+      ...{ read_iops_sec: 50, read_iops_sec_max: 60, read_iops_sec_max_length: 1 },
+    };
+    await isShown(reads);
+    assert.deepEqual(await storedLimits("bursts"), read);
+    const moved = await host.end(
+      await host.client.ask(vms().MoveDisk, {
+        ...{ requestId: randomUUID(), vm: "bursts", disk: "data", pool: "other" },
+      }),
+    );
+    assert.equal(moved.error, null);
+    assert.match(await host.virsh("domblklist", "bursts"), new RegExp(`vdb +${other}/`));
+    await isShown(reads);
+    assert.deepEqual(await storedLimits("bursts"), read);
+
+    // A burst goes alone; then a stopped VM gets another for its next start.
+    assert.equal((await updateDisk("bursts", "data", { readIops: 50 })).error, null);
+    await isShown({ read_iops_sec: 50 });
+    await power("bursts", "StopVm");
+    const write = { writeIops: 70, writeBurstIops: 90, burstSeconds: 5 };
+    const { result } = await updateDisk("bursts", "data", { readIops: 50, ...write });
+    assert.equal(result["applies"], "at the next start");
+    await power("bursts", "StartVm");
+    const writes = { write_iops_sec: 70, write_iops_sec_max: 90, write_iops_sec_max_length: 5 };
+    await isShown({ read_iops_sec: 50, ...writes });
+    assert.equal((await updateDisk("bursts", "data", {})).error, null);
+    await isShown({});
+    await host.remove("bursts");
+    await host.virsh("pool-destroy", "other");
+  });
+
   test("a stopped VM's disk has its limits at the next start; an attached disk has its own", async () => {
     await power("disks", "StopVm");
     const { result } = await updateDisk("disks", "data", { writeBytesPerSecond: MIB });
@@ -103,13 +191,14 @@ suite("limits of devices over a real libvirtd", { skip: libvirtdUnavailable(), t
     const disk = {
       name: "more",
       newVolume: { pool: "images", capacityBytes: MIB },
-      limits: { writeIops: 7 },
+      limits: { writeIops: 7, writeBurstIops: 9, burstSeconds: 3 },
     };
     const begun = host.client.ask(vms().AttachDisk, { requestId: randomUUID(), vm: "disks", disk });
     const attached = await host.end(await begun);
     assert.equal(attached.error, null);
+    const expected = { write_iops_sec: 7, write_iops_sec_max: 9, write_iops_sec_max_length: 3 };
     for (const as of ["--live", "--config"] as const)
-      assert.deepEqual(await tuned("disks", "vdc", as), [0, 0, 0, 0, 0, 7]);
+      assert.deepEqual(await shown("disks", "vdc", as), expected);
   });
 
   test("wrong limits, an unknown disk and an empty request are refused and change nothing", async () => {

@@ -115,6 +115,13 @@ export const diskLimitsFromProto = (limits: DiskLimits__Output | null): DiskLimi
         totalIops: limits.totalIops,
         readIops: limits.readIops,
         writeIops: limits.writeIops,
+        totalBurstBytesPerSecond: limits.totalBurstBytesPerSecond,
+        readBurstBytesPerSecond: limits.readBurstBytesPerSecond,
+        writeBurstBytesPerSecond: limits.writeBurstBytesPerSecond,
+        totalBurstIops: limits.totalBurstIops,
+        readBurstIops: limits.readBurstIops,
+        writeBurstIops: limits.writeBurstIops,
+        burstSeconds: limits.burstSeconds,
       });
 
 /** As `diskFromProto`. */

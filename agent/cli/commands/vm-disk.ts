@@ -83,6 +83,13 @@ type UpdateOptions = Options & {
   readonly totalIops?: number;
   readonly readIops?: number;
   readonly writeIops?: number;
+  readonly totalBurstRate?: number;
+  readonly readBurstRate?: number;
+  readonly writeBurstRate?: number;
+  readonly totalBurstIops?: number;
+  readonly readBurstIops?: number;
+  readonly writeBurstIops?: number;
+  readonly burstSeconds?: number;
 };
 
 export const updateDisk: Command = (session, [vm = "", disk = ""], options: UpdateOptions) => {
@@ -94,6 +101,13 @@ export const updateDisk: Command = (session, [vm = "", disk = ""], options: Upda
     totalIops: options.totalIops,
     readIops: options.readIops,
     writeIops: options.writeIops,
+    totalBurstBytesPerSecond: options.totalBurstRate,
+    readBurstBytesPerSecond: options.readBurstRate,
+    writeBurstBytesPerSecond: options.writeBurstRate,
+    totalBurstIops: options.totalBurstIops,
+    readBurstIops: options.readBurstIops,
+    writeBurstIops: options.writeBurstIops,
+    burstSeconds: options.burstSeconds,
   });
   const isLimited = Object.keys(limits).length > 0;
   if (isLimited && !hasLimits) throw usageError("--no-limits and a limit exclude each other");

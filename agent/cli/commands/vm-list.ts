@@ -230,9 +230,9 @@ function atMost(
   return shown.length === 0 ? "" : `at most ${shown.join(", ")}`;
 }
 
-/** "at most 100 MiB/s read, 500 operations/s". */
-const diskLimitsText = (limits: DiskLimits__Output | null): string =>
-  atMost(
+/** "at most 100 MiB/s read, 500 operations/s  for 30 s at most 900 operations/s". */
+function diskLimitsText(limits: DiskLimits__Output | null): string {
+  const mean = atMost(
     [
       [limits?.totalBytesPerSecond, "/s"],
       [limits?.readBytesPerSecond, "/s read"],
@@ -244,6 +244,20 @@ const diskLimitsText = (limits: DiskLimits__Output | null): string =>
       [limits?.writeIops, " writes/s"],
     ],
   );
+  const burst = atMost(
+    [
+      [limits?.totalBurstBytesPerSecond, "/s"],
+      [limits?.readBurstBytesPerSecond, "/s read"],
+      [limits?.writeBurstBytesPerSecond, "/s written"],
+    ],
+    [
+      [limits?.totalBurstIops, " operations/s"],
+      [limits?.readBurstIops, " reads/s"],
+      [limits?.writeBurstIops, " writes/s"],
+    ],
+  );
+  return joined([mean, burst === "" ? "" : `for ${limits?.burstSeconds ?? 1} s ${burst}`]);
+}
 
 /** "root  default/vm-1.qcow2", the new volume that was requested, or the medium of a drive. */
 export function diskText(disk: Disk__Output): string {

@@ -5,18 +5,17 @@ import {
   type Disk,
   type DomainEdits,
   type Interface,
-  type IoTune,
 } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { GUEST_AGENT_CHANNEL } from "../hypervisor/guest-agents.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
 import { storedText } from "../model/stored-spec.ts";
 import { diskPart, TPM_PART, type SealedKeys } from "../model/sealed-keys.ts";
-import type { DiskLimits } from "../../contract/spec-disk-limits.ts";
 import { KIB } from "../../contract/spec-values.ts";
 import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../../contract/spec.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SEED_ALIAS, diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
+import { ioTuneOf } from "../model/io-tune.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
 import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
 import { unstarted, unstartedText } from "../model/unstarted.ts";
@@ -226,14 +225,6 @@ const cdromDevice = (name: string, image: DiskImage | NoMedium, target: string):
     serial: name,
     alias: diskAlias(name),
     readOnly: true,
-  });
-
-export const ioTuneOf = ({ totalIops, readIops, writeIops, ...rates }: DiskLimits): IoTune =>
-  defined({
-    ...rates,
-    totalOpsPerSecond: totalIops,
-    readOpsPerSecond: readIops,
-    writeOpsPerSecond: writeIops,
   });
 
 /** Policies in AMD's and Intel's terms: the host cannot debug the guest or share its key. */

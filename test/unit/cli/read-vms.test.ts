@@ -64,6 +64,11 @@ test("vm show has the limits of a disk", async (context) => {
   const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, shown) } });
   const { stdout } = await socle(["vm", "show", "web-1"], { socket });
   assert.match(stdout, /^disk +data {2}default\/data\.raw {2}at most 100 MiB\/s read, 500 operations\/s$/m);
+  const bursts = { ...limits, totalBurstIops: 2000, burstSeconds: 30 };
+  const burst = vm({ spec: { name: "web-1", disks: [{ name: "data", volume, limits: bursts }] } });
+  const other = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, burst) } });
+  const text = (await socle(["vm", "show", "web-1"], { socket: other })).stdout;
+  assert.match(text, /500 operations\/s {2}for 30 s at most 2000 operations\/s$/m);
 });
 
 test("vm show prints all facts about a VM", async (context) => {

@@ -73,6 +73,33 @@ test("a NIC is detached and its link is set by name; an update of nothing is a u
   ]);
 });
 
+test("a disk's bursts are sent beside its limits", async (context) => {
+  const asked: unknown[] = [];
+  const socket = await fakeAgent(context, {
+    vms: {
+      UpdateDisk({ request: { limits } }, done) {
+        asked.push(Object.entries(limits ?? {}).filter(([name]) => !name.startsWith("_")));
+        done(null, running);
+      },
+    },
+    operations: endsWith(operation({ kind: "UPDATE_DISK" })),
+  });
+  const update = async (...words: string[]) =>
+    await socle(["vm", "disk", "update", "web-1", "data", ...words], { socket });
+  const sizes = (infix: string) =>
+    ["total", "read", "write"].flatMap((direction) => [`--${direction}-${infix}rate`, "2KiB"]);
+  const counts = (infix: string) =>
+    ["total", "read", "write"].flatMap((direction) => [`--${direction}-${infix}iops`, "9"]);
+  await update(...sizes("burst-"), ...counts("burst-"), "--burst-seconds", "30");
+  assert.equal((await update("--no-limits", "--burst-seconds", "30")).exitCode, 2);
+  assert.equal((await update("--burst-seconds", "0")).exitCode, 2);
+  const entries = (field: string, value: number) =>
+    ["total", "read", "write"].map((direction) => [`${direction}${field}`, value]);
+  assert.deepEqual(asked, [
+    [...entries("BurstBytesPerSecond", 2048), ...entries("BurstIops", 9), ["burstSeconds", 30]],
+  ]);
+});
+
 test("a NIC's limits are replaced as a whole; --no-limits sends none, and excludes a rate", async (context) => {
   const asked: unknown[] = [];
   const socket = await fakeAgent(context, {
