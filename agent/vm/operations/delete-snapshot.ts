@@ -9,7 +9,7 @@ import type { Report } from "../../state/operations/run.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
-import { hasOwnQemu, withQemu } from "./paused-qemu.ts";
+import { hasLeftQemu, withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
@@ -158,9 +158,8 @@ async function mergeAll(
   const { vmId, step, signal } = run;
   const left = async (): Promise<Merge[]> => mergesOf(spec, (await readSpec(context, vmId)).snapshots, id);
   const total = (await left()).length;
-  // An earlier run may have left its QEMU after the last merge.
-  const isLeft = hasOwnQemu(run) && isActive(await context.domains.state(vmId));
-  if (total === 0 && !isLeft) return;
+  // After the last merge.
+  if (total === 0 && !(await hasLeftQemu(context, run))) return;
   const aborted = AbortSignal.any([signal, cut.signal]);
   await withQemu(context, run, spec, async () => {
     for (const merge of await left()) {

@@ -1,9 +1,8 @@
 import { toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
-import { isActive } from "../hypervisor/domain-state.ts";
 import type { Backups, WholeBackup } from "../model/backups.ts";
 import { diskAlias } from "../model/device-names.ts";
-import { hasOwnQemu, withQemu } from "./paused-qemu.ts";
+import { hasLeftQemu, withQemu } from "./paused-qemu.ts";
 import { readSpec } from "./spec-change.ts";
 import { isUndecided, type WorkContext, type WorkRun } from "./work.ts";
 
@@ -22,9 +21,7 @@ export async function forgetCheckpoints(context: WorkContext, run: WorkRun, spec
   const { domains, log } = context;
   const { vmId } = run;
   const names = await domains.backups.existing(vmId, namesOf((await readSpec(context, vmId)).backups));
-  // An earlier run of the operation may have left its QEMU.
-  const isLeft = hasOwnQemu(run) && isActive(await domains.state(vmId));
-  if (names.length === 0 && !isLeft) return;
+  if (names.length === 0 && !(await hasLeftQemu(context, run))) return;
   try {
     await withQemu(context, run, spec, async () => {
       await domains.backups.forget(vmId, names);

@@ -16,6 +16,9 @@ export const foundOff = ({ steps }: Pick<Operation, "steps">): boolean =>
   steps.some(({ name }) => name === OFF);
 /** Whether an earlier run of the operation may have started a QEMU for it. */
 export const hasOwnQemu = (run: WorkRun): boolean => mayHaveBegun(run, OFF);
+/** Whether an earlier run of the operation has left the QEMU that it may have started. */
+export const hasLeftQemu = async ({ domains }: WorkContext, run: WorkRun): Promise<boolean> =>
+  hasOwnQemu(run) && isActive(await domains.state(run.vmId));
 /** A guest that stops meanwhile takes its QEMU with it. */
 const MOST_STARTS = 3;
 
