@@ -8,6 +8,7 @@ import type { TenantQuota } from "../host/capacity/tenant-quotas.ts";
 import { credentialPath } from "../kernel/credentials.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Service } from "../kernel/lifecycle/service.ts";
+import { portRange } from "../kernel/text/port-range.ts";
 import { Libvirt } from "../libvirt/index.ts";
 import { RevocationGuard, type Trust } from "../trust/index.ts";
 import { Domains } from "../vm/hypervisor/domains.ts";
@@ -107,7 +108,8 @@ export function buildHypervisor(
   });
   const domains = new Domains(libvirt, clock, host.reports);
   const { freezes } = domains;
-  const { nbdAddress, nbdPorts } = config.backups;
+  const { nbdAddress } = config.backups;
+  const ports = portRange(config.backups.nbdPorts);
   const vms = new Vms(
     defined({
       domains,
@@ -124,9 +126,9 @@ export function buildHypervisor(
       architecture,
       socketDirectory: config.guest.socketDirectory,
       nbdPorts:
-        nbdAddress === null
+        nbdAddress === null || ports === undefined
           ? undefined
-          : new NbdPorts({ address: nbdAddress, ports: nbdPorts, table, clock }),
+          : new NbdPorts({ address: nbdAddress, ports, table, clock }),
       dumps: new DumpDirectory(config.vm.dumpDirectory ?? undefined),
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,

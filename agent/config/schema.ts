@@ -1,3 +1,4 @@
+import { portRange } from "../kernel/text/port-range.ts";
 import * as z from "../kernel/zod.ts";
 import { healthSchema } from "./health.ts";
 import { tenantsSchema } from "./tenants.ts";
@@ -151,11 +152,10 @@ const backups = z.strictObject({
     ),
   nbdPorts: z
     .string()
-    .regex(/^[1-9]\d{0,4}-[1-9]\d{0,4}$/, "must be FIRST-LAST, for example 10900-10963")
     .refine((text) => {
-      const [first = 0, last = 0] = text.split("-").map(Number);
-      return first <= last && last <= 65535 && last - first < 1000;
-    }, "must be ports in ascending order, at most 1000")
+      const ports = portRange(text);
+      return ports !== undefined && ports.last - ports.first < 1000;
+    }, "must be FIRST-LAST, for example 10900-10963: ports in ascending order, at most 1000")
     .default("10900-10963")
     .describe("Its TCP ports: each open backup that is read so has one."),
 });

@@ -32,7 +32,7 @@ import { defineOperation, type Result } from "./definition.ts";
 import { requireQuiescible } from "./create-snapshot.ts";
 import { stampComplete } from "./guest-run.ts";
 import { withLoose } from "./layers.ts";
-import { beginOverTls, nbdNotAllowed, noNbd } from "./nbd-ports.ts";
+import { beginOverTls, nbdNotAllowed, noNbd } from "./nbd-refusals.ts";
 import { requireNotRestarting, startQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";

@@ -54,9 +54,10 @@ async function begun(
 const ADDRESS = "10.0.0.5";
 const overTls = (on = new WorkStage()) => {
   const { table, clock } = on.context;
+  const ports = { first: 10_900, last: 10_900 };
   return {
     asked: { nbdTls: true as const },
-    context: { nbdPorts: new NbdPorts({ address: ADDRESS, ports: "10900-10900", table, clock }) },
+    context: { nbdPorts: new NbdPorts({ address: ADDRESS, ports, table, clock }) },
   };
 };
 

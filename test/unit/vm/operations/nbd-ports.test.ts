@@ -10,8 +10,9 @@ const openAt = (id: string, port: number): Vm =>
 function stage() {
   const on = { vms: [] as Vm[], nowMs: 0 };
   const table = { all: () => on.vms };
+  const ports = { first: 10_900, last: 10_902 };
   const clock = { monotonicMs: () => on.nowMs };
-  return { on, ports: new NbdPorts({ address: ADDRESS, ports: "10900-10902", table, clock }) };
+  return { on, ports: new NbdPorts({ address: ADDRESS, ports, table, clock }) };
 }
 
 test("each backup gets a port that no open or beginning backup has, as long as there is one", () => {
