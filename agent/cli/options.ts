@@ -23,6 +23,9 @@ export const addMutationOptions = (command: Cli): Cli =>
     .option("--no-wait", "Do not wait for the end; print the operation's id.")
     .addOption(timeoutOption());
 
+export const quiesceOption = (): Option =>
+  new Option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.");
+
 export const requestIdOption = (): Option =>
   new Option("--request-id <id>", "Repeating a command with the same id does it once; default: a new one.");
 

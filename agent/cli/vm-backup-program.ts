@@ -1,5 +1,5 @@
 import { Option, type Command as Cli } from "commander";
-import { addMutationOptions, collect, duration, requestIdOption } from "./options.ts";
+import { addMutationOptions, collect, duration, quiesceOption, requestIdOption } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 const HOUR_MS = 3_600_000;
@@ -11,31 +11,30 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
     .command("backup")
     .description("Backups of a VM's disks in a directory, also while it runs.");
   const load = () => import("./commands/vm-backup.ts");
-  backups
-    .command("create")
-    .description(
-      "Back a VM up: only what has changed since the newest backup in the directory, where that is possible.",
-    )
-    .argument(...VM)
-    .requiredOption("--to <directory>", "The VM's own directory: qcow2 files and a manifest.")
-    .option("--full", "Read the disks whole.")
-    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
-    .option("--disk <name>", "Only this disk; may be repeated.", collect)
-    .action(bind(async () => (await load()).createBackup));
+  addDiskOptions(
+    backups
+      .command("create")
+      .description(
+        "Back a VM up: only what has changed since the newest backup in the directory, where that is possible.",
+      )
+      .argument(...VM)
+      .requiredOption("--to <directory>", "The VM's own directory: qcow2 files and a manifest.")
+      .option("--full", "Read the disks whole."),
+  ).action(bind(async () => (await load()).createBackup));
   backups
     .command("ls")
     .alias("list")
     .description("The backups that the host knows: the open one, and the newest complete one.")
     .argument(...VM)
     .action(bind(async () => (await load()).listBackups));
-  backups
-    .command("open")
-    .description("Open a backup for a program that reads it by NBD, and print where.")
-    .argument(...VM)
-    .option("--nbd-tls", "For a program on another host: over TLS, at backups.nbdAddress.")
-    .option("--base <backup>", "Only what has changed since this one, the newest complete one.")
-    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
-    .option("--disk <name>", "Only this disk; may be repeated.", collect)
+  addDiskOptions(
+    backups
+      .command("open")
+      .description("Open a backup for a program that reads it by NBD, and print where.")
+      .argument(...VM)
+      .option("--nbd-tls", "For a program on another host: over TLS, at backups.nbdAddress.")
+      .option("--base <backup>", "Only what has changed since this one, the newest complete one."),
+  )
     .addOption(leaseOption())
     .addOption(requestIdOption())
     .action(bind(async () => (await load()).openForReaders));
@@ -60,6 +59,9 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
     .option("--backup <id>", "Only this backup, and what it needs.")
     .action(bind(async () => (await import("./commands/backup-verify.ts")).verifyBackup));
 }
+
+const addDiskOptions = (command: Cli): Cli =>
+  command.addOption(quiesceOption()).option("--disk <name>", "Only this disk; may be repeated.", collect);
 
 const leaseOption = (): Option =>
   new Option(
@@ -93,7 +95,7 @@ export function addVmArchives(vm: Cli, bind: Bind): void {
     .description("Write a VM with its disks as one archive (tar), also while it runs.")
     .argument(...VM)
     .argument("<file>", "The archive; - is stdout.")
-    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
+    .addOption(quiesceOption())
     .action(bind(async () => (await load()).exportVm));
   addRestoreOptions(vm.command("import"))
     .description("Make a VM of an archive of socle vm export.")

@@ -1,5 +1,5 @@
 import type { Command as Cli } from "commander";
-import { addMutationOptions } from "./options.ts";
+import { addMutationOptions, quiesceOption } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 const VM = ["<vm>", "Its name or id."] as const;
@@ -16,7 +16,7 @@ export function addVmSnapshots(vm: Cli, bind: Bind): void {
   change("create", "Keep a VM's disks as they are now.")
     .argument("<name>", "The snapshot's name, unique in the VM.")
     .option("--description <text>", "What it is for.")
-    .option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.")
+    .addOption(quiesceOption())
     .action(bind(async () => (await load()).createSnapshot));
   snapshots
     .command("ls")

@@ -58,9 +58,10 @@ interface OpenOptions {
 export const openForReaders: Command = async (session, [vm = ""], options: OpenOptions) => {
   const agent = await session.agent();
   const { base: baseBackup = "", quiesce = false, nbdTls = false, disk: disks = [] } = options;
-  const { requestId = randomUUID() } = options;
-  const request = { vm, disks: [...disks], baseBackup, quiesce, nbdTls, leaseSeconds: secondsOf(options) };
-  await openBackup(session, agent, { ...request, requestId }, async (backupId) => {
+  const { requestId } = options;
+  const asked = { vm, disks: [...disks], baseBackup, quiesce, nbdTls, leaseSeconds: secondsOf(options) };
+  const request = { ...asked, ...(requestId !== undefined && { requestId }) };
+  await openBackup(session, agent, request, async (backupId) => {
     const backup = await agent.ask(agent.contract.backups.GetBackup, { vm, backupId });
     show(session, vm, backup);
   });
