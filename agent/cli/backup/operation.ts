@@ -13,7 +13,7 @@ export function remark(session: Session, text: string): void {
   if (!session.json) session.note(`  ${printable(text)}`);
 }
 
-/** Begins an operation, by default of a new request, and follows it to its success; its steps on stderr. Throws its error. */
+/** Follows a new operation to its success, with its steps on stderr. Throws its error. */
 export async function succeed<Request extends { readonly requestId?: string }>(
   session: Session,
   agent: Agent,

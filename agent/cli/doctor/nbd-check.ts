@@ -6,10 +6,7 @@ import { errorWord, speaker, type Finding } from "./finding.ts";
 
 const restart = "Then restart libvirt, which leaves guests running, and end open backups.";
 
-/**
- * Whether there are certificates with which QEMU can serve backups over TLS, and clients need one: libvirt decides that by qemu.conf,
- * which it reads at its start. Undefined if the host serves none. `etc`: only for tests.
- */
+/** Whether QEMU has certificates for backups over TLS, and clients need one. Undefined: the host serves none. `etc`: for tests. */
 export async function checkNbdCertificates(
   address: string | null,
   etc = "/etc",

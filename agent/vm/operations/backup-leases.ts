@@ -79,7 +79,7 @@ export class BackupLeases {
     });
   }
 
-  /** It never shortens a lease. Durable when it resolves. Throws libvirt's errors, and why the agent may change nothing: then the lease is as before. */
+  /** Never shortens a lease. Durable when it resolves; after an error the lease is as before. */
   async renew(vmId: string, id: string, leaseMs: number): Promise<void> {
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;

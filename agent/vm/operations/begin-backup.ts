@@ -100,9 +100,8 @@ export const beginBackup = defineOperation({
   prepare: (request: BeginBackupRequest, _vm, { nbdPorts }) =>
     Promise.resolve({ ...request, servesNbd: nbdPorts !== undefined }),
   /**
-   * Throws `invalid` LEASE_INVALID, `denied` NBD_TLS_NOT_ALLOWED, `not_found` DISK_NOT_FOUND, `conflict` NBD_TLS_NOT_CONFIGURED,
-   * BACKUP_OPEN, BACKUP_BASE_UNKNOWN, BACKUP_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and
-   * ETAG_MISMATCH.
+   * Throws `denied` NBD_TLS_NOT_ALLOWED, `conflict` NBD_TLS_NOT_CONFIGURED, BACKUP_OPEN, VM_HAS_SAVED_STATE and ETAG_MISMATCH, and
+   * as `leaseOf`, `requireBase`, `sourcesOf` and `requireQuiescible`.
    */
   admit(request: BeginBackupRequest, vm, { byTenant }) {
     const { disks: names, baseBackup, quiesce, leaseSeconds, scratchBytes, etag } = request;
