@@ -18,10 +18,10 @@ export const addPlacementOptions = (command: Cli): Cli =>
     .option("--device <device>", "A device of the host, by PCI address or alias; may be repeated.", collect);
 
 export const addMutationOptions = (command: Cli): Cli =>
-  command
-    .addOption(requestIdOption())
-    .option("--no-wait", "Do not wait for the end; print the operation's id.")
-    .addOption(timeoutOption());
+  command.addOption(requestIdOption()).addOption(noWaitOption()).addOption(timeoutOption());
+
+export const noWaitOption = (): Option =>
+  new Option("--no-wait", "Do not wait for the end; print the operation's id.");
 
 export const quiesceOption = (): Option =>
   new Option("--quiesce", "Freeze the guest's file systems meanwhile, through its agent.");

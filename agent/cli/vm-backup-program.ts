@@ -1,5 +1,12 @@
 import { Option, type Command as Cli } from "commander";
-import { addMutationOptions, collect, duration, quiesceOption, requestIdOption } from "./options.ts";
+import {
+  addMutationOptions,
+  collect,
+  duration,
+  noWaitOption,
+  quiesceOption,
+  requestIdOption,
+} from "./options.ts";
 import type { Bind } from "./session.ts";
 
 const HOUR_MS = 3_600_000;
@@ -37,6 +44,7 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
   )
     .addOption(leaseOption())
     .addOption(requestIdOption())
+    .addOption(noWaitOption())
     .action(bind(async () => (await load()).openForReaders));
   backups
     .command("renew")

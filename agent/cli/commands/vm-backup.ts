@@ -50,16 +50,18 @@ interface OpenOptions {
   readonly quiesce?: boolean;
   readonly disk?: readonly string[];
   readonly requestId?: string;
+  readonly wait?: boolean;
   /** In milliseconds. */
   readonly lease?: number;
 }
 
-/** It stays open, unless what a program needs cannot be printed. */
+/** It stays open, unless what a program needs cannot be printed: a command that does not wait prints only the operation. */
 export const openForReaders: Command = async (session, [vm = ""], options: OpenOptions) => {
-  const agent = await session.agent();
   const { base: baseBackup = "", quiesce = false, nbdTls = false, disk: disks = [] } = options;
-  const { requestId } = options;
+  const { requestId, wait } = options;
   const asked = { vm, disks: [...disks], baseBackup, quiesce, nbdTls, leaseSeconds: secondsOf(options) };
+  if (wait === false) return await mutate(session, options, ({ backups }) => backups.BeginBackup, asked);
+  const agent = await session.agent();
   const request = { ...asked, ...(requestId !== undefined && { requestId }) };
   await openBackup(session, agent, request, async (backupId) => {
     const backup = await agent.ask(agent.contract.backups.GetBackup, { vm, backupId });

@@ -28,6 +28,8 @@ interface Stage {
   breaks: number;
   /** Reads are refused after the first piece. */
   isAbandoned: boolean;
+  /** A backup begins after the answer. */
+  beginsLater: boolean;
   /** Where the reads began. */
   readonly offsets: number[];
 }
@@ -43,6 +45,7 @@ async function stage(context: TestContext, spec?: VmSpec): Promise<Stage> {
     backups: [],
     breaks: 0,
     isAbandoned: false,
+    beginsLater: false,
     offsets: [],
     run: (...line) => socle(line, { socket }),
   };
@@ -59,7 +62,8 @@ async function stage(context: TestContext, spec?: VmSpec): Promise<Stage> {
       const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
       const open: Backup = { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup };
       on.backups = [open, ...on.backups];
-      answer(null, done({ backup_id: backupId }));
+      const begun = done({ backup_id: backupId });
+      answer(null, on.beginsLater ? { ...begun, state: "STATE_RUNNING", done: false, result: {} } : begun);
     },
     GetBackup: ({ request: { backupId } }, answer) =>
       answer(null, on.backups.find((each) => each.backupId === backupId) ?? {}),
@@ -232,4 +236,19 @@ test("an archive is written to a plain file alone, and its import reads no volum
   const accepted = await on.run("vm", "import", archive, "--name", "web-2", "--keep-volumes");
   assert.notEqual(accepted.exitCode, 0, "this agent makes no VM");
   assert.deepEqual(on.made, ["web-2"]);
+});
+
+test("a backup opened without a wait prints its operation, and the command repeated prints where", async (context) => {
+  const on = await stage(context);
+  const open = ["vm", "backup", "open", "web-1", "--request-id", "r-1"];
+  on.beginsLater = true;
+  const begun = await on.run(...open, "--no-wait");
+  assert.deepEqual([begun.exitCode, begun.stdout], [0, "op-1\n"], begun.stderr);
+  const begin = ["begin", "", false, []];
+  // It is not ended.
+  assert.deepEqual(on.asked, [begin]);
+  on.beginsLater = false;
+  const { stdout, stderr } = await on.run(...open);
+  assert.match(stdout, /^backup web-1: open until .*\n {2}id: b2\n {2}nbd: /, stderr);
+  assert.deepEqual(on.asked, [begin, begin]);
 });
