@@ -30,6 +30,7 @@ import type { BackupWatch } from "../vm/operations/backup-watch.ts";
 import { NbdPorts } from "../vm/operations/nbd-ports.ts";
 import type { Autostart } from "../vm/operations/autostart.ts";
 import type { CrashRestarts } from "../vm/operations/crash-restarts.ts";
+import { DumpLeftovers } from "../vm/operations/dump-leftovers.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
@@ -110,6 +111,7 @@ export function buildHypervisor(
   const { freezes } = domains;
   const { nbdAddress } = config.backups;
   const ports = portRange(config.backups.nbdPorts);
+  const dumps = new DumpDirectory(config.vm.dumpDirectory ?? undefined);
   const vms = new Vms(
     defined({
       domains,
@@ -129,7 +131,7 @@ export function buildHypervisor(
         nbdAddress === null || ports === undefined
           ? undefined
           : new NbdPorts({ address: nbdAddress, ports, table, clock }),
-      dumps: new DumpDirectory(config.vm.dumpDirectory ?? undefined),
+      dumps,
       memoryHeadroomBytes:
         config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,
       kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
@@ -173,6 +175,9 @@ export function buildHypervisor(
     autostart,
     crashRestarts,
     backupWatch,
+    ...(config.vm.dumpDirectory === null
+      ? []
+      : [new DumpLeftovers({ dumps, operations, domains, table, clock, log })]),
   ];
   const screens = new Screens(domains, libvirt);
   const parts = { libvirt, host, reservations, table, vms, freezes, images, poolVolumes, imageStore };

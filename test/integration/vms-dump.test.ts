@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -126,6 +126,18 @@ suite("dumps of memory", { skip: libvirtdUnavailable(), timeout: 600_000 }, () =
     assert.deepEqual(await files(), []);
     assert.match(await state(), /^paused/);
     await host.virsh("resume", "web");
+
+    // The operation has ended: nothing else would delete a part of it.
+    await host.agent.kill();
+    const left = [`web.${begun.operationId}.elf.part`, `web.${randomUUID()}.elf.part`];
+    for (const file of left) await writeFile(join(directory, file), "core", { mode: 0o600 });
+    await host.agent.startAgain();
+    await host.reconnect();
+    const isDeleted = async (): Promise<boolean> => !(await files()).includes(left[0] ?? "");
+    await eventually(isDeleted, { what: "the part of the ended operation to be deleted" });
+    // No operation of this host is known to have written the other.
+    assert.deepEqual(await files(), left.slice(1));
+    await rm(join(directory, left[1] ?? ""));
     assert.equal((await host.end(await begin())).error, null);
     await rm(join(directory, (await files())[0] ?? ""));
   });
@@ -163,7 +175,10 @@ suite("dumps of memory", { skip: libvirtdUnavailable(), timeout: 600_000 }, () =
     assert.deepEqual(await files(), []);
   });
 
-  test("a forced stop ends a dump with its VM", async () => {
+  test("a forced stop ends a dump with its VM, and a whole dump outlives the VM", async () => {
+    assert.equal((await host.end(await begin())).error, null);
+    const whole = await files();
+    assert.equal(whole.length, 1);
     const { begun, pid } = await beginHung();
     const stop = {
       requestId: randomUUID(),
@@ -178,10 +193,11 @@ suite("dumps of memory", { skip: libvirtdUnavailable(), timeout: 600_000 }, () =
     assert.equal(stopped.state, "STATE_SUCCEEDED");
     const dumped = await host.end(begun);
     assert.equal(host.failureOf(dumped)?.reason, "DUMP_CUT_SHORT");
-    assert.deepEqual(await files(), []);
+    assert.deepEqual(await files(), whole);
     assert.match(await state(), /^shut off/);
     const off = await host.end(await begin());
     assert.equal(host.failureOf(off)?.reason, "VM_STATE_CONFLICT");
     await host.remove("web");
+    assert.deepEqual(await files(), whole);
   });
 });

@@ -1,6 +1,6 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { isActive } from "../hypervisor/domains.ts";
+import { isActive, type Domains } from "../hypervisor/domains.ts";
 import type { DumpFormat } from "../hypervisor/memory-dumps.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { Vm } from "../model/vm.ts";
@@ -15,6 +15,9 @@ import { interrupted, isUndecided, seen, type RunContext, type WorkContext, type
 /** Beside the guest's memory a dump has that of its devices, and headers. */
 const MORE_BYTES = 64 * 1024 * 1024;
 const ENDINGS = { elf: "elf", "kdump-zlib": "kdump" } as const;
+const FILE = /\.([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(?:elf|kdump)$/;
+/** The operation that has this file, by its name. Undefined: no dump has such a name. */
+export const operationOfDump = (file: string): string | undefined => FILE.exec(file)?.[1];
 
 const intent = z.object({
   format: z.enum(["elf", "kdump-zlib"]),
@@ -125,12 +128,20 @@ async function ended(
     return kept;
   }
   // libvirt goes on writing without its client, and its answer is lost: the file may be cut off.
-  await domains.settledState(vmId);
-  if (await domains.memoryDumps.isUnderWay(vmId)) throw stillWriting();
+  if (await isBeingDumped(domains, vmId)) throw stillWriting();
   await removePart(context, directory, file);
   throw interrupted(
     "its file, which may be cut off, was deleted; dump the memory again if it is still needed",
   );
+}
+
+/** Also for an agent that has died. */
+export async function isBeingDumped(
+  domains: Pick<Domains, "settledState" | "memoryDumps">,
+  vmId: string,
+): Promise<boolean> {
+  await domains.settledState(vmId);
+  return await domains.memoryDumps.isUnderWay(vmId);
 }
 
 const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, format: DumpFormat): Result => ({

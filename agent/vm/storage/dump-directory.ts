@@ -1,4 +1,4 @@
-import { access, constants, lstat, open, rename, rm, stat } from "node:fs/promises";
+import { access, constants, lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock, type Clock } from "../../kernel/clock.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
@@ -16,6 +16,7 @@ const SYNC_MS = 10 * 60_000;
 const LEAST_FREE_BYTES = 2 * 1024 ** 3;
 const LEAST_FREE_RATIO = 0.05;
 const ALL_OF_OTHERS = 0o077;
+const PART = ".part";
 
 /** Writes a file system's data to its disk, also of files that only root may open. */
 const syncfs = async (path: string): Promise<void> => {
@@ -69,7 +70,7 @@ export class DumpDirectory {
   }
 
   partOf(file: string): string {
-    return `${join(this.path, file)}.part`;
+    return `${join(this.path, file)}${PART}`;
   }
 
   /**
@@ -107,6 +108,18 @@ export class DumpDirectory {
 
   release(file: string): void {
     this.#claimedBytes.delete(file);
+  }
+
+  /** The dumps that have room. */
+  get claimed(): readonly string[] {
+    return [...this.#claimedBytes.keys()];
+  }
+
+  /** The dumps that have a part there, of this agent and of others. */
+  async withPart(): Promise<readonly string[]> {
+    await this.#space();
+    const names = await this.#call(() => readdir(this.path));
+    return names.flatMap((name) => (name.endsWith(PART) ? name.slice(0, -PART.length) : []));
   }
 
   /**
