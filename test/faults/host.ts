@@ -86,6 +86,7 @@ export class FaultyHost {
     const config = {
       ...options.config,
       libvirt: { ...options.config?.libvirt, uri: proxy.uri },
+      guest: { socketDirectory: libvirtd.socketDirectory },
       vm: { accelerator: "tcg" as const, sampleIntervalSeconds: 1, ...options.config?.vm },
       // The machine's free memory is not tested here.
       host: {

@@ -20,7 +20,7 @@ export interface Restoration {
 
 /** Sends a file to a disk. The operation once it has ended, or as it began if the stream was cut. */
 export async function restoreDisk(
-  host: SocleHost,
+  host: Pick<SocleHost, "client" | "end">,
   vm: string,
   bytes: Buffer,
   {

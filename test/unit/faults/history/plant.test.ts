@@ -1,4 +1,5 @@
 import { test } from "node:test";
+import { chainBugs } from "../../../faults/chain-bugs.ts";
 import { deviceBugs } from "../../../faults/device-bugs.ts";
 import { readPlanted, type Edit } from "../../../faults/history/plant.ts";
 import { plantedBugs } from "../../../faults/history/planted.ts";
@@ -6,7 +7,7 @@ import { imageBugs } from "../../../faults/image-bugs.ts";
 
 const all: readonly { readonly name: string; readonly edits: readonly Edit[] }[] = [
   ...plantedBugs,
-  ...deviceBugs.map(({ what, edit }) => ({ name: what, edits: [edit] })),
+  ...[...chainBugs, ...deviceBugs].map(({ what, edit }) => ({ name: what, edits: [edit] })),
   ...Object.entries(imageBugs).flatMap(([name, bugs]) => bugs.map(({ edits }) => ({ name, edits }))),
 ];
 

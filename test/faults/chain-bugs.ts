@@ -1,0 +1,45 @@
+import type { Edit } from "./history/plant.ts";
+
+/** Bugs that the campaign `chain` must find: each shows in a step of its own. */
+export const chainBugs: readonly {
+  readonly what: string;
+  readonly edit: Edit;
+  readonly found: RegExp;
+}[] = [
+  {
+    what: "the scratch volume of an ended backup stays",
+    edit: {
+      file: "vm/operations/backup-end.ts",
+      find: "for (const { pool, scratch: volume } of open.disks) await volumes.remove({ pool, volume });",
+      replace: "",
+    },
+    found: /^FINISH .*: its files: /m,
+  },
+  {
+    what: "an increment lacks what became zeros",
+    edit: {
+      file: "vm/storage/nbd-reader.ts",
+      find: "isPart: cRun.is };",
+      replace: "isPart: cRun.is && !zRun.is };",
+    },
+    found: /^BACKUP .*: the increment: \d+ blocks differ/m,
+  },
+  {
+    what: "a revert keeps the base of the next backup",
+    edit: {
+      file: "vm/operations/revert-snapshot.ts",
+      find: "backups: withoutWhole(now.backups),",
+      replace: "backups: now.backups,",
+    },
+    found: /^REVERT .*: its whole backup: \w{16}, not none/m,
+  },
+  {
+    what: "a deleted snapshot leaves its layer",
+    edit: {
+      file: "vm/operations/delete-snapshot.ts",
+      find: 'snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));',
+      replace: "void [loose, removeLoose];",
+    },
+    found: /^UNSNAP .*: its files: /m,
+  },
+];

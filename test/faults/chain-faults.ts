@@ -1,0 +1,82 @@
+import { execFile } from "node:child_process";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { FaultyHost } from "./host.ts";
+import type { Act, Killer } from "./killer.ts";
+
+export const chainFaults = ["agent", "libvirtd", "agent", "qemu", "agent", "pool"] as const;
+export type ChainFault = (typeof chainFaults)[number];
+
+/** Longer than most steps here. */
+const MOMENT_MS = 700;
+
+/** A fault that strikes while an operation goes on. */
+export interface Strike {
+  readonly what: string;
+  /** Resolves once it has struck, and what it broke is repaired. */
+  play(work: Promise<unknown>): Promise<void>;
+}
+
+export class ChainStrikes {
+  readonly counts: Partial<Record<ChainFault, number>> = {};
+  readonly #host: FaultyHost;
+  readonly #killer: Killer;
+  /** Of the pool that fills. */
+  readonly #directory: string;
+
+  constructor(host: FaultyHost, killer: Killer, directory: string) {
+    this.#host = host;
+    this.#killer = killer;
+    this.#directory = directory;
+  }
+
+  /** Call it before the operation begins. A VM without a QEMU of its own loses none. */
+  async set(fault: ChainFault, act: Act, vmId: string): Promise<Strike> {
+    this.counts[fault] = (this.counts[fault] ?? 0) + 1;
+    const ms = Math.floor(Math.random() * MOMENT_MS);
+    const { libvirtd, witness } = this.#host;
+    switch (fault) {
+      case "agent": {
+        const trap = await this.#killer.set(act);
+        return {
+          what: `the agent is killed ${trap.what}`,
+          play: async (work) => {
+            await trap.spring(work);
+            await this.#killer.revive();
+          },
+        };
+      }
+      case "libvirtd":
+        return {
+          what: `libvirtd is killed after ${ms} ms`,
+          play: async (work) => {
+            await Promise.race([pause(ms), work]);
+            await libvirtd.kill("SIGKILL");
+            await libvirtd.startAgain();
+          },
+        };
+      case "qemu":
+        return {
+          what: `QEMU is killed after ${ms} ms`,
+          play: async (work) => {
+            await Promise.race([pause(ms), work]);
+            const found = await witness.process(vmId);
+            if (found !== undefined) process.kill(found.pid, "SIGKILL");
+          },
+        };
+      case "pool":
+        return {
+          what: `the pool is full after ${ms} ms`,
+          play: async (work) => {
+            const filler = join(this.#directory, "filler");
+            await Promise.race([pause(ms), work]);
+            await promisify(execFile)("sh", ["-c", `cat /dev/zero >${filler} 2>/dev/null || true`]);
+            await work;
+            await rm(filler);
+          },
+        };
+    }
+  }
+}

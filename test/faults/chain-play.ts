@@ -1,0 +1,156 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rmdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
+import { restoreDisk } from "../integration/restore-stage.ts";
+import { AgentDeath } from "../support/agent-death.ts";
+import { eventually } from "../support/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { DISK_BYTES } from "./chain-content.ts";
+import { chainFaults, ChainStrikes, type ChainFault } from "./chain-faults.ts";
+import { ChainVictim, lifeOfAChain } from "./chain-victim.ts";
+import { FaultyHost, mutation } from "./host.ts";
+import { Killer } from "./killer.ts";
+import { Watch } from "./watch.ts";
+import { isSame } from "./witness.ts";
+
+const MIB = 2 ** 20;
+const END_WITHIN_MS = 180_000;
+/** The agent abandons backups in a pool with less than 512 MiB. */
+const POOL_MIB = 640;
+
+interface ChainOptions {
+  /** By default this tree's. */
+  readonly bundle?: string;
+  readonly faults?: readonly ChainFault[];
+  readonly vms?: readonly ChainVictim["name"][];
+  /** What a fault left is removed by then. */
+  readonly settledWithinMs?: number;
+}
+
+/** Plays `run.count` operations on the VMs, with a fault in each. Returns figures. */
+export async function sufferChain(
+  run: CampaignRun,
+  { bundle, faults = chainFaults, vms = ["off", "runs"], settledWithinMs = 60_000 }: ChainOptions = {},
+): Promise<Readonly<Record<string, unknown>>> {
+  // Mounted before the guests' namespaces are made, which have it then.
+  const small = await mountSmall(run);
+  const death = run.keep(await AgentDeath.make());
+  const host = await FaultyHost.start(run, {
+    ...death.agentOptions,
+    ...(bundle === undefined ? {} : { bundle }),
+  });
+  await host.witness.virsh("pool-create-as", "small", "dir", "--target", small);
+  await host.untilPoolsListed();
+  const watch = new Watch(run, host);
+  const killer = new Killer(host, watch, death);
+  const strikes = new ChainStrikes(host, killer, small);
+  const { vmId: bystander } = await host.succeeds(mutation("CREATE", "bystander"));
+  const process = await host.witness.process(bystander);
+  watch.mustLive(bystander);
+  const places = { small, images: host.libvirtd.imagesDirectory };
+  const victims: ChainVictim[] = [];
+  for (const name of vms) {
+    const request = { requestId: randomUUID(), spec: specOf(name), leaveStopped: name === "off" };
+    const begun = await host.client.ask(host.client.contract.vms.CreateVm, request);
+    const end = await host.ended(begun, END_WITHIN_MS);
+    if (end.state !== "STATE_SUCCEEDED") throw new Error(host.describe(end));
+    victims.push(new ChainVictim(run, host, { name, vmId: end.vmId, places, settledWithinMs }));
+  }
+  let restored = 0;
+  for (let at = 0; run.tries < run.count; at += 1) {
+    const round = Math.floor(at / lifeOfAChain.length);
+    for (const [each, victim] of victims.entries()) {
+      if (run.tries >= run.count) break;
+      const step = lifeOfAChain[at % lifeOfAChain.length] ?? ["MOVE"];
+      // Other faults of each step in each life.
+      const fault = faults[(at + round + 3 * each) % faults.length] ?? "agent";
+      run.tries += 1;
+      await victim.suffer(step, fault, strikes);
+      run.demand(
+        isSame(process, await host.witness.process(bystander)),
+        "the bystander's process was replaced",
+      );
+      if (step[0] === "FINISH" && victim.newest !== undefined && run.tries % 4 === 0) {
+        await restore(run, host, { bytes: victim.newest, killer, small });
+        restored += 1;
+      }
+    }
+  }
+  watch.mayEnd(bystander);
+  await host.untilListed();
+  for (const { vmId } of (await host.list()).vms) await host.succeeds(mutation("DELETE", vmId));
+  const left = [...(await host.witness.volumes()), ...(await host.witness.volumes("small"))];
+  run.demand(left.length === 0, `volumes remain without VMs: ${left.join()}`);
+  const failures = Object.fromEntries(victims.map(({ name, failures: found }) => [name, found]));
+  return { faults: strikes.counts, failures, restored, deaths: killer.deaths, boundaries: killer.boundaries };
+}
+
+async function mountSmall(run: CampaignRun): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "socle-chain-"));
+  await promisify(execFile)("mount", [
+    "-t",
+    "tmpfs",
+    "-o",
+    `size=${POOL_MIB}m,mode=755`,
+    "socle-chain",
+    path,
+  ]);
+  run.cleanUp(async () => {
+    await promisify(execFile)("umount", ["--lazy", path]);
+    await rmdir(path);
+  });
+  return path;
+}
+
+/** A new VM gets the bytes of a backup, over the agent's death. */
+async function restore(
+  run: CampaignRun,
+  host: FaultyHost,
+  { bytes, killer, small }: { readonly bytes: Buffer; readonly killer: Killer; readonly small: string },
+): Promise<void> {
+  const at = (name: string): string => join(host.agent.directory, name);
+  await writeFile(at("newest.raw"), bytes);
+  await promisify(execFile)("qemu-img", [
+    "convert",
+    "-f",
+    "raw",
+    "-O",
+    "qcow2",
+    at("newest.raw"),
+    at("newest.qcow2"),
+  ]);
+  const file = await readFile(at("newest.qcow2"));
+  const vm = `restored-${run.tries}`;
+  const { vms } = host.client.contract;
+  const request = { requestId: randomUUID(), spec: specOf(vm), leaveStopped: true };
+  const { vmId } = await host.ended(await host.client.ask(vms.CreateVm, request), END_WITHIN_MS);
+  const trap = await killer.set("RESTORE");
+  run.log(`${run.tries}/${run.count} RESTORE, the agent is killed ${trap.what}`);
+  const send = async (): Promise<boolean> => {
+    const { client } = host;
+    const on = { client, end: (each: Parameters<typeof host.ended>[0]) => host.ended(each, END_WITHIN_MS) };
+    return (await restoreDisk(on, vm, file, { disk: "data" })).state === "STATE_SUCCEEDED";
+  };
+  await trap.spring(send().catch(() => new Promise(() => undefined)));
+  await killer.revive();
+  await host.untilListed();
+  await eventually(send, { what: "the restoration to succeed", timeoutMs: END_WITHIN_MS });
+  const path = join(small, `socle-${vmId}-data.qcow2`);
+  await promisify(execFile)("qemu-img", ["convert", "-O", "raw", path, at("restored.raw")]);
+  run.demand((await readFile(at("restored.raw"))).equals(bytes), "a restored disk differs from its backup");
+  await host.succeeds(mutation("DELETE", vmId));
+}
+
+const specOf = (name: string): VmSpec => ({
+  name,
+  vcpus: 1,
+  memoryBytes: 32 * MIB,
+  disks: [
+    { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true },
+    { name: "data", newVolume: { pool: "small", capacityBytes: DISK_BYTES, format: "DISK_FORMAT_QCOW2" } },
+  ],
+});

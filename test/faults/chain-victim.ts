@@ -1,0 +1,308 @@
+import { randomUUID } from "node:crypto";
+import { fromStatus } from "../../agent/cli/rpc-error.ts";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { toSocleError } from "../../agent/kernel/errors.ts";
+import { eventually, within } from "../support/wait.ts";
+import type { CampaignRun } from "./campaign.ts";
+import { bytesOf, BLOCK_BYTES, contentOf, difference, nothing, type Content } from "./chain-content.ts";
+import type { ChainFault, ChainStrikes } from "./chain-faults.ts";
+import { asSeen, ChainSight, disagreementsOf, type Model, type Place } from "./chain-sight.ts";
+import { mutation, type FaultyHost } from "./host.ts";
+
+const END_WITHIN_MS = 180_000;
+const COMES_BACK_WITHIN_MS = 60_000;
+/** Blocks that are written before an operation, and while a backup is read. */
+const WRITES = 3;
+const LETTERS = "abcdefghijklmnopqrstuvwxyz";
+const ZEROS = "\0";
+
+export type ChainAct = "SNAPSHOT" | "REVERT" | "UNSNAP" | "BACKUP" | "FINISH" | "MOVE";
+
+/** An operation, and the snapshot that it concerns. */
+export type Step = readonly [act: ChainAct, snapshot?: string];
+
+/**
+ * Branches of snapshots, full and incremental backups over them, and moves between pools. The first ten steps have each kind of
+ * operation.
+ */
+export const lifeOfAChain: readonly Step[] = [
+  ["SNAPSHOT", "one"],
+  ["BACKUP"],
+  ["FINISH"],
+  ["SNAPSHOT", "two"],
+  ["BACKUP"],
+  ["FINISH"],
+  ["REVERT", "one"],
+  ["UNSNAP", "two"],
+  ["UNSNAP", "one"],
+  ["MOVE"],
+  ["BACKUP"],
+  ["FINISH"],
+  ["MOVE"],
+  ["SNAPSHOT", "three"],
+  ["BACKUP"],
+  ["FINISH"],
+  ["SNAPSHOT", "four"],
+  ["REVERT", "three"],
+  ["SNAPSHOT", "five"],
+  ["BACKUP"],
+  ["FINISH"],
+  ["UNSNAP", "four"],
+  ["UNSNAP", "three"],
+  ["UNSNAP", "five"],
+];
+
+/** How an operation ended, or was refused. */
+interface End {
+  readonly isDone: boolean;
+  /** Its error's. */
+  readonly reason: string;
+  readonly text: string;
+}
+
+interface ChainVictimOptions {
+  readonly name: "off" | "runs";
+  readonly vmId: string;
+  /** The directories of its pools. */
+  readonly places: Readonly<Record<Place, string>>;
+  /** What a fault left is removed by then. */
+  readonly settledWithinMs: number;
+}
+
+/** A VM with one disk, and what it should have. */
+export class ChainVictim {
+  readonly name: ChainVictimOptions["name"];
+  readonly vmId: string;
+  /** Ends without success, by fault. */
+  readonly failures: Partial<Record<ChainFault, number>> = {};
+  readonly #run: CampaignRun;
+  readonly #host: FaultyHost;
+  readonly #sight: ChainSight;
+  readonly #settledWithinMs: number;
+  #model: Model = { disk: nothing, snapshots: new Map(), pool: "small", stray: { small: 0, images: 0 } };
+  #written = 0;
+
+  constructor(
+    run: CampaignRun,
+    host: FaultyHost,
+    { name, vmId, places, settledWithinMs }: ChainVictimOptions,
+  ) {
+    this.#run = run;
+    this.#host = host;
+    this.name = name;
+    this.vmId = vmId;
+    this.#settledWithinMs = settledWithinMs;
+    this.#sight = new ChainSight(host, { vmId, places });
+  }
+
+  /** The bytes of the newest whole backup. */
+  get newest(): Buffer | undefined {
+    return this.#model.whole && bytesOf(this.#model.whole.content);
+  }
+
+  /** One operation with a fault in it; it is requested again if that made it fail. */
+  async suffer(step: Step, fault: ChainFault, strikes: ChainStrikes): Promise<void> {
+    const run = this.#run;
+    const [act, snapshot = ""] = step;
+    // A life goes on without a backup that a fault ended.
+    if (act === "FINISH" && this.#model.open === undefined) return;
+    if (this.#model.open === undefined) await this.#write();
+    const strike = await strikes.set(fault, act, this.vmId);
+    const about = `${act} ${snapshot} of the VM that ${this.name === "off" ? "is off" : "runs"}, ${strike.what}`;
+    run.log(`${run.tries}/${run.count} ${about}`);
+    const before = run.violations.length;
+    const requestId = randomUUID();
+    const work = this.#begin(step, requestId)
+      .then((begun) => this.#host.ended(begun, END_WITHIN_MS))
+      // A request whose agent died is over when the strike reports that.
+      .catch((thrown: unknown) => (fault === "agent" && isUnanswered(thrown) ? forever : undefined));
+    await strike.play(work);
+    await this.#host.untilListed();
+    const end = await this.#end(step, requestId);
+    if (!end.isDone) this.failures[fault] = (this.failures[fault] ?? 0) + 1;
+    // It had not noted yet which run of the guest it ends.
+    const isUndone = act === "REVERT" && end.reason === "INTERRUPTED";
+    const mayFail = fault !== "agent" || isUndone;
+    run.demand(end.isDone || mayFail, `the agent's death made it fail: ${end.text}`);
+    await this.#follow(step, end, fault);
+    await this.#comesBack();
+    if (!end.isDone) await this.#again(step, fault);
+    await this.#settles(fault);
+    if (act === "BACKUP" && this.#model.open !== undefined) await this.#reads();
+    for (let at = before; at < run.violations.length; at += 1)
+      run.violations[at] = `${about}: ${run.violations[at]}`;
+  }
+
+  #begin([act, snapshot = ""]: Step, requestId: string): Promise<Operation__Output> {
+    const { client } = this.#host;
+    const { snapshots, backups, vms } = client.contract;
+    const { open, whole, pool } = this.#model;
+    const of = { requestId, vm: this.vmId };
+    switch (act) {
+      case "SNAPSHOT":
+        return client.ask(snapshots.CreateSnapshot, { ...of, name: snapshot });
+      case "REVERT":
+        return client.ask(snapshots.RevertSnapshot, { ...of, snapshot, force: true });
+      case "UNSNAP":
+        return client.ask(snapshots.DeleteSnapshot, { ...of, snapshot });
+      case "BACKUP":
+        return client.ask(backups.BeginBackup, { ...of, baseBackup: whole?.id ?? "", leaseSeconds: 3600 });
+      case "FINISH":
+        return client.ask(backups.FinishBackup, { ...of, backupId: open?.id ?? "", success: true });
+      case "MOVE":
+        return client.ask(vms.MoveDisk, { ...of, disk: "data", pool: pool === "small" ? "images" : "small" });
+    }
+  }
+
+  /** The end of the request, which may not have been accepted before. */
+  async #end(step: Step, requestId: string): Promise<End> {
+    const what = `${step[0]} to be accepted`;
+    return await eventually(
+      async (): Promise<End> => {
+        try {
+          const end = await this.#host.ended(await this.#begin(step, requestId), END_WITHIN_MS);
+          const { error } = end;
+          return {
+            isDone: end.state === "STATE_SUCCEEDED",
+            reason: error === null ? "" : fromStatus(this.#host.client.contract, error).reason,
+            text: this.#host.describe(end),
+          };
+        } catch (thrown) {
+          if (isUnanswered(thrown)) throw thrown;
+          const { reason, message } = toSocleError(thrown);
+          return { isDone: false, reason, text: `${step[0]} was refused: ${reason} ${message}` };
+        }
+      },
+      { what, timeoutMs: 60_000, intervalMs: 200 },
+    );
+  }
+
+  /** What should be there after the operation. */
+  async #follow([act, snapshot = ""]: Step, { isDone }: End, fault: ChainFault): Promise<void> {
+    const model = this.#model;
+    const { disk, snapshots, open } = model;
+    const others = [...snapshots].filter(([name]) => name !== snapshot);
+    if (act === "FINISH") {
+      const isWhole = isDone || (await this.#sight.backups()).whole === open?.id;
+      this.#model = { ...model, open: undefined, ...(isWhole ? { whole: open } : {}) };
+      this.#run.demand(
+        isWhole || fault === "qemu" || fault === "pool",
+        "a backup was lost without a fault of its own",
+      );
+      return;
+    }
+    // A revert that fails may have deleted the base before.
+    if (act === "REVERT" && !isDone && (await this.#sight.backups()).whole === undefined)
+      this.#model = { ...model, whole: undefined };
+    if (!isDone) return;
+    switch (act) {
+      case "SNAPSHOT":
+        this.#model = { ...model, snapshots: new Map([...others, [snapshot, disk]]) };
+        break;
+      case "REVERT":
+        this.#model = { ...model, disk: snapshots.get(snapshot) ?? nothing, whole: undefined };
+        break;
+      case "UNSNAP":
+        this.#model = { ...model, snapshots: new Map(others) };
+        break;
+      case "BACKUP": {
+        const { open: id } = await this.#sight.backups();
+        this.#model = { ...model, open: id === undefined ? undefined : { id, content: disk } };
+        // QEMU may have been killed after the end.
+        this.#run.demand(id !== undefined || fault === "qemu" || fault === "pool", "no backup is open");
+        break;
+      }
+      case "MOVE":
+        this.#model = { ...model, pool: model.pool === "small" ? "images" : "small" };
+    }
+  }
+
+  /** Starts a guest whose QEMU was killed. */
+  async #comesBack(): Promise<void> {
+    if (this.name === "off") return;
+    const isUp = async (): Promise<boolean> => {
+      const state = await this.#sight.state();
+      if (state === "shut off") await this.#host.succeeds(mutation("START", this.vmId));
+      return state === "running";
+    };
+    await eventually(isUp, { what: "the guest to run", timeoutMs: COMES_BACK_WITHIN_MS, intervalMs: 200 });
+  }
+
+  /** Without a fault it succeeds. */
+  async #again(step: Step, fault: ChainFault): Promise<void> {
+    if (step[0] === "FINISH") return;
+    await this.#settles(fault);
+    const end = await this.#end(step, randomUUID());
+    this.#run.demand(end.isDone, `without a fault: ${end.text}`);
+    await this.#follow(step, end, "agent");
+  }
+
+  /** Waits until all sources say what the model does. */
+  async #settles(fault: ChainFault): Promise<void> {
+    const deadline = performance.now() + this.#settledWithinMs;
+    for (;;) {
+      const seen = await this.#sight.look();
+      const isLost = seen.open === undefined && (fault === "qemu" || fault === "pool");
+      if (isLost && this.#model.open !== undefined) this.#model = { ...this.#model, open: undefined };
+      const wrong = disagreementsOf(seen, this.#model, this.name);
+      if (wrong.length === 0) return;
+      if (performance.now() > deadline) {
+        for (const what of wrong) this.#run.violation(what);
+        this.#model = asSeen(this.#model, seen);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+
+  /** Letters at places that differ from round to round, and zeros over the first letter of the disk. */
+  async #write(): Promise<void> {
+    const disk = [...this.#model.disk];
+    const put = async (at: number, letter: string): Promise<void> => {
+      const what = letter === ZEROS ? "-z" : `-P ${letter.charCodeAt(0)}`;
+      const write = this.#sight.write(`write ${what} ${at * BLOCK_BYTES} ${BLOCK_BYTES}`);
+      await within(write, 60_000, "a write to the disk");
+      disk[at] = letter;
+    };
+    const first = disk.findIndex((letter) => letter !== ZEROS);
+    if (first >= 0) await put(first, ZEROS);
+    for (let count = 0; count < WRITES; count += 1) {
+      this.#written += 1;
+      await put((this.#written * 7) % disk.length, LETTERS[this.#written % LETTERS.length] ?? "a");
+    }
+    // QEMU's end may lose what its guest has not flushed.
+    await within(this.#sight.write("flush"), 60_000, "a flush of the disk");
+    this.#model = { ...this.#model, disk };
+  }
+
+  /** A reader that waits in the middle does not hold up the guest, and gets the bytes of the backup's instant. */
+  async #reads(): Promise<void> {
+    const { open, whole } = this.#model;
+    if (open === undefined) return;
+    const { client } = this.#host;
+    const { backups } = client.contract;
+    const asked = { vm: this.vmId, backupId: open.id, disk: "data" };
+    const { disks } = await client.ask(backups.GetBackup, asked);
+    const base: Content = disks[0]?.incremental === true ? (whole?.content ?? nothing) : nothing;
+    const bytes = bytesOf(base);
+    let pieces = 0;
+    for await (const { offsetBytes, content, zeroBytes } of client.watch(backups.ReadExtents, asked)) {
+      if (zeroBytes > 0) bytes.fill(0, offsetBytes, offsetBytes + zeroBytes);
+      else content.copy(bytes, offsetBytes);
+      pieces += 1;
+      if (pieces === 1 && this.name === "runs") await this.#write();
+    }
+    const wrong = difference(contentOf(bytes), open.content);
+    this.#run.demand(
+      wrong === "",
+      `the ${disks[0]?.incremental === true ? "increment" : "full backup"}: ${wrong}`,
+    );
+  }
+}
+
+const forever = new Promise<undefined>(() => undefined);
+
+function isUnanswered(thrown: unknown): boolean {
+  const { kind } = toSocleError(thrown);
+  return kind === "unavailable" || kind === "timeout" || kind === "cancelled";
+}
