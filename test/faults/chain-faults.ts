@@ -63,7 +63,7 @@ export class ChainStrikes {
           play: async (work) => {
             await Promise.race([pause(ms), work]);
             const found = await witness.process(vmId);
-            if (found !== undefined) process.kill(found.pid, "SIGKILL");
+            if (found !== undefined) endNow(found.pid);
           },
         };
       case "pool":
@@ -78,5 +78,14 @@ export class ChainStrikes {
           },
         };
     }
+  }
+}
+
+/** The operation may have ended it meanwhile. */
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
   }
 }

@@ -3,6 +3,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { contentOf, difference, nothing, type Content } from "./chain-content.ts";
+import { eventually } from "../support/wait.ts";
 import type { FaultyHost } from "./host.ts";
 
 const run = promisify(execFile);
@@ -61,8 +62,13 @@ export class ChainSight {
   }
 
   async backups(): Promise<Pick<ChainSeen, "open" | "whole">> {
-    const { client } = this.#host;
-    const { backups } = await client.ask(client.contract.backups.ListBackups, { vm: this.#vmId });
+    const backups = await eventually(
+      async () => {
+        const { client } = this.#host;
+        return (await client.ask(client.contract.backups.ListBackups, { vm: this.#vmId })).backups;
+      },
+      { what: "the list of backups", timeoutMs: 60_000 },
+    );
     const of = (state: string): string | undefined => backups.find((each) => each.state === state)?.backupId;
     return { open: of("BACKUP_STATE_OPEN"), whole: of("BACKUP_STATE_COMPLETE") };
   }

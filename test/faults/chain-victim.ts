@@ -10,7 +10,7 @@ import { asSeen, ChainSight, disagreementsOf, type Model, type Place } from "./c
 import { mutation, type FaultyHost } from "./host.ts";
 
 const END_WITHIN_MS = 180_000;
-const COMES_BACK_WITHIN_MS = 60_000;
+const COMES_BACK_WITHIN_MS = 180_000;
 /** Blocks that are written before an operation, and while a backup is read. */
 const WRITES = 3;
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
@@ -81,6 +81,8 @@ export class ChainVictim {
   readonly #settledWithinMs: number;
   #model: Model = { disk: nothing, snapshots: new Map(), pool: "small", stray: { small: 0, images: 0 } };
   #written = 0;
+  /** A fault may have ended the open backup, which the agent finds out later. */
+  #mayLose = false;
 
   constructor(
     run: CampaignRun,
@@ -93,6 +95,10 @@ export class ChainVictim {
     this.vmId = vmId;
     this.#settledWithinMs = settledWithinMs;
     this.#sight = new ChainSight(host, { vmId, places });
+  }
+
+  get hasOpenBackup(): boolean {
+    return this.#model.open !== undefined;
   }
 
   /** The bytes of the newest whole backup. */
@@ -112,23 +118,26 @@ export class ChainVictim {
     run.log(`${run.tries}/${run.count} ${about}`);
     const before = run.violations.length;
     const requestId = randomUUID();
-    const work = this.#begin(step, requestId)
-      .then((begun) => this.#host.ended(begun, END_WITHIN_MS))
-      // A request whose agent died is over when the strike reports that.
-      .catch((thrown: unknown) => (fault === "agent" && isUnanswered(thrown) ? forever : undefined));
-    await strike.play(work);
+    // What the fault leaves without an answer is requested again.
+    await strike.play(this.#end(step, requestId).catch(() => undefined));
     await this.#host.untilListed();
     const end = await this.#end(step, requestId);
     if (!end.isDone) this.failures[fault] = (this.failures[fault] ?? 0) + 1;
     // It had not noted yet which run of the guest it ends.
     const isUndone = act === "REVERT" && end.reason === "INTERRUPTED";
-    const mayFail = fault !== "agent" || isUndone;
+    const mayFail = fault !== "agent" || isUndone || this.#mayLose;
     run.demand(end.isDone || mayFail, `the agent's death made it fail: ${end.text}`);
-    await this.#follow(step, end, fault);
+    if (act !== "FINISH") this.#mayLose = fault === "qemu" || fault === "pool";
+    else this.#mayLose ||= fault === "qemu" || fault === "pool";
+    await this.#follow(step, end);
     await this.#comesBack();
-    if (!end.isDone) await this.#again(step, fault);
-    await this.#settles(fault);
-    if (act === "BACKUP" && this.#model.open !== undefined) await this.#reads();
+    if (!end.isDone) await this.#again(step);
+    await this.#settles();
+    if (act === "BACKUP" && this.#model.open !== undefined)
+      await this.#reads().catch((thrown: unknown) => {
+        if (!this.#mayLose) throw thrown;
+      });
+    if (this.#model.open === undefined) this.#mayLose = false;
     for (let at = before; at < run.violations.length; at += 1)
       run.violations[at] = `${about}: ${run.violations[at]}`;
   }
@@ -173,22 +182,21 @@ export class ChainVictim {
           return { isDone: false, reason, text: `${step[0]} was refused: ${reason} ${message}` };
         }
       },
-      { what, timeoutMs: 60_000, intervalMs: 200 },
+      { what, timeoutMs: END_WITHIN_MS, intervalMs: 200 },
     );
   }
 
   /** What should be there after the operation. */
-  async #follow([act, snapshot = ""]: Step, { isDone }: End, fault: ChainFault): Promise<void> {
+  async #follow([act, snapshot = ""]: Step, { isDone }: End): Promise<void> {
     const model = this.#model;
     const { disk, snapshots, open } = model;
     const others = [...snapshots].filter(([name]) => name !== snapshot);
     if (act === "FINISH") {
-      const isWhole = isDone || (await this.#sight.backups()).whole === open?.id;
+      const left = await this.#sight.backups();
+      if (!isDone && left.open === open?.id) return;
+      const isWhole = isDone || left.whole === open?.id;
       this.#model = { ...model, open: undefined, ...(isWhole ? { whole: open } : {}) };
-      this.#run.demand(
-        isWhole || fault === "qemu" || fault === "pool",
-        "a backup was lost without a fault of its own",
-      );
+      this.#run.demand(isWhole || this.#mayLose, "a backup was lost without a fault of its own");
       return;
     }
     // A revert that fails may have deleted the base before.
@@ -209,7 +217,7 @@ export class ChainVictim {
         const { open: id } = await this.#sight.backups();
         this.#model = { ...model, open: id === undefined ? undefined : { id, content: disk } };
         // QEMU may have been killed after the end.
-        this.#run.demand(id !== undefined || fault === "qemu" || fault === "pool", "no backup is open");
+        this.#run.demand(id !== undefined || this.#mayLose, "no backup is open");
         break;
       }
       case "MOVE":
@@ -229,21 +237,21 @@ export class ChainVictim {
   }
 
   /** Without a fault it succeeds. */
-  async #again(step: Step, fault: ChainFault): Promise<void> {
-    if (step[0] === "FINISH") return;
-    await this.#settles(fault);
+  async #again(step: Step): Promise<void> {
+    if (step[0] === "FINISH" && this.#model.open === undefined) return;
+    await this.#settles();
     const end = await this.#end(step, randomUUID());
     this.#run.demand(end.isDone, `without a fault: ${end.text}`);
-    await this.#follow(step, end, "agent");
+    await this.#follow(step, end);
   }
 
   /** Waits until all sources say what the model does. */
-  async #settles(fault: ChainFault): Promise<void> {
+  async #settles(): Promise<void> {
     const deadline = performance.now() + this.#settledWithinMs;
     for (;;) {
-      const seen = await this.#sight.look();
-      const isLost = seen.open === undefined && (fault === "qemu" || fault === "pool");
-      if (isLost && this.#model.open !== undefined) this.#model = { ...this.#model, open: undefined };
+      // Its QEMU or the agent may end meanwhile.
+      const seen = await eventually(() => this.#sight.look(), { what: "a look", timeoutMs: END_WITHIN_MS });
+      if (seen.open === undefined && this.#mayLose) this.#model = { ...this.#model, open: undefined };
       const wrong = disagreementsOf(seen, this.#model, this.name);
       if (wrong.length === 0) return;
       if (performance.now() > deadline) {
@@ -299,8 +307,6 @@ export class ChainVictim {
     );
   }
 }
-
-const forever = new Promise<undefined>(() => undefined);
 
 function isUnanswered(thrown: unknown): boolean {
   const { kind } = toSocleError(thrown);

@@ -236,7 +236,7 @@ suite(
       const port = (await shell.run("ls /dev/vport*")).trim();
       await shell.run("kill $(pidof qemu-ga); while pidof qemu-ga; do usleep 50000; done");
       const asked = (reason: RegExp, what: string) =>
-        eventually(async () => reason.test(await reasonOf(info("asked"))), { what });
+        eventually(async () => reason.test(await reasonOf(info("asked"))), { what, timeoutMs: 120_000 });
       /** A call that meets an agent's start or end may report that it does not answer. */
       const lie = async (script: string, refusal: RegExp): Promise<void> => {
         await asked(/^unavailable GUEST_AGENT_NOT_CONNECTED$/, "libvirt to see that no agent is there");

@@ -134,7 +134,9 @@ suite("dumps of memory", { skip: libvirtdUnavailable(), timeout: 600_000 }, () =
     await host.agent.startAgain();
     await host.reconnect();
     const isDeleted = async (): Promise<boolean> => !(await files()).includes(left[0] ?? "");
-    await eventually(isDeleted, { what: "the part of the ended operation to be deleted" });
+    // A sweep that libvirt or the file system holds up is repeated after a minute.
+    const what = "the part of the ended operation to be deleted";
+    await eventually(isDeleted, { what, timeoutMs: 180_000 });
     // No operation of this host is known to have written the other.
     assert.deepEqual(await files(), left.slice(1));
     await rm(join(directory, left[1] ?? ""));
