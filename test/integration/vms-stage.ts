@@ -61,8 +61,9 @@ export class Rig {
     const operations = await Operations.open({ directory, clock, log, retentionMs: 86_400_000 });
     const table = new VmTable();
     const volumes = new Volumes(libvirt, clock);
+    const domains = new Domains(libvirt, clock);
     const vms = new Vms({
-      domains: new Domains(libvirt, clock),
+      domains,
       volumes,
       images: imagePartsOf(libvirt, volumes, table, clock),
       networks: new Networks(libvirt),
@@ -94,6 +95,7 @@ export class Rig {
       },
     });
     const rig = new Rig(libvirt, operations, vms, table);
+    rig.#end.signal.addEventListener("abort", () => domains.freezes.close(), { once: true });
     const kvm = {
       reportKvmFailure: ({ evidence }: { evidence: string }): void => void rig.kvmFailures.push(evidence),
       reportKvmStartFailure: ({ evidence }: { evidence: string }): void =>

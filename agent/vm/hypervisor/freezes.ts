@@ -37,6 +37,7 @@ export class Freezes {
   readonly #armed = new Map<string, AbortController>();
   /** The guests that are being asked to freeze: the end of a second request would remove the mark of the first. */
   readonly #asked = new Set<string>();
+  #isClosed = false;
   /** The guests that are frozen for work, and whether another caller may have thawed them. */
   readonly #working = new Map<string, { isThawed: boolean }>();
 
@@ -146,14 +147,16 @@ export class Freezes {
     return this.#armed.has(id);
   }
 
-  /** No timer thaws a guest any more: the next agent does. */
+  /** No timer thaws a guest any more, also of a freeze that begins later: the next agent does. */
   close(): void {
+    this.#isClosed = true;
     for (const timer of this.#armed.values()) timer.abort();
     this.#armed.clear();
   }
 
   #arm(guest: Guest, afterMs: number): void {
     this.#armed.get(guest.id)?.abort();
+    if (this.#isClosed) return;
     const timer = new AbortController();
     this.#armed.set(guest.id, timer);
     void this.#thawAfter(guest, afterMs, timer);

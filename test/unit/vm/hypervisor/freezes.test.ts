@@ -130,6 +130,7 @@ test("the next agent thaws what was left frozen, and a closed one nothing", asyn
   const { did, freezes, pass, state } = stage();
   await freezes.freeze(guest, 10_000);
   freezes.close();
+  freezes.thawLeft(guest);
   await pass(60_000);
   assert.deepEqual(did, ["mark", "freeze"]);
   const next = stage();
