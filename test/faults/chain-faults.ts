@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import { removeStuckJob } from "../support/stuck-job.ts";
 import type { FaultyHost } from "./host.ts";
 import type { Act, Killer } from "./killer.ts";
 
@@ -21,6 +22,8 @@ export interface Strike {
 
 export class ChainStrikes {
   readonly counts: Partial<Record<ChainFault, number>> = {};
+  /** Jobs that libvirt would not have ended. */
+  stuckJobs = 0;
   readonly #host: FaultyHost;
   readonly #killer: Killer;
   /** Of the pool that fills. */
@@ -33,7 +36,11 @@ export class ChainStrikes {
   }
 
   /** Call it before the operation begins. A VM without a QEMU of its own loses none. */
-  async set(fault: ChainFault, act: Act, vmId: string): Promise<Strike> {
+  async set(
+    fault: ChainFault,
+    act: Act,
+    { vmId, name }: { readonly vmId: string; readonly name: string },
+  ): Promise<Strike> {
     this.counts[fault] = (this.counts[fault] ?? 0) + 1;
     const ms = Math.floor(Math.random() * MOMENT_MS);
     const { libvirtd, witness } = this.#host;
@@ -54,6 +61,8 @@ export class ChainStrikes {
           play: async (work) => {
             await Promise.race([pause(ms), work]);
             await libvirtd.kill("SIGKILL");
+            // libvirt may have begun a backup: a person would follow the manual.
+            if (await removeStuckJob(libvirtd, name)) this.stuckJobs += 1;
             await libvirtd.startAgain();
           },
         };

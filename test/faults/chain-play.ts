@@ -89,7 +89,15 @@ export async function sufferChain(
   const left = [...(await host.witness.volumes()), ...(await host.witness.volumes("small"))];
   run.demand(left.length === 0, `volumes remain without VMs: ${left.join()}`);
   const failures = Object.fromEntries(victims.map(({ name, failures: found }) => [name, found]));
-  return { faults: strikes.counts, failures, restored, deaths: killer.deaths, boundaries: killer.boundaries };
+  const { counts, stuckJobs } = strikes;
+  return {
+    faults: counts,
+    stuckJobs,
+    failures,
+    restored,
+    deaths: killer.deaths,
+    boundaries: killer.boundaries,
+  };
 }
 
 async function mountSmall(run: CampaignRun): Promise<string> {

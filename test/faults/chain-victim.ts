@@ -113,7 +113,7 @@ export class ChainVictim {
     // A life goes on without a backup that a fault ended.
     if (act === "FINISH" && this.#model.open === undefined) return;
     if (this.#model.open === undefined) await this.#write();
-    const strike = await strikes.set(fault, act, this.vmId);
+    const strike = await strikes.set(fault, act, this);
     const about = `${act} ${snapshot} of the VM that ${this.name === "off" ? "is off" : "runs"}, ${strike.what}`;
     run.log(`${run.tries}/${run.count} ${about}`);
     const before = run.violations.length;

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { chmod, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
 import { bootSector, type SocleHost } from "../support/socle-host.ts";
+import { removeStuckJob, runRecord } from "../support/stuck-job.ts";
 import { eventually } from "../support/wait.ts";
 import { BackupReader } from "./backups-stage.ts";
 
@@ -157,5 +159,62 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     assert.deepEqual(await reader.checkpoints(vm), [next.backupId]);
     await host.remove(vm);
     assert.deepEqual(await reader.files(id), []);
+  });
+
+  test("a job that libvirt lost is named as such, and the two ways out of the manual end it", async () => {
+    const vm = "stuck";
+    await create(vm, false);
+    const { libvirtd } = host;
+    const xml = join(host.agent.directory, "stuck.xml");
+    const scratch = join(libvirtd.imagesDirectory, "stuck.scratch");
+    await run("qemu-img", ["create", "-q", "-f", "qcow2", scratch, String(BYTES)]);
+    await chmod(scratch, 0o666);
+    const disk = `<disk name='vdb' type='file'><driver type='qcow2'/><scratch file='${scratch}'/></disk>`;
+    const server = `<server transport='unix' socket='${join(libvirtd.socketDirectory, "stuck.sock")}'/>`;
+    await writeFile(xml, `<domainbackup mode='pull'>${server}<disks>${disk}</disks></domainbackup>`);
+    const guest = async (): Promise<number> =>
+      Number((await run("pgrep", ["-f", `guest=${vm},`])).stdout.trim().split("\n")[0]);
+    /** libvirtd ends while it waits for QEMU, and has not noted yet which backup it begins. */
+    const getStuck = async (): Promise<void> => {
+      const pid = await guest();
+      process.kill(pid, "SIGSTOP");
+      try {
+        const begun = host.virsh("backup-begin", vm, xml, "--reuse-external").catch(String);
+        const hasBegun = async (): Promise<boolean> =>
+          (await runRecord(libvirtd, vm))?.includes(" async='backup'") === true;
+        await eventually(hasBegun, { what: "libvirt to begin the backup" });
+        await libvirtd.kill("SIGKILL");
+        await begun;
+      } finally {
+        process.kill(pid, "SIGCONT");
+      }
+    };
+    const startAgain = async (): Promise<void> => {
+      await libvirtd.startAgain();
+      await host.untilListed();
+    };
+    const pid = await guest();
+    await getStuck();
+    await startAgain();
+    await assert.rejects(host.virsh("domjobinfo", vm), /job data missing/);
+    const { error } = await host.end(await reader.beginning(vm));
+    assert.match(error?.message ?? "", /restart libvirtd while the VM is off/);
+    await libvirtd.kill("SIGKILL");
+    assert.ok(await removeStuckJob(libvirtd, vm));
+    await startAgain();
+    const { backupId } = await reader.begin(vm);
+    await reader.finish(vm, backupId);
+    assert.equal(await guest(), pid, "the guest ran on");
+
+    await getStuck();
+    await startAgain();
+    await host.virsh("destroy", vm);
+    await libvirtd.kill("SIGKILL");
+    await startAgain();
+    const { vms } = host.client.contract;
+    const started = await host.client.ask(vms.StartVm, { requestId: randomUUID(), vm });
+    assert.equal((await host.end(started)).error, null);
+    await host.remove(vm);
+    await rm(scratch);
   });
 });

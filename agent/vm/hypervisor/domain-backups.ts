@@ -14,6 +14,7 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-devices.ts";
 import { isActive } from "./domain-state.ts";
 import { AHEAD, reference } from "./stamps.ts";
+import { jobStuck } from "./stuck-job.ts";
 
 /** A disk of a backup. */
 export interface BackupSource {
@@ -50,7 +51,7 @@ export class DomainBackups {
     this.#reads = reads;
   }
 
-  /** Does nothing if it is open already. Throws `conflict` DISK_BUSY if another client has a job on the domain. */
+  /** Does nothing if it is open already. Throws as `#requireNoJob`. */
   async begin(
     id: string,
     name: string,
@@ -78,8 +79,7 @@ export class DomainBackups {
     const flags = libvirt.DomainBackupBeginFlags.REUSE_EXTERNAL;
     await this.#certainty.ensure(async () => {
       if (await isOpen()) return;
-      // libvirt would wait for the other job until its deadline.
-      if (await this.#hasJob(id)) throw busy();
+      await this.#requireNoJob(id);
       const args = { dom: reference(id), backupXml, checkpointXml, flags };
       await this.#libvirt.call(libvirt.domainBackupBegin, args, { lane: "slow" });
     }, isOpen);
@@ -126,9 +126,11 @@ export class DomainBackups {
 
   /**
    * The devices whose changes since the checkpoint are known. libvirt refuses a backup over a bitmap that is missing or broken,
-   * as after a crash of QEMU. It looks at that first: each of these calls is refused, for that or for its file.
+   * as after a crash of QEMU. It looks at that first: each of these calls is refused, for that or for its file. Throws as
+   * `#requireNoJob`.
    */
   async withBitmap(id: string, since: string, devices: readonly string[]): Promise<ReadonlySet<string>> {
+    await this.#requireNoJob(id);
     const all = await this.#devices(id);
     const known = new Set<string>();
     for (const device of devices) {
@@ -252,9 +254,18 @@ export class DomainBackups {
     return new Set(errors.flatMap(({ disk, error }) => (error === NO_SPACE ? disk : [])));
   }
 
-  async #hasJob(id: string): Promise<boolean> {
-    const { type } = await this.#libvirt.call(libvirt.domainGetJobInfo, { dom: reference(id) });
-    return type !== libvirt.DomainJobType.NONE;
+  /**
+   * libvirt would wait for the other job until its deadline. Throws `conflict` DISK_BUSY if another client has a job on the domain,
+   * and VM_JOB_STUCK for one that libvirt does not know.
+   */
+  async #requireNoJob(id: string): Promise<void> {
+    const { type } = await this.#libvirt
+      .call(libvirt.domainGetJobInfo, { dom: reference(id) })
+      .catch((thrown: unknown) => {
+        const error = toSocleError(thrown);
+        throw error.reason === "LIBVIRT_INTERNAL_ERROR" ? jobStuck(error) : error;
+      });
+    if (type !== libvirt.DomainJobType.NONE) throw busy();
   }
 
   /** libvirt's default for a disk that is not named is that it has a part. */

@@ -20,7 +20,7 @@ import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.t
 import { StopEscalation } from "./stop-escalation.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import {
-  withRetryAdvice,
+  withAdvice,
   outcomeUnknown,
   undecided,
   type RunContext,
@@ -112,7 +112,7 @@ export class OperationRunner {
         taken.ended("made");
         return result;
       } catch (thrown) {
-        const error = withRetryAdvice(undecided(toSocleError(thrown), resumed));
+        const error = withAdvice(undecided(toSocleError(thrown), resumed));
         taken.ended(error.kind === "outcome_unknown" ? "unknown" : "not made");
         if (definition.startsUnder?.(intent, table.get(vmId)) === "kvm") await kvmProbe.suspect(vmId, error);
         throw error;

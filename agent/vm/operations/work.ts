@@ -7,6 +7,7 @@ import type { Step } from "../../state/operations/operations.ts";
 import type { Watermark } from "../../state/records/watermark.ts";
 import type { Domains } from "../hypervisor/domains.ts";
 import type { Standing } from "../hypervisor/stamps.ts";
+import { withWayOut } from "../hypervisor/stuck-job.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
 import type { Downloads } from "../images/download.ts";
@@ -135,10 +136,10 @@ const CONNECTION_LOSSES: ReadonlySet<string> = new Set([
   "LIBVIRT_UNRESPONSIVE",
 ]);
 
-/** The error with advice, if libvirt was away and nothing was done. */
-export function withRetryAdvice(error: SocleError): SocleError {
+/** The error with advice, if libvirt was away and nothing was done, or holds a job of before a restart. */
+export function withAdvice(error: SocleError): SocleError {
   const { kind, reason, message, details } = error;
-  if (kind !== "unavailable" || !CONNECTION_LOSSES.has(reason)) return error;
+  if (kind !== "unavailable" || !CONNECTION_LOSSES.has(reason)) return withWayOut(error);
   const plain = `libvirt is not answering, so the request cannot be carried out now; retry (${message})`;
   return new SocleError(kind, reason, plain, { cause: error, details });
 }

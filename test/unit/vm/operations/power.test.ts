@@ -8,7 +8,7 @@ import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { VmStats } from "../../../../agent/vm/model/vm.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import type { Image } from "../../../../agent/vm/storage/volume-guard.ts";
-import { withRetryAdvice } from "../../../../agent/vm/operations/work.ts";
+import { withAdvice } from "../../../../agent/vm/operations/work.ts";
 import { answering, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { steps } from "../../../support/vm/steps.ts";
 import { workContext } from "../../../support/vm/work-context.ts";
@@ -136,13 +136,21 @@ test("an unavailable libvirt is reported with a remedy, and other refusals as th
   const away = new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "the connection to /run/x failed", {
     details: { retryAfterMs: 1000 },
   });
-  const advised = withRetryAdvice(away);
+  const advised = withAdvice(away);
   assert.equal(`${advised.kind} ${advised.reason}`, "unavailable LIBVIRT_DISCONNECTED");
   assert.match(
     advised.message,
     /^libvirt is not answering, .*; retry \(the connection to \/run\/x failed\)$/,
   );
   assert.equal(advised.details.retryAfterMs, 1000);
+  const held = new SocleError(
+    "timeout",
+    "LIBVIRT_OPERATION_TIMEOUT",
+    "cannot lock (held by monitor=init-web)",
+  );
+  const freed = withAdvice(held);
+  assert.equal(`${freed.kind} ${freed.reason}`, "timeout LIBVIRT_OPERATION_TIMEOUT");
+  assert.match(freed.message, /\(held by monitor=init-web\): .* restart libvirtd while the VM is off/);
   const other = new SocleError("unavailable", "POOL_INACTIVE", "start it");
-  assert.equal(withRetryAdvice(other), other);
+  assert.equal(withAdvice(other), other);
 });
