@@ -132,8 +132,8 @@ export class DomainLayers {
   }
 
   /**
-   * Merges a file of a running guest's disk into the one right below it, also the one that the guest writes to. Continues a
-   * job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect, and VM_STATE_CONFLICT or
+   * Merges a file of a running guest's disk into the one right below it. Of the one that the guest writes to, the guest, and the
+   * definition, are switched to the one below. Continues a job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect, and VM_STATE_CONFLICT or
    * LIBVIRT_OPERATION_INVALID if the guest is off, and as `BlockJobs.run`.
    */
   async merge(
@@ -166,6 +166,9 @@ export class DomainLayers {
       mayBeginAnew: false,
     };
     await this.#jobs.run(id, job, watch);
+    const now = await this.#disk(id, disk);
+    if (now !== undefined && pathOf(now.source) === base)
+      await this.#define(id, disk, { path: base, format: now.format === "raw" ? "raw" : "qcow2" });
   }
 
   /**
@@ -214,7 +217,7 @@ export class DomainLayers {
   }
 
   /**
-   * The next start uses the copy too: libvirt records the switch only in a definition that named the guest's file in the same
+   * The next start uses the file too: libvirt records the switch only in a definition that named the guest's file in the same
    * way, and may die before it does. A definition without the disk has nothing to record.
    */
   async #define(id: string, disk: string, { path, format }: Copy): Promise<void> {
@@ -229,7 +232,9 @@ export class DomainLayers {
     await this.#certainty.ensure(async () => {
       const found = await now();
       if (found === undefined || pathOf(found.source) === path) return;
-      const xml = buildDisk({ ...found, source: { type: "file", path }, format });
+      // The files below the one that is named so far.
+      const { backingChain: _, ...kept } = found;
+      const xml = buildDisk({ ...kept, source: { type: "file", path }, format });
       const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
       await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
     }, isDefined);

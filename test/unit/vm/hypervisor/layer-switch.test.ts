@@ -4,6 +4,7 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import {
   domainGetBlockJobInfo,
   domainSnapshotCreateXml,
+  domainUpdateDeviceFlags,
   type Procedure,
 } from "../../../../agent/libvirt/index.ts";
 import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
@@ -27,10 +28,13 @@ function layers(
   answers: readonly (() => SocleError)[],
   state: "running" | "stopped" = "running",
   defined: readonly Disk[] = [disk],
+  /** The XML of the disks that libvirt was asked to define. */
+  updates: string[] = [],
 ) {
   const left = [...answers];
   const calls = {
-    call: <A, R>(procedure: Procedure<A, R>): Promise<R> => {
+    call: <A, R>(procedure: Procedure<A, R>, args: A): Promise<R> => {
+      if (procedure.name === domainUpdateDeviceFlags.name) updates.push((args as { xml: string }).xml);
       if (procedure.name === domainGetBlockJobInfo.name) return Promise.resolve({ found: false } as R);
       const failure = procedure.name === domainSnapshotCreateXml.name ? left.shift()?.() : undefined;
       return failure === undefined ? Promise.resolve(undefined as R) : Promise.reject(failure);
@@ -68,4 +72,22 @@ test("a copied disk that the definition has lost is switched: there is nothing t
   const to = { path: "/pool/root.qcow2", format: "qcow2" } as const;
   const watch = { report: () => undefined, aborted: new AbortController().signal };
   await layers([], "running", []).copy(ID, "root", to, watch);
+});
+
+test("a guest that writes to the file below is defined with it, also if libvirt died before that", async () => {
+  const top: Disk = {
+    ...disk,
+    source: { type: "file", path: "/pool/layer.qcow2" },
+    format: "qcow2",
+    backingChain: [{ format: "qcow2", source: { type: "file", path: "/pool/root.qcow2" } }],
+  };
+  const files = { top: "/pool/layer.qcow2", base: "/pool/root.qcow2" };
+  const watch = { report: () => undefined, aborted: new AbortController().signal };
+  const updates: string[] = [];
+  await layers([], "running", [top], updates).merge(ID, "root", files, watch);
+  assert.match(updates.join(), /<source file="\/pool\/root\.qcow2"/);
+  assert.doesNotMatch(updates.join(), /layer/);
+  const none: string[] = [];
+  await layers([], "running", [disk], none).merge(ID, "root", files, watch);
+  assert.deepEqual(none, []);
 });
