@@ -4,7 +4,7 @@ import { KIB } from "./spec-values.ts";
 const help = (description: string, example: string | number) => ({ description, examples: [example] });
 
 const burst = (mean: string, example: string | number) =>
-  help(`The same in a burst. Needs ${mean}, and is not below it.`, example);
+  help(`${mean} in a burst. Needs ${mean}, and is not below it.`, example);
 
 /** More than QEMU takes. */
 const MOST = 10 ** 15;
@@ -76,7 +76,7 @@ function refuseBursts(limits: DiskLimits, refuse: (path: string[], message: stri
           : ": give it, or no burst";
         refuse([field], `needs ${mean}${wayOut}`);
       } else if (most < least) refuse([field], `must be at least ${mean}, which is ${least}`);
-      if (most * (seconds ?? DEFAULT_BURST_SECONDS) > MOST)
+      if (most <= MOST && most * (seconds ?? DEFAULT_BURST_SECONDS) > MOST)
         refuse(["burstSeconds"], `must be at most ${Math.floor(MOST / most)} with this ${field}`);
     }
   if (seconds !== undefined && !hasBurst)

@@ -55,7 +55,7 @@ interface OpenOptions {
   readonly lease?: number;
 }
 
-/** It stays open, unless what a program needs cannot be printed: a command that does not wait prints only the operation. */
+/** The backup stays open unless its address cannot be printed. With --no-wait only the operation is printed. */
 export const openForReaders: Command = async (session, [vm = ""], options: OpenOptions) => {
   const { base: baseBackup = "", quiesce = false, nbdTls = false, disk: disks = [] } = options;
   const { requestId, wait } = options;

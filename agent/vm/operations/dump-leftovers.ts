@@ -24,8 +24,8 @@ const AGAIN_MS = 60_000;
 const SWEEP_WITHIN_MS = 10 * 60_000;
 
 /**
- * Deletes the parts of dumps, and releases their room, whose operation ended without its work: a person settled it, or it was
- * refused before it ran again. A part that libvirt writes stays until it has written it.
+ * Deletes the parts of dumps whose operation ended without its work, and releases their room: a person settled it, it was refused
+ * before it ran again, or it could not delete the part. A part that libvirt writes stays until it has written it.
  */
 export class DumpLeftovers implements Service {
   readonly name = "dump leftovers";
@@ -104,4 +104,4 @@ export class DumpLeftovers implements Service {
 
 /** A person who was asked to look at the file, or who settled the operation as done, may want it. */
 const isLeftover = ({ state, error }: Operation): boolean =>
-  state !== "succeeded" && error?.reason !== "DUMP_PART_LEFT";
+  state !== "succeeded" && error?.reason !== "DUMP_NOT_KEPT";

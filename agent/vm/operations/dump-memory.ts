@@ -159,7 +159,7 @@ async function removePart(context: WorkContext, directory: DumpDirectory, file: 
   await directory.removePart(file).catch((thrown: unknown) => {
     const path = directory.partOf(file);
     context.log.warn({ path, err: toSocleError(thrown) }, "a part of a dump could not be deleted");
-    const message = `the memory was not dumped, and the part of it in ${path} could not be deleted: delete that file`;
+    const message = `the memory was not dumped, and the part of it in ${path} could not be deleted: the agent tries again each minute, or delete that file`;
     throw new SocleError("internal", "DUMP_PART_LEFT", message, { cause: thrown });
   });
 }

@@ -124,7 +124,7 @@ export class DumpDirectory {
 
   /**
    * Makes the file a whole dump, durably, and returns where it is and its size. Also if that is done already. Throws `internal`
-   * DUMP_PART_LEFT, which names the part.
+   * DUMP_NOT_KEPT, which names the part.
    */
   async keep(file: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
     const part = this.partOf(file);
@@ -133,7 +133,7 @@ export class DumpDirectory {
     } catch (thrown) {
       const { message } = toSocleError(thrown);
       const left = `the memory was written to ${part}, but that could not be made a dump (${message}): look at that file, and delete it`;
-      throw new SocleError("internal", "DUMP_PART_LEFT", left, { cause: thrown });
+      throw new SocleError("internal", "DUMP_NOT_KEPT", left, { cause: thrown });
     }
   }
 

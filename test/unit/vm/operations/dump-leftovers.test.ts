@@ -75,7 +75,7 @@ test("the part of a dump that was refused before it ran again is deleted, and no
     `${on.operation("outcome_unknown").file}.part`,
     // A person said that it is done, or was asked to look at the file.
     `${on.operation("succeeded").file}.part`,
-    `${on.operation("failed", { reason: "DUMP_PART_LEFT" }).file}.part`,
+    `${on.operation("failed", { reason: "DUMP_NOT_KEPT" }).file}.part`,
     // A whole dump, and files of others.
     refused.file,
     "notes.part",

@@ -86,7 +86,7 @@ test("a part that others could read, or that is a link, is no dump, and is named
   const other = join(path, "other");
   await writeFile(other, "secret", { mode: 0o600 });
   const refused = async (): Promise<void> => {
-    await assert.rejects(dumps.keep("a.elf"), { reason: "DUMP_PART_LEFT", message: /a\.elf\.part/ });
+    await assert.rejects(dumps.keep("a.elf"), { reason: "DUMP_NOT_KEPT", message: /a\.elf\.part/ });
     assert.equal(await dumps.whole("a.elf"), undefined);
     await dumps.removePart("a.elf");
   };
