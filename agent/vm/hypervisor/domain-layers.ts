@@ -132,9 +132,9 @@ export class DomainLayers {
   }
 
   /**
-   * Merges a file of a running guest's disk into the one right below it. Of the one that the guest writes to, the guest, and the
-   * definition, are switched to the one below. Continues a job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect, and VM_STATE_CONFLICT or
-   * LIBVIRT_OPERATION_INVALID if the guest is off, and as `BlockJobs.run`.
+   * Merges a file of a running guest's disk into the one right below it. If the guest writes to it, the guest and the definition are
+   * switched to the one below. Continues a job that runs already. Throws `conflict` MERGE_FAILED if the job ends without its effect,
+   * and VM_STATE_CONFLICT or LIBVIRT_OPERATION_INVALID if the guest is off, and as `BlockJobs.run`.
    */
   async merge(
     id: string,
