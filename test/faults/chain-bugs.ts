@@ -1,11 +1,7 @@
-import type { Edit } from "./history/plant.ts";
+import type { CampaignBug } from "./planted-run.ts";
 
 /** Bugs that the campaign `chain` must find: each shows in a step of its own. */
-export const chainBugs: readonly {
-  readonly what: string;
-  readonly edit: Edit;
-  readonly found: RegExp;
-}[] = [
+export const chainBugs: readonly CampaignBug[] = [
   {
     what: "the scratch volume of an ended backup stays",
     edit: {

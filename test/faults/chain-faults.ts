@@ -1,8 +1,6 @@
-import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { promisify } from "node:util";
+import { fill } from "../support/small-disk.ts";
 import { removeStuckJob } from "../support/stuck-job.ts";
 import type { FaultyHost } from "./host.ts";
 import type { Act, Killer } from "./killer.ts";
@@ -79,9 +77,8 @@ export class ChainStrikes {
         return {
           what: `the pool is full after ${ms} ms`,
           play: async (work) => {
-            const filler = join(this.#directory, "filler");
             await Promise.race([pause(ms), work]);
-            await promisify(execFile)("sh", ["-c", `cat /dev/zero >${filler} 2>/dev/null || true`]);
+            const filler = await fill(this.#directory);
             await work;
             await rm(filler);
           },

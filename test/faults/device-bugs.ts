@@ -1,11 +1,7 @@
-import type { Edit } from "./history/plant.ts";
+import type { CampaignBug } from "./planted-run.ts";
 
 /** Bugs that the campaign `devices` must find: each shows in a change of its own. */
-export const deviceBugs: readonly {
-  readonly what: string;
-  readonly edit: Edit;
-  readonly found: RegExp;
-}[] = [
+export const deviceBugs: readonly CampaignBug[] = [
   {
     what: "a detached disk stays in the definition",
     edit: {
