@@ -129,9 +129,10 @@ export class ChainVictim {
     run.demand(end.isDone || mayFail, `the agent's death made it fail: ${end.text}`);
     if (act !== "FINISH") this.#mayLose = fault === "qemu" || fault === "pool";
     else this.#mayLose ||= fault === "qemu" || fault === "pool";
-    await this.#follow(step, end);
+    const hasEffect = end.isDone || end.reason === "VM_NOT_STARTED";
+    await this.#follow(step, { ...end, isDone: hasEffect });
     await this.#comesBack();
-    if (!end.isDone) await this.#again(step);
+    if (!hasEffect) await this.#again(step);
     await this.#settles();
     if (act === "BACKUP" && this.#model.open !== undefined)
       await this.#reads().catch((thrown: unknown) => {

@@ -113,7 +113,7 @@ export const revertSnapshot = defineOperation({
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
       const how = effects.has(SWITCH) ? await howFar(context, run.vmId, asked) : "not switched";
-      // Only the start of the guest has failed.
+      // The start of the guest has failed, or a deletion.
       if (how === "recorded") throw error;
       if (how === "switched") throw outcomeUnknown(error);
       throw await undoAll(context, run, undoes(context, run, asked, effects), error);
@@ -159,7 +159,13 @@ async function revert(
   }
   // First the guest: a pool that refuses a deletion must not keep it off.
   const now = snapshots;
-  if (wasOn) await step("start", () => startAgain(context, spec, now), 0.2);
+  const failure = wasOn
+    ? await step("start", () => startAgain(context, spec, now), 0.2).then(
+        () => undefined,
+        (thrown: unknown) => toSocleError(thrown),
+      )
+    : undefined;
+  if (failure !== undefined && isUndecided(failure, run)) throw failure;
   const { loose } = snapshots;
   if (hasLeftovers(snapshots))
     snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
@@ -167,7 +173,13 @@ async function revert(
   await stampComplete(context, run, isActive({ state }));
   await seenWithSnapshots(context, vmId, snapshots);
   await seen(context, vmId, (vm) => isActive(vm) === isActive({ state }));
+  if (failure !== undefined) throw notStarted(spec.name, name, failure);
   return { snapshot_id: id, snapshot: name, restarted: String(wasOn) };
+}
+
+function notStarted(vm: string, snapshot: string, cause: SocleError): SocleError {
+  const message = `VM ${vm} has the disks of snapshot ${snapshot}, but did not start: ${cause.message}: start it (socle vm start ${vm})`;
+  return new SocleError("conflict", "VM_NOT_STARTED", message, { cause });
 }
 
 /** Of a guest that runs, libvirt would put the overlays above its present files. */

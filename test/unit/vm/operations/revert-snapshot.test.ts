@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { backupsText } from "../../../../agent/vm/model/backups.ts";
 import { layerName, snapshotsText } from "../../../../agent/vm/model/snapshots.ts";
 import { revertSnapshot } from "../../../../agent/vm/operations/revert-snapshot.ts";
@@ -54,4 +55,22 @@ test("a revert goes on after a crash with its own paused QEMU, which is no guest
     assert.deepEqual([effects, on.state], [["destroy", "switch while stopped"], "stopped"]);
     assert.equal(on.files.get("root"), pathOf({ pool, volume: NEXT }));
   }
+});
+
+test("a revert whose guest does not start says that it has the snapshot's disks, and leaves no volume behind", async () => {
+  const on = stage();
+  const layers = [{ disk: "root", pool, volume: NEXT, capacityBytes: 64 * MIB }];
+  // As libvirt does if QEMU ends meanwhile.
+  on.before = (effect) => {
+    if (effect === "start") throw new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "process exited");
+  };
+  const run = on.run({ done: ["claim volumes", "make layers", "mark run"] });
+  const asked = { id: "aaaaaaaa", name: "one", force: true, layers };
+  await assert.rejects(Promise.resolve(revertSnapshot.run(on.context, asked, run)), {
+    kind: "conflict",
+    reason: "VM_NOT_STARTED",
+    message: /^VM web has the disks of snapshot one, but did not start: process exited/u,
+  });
+  assert.equal(on.files.get("root"), pathOf({ pool, volume: NEXT }));
+  assert.deepEqual([...on.volumes.keys()].sort(), [`${pool}/${NEXT}`, `${pool}/${FIRST}`].sort());
 });
