@@ -31,8 +31,9 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
   backups
     .command("ls")
     .alias("list")
-    .description("The backups that the host knows: the open one, and the newest complete one.")
-    .argument(...VM)
+    .description("The backups that the host knows: the open one of a VM, and the newest complete one.")
+    .argument("[vm]", "Its name or id. Default: all VMs.")
+    .option("--open", "Only those that are open.")
     .action(bind(async () => (await load()).listBackups));
   addDiskOptions(
     backups

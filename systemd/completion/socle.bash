@@ -148,7 +148,7 @@ _socle() {
       "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup") words="create ls open renew end verify --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm backup create") words="--to --full --quiesce --disk --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm backup ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup ls") words="--open --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup open") words="--nbd-tls --base --quiesce --disk --lease --request-id --no-wait --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup renew") words="--lease --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup end") words="--request-id --no-wait --timeout --complete --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;

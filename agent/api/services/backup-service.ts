@@ -6,7 +6,13 @@ import type { Extent as ProtoExtent } from "../../gen/socle/v1/Extent.ts";
 import type { ExtentData } from "../../gen/socle/v1/ExtentData.ts";
 import type { ExtentList } from "../../gen/socle/v1/ExtentList.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
-import { exportNameOf, findBackup, type OpenBackup, type WholeBackup } from "../../vm/model/backups.ts";
+import {
+  exportNameOf,
+  findBackup,
+  noBackups,
+  type OpenBackup,
+  type WholeBackup,
+} from "../../vm/model/backups.ts";
 import type { Vm } from "../../vm/model/vm.ts";
 import { noBackup } from "../../vm/operations/backup-refusals.ts";
 import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
@@ -16,6 +22,7 @@ import type { ErrorEncoder } from "../convert/errors.ts";
 import { operationToProto } from "../convert/operation.ts";
 import { nonEmpty } from "../convert/spec.ts";
 import { toTimestamp } from "../convert/time.ts";
+import { pageOf } from "../limits/paging.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { Methods } from "./handler.ts";
 import { readableVm } from "./readable-vm.ts";
@@ -63,11 +70,19 @@ export function backupService(
       if (found === undefined) throw noBackup(vm.name, backupId);
       return toProto(vm, found, caller);
     },
-    ListBackups({ vm: name }, { caller }) {
-      const vm = vmOf(caller, name);
-      const { open, whole } = vm.backups ?? {};
-      const all = [open, open?.id === whole?.id ? undefined : whole].filter((each) => each !== undefined);
-      return { backups: all.map((each) => toProto(vm, each, caller)) };
+    async ListBackups({ vm: name, onlyOpen, ...request }, context) {
+      const { caller } = context;
+      const vms = name === "" ? of(caller).vmView.all() : [vmOf(caller, name)];
+      const items = vms
+        .flatMap((vm) => backupsOf(vm, onlyOpen).map((backup) => ({ vm, backup })))
+        .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+      const list = { items, idOf: keyOf, request, query: { vm: name, onlyOpen } };
+      const { messages, rest } = await pageOf(
+        list,
+        ({ vm, backup }) => toProto(vm, backup, caller),
+        context.slice(),
+      );
+      return { backups: messages, nextPageToken: rest.nextPageToken };
     },
     async RenewBackup({ vm: name, backupId, leaseSeconds }, { caller }) {
       const vm = vmOf(caller, name);
@@ -90,6 +105,20 @@ export function backupService(
     RestoreDisk: restoreDisk(dependencies, errors),
   };
 }
+
+interface BackupOfVm {
+  readonly vm: Vm;
+  readonly backup: OpenBackup | WholeBackup;
+}
+
+function backupsOf({ backups = noBackups }: Vm, onlyOpen: boolean): readonly (OpenBackup | WholeBackup)[] {
+  const { open, whole } = backups;
+  const all = [open, onlyOpen || open?.id === whole?.id ? undefined : whole];
+  return all.filter((each) => each !== undefined);
+}
+
+/** By VM, the open one first. */
+const keyOf = ({ vm, backup }: BackupOfVm): string => `${vm.id} ${"phase" in backup ? 0 : 1}`;
 
 const by = <Request>(request: Request, { behalf }: Caller) =>
   behalf === undefined ? request : { ...request, behalf };

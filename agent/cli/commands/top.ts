@@ -30,8 +30,8 @@ export const top: Command = async (session, _args, options: Partial<Options>) =>
     return await new Top(session, choice, Math.max(LEAST_DELAY_MS, options.delay ?? DELAY_MS)).run();
   const seen = await look(await session.agent(), () => session.nowMs());
   if (session.json) {
-    const { host, jobs, complete } = seen;
-    session.printJson({ host, vms: arrange(seen.vms, choice), jobs, complete });
+    const { host, jobs, openBackups, complete } = seen;
+    session.printJson({ host, vms: arrange(seen.vms, choice), jobs, openBackups, complete });
   } else session.print(page(seen, choice, session.paint, session.nowMs()));
   return undefined;
 };

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
+import { allBackups, scratchText } from "../backup/all-backups.ts";
 import { openBackup } from "../backup/open-backup.ts";
 import { summaryOf, takeBackup, type BackupOptions } from "../backup/take-backup.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
-import { enumWord, formatBytes, formatTime, printable } from "../format.ts";
+import { enumWord, formatTime, printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { renderTable, type Column } from "../table.ts";
+import { allVms } from "../vm-sight.ts";
 
 type CreateOptions = BackupOptions & { readonly to?: string };
 
@@ -20,12 +22,25 @@ export const createBackup: Command = async (session, [vm = ""], options: CreateO
   return undefined;
 };
 
-export const listBackups: Command = async (session, [vm = ""]) => {
+interface ListOptions {
+  readonly open?: boolean;
+}
+
+export const listBackups: Command = async (session, [vm = ""], { open: onlyOpen = false }: ListOptions) => {
   const agent = await session.agent();
-  const answer = await agent.ask(agent.contract.backups.ListBackups, { vm });
-  if (session.json) session.printJson(answer);
-  else if (answer.backups.length === 0) session.print("no backups\n");
-  else session.print(renderTable(columns, answer.backups, session.paint));
+  const backups = await allBackups(agent, { vm, onlyOpen });
+  if (session.json) session.printJson({ backups });
+  else if (backups.length === 0) session.print("no backups\n");
+  else {
+    const { vms } = vm === "" ? await allVms(agent) : { vms: [] };
+    const names = new Map(vms.map(({ vmId, name }) => [vmId, name]));
+    const ofVm: Column<Backup__Output> = {
+      title: "VM",
+      cell: ({ vmId }) => printable(names.get(vmId) ?? vmId),
+    };
+    const shown = vm === "" ? [ofVm, ...columns] : columns;
+    session.print(renderTable(shown, backups, session.paint));
+  }
   return undefined;
 };
 
@@ -38,8 +53,7 @@ const columns: Column<Backup__Output>[] = [
   { title: "DISKS", cell: ({ disks }) => disks.map(({ disk }) => printable(disk)).join(", ") },
   {
     title: "SCRATCH",
-    cell: ({ scratchBytes, scratchUsedBytes }) =>
-      scratchBytes === 0 ? "-" : `${formatBytes(scratchUsedBytes)} of ${formatBytes(scratchBytes)}`,
+    cell: (backup) => (backup.scratchBytes === 0 ? "-" : scratchText(backup)),
   },
   { title: "LEASE UNTIL", cell: ({ leaseExpiresAt }) => formatTime(leaseExpiresAt), spare: true },
 ];

@@ -5,6 +5,7 @@ import { Effect } from "../../gen/socle/v1/Effect.ts";
 import { isOpen } from "../commands/health.ts";
 import { stateText } from "../commands/vm-list.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, printable, toMs } from "../format.ts";
+import { scratchText } from "../backup/all-backups.ts";
 import type { Colour, Paint } from "../io.ts";
 import { transferText } from "../transfer.ts";
 import { isSeen, othersText, paintState } from "../vm-sight.ts";
@@ -70,11 +71,11 @@ export function frame(seen: Look, { choice, size, failure, nowMs }: View, paint:
   const wanted = arrange(seen.vms, choice);
   const head = [
     ...hostLines(seen.host, size.columns, paint),
-    ...fewer(notices(seen, failure, nowMs), size.columns).map((text) =>
+    ...atMost(notices(seen, failure, nowMs), MOST_NOTICES, "socle health", size.columns).map((text) =>
       paint("yellow", clip(text, size.columns)),
     ),
   ];
-  head.push(...jobLines(seen, size.columns).map((text) => clip(text, size.columns)));
+  head.push(...jobLines(seen, size.columns, nowMs).map((text) => clip(text, size.columns)));
   const rows = Math.max(0, size.rows - head.length - 3);
   const offset = Math.max(0, Math.min(choice.offset, wanted.length - rows));
   const table = tableLines(wanted.slice(offset, offset + rows), size.columns, choice.sort, paint);
@@ -151,17 +152,30 @@ function notices({ host, complete, vms }: Look, failure: string | undefined, now
   return texts.map(printable);
 }
 
-/** Copies under way, one a line: "MOVE_DISK web-1 43%  1.5 GiB of 3 GiB, 85 MiB/s, 18s left". */
-function jobLines({ jobs, vms }: Look, width: number): string[] {
+/**
+ * Copies under way, one a line: "MOVE_DISK web-1 43%  1.5 GiB of 3 GiB, 85 MiB/s, 18s left", then open backups: "backup of web-1
+ * open for 3m, scratch 1.5 MiB of 10 GiB, abandoned in 9m without a reader".
+ */
+function jobLines({ jobs, openBackups, vms }: Look, width: number, nowMs: number): string[] {
   const names = new Map(vms.map(({ vmId, name }) => [vmId, name]));
-  const texts = jobs.map((job) => {
+  const copies = jobs.map((job) => {
     const { kind, vmId, imageId, volume, progress } = job;
     const subject = names.get(vmId) ?? (vmId || imageId || volume);
     return printable(`${kind} ${subject} ${percent(progress)}  ${transferText(job)}`);
   });
-  if (texts.length <= MOST_JOBS || width === Infinity) return texts;
-  const shown = texts.slice(0, MOST_JOBS - 1);
-  return [...shown, `and ${texts.length - shown.length} more: socle operations --running`];
+  const open = openBackups.map((backup) => {
+    const { vmId, createdAt, leaseExpiresAt } = backup;
+    const leftMs = (toMs(leaseExpiresAt) ?? nowMs) - nowMs;
+    const lease = leftMs > 0 ? `, abandoned in ${formatDuration(leftMs)} without a reader` : "";
+    const age = formatAge(createdAt, nowMs);
+    return printable(
+      `backup of ${names.get(vmId) ?? vmId} open for ${age}, scratch ${scratchText(backup)}${lease}`,
+    );
+  });
+  return [
+    ...atMost(copies, MOST_JOBS, "socle operations --running", width),
+    ...atMost(open, MOST_JOBS, "socle vm backup ls --open", width),
+  ];
 }
 
 const effects = Object.values(Effect);
@@ -170,11 +184,11 @@ const effects = Object.values(Effect);
 const severity = ({ effect, status }: Condition__Output): number =>
   2 * effects.indexOf(effect) + (status === "TRUTH_TRUE" ? 1 : 0);
 
-/** As many notices as fit above the VMs. */
-function fewer(notices: readonly string[], width: number): readonly string[] {
-  if (notices.length <= MOST_NOTICES || width === Infinity) return notices;
-  const shown = notices.slice(0, MOST_NOTICES - 1);
-  return [...shown, `and ${notices.length - shown.length} more: socle health`];
+/** As many as fit above the VMs, and the command that shows all. */
+function atMost(texts: readonly string[], most: number, all: string, width: number): readonly string[] {
+  if (texts.length <= most || width === Infinity) return texts;
+  const shown = texts.slice(0, most - 1);
+  return [...shown, `and ${texts.length - shown.length} more: ${all}`];
 }
 
 const isDeaf = (vm: Vm__Output): boolean => isSeen(vm) && vm.stats?.unresponsive === true;

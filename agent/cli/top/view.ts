@@ -1,10 +1,13 @@
+import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
 import type { Host__Output } from "../../gen/socle/v1/Host.ts";
 import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
+import { allBackups } from "../backup/all-backups.ts";
 import type { Agent } from "../client.ts";
 import { enumWord } from "../format.ts";
 import { allVms, byName, isSeen } from "../vm-sight.ts";
 import { defined } from "../../kernel/defined.ts";
+import { toSocleError } from "../../kernel/errors.ts";
 
 /** One snapshot of the host. */
 export interface Look {
@@ -14,6 +17,7 @@ export interface Look {
   readonly complete: boolean;
   /** Operations that copy bytes now. */
   readonly jobs: readonly Operation__Output[];
+  readonly openBackups: readonly Backup__Output[];
   readonly atMs: number;
 }
 
@@ -26,7 +30,12 @@ export async function look(agent: Agent, nowMs: () => number): Promise<Look> {
   const running = { onlyRunning: true, pageSize: MOST_RUNNING };
   const { operations } = await agent.ask(contract.operations.ListOperations, running);
   const jobs = operations.filter(({ transfer }) => transfer !== null);
-  return { host, ...(await allVms(agent)), jobs, atMs: nowMs() };
+  const openBackups = await allBackups(agent, { onlyOpen: true }).catch((thrown: unknown) => {
+    // An agent without the service has none.
+    if (toSocleError(thrown).kind === "unsupported") return [];
+    throw thrown;
+  });
+  return { host, ...(await allVms(agent)), jobs, openBackups, atMs: nowMs() };
 }
 
 export type SortName = "cpu" | "memory" | "disk" | "network" | "name";

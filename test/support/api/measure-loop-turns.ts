@@ -130,7 +130,7 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.ScreenService/GetScreenshot": [{ request: { vm } }],
   "/socle.v1.BackupService/BeginBackup": [mutation({ vm })],
   "/socle.v1.BackupService/GetBackup": [{ request: { vm, backupId: "b" } }],
-  "/socle.v1.BackupService/ListBackups": [{ request: { vm } }],
+  "/socle.v1.BackupService/ListBackups": [{ request: { vm } }, { request: {} }],
   "/socle.v1.BackupService/RenewBackup": [mutation({ vm, backupId: "b" })],
   "/socle.v1.BackupService/ListExtents": [{ request: { vm, backupId: "b", disk: "d" } }],
   "/socle.v1.BackupService/ReadExtents": [{ request: { vm, backupId: "b", disk: "d" } }],

@@ -3,6 +3,7 @@ import { PassThrough, Writable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { runCli } from "../../../agent/cli/index.ts";
+import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
 import type { Operation } from "../../../agent/gen/socle/v1/Operation.ts";
 import type { Vm } from "../../../agent/gen/socle/v1/Vm.ts";
 import { eventually } from "../../support/wait.ts";
@@ -38,12 +39,13 @@ const crowd: Vm[] = [
 interface Answers {
   vms: Vm[];
   operations: Operation[];
+  backups: Backup[];
   complete: boolean;
   fails: boolean;
 }
 
 async function agentOf(context: TestContext): Promise<{ socket: string; answers: Answers }> {
-  const answers: Answers = { vms: crowd, operations: [], complete: true, fails: false };
+  const answers: Answers = { vms: crowd, operations: [], backups: [], complete: true, fails: false };
   const usage = {
     readAt: ago(3),
     cpuBusyRatio: 0.63,
@@ -58,6 +60,10 @@ async function agentOf(context: TestContext): Promise<{ socket: string; answers:
       },
     },
     operations: { ListOperations: (_call, done) => done(null, { operations: answers.operations }) },
+    backups: {
+      ListBackups: ({ request }, done) =>
+        done(null, { backups: request.onlyOpen && request.vm === "" ? answers.backups : [] }),
+    },
     vms: {
       ListVms: (_call, done) =>
         done(null, {
@@ -251,6 +257,27 @@ test("top goes on when the agent or libvirt disconnects, and shows it", async (c
   await screenShows(/^newcomer/m);
   terminal.stdin.write("q");
   assert.equal(await ended, 0);
+});
+
+test("top shows the open backups, and until when each waits for a reader", async (context) => {
+  const { socket, answers } = await agentOf(context);
+  answers.backups = [
+    {
+      ...{ backupId: "b1", vmId: "id-busy", state: "BACKUP_STATE_OPEN", createdAt: ago(185) },
+      ...{ leaseExpiresAt: ago(-595), scratchBytes: 2 ** 30, scratchUsedBytes: 2 ** 20 },
+    },
+  ];
+  const { stdout } = await socle(["top"], { socket });
+  assert.match(
+    stdout,
+    /^backup of busy open for 3m\d*s?, scratch 1 MiB of 1 GiB, abandoned in 9m\d+s without a reader$/m,
+  );
+  const json = await socle(["top", "--json"], { socket });
+  const { openBackups } = JSON.parse(json.stdout) as { openBackups: { backupId: string }[] };
+  assert.deepEqual(
+    openBackups.map(({ backupId }) => backupId),
+    ["b1"],
+  );
 });
 
 test("without a terminal top prints once, as text or as JSON", async (context) => {

@@ -108,6 +108,7 @@ async function stage(context: TestContext, spec?: VmSpec): Promise<Stage> {
     backups,
     vms: {
       GetVm: (_call, answer) => answer(null, spec === undefined ? vm() : vm({ spec })),
+      ListVms: (_call, answer) => answer(null, { vms: [vm()], totalSize: 1 }),
       CreateVm({ request }, answer) {
         on.made.push(request.spec?.name);
         answer(rpcError(protos, status.RESOURCE_EXHAUSTED, "the host is full", { reason: "HOST_FULL" }));
@@ -189,6 +190,8 @@ test("backups are listed and ended; a directory of another VM is refused", async
   await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
   const listed = await on.run("vm", "backup", "ls", "web-1");
   assert.match(listed.stdout, /b1 .* complete/);
+  const ofAll = await on.run("vm", "backup", "ls");
+  assert.match(ofAll.stdout, /^web-1 +b1 .* complete/m);
   await on.run("vm", "backup", "end", "web-1", "b1");
   assert.deepEqual(on.asked.at(-1), ["finish", "b1", false, true]);
   const path = join(on.directory, "manifest.json");

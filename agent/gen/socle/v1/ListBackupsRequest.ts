@@ -3,8 +3,14 @@
 
 export interface ListBackupsRequest {
   'vm'?: (string);
+  'onlyOpen'?: (boolean);
+  'pageSize'?: (number);
+  'pageToken'?: (string);
 }
 
 export interface ListBackupsRequest__Output {
   'vm': (string);
+  'onlyOpen': (boolean);
+  'pageSize': (number);
+  'pageToken': (string);
 }

@@ -4,8 +4,10 @@ import type { Backup as _socle_v1_Backup, Backup__Output as _socle_v1_Backup__Ou
 
 export interface ListBackupsResponse {
   'backups'?: (_socle_v1_Backup)[];
+  'nextPageToken'?: (string);
 }
 
 export interface ListBackupsResponse__Output {
   'backups': (_socle_v1_Backup__Output)[];
+  'nextPageToken': (string);
 }
