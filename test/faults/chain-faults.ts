@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { fill } from "../support/small-disk.ts";
 import { removeStuckJob } from "../support/stuck-job.ts";
+import { eventually } from "../support/wait.ts";
 import type { FaultyHost } from "./host.ts";
 import type { Act, Killer } from "./killer.ts";
 
@@ -70,7 +71,13 @@ export class ChainStrikes {
           play: async (work) => {
             await Promise.race([pause(ms), work]);
             const found = await witness.process(vmId);
-            if (found !== undefined) endNow(found.pid);
+            const guestRun = await witness.virsh("domid", vmId);
+            if (found === undefined) return;
+            endNow(found.pid);
+            // Until then libvirt shows it as running.
+            const isOver = async (): Promise<boolean> =>
+              guestRun === "-" || (await witness.virsh("domid", vmId)) !== guestRun;
+            await eventually(isOver, { what: "libvirt to see the end of QEMU", timeoutMs: 180_000 });
           },
         };
       case "pool":

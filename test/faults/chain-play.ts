@@ -138,7 +138,14 @@ async function restore(
   const vm = `restored-${run.tries}`;
   const { vms } = host.client.contract;
   const request = { requestId: randomUUID(), spec: specOf(vm), leaveStopped: true };
-  const { vmId } = await host.ended(await host.client.ask(vms.CreateVm, request), END_WITHIN_MS);
+  // The pool may have been full until now, which the agent sees late.
+  const create = () => host.client.ask(vms.CreateVm, request);
+  const begun = await eventually(create, {
+    what: "room in the pool",
+    timeoutMs: END_WITHIN_MS,
+    intervalMs: 2000,
+  });
+  const { vmId } = await host.ended(begun, END_WITHIN_MS);
   const trap = await killer.set("RESTORE");
   run.log(`${run.tries}/${run.count} RESTORE, the agent is killed ${trap.what}`);
   const send = async (): Promise<boolean> => {

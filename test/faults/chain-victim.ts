@@ -119,9 +119,9 @@ export class ChainVictim {
     const before = run.violations.length;
     const requestId = randomUUID();
     // What the fault leaves without an answer is requested again.
-    await strike.play(this.#end(step, requestId).catch(() => undefined));
+    await strike.play(this.#end(step, requestId, "now").catch(() => undefined));
     await this.#host.untilListed();
-    const end = await this.#end(step, requestId);
+    const end = await this.#end(step, requestId, "once there is room");
     if (!end.isDone) this.failures[fault] = (this.failures[fault] ?? 0) + 1;
     // It had not noted yet which run of the guest it ends.
     const isUndone = act === "REVERT" && end.reason === "INTERRUPTED";
@@ -164,8 +164,8 @@ export class ChainVictim {
     }
   }
 
-  /** The end of the request, which may not have been accepted before. */
-  async #end(step: Step, requestId: string): Promise<End> {
+  /** The end of the request, which may not have been accepted before. The agent sees late that a pool has room again. */
+  async #end(step: Step, requestId: string, when: "now" | "once there is room"): Promise<End> {
     const what = `${step[0]} to be accepted`;
     return await eventually(
       async (): Promise<End> => {
@@ -178,8 +178,9 @@ export class ChainVictim {
             text: this.#host.describe(end),
           };
         } catch (thrown) {
-          if (isUnanswered(thrown)) throw thrown;
           const { reason, message } = toSocleError(thrown);
+          const waits = when === "once there is room" && reason === "NO_CAPACITY";
+          if (waits || isUnanswered(thrown)) throw thrown;
           return { isDone: false, reason, text: `${step[0]} was refused: ${reason} ${message}` };
         }
       },
@@ -241,7 +242,7 @@ export class ChainVictim {
   async #again(step: Step): Promise<void> {
     if (step[0] === "FINISH" && this.#model.open === undefined) return;
     await this.#settles();
-    const end = await this.#end(step, randomUUID());
+    const end = await this.#end(step, randomUUID(), "once there is room");
     this.#run.demand(end.isDone, `without a fault: ${end.text}`);
     await this.#follow(step, end);
   }
