@@ -70,8 +70,8 @@ export class ChainStrikes {
           what: `QEMU is killed after ${ms} ms`,
           play: async (work) => {
             await Promise.race([pause(ms), work]);
-            const found = await witness.process(vmId);
             const guestRun = await witness.virsh("domid", vmId);
+            const found = await witness.process(vmId);
             if (found === undefined) return;
             endNow(found.pid);
             // Until then libvirt shows it as running.

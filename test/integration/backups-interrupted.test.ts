@@ -6,6 +6,7 @@ import { chmod, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
+import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
 import { bootSector, type SocleHost } from "../support/socle-host.ts";
@@ -198,6 +199,7 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     await startAgain();
     await assert.rejects(host.virsh("domjobinfo", vm), /job data missing/);
     const { error } = await host.end(await reader.beginning(vm));
+    assert.equal(error === null ? "" : fromStatus(host.client.contract, error).reason, "VM_JOB_STUCK");
     assert.match(error?.message ?? "", /restart libvirtd while the VM is off/);
     await libvirtd.kill("SIGKILL");
     assert.ok(await removeStuckJob(libvirtd, vm));

@@ -259,13 +259,21 @@ export class DomainBackups {
    * and VM_JOB_STUCK for one that libvirt does not know.
    */
   async #requireNoJob(id: string): Promise<void> {
-    const { type } = await this.#libvirt
-      .call(libvirt.domainGetJobInfo, { dom: reference(id) })
+    const hasJob = async (): Promise<boolean> => {
+      const { type } = await this.#libvirt.call(libvirt.domainGetJobInfo, { dom: reference(id) });
+      return type !== libvirt.DomainJobType.NONE;
+    };
+    const found = await hasJob()
+      .catch(async (thrown: unknown) => {
+        if (!isInternal(thrown)) throw thrown;
+        // It may be QEMU's end, which libvirt shows a moment later.
+        await this.#certainty.quiet();
+        return await hasJob();
+      })
       .catch((thrown: unknown) => {
-        const error = toSocleError(thrown);
-        throw error.reason === "LIBVIRT_INTERNAL_ERROR" ? jobStuck(error) : error;
+        throw isInternal(thrown) ? jobStuck(toSocleError(thrown)) : thrown;
       });
-    if (type !== libvirt.DomainJobType.NONE) throw busy();
+    if (found) throw busy();
   }
 
   /** libvirt's default for a disk that is not named is that it has a part. */
@@ -298,6 +306,8 @@ const pulled = ({ device, exportName, scratch, since }: BackupSource): BackupDis
     exportBitmap: since === undefined ? undefined : CHANGES,
     target: { type: "file", path: scratch, format: "qcow2" },
   });
+
+const isInternal = (thrown: unknown): boolean => toSocleError(thrown).reason === "LIBVIRT_INTERNAL_ERROR";
 
 const busy = (): SocleError =>
   new SocleError(

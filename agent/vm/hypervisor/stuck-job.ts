@@ -5,8 +5,8 @@ import { SocleError } from "../../kernel/errors.ts";
  * of the domain when it is back: nothing ends it but a restart of libvirtd while the guest is off.
  */
 const WAY_OUT =
-  "libvirt holds a job of this VM since before its own restart, and refuses others: if no backup of the VM is open, restart libvirtd " +
-  'while the VM is off, or see "A job that libvirt does not end" in the operator\'s manual';
+  "libvirt may hold a job of this VM that it lost when it ended. If this lasts and no backup of the VM is open, restart libvirtd while " +
+  'the VM is off, or see "A job that libvirt does not end" in the operator\'s manual';
 
 /** The thread of libvirt that takes up the jobs of before a restart. */
 const FROM_BEFORE = /monitor=init-/;

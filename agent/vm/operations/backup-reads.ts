@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { CHANGES } from "../hypervisor/domain-backups.ts";
 import type { OpenBackup } from "../model/backups.ts";
 import type { Vm } from "../model/vm.ts";
@@ -7,6 +7,7 @@ import { backupSocket } from "./backup-end.ts";
 import type { BackupLeases } from "./backup-leases.ts";
 import { leaseOf } from "./backup-request.ts";
 import { noBackup } from "./backup-refusals.ts";
+import { interrupted } from "./work.ts";
 
 /** A disk of an open backup. */
 interface Asked {
@@ -102,17 +103,36 @@ export class BackupReads {
     if (offsetBytes > disk.capacityBytes)
       throw invalid("OFFSET_INVALID", "offset_bytes", `is beyond the disk's ${disk.capacityBytes} bytes`);
     this.#leases.touch(vm.id, backupId);
-    const reader = await NbdReader.open(
-      {
-        socket: this.socketOf(vm.id),
-        exportName: disk.device,
-        ...(disk.incremental === true ? { changes: CHANGES } : {}),
-      },
-      signal,
-    );
-    return reader;
+    return await openDisk(this.socketOf(vm.id), disk, signal);
   }
 }
+
+/**
+ * libvirt shows a backup as open before QEMU serves its disks. If libvirt ended between the two, nothing can be read. Throws
+ * `unavailable` INTERRUPTED.
+ */
+export async function requireServed(
+  socket: string,
+  disks: OpenBackup["disks"],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const disk of disks)
+    try {
+      (await openDisk(socket, disk, signal)).close();
+    } catch (thrown) {
+      throw interrupted(`disk ${disk.disk} cannot be read: ${toSocleError(thrown).message}`);
+    }
+}
+
+const openDisk = (
+  socket: string,
+  { device, incremental }: OpenBackup["disks"][number],
+  signal: AbortSignal,
+): Promise<NbdReader> =>
+  NbdReader.open(
+    { socket, exportName: device, ...(incremental === true ? { changes: CHANGES } : {}) },
+    signal,
+  );
 
 function requireOpen({ name, backups }: Vm, id: string): OpenBackup {
   const open = backups?.open;

@@ -26,6 +26,7 @@ import {
   isPausedByError,
   removeSocket,
 } from "./backup-end.ts";
+import { requireServed } from "./backup-reads.ts";
 import { leaseOf, requireBase, sourcesOf, unsupported } from "./backup-request.ts";
 import { backupOpen } from "./backup-refusals.ts";
 import { defineOperation, type Result } from "./definition.ts";
@@ -42,6 +43,7 @@ import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./
 
 const CLAIM = "claim volumes";
 const NOTE = "note backup";
+const SERVED_WITHIN_MS = 60_000;
 
 const intent = z.object({
   id: backupId,
@@ -326,6 +328,8 @@ async function openNow(
       });
     }),
   });
+  if (noted.nbd === undefined)
+    await requireServed(backupSocket(context, vmId), open.disks, AbortSignal.timeout(SERVED_WITHIN_MS));
   await step(
     "write backup",
     () => rewriteKept(context, vmId, (kept) => ({ ...kept, backups: { ...kept.backups, open } })),

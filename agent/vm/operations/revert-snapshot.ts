@@ -168,7 +168,11 @@ async function revert(
   if (failure !== undefined && isUndecided(failure, run)) throw failure;
   const { loose } = snapshots;
   if (hasLeftovers(snapshots))
-    snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));
+    snapshots = await step("delete volumes", () => removeLoose(context, spec, loose)).catch(
+      (thrown: unknown) => {
+        throw failure === undefined ? thrown : notStarted(spec.name, name, failure);
+      },
+    );
   const state = (await domains.state(vmId))?.state ?? "stopped";
   await stampComplete(context, run, isActive({ state }));
   await seenWithSnapshots(context, vmId, snapshots);

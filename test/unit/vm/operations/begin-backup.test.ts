@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import type { Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { backupSocket } from "../../../../agent/vm/operations/backup-end.ts";
 import { keepQemu } from "../../../../agent/vm/operations/backup-qemu.ts";
@@ -6,6 +10,7 @@ import { beginBackup } from "../../../../agent/vm/operations/begin-backup.ts";
 import { NbdPorts } from "../../../../agent/vm/operations/nbd-ports.ts";
 import type { Admission } from "../../../../agent/vm/operations/definition.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { handshake, nbdServer } from "../../../support/vm/nbd-server.ts";
 import { WorkStage } from "../../../support/vm/work-stage.ts";
 
 const ID = "0123456789abcdef";
@@ -18,11 +23,19 @@ const intent = {
 async function begun(
   state: "running" | "paused",
   stateReason: string,
-  more: { readonly asked?: object; readonly context?: object; readonly failure?: Error } = {},
+  more: {
+    readonly asked?: object;
+    readonly context?: object;
+    readonly failure?: Error;
+    readonly servesNothing?: boolean;
+  } = {},
 ): Promise<WorkStage & { servers: unknown[] }> {
   const on = Object.assign(new WorkStage(), { servers: [] as unknown[] });
   Object.assign(on, { state, stateReason });
   Object.assign(on.context, more.context);
+  const sockets = await mkdtemp(join(tmpdir(), "socle-nbd-"));
+  Object.assign(on.context, { socketDirectory: sockets });
+  const qemu = nbdServer(handshake(2 ** 26), () => undefined);
   on.show();
   const { domains } = on.context;
   let isOpen = false;
@@ -41,15 +54,34 @@ async function begun(
       ) => {
         if (more.failure !== undefined) return Promise.reject(more.failure);
         on.servers.push([server, disks.map(({ exportName }) => exportName).join()]);
-        return Promise.resolve(void (isOpen = true));
+        isOpen = true;
+        return more.servesNothing === true
+          ? Promise.resolve()
+          : listen(qemu, backupSocket(on.context, WorkStage.id));
       },
       opened: () => Promise.resolve(new Set()),
       end: () => Promise.resolve(),
+      forget: () => Promise.resolve([]),
     },
   });
-  await beginBackup.run(on.context, { ...intent, ...more.asked }, on.run());
+  try {
+    await beginBackup.run(on.context, { ...intent, ...more.asked }, on.run());
+  } finally {
+    qemu.close();
+    await rm(sockets, { recursive: true });
+  }
   return on;
 }
+
+const listen = (server: Server, path: string): Promise<void> =>
+  new Promise((resolve, reject) => void server.once("error", reject).listen(path, resolve));
+
+test("a backup that QEMU does not serve has not begun, as after an end of libvirt in the middle", async () => {
+  await assert.rejects(begun("running", "BOOTED", { servesNothing: true }), {
+    reason: "INTERRUPTED",
+    message: /disk root cannot be read/,
+  });
+});
 
 const ADDRESS = "10.0.0.5";
 const overTls = (on = new WorkStage()) => {
