@@ -208,9 +208,12 @@ export class BackupWatch implements Service {
       // One of the disk's size has its tables beside the bytes.
       if (open.scratchBytes !== 0 && used > mostScratchBytes(open, capacityBytes)) return "SCRATCH_FULL";
       const grownBytes = Math.max(0, sum - before) / looks;
-      const free = await this.#freeOf(pool, grownBytes > FAST_BYTES ? 0 : LOOK_AT_POOL_EVERY_MS);
       const leastBytes = Math.max(LEAST_FREE_BYTES, LOOKS_IN_RESERVE * grownBytes);
-      if (free !== undefined && free < leastBytes) return "POOL_NEARLY_FULL";
+      const isShort = async (knownForMs: number): Promise<boolean> =>
+        ((await this.#freeOf(pool, knownForMs)) ?? Infinity) < leastBytes;
+      // What is known may be older than the backup.
+      if ((await isShort(grownBytes > FAST_BYTES ? 0 : LOOK_AT_POOL_EVERY_MS)) && (await isShort(0)))
+        return "POOL_NEARLY_FULL";
     }
     // The backup may have ended meanwhile.
     if (this.#options.table.get(vmId)?.backups?.open?.id === open.id) {

@@ -30,6 +30,7 @@ class Stage extends OwnStartsStage {
   usedBytes = 0;
   freeBytes: number | undefined = 100 * GIB;
   looksAtPool = 0;
+  onLook: () => void = () => undefined;
   refusal: SocleError | undefined;
   /** How the operation that ends the backup ends. */
   outcome: () => Partial<Operation> = () => ({});
@@ -92,7 +93,9 @@ class Stage extends OwnStartsStage {
         allocatedBytes: () => Promise.resolve(this.usedBytes),
         freeBytes: () => {
           this.looksAtPool += 1;
-          return Promise.resolve(this.freeBytes);
+          const free = this.freeBytes;
+          this.onLook();
+          return Promise.resolve(free);
         },
       },
       scratchUsed,
@@ -161,6 +164,21 @@ test("a backup ends while its pool still has room for what the guest writes unti
     await stage.advance(grown > 0 ? 2000 : 10_000);
     assert.deepEqual(stage.abandoned, cause, `${free} free, ${grown} grown`);
   }
+});
+
+test("a backup is not abandoned for what its pool lacked before it began", async (t) => {
+  const stage = new Stage();
+  stage.putBackup();
+  stage.freeBytes = 600 * MIB;
+  await stage.begin(t);
+  stage.usedBytes = 150 * MIB;
+  stage.freeBytes = 550 * MIB;
+  // It is looked at, and has less than four looks need.
+  const looks = stage.looksAtPool;
+  stage.onLook = () => (stage.freeBytes = 100 * GIB);
+  await stage.advance(2000);
+  assert.equal(stage.looksAtPool, looks + 2);
+  assert.deepEqual(stage.abandoned, []);
 });
 
 test("what a scratch volume holds at the first look, or grew before a late one, is no growth of one look", async (t) => {
