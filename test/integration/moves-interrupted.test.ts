@@ -1,14 +1,18 @@
-// Deaths of the agent at the boundaries of its journal, and of libvirtd in a copy, while disks move and media change.
+// Deaths of the agent at the boundaries of its journal, and of libvirtd in a copy or its switch, while disks move and media
+// change.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { domainBlockJobAbort } from "../../agent/libvirt/index.ts";
+import { FaultProxy } from "../faults/proxy.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
+import { Monitor } from "../support/monitor.ts";
 import { bootSector, type SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -151,6 +155,113 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     assert.equal(error, null, JSON.stringify(steps));
     await isIn(vm, vmId, "other");
     assert.equal(await digest(vm), bytes);
+    await host.remove(vm);
+  });
+
+  /** Begins a move. `act` runs when the agent asks libvirtd for the switch, which waits for that, and `then` afterwards. */
+  const atSwitch = async (
+    vm: string,
+    act: () => Promise<unknown>,
+    then: (operation: Operation__Output) => Promise<void>,
+  ): Promise<Operation__Output> => {
+    const { socketPath } = host.libvirtd;
+    const daemonPath = `${socketPath}.real`;
+    await rename(socketPath, daemonPath);
+    const proxy = await FaultProxy.start({ socketPath, daemonPath });
+    try {
+      await mortal.restart();
+      const acted = new Promise<void>((resolve, reject) => {
+        const done = () => act().then(() => resolve(), reject);
+        const fault = { kind: "notify", at: "call", act: done } as const;
+        proxy.add({ procedure: domainBlockJobAbort, times: 1, fault });
+      });
+      const operation = await beginMove(vm, "other");
+      await acted;
+      await then(operation);
+      return operation;
+    } finally {
+      await proxy.stop();
+      // Unless another libvirtd has made its own.
+      await rename(daemonPath, socketPath).catch(() => undefined);
+    }
+  };
+
+  test("a copy that ends as libvirtd is asked for the switch fails the move, and the guest can be changed", async () => {
+    const vm = "refused";
+    const vmId = await create(vm, false);
+    const old = await pathOf(vm);
+    await atSwitch(
+      vm,
+      () => host.virsh("blockjob", vm, "vdb", "--abort"),
+      async (operation) => {
+        const end = await host.end(operation, 120_000);
+        assert.equal(host.failureOf(end)?.reason, "MOVE_FAILED", JSON.stringify(end));
+      },
+    );
+    await mortal.restart();
+    assert.deepEqual([await pathOf(vm), await filesIn(other, vmId)], [old, []]);
+    assert.equal((await host.end(await beginMove(vm, "other"), 120_000)).error, null);
+    await isIn(vm, vmId, "other");
+    await host.remove(vm);
+  });
+
+  test("a guest that wrote to the copy before libvirtd could record the switch keeps those bytes", async () => {
+    const vm = "in-doubt";
+    const vmId = await create(vm, true);
+    const old = await pathOf(vm);
+    const copy = join(other, `socle-${vmId}-data.qcow2`);
+    const has = (path: string, pattern: string) =>
+      run("qemu-io", ["-r", "-f", "qcow2", "-c", `read -P ${pattern} 0 1M`, path]).then(({ stdout }) =>
+        assert.doesNotMatch(stdout, /failed/, `${path} has ${pattern}`),
+      );
+    await run("qemu-io", ["-f", "qcow2", "-c", "write -P 0x63 0 1M", old]);
+    const start = () => host.client.ask(host.client.contract.vms.StartVm, { requestId: randomUUID(), vm });
+    assert.equal((await host.end(await start())).error, null);
+
+    // libvirtd dies as it is to ask QEMU for the switch, and QEMU gets that request from here.
+    const operation = await atSwitch(
+      vm,
+      () => host.libvirtd.kill("SIGKILL"),
+      async () => {
+        const monitor = await Monitor.of(vmId);
+        await monitor.pivot();
+        await monitor.writes("data", "0x64", "1M");
+        await monitor.quit();
+      },
+    );
+    await host.libvirtd.startAgain();
+    await mortal.restart();
+
+    const { operations, vms } = host.client.contract;
+    const { operationId } = operation;
+    const seen = await eventually(
+      async () => {
+        const now = await host.client.ask(operations.GetOperation, { operationId });
+        return host.failureOf(now)?.reason === "MOVE_IN_DOUBT" ? now : undefined;
+      },
+      { what: "the move to be in doubt", timeoutMs: 120_000 },
+    );
+    assert.equal(seen.state, "STATE_OUTCOME_UNKNOWN");
+    assert.ok(seen.error?.message.includes(old) && seen.error.message.includes(copy), seen.error?.message);
+    await assert.rejects(host.client.ask(vms.StartVm, { requestId: randomUUID(), vm }), {
+      reason: "OPERATION_UNSETTLED",
+      message: /a person must decide it/,
+    });
+    assert.equal(await pathOf(vm), old);
+    await has(old, "0x63");
+    await has(copy, "0x64");
+
+    // A person has compared them.
+    const definition = (await host.virsh("dumpxml", vm, "--inactive")).replace(old, copy);
+    const file = join(host.libvirtd.imagesDirectory, "in-doubt.xml");
+    await writeFile(file, definition);
+    await host.virsh("define", file);
+    // Else it looks again within a minute.
+    await mortal.restart();
+    const { error, steps } = await host.end(operation, 120_000);
+    assert.equal(error, null, JSON.stringify(steps));
+    await isIn(vm, vmId, "other");
+    await has(copy, "0x64");
     await host.remove(vm);
   });
 });

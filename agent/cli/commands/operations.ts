@@ -96,7 +96,10 @@ export const showOperation: Command = async (session, args) => {
 };
 
 /** Advice for an operation that shows no end. */
-function withoutEndHint({ operationId, state, endDecided }: Operation__Output): [string, string][] {
+function withoutEndHint(
+  { operationId, state, endDecided }: Operation__Output,
+  error: string | undefined,
+): [string, string][] {
   if (state !== "STATE_OUTCOME_UNKNOWN") return [];
   if (endDecided)
     return [
@@ -104,9 +107,13 @@ function withoutEndHint({ operationId, state, endDecided }: Operation__Output): 
       ["meanwhile", "other changes of this VM are accepted"],
       ["to do", "wait; if it lasts, socle doctor shows what cannot record it. Do not settle it"],
     ];
+  const toDo =
+    error?.startsWith("MOVE_IN_DOUBT:") === true
+      ? "decide as the error says. Do not settle it as done"
+      : `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`;
   return [
     ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
-    ["to do", `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`],
+    ["to do", toDo],
   ];
 }
 
@@ -135,7 +142,7 @@ function renderOperation(
     ["took", took(operation)],
     ["copied", transferText(operation)],
     ["error", error === undefined ? "" : paint("red", printable(error))],
-    ...withoutEndHint(operation),
+    ...withoutEndHint(operation, error),
     ...Object.entries(operation.result).map(([key, value]): [string, string] => [
       printable(key),
       printable(value),

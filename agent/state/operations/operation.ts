@@ -91,6 +91,12 @@ export const errorOf = ({ kind, reason, message, details }: SocleError): Operati
 export const isUnsettled = ({ state, decided }: Operation): boolean =>
   state === "outcome_unknown" && decided === undefined;
 
+/** Reasons of an unknown outcome that only a person can decide: libvirt does not have it any more. */
+const DECIDED_BY_PERSON: ReadonlySet<string> = new Set(["MOVE_IN_DOUBT"]);
+
+export const waitsForPerson = ({ state, error }: Pick<Operation, "state" | "error">): boolean =>
+  state === "outcome_unknown" && error !== undefined && DECIDED_BY_PERSON.has(error.reason);
+
 export const isDone = (operation: Operation): boolean =>
   operation.state !== "running" && operation.state !== "outcome_unknown";
 

@@ -1,6 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { requireReadWhole } from "../journal/refusals.ts";
-import type { Operation } from "./operation.ts";
+import { waitsForPerson, type Operation } from "./operation.ts";
 
 // Errors that refuse a request about an operation.
 
@@ -32,15 +32,19 @@ export const notCancellable = ({ id, state }: Operation): SocleError =>
   new SocleError("conflict", "NOT_CANCELLABLE", `operation ${id} cannot be cancelled: it is ${state}`);
 
 /** The operation that must end before any other change of its VM. */
-export const unsettled = ({ id, kind }: Pick<Operation, "id" | "kind">): SocleError =>
-  new SocleError(
+export const unsettled = (operation: Pick<Operation, "id" | "kind" | "state" | "error">): SocleError => {
+  const { id, kind } = operation;
+  const toDo = waitsForPerson(operation)
+    ? `a person must decide it: socle operations show ${id} says how, and what is lost otherwise`
+    : `the agent determines it as soon as it can: retry, or check (socle operations show ${id}) and settle it by hand ` +
+      `(socle operations settle ${id} --as done|not-done)`;
+  return new SocleError(
     "conflict",
     "OPERATION_UNSETTLED",
-    `the outcome of operation ${id} (${kind}) of this VM is not known yet, and other changes of the VM wait for it; ` +
-      `the agent determines it as soon as it can: retry, or check (socle operations show ${id}) and settle it by hand ` +
-      `(socle operations settle ${id} --as done|not-done)`,
+    `the outcome of operation ${id} (${kind}) of this VM is not known yet, and other changes of the VM wait for it; ${toDo}`,
     { details: { metadata: { operation_id: id, operation_kind: kind }, retryAfterMs: 5000 } },
   );
+};
 
 export const reused = (requestId: string, operationId: string): SocleError =>
   new SocleError(

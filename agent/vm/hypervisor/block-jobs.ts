@@ -31,6 +31,20 @@ export interface BlockJob {
   readonly failed: () => SocleError;
   /** The job can begin anew with a copy that keeps up with the guest. */
   readonly mayBeginAnew: boolean;
+  readonly pivot?: PivotNotes | undefined;
+}
+
+/**
+ * What is noted of the switch of a guest. libvirt may die between QEMU's switch and its own record of it: then it does not
+ * show which file the guest writes to, and a cancellation that it accepts may still switch the guest.
+ */
+export interface PivotNotes {
+  /** QEMU may have been asked for the switch, and no answer of libvirt excludes it: the job can only be completed. */
+  readonly isAsked: () => boolean;
+  /** Before libvirt is asked; durable when it resolves. */
+  readonly ask: () => Promise<void>;
+  /** libvirt's answer shows that the guest is not switched. */
+  readonly refused: () => Promise<void>;
 }
 
 const POLL = { firstMs: 20, mostMs: 500 } as const;
@@ -58,7 +72,8 @@ export class BlockJobs {
    * five minutes without progress, when the job was cancelled or does not end, and the reason of `aborted`.
    */
   async run(id: string, job: BlockJob, { report, aborted }: Watch): Promise<void> {
-    const { device, isDone, isReady, begin, failed } = job;
+    const { device, isDone, isReady, begin, failed, pivot } = job;
+    const mayCancel = (): boolean => pivot?.isAsked() !== true;
     const pace = new Pace(() => this.#clock.monotonicMs());
     let begun = false;
     let waitMs: number = POLL.firstMs;
@@ -71,6 +86,8 @@ export class BlockJobs {
         // A job that has just ended may not show in the XML yet.
         if (begun && (missing += 1) > JOB_GONE_LOOKS) throw failed();
         if (!begun) {
+          // A new copy would be written over what the guest may have written last.
+          if (!mayCancel()) throw failed();
           aborted.throwIfAborted();
           await begin(pace.isAnew);
           begun = true;
@@ -80,19 +97,20 @@ export class BlockJobs {
         begun = true;
         missing = 0;
         report(progress);
-        if (aborted.aborted) {
+        if (aborted.aborted && mayCancel()) {
           await this.cancel(id, device);
           aborted.throwIfAborted();
         }
         const state = pace.of(progress);
         if (state === "stalled") {
+          if (!mayCancel()) throw switching(job);
           // Its storage may keep it from ending.
           const isCancelled = await this.cancel(id, device).then(() => true, falseIfUnknown);
           throw stalled(job, isCancelled);
         }
         if (isPivotable) {
-          await this.#pivot(id, device, isDone);
-        } else if (state === "behind" && job.mayBeginAnew && pace.mayBeginAnew()) {
+          await this.#pivot(id, job);
+        } else if (state === "behind" && job.mayBeginAnew && mayCancel() && pace.mayBeginAnew()) {
           await this.cancel(id, device);
           begun = false;
           continue;
@@ -112,30 +130,52 @@ export class BlockJobs {
   /** Cancels the job, and waits until it is gone. Also succeeds without one. Throws `outcome_unknown`. */
   async cancel(id: string, device: string): Promise<void> {
     const isGone = async (): Promise<boolean> => (await this.progress(id, device)) === undefined;
-    await this.#certainty.ensure(() => this.#end(id, device, 0), isGone);
+    await this.#certainty.ensure(async () => {
+      await this.#end(id, device, 0).catch((thrown: unknown) => {
+        if (!NOTHING_ASKED.has(toSocleError(thrown).reason)) throw thrown;
+      });
+    }, isGone);
   }
 
   /** A job that is gone has switched the guest or failed, and the XML may show the switch late. Throws `outcome_unknown`. */
-  async #pivot(id: string, device: string, isDone: BlockJob["isDone"]): Promise<void> {
+  async #pivot(id: string, { device, isDone, pivot }: BlockJob): Promise<void> {
+    const qemu = pivot === undefined ? undefined : await this.#qemu(id);
+    const isFirst = pivot?.isAsked() === false;
+    if (isFirst) await pivot.ask();
+    const replies = { isLost: false };
     const isDecided = async (): Promise<boolean | undefined> => {
       if (await isDone()) return true;
       return (await this.progress(id, device)) === undefined ? undefined : false;
     };
-    await this.#certainty.ensure(
-      () => this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT),
-      isDecided,
-    );
+    const ask = async (): Promise<void> => {
+      await this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT).catch((thrown: unknown) => {
+        replies.isLost ||= toSocleError(thrown).kind === "outcome_unknown";
+        throw thrown;
+      });
+    };
+    try {
+      await this.#certainty.ensure(ask, isDecided);
+    } catch (thrown) {
+      const error = toSocleError(thrown);
+      if (error.kind === "outcome_unknown") throw error;
+      // A libvirt that lives knows what the QEMU that still runs did.
+      const isRefused = isUnasked(error) || (qemu !== undefined && (await this.#qemu(id)) === qemu);
+      if (isFirst && !replies.isLost && isRefused) await pivot.refused();
+      // Without the job, the XML shows how it ended.
+      const isGone = (await this.progress(id, device)) === undefined;
+      if (!isGone && !NOTHING_ASKED.has(error.reason)) throw error;
+    }
   }
 
-  /** A job may end meanwhile: what counts is the XML. */
+  /** The run of the guest's QEMU; undefined for none. libvirt may number two runs alike if it died between. */
+  async #qemu(id: string): Promise<string | undefined> {
+    const { dom } = await this.#libvirt.call(libvirt.domainLookupByUuid, { uuid: id });
+    return dom.id === OFF ? undefined : `${this.#libvirt.reconnects ?? 0}.${dom.id}`;
+  }
+
   async #end(id: string, device: string, flags: number): Promise<void> {
-    try {
-      const args = { dom: reference(id), path: device, flags };
-      await this.#libvirt.call(libvirt.domainBlockJobAbort, args, { lane: "slow" });
-    } catch (thrown) {
-      // Not ready yet, or over.
-      if (!ENDED.has(toSocleError(thrown).reason)) throw thrown;
-    }
+    const args = { dom: reference(id), path: device, flags };
+    await this.#libvirt.call(libvirt.domainBlockJobAbort, args, { lane: "slow" });
   }
 }
 
@@ -183,12 +223,28 @@ class Pace {
   }
 }
 
-const ENDED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
+/** The number of a domain that is off. */
+const OFF = -1;
+/** The job is not ready yet, or is over. */
+const NOTHING_ASKED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
+
+/** libvirt has not asked QEMU. It also calls a job invalid that another client ends. */
+const isUnasked = ({ reason, message }: SocleError): boolean =>
+  NOTHING_ASKED.has(reason) ||
+  (reason === "LIBVIRT_OPERATION_INVALID" && message.includes("domain is not running"));
 
 const falseIfUnknown = (thrown: unknown): false => {
   if (toSocleError(thrown).kind !== "outcome_unknown") throw thrown;
   return false;
 };
+
+const switching = ({ disk }: BlockJob): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "EFFECT_UNDER_WAY",
+    `the guest is being switched to the copy of disk ${disk}, which makes no progress: check the storage of both pools`,
+    { details: { metadata: { disk } } },
+  );
 
 const stalled = ({ disk }: BlockJob, isCancelled: boolean): SocleError =>
   new SocleError(

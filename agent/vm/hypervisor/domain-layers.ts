@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildDisk, buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
-import { BlockJobs, type BlockJob, type Watch } from "./block-jobs.ts";
+import { BlockJobs, type BlockJob, type PivotNotes, type Watch } from "./block-jobs.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-devices.ts";
@@ -55,10 +55,10 @@ export class DomainLayers {
   }
 
   /**
-   * Switches the disks to existing overlays of their present files, all at one instant; also the definition of a stopped
-   * domain. Does nothing if they are switched already. `mayBeAsked`: an earlier run may have asked libvirt. Throws
-   * `conflict` SWITCH_IN_DOUBT if a running guest may write to the overlays although libvirt does not show that: it may have
-   * died between QEMU's switch and the record of it.
+   * Switches the disks to existing overlays of their present files, all at one instant, and the definition, which libvirt
+   * writes last and may die before. Does nothing if they are switched already. `mayBeAsked`: an earlier run may have asked
+   * libvirt. Throws `conflict` SWITCH_IN_DOUBT if a running guest may write to the overlays although libvirt does not show that:
+   * it may have died between QEMU's switch and the record of it.
    */
   async switchTo(id: string, overlays: readonly Overlay[], mayBeAsked = false): Promise<void> {
     let isInDoubt = mayBeAsked;
@@ -70,6 +70,7 @@ export class DomainLayers {
         throw error;
       throw inDoubt(overlays, error);
     }
+    await this.#defineSwitched(id, overlays);
   }
 
   async #switch(id: string, overlays: readonly Overlay[], lost: () => void): Promise<void> {
@@ -95,6 +96,18 @@ export class DomainLayers {
       },
       () => this.isSwitched(id, overlays),
     );
+  }
+
+  /** Records the switch of a running guest in a definition that names a file below the overlay. */
+  async #defineSwitched(id: string, overlays: readonly Overlay[]): Promise<void> {
+    if (!isActive(await this.#reads.state(id))) return;
+    const defined = (await this.#reads.document(id, "defined"))?.devices.disks ?? [];
+    for (const { disk, path } of overlays) {
+      const source = pathOf(defined.find(({ alias }) => alias === diskAlias(disk))?.source);
+      if (source === undefined || source === path) continue;
+      const [top, ...below] = await this.#chain(id, disk);
+      if (top === path && below.includes(source)) await this.#define(id, disk, { path, format: "qcow2" });
+    }
   }
 
   /** Whether the disks use these files, in the running guest or else in the definition. */
@@ -176,7 +189,7 @@ export class DomainLayers {
    * Continues a copy that runs already. Throws `conflict` MOVE_FAILED, DISK_BUSY for another job of the disk, and as `merge`
    * does. A guest that writes faster than the copy proceeds is slowed down.
    */
-  async copy(id: string, disk: string, to: Copy, watch: Watch): Promise<void> {
+  async copy(id: string, disk: string, to: Copy, watch: Watch, pivot?: PivotNotes): Promise<void> {
     const device = await this.#device(id, disk);
     const isDone = async (): Promise<boolean> => (await this.#chain(id, disk))[0] === to.path;
     const mirror = async (): Promise<Disk["mirror"]> => (await this.#disk(id, disk))?.mirror;
@@ -211,6 +224,7 @@ export class DomainLayers {
       },
       failed: () => copyFailed(disk),
       mayBeginAnew: true,
+      pivot,
     };
     await this.#jobs.run(id, job, watch);
     await this.#define(id, disk, to);
@@ -238,6 +252,23 @@ export class DomainLayers {
       const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
       await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
     }, isDefined);
+  }
+
+  /**
+   * Whether the disk uses this file, in the running guest or else in the definition, or is being copied to it: then the
+   * guest does not write to it alone.
+   */
+  async standing(id: string, disk: string, path: string): Promise<"switched" | "copying" | "neither"> {
+    const { as, disks } = await this.#seen(id);
+    const device = disks.find(({ alias }) => alias === diskAlias(disk))?.target.device;
+    // A restarted libvirt answers once it has taken over the state of QEMU's jobs: the XML counts from then on.
+    const job =
+      as === "running" && device !== undefined
+        ? await this.#jobs.progress(id, device).catch(unlessOff)
+        : undefined;
+    if (await this.isSwitched(id, [{ disk, path }])) return "switched";
+    const isMirror = pathOf((await this.#disk(id, disk))?.mirror) === path;
+    return job !== undefined && isMirror ? "copying" : "neither";
   }
 
   /** Cancels a copy to this path, if one runs. */
@@ -274,6 +305,10 @@ export class DomainLayers {
 
 const pathOf = (source: DiskSource | undefined): string | undefined =>
   source !== undefined && "path" in source ? source.path : undefined;
+
+function unlessOff(thrown: unknown): undefined {
+  if (toSocleError(thrown).reason !== "LIBVIRT_OPERATION_INVALID") throw thrown;
+}
 
 const replaced = (disk: string): SocleError =>
   new SocleError(

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
 import {
@@ -38,7 +39,7 @@ import {
 import { hasOwnQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
-import { undoAll } from "./undo.ts";
+import { because, undoAll } from "./undo.ts";
 import { requireNotSaved, requireState } from "./vm-state.ts";
 import {
   isUndecided,
@@ -50,6 +51,8 @@ import {
 } from "./work.ts";
 
 const SWITCH = "switch disks";
+/** Durable before libvirt is asked to switch a guest that may write. */
+const RUNS = "note that it runs";
 
 const names = z.object({ name: snapshotName, description: snapshotDescription.exactOptional() });
 
@@ -104,6 +107,7 @@ export const createSnapshot = defineOperation({
   async run(context, asked, run) {
     const { vmId } = run;
     const effects = effectsOf(run, [SWITCH]);
+    if (run.done.has(RUNS)) for (const name of [SWITCH, RUNS]) effects.add(name);
     try {
       return await create(context, asked, run, effects);
     } catch (thrown) {
@@ -112,11 +116,15 @@ export const createSnapshot = defineOperation({
       // Once the guest writes to the overlays, they are kept.
       if (effects.has(SWITCH) && (await isRecordedOrSwitched(context, vmId, asked)))
         throw outcomeUnknown(error);
-      if (error.reason === "SWITCH_IN_DOUBT") {
+      const guest = await guestOf(context, vmId, effects);
+      if (guest === "ended") throw outcomeUnknown(error);
+      if (guest === "gone") throw layersKept(error, asked.layers);
+      const isInDoubt = error.reason === "SWITCH_IN_DOUBT";
+      if (isInDoubt || (guest === "runs" && run.done.has(RUNS))) {
         await keepInDoubt(context, vmId, asked.layers).catch((cause: unknown) => {
           throw outcomeUnknown(toSocleError(cause));
         });
-        throw error;
+        throw isInDoubt ? error : layersKept(error, asked.layers);
       }
       throw await undoAll(context, run, undoLayers(context, vmId, { layers: asked.layers, effects }), error);
     }
@@ -131,6 +139,8 @@ async function create(
 ): Promise<Result> {
   const { domains } = context;
   const { vmId, step } = run;
+  const hasEnded = (await guestOf(context, vmId, effects)) === "ended";
+  if (hasEnded) step.goOn();
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(SWITCH) });
   const { snapshots: before } = await readSpec(context, vmId);
   let snapshots = before;
@@ -138,8 +148,15 @@ async function create(
     const own = requireSameLayers(spec, before, layers);
     requireRoomFor({ name: spec.name, snapshots: before }, name);
     const below = (disk: OwnDisk): string => disk.volume.volume;
-    const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
+    // A layer that a guest may have written to is not made anew.
+    const overlays = effects.has(RUNS)
+      ? await requireExisting(context, layers)
+      : await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
     if (hasOwnQemu(run) || !isActive(await domains.state(vmId))) await forgetCheckpoints(context, run, spec);
+    if (isActive(await domains.state(vmId)) && !effects.has(RUNS)) {
+      await step.durable(RUNS, () => Promise.resolve(), 0);
+      effects.add(RUNS);
+    }
     effects.add(SWITCH);
     const isQuiesced = await step(
       SWITCH,
@@ -147,10 +164,14 @@ async function create(
         const mayBeAsked = mayHaveBegun(run, SWITCH);
         const switchNow = () => domains.layers.switchTo(vmId, overlays, mayBeAsked);
         const guest = { id: vmId, tenant: spec.tenant };
-        if (await domains.layers.isSwitched(vmId, overlays)) return false;
+        if (await domains.layers.isSwitched(vmId, overlays)) {
+          // Of the definition of a running guest, libvirt may have lost the switch.
+          await switchNow();
+          return false;
+        }
         await requireAsNoted(context, vmId, own);
         if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
-        if (quiesce) return await domains.freezes.during(guest, switchNow, mayBeAsked);
+        if (quiesce && !hasEnded) return await domains.freezes.during(guest, switchNow, mayBeAsked);
         await switchNow();
         return false;
       },
@@ -174,6 +195,40 @@ async function create(
   const quiesced = findSnapshot(snapshots, id)?.quiesced === true;
   return { snapshot_id: id, snapshot: name, quiesced: String(quiesced) };
 }
+
+/**
+ * The guest that libvirt may have been asked to switch; undefined: none. libvirt may have died before it recorded the switch.
+ * If the guest "ended" before libvirt was back, the layers may have what it wrote last: the switch goes on in the definition,
+ * and is never undone. "gone": there is no domain that could show the switch.
+ */
+async function guestOf(
+  { domains }: WorkContext,
+  vmId: string,
+  effects: ReadonlySet<string>,
+): Promise<"runs" | "ended" | "gone" | undefined> {
+  if (!effects.has(RUNS)) return undefined;
+  try {
+    const now = await domains.state(vmId);
+    if (now === undefined) return "gone";
+    return isActive(now) ? "runs" : "ended";
+  } catch (thrown) {
+    throw outcomeUnknown(toSocleError(thrown));
+  }
+}
+
+/** Throws `conflict` SWITCH_IN_DOUBT. */
+async function requireExisting(context: WorkContext, layers: readonly Layer[]): Promise<Overlay[]> {
+  const overlays = await existing(context, layers);
+  if (overlays !== undefined) return overlays;
+  const message = `the guest may have written to layers that are not found now: ${namesOf(layers)}. Restore their pools or files`;
+  throw new SocleError("conflict", "SWITCH_IN_DOUBT", message);
+}
+
+const namesOf = (layers: readonly Layer[]): string =>
+  layers.map(({ pool, volume }) => `${volume} in pool ${pool}`).join(", ");
+
+const layersKept = (error: SocleError, layers: readonly Layer[]): SocleError =>
+  because(error, `the layers ${namesOf(layers)} stay: they may have what the guest wrote last`);
 
 const withSnapshot = (now: Snapshots, made: Snapshot, layers: readonly Layer[]): Snapshots => ({
   ...withoutLoose(now, looseOf(layers)),

@@ -1,8 +1,9 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { DiskSpec, VmSpec } from "../../contract/spec.ts";
+import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { resourceName } from "../../contract/spec-values.ts";
+import type { Watch } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import { extraOf, noSnapshots, withExtra, type ExtraVolume, type Snapshots } from "../model/snapshots.ts";
@@ -15,6 +16,7 @@ import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts"
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { leftoversOf, removeUnused } from "./layers.ts";
+import { ASK, copyKept, mark, moveState, pathOfCopy, pivotNotes, type Move } from "./move-doubt.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
@@ -66,7 +68,7 @@ interface MoveRequest {
 /**
  * Moves a disk that was made for the VM into another pool, also of a running guest. QEMU copies it; the switch to the copy
  * decides: until then a failure removes the copy, and afterwards the old volume is removed. The file in libvirt's XML shows
- * whether it happened.
+ * whether it happened. While that is in doubt, neither volume is changed.
  */
 export const moveDisk = defineOperation({
   kind: "MOVE_DISK",
@@ -118,15 +120,26 @@ export const moveDisk = defineOperation({
   // A forced stop does not wait for it.
   run: (context, asked, run) =>
     context.escalation.during(run.vmId, run.caller, async (cut) => {
-      const effects = new Set([VOLUME, COPY].filter((name) => mayHaveBegun(run, name)));
+      const isAsked = run.done.has(ASK);
+      const effects = new Set([VOLUME, COPY].filter((name) => isAsked || mayHaveBegun(run, name)));
+      if (isAsked) effects.add(ASK);
       try {
         return await move(context, asked, run, { cut, effects });
       } catch (thrown) {
         const error = toSocleError(thrown);
         if (isUndecided(error, run)) throw error;
         // From the switch on, the move is completed.
-        if (effects.has(COPY) && (await isMoved(context, run.vmId, asked))) throw outcomeUnknown(error);
-        throw await undoAll(context, run, effects.has(VOLUME) ? [undoCopy(context, run, asked)] : [], error);
+        if (effects.has(COPY)) {
+          const now = await moveState(context, run, asked, effects);
+          if (now === "goes on") throw outcomeUnknown(error);
+          if (now === "gone") throw copyKept(error, asked);
+        }
+        throw await undoAll(
+          context,
+          run,
+          effects.has(VOLUME) ? [undoCopy(context, run, asked, effects)] : [],
+          error,
+        );
       }
     }),
 });
@@ -140,7 +153,7 @@ async function move(
   const { domains, log } = context;
   const { disk, from, to, baseVolume } = asked;
   const { vmId, step, done } = run;
-  if (effects.has(COPY) && (await isMoved(context, vmId, asked))) step.goOn();
+  if (effects.has(COPY) && (await moveState(context, run, asked, effects)) === "goes on") step.goOn();
   let spec = await beginChange(context, run, {
     etag: asked.etag,
     of: "devices",
@@ -161,9 +174,11 @@ async function move(
       await step.durable(CLAIM, () => context.volumes.requireAbsent([to]), 0);
     }
     effects.add(VOLUME);
-    const path = await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
+    const path = effects.has(ASK)
+      ? await pathOfCopy(context, run, asked)
+      : await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
     effects.add(COPY);
-    await copy(context, run, { asked, spec, path, cut });
+    await copy(context, run, { asked, spec, path, cut, effects });
     step.commit();
     spec = await step("write spec", () => writeMoved(context, vmId, asked));
   }
@@ -194,7 +209,7 @@ async function makeCopy(
 ): Promise<string> {
   const { volumes } = context;
   await rewriteSnapshots(context, vmId, (now) =>
-    withExtra(now, [...othersOf(now, disk), { disk, ...to, capacityBytes }]),
+    withExtra(now, [...othersOf(now, disk, to), { disk, ...to, capacityBytes }]),
   );
   const { pool, volume: name } = to;
   const { path } = await volumes.make({ pool, name, format: source.format, capacityBytes }, mayBeThere);
@@ -209,19 +224,31 @@ async function copy(
     spec,
     path,
     cut,
-  }: { readonly asked: Intent; readonly spec: VmSpec; readonly path: string; readonly cut: Cut },
+    effects,
+  }: {
+    readonly asked: Intent;
+    readonly spec: VmSpec;
+    readonly path: string;
+    readonly cut: Cut;
+    readonly effects: Set<string>;
+  },
 ): Promise<void> {
   const { disk, to } = asked;
   const { vmId, step, signal } = run;
+  const { domains } = context;
   const aborted = AbortSignal.any([signal, cut.signal]);
   const target = { path, format: formatOf(to.volume) };
-  await withQemu(context, run, spec, () =>
-    step(COPY, (report) => context.domains.layers.copy(vmId, disk, target, { aborted, report }), 0.85).catch(
-      (thrown: unknown) => {
-        throw cut.signal.aborted ? cutShort(disk, thrown) : thrown;
-      },
-    ),
-  );
+  const copyNow = async (isOurs: boolean): Promise<void> => {
+    // A QEMU that was started for the move runs no guest that could write, unless another client resumed it.
+    const isIdle = isOurs && !effects.has(ASK) && (await domains.state(vmId))?.state === "paused";
+    const notes = isIdle ? undefined : pivotNotes(context, run, asked, effects);
+    const copying = (report: Watch["report"]): Promise<void> =>
+      domains.layers.copy(vmId, disk, target, { aborted, report }, notes);
+    await step(COPY, copying, 0.85).catch((thrown: unknown) => {
+      throw cut.signal.aborted ? cutShort(disk, thrown) : thrown;
+    });
+  };
+  await withQemu(context, run, spec, copyNow, () => moveState(context, run, asked, effects));
 }
 
 /** The new pool in the spec, and the old volume as one to delete, in one write. */
@@ -240,7 +267,7 @@ const writeMoved = (
     undefined,
     (now) =>
       withExtra(now, [
-        ...othersOf(now, disk),
+        ...othersOf(now, disk, to),
         defined<ExtraVolume>({ disk, ...from, capacityBytes, baseVolume }),
       ]),
   );
@@ -260,9 +287,11 @@ function moved(disk: DiskSpec, pool: string): DiskSpec {
   return { ...disk, source: { ...source, pool } };
 }
 
-const othersOf = (snapshots: Snapshots, disk: string): ExtraVolume[] => {
+/** `to`: the volume of the move, whose note is replaced. */
+const othersOf = (snapshots: Snapshots, disk: string, to?: VolumeRef): ExtraVolume[] => {
   const left = leftoversOf(snapshots, disk);
-  return extraOf(snapshots).filter((extra) => !left.includes(extra));
+  const isOfMove = (extra: ExtraVolume): boolean => to !== undefined && volumeKey(extra) === volumeKey(to);
+  return extraOf(snapshots).filter((extra) => !left.includes(extra) && !isOfMove(extra));
 };
 
 /** libvirt rounds up, and the volume may have been enlarged beside the spec. */
@@ -276,16 +305,24 @@ async function removeExtra(context: WorkContext, vmId: string, disk: string): Pr
   await rewriteSnapshots(context, vmId, (now) => withExtra(now, othersOf(now, disk)));
 }
 
-const undoCopy = (context: WorkContext, { vmId }: WorkRun, { disk, to }: Intent): Undo => ({
+const undoCopy = (
+  context: WorkContext,
+  { vmId }: WorkRun,
+  asked: Move,
+  effects: ReadonlySet<string>,
+): Undo => ({
   step: VOLUME,
   async remove() {
     const { domains, volumes } = context;
+    const { disk, to } = asked;
     if ((await domains.state(vmId)) === undefined) {
-      await volumes.remove(to);
+      if (!effects.has(COPY)) await volumes.remove(to);
       return;
     }
     const path = await volumes.pathOf(to);
     if (path !== undefined) await domains.layers.endCopy(vmId, disk, path);
+    // As of a switch that libvirt was not asked for any more.
+    await mark(context, vmId, asked, false);
     await removeExtra(context, vmId, disk);
   },
 });
@@ -305,18 +342,6 @@ async function requireOwnFile(
   throw new SocleError("conflict", "DISKS_REPLACED", message, {
     details: { fields: { disk: message }, metadata: { disk } },
   });
-}
-
-/** Whether the guest, or the definition of one that is off, uses the copy. Throws `outcome_unknown`. */
-async function isMoved(context: WorkContext, vmId: string, { disk, to }: Intent): Promise<boolean> {
-  const { domains, volumes } = context;
-  try {
-    if ((await domains.state(vmId)) === undefined) return false;
-    const path = await volumes.pathOf(to);
-    return path !== undefined && (await domains.layers.isSwitched(vmId, [{ disk, path }]));
-  } catch (thrown) {
-    throw outcomeUnknown(toSocleError(thrown));
-  }
 }
 
 const poolOf = ({ disks }: VmSpec, name: string): string | undefined => {

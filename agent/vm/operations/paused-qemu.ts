@@ -24,13 +24,15 @@ const MOST_STARTS = 3;
 
 /**
  * Runs work that needs the QEMU of a VM. A VM that is off gets one whose guest is paused and executes nothing; it ends
- * afterwards. If the guest stops during the work, the work runs again: it must be safe to repeat.
+ * afterwards. If the guest stops during the work, the work runs again: it must be safe to repeat. `isOurs`: the QEMU was
+ * started for it. `beforeStart` may refuse that.
  */
 export async function withQemu(
   context: WorkContext,
   run: WorkRun,
   spec: VmSpec,
-  work: () => Promise<void>,
+  work: (isOurs: boolean) => Promise<void>,
+  beforeStart: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<void> {
   const { domains } = context;
   const { vmId, step } = run;
@@ -39,11 +41,12 @@ export async function withQemu(
   for (let starts = 1; ; starts += 1) {
     try {
       if (await isOff()) {
+        await beforeStart();
         if (!isOurs) await requireNotRestarting(context, spec);
         isOurs = true;
         await startQemu(context, run, spec);
       }
-      await work();
+      await work(isOurs);
       break;
     } catch (thrown) {
       const error = toSocleError(thrown);

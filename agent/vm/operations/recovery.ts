@@ -2,7 +2,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { isUncertain, toSocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
-import { isDone, type Operation } from "../../state/operations/operation.ts";
+import { isDone, waitsForPerson, type Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
 import type { Watermark } from "../../state/records/watermark.ts";
 import type { VmTable } from "../observation/vm-table.ts";
@@ -20,6 +20,8 @@ export interface SettlerOptions {
 
 /** Interval between looks at an operation of unknown outcome. */
 const AGAIN_MS = 5000;
+/** Of one that waits for a person. */
+const DECIDED_MS = 60_000;
 
 /**
  * Settles unfinished operations: at start those that a crash interrupted, and later those whose outcome stayed unknown,
@@ -54,11 +56,12 @@ export class Settler implements Service {
   }
 
   /** Schedules at most one look per operation. */
-  async #later({ id }: Operation, signal: AbortSignal): Promise<void> {
+  async #later(operation: Operation, signal: AbortSignal): Promise<void> {
+    const { id } = operation;
     if (this.#waiting.has(id)) return;
     this.#waiting.add(id);
     try {
-      await this.#options.clock.sleep(AGAIN_MS, signal);
+      await this.#options.clock.sleep(waitsForPerson(operation) ? DECIDED_MS : AGAIN_MS, signal);
       await this.#options.table.untilComplete(signal);
       await this.#options.operations.untilPermitted(signal);
       signal.throwIfAborted();

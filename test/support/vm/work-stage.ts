@@ -8,6 +8,7 @@ import { parseVmDomain, type VmDomain, type VmMetadata } from "../../../agent/vm
 import { ownFacts } from "../../../agent/vm/model/own-facts.ts";
 import type { Vm, VmState } from "../../../agent/vm/model/vm.ts";
 import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
+import type { PivotNotes } from "../../../agent/vm/hypervisor/block-jobs.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { noOtherNames } from "../../../agent/vm/storage/storage-names.ts";
 import { volumeKey } from "../../../agent/vm/storage/volume-users.ts";
@@ -35,6 +36,8 @@ export class WorkStage {
   running: VmDomain | undefined;
   /** By disk: the file that the domain uses. */
   readonly files = new Map<string, string>();
+  /** By disk: the file that its block job copies to. */
+  readonly mirrors = new Map<string, string>();
 
   constructor(disks: readonly object[] = [root], more: object = {}) {
     const { id } = WorkStage;
@@ -156,13 +159,36 @@ export class WorkStage {
       },
       has: (_id: string, alias: string, path: string | undefined) => later(this.files.get(alias) === path),
     },
+    backups: { existing: () => later([]) },
     layers: {
-      copy: (_id: string, disk: string, { path }: { path: string }) => {
+      copy: async (
+        _id: string,
+        disk: string,
+        { path }: { path: string },
+        _watch: object,
+        pivot?: PivotNotes,
+      ) => {
+        if (this.files.get(disk) === path) return;
+        this.mirrors.set(disk, path);
+        if (pivot?.isAsked() === false) await pivot.ask();
         void this.#effect(`copy ${disk}`);
+        this.mirrors.delete(disk);
         this.files.set(disk, path);
+      },
+      standing: (_id: string, disk: string, path: string) =>
+        later(
+          this.files.get(disk) === path
+            ? "switched"
+            : this.state !== "stopped" && this.mirrors.get(disk) === path
+              ? "copying"
+              : "neither",
+        ),
+      endCopy: (_id: string, disk: string) => later(this.mirrors.delete(disk)),
+      switchTo: (_id: string, overlays: readonly { disk: string; path: string }[]) => {
+        void this.#effect("switch disks");
+        for (const { disk, path } of overlays) this.files.set(disk, path);
         return later();
       },
-      endCopy: () => later(),
       isSwitched: (_id: string, overlays: readonly { disk: string; path: string }[]) =>
         later(overlays.every(({ disk, path }) => this.files.get(disk) === path)),
       isFile: (_id: string, disk: string, path: string) => later(this.files.get(disk) === path),

@@ -5,6 +5,7 @@ import {
   domainBlockJobAbort,
   domainGetBlockJobInfo,
   domainGetMetadata,
+  domainLookupByUuid,
   type Procedure,
 } from "../../../../agent/libvirt/index.ts";
 import {
@@ -12,6 +13,7 @@ import {
   BlockJobs,
   STALLED_MS,
   type BlockJob,
+  type PivotNotes,
 } from "../../../../agent/vm/hypervisor/block-jobs.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
@@ -21,14 +23,27 @@ const PIVOT = 2;
 /** How long the effect of a call whose reply is lost may take to show. */
 const LATE_MS = { cancel: 1000, pivot: 5000 } as const;
 
+/** libvirt's answer to a request for the switch, and what has happened until then. */
+interface Refusal {
+  readonly reason: string;
+  readonly text: string;
+  readonly endsJob: boolean;
+  readonly endsQemu: boolean;
+  /** An earlier answer was lost. */
+  readonly isLostFirst: boolean;
+  /** The requests that are refused; absent: all. */
+  readonly times: number;
+}
+
 /**
  * A job of 100 bytes. `doneAt`: how far it is so long after its begin; it ends without a trace at undefined. `lost`: the reply
- * to this call is lost, and its effect shows late.
+ * to this call is lost, and its effect shows late. `refusal`: of the switch.
  */
 function stage(
   doneAt: (afterMs: number, anew: boolean) => number | undefined,
   lost?: keyof typeof LATE_MS,
   lateBy: Readonly<Record<keyof typeof LATE_MS, number>> = LATE_MS,
+  refusal?: Partial<Refusal>,
 ) {
   const clock = sleepingClock();
   const did: string[] = [];
@@ -38,6 +53,7 @@ function stage(
     anew: false,
     goneAtMs: never,
     switchedAtMs: never,
+    domain: 3,
   };
   const done = (): number | undefined =>
     state.beganAtMs === undefined || clock.monotonicMs() >= state.goneAtMs
@@ -51,9 +67,19 @@ function stage(
     // The query of libvirt's queue position.
     if (name === domainGetMetadata.name)
       return Promise.reject(new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain"));
+    if (name === domainLookupByUuid.name) return Promise.resolve({ dom: { id: state.domain } } as R);
     assert.equal(name, domainBlockJobAbort.name);
     const what = (args as { flags: number }).flags === PIVOT ? "pivot" : "cancel";
     did.push(what);
+    const asked = did.filter((each) => each === "pivot").length;
+    if (what === "pivot" && refusal !== undefined && asked <= (refusal.times ?? Infinity)) {
+      const { reason = "", text = "libvirt refuses the switch", isLostFirst, endsJob, endsQemu } = refusal;
+      if (isLostFirst === true && asked === 1)
+        return Promise.reject(new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "no reply"));
+      if (endsJob === true) state.goneAtMs = clock.monotonicMs();
+      if (endsQemu === true) Object.assign(state, { domain: -1, goneAtMs: clock.monotonicMs() });
+      return Promise.reject(new SocleError("conflict", reason, text));
+    }
     const [nowMs, lateMs] = [clock.monotonicMs(), lost === what ? lateBy[what] : 0];
     // libvirt's XML may show a switch after its job is gone.
     if (what === "pivot") Object.assign(state, { goneAtMs: nowMs, switchedAtMs: nowMs + lateMs });
@@ -78,7 +104,9 @@ function stage(
   const calls = { call, openStream: () => Promise.reject(new Error("none")) };
   const run = (more: Partial<BlockJob> = {}, aborted = new AbortController().signal): Promise<void> =>
     new BlockJobs(calls, clock).run(ID, { ...job, ...more }, { report: () => undefined, aborted });
-  return { clock, did, run };
+  /** By an earlier run of the agent. */
+  const begins = (): void => void (state.beganAtMs = clock.monotonicMs());
+  return { clock, did, run, begins };
 }
 
 test("a job that copies nothing is cancelled after its deadline, and one that copies slowly is not", async () => {
@@ -144,4 +172,72 @@ test("a job that ends without its effect has failed; an aborted one is cancelled
   assert.deepEqual(cancelled.did, ["begin", "cancel"]);
   await assert.rejects(cancelled.run({}, aborted.signal), { reason: "CANCELLED" });
   assert.deepEqual(cancelled.did, ["begin", "cancel"], "nothing begins after it");
+});
+
+/** Notes of a switch in `did`. `isAsked`: by an earlier run of the agent. */
+function notes(did: string[], isAsked = false): PivotNotes {
+  const turn = (to: boolean, what: string) => (): Promise<void> => {
+    isAsked = to;
+    did.push(what);
+    return Promise.resolve();
+  };
+  return { isAsked: () => isAsked, ask: turn(true, "note"), refused: turn(false, "refused") };
+}
+const well = (ms: number): number => Math.min(100, ms / 10);
+
+test("a switch is noted before libvirt is asked, and excluded only by libvirt's first answer about the same QEMU", async () => {
+  const lost = stage(well, "pivot");
+  await lost.run({ pivot: notes(lost.did) });
+  assert.deepEqual(lost.did, ["begin", "note", "pivot"]);
+  const rows: [refusal: Partial<Refusal>, isAsked: boolean, isExcluded: boolean][] = [
+    // The guest has just stopped; another client ends the job.
+    [
+      {
+        reason: "LIBVIRT_OPERATION_INVALID",
+        text: "Requested operation is not valid: domain is not running",
+        endsQemu: true,
+      },
+      false,
+      true,
+    ],
+    [
+      { reason: "LIBVIRT_OPERATION_INVALID", text: "the job is still being ended", endsQemu: true },
+      false,
+      false,
+    ],
+    // The job failed in the switch, as in a full pool, or before it; and the guest ended in the switch.
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true }, false, true],
+    [{ reason: "LIBVIRT_INVALID_ARG", endsJob: true }, false, true],
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, endsQemu: true }, false, false],
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, isLostFirst: true }, false, false],
+    // An earlier run asked, and did not get an answer.
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true }, true, false],
+    [{ reason: "LIBVIRT_INVALID_ARG", endsJob: true }, true, false],
+  ];
+  for (const [refusal, isAsked, isExcluded] of rows) {
+    const on = stage(well, undefined, LATE_MS, refusal);
+    if (isAsked) on.begins();
+    await assert.rejects(on.run({ pivot: notes(on.did, isAsked) }), { kind: "conflict" });
+    const at = JSON.stringify([refusal, on.did]);
+    assert.equal(on.did.includes("refused"), isExcluded, at);
+    assert.ok(on.did.indexOf("note") < on.did.indexOf("pivot"), at);
+  }
+  // A job that was not ready goes on.
+  const early = stage(well, undefined, LATE_MS, { reason: "LIBVIRT_BLOCK_COPY_ACTIVE", times: 1 });
+  await early.run({ pivot: notes(early.did) });
+  assert.deepEqual(early.did, ["begin", "note", "pivot", "refused", "note", "pivot"]);
+});
+
+test("a job whose switch may have been asked is neither cancelled nor begun again", async () => {
+  const aborted = AbortSignal.abort(new SocleError("conflict", "CANCELLED", "by a person"));
+  const on = stage(well);
+  on.begins();
+  await on.run({ pivot: notes(on.did, true) }, aborted);
+  assert.deepEqual(on.did, ["pivot"]);
+  const stuck = stage(() => 40);
+  stuck.begins();
+  await assert.rejects(stuck.run({ pivot: notes(stuck.did, true) }, aborted), { kind: "outcome_unknown" });
+  const gone = stage(well);
+  await assert.rejects(gone.run({ pivot: notes(gone.did, true) }), { reason: "FAILED" });
+  assert.deepEqual([stuck.did, gone.did], [[], []]);
 });

@@ -91,3 +91,62 @@ test("a guest that writes to the file below is defined with it, also if libvirt 
   await layers([], "running", [disk], none).merge(ID, "root", files, watch);
   assert.deepEqual(none, []);
 });
+
+/** A domain whose running guest and definition use these files; records the disks that are written to the definition. */
+function shown(files: { running: string; below?: string; defined: string; mirror?: string }, hasJob = false) {
+  const written: string[] = [];
+  const calls = {
+    call: <A, R>(procedure: Procedure<A, R>, args: A): Promise<R> => {
+      if (procedure.name === domainGetBlockJobInfo.name)
+        return Promise.resolve({ found: hasJob, cur: 1, end: 1 } as R);
+      assert.equal(procedure.name, domainUpdateDeviceFlags.name, "nothing else is asked");
+      const { xml, flags } = args as { xml: string; flags: number };
+      assert.equal(flags, 2, "the definition alone");
+      written.push(xml);
+      files.defined = /file="([^"]+)"/.exec(xml)?.[1] ?? assert.fail(xml);
+      return Promise.resolve(undefined as R);
+    },
+    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+  };
+  const mirror = files.mirror === undefined ? {} : { mirror: { type: "file", path: files.mirror } as const };
+  const diskOf = (path: string): Disk => ({ ...disk, ...mirror, source: { type: "file", path } });
+  const document = (as: "running" | "defined") => {
+    const below =
+      as === "running" && files.below !== undefined
+        ? { backingChain: [{ source: { type: "file", path: files.below } as const }] }
+        : {};
+    return { devices: { ...noDevices, disks: [{ ...diskOf(files[as]), ...below }] } } as unknown as VmDomain;
+  };
+  return {
+    written,
+    layers: new DomainLayers(calls, sleepingClock(), {
+      state: () => Promise.resolve({ state: "running" }),
+      document: (_id, as) => Promise.resolve(document(as)),
+    }),
+  };
+}
+
+test("a definition that lost the switch of a running guest is written, and one with a foreign file is not", async () => {
+  const files = { running: "/pool/layer.qcow2", below: "/pool/root.qcow2", defined: "/pool/root.qcow2" };
+  const on = shown(files);
+  await on.layers.switchTo(ID, overlays);
+  assert.equal(files.defined, "/pool/layer.qcow2");
+  assert.match(on.written.join(), /type="qcow2"/);
+  await on.layers.switchTo(ID, overlays);
+  assert.equal(on.written.length, 1, "once");
+  const foreign = shown({ ...files, defined: "/elsewhere/root.qcow2" });
+  await foreign.layers.switchTo(ID, overlays);
+  assert.deepEqual(foreign.written, []);
+});
+
+test("a disk is being copied only while libvirt has a job for it", async () => {
+  const [old, copy] = ["/pool/root.qcow2", "/other/root.qcow2"];
+  const standing = (files: Parameters<typeof shown>[0], hasJob: boolean) =>
+    shown(files, hasJob).layers.standing(ID, "root", copy);
+  assert.equal(await standing({ running: old, defined: old, mirror: copy }, true), "copying");
+  // libvirt died after QEMU had dropped the job, and before it recorded the end.
+  assert.equal(await standing({ running: old, defined: old, mirror: copy }, false), "neither");
+  assert.equal(await standing({ running: old, defined: old, mirror: "/pool/x" }, true), "neither");
+  assert.equal(await standing({ running: old, defined: old }, false), "neither");
+  assert.equal(await standing({ running: copy, defined: old }, false), "switched");
+});

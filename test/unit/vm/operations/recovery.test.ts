@@ -104,3 +104,37 @@ test("recovery leaves an operation alone that a person settled meanwhile", async
   }
   assert.deepEqual(requested, []);
 });
+
+test("an operation that waits for a person is looked at each minute, and others every five seconds", async () => {
+  const clock = new FakeClock();
+  const requested: string[] = [];
+  const unknown = (id: string, reason: string) => ({ id, state: "outcome_unknown", error: { reason } });
+  const operations = {
+    failure: undefined,
+    interrupted: [],
+    // oxlint-disable-next-line typescript/require-await -- a generator of the interface
+    watch: async function* () {
+      yield { kind: "item", value: unknown("doubt", "MOVE_IN_DOUBT") };
+      yield { kind: "item", value: unknown("away", "LIBVIRT_OUTCOME_UNKNOWN") };
+    },
+    untilPermitted: () => Promise.resolve(),
+    get: (id: string) => ({ id, state: "outcome_unknown" }),
+  };
+  const vms = {
+    endAgain: () => Promise.resolve(false),
+    resumeOperation: ({ id }: { id: string }) => requested.push(id),
+  };
+  const table = { untilComplete: () => Promise.resolve() };
+  const options = { operations, table, vms, clock, log: silentLog };
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  };
+  await new Settler(options as unknown as SettlerOptions).run(new AbortController().signal, () => undefined);
+  await turns();
+  clock.advance(5000);
+  await turns();
+  assert.deepEqual(requested, ["away"]);
+  clock.advance(55_000);
+  await turns();
+  assert.deepEqual(requested, ["away", "doubt"]);
+});
