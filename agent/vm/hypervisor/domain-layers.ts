@@ -15,6 +15,14 @@ export interface Overlay {
   readonly path: string;
 }
 
+/** A switch that libvirt may have been asked for before. */
+export interface AskedSwitch {
+  /** By an earlier run of the work. */
+  readonly mayBe: boolean;
+  /** Whether the running guest is the one that libvirt was asked to switch: overlays that another run has used are not for it. */
+  readonly isSameRun: () => Promise<boolean>;
+}
+
 /** A volume to copy a disk to. */
 export interface Copy {
   readonly path: string;
@@ -56,24 +64,35 @@ export class DomainLayers {
 
   /**
    * Switches the disks to existing overlays of their present files, all at one instant, and the definition, which libvirt
-   * writes last and may die before. Does nothing if they are switched already. `mayBeAsked`: an earlier run may have asked
-   * libvirt. Throws `conflict` SWITCH_IN_DOUBT if a running guest may write to the overlays although libvirt does not show that:
-   * it may have died between QEMU's switch and the record of it.
+   * writes last and may die before. Does nothing if they are switched already. Throws `conflict` SWITCH_IN_DOUBT if a running
+   * guest, or an earlier run of it, may have written to the overlays although libvirt does not show that: it may have died
+   * between QEMU's switch and the record of it.
    */
-  async switchTo(id: string, overlays: readonly Overlay[], mayBeAsked = false): Promise<void> {
-    let isInDoubt = mayBeAsked;
+  async switchTo(id: string, overlays: readonly Overlay[], asked?: AskedSwitch): Promise<void> {
+    const doubt = { isOpen: asked?.mayBe ?? false };
+    const isOtherRun = async (): Promise<boolean> =>
+      doubt.isOpen &&
+      asked !== undefined &&
+      isActive(await this.#reads.state(id)) &&
+      !(await asked.isSameRun());
     try {
-      await this.#switch(id, overlays, () => (isInDoubt = true));
+      await this.#switch(id, overlays, doubt, isOtherRun);
     } catch (thrown) {
       const error = toSocleError(thrown);
-      if (!isInDoubt || error.kind === "outcome_unknown" || !isActive(await this.#reads.state(id)))
-        throw error;
+      if (error.reason === "SWITCH_IN_DOUBT" || error.kind === "outcome_unknown") throw error;
+      if (!doubt.isOpen || !isActive(await this.#reads.state(id))) throw error;
       throw inDoubt(overlays, error);
     }
     await this.#defineSwitched(id, overlays);
   }
 
-  async #switch(id: string, overlays: readonly Overlay[], lost: () => void): Promise<void> {
+  /** `doubt` is open once libvirt may have been asked; then a guest that `isOtherRun` is not switched. */
+  async #switch(
+    id: string,
+    overlays: readonly Overlay[],
+    doubt: { isOpen: boolean },
+    isOtherRun: () => Promise<boolean>,
+  ): Promise<void> {
     const { DISK_ONLY, ATOMIC, NO_METADATA, REUSE_EXT } = libvirt.DomainSnapshotCreateFlags;
     const flags = DISK_ONLY | ATOMIC | NO_METADATA | REUSE_EXT;
     await this.#certainty.ensure(
@@ -86,11 +105,12 @@ export class DomainLayers {
             : ({ name, snapshot: "external", overlay: { type: "file", path, format: "qcow2" } } as const);
         });
         const xmlDesc = buildSnapshot({ disks });
+        if (await isOtherRun()) throw usedBefore(overlays);
         try {
           const args = { dom: reference(id), xmlDesc, flags };
           await this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, { lane: "slow" });
         } catch (thrown) {
-          if (toSocleError(thrown).kind === "outcome_unknown") lost();
+          if (toSocleError(thrown).kind === "outcome_unknown") doubt.isOpen = true;
           throw thrown;
         }
       },
@@ -327,6 +347,15 @@ const noFile = (disk: string): SocleError =>
     "DISKS_REPLACED",
     `the domain has no disk ${disk} that is a file; detach and attach the disk again, or look at it (virsh dumpxml)`,
     { details: { metadata: { disk } } },
+  );
+
+const usedBefore = (overlays: readonly Overlay[]): SocleError =>
+  new SocleError(
+    "conflict",
+    "SWITCH_IN_DOUBT",
+    `the guest stopped while libvirt was lost in the switch of its disks, and another client started it again from the files below: before it stopped it may have written to ${overlays.map(({ path }) => path).join(", ")}, ` +
+      "which stay until the VM is deleted, and are not used: the files below have changed since. If the guest lacks data, look at a copy of both",
+    { details: { metadata: { volumes: overlays.map(({ path }) => path).join(",") } } },
   );
 
 const inDoubt = (overlays: readonly Overlay[], cause: SocleError): SocleError =>

@@ -20,7 +20,7 @@ import { dropCheckpoints } from "./backup-end.ts";
 import { forgetCheckpoints } from "./forget-checkpoints.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireGuestAgent } from "./guest.ts";
-import { stampComplete } from "./guest-run.ts";
+import { isInRun, stampComplete } from "./guest-run.ts";
 import {
   effectsOf,
   existing,
@@ -154,15 +154,18 @@ async function create(
       : await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
     if (hasOwnQemu(run) || !isActive(await domains.state(vmId))) await forgetCheckpoints(context, run, spec);
     if (isActive(await domains.state(vmId)) && !effects.has(RUNS)) {
-      await step.durable(RUNS, () => Promise.resolve(), 0);
+      await step.durable(RUNS, () => noteRun(context, run, layers), 0);
       effects.add(RUNS);
     }
     effects.add(SWITCH);
     const isQuiesced = await step(
       SWITCH,
       async () => {
-        const mayBeAsked = mayHaveBegun(run, SWITCH);
-        const switchNow = () => domains.layers.switchTo(vmId, overlays, mayBeAsked);
+        const mayBeAsked = mayHaveBegun(run, SWITCH) || run.done.has(RUNS);
+        // No guest has written to the layers of a VM that was off.
+        const isSameRun = async (): Promise<boolean> =>
+          !effects.has(RUNS) || (await isInRun(context, run, "marked"));
+        const switchNow = () => domains.layers.switchTo(vmId, overlays, { mayBe: mayBeAsked, isSameRun });
         const guest = { id: vmId, tenant: spec.tenant };
         if (await domains.layers.isSwitched(vmId, overlays)) {
           // Of the definition of a running guest, libvirt may have lost the switch.
@@ -194,6 +197,13 @@ async function create(
   await seenWithSnapshots(context, vmId, snapshots);
   const quiesced = findSnapshot(snapshots, id)?.quiesced === true;
   return { snapshot_id: id, snapshot: name, quiesced: String(quiesced) };
+}
+
+/** Other operations keep the layers from now on, also once a person has settled this one. The mark shows another run of the guest. */
+async function noteRun(context: WorkContext, run: WorkRun, layers: readonly Layer[]): Promise<void> {
+  const { vmId, operationId } = run;
+  await keepInDoubt(context, vmId, layers);
+  await context.domains.stamps.mark(vmId, { operation: operationId, phase: "run" });
 }
 
 /**

@@ -4,10 +4,16 @@ import { SocleError } from "../../../agent/kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../../agent/contract/spec.ts";
 import { checkSpec } from "../../../agent/vm/model/spec-check.ts";
 import { storedText } from "../../../agent/vm/model/stored-spec.ts";
-import { parseVmDomain, type VmDomain, type VmMetadata } from "../../../agent/vm/model/vm-domain.ts";
+import {
+  parseVmDomain,
+  type OperationStamp,
+  type VmDomain,
+  type VmMetadata,
+} from "../../../agent/vm/model/vm-domain.ts";
 import { ownFacts } from "../../../agent/vm/model/own-facts.ts";
 import type { Vm, VmState } from "../../../agent/vm/model/vm.ts";
 import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
+import type { AskedSwitch } from "../../../agent/vm/hypervisor/domain-layers.ts";
 import type { PivotNotes } from "../../../agent/vm/hypervisor/block-jobs.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { noOtherNames } from "../../../agent/vm/storage/storage-names.ts";
@@ -17,6 +23,7 @@ import { sleepingClock } from "./libvirt-answers.ts";
 import { steps } from "./steps.ts";
 
 const MIB = 2 ** 20;
+const OPERATION = "0193a0c0-0000-7000-8000-000000000001";
 
 /** One VM, its domain and the volumes of its pools in memory, for the runs of operations. */
 export class WorkStage {
@@ -38,6 +45,8 @@ export class WorkStage {
   readonly files = new Map<string, string>();
   /** By disk: the file that its block job copies to. */
   readonly mirrors = new Map<string, string>();
+  /** On the present run of the guest. */
+  mark: OperationStamp | undefined = { operation: OPERATION, phase: "run" };
 
   constructor(disks: readonly object[] = [root], more: object = {}) {
     const { id } = WorkStage;
@@ -85,7 +94,7 @@ export class WorkStage {
   /** A run of an operation; `done`: the steps that an earlier run completed, `cutOff`: those in which it ended. */
   run({ done, cutOff = [] }: { done?: readonly string[]; cutOff?: readonly string[] } = {}): WorkRun {
     return {
-      operationId: "0193a0c0-0000-7000-8000-000000000001",
+      operationId: OPERATION,
       ...{ vmId: WorkStage.id, caller: "caller", instance: undefined, createdAtMs: 0 },
       ...{ step: steps(), signal: new AbortController().signal, hasEnded: () => false },
       ...{ resumed: done !== undefined, done: new Set(done), cutOff: new Set(cutOff) },
@@ -143,10 +152,13 @@ export class WorkStage {
     stamps: {
       numbering: "n",
       begin: () => later(),
-      mark: () => later(),
+      mark: (_id: string, stamp: OperationStamp) => {
+        this.mark = stamp;
+        return later();
+      },
       complete: () => later(),
       runNumber: () => later(1),
-      standing: () => later({ isManaged: true, live: { operation: this.run().operationId, phase: "run" } }),
+      standing: () => later({ isManaged: true, live: this.mark }),
       facts: () => later({ socle: this.socle }),
       origin: () => later({ isManaged: true, instance: this.socle.instance }),
     },
@@ -184,10 +196,16 @@ export class WorkStage {
               : "neither",
         ),
       endCopy: (_id: string, disk: string) => later(this.mirrors.delete(disk)),
-      switchTo: (_id: string, overlays: readonly { disk: string; path: string }[]) => {
-        void this.#effect("switch disks");
+      switchTo: async (
+        id: string,
+        overlays: readonly { disk: string; path: string }[],
+        asked?: AskedSwitch,
+      ) => {
+        const isAgain = this.state !== "stopped" && asked?.mayBe === true;
+        if (isAgain && !(await this.#domains.layers.isSwitched(id, overlays)) && !(await asked.isSameRun()))
+          throw new SocleError("conflict", "SWITCH_IN_DOUBT", "another run of the guest");
+        await this.#effect("switch disks");
         for (const { disk, path } of overlays) this.files.set(disk, path);
-        return later();
       },
       isSwitched: (_id: string, overlays: readonly { disk: string; path: string }[]) =>
         later(overlays.every(({ disk, path }) => this.files.get(disk) === path)),

@@ -63,9 +63,23 @@ test("a switch whose answer was lost, and that is then refused, is in doubt for 
   const inDoubt = { reason: "SWITCH_IN_DOUBT", message: /\/pool\/layer\.qcow2/ };
   const asRefused = { reason: "LIBVIRT_INTERNAL_ERROR" };
   await assert.rejects(layers([lost, refused]).switchTo(ID, overlays), inDoubt);
-  await assert.rejects(layers([refused]).switchTo(ID, overlays, true), inDoubt);
+  const asked = { mayBe: true, isSameRun: () => Promise.resolve(true) };
+  await assert.rejects(layers([refused]).switchTo(ID, overlays, asked), inDoubt);
   await assert.rejects(layers([refused]).switchTo(ID, overlays), asRefused);
   await assert.rejects(layers([lost, refused], "stopped").switchTo(ID, overlays), asRefused);
+});
+
+test("a layer that an earlier run of the guest may have written to is put over no other run of it", async () => {
+  const inDoubt = { reason: "SWITCH_IN_DOUBT", message: /another client started it.*\/pool\/layer\.qcow2/ };
+  const asked = (mayBe: boolean) => ({ mayBe, isSameRun: () => Promise.resolve(false) });
+  const never = () => assert.fail("libvirt was asked");
+  await assert.rejects(layers([never]).switchTo(ID, overlays, asked(true)), inDoubt);
+  // The answer to this run's request was lost, and the guest stopped.
+  await assert.rejects(layers([lost, never]).switchTo(ID, overlays, asked(false)), inDoubt);
+  // No request was made before, or no guest runs.
+  const asRefused = { reason: "LIBVIRT_INTERNAL_ERROR" };
+  await assert.rejects(layers([refused]).switchTo(ID, overlays, asked(false)), asRefused);
+  await assert.rejects(layers([refused], "stopped").switchTo(ID, overlays, asked(true)), asRefused);
 });
 
 test("a copied disk that the definition has lost is switched: there is nothing to record", async () => {

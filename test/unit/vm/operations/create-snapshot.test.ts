@@ -122,3 +122,49 @@ test("a resumed snapshot of a running guest that is cancelled keeps the layers, 
   assert.ok(has());
   assert.equal(on.facts.snapshots?.loose[0]?.inDoubt, true);
 });
+
+test("a layer is noted in doubt before libvirt is asked to switch a running guest, and no more once it is certain", async () => {
+  const { on, LAYER, has, first } = stage();
+  const isInDoubt = () => on.facts.snapshots?.loose.map(({ volume, inDoubt }) => [volume, inDoubt]);
+  const seen: unknown[] = [];
+  on.before = (effect) => {
+    if (effect !== "switch disks") return;
+    seen.push(isInDoubt(), on.mark?.phase);
+    throw new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "no reply");
+  };
+  on.mark = undefined;
+  const end = await first();
+  assert.ok(end !== "done" && end.kind === "outcome_unknown");
+  assert.deepEqual(seen, [[[LAYER.slice("images/".length), true]], "run"]);
+  // A person settles it as not done: the next removal of a snapshot finds this.
+  assert.deepEqual(isInDoubt(), seen[0]);
+  assert.ok(has());
+  for (const isRefused of [true, false]) {
+    const certain = stage();
+    certain.on.before = isRefused ? refuses : () => undefined;
+    assert.equal((await certain.first()) === "done", !isRefused);
+    assert.equal(certain.has(), !isRefused);
+    assert.deepEqual(certain.on.facts.snapshots?.loose ?? [], []);
+  }
+});
+
+test("a layer that a guest may have written to is not put over the guest that another client started since", async () => {
+  const { on, LAYER, has, again, made } = stage();
+  on.volumes.set(LAYER, 64 * MIB);
+  // Its run ended, and another one began from the definition's stamps.
+  on.mark = { operation: on.run().operationId, phase: "begun" };
+  const end = await again({ cutOff: new Set() });
+  assert.ok(end !== "done" && end.reason === "SWITCH_IN_DOUBT", String(end));
+  assert.ok(!on.did.includes("switch disks"), on.did.join());
+  assert.ok(has());
+  assert.equal(on.facts.snapshots?.loose[0]?.inDoubt, true);
+  // In the same run libvirt is asked again.
+  const same = stage();
+  same.on.volumes.set(same.LAYER, 64 * MIB);
+  assert.equal(await same.again(), "done");
+  // Without a request no guest has written to it.
+  const unasked = stage();
+  unasked.on.volumes.set(unasked.LAYER, 64 * MIB);
+  unasked.on.mark = undefined;
+  assert.equal(await unasked.again({}, made), "done");
+});
