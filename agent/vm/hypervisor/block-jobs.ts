@@ -142,25 +142,24 @@ export class BlockJobs {
     const qemu = pivot === undefined ? undefined : await this.#qemu(id);
     const isFirst = pivot?.isAsked() === false;
     if (isFirst) await pivot.ask();
-    const replies = { isLost: false };
+    let asks = 0;
     const isDecided = async (): Promise<boolean | undefined> => {
       if (await isDone()) return true;
       return (await this.progress(id, device)) === undefined ? undefined : false;
     };
     const ask = async (): Promise<void> => {
-      await this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT).catch((thrown: unknown) => {
-        replies.isLost ||= toSocleError(thrown).kind === "outcome_unknown";
-        throw thrown;
-      });
+      asks += 1;
+      await this.#end(id, device, libvirt.DomainBlockJobAbortFlags.PIVOT);
     };
     try {
       await this.#certainty.ensure(ask, isDecided);
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (error.kind === "outcome_unknown") throw error;
-      // A libvirt that lives knows what the QEMU that still runs did.
-      const isRefused = isUnasked(error) || (qemu !== undefined && (await this.#qemu(id)) === qemu);
-      if (isFirst && !replies.isLost && isRefused) await pivot.refused();
+      // The error is libvirt's answer to the only request, also if it came late. A libvirt that lives knows what the QEMU that
+      // still runs did.
+      if (isFirst && asks === 1 && (isUnasked(error) || (await this.#stillRuns(id, qemu))))
+        await pivot.refused();
       // Without the job, the XML shows how it ended.
       const isGone = (await this.progress(id, device)) === undefined;
       if (!isGone && !NOTHING_ASKED.has(error.reason)) throw error;
@@ -171,6 +170,10 @@ export class BlockJobs {
   async #qemu(id: string): Promise<string | undefined> {
     const { dom } = await this.#libvirt.call(libvirt.domainLookupByUuid, { uuid: id });
     return dom.id === OFF ? undefined : `${this.#libvirt.reconnects ?? 0}.${dom.id}`;
+  }
+
+  async #stillRuns(id: string, qemu: string | undefined): Promise<boolean> {
+    return qemu !== undefined && (await this.#qemu(id)) === qemu;
   }
 
   async #end(id: string, device: string, flags: number): Promise<void> {
@@ -228,9 +231,13 @@ const OFF = -1;
 /** The job is not ready yet, or is over. */
 const NOTHING_ASKED: ReadonlySet<string> = new Set(["LIBVIRT_BLOCK_COPY_ACTIVE", "LIBVIRT_INVALID_ARG"]);
 
-/** libvirt has not asked QEMU. It also calls a job invalid that another client ends. */
-const isUnasked = ({ reason, message }: SocleError): boolean =>
+/** Kinds of error of a call that was not sent: a change that was sent has libvirt's answer, or is `outcome_unknown`. */
+const UNSENT: ReadonlySet<string> = new Set(["unavailable", "exhausted", "timeout"]);
+
+/** libvirt was not asked, or has not asked QEMU. It also calls a job invalid that another client ends. */
+const isUnasked = ({ kind, reason, message, details }: SocleError): boolean =>
   NOTHING_ASKED.has(reason) ||
+  (UNSENT.has(kind) && details.metadata?.["libvirtCode"] === undefined) ||
   (reason === "LIBVIRT_OPERATION_INVALID" && message.includes("domain is not running"));
 
 const falseIfUnknown = (thrown: unknown): false => {

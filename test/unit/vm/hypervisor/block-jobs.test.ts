@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { SocleError, type ErrorKind } from "../../../../agent/kernel/errors.ts";
 import {
   domainBlockJobAbort,
   domainGetBlockJobInfo,
   domainGetMetadata,
   domainLookupByUuid,
+  LibvirtError,
+  OutcomeUnknown,
+  type LibvirtErrorKind,
   type Procedure,
 } from "../../../../agent/libvirt/index.ts";
 import {
@@ -31,6 +34,11 @@ interface Refusal {
   readonly endsQemu: boolean;
   /** An earlier answer was lost. */
   readonly isLostFirst: boolean;
+  /** The first request is answered after its deadline. */
+  readonly isLate: boolean;
+  readonly kind: ErrorKind;
+  /** Of libvirt's own errors. */
+  readonly libvirtCode: string;
   /** The requests that are refused; absent: all. */
   readonly times: number;
 }
@@ -74,11 +82,16 @@ function stage(
     const asked = did.filter((each) => each === "pivot").length;
     if (what === "pivot" && refusal !== undefined && asked <= (refusal.times ?? Infinity)) {
       const { reason = "", text = "libvirt refuses the switch", isLostFirst, endsJob, endsQemu } = refusal;
+      const { kind = "conflict", libvirtCode, isLate } = refusal;
       if (isLostFirst === true && asked === 1)
         return Promise.reject(new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "no reply"));
       if (endsJob === true) state.goneAtMs = clock.monotonicMs();
       if (endsQemu === true) Object.assign(state, { domain: -1, goneAtMs: clock.monotonicMs() });
-      return Promise.reject(new SocleError("conflict", reason, text));
+      const details = libvirtCode === undefined ? {} : { metadata: { libvirtCode } };
+      if (isLate !== true) return Promise.reject(new SocleError(kind, reason, text, { details }));
+      const late = new LibvirtError("timeout", "LIBVIRT_TIMEOUT", "no reply in time");
+      const error = new LibvirtError(kind as LibvirtErrorKind, reason, text, { details });
+      return Promise.reject(new OutcomeUnknown(name, late, Promise.resolve({ kind: "refused", error })));
     }
     const [nowMs, lateMs] = [clock.monotonicMs(), lost === what ? lateBy[what] : 0];
     // libvirt's XML may show a switch after its job is gone.
@@ -210,6 +223,26 @@ test("a switch is noted before libvirt is asked, and excluded only by libvirt's 
     [{ reason: "LIBVIRT_INVALID_ARG", endsJob: true }, false, true],
     [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, endsQemu: true }, false, false],
     [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, isLostFirst: true }, false, false],
+    // As of a pivot that takes longer than the deadline of a call.
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, isLate: true }, false, true],
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, isLate: true, endsQemu: true }, false, false],
+    [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true, isLate: true }, true, false],
+    // The request was not sent: libvirt was away, or had too many calls. An answer of libvirt has a number.
+    [{ kind: "unavailable", reason: "LIBVIRT_DISCONNECTED", endsJob: true, endsQemu: true }, false, true],
+    [{ kind: "exhausted", reason: "LIBVIRT_QUEUE_FULL", endsJob: true, endsQemu: true }, false, true],
+    [
+      {
+        kind: "timeout",
+        reason: "LIBVIRT_OPERATION_TIMEOUT",
+        libvirtCode: "68",
+        endsJob: true,
+        endsQemu: true,
+      },
+      false,
+      false,
+    ],
+    [{ kind: "unavailable", reason: "LIBVIRT_DISCONNECTED", endsJob: true, isLostFirst: true }, false, false],
+    [{ kind: "unavailable", reason: "LIBVIRT_DISCONNECTED", endsJob: true }, true, false],
     // An earlier run asked, and did not get an answer.
     [{ reason: "LIBVIRT_OPERATION_FAILED", endsJob: true }, true, false],
     [{ reason: "LIBVIRT_INVALID_ARG", endsJob: true }, true, false],
@@ -222,6 +255,10 @@ test("a switch is noted before libvirt is asked, and excluded only by libvirt's 
     assert.equal(on.did.includes("refused"), isExcluded, at);
     assert.ok(on.did.indexOf("note") < on.did.indexOf("pivot"), at);
   }
+  // While libvirt is away the job is as it was.
+  const away = stage(well, undefined, LATE_MS, { kind: "unavailable", reason: "LIBVIRT_DISCONNECTED" });
+  await assert.rejects(away.run({ pivot: notes(away.did) }), { reason: "LIBVIRT_DISCONNECTED" });
+  assert.deepEqual(away.did, ["begin", "note", "pivot", "refused"]);
   // A job that was not ready goes on.
   const early = stage(well, undefined, LATE_MS, { reason: "LIBVIRT_BLOCK_COPY_ACTIVE", times: 1 });
   await early.run({ pivot: notes(early.did) });
