@@ -15,6 +15,8 @@ export interface Step {
   readonly durable: <T>(name: string, work: () => Promise<T>, weight?: number) => Promise<T>;
   /** Undoes the step of this name, also after cancel(): its outcome becomes "undone". */
   readonly undo: (name: string, work: () => Promise<void>) => Promise<void>;
+  /** As `undo`; the outcome is on the disk when this resolves. Throws the journal's errors as well. */
+  readonly undoDurably: (name: string, work: () => Promise<void>) => Promise<void>;
   /** Makes later steps ignore cancel(). Call before effects that cannot be undone. Throws once cancelled. */
   readonly commit: () => void;
   /** As `commit`, also once cancelled: an earlier run had such effects. */
@@ -69,7 +71,8 @@ export class OperationRun {
         this.#step(name, work, weight, need);
     this.step = Object.assign(recorded("lazily"), {
       durable: recorded("durably"),
-      undo: (name: string, work: () => Promise<void>) => this.#undo(name, work),
+      undo: (name: string, work: () => Promise<void>) => this.#undo(name, work, "lazily"),
+      undoDurably: (name: string, work: () => Promise<void>) => this.#undo(name, work, "durably"),
       commit: () => {
         if (!this.#isCommitted) this.#cancel.signal.throwIfAborted();
         this.#isCommitted = true;
@@ -120,12 +123,13 @@ export class OperationRun {
     return value;
   }
 
-  async #undo(name: string, work: () => Promise<void>): Promise<void> {
+  async #undo(name: string, work: () => Promise<void>, need: Need): Promise<void> {
     const done = this.#options.operation().steps.findLastIndex((step) => step.name === name);
     const index = done === -1 ? this.#start(name) : done;
     if (done !== -1) this.#requireOpen();
     await work();
-    void this.#finish(index, "undone", 0);
+    const kept = this.#finish(index, "undone", 0, need);
+    if (need === "durably") await kept;
   }
 
   #requireOpen(): void {

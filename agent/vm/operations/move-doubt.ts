@@ -5,7 +5,7 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { extraOf, withExtra, type ExtraVolume } from "../model/snapshots.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import { rewriteSnapshots } from "./spec-change.ts";
-import { because } from "./undo.ts";
+import { because, isAway } from "./undo.ts";
 import { outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
 // libvirt records the switch of a guest to the copy after QEMU did it. If libvirt dies between the two and the guest's QEMU
@@ -38,9 +38,17 @@ export const pivotNotes = (
   },
   async refused() {
     effects.delete(ASK);
-    await step.undo(ASK, () => mark(context, vmId, move, false));
+    // The note counts in the journal: the next request, or the undo of the move, replaces a mark that stays.
+    const unmark = () => mark(context, vmId, move, false).catch(unless(isAway));
+    await step.undoDurably(ASK, unmark).catch(unless(({ reason }) => reason === "AGENT_STOPPING"));
   },
 });
+
+const unless =
+  (isTolerated: (error: SocleError) => boolean) =>
+  (thrown: unknown): void => {
+    if (!isTolerated(toSocleError(thrown))) throw thrown;
+  };
 
 /** Other operations keep a volume in doubt, also once a person has settled the move. */
 export async function mark(

@@ -109,6 +109,7 @@ function steps(signal: AbortSignal, begun: string[]): Step {
   return Object.assign(step, {
     durable: <T>(name: string, work: () => Promise<T>): Promise<T> => step(`${name}, on the disk`, work),
     undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+    undoDurably: (_name: string, work: () => Promise<void>): Promise<void> => work(),
     commit: () => undefined,
     goOn: () => undefined,
     requireOpen: () => undefined,

@@ -10,6 +10,7 @@ export function steps(begun: (name: string) => void = () => undefined): Step {
   return Object.assign(step, {
     durable: step,
     undo: (_name: string, work: () => Promise<void>): Promise<void> => work(),
+    undoDurably: (_name: string, work: () => Promise<void>): Promise<void> => work(),
     commit: () => undefined,
     goOn: () => undefined,
     requireOpen: () => undefined,

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { Permit } from "../../../../agent/state/operations/permit.ts";
@@ -104,6 +106,23 @@ test("failed work leaves its error, its failed step and its rollback, also after
   const again = await open(directory);
   assert.deepEqual(again.get(operation.id), ended);
   await again.drain(0);
+});
+
+test("a step that is undone durably is undone in the journal before the work goes on", async (t) => {
+  const directory = await folder(t);
+  const operations = await open(directory);
+  const { operation } = await operations.begin(request("a"));
+  const journal = (): string => readFileSync(join(directory, "operations.journal"), "utf8");
+  operations.run(operation, async (step) => {
+    await step.durable("ask", nothing);
+    assert.match(journal(), /"name":"ask"[^{}]*"outcome":"done"/);
+    await step.undoDurably("ask", () => Promise.resolve());
+    assert.match(journal(), /"name":"ask"[^{}]*"outcome":"undone"/);
+    return {};
+  });
+  const ended = await operations.wait(operation.id, soonMs, never);
+  assert.deepEqual([ended.state, outcomes(ended)], ["succeeded", [["ask", "undone"]]]);
+  await operations.drain(0);
 });
 
 test("an interrupted operation can be resumed; its steps keep their positions", async (t) => {

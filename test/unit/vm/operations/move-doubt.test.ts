@@ -159,17 +159,21 @@ test("a copy that still runs is completed, also if the move is cancelled or fail
   assert.deepEqual(volumesOf(on), [COPY]);
 });
 
-test("a switch that libvirt refused for certain ends the move, and the guest's other changes go on", async () => {
+/** A move whose switch libvirt refuses, and whose copy is gone then. `taken`: begins to take the note back. */
+async function refusedSwitch(more: { taken?: (on: WorkStage) => void; step?: Partial<WorkRun["step"]> }) {
   const on = stage();
   on.state = "running";
   on.show();
+  const run = on.run();
   Object.assign(on.context.domains.layers, {
     copy: async (...[, disk, , , pivot]: [string, string, object, object, PivotNotes]) => {
       await pivot.ask();
       assert.ok(pivot.isAsked());
       assert.equal(extraOf(on.facts.snapshots)[0]?.inDoubt, true);
       on.mirrors.delete(disk);
+      more.taken?.(on);
       await pivot.refused();
+      assert.ok(!pivot.isAsked());
       throw new SocleError("conflict", "MOVE_FAILED", "the pool is full");
     },
   });
@@ -177,10 +181,41 @@ test("a switch that libvirt refused for certain ends the move, and the guest's o
   const admission = { creations: () => [], table: on.table } as unknown as Admission;
   const asked = { disk: "data", pool: "other", capacityBytes: 64 * MIB };
   const intent = moveDisk.admit?.(asked, vm, admission) ?? assert.fail();
-  const end = (await outcome(moveDisk.run(on.context, intent, on.run()))) as SocleError;
-  assert.deepEqual([end.kind, end.reason], ["conflict", "MOVE_FAILED"]);
+  const step = Object.assign(run.step, more.step);
+  const end = (await outcome(moveDisk.run(on.context, intent, { ...run, step }))) as SocleError;
+  return { on, end: [end.kind, end.reason] };
+}
+
+test("a switch that libvirt refused for certain ends the move, and the guest's other changes go on", async () => {
+  const undone: string[] = [];
+  const undoDurably = (name: string, work: () => Promise<void>) => {
+    undone.push(name);
+    return work();
+  };
+  const { on, end } = await refusedSwitch({ step: { undoDurably } });
+  assert.deepEqual(end, ["conflict", "MOVE_FAILED"]);
+  assert.deepEqual(undone, ["note the switch"], "a power loss brings the note back otherwise");
   assert.deepEqual(volumesOf(on), [OLD]);
   assert.deepEqual(extraOf(on.facts.snapshots), []);
+});
+
+test("a note of a switch that cannot be taken back hides no refusal of it: the agent stops, or libvirt is away", async () => {
+  const stops = new SocleError("unavailable", "AGENT_STOPPING", "the agent stopped before this step");
+  const { on, end } = await refusedSwitch({ step: { undoDurably: () => Promise.reject(stops) } });
+  assert.deepEqual(end, ["conflict", "MOVE_FAILED"]);
+  assert.deepEqual(volumesOf(on), [OLD]);
+  const away = await refusedSwitch({
+    taken(on) {
+      on.before = (effect) => {
+        if (effect !== "write metadata") return;
+        on.before = () => undefined;
+        throw new SocleError("unavailable", "LIBVIRT_DISCONNECTED", "libvirt is away");
+      };
+    },
+  });
+  assert.deepEqual(away.end, ["conflict", "MOVE_FAILED"]);
+  assert.deepEqual(volumesOf(away.on), [OLD]);
+  assert.deepEqual(extraOf(away.on.facts.snapshots), []);
 });
 
 test("a copy for a VM that is off is never in doubt: no guest writes", async () => {
