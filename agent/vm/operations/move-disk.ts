@@ -16,7 +16,7 @@ import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts"
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { leftoversOf, removeUnused } from "./layers.ts";
-import { ASK, copyKept, mark, moveState, pathOfCopy, pivotNotes, type Move } from "./move-doubt.ts";
+import { ASK, copyKept, mark, moveState, pathOfCopy, pivotNotes, poolOf, type Move } from "./move-doubt.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
@@ -131,7 +131,7 @@ export const moveDisk = defineOperation({
         // From the switch on, the move is completed.
         if (effects.has(COPY)) {
           const now = await moveState(context, run, asked, effects);
-          if (now === "goes on") throw outcomeUnknown(error);
+          if (now === "goes on" || now === "done") throw outcomeUnknown(error);
           if (now === "gone") throw copyKept(error, asked);
         }
         throw await undoAll(
@@ -153,7 +153,8 @@ async function move(
   const { domains, log } = context;
   const { disk, from, to, baseVolume } = asked;
   const { vmId, step, done } = run;
-  if (effects.has(COPY) && (await moveState(context, run, asked, effects)) === "goes on") step.goOn();
+  const now = effects.has(COPY) ? await moveState(context, run, asked, effects) : "open";
+  if (now === "goes on" || now === "done") step.goOn();
   let spec = await beginChange(context, run, {
     etag: asked.etag,
     of: "devices",
@@ -173,12 +174,15 @@ async function move(
       // Journaled before the volume is made: a volume of this name that exists later was made by this operation.
       await step.durable(CLAIM, () => context.volumes.requireAbsent([to]), 0);
     }
-    effects.add(VOLUME);
-    const path = effects.has(ASK)
-      ? await pathOfCopy(context, run, asked)
-      : await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
-    effects.add(COPY);
-    await copy(context, run, { asked, spec, path, cut, effects });
+    // A QEMU for the copy could be refused, as of a guest that crashed, or whose old volume is gone.
+    if (now !== "done") {
+      effects.add(VOLUME);
+      const path = effects.has(ASK)
+        ? await pathOfCopy(context, run, asked)
+        : await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
+      effects.add(COPY);
+      await copy(context, run, { asked, spec, path, cut, effects });
+    }
     step.commit();
     spec = await step("write spec", () => writeMoved(context, vmId, asked));
   }
@@ -343,11 +347,6 @@ async function requireOwnFile(
     details: { fields: { disk: message }, metadata: { disk } },
   });
 }
-
-const poolOf = ({ disks }: VmSpec, name: string): string | undefined => {
-  const source = disks.find((disk) => disk.name === name)?.source;
-  return source?.kind === "new" ? source.pool : undefined;
-};
 
 type Movable = Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">;
 

@@ -1,10 +1,10 @@
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { VolumeRef } from "../../contract/spec.ts";
+import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { PivotNotes } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { extraOf, withExtra, type ExtraVolume } from "../model/snapshots.ts";
 import { volumeKey } from "../storage/volume-users.ts";
-import { rewriteSnapshots } from "./spec-change.ts";
+import { readSpec, rewriteSnapshots } from "./spec-change.ts";
 import { because, isAway } from "./undo.ts";
 import { outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
@@ -66,33 +66,48 @@ export async function mark(
 }
 
 /**
- * "goes on": the move can only be completed, since the guest, or the definition of one that is off, uses the copy, or QEMU may
- * have been asked for that and still copies. "gone": there is no domain. Throws `outcome_unknown`, with the reason MOVE_IN_DOUBT
- * if libvirt cannot show any more what QEMU did.
+ * "done": the spec, or the definition of a VM that is off, names the copy. "goes on": the move can only be completed, since the
+ * guest uses the copy, or QEMU may have been asked for that and still copies. "gone": there is no domain. Throws `outcome_unknown`,
+ * with the reason MOVE_IN_DOUBT if libvirt cannot show any more what QEMU did.
  */
 export async function moveState(
   context: WorkContext,
   run: WorkRun,
   move: Move,
   effects: ReadonlySet<string>,
-): Promise<"open" | "goes on" | "gone"> {
+): Promise<"open" | "goes on" | "done" | "gone"> {
   const { domains, volumes } = context;
   const { disk, to } = move;
   const { vmId } = run;
   try {
-    if ((await domains.state(vmId)) === undefined) return "gone";
+    const now = await domains.state(vmId);
+    if (now === undefined) return "gone";
+    if (await isInSpec(context, vmId, move)) return "done";
+    const switched = isActive(now) ? "goes on" : "done";
     const path = await volumes.pathOf(to);
     if (!effects.has(ASK)) {
       const isMoved = path !== undefined && (await domains.layers.isSwitched(vmId, [{ disk, path }]));
-      return isMoved ? "goes on" : "open";
+      return isMoved ? switched : "open";
     }
-    if (path !== undefined && (await domains.layers.standing(vmId, disk, path)) !== "neither")
-      return "goes on";
+    const standing = path === undefined ? "neither" : await domains.layers.standing(vmId, disk, path);
+    if (standing !== "neither") return standing === "switched" ? switched : "goes on";
   } catch (thrown) {
     throw outcomeUnknown(toSocleError(thrown));
   }
   throw await inDoubt(context, run, move);
 }
+
+/** It is written last, so the move has happened, whatever is found of the volumes. */
+async function isInSpec(context: WorkContext, vmId: string, { disk, to }: Move): Promise<boolean> {
+  const stored = await ifPresent("SPEC_UNREADABLE", () => readSpec(context, vmId));
+  return stored !== undefined && poolOf(stored.spec, disk) === to.pool;
+}
+
+/** Of a disk that was made for the VM. */
+export const poolOf = ({ disks }: VmSpec, name: string): string | undefined => {
+  const source = disks.find((disk) => disk.name === name)?.source;
+  return source?.kind === "new" ? source.pool : undefined;
+};
 
 /** Of a copy that the guest may write to. Throws `outcome_unknown` MOVE_IN_DOUBT for one that is not there. */
 export async function pathOfCopy(context: WorkContext, run: WorkRun, move: Move): Promise<string> {

@@ -21,8 +21,8 @@ const ROOT = `images/socle-${WorkStage.id}-root.qcow2`;
 const volumesOf = (on: WorkStage): string[] => [...on.volumes.keys()].filter((name) => name !== ROOT);
 
 /** The storage answers before the clock gets to the deadline of a start. */
-function stage(): WorkStage {
-  const on = new WorkStage([root, { ...root, name: "data" }]);
+function stage(more: object = {}): WorkStage {
+  const on = new WorkStage([root, { ...root, name: "data" }], more);
   const { clock } = on.context;
   const sleep: typeof clock.sleep = (ms, signal) =>
     ms >= 60_000 ? new Promise(() => undefined) : clock.sleep(ms, signal);
@@ -41,8 +41,10 @@ const outcome = (end: Promise<unknown>): Promise<unknown> =>
   );
 
 /** The first run has ended while libvirt switched the guest. `again`: the next run. */
-async function cutOff(): Promise<{ on: WorkStage; again: (run?: Partial<WorkRun>) => Promise<unknown> }> {
-  const on = stage();
+async function cutOff(
+  more: object = {},
+): Promise<{ on: WorkStage; again: (run?: Partial<WorkRun>) => Promise<unknown> }> {
+  const on = stage(more);
   on.state = "running";
   on.show();
   const vm = on.table.get(WorkStage.id) ?? assert.fail();
@@ -107,6 +109,40 @@ test("a move in doubt goes on once a person has named the copy as the disk's fil
   assert.ok(!on.did.includes("copy data"), on.did.join());
   assert.deepEqual(volumesOf(on), [COPY]);
   assert.deepEqual(extraOf(on.facts.snapshots), []);
+});
+
+test("a move goes on for a VM that crashed and is to be restarted, and whose old volume is gone", async () => {
+  const { on, again } = await cutOff({ crashPolicy: "restart" });
+  on.stateReason = "CRASHED";
+  guestEnds(on);
+  staysInDoubt(on, await again());
+  on.files.set("data", pathOf(copy));
+  on.volumes.delete(OLD);
+  assert.equal(await again(), "done");
+  assert.ok(!on.did.includes("start"), on.did.join());
+  assert.deepEqual(volumesOf(on), [COPY]);
+});
+
+test("a move whose copy is in the spec is made, whatever libvirt shows of the copy", async () => {
+  const { on, again } = await cutOff();
+  on.files.set("data", pathOf(copy));
+  on.before = (effect) => {
+    if (effect === `remove ${OLD}`) throw lost();
+  };
+  assert.equal(((await again()) as SocleError).kind, "outcome_unknown");
+  // As while its pool is away.
+  guestEnds(on);
+  on.volumes.delete(COPY);
+  on.before = () => undefined;
+  const { devices } = on.context.domains;
+  const { requireResponsive } = devices;
+  const refuses = () => Promise.reject(new SocleError("conflict", "SOME_REFUSAL", "libvirt refuses"));
+  Object.assign(devices, { requireResponsive: refuses });
+  const refused = (await again()) as SocleError;
+  assert.deepEqual([refused.kind, refused.reason], ["outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN"]);
+  Object.assign(devices, { requireResponsive });
+  assert.equal(await again(), "done");
+  assert.deepEqual(volumesOf(on), []);
 });
 
 test("a copy that is not found, as while its pool is away, is no choice of the old volume", async () => {
