@@ -121,21 +121,27 @@ async function inDoubt(
   { vmId, operationId }: WorkRun,
   { disk, from, to }: Move,
 ): Promise<SocleError> {
-  const [old, copy] = [await volumes.pathOf(from), await volumes.pathOf(to)].map(
-    (path, index) => path ?? `${[from, to][index]?.volume} (not found in pool ${[from, to][index]?.pool})`,
-  );
+  const [old, copy] = [await volumes.pathOf(from), await volumes.pathOf(to)];
+  const named = (path: string | undefined, { pool, volume }: VolumeRef): string =>
+    path ?? `${volume} (not found in pool ${pool})`;
+  const missing = [...(old === undefined ? [from.pool] : []), ...(copy === undefined ? [to.pool] : [])];
+  const first =
+    missing.length === 0
+      ? ""
+      : `First start what is missing (${missing.map((pool) => `virsh pool-start ${pool}`).join("; ")}): if libvirt shows the switch then, the move goes on by itself. `;
   const look = isActive(await domains.state(vmId))
     ? `While the guest runs, QEMU shows the file that it writes to: virsh qemu-monitor-command ${vmId} --hmp info block. Write that down before the guest stops. `
     : "Start the guest from neither. ";
   return new SocleError(
     "outcome_unknown",
     "MOVE_IN_DOUBT",
-    `libvirt was lost while it switched disk ${disk} from ${old} to its copy ${copy}, and does not show which of them the guest wrote last; both stay. ${look}` +
+    `libvirt was lost while it switched disk ${disk} from ${named(old, from)} to its copy ${named(copy, to)}, and does not show which of them the guest wrote last; both stay. ${first}${look}` +
       "The copy is newer if QEMU had switched, and else the old volume. If both are the same (qemu-img compare), keep either; else keep the one with the guest's newest files " +
-      "(guestfish --ro -a FILE -i, once the guest is off), mostly the one that was changed last (ls -l --full-time). " +
-      `To keep the copy, name it as the disk's file (virsh edit ${vmId}): the operation goes on within a minute. ` +
-      `To keep the old volume, socle operations settle ${operationId} --as not-done: the copy stays until the VM is deleted`,
-    { details: { metadata: { disk, volumes: `${old},${copy}` } } },
+      "(guestfish --ro -a FILE -i, once the guest is off). " +
+      `To keep the copy, name it as the disk's file (virsh edit ${vmId}): the operation goes on within a minute once the VM is off. ` +
+      `To keep the old volume, socle operations settle ${operationId} --as not-done: the copy stays until the VM is deleted. ` +
+      `Delete it (virsh vol-delete ${to.volume} ${to.pool}) before the disk moves into that pool again`,
+    { details: { metadata: { disk, volumes: `${named(old, from)},${named(copy, to)}` } } },
   );
 }
 

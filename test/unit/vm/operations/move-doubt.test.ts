@@ -72,6 +72,12 @@ function staysInDoubt(on: WorkStage, end: unknown): void {
   const { kind, reason, message } = end as SocleError;
   assert.deepEqual([kind, reason], ["outcome_unknown", "MOVE_IN_DOUBT"]);
   for (const path of [pathOf(old), pathOf(copy)]) assert.ok(message.includes(path), message);
+  assert.match(message, /goes on within a minute once the VM is off/);
+  assert.match(
+    message,
+    /virsh vol-delete socle-\S+-data\.qcow2 other\) before the disk moves into that pool again/,
+  );
+  assert.doesNotMatch(message, /ls -l|changed last|pool-start/);
   assert.deepEqual(on.did, []);
   assert.deepEqual(volumesOf(on), [OLD, COPY]);
 }
@@ -152,11 +158,17 @@ test("a copy that is not found, as while its pool is away, is no choice of the o
   const { kind, reason, message } = (await again()) as SocleError;
   assert.deepEqual([kind, reason], ["outcome_unknown", "MOVE_IN_DOUBT"]);
   assert.match(message, /not found in pool other/);
+  assert.match(message, /First start .*virsh pool-start other\).* the move goes on by itself/);
   assert.deepEqual(on.did, []);
   assert.deepEqual(
     extraOf(on.facts.snapshots).map(({ inDoubt }) => inDoubt),
     [true],
   );
+  // Once its pool is there, libvirt shows the switch.
+  on.volumes.set(COPY, 64 * MIB);
+  on.files.set("data", pathOf(copy));
+  assert.equal(await again(), "done");
+  assert.deepEqual(volumesOf(on), [COPY]);
 });
 
 test("a copy stays if another client removed the domain while the guest was switched to it", async () => {
