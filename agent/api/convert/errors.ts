@@ -28,6 +28,8 @@ const errorDomain = "socle";
 const anyPrefix = "type.googleapis.com/";
 // Trailers share one header block with a usual limit of 8 KiB.
 const maxText = 512;
+/** Of an operation's error, which is a part of a message: what a person has to decide does not fit into a trailer. */
+export const maxOperationText = 2048;
 /** Characters kept from the end of a truncated text. */
 const endOfText = 160;
 const maxViolations = 10;
@@ -69,7 +71,7 @@ export class ErrorEncoder {
   /** A failed operation's error as its google.rpc.Status. */
   operationError(error: OperationError): Status {
     const details = [this.#errorInfo(error.reason, error.metadata)];
-    return { code: codeOfKind(error.kind), message: wireText(error.message), details };
+    return { code: codeOfKind(error.kind), message: wireText(error.message, maxOperationText), details };
   }
 
   #errorInfo(
@@ -105,8 +107,8 @@ const codeOfKind = (kind: string): status =>
 
 // Cut in the middle, where foreign text stands (QEMU's can be long): the advice is at the end.
 // Half a surrogate pair (a caller's, echoed) makes grpc-js throw while it writes the trailers, outside of any handler.
-function wireText(text: string): string {
+function wireText(text: string, most = maxText): string {
   const short =
-    text.length > maxText ? `${text.slice(0, maxText - endOfText - 1)}…${text.slice(-endOfText)}` : text;
+    text.length > most ? `${text.slice(0, most - endOfText - 1)}…${text.slice(-endOfText)}` : text;
   return short.replace(/\p{Cs}/gu, "\ufffd");
 }

@@ -5,7 +5,7 @@ import { operationToProto } from "../../../../agent/api/convert/operation.ts";
 import { specFromProto, specToProto } from "../../../../agent/api/convert/spec.ts";
 import { durationMs, fromTimestamp, toTimestamp } from "../../../../agent/api/convert/time.ts";
 import { vmToProto } from "../../../../agent/api/convert/vm.ts";
-import { ErrorEncoder } from "../../../../agent/api/convert/errors.ts";
+import { ErrorEncoder, maxOperationText } from "../../../../agent/api/convert/errors.ts";
 import type { VmSpec as ProtoSpec } from "../../../../agent/gen/socle/v1/VmSpec.ts";
 import type { VmSpec__Output } from "../../../../agent/gen/socle/v1/VmSpec.ts";
 import type { SocleError } from "../../../../agent/kernel/errors.ts";
@@ -299,4 +299,13 @@ test("an operation reports a decided end until it shows that end", () => {
   assert.equal(isDecided({ state: "outcome_unknown" }), false);
   assert.equal(isDecided({ state: "outcome_unknown", decided }), true);
   assert.equal(isDecided({ state: "succeeded" }), false);
+});
+
+test("an operation's error has all that a person has to decide, and no more of a foreign text than that", () => {
+  const sent = (message: string): string | undefined =>
+    new ErrorEncoder(protos).operationError({ kind: "conflict", reason: "R", message, metadata: {} }).message;
+  const advice = `${"x".repeat(1900)}: settle it`;
+  assert.equal(sent(advice), advice);
+  const cut = sent("x".repeat(9000)) ?? "";
+  assert.ok(cut.length <= maxOperationText && cut.includes("…"), `${cut.length}`);
 });

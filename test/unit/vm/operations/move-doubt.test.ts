@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { maxOperationText } from "../../../../agent/api/convert/errors.ts";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import type { PivotNotes } from "../../../../agent/vm/hypervisor/block-jobs.ts";
 import { extraOf } from "../../../../agent/vm/model/snapshots.ts";
@@ -72,6 +73,10 @@ function staysInDoubt(on: WorkStage, end: unknown): void {
   const { kind, reason, message } = end as SocleError;
   assert.deepEqual([kind, reason], ["outcome_unknown", "MOVE_IN_DOUBT"]);
   for (const path of [pathOf(old), pathOf(copy)]) assert.ok(message.includes(path), message);
+  assert.ok(
+    message.length + 600 < maxOperationText,
+    `it is not cut, also with longer paths: ${message.length}`,
+  );
   assert.match(message, /goes on within a minute once the VM is off/);
   assert.match(
     message,
