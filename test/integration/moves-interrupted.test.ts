@@ -158,7 +158,10 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     await host.remove(vm);
   });
 
-  /** Begins a move. `act` runs when the agent asks libvirtd for the switch, which waits for that, and `then` afterwards. */
+  /**
+   * Begins a move. `act` runs when the agent asks libvirtd for the switch, which waits for that, and `then` afterwards. Fails if
+   * the move ends without that.
+   */
   const atSwitch = async (
     vm: string,
     act: () => Promise<unknown>,
@@ -170,12 +173,27 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     const proxy = await FaultProxy.start({ socketPath, daemonPath });
     try {
       await mortal.restart();
+      let isOver = false;
       const acted = new Promise<void>((resolve, reject) => {
-        const done = () => act().then(() => resolve(), reject);
+        const done = () =>
+          act()
+            .then(() => resolve(), reject)
+            .finally(() => (isOver = true));
         const fault = { kind: "notify", at: "call", act: done } as const;
         proxy.add({ procedure: domainBlockJobAbort, times: 1, fault });
       });
+      acted.catch(() => undefined);
       const operation = await beginMove(vm, "other");
+      const { operationId } = operation;
+      await eventually(
+        async () => {
+          const now = await host.client.ask(host.client.contract.operations.GetOperation, { operationId });
+          if (isOver) return true;
+          assert.ok(!now.done, `the move ended before its switch: ${JSON.stringify(now)}`);
+          return false;
+        },
+        { what: "the agent to ask for the switch", timeoutMs: 120_000, giveUpOn: assert.AssertionError },
+      );
       await acted;
       await then(operation);
       return operation;
