@@ -23,17 +23,19 @@ export function addImages(program: Cli, bind: Bind): void {
   addMutationOptions(
     images
       .command("import")
-      .description("Download or send an image, verify its digest, and publish it.")
+      .description("Download, send or copy an image, verify its digest, and publish it.")
       .argument(
-        "<source>",
+        "[source]",
         "A URL (https, or http where the host allows it), - for a URL with credentials on stdin, or a file, which is sent from here.",
       )
+      .option("--volume <pool/volume>", "In place of a source: a volume of the host that nothing uses.")
       .option("--sha256 <hex>", "The SHA-256 of the image, from its publisher; a URL needs it.")
       .requiredOption("--name <name>", "Its name here, e.g. debian-13.")
       .addOption(
-        new Option("--format <format>", "The format of the file.")
-          .choices(specEnums.diskFormat.words)
-          .default("qcow2"),
+        new Option(
+          "--format <format>",
+          "The format of the file; default: qcow2, or that of the volume's name.",
+        ).choices(specEnums.diskFormat.words),
       )
       .option("--pool <pool>", "The storage pool; default: images.pool of the host's configuration.")
       .addOption(tenant),

@@ -120,7 +120,10 @@ export const methods: Readonly<Record<string, Method>> = {
     audit: ["format", "allowEncrypted", ...change],
   },
   // The URL may hold credentials.
-  "/socle.v1.ImageService/ImportImage": { ...vms, audit: ["name", "sha256", "format", "pool"] },
+  "/socle.v1.ImageService/ImportImage": {
+    ...vms,
+    audit: ["name", "sha256", "format", "pool", "volume.pool", "volume.volume"],
+  },
   "/socle.v1.ImageService/UploadImage": {
     ...vms,
     class: "stream",

@@ -46,12 +46,13 @@ export function imageService(
   };
   const usedHereAtMs = usedHere(dependencies);
   return {
-    ImportImage: async ({ format, pool, tenant, ...request }, { caller }) => {
+    ImportImage: async ({ format, pool, tenant, volume, ...request }, { caller }) => {
       const asked = {
         ...request,
         ...scope(caller, tenant),
-        format: specEnums.diskFormat.fromProto("format", format) ?? "qcow2",
+        format: specEnums.diskFormat.fromProto("format", format) ?? (volume === null ? "qcow2" : undefined),
         pool: nonEmpty(pool),
+        ...(volume === null ? {} : { volume }),
       };
       return operationToProto(await images.import(asked, caller.name), errors);
     },

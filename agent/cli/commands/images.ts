@@ -7,6 +7,7 @@ import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, formatAge, formatBytes, printable, toMs } from "../format.ts";
 import type { Command } from "../session.ts";
+import { volumeOf } from "./volume-change.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
 
 type Options = MutationOptions & {
@@ -16,6 +17,8 @@ type Options = MutationOptions & {
   readonly name?: string;
   readonly format?: (typeof specEnums.diskFormat.words)[number];
   readonly pool?: string;
+  /** POOL/VOLUME. */
+  readonly volume?: string;
 };
 
 export const listImages: Command = async (session, _args, { tenant = "", quiet = false }: Options) => {
@@ -80,8 +83,18 @@ export const showImage: Command = async (session, [image = ""], { tenant = "" }:
 };
 
 export const importImage: Command = async (session, [source = ""], options: Options) => {
-  const { sha256 = "", name = "", format = "qcow2", tenant = "", pool = "" } = options;
-  const request = { sha256, name, format: specEnums.diskFormat.toProto(format), tenant, pool };
+  const { sha256 = "", name = "", format, tenant = "", pool = "", volume } = options;
+  if ((source === "") === (volume === undefined))
+    throw usageError("name one source: a URL, a file, or --volume POOL/VOLUME");
+  const same = { sha256, name, tenant, pool };
+  if (volume !== undefined) {
+    const from = {
+      volume: volumeOf(volume),
+      ...(format && { format: specEnums.diskFormat.toProto(format) }),
+    };
+    return await mutate(session, options, ({ images }) => images.ImportImage, { ...same, ...from });
+  }
+  const request = { ...same, format: specEnums.diskFormat.toProto(format ?? "qcow2") };
   if (source !== "-" && !source.includes("://")) {
     const { uploadImage } = await import("./image-upload.ts");
     await uploadImage(session, options, source, request);

@@ -51,7 +51,8 @@ export const deleteVolume: Command = async (session, [named = ""], options: Dele
   return await mutate(session, options, ({ storage }) => storage.DeleteVolume, request);
 };
 
-function volumeOf(text: string): { readonly pool: string; readonly volume: string } {
+/** POOL/VOLUME. */
+export function volumeOf(text: string): { readonly pool: string; readonly volume: string } {
   const [pool = "", volume = "", ...more] = text.split("/");
   if (pool === "" || volume === "" || more.length > 0)
     throw usageError(`a volume is POOL/VOLUME, as socle volume ls has it, not '${text}'`);

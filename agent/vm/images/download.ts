@@ -9,13 +9,15 @@ import { codeOf } from "../../kernel/thrown.ts";
 import { request, type Route } from "./http-request.ts";
 import { requireAllowedAddress, requireAllowedSource, shownUrl, type SourceRules } from "./source-policy.ts";
 
-/** The bytes of an image from its server. */
+/** The bytes of an image, from its server or elsewhere. */
 export interface Source {
   /** Exact: fewer or more bytes are an error. */
   readonly sizeBytes: number;
   readonly bytes: AsyncIterable<Buffer>;
   /** Ends the connection, also if the bytes are not read. */
   readonly close: () => void;
+  /** Throws if the bytes may have changed while they were read. Absent: they cannot, or only their digest shows it. */
+  readonly confirm?: () => Promise<void>;
 }
 
 export interface DownloadOptions {

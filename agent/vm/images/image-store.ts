@@ -3,7 +3,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Permit } from "../../state/operations/permit.ts";
-import { isMadeBy, type Image } from "./image.ts";
+import { imageExists, isMadeBy, type Image } from "./image.ts";
 import type { FoundImage, ImageVolumes } from "./image-volumes.ts";
 
 /** An image that is being imported: what it will be if the import succeeds. */
@@ -193,6 +193,19 @@ export class ImageStore implements Service {
     const { imports } = this.#pending.get(image.id) ?? { imports: new Set<object>() };
     imports.add(intent);
     this.#pending.set(image.id, { image, imports });
+  }
+
+  /**
+   * The digest of an expected image, once its bytes are read. Throws `already_exists` IMAGE_EXISTS if the tenant has another
+   * image of that digest.
+   */
+  learn(image: PendingImage, intent: object): void {
+    const others = [...this.#published.values(), ...this.pending()];
+    const same = others.find(
+      ({ id, tenant, sha256 }) => id !== image.id && tenant === image.tenant && sha256 === image.sha256,
+    );
+    if (same !== undefined) throw imageExists(image, same);
+    this.expect(image, intent);
   }
 
   /** The import has ended. */

@@ -24,12 +24,16 @@ export interface FoundImage {
 }
 
 /** A volume as libvirt reads it. */
-interface VolumeFacts {
+export interface VolumeFacts {
   /** As libvirt detected it. */
   readonly format: string | undefined;
   readonly sizeBytes: number;
   readonly capacityBytes: number;
   readonly hasBacking: boolean;
+  /** Not a block device or a network volume. */
+  readonly isFile: boolean;
+  /** Of the file's last change. */
+  readonly changedAt: string | undefined;
 }
 
 /** A pool must keep this much free for the guests. */
@@ -38,7 +42,7 @@ const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 const MOST_REFRESHES = 120;
 const looking = { lane: "observation", timeoutMs: 10_000 } as const;
 /** libvirt's confirmation of an upload waits until the pool has taken all bytes. */
-const UPLOAD = { timeoutMs: 300_000, stallTimeoutMs: 120_000 } as const;
+const TRANSFER = { timeoutMs: 300_000, stallTimeoutMs: 120_000 } as const;
 
 /** The volumes of images in libvirt's pools. */
 export class ImageVolumes {
@@ -130,7 +134,7 @@ export class ImageVolumes {
     });
     const { vol } = await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
     const args = { vol, offset: 0, length: sizeBytes, flags: 0 };
-    const settings = signal === undefined ? UPLOAD : { ...UPLOAD, signal };
+    const settings = signal === undefined ? TRANSFER : { ...TRANSFER, signal };
     const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args, settings);
     let isOver = false;
     void stream.failed.then((why) => (isOver ? undefined : lost?.(why)));
@@ -183,9 +187,20 @@ export class ImageVolumes {
   async facts(reference: VolumeRef): Promise<VolumeFacts> {
     const vol = await this.#lookup(reference);
     const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 }, looking);
-    const { format, physicalBytes, capacityBytes, backing } = parseVolume(xml);
+    const { format, physicalBytes, capacityBytes, backing, type, changedAt } = parseVolume(xml);
     const sizeBytes = physicalBytes ?? capacityBytes;
-    return { format, sizeBytes, capacityBytes, hasBacking: backing !== undefined };
+    const hasBacking = backing !== undefined;
+    return { format, sizeBytes, capacityBytes, hasBacking, isFile: type === "file", changedAt };
+  }
+
+  /** The first bytes of a volume, at the pace of their reader. Throws as `facts`, and libvirt's errors. */
+  async *bytes(
+    reference: VolumeRef,
+    length: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const part = { vol: await this.#lookup(reference), offset: 0, length, flags: 0 };
+    yield* await this.#libvirt.openStream(libvirt.storageVolDownload, part, { ...TRANSFER, signal });
   }
 
   async #content(reference: VolumeRef): Promise<Buffer> {

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { SocleError } from "../../kernel/errors.ts";
 import * as z from "../../kernel/zod.ts";
 import { vmSpec, type VolumeRef } from "../../contract/spec.ts";
 import { bytes, uuid } from "../../contract/spec-values.ts";
@@ -22,6 +23,22 @@ export const imageFields = imageSchema.shape;
 export type ImageFormat = z.output<typeof imageSchema>["format"];
 type Recorded = Readonly<z.output<typeof imageSchema>>;
 export type Image = Recorded & { readonly pool: string };
+
+/** An image that the tenant has, in place of the one that is wanted. `sha256` of an image that is being made may be "". */
+export const imageExists = (
+  wanted: Pick<Image, "name">,
+  same: Pick<Image, "id" | "name" | "sha256" | "format">,
+): SocleError =>
+  new SocleError(
+    "already_exists",
+    "IMAGE_EXISTS",
+    same.name !== wanted.name
+      ? `the image with the SHA-256 ${same.sha256} is on this host as ${same.name}: use that name, or delete it (socle image rm)`
+      : same.sha256 === ""
+        ? `an image ${same.name} is being made from a volume: choose another name, or wait for it`
+        : `there is an image ${same.name} with the SHA-256 ${same.sha256} and the format ${same.format}: choose another name, or delete it (socle image rm)`,
+    { details: { metadata: { image_id: same.id, name: same.name } } },
+  );
 
 const VERSION = "socle image 1";
 const manifestSchema = z.strictObject({

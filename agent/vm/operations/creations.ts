@@ -18,6 +18,18 @@ export interface Taken {
 
 export const nothingTaken: Taken = { begun: () => Promise.resolve(), ended: () => undefined };
 
+/** What two parts hold for one operation. */
+export const together = (first: Taken, second: Taken): Taken => ({
+  begun: async () => {
+    await first.begun();
+    await second.begun();
+  },
+  ended: (how) => {
+    first.ended(how);
+    second.ended(how);
+  },
+});
+
 /** Releases what a request took if `work` fails; the request of an unknown outcome keeps it. */
 export async function releasing<T>(taken: Taken, work: () => Promise<T>): Promise<T> {
   try {

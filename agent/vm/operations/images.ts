@@ -4,12 +4,16 @@ import { resourceName } from "../../contract/spec-values.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { imageKey } from "../../state/operations/subject.ts";
 import type { ImageStore } from "../images/image-store.ts";
-import { imageFields, newImageId, type Image, type ImageFormat } from "../images/image.ts";
+import { imageExists, imageFields, newImageId, type Image, type ImageFormat } from "../images/image.ts";
 import type { Upload } from "../images/upload.ts";
 import { parseSource } from "../images/source-policy.ts";
 import type { BeginsOn, OnSubject } from "./begin-on.ts";
 import type { Taken } from "./creations.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
+import { formatOf } from "../model/volume-names.ts";
 import { requireImageUnused } from "./delete-image.ts";
+import { requireImportable } from "./volume-source.ts";
+import { requireNoUsers } from "./volume-free.ts";
 import type { ImportIntent } from "./import-image.ts";
 import type { Intent } from "./registry.ts";
 import type { Users } from "../storage/volume-users.ts";
@@ -18,7 +22,8 @@ import type { ImageParts } from "./work.ts";
 interface NewImageRequest extends OnSubject {
   readonly sha256: string;
   readonly name: string;
-  readonly format: ImageFormat;
+  /** Absent: qcow2, or that of the volume. */
+  readonly format?: ImageFormat | undefined;
   /** "": public. */
   readonly tenant: string;
   /** Absent: the configured pool. */
@@ -27,6 +32,8 @@ interface NewImageRequest extends OnSubject {
 
 export interface ImportRequest extends NewImageRequest {
   readonly url: string;
+  /** In place of the URL. */
+  readonly volume?: VolumeRef | undefined;
 }
 
 export interface UploadRequest extends NewImageRequest {
@@ -62,14 +69,32 @@ export class Images {
 
   /**
    * Joins the import, or the image, of the same digest, name and tenant. Throws `invalid` SPEC_INVALID, `already_exists`
-   * IMAGE_EXISTS, `unavailable` IMAGES_UNKNOWN, and what Operations.begin throws.
+   * IMAGE_EXISTS, `unavailable` IMAGES_UNKNOWN, what Operations.begin throws, and for a volume what `requireImportable` and
+   * `requireNoUsers` throw.
    */
   async import(request: ImportRequest, caller: string): Promise<Operation> {
+    const { volume } = request;
+    if (volume !== undefined) return await this.#fromVolume({ ...request, volume }, caller);
     return await this.#begin("IMPORT_IMAGE", request, caller, () => {
       const image = this.#wanted(request);
       const byTenant = request.onlyTenant !== undefined;
       const intent = { kind: "IMPORT_IMAGE", image, url: parseSource(request.url).href, byTenant } as const;
       return { image, intent };
+    });
+  }
+
+  async #fromVolume(
+    request: ImportRequest & { readonly volume: VolumeRef },
+    caller: string,
+  ): Promise<Operation> {
+    return await this.#begin("IMPORT_IMAGE", request, caller, (users) => {
+      const { url, volume, tenant, onlyTenant, format = formatOf(volume.volume) } = request;
+      if (url !== "") throw invalidField("SPEC_INVALID", "volume", "must not be given with a url");
+      requireImportable(volume, tenant, onlyTenant);
+      const image = this.#wanted({ ...request, format }, true);
+      requireNoUsers({ volume, change: "import", onlyTenant, own: imageKey(image.id) }, users);
+      const byTenant = onlyTenant !== undefined;
+      return { image, intent: { kind: "IMPORT_IMAGE", image, volume, byTenant } };
     });
   }
 
@@ -131,11 +156,14 @@ export class Images {
     });
   }
 
-  /** With the id of the image that it joins, or a new one. */
-  #wanted({ sha256, name, tenant, format, pool = this.#pool }: NewImageRequest): ImportIntent["image"] {
+  /** With the id of the image that it joins, or a new one. `mayLackDigest`: an absent one is that of the bytes. */
+  #wanted(
+    { sha256, name, tenant, format = "qcow2", pool = this.#pool }: NewImageRequest,
+    mayLackDigest = false,
+  ): ImportIntent["image"] {
     const wanted = { sha256: sha256.toLowerCase(), name, tenant, format, pool };
     for (const [field, schema] of Object.entries({ ...imageFields, pool: resourceName })) {
-      if (!(field in wanted)) continue;
+      if (!(field in wanted) || (field === "sha256" && mayLackDigest && sha256 === "")) continue;
       const { error } = schema.safeParse(wanted[field as keyof typeof wanted]);
       if (error !== undefined)
         throw invalidField("SPEC_INVALID", field, error.issues[0]?.message ?? "is invalid");
@@ -143,9 +171,11 @@ export class Images {
     const others = [...this.#store.all(), ...this.#store.pending()].filter(
       (image) => image.tenant === tenant,
     );
-    const same = others.find((image) => image.name === name || image.sha256 === wanted.sha256);
+    const hasDigest = (image: Pick<Image, "sha256">): boolean =>
+      wanted.sha256 !== "" && image.sha256 === wanted.sha256;
+    const same = others.find((image) => image.name === name || hasDigest(image));
     if (same === undefined) return { id: newImageId(this.#hostId()), ...wanted };
-    const isSame = same.name === name && same.sha256 === wanted.sha256 && same.format === format;
+    const isSame = same.name === name && hasDigest(same) && same.format === format;
     if (!isSame) throw imageExists(wanted, same);
     return { ...wanted, id: same.id, pool: same.pool };
   }
@@ -172,19 +202,6 @@ export function importEnded(
   const isPending = store.pending().some(({ id }) => id === image.id);
   if (store.find(image.id) === undefined && !isPending) room.removed(image);
 }
-
-const imageExists = (
-  wanted: Pick<Image, "name" | "sha256">,
-  same: Pick<Image, "id" | "name" | "sha256" | "format">,
-): SocleError =>
-  new SocleError(
-    "already_exists",
-    "IMAGE_EXISTS",
-    same.name === wanted.name
-      ? `there is an image ${same.name} with the SHA-256 ${same.sha256} and the format ${same.format}: choose another name, or delete it (socle image rm)`
-      : `the image with the SHA-256 ${same.sha256} is on this host as ${same.name}: use that name, or delete it (socle image rm)`,
-    { details: { metadata: { image_id: same.id, name: same.name } } },
-  );
 
 const notYours = ({ name }: Image): SocleError =>
   new SocleError("denied", "IMAGE_DENIED", `image ${name} is public, and only the provider deletes it`);

@@ -12,23 +12,37 @@ import type { Source } from "../images/download.ts";
 import { uploadGone } from "../images/upload.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
 import { defineOperation } from "./definition.ts";
+import { volumeSchema } from "./erasure.ts";
+import { openVolume, sourceDisk } from "./volume-source.ts";
 import { interrupted, isUndecided, outcomeUnknown, type RunContext, type WorkRun } from "./work.ts";
 
 const { id, name, tenant, sha256, format } = imageFields;
 const schema = z.object({
-  image: z.object({ id, name, tenant, sha256, format, pool: resourceName }),
+  image: z.object({
+    id,
+    name,
+    tenant,
+    /** Empty: not known before the bytes are read. Only of a volume. */
+    sha256: sha256.or(z.literal("")),
+    format,
+    pool: resourceName,
+  }),
   /** With its credentials, which nothing else stores or shows. The journal keeps it until the import has ended. */
   url: z.string().exactOptional(),
   /** In place of a URL: the upload that sends the bytes, known until the agent stops. */
   upload: z.string().exactOptional(),
+  /** In place of a URL: a volume of this host. */
+  volume: volumeSchema.exactOptional(),
   byTenant: z.boolean(),
 });
 export type ImportIntent = Readonly<z.output<typeof schema>>;
 
-const DOWNLOAD = "download";
+/** The step that fills the data volume. */
+const transferOf = ({ volume }: Pick<ImportIntent, "volume">): string =>
+  volume === undefined ? "download" : "copy";
 
 /**
- * Downloads an image into a volume, verifies it, and publishes it by its manifest. A failed import removes its volumes. An
+ * Copies an image from its source into a volume, verifies it, and publishes it by its manifest. A failed import removes its volumes. An
  * interrupted one begins again: libvirt does not report how much of an upload a file has durably.
  */
 export const importImage = defineOperation({
@@ -37,6 +51,8 @@ export const importImage = defineOperation({
   lane: "transfer",
   mayLeaveHalf: true,
   checksInstance: "always",
+  // No VM writes to the volume meanwhile, and nobody resizes or deletes it.
+  adds: ({ volume }: ImportIntent) => (volume === undefined ? {} : { disks: [sourceDisk(volume)] }),
   async run(context, intent: ImportIntent, run) {
     const { image: wanted } = intent;
     const { store, room, volumes } = context.images;
@@ -54,12 +70,12 @@ export const importImage = defineOperation({
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
-      if (store.ending.aborted && intent.url !== undefined) throw beginsAgain();
+      if (store.ending.aborted && intent.upload === undefined) throw beginsAgain();
       if (mayHaveVolumes) {
         // Without libvirt the volumes stay for the next run.
         if (isAway(error)) throw outcomeUnknown(error);
         await run.step
-          .undo(DOWNLOAD, () => volumes.remove(wanted))
+          .undo(transferOf(intent), () => volumes.remove(wanted))
           .catch((left: unknown) => {
             throw outcomeUnknown(toSocleError(left));
           });
@@ -108,7 +124,8 @@ async function make(
     },
     0.02,
   );
-  const source = await step("connect", () => sourceOf(context, intent, run.resumed, signal), 0.03);
+  const opening = intent.volume === undefined ? "connect" : "check volume";
+  const source = await step(opening, () => sourceOf(context, intent, run.resumed, signal), 0.03);
   try {
     const transfer = { source, signal, begun, lost: (why: Error) => loss.abort(why) };
     return await publish(context, intent, run, transfer);
@@ -118,11 +135,13 @@ async function make(
 }
 
 async function sourceOf(
-  { images }: RunContext,
-  { url, upload = "", byTenant }: ImportIntent,
+  context: RunContext,
+  { image, url, upload = "", volume, byTenant }: ImportIntent,
   resumed: boolean,
   signal: AbortSignal,
 ): Promise<Source> {
+  const { images } = context;
+  if (volume !== undefined) return await openVolume(context, { volume, image, byTenant }, signal);
   if (url !== undefined) return await images.downloads.open(new URL(url), byTenant, signal);
   const sent = images.uploads.get(upload);
   if (sent === undefined) throw resumed ? interrupted("upload the image again") : uploadGone();
@@ -141,12 +160,13 @@ interface Transfer {
 /** Fills the data volume from the source, verifies it, and writes the manifest. */
 async function publish(
   { images, volumes: allVolumes }: RunContext,
-  { image: wanted }: ImportIntent,
+  intent: ImportIntent,
   { step, createdAtMs }: WorkRun,
   { source, begun, ...ends }: Transfer,
 ): Promise<Image> {
-  const { volumes, room, maxBytes } = images;
-  const { sizeBytes } = source;
+  const { image: wanted } = intent;
+  const { volumes, room, maxBytes, store } = images;
+  const { sizeBytes, confirm } = source;
   if (sizeBytes === 0) throw mismatch("the image is empty");
   if (sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes);
   await room.claim(wanted, sizeBytes);
@@ -161,10 +181,12 @@ async function publish(
     return checked.capacityBytes;
   };
   begun();
-  const declaredBytes = await step(DOWNLOAD, download, 0.85);
-  const found = digest.digest("hex");
-  if (found !== wanted.sha256) throw wrongDigest(wanted, found);
-  const image = { ...wanted, sizeBytes, capacityBytes: declaredBytes ?? sizeBytes, createdAtMs };
+  const declaredBytes = await step(transferOf(intent), download, 0.85);
+  if (confirm !== undefined) await step("confirm", confirm);
+  const sha256 = digest.digest("hex");
+  if (wanted.sha256 === "") store.learn({ ...wanted, sha256 }, intent);
+  else if (sha256 !== wanted.sha256) throw wrongDigest(wanted, sha256);
+  const image = { ...wanted, sha256, sizeBytes, capacityBytes: declaredBytes ?? sizeBytes, createdAtMs };
   await step("verify", async () => {
     requireAsDeclared(image, await volumes.inspect(dataVolume(image)));
     // As each VM that uses it will.
@@ -224,7 +246,7 @@ function requireAsDeclared(
     throw mismatch(`libvirt reads the image as ${facts.format ?? "an unknown format"}, not as ${format}`);
   if (facts.sizeBytes !== sizeBytes || facts.capacityBytes !== capacityBytes)
     throw mismatch(
-      `libvirt reads an image of ${facts.sizeBytes} bytes with a disk of ${facts.capacityBytes}, and the download had ` +
+      `libvirt reads an image of ${facts.sizeBytes} bytes with a disk of ${facts.capacityBytes}, and the source had ` +
         `${sizeBytes} and ${capacityBytes}`,
     );
 }
@@ -240,6 +262,6 @@ const wrongDigest = ({ name, sha256 }: PendingImage, found: string): SocleError 
   new SocleError(
     "invalid",
     "IMAGE_DIGEST_MISMATCH",
-    `the bytes of image ${name} have the SHA-256 ${found}, not ${sha256}: check the digest at the image's publisher, and the URL`,
+    `the bytes of image ${name} have the SHA-256 ${found}, not ${sha256}: check the digest, and the source of the image`,
     { details: { metadata: { sha256: found } } },
   );

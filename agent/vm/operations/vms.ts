@@ -14,7 +14,7 @@ import { expected, importEnded } from "./images.ts";
 import { noPlan, type OnSubject, type SubjectWork } from "./begin-on.ts";
 import { imagesOf, requireImagesUsable, withImages } from "../images/image-disks.ts";
 import { holdSeed } from "./first-boot.ts";
-import { Creations, releasing, sized, sizeOf, type Taken } from "./creations.ts";
+import { Creations, releasing, sized, sizeOf, together, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { Guest } from "./guest.ts";
@@ -208,8 +208,14 @@ export class Vms {
 
   #reclaim(operation: Operation, intent: Intent): Taken {
     if (intent.kind === "CREATE_VM") return this.#creations.reclaim(intent);
-    if (intent.kind === "IMPORT_IMAGE") return expected(this.#options.images.store, intent);
-    return this.#changes.reclaim(intent, operation);
+    return this.#withImage(intent, this.#changes.reclaim(intent, operation));
+  }
+
+  /** An import also holds the name and the digest of its image. */
+  #withImage(intent: Intent, taken: Taken): Taken {
+    return intent.kind === "IMPORT_IMAGE"
+      ? together(taken, expected(this.#options.images.store, intent))
+      : taken;
   }
 
   async #plan(intent: Intent, vm: Vm, { requestId }: Mutation, caller: string): Promise<Operation> {
@@ -226,20 +232,22 @@ export class Vms {
 
   /** Begins an operation on an image or a volume. Throws what `prepare`, `admit` and Operations.begin throw. */
   async beginOn(kind: OperationKind, request: OnSubject, caller: string, { prepare, admit }: SubjectWork) {
-    const { operations, table, images, clock } = this.#options;
+    const { operations, table, clock } = this.#options;
     const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity, onlyTenant: undefined });
     const find = () => operations.find({ ...request, caller, kind, fingerprint });
     if (find() === undefined) await prepare?.();
-    const held = find();
-    if (held !== undefined) return await held;
+    const earlier = find();
+    if (earlier !== undefined) return await earlier;
     const {
       key: vmId,
       tenant,
       intent,
       plan = noPlan,
     } = admit({ vms: table.all(), creations: [...this.#pending()] });
-    const take = () => this.#changes.take(intent, { id: vmId, name: vmId, tenant });
-    const taken = intent.kind === "IMPORT_IMAGE" ? expected(images.store, intent) : take();
+    const held = this.#changes.take(intent, { id: vmId, name: vmId, tenant }, (devices) =>
+      this.#requireKept(devices),
+    );
+    const taken = this.#withImage(intent, held);
     const of = { vmId, ...chargedTo({ tenant }) };
     return await releasing(taken, async () => {
       if (request.validateOnly === true) {
@@ -380,11 +388,15 @@ export class Vms {
 
   #requireDevicesFree(devices: DeviceSpec, tenantOnly: boolean): void {
     requireImagesUsable(devices, this.#options.images.store);
-    for (const named of namedVolumes(devices))
-      if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
+    this.#requireKept(devices);
     const users = { vms: this.#options.table.all(), creations: [...this.#pending()] };
     requireUsable(devices, users, tenantOnly);
     requireNicsFree(devices, users, tenantOnly);
+  }
+
+  #requireKept(devices: DeviceSpec): void {
+    for (const named of namedVolumes(devices))
+      if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
   }
 
   async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {

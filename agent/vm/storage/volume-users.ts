@@ -1,6 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import type { Dependents } from "./overlay-search.ts";
+import { subjectOf } from "../../state/operations/subject.ts";
 import { LOOK_WITHIN_MS } from "./storage-looks.ts";
 import { noOtherNames, type SameStorage, type StorageNames } from "./storage-names.ts";
 import type { Vm, VmDisk, VmImage, SampledVms } from "../model/vm.ts";
@@ -188,6 +189,11 @@ function* conflictsOf(
 }
 
 const pendingName = ({ id, name }: DeviceSpec, vms: readonly Vm[]): string =>
+  subjectOf({ vmId: id }).imageId === undefined
+    ? pendingVm(id, name, vms)
+    : "an image that is being made from it";
+
+const pendingVm = (id: string, name: string, vms: readonly Vm[]): string =>
   `VM ${name} (being ${vms.some((vm) => vm.id === id) ? "changed" : "created"})`;
 
 /**

@@ -1,6 +1,7 @@
 // Original file: proto/socle/v1/image.proto
 
 import type { DiskFormat as _socle_v1_DiskFormat, DiskFormat__Output as _socle_v1_DiskFormat__Output } from '../../socle/v1/DiskFormat.ts';
+import type { VolumeReference as _socle_v1_VolumeReference, VolumeReference__Output as _socle_v1_VolumeReference__Output } from '../../socle/v1/VolumeReference.ts';
 
 export interface ImportImageRequest {
   'requestId'?: (string);
@@ -10,6 +11,7 @@ export interface ImportImageRequest {
   'format'?: (_socle_v1_DiskFormat);
   'tenant'?: (string);
   'pool'?: (string);
+  'volume'?: (_socle_v1_VolumeReference | null);
 }
 
 export interface ImportImageRequest__Output {
@@ -20,4 +22,5 @@ export interface ImportImageRequest__Output {
   'format': (_socle_v1_DiskFormat__Output);
   'tenant': (string);
   'pool': (string);
+  'volume': (_socle_v1_VolumeReference__Output | null);
 }

@@ -17,6 +17,8 @@ export interface StorageVolume {
   readonly physicalBytes?: number;
   /** Only on parse. */
   readonly path?: string;
+  /** Of the file's last change (ctime): libvirt's text of seconds since 1970, with its fraction. Only on parse. */
+  readonly changedAt?: string;
   /** As libvirt probed it; raw and qcow2 are written. */
   readonly format?: string;
   readonly permissions?: Permissions;
@@ -59,6 +61,7 @@ export function parseVolume(xml: string): StorageVolume {
     allocationBytes: root.bytesAt("allocation", "bytes"),
     physicalBytes: root.bytesAt("physical", "bytes"),
     path: target?.textAt("path"),
+    changedAt: target?.textAt("timestamps/ctime"),
     format: target?.child("format")?.attr("type"),
     permissions: readPermissions(target?.child("permissions")),
     encryptionSecretUuid: target?.child("encryption/secret")?.attr("uuid"),

@@ -78,10 +78,17 @@ test("a caller of one tenant sees its own images and the public ones, and acts f
     name: "n",
     format: "DISK_FORMAT_UNSPECIFIED",
     pool: "",
+    volume: null,
   } as const;
   await service.ImportImage({ ...asked, tenant: "" }, contextOf("red"));
-  const { tenant, onlyTenant, format } = (requests.at(-1)?.[1] ?? {}) as Record<string, unknown>;
+  const { tenant, onlyTenant, format, ...rest } = (requests.at(-1)?.[1] ?? {}) as Record<string, unknown>;
   assert.deepEqual([tenant, onlyTenant, format], ["red", "red", "qcow2"]);
+  // A repeated request of an earlier version has the same fingerprint.
+  assert.ok(!("volume" in rest));
+  const volume = { pool: "fast", volume: "x.raw" };
+  await service.ImportImage({ ...asked, url: "", volume, tenant: "" }, contextOf("red"));
+  const from = (requests.at(-1)?.[1] ?? {}) as Record<string, unknown>;
+  assert.deepEqual([from["volume"], from["onlyTenant"], from["format"]], [volume, "red", undefined]);
   assert.equal(
     await reasonOf(() => service.ImportImage({ ...asked, tenant: "blue" }, contextOf("red"))),
     "TENANT_DENIED",

@@ -71,7 +71,14 @@ async function imported({ pool = "nothing", resumed = false, sent = bytes, fails
   };
   volumes.inspect = async () => {
     await act("inspect");
-    return { format: "raw", sizeBytes: bytes.length, capacityBytes: bytes.length, hasBacking: false };
+    return {
+      format: "raw",
+      sizeBytes: bytes.length,
+      capacityBytes: bytes.length,
+      hasBacking: false,
+      isFile: true,
+      changedAt: "1",
+    };
   };
   volumes.publish = () => act("publish");
   const all = new Volumes(silent, systemClock);

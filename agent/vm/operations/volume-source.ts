@@ -1,0 +1,114 @@
+import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { diskSpec, type DiskSpec, type VolumeRef } from "../../contract/spec.ts";
+import { volumeRef } from "../../contract/spec-values.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { imageKey } from "../../state/operations/subject.ts";
+import type { Source } from "../images/download.ts";
+import { imageOfVolume, type Image } from "../images/image.ts";
+import type { VolumeFacts } from "../images/image-volumes.ts";
+import { vmOfVolume } from "../model/volume-names.ts";
+import { volumeKey } from "../storage/volume-users.ts";
+import { requireVolumeFree, volumeNotFound } from "./volume-free.ts";
+import type { RunContext } from "./work.ts";
+
+interface VolumeImport {
+  readonly volume: VolumeRef;
+  readonly image: Pick<Image, "id" | "tenant">;
+  readonly byTenant: boolean;
+}
+
+/** What an import holds of its volume: as a disk that it only reads. */
+export const sourceDisk = (volume: VolumeRef): DiskSpec =>
+  diskSpec.parse({ name: "source", source: { kind: "volume", volume }, readOnly: true });
+
+/**
+ * Whether an image of the tenant may be made from the volume, by its name. Throws `invalid` SPEC_INVALID, `not_found`
+ * VOLUME_NOT_FOUND for one that is not the caller's tenant's, whether it exists or not, and `denied` VOLUME_DENIED.
+ */
+export function requireImportable(volume: VolumeRef, tenant: string, onlyTenant: string | undefined): void {
+  const { error } = volumeRef.safeParse(volume);
+  if (error !== undefined) {
+    const [issue] = error.issues;
+    const field = ["volume", ...(issue?.path ?? [])].join(".");
+    throw invalidField("SPEC_INVALID", field, issue?.message ?? "is invalid");
+  }
+  const { volume: name } = volume;
+  const owner = tenantOfVolume(name);
+  if (onlyTenant !== undefined && owner !== onlyTenant) throw volumeNotFound(volume);
+  // Its bytes are the tenant's alone.
+  if (owner !== undefined && owner !== tenant)
+    throw denied(volume, `was made for tenant ${owner}: make an image of that tenant from it (--tenant)`);
+  if (owner !== undefined || !name.startsWith("socle-")) return;
+  throw denied(
+    volume,
+    imageOfVolume(name) !== undefined
+      ? "is part of an image already"
+      : vmOfVolume(name) !== undefined
+        ? "was made for a VM, which may be on another host: copy it to a volume of its own (virsh vol-clone), and import that"
+        : "belongs to the agent",
+  );
+}
+
+/**
+ * The bytes of a volume that nothing uses. Throws as `requireVolumeFree` and `Volumes.resolve`, and `unsupported`
+ * IMAGE_POOL_UNSUITABLE. `confirm` throws `conflict` VOLUME_IN_USE if the volume is in use by now, or has changed.
+ */
+export async function openVolume(
+  context: RunContext,
+  { volume, image, byTenant }: VolumeImport,
+  signal: AbortSignal,
+): Promise<Source> {
+  const { volumes } = context.images;
+  const look = async (): Promise<VolumeFacts> => {
+    const onlyTenant = byTenant ? image.tenant : undefined;
+    await requireVolumeFree(context, volume, "import", onlyTenant, imageKey(image.id));
+    // libvirt opens its file: it must be no link, and lead to no other file.
+    await context.volumes.resolve(volume);
+    const facts = await volumes.facts(volume);
+    if (!facts.isFile || facts.changedAt === undefined) throw noFile(volume);
+    return facts;
+  };
+  const { sizeBytes, changedAt } = await look();
+  return {
+    sizeBytes,
+    bytes: exactly(volume, sizeBytes, volumes.bytes(volume, sizeBytes, signal)),
+    // The iteration opens the stream, and ends it.
+    close: () => undefined,
+    confirm: async () => {
+      const now = await look();
+      if (now.sizeBytes !== sizeBytes || now.changedAt !== changedAt) throw changed(volume);
+    },
+  };
+}
+
+async function* exactly(
+  volume: VolumeRef,
+  sizeBytes: number,
+  bytes: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  let at = 0;
+  for await (const chunk of bytes) {
+    at += chunk.length;
+    if (at > sizeBytes) break;
+    yield chunk;
+  }
+  if (at !== sizeBytes) throw changed(volume);
+}
+
+const denied = (volume: VolumeRef, why: string): SocleError =>
+  new SocleError("denied", "VOLUME_DENIED", `volume ${volumeKey(volume)} ${why}`);
+
+const changed = (volume: VolumeRef): SocleError =>
+  new SocleError(
+    "conflict",
+    "VOLUME_IN_USE",
+    `volume ${volumeKey(volume)} changed while it was read: something writes to it that this host does not know; stop that, and import it again`,
+    { details: { metadata: { users: "" } } },
+  );
+
+const noFile = (volume: VolumeRef): SocleError =>
+  new SocleError(
+    "unsupported",
+    "IMAGE_POOL_UNSUITABLE",
+    `volume ${volumeKey(volume)} is no file, so whether it changes cannot be seen: import a volume of a pool of files (dir, fs, netfs)`,
+  );
