@@ -9,6 +9,7 @@ import type { ImportImageRequest } from "../../agent/gen/socle/v1/ImportImageReq
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { Authority } from "../scheduler/authority.ts";
+import type { AgentProcessOptions } from "../support/agent-process.ts";
 import { ImageServer } from "../support/image-server.ts";
 import { socleCommand } from "../support/programs.ts";
 import { SocleHost } from "../support/socle-host.ts";
@@ -19,7 +20,7 @@ export const MIB = 2 ** 20;
 export type ImageStage = Awaited<ReturnType<typeof imageStage>>;
 
 /** A host that may import from this machine, image servers, and an image. */
-export async function imageStage() {
+export async function imageStage(agentOptions: AgentProcessOptions = {}) {
   const directory = await mkdtemp(join(tmpdir(), "socle-images-"));
   const server = await ImageServer.start();
   const authority = await Authority.make("images.example");
@@ -30,6 +31,7 @@ export async function imageStage() {
   const authorities = join(directory, "authorities.pem");
   await writeFile(authorities, authority.certificatePem);
   const host = await SocleHost.start({
+    ...agentOptions,
     config: { images: { pool: "images", allowHttp: true, allowPrivateAddresses: true, authorities } },
   });
   // The boot sector in a qcow2 image with a disk of 64 MiB and 4 MiB of data.

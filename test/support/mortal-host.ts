@@ -32,6 +32,11 @@ export class MortalHost {
     }
   }
 
+  /** Over a host with the agent options of `death`. */
+  static over(host: SocleHost, death: AgentDeath): MortalHost {
+    return new MortalHost(host, death);
+  }
+
   /** Kills the agent if it lives, and starts it again. */
   async restart(): Promise<void> {
     const { host } = this;

@@ -8,7 +8,7 @@ import { imageExists, imageFields, newImageId, type Image, type ImageFormat } fr
 import type { Upload } from "../images/upload.ts";
 import { parseSource } from "../images/source-policy.ts";
 import type { BeginsOn, OnSubject } from "./begin-on.ts";
-import type { Taken } from "./creations.ts";
+import { together, type Taken } from "./creations.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { formatOf } from "../model/volume-names.ts";
 import { requireImageUnused } from "./delete-image.ts";
@@ -182,7 +182,7 @@ export class Images {
 }
 
 /** What an import holds until it has ended: the name and the digest. */
-export function expected(store: ImageStore, intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>): Taken {
+function expected(store: ImageStore, intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>): Taken {
   store.expect(intent.image, intent);
   return {
     begun: () => Promise.resolve(),
@@ -191,6 +191,10 @@ export function expected(store: ImageStore, intent: Extract<Intent, { kind: "IMP
     },
   };
 }
+
+/** What an operation holds; an import also holds the name and the digest of its image. */
+export const withImage = (store: ImageStore, intent: Intent, taken: Taken): Taken =>
+  intent.kind === "IMPORT_IMAGE" ? together(taken, expected(store, intent)) : taken;
 
 /** Releases what an import held that ended without its work. An image that is published, or imported again, keeps its room. */
 export function importEnded(

@@ -51,7 +51,7 @@ export const importImage = defineOperation({
   lane: "transfer",
   mayLeaveHalf: true,
   checksInstance: "always",
-  // No VM writes to the volume meanwhile, and nobody resizes or deletes it.
+  // Meanwhile no VM writes to the volume, and no operation resizes or deletes it.
   adds: ({ volume }: ImportIntent) => (volume === undefined ? {} : { disks: [sourceDisk(volume)] }),
   async run(context, intent: ImportIntent, run) {
     const { image: wanted } = intent;

@@ -14,11 +14,10 @@ import { ownFacts } from "../model/own-facts.ts";
 import type { Vm } from "../model/vm.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
-import type { VolumeRef } from "../../contract/spec.ts";
-import type { DeviceSpec } from "../model/volume-names.ts";
+import { namedVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
-import { volumeKey } from "../storage/volume-users.ts";
+import { beingDeleted, volumeKey } from "../storage/volume-users.ts";
 import {
   withAdvice,
   outcomeUnknown,
@@ -59,8 +58,10 @@ export class OperationRunner {
     this.#context = { ...options, creations, escalation: new StopEscalation(options.clock) };
   }
 
-  isBeingDeleted(volume: VolumeRef): boolean {
-    return this.#beingDeleted.has(volumeKey(volume));
+  /** Throws `conflict` VOLUME_IN_USE if a volume that the devices name is being deleted. */
+  requireKept(devices: DeviceSpec): void {
+    for (const named of namedVolumes(devices))
+      if (this.#beingDeleted.has(volumeKey(named))) throw beingDeleted(named);
   }
 
   /** As StopEscalation.forced. */

@@ -10,11 +10,11 @@ import { Consoles } from "../hypervisor/consoles.ts";
 import { resolve, type CreateIntent } from "./create.ts";
 import { requireNoBackup } from "./backup-refusals.ts";
 import { Changes } from "./changes.ts";
-import { expected, importEnded } from "./images.ts";
+import { importEnded, withImage } from "./images.ts";
 import { noPlan, type OnSubject, type SubjectWork } from "./begin-on.ts";
 import { imagesOf, requireImagesUsable, withImages } from "../images/image-disks.ts";
 import { holdSeed } from "./first-boot.ts";
-import { Creations, releasing, sized, sizeOf, together, type Taken } from "./creations.ts";
+import { Creations, releasing, sized, sizeOf, type Taken } from "./creations.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { Guest } from "./guest.ts";
@@ -28,7 +28,7 @@ import { requirePermitted, type TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm } from "../model/vm.ts";
 import { outdatedOutcome } from "./outdated.ts";
 import { requireReadable } from "../model/unreadable.ts";
-import { beingDeleted, requireUsable } from "../storage/volume-users.ts";
+import { requireUsable } from "../storage/volume-users.ts";
 import type { Admission } from "./definition.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
 import {
@@ -44,7 +44,7 @@ import {
 } from "./registry.ts";
 import { OperationRunner } from "./runner.ts";
 import { requireChangeable, requireComplete } from "./vm-state.ts";
-import { namedVolumes, ownVolumes } from "../model/volume-names.ts";
+import { ownVolumes } from "../model/volume-names.ts";
 import type { WorkContext } from "./work.ts";
 import { defined } from "../../kernel/defined.ts";
 
@@ -208,14 +208,7 @@ export class Vms {
 
   #reclaim(operation: Operation, intent: Intent): Taken {
     if (intent.kind === "CREATE_VM") return this.#creations.reclaim(intent);
-    return this.#withImage(intent, this.#changes.reclaim(intent, operation));
-  }
-
-  /** An import also holds the name and the digest of its image. */
-  #withImage(intent: Intent, taken: Taken): Taken {
-    return intent.kind === "IMPORT_IMAGE"
-      ? together(taken, expected(this.#options.images.store, intent))
-      : taken;
+    return withImage(this.#options.images.store, intent, this.#changes.reclaim(intent, operation));
   }
 
   async #plan(intent: Intent, vm: Vm, { requestId }: Mutation, caller: string): Promise<Operation> {
@@ -232,7 +225,7 @@ export class Vms {
 
   /** Begins an operation on an image or a volume. Throws what `prepare`, `admit` and Operations.begin throw. */
   async beginOn(kind: OperationKind, request: OnSubject, caller: string, { prepare, admit }: SubjectWork) {
-    const { operations, table, clock } = this.#options;
+    const { operations, table, images, clock } = this.#options;
     const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity, onlyTenant: undefined });
     const find = () => operations.find({ ...request, caller, kind, fingerprint });
     if (find() === undefined) await prepare?.();
@@ -244,10 +237,9 @@ export class Vms {
       intent,
       plan = noPlan,
     } = admit({ vms: table.all(), creations: [...this.#pending()] });
-    const held = this.#changes.take(intent, { id: vmId, name: vmId, tenant }, (devices) =>
-      this.#requireKept(devices),
-    );
-    const taken = this.#withImage(intent, held);
+    const requireKept = (devices: DeviceSpec) => this.#runner.requireKept(devices);
+    const held = this.#changes.take(intent, { id: vmId, name: vmId, tenant }, requireKept);
+    const taken = withImage(images.store, intent, held);
     const of = { vmId, ...chargedTo({ tenant }) };
     return await releasing(taken, async () => {
       if (request.validateOnly === true) {
@@ -388,15 +380,10 @@ export class Vms {
 
   #requireDevicesFree(devices: DeviceSpec, tenantOnly: boolean): void {
     requireImagesUsable(devices, this.#options.images.store);
-    this.#requireKept(devices);
+    this.#runner.requireKept(devices);
     const users = { vms: this.#options.table.all(), creations: [...this.#pending()] };
     requireUsable(devices, users, tenantOnly);
     requireNicsFree(devices, users, tenantOnly);
-  }
-
-  #requireKept(devices: DeviceSpec): void {
-    for (const named of namedVolumes(devices))
-      if (this.#runner.isBeingDeleted(named)) throw beingDeleted(named);
   }
 
   async #lookOver(spec: VmSpec, { leaveStopped, tenantOnly }: CreateRequest): Promise<void> {

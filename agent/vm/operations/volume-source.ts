@@ -58,12 +58,13 @@ export async function openVolume(
   { volume, image, byTenant }: VolumeImport,
   signal: AbortSignal,
 ): Promise<Source> {
+  signal.throwIfAborted();
   const { volumes } = context.images;
   const look = async (): Promise<VolumeFacts> => {
-    const onlyTenant = byTenant ? image.tenant : undefined;
-    await requireVolumeFree(context, volume, "import", onlyTenant, imageKey(image.id));
     // libvirt opens its file: it must be no link, and lead to no other file.
     await context.volumes.resolve(volume);
+    const onlyTenant = byTenant ? image.tenant : undefined;
+    await requireVolumeFree(context, volume, "import", onlyTenant, imageKey(image.id));
     const facts = await volumes.facts(volume);
     if (!facts.isFile || facts.changedAt === undefined) throw noFile(volume);
     return facts;

@@ -53,7 +53,38 @@ test("an import sends what its options say, and its outcome names the image", as
     format: "DISK_FORMAT_RAW",
     tenant: "acme",
     pool: "fast",
+    volume: null,
   });
+});
+
+test("an import from a volume sends no URL, and the volume's name decides the format", async (context) => {
+  const requests: ImportImageRequest__Output[] = [];
+  const socket = await fakeAgent(context, {
+    images: {
+      ImportImage: (call, done) => {
+        requests.push(call.request);
+        done(null, imported);
+      },
+    },
+  });
+  const line = ["image", "import", "--name", "golden", "--volume", "fast/web-1.qcow2"];
+  const { exitCode, stdout } = await socle([...line, "--json"], { socket });
+  assert.equal(exitCode, 0);
+  assert.equal((JSON.parse(stdout) as { imageId: string }).imageId, imageId);
+  const [{ volume, url, sha256, format } = {}] = requests;
+  assert.deepEqual(
+    [volume, url, sha256, format],
+    [{ pool: "fast", volume: "web-1.qcow2" }, "", "", "DISK_FORMAT_UNSPECIFIED"],
+  );
+  for (const wrong of [
+    [...line, "https://a/x"],
+    [...line, "./file"],
+    ["image", "import", "--name", "x"],
+  ])
+    assert.match((await socle(wrong, { socket })).stderr, /--volume POOL\/VOLUME/);
+  const two = ["image", "import", "--name", "x", "--volume", "web-1.qcow2"];
+  assert.match((await socle(two, { socket })).stderr, /POOL\/VOLUME/);
+  assert.equal(requests.length, 1);
 });
 
 test("an import without a digest is not sent", async (context) => {

@@ -76,6 +76,7 @@ describe("a storage volume", () => {
       allocationBytes: 204_800,
       physicalBytes: 196_616,
       path: "/var/lib/libvirt/images/socle-xml/top.qcow2",
+      changedAt: "1795535420.625703143",
       format: "qcow2",
       permissions: { mode: 0o644, ownerId: 64_055, groupId: 64_055 },
       backing: { path: "/var/lib/libvirt/images/socle-xml/mid.qcow2", format: "qcow2" },

@@ -3,6 +3,7 @@ import { test, type TestContext } from "node:test";
 import { toSocleError } from "../../../../agent/kernel/errors.ts";
 import { imageKey, subjectOf } from "../../../../agent/state/operations/subject.ts";
 import { dataVolume, newImageId, type Image } from "../../../../agent/vm/images/image.ts";
+import { PoolVolumes } from "../../../../agent/vm/operations/pool-volumes.ts";
 import { Images, type ImportRequest } from "../../../../agent/vm/operations/images.ts";
 import { admission, GIB } from "../../../support/vm/admission-stage.ts";
 
@@ -91,6 +92,67 @@ test("a wrong field is named", async (t) => {
       assert.deepEqual(Object.keys(toSocleError(thrown).details.fields ?? {}), [field]);
       return true;
     });
+});
+
+const golden = { pool: "images", volume: "socle-volume-acme+golden.raw" };
+const fromVolume = { url: "", sha256: "", volume: golden, tenant: "acme", format: undefined };
+
+test("an image of a volume has the volume's format and tenant, and its digest is learned", async (t) => {
+  const { importOf, operations, store } = await stage(t);
+  const { id, tenant } = await importOf(fromVolume);
+  const { image } = operations.get(id).intent as { image: Image };
+  assert.deepEqual([tenant, image.format, image.sha256], ["acme", "raw", ""]);
+  // Another of the same name would be of other bytes.
+  assert.equal(await reasonOf(importOf(fromVolume)), "IMAGE_EXISTS");
+  assert.equal(await reasonOf(importOf({ ...fromVolume, name: "other" })), "VOLUME_IN_USE");
+  assert.equal(await reasonOf(importOf({ tenant: "acme", name: "first" })), "none");
+  assert.throws(
+    () => store.learn({ ...image, sha256: digest }, operations.get(id)),
+    (thrown) => toSocleError(thrown).reason === "IMAGE_EXISTS",
+  );
+});
+
+test("only a tenant's own volumes and the provider's become images, of the same tenant", async (t) => {
+  const { importOf } = await stage(t);
+  const of = (volume: string, more: Partial<ImportRequest> = {}) =>
+    reasonOf(importOf({ ...fromVolume, volume: { pool: "images", volume }, ...more }));
+  const red = { onlyTenant: "red", tenant: "red" };
+  for (const volume of [golden.volume, "free.raw", "socle-volume-red+x", "socle-image-x.raw"])
+    assert.equal(await of(volume, red), "VOLUME_NOT_FOUND", volume);
+  assert.equal(await of(golden.volume, { tenant: "" }), "VOLUME_DENIED");
+  assert.equal(await of(golden.volume, { tenant: "red" }), "VOLUME_DENIED");
+  for (const volume of [
+    dataVolume({ id: newImageId("host"), format: "raw", pool: "images" }).volume,
+    "socle-11111111-1111-4111-8111-111111111111-root.qcow2",
+    "socle-other",
+  ])
+    assert.equal(await of(volume), "VOLUME_DENIED", volume);
+  for (const volume of ["../x", "", "a/b"]) assert.equal(await of(volume), "SPEC_INVALID", volume);
+  assert.equal(await of("free.raw", { url: "https://a.example/x" }), "SPEC_INVALID");
+  assert.equal(await of("free.raw", { tenant: "red" }), "none");
+  assert.equal(await of("socle-volume-red+mine.raw", { ...red, name: "mine" }), "none");
+});
+
+test("until its image is made, a volume is only read, and not deleted", async (t) => {
+  const { importOf, create, vms } = await stage(t);
+  const disks = (readOnly: boolean) => ({
+    disks: [{ name: "root", source: { kind: "volume", volume: golden }, readOnly }],
+  });
+  await importOf(fromVolume);
+  assert.equal(await reasonOf(create(disks(false))), "VOLUME_IN_USE");
+  const volumes = {
+    activePool: (name: string) => Promise.resolve({ name, uuid: "" }),
+    isThere: () => Promise.resolve(true),
+    requireAbsent: () => Promise.resolve(),
+    resolve: () => Promise.resolve({ path: "/p", format: "raw", capacityBytes: GIB, beneath: [] }),
+  };
+  const pools = new PoolVolumes({ vms, volumes, host: { storageRead: () => Promise.resolve() } });
+  const asked = { requestId: "x", ...golden };
+  assert.equal(await reasonOf(pools.delete({ ...asked, erase: false }, "c")), "VOLUME_IN_USE");
+  assert.equal(await reasonOf(pools.resize({ ...asked, capacityBytes: 2 * GIB }, "c")), "VOLUME_IN_USE");
+  assert.equal(await reasonOf(create(disks(true))), "none");
+  // A VM that names it keeps others from importing it.
+  assert.equal(await reasonOf(importOf({ ...fromVolume, name: "late" })), "VOLUME_IN_USE");
 });
 
 test("an image is deleted only by those who may, and not while a VM is created over it", async (t) => {

@@ -8,6 +8,9 @@ import { newImageId, type Image } from "../../../../agent/vm/images/image.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { importImage } from "../../../../agent/vm/operations/import-image.ts";
 import type { ImageParts, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
+import type { VolumeFacts } from "../../../../agent/vm/images/image-volumes.ts";
+import type { VolumeRef } from "../../../../agent/contract/spec.ts";
 import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
 import { storeOfNothing } from "../../../support/vm/image-parts.ts";
 import { steps } from "../../../support/vm/steps.ts";
@@ -38,9 +41,18 @@ interface Stage {
   /** The step of the volumes that fails, and how. */
   readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove", SocleError>>;
   readonly isEnding?: boolean;
+  /** From a volume in place of a server, without a digest. `then`: what libvirt shows of it after the copy. */
+  readonly from?: { readonly then?: Partial<VolumeFacts>; readonly overlays?: readonly VolumeRef[] };
 }
 
-async function imported({ pool = "nothing", resumed = false, sent = bytes, fails = {}, isEnding }: Stage) {
+async function imported({
+  pool = "nothing",
+  resumed = false,
+  sent = bytes,
+  fails = {},
+  isEnding,
+  from,
+}: Stage) {
   const did: string[] = [];
   const table = new VmTable();
   table.completed(1);
@@ -80,8 +92,24 @@ async function imported({ pool = "nothing", resumed = false, sent = bytes, fails
       changedAt: "1",
     };
   };
-  volumes.publish = () => act("publish");
+  volumes.publish = async (image) => {
+    await act("publish");
+    published = image;
+  };
+  let published: Image | undefined;
+  let looks = 0;
+  volumes.facts = () => {
+    looks += 1;
+    const facts = { format: "raw", sizeBytes: bytes.length, capacityBytes: bytes.length, hasBacking: false };
+    return Promise.resolve({ ...facts, isFile: true, changedAt: "1", ...(looks > 1 ? from?.then : {}) });
+  };
+  volumes.bytes = async function* () {
+    yield await Promise.resolve(sent);
+  };
   const all = new Volumes(silent, systemClock);
+  all.isThere = () => Promise.resolve(true);
+  all.dependents = () => Promise.resolve({ paths: [], overlays: from?.overlays ?? [], backings: [] });
+  all.names.of = () => Promise.resolve(noOtherNames);
   all.resolve = (reference) =>
     Promise.resolve({
       path: `/${reference.volume}`,
@@ -112,12 +140,16 @@ async function imported({ pool = "nothing", resumed = false, sent = bytes, fails
     createdAtMs: 1,
   } as unknown as WorkRun;
   const images = { ...context.images, store, downloads };
-  const intent = { image: wanted, url: "https://images.example/x", byTenant: false };
+  const source = { pool: "images", volume: "golden.raw" };
+  const intent =
+    from === undefined
+      ? { image: wanted, url: "https://images.example/x", byTenant: false }
+      : { image: { ...wanted, sha256: "" }, volume: source, byTenant: false };
   const reason = await importImage.run({ ...context, volumes: all, images }, intent, run).then(
     () => "done",
     (thrown: unknown) => `${toSocleError(thrown).kind} ${toSocleError(thrown).reason}`,
   );
-  return { reason, did, isKnown: store.find(wanted.id) !== undefined };
+  return { reason, did, published, isKnown: store.find(wanted.id) !== undefined };
 }
 
 test("an import fills a volume, verifies it, and publishes it last", async () => {
@@ -151,6 +183,34 @@ test("without libvirt the outcome is unknown once a volume may exist, and a plai
     assert.deepEqual([did.at(-1), isKnown], [step, false]);
   }
   assert.equal((await imported({ fails: { remove: away } })).reason, "unavailable LIBVIRT_DISCONNECTED");
+});
+
+test("an image of a volume has the digest of the bytes that were read", async () => {
+  const { reason, did, published } = await imported({ from: {} });
+  assert.deepEqual([reason, did], ["done", ["remove", "fill", "inspect", "publish"]]);
+  assert.equal(published?.sha256, wanted.sha256);
+  const again = await imported({ from: {}, resumed: true, pool: "parts" });
+  assert.equal(again.reason, "done");
+});
+
+test("a volume that is used, or changed while it was read, becomes no image", async () => {
+  for (const then of [{ changedAt: "2" }, { sizeBytes: bytes.length + 512 }]) {
+    const { reason, did } = await imported({ from: { then } });
+    assert.deepEqual([reason, did], ["conflict VOLUME_IN_USE", ["remove", "fill", "remove"]]);
+  }
+  // Its file is shorter or longer by now than libvirt reported.
+  for (const sent of [bytes.subarray(1), Buffer.concat([bytes, Buffer.of(1)])]) {
+    const { reason, did } = await imported({ from: {}, sent });
+    assert.deepEqual([reason, did.at(-1)], ["conflict VOLUME_IN_USE", "remove"]);
+  }
+  const overlays = [{ pool: "images", volume: "over.qcow2" }];
+  assert.deepEqual((await imported({ from: { overlays } })).did, ["remove"]);
+  const block = await imported({ from: { then: { isFile: false } } });
+  assert.equal(block.reason, "unsupported IMAGE_POOL_UNSUITABLE");
+});
+
+test("an agent that stops leaves the import from a volume to its next start too", async () => {
+  assert.equal((await imported({ isEnding: true, from: {} })).reason, "outcome_unknown IMPORT_INTERRUPTED");
 });
 
 test("an agent that stops leaves the import to its next start", async () => {
