@@ -9,8 +9,8 @@ const uncompared: Planted = {
   edits: [
     {
       file: "vm/operations/import-image.ts",
-      find: "if (found !== wanted.sha256) throw wrongDigest(wanted, found);",
-      replace: 'if (found === "") throw wrongDigest(wanted, found);',
+      find: "else if (sha256 !== wanted.sha256) throw wrongDigest(wanted, sha256);",
+      replace: 'else if (sha256 === "") throw wrongDigest(wanted, sha256);',
     },
   ],
   found: /one byte changed, .*: it was published/,
@@ -31,8 +31,8 @@ const leftOver: Planted = {
   edits: [
     {
       file: "vm/operations/import-image.ts",
-      find: ".undo(DOWNLOAD, () => volumes.remove(wanted))",
-      replace: ".undo(DOWNLOAD, () => Promise.resolve())",
+      find: ".undo(transferOf(intent), () => volumes.remove(wanted))",
+      replace: ".undo(transferOf(intent), () => Promise.resolve())",
     },
     {
       file: "vm/images/image-store.ts",
