@@ -116,13 +116,13 @@ suite("images from volumes over a real libvirtd", { skip: libvirtdUnavailable(),
 
     // Another program writes to it all the time.
     const file = await open(at("busy.raw"), "r+");
-    let isOver = false;
+    const done = new AbortController();
     const writing = (async () => {
-      for (let n = 0; !isOver; n += 1) await file.write(Buffer.of(n % 256), 0, 1, MIB);
+      for (let n = 0; !done.signal.aborted; n += 1) await file.write(Buffer.of(n % 256), 0, 1, MIB);
       await file.close();
     })();
     const changed = await importImage(from("busy.raw"));
-    isOver = true;
+    done.abort();
     await writing;
     const { reason, message } = host.failureOf(changed) ?? {};
     assert.equal(reason, "VOLUME_IN_USE");
