@@ -29,7 +29,7 @@ export const deleteVolume = defineOperation({
     const checkUsers = async (): Promise<void> => {
       if (mayBeGone && !(await volumes.isThere(volume))) return;
       // A VM may have got it between the runs.
-      await requireVolumeFree(context, volume, "delete", onlyTenant);
+      await requireVolumeFree(context, { volume, change: "delete", onlyTenant });
     };
     await step("check users", checkUsers, 0.3);
     let erasedBytes: number | undefined;

@@ -9,12 +9,10 @@ import { newVolumeName, tenantOfVolume, volumeName } from "../../contract/spec-v
 import type { Operation } from "../../state/operations/operation.ts";
 import { volumeKeyOf } from "../../state/operations/subject.ts";
 import type { VmHost } from "../model/vm-host.ts";
-import { vmOfVolume } from "../model/volume-names.ts";
-import { imageOfVolume } from "../images/image.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import type { BeginsOn, OnSubject } from "./begin-on.ts";
-import { requireNoUsers, volumeNotFound } from "./volume-free.ts";
+import { requireNoUsers, requireStandsAlone, volumeNotFound } from "./volume-free.ts";
 
 const SECTOR_BYTES = 512;
 const capacity = bytes.multipleOf(SECTOR_BYTES, `must be a multiple of ${SECTOR_BYTES} bytes`);
@@ -160,23 +158,13 @@ function wanted(request: CreateVolumeRequest) {
   return { ...rest, volume };
 }
 
-/**
- * Throws `denied` VOLUME_DENIED for a volume that is part of something else, `not_found` VOLUME_NOT_FOUND for one that
- * is not the tenant's, whether it exists or not.
- */
+/** Throws `invalid` SPEC_INVALID, and as `requireStandsAlone`. */
 function requireChangeable(volume: VolumeRef, onlyTenant: string | undefined): void {
   check(z.object({ pool: resourceName, volume: resourceName }), volume);
-  const { volume: name } = volume;
-  const tenant = tenantOfVolume(name);
-  if (onlyTenant !== undefined && tenant !== onlyTenant) throw volumeNotFound(volume);
-  if (tenant !== undefined || !name.startsWith("socle-")) return;
-  const why =
-    imageOfVolume(name) !== undefined
-      ? "is part of an image: delete the image (DeleteImage)"
-      : vmOfVolume(name) !== undefined
-        ? "was made for a VM, which may be on another host: change it with its VM (ResizeDisk, DetachDisk, DeleteVm), or with virsh if that VM is gone"
-        : "belongs to the agent";
-  throw new SocleError("denied", "VOLUME_DENIED", `volume ${volumeKey(volume)} ${why}`);
+  requireStandsAlone(volume, onlyTenant, {
+    ofImage: "delete the image (DeleteImage)",
+    ofVm: "change it with its VM (ResizeDisk, DetachDisk, DeleteVm), or with virsh if that VM is gone",
+  });
 }
 
 function tooSmall(volume: VolumeRef, wantedBytes: number, nowBytes: number): SocleError {

@@ -24,7 +24,12 @@ export const resizeVolume = defineOperation({
     const { step } = run;
     // A volume cannot be made smaller again, and the quota must follow.
     if (mayHaveBegun(run, RESIZE)) step.goOn();
-    else await step("check users", () => requireVolumeFree(context, volume, "resize", onlyTenant), 0.3);
+    else
+      await step(
+        "check users",
+        () => requireVolumeFree(context, { volume, change: "resize", onlyTenant }),
+        0.3,
+      );
     step.commit();
     await step(RESIZE, () => context.volumes.grow(volume, capacityBytes), 0.6);
     return { volume: volumeKey(volume), capacity_bytes: String(capacityBytes) };

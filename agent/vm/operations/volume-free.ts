@@ -1,26 +1,34 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { imageOfVolume } from "../images/image.ts";
+import { vmOfVolume } from "../model/volume-names.ts";
 import type { Dependents } from "../storage/overlay-search.ts";
 import { listed, usersNow, usersOf, volumeKey, type Users } from "../storage/volume-users.ts";
 import type { RunContext } from "./work.ts";
 
-export type VolumeChange = "resize" | "delete" | "import";
+export interface VolumeChange {
+  readonly volume: VolumeRef;
+  readonly change: "resize" | "delete" | "import";
+  /** Restricts the caller to this tenant. */
+  readonly onlyTenant?: string | undefined;
+  /** The id of this operation's own claim. */
+  readonly own?: string;
+}
 
 /**
- * `own`: the id of this operation's own claim. Throws `conflict` VOLUME_IN_USE if a VM of this host names the volume or an overlay needs it, `unavailable`
+ * Throws `conflict` VOLUME_IN_USE if a VM of this host names the volume or an overlay needs it, `unavailable`
  * VOLUME_UNREADABLE and LIBVIRT_UNAVAILABLE if that cannot be known now, and `not_found` VOLUME_NOT_FOUND.
  */
 export async function requireVolumeFree(
   context: Pick<RunContext, "volumes" | "table" | "creations">,
-  volume: VolumeRef,
   change: VolumeChange,
-  onlyTenant: string | undefined,
-  own = "",
 ): Promise<void> {
+  const { volume } = change;
   if (!(await context.volumes.isThere(volume))) throw volumeNotFound(volume);
   const dependents = await context.volumes.dependents([volume]);
   const users = await usersNow(context, context.creations, [volumeKey(volume), ...dependents.paths]);
-  requireNoUsers({ volume, change, onlyTenant, own }, users, dependents);
+  requireNoUsers(change, users, dependents);
   // Overlays are in the pool of their base, also those of other hosts.
   if (dependents.unsearched?.includes(volume.pool) !== true) return;
   const message =
@@ -29,7 +37,7 @@ export async function requireVolumeFree(
   throw new SocleError("unavailable", "VOLUME_UNREADABLE", message, { details: { retryAfterMs: 5000 } });
 }
 
-const advice: Readonly<Record<VolumeChange, string>> = {
+const advice: Readonly<Record<VolumeChange["change"], string>> = {
   delete: "detach it (DetachDisk) or delete those first",
   resize: "enlarge it as a disk of its VM (ResizeDisk), or detach it first",
   import: "detach it (DetachDisk) or delete those first",
@@ -37,17 +45,7 @@ const advice: Readonly<Record<VolumeChange, string>> = {
 
 /** As `requireVolumeFree`, as far as the users are given. A caller of one tenant sees the names of its own VMs alone. */
 export function requireNoUsers(
-  {
-    volume,
-    change,
-    onlyTenant,
-    own = "",
-  }: {
-    readonly volume: VolumeRef;
-    readonly change: VolumeChange;
-    readonly onlyTenant?: string | undefined;
-    readonly own?: string;
-  },
+  { volume, change, onlyTenant, own = "" }: VolumeChange,
   users: Users,
   dependents: Pick<Dependents, "paths" | "overlays"> = { paths: [], overlays: [] },
 ): void {
@@ -61,6 +59,33 @@ export function requireNoUsers(
   const message = `volume ${volumeKey(volume)} is in use by ${names}: ${advice[change]}`;
   throw new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: ids } } });
 }
+
+/**
+ * The tenant that a volume was made for, by its name. `advice`: what to do about a part of an image, and about a volume
+ * that was made for a VM. Throws `denied` VOLUME_DENIED for those, and `not_found` VOLUME_NOT_FOUND for one that is not
+ * the caller's tenant's, whether it exists or not.
+ */
+export function requireStandsAlone(
+  volume: VolumeRef,
+  onlyTenant: string | undefined,
+  { ofImage, ofVm }: { readonly ofImage: string; readonly ofVm: string },
+): string | undefined {
+  const { volume: name } = volume;
+  const tenant = tenantOfVolume(name);
+  if (onlyTenant !== undefined && tenant !== onlyTenant) throw volumeNotFound(volume);
+  if (tenant !== undefined || !name.startsWith("socle-")) return tenant;
+  throw volumeDenied(
+    volume,
+    imageOfVolume(name) !== undefined
+      ? `is part of an image: ${ofImage}`
+      : vmOfVolume(name) !== undefined
+        ? `was made for a VM, which may be on another host: ${ofVm}`
+        : "belongs to the agent",
+  );
+}
+
+export const volumeDenied = (volume: VolumeRef, why: string): SocleError =>
+  new SocleError("denied", "VOLUME_DENIED", `volume ${volumeKey(volume)} ${why}`);
 
 export const volumeNotFound = ({ pool, volume }: VolumeRef): SocleError =>
   new SocleError(

@@ -1,14 +1,12 @@
 import { invalidField, SocleError } from "../../kernel/errors.ts";
 import { diskSpec, type DiskSpec, type VolumeRef } from "../../contract/spec.ts";
 import { volumeRef } from "../../contract/spec-values.ts";
-import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { imageKey } from "../../state/operations/subject.ts";
 import type { Source } from "../images/download.ts";
-import { imageOfVolume, type Image } from "../images/image.ts";
+import type { Image } from "../images/image.ts";
 import type { VolumeFacts } from "../images/image-volumes.ts";
-import { vmOfVolume } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
-import { requireVolumeFree, volumeNotFound } from "./volume-free.ts";
+import { requireStandsAlone, requireVolumeFree, volumeDenied } from "./volume-free.ts";
 import type { RunContext } from "./work.ts";
 
 interface VolumeImport {
@@ -22,8 +20,8 @@ export const sourceDisk = (volume: VolumeRef): DiskSpec =>
   diskSpec.parse({ name: "source", source: { kind: "volume", volume }, readOnly: true });
 
 /**
- * Whether an image of the tenant may be made from the volume, by its name. Throws `invalid` SPEC_INVALID, `not_found`
- * VOLUME_NOT_FOUND for one that is not the caller's tenant's, whether it exists or not, and `denied` VOLUME_DENIED.
+ * Whether an image of the tenant may be made from the volume, by its name. Throws `invalid` SPEC_INVALID, `denied`
+ * VOLUME_DENIED, and as `requireStandsAlone`.
  */
 export function requireImportable(volume: VolumeRef, tenant: string, onlyTenant: string | undefined): void {
   const { error } = volumeRef.safeParse(volume);
@@ -32,21 +30,16 @@ export function requireImportable(volume: VolumeRef, tenant: string, onlyTenant:
     const field = ["volume", ...(issue?.path ?? [])].join(".");
     throw invalidField("SPEC_INVALID", field, issue?.message ?? "is invalid");
   }
-  const { volume: name } = volume;
-  const owner = tenantOfVolume(name);
-  if (onlyTenant !== undefined && owner !== onlyTenant) throw volumeNotFound(volume);
+  const owner = requireStandsAlone(volume, onlyTenant, {
+    ofImage: "use that one",
+    ofVm: "copy it to a volume of its own (virsh vol-clone), and import that",
+  });
   // Its bytes are the tenant's alone.
   if (owner !== undefined && owner !== tenant)
-    throw denied(volume, `was made for tenant ${owner}: make an image of that tenant from it (--tenant)`);
-  if (owner !== undefined || !name.startsWith("socle-")) return;
-  throw denied(
-    volume,
-    imageOfVolume(name) !== undefined
-      ? "is part of an image already"
-      : vmOfVolume(name) !== undefined
-        ? "was made for a VM, which may be on another host: copy it to a volume of its own (virsh vol-clone), and import that"
-        : "belongs to the agent",
-  );
+    throw volumeDenied(
+      volume,
+      `was made for tenant ${owner}: make an image of that tenant from it (--tenant)`,
+    );
 }
 
 /**
@@ -64,7 +57,7 @@ export async function openVolume(
     // libvirt opens its file: it must be no link, and lead to no other file.
     await context.volumes.resolve(volume);
     const onlyTenant = byTenant ? image.tenant : undefined;
-    await requireVolumeFree(context, volume, "import", onlyTenant, imageKey(image.id));
+    await requireVolumeFree(context, { volume, change: "import", onlyTenant, own: imageKey(image.id) });
     const facts = await volumes.facts(volume);
     if (!facts.isFile || facts.changedAt === undefined) throw noFile(volume);
     return facts;
@@ -95,9 +88,6 @@ async function* exactly(
   }
   if (at !== sizeBytes) throw changed(volume);
 }
-
-const denied = (volume: VolumeRef, why: string): SocleError =>
-  new SocleError("denied", "VOLUME_DENIED", `volume ${volumeKey(volume)} ${why}`);
 
 const changed = (volume: VolumeRef): SocleError =>
   new SocleError(

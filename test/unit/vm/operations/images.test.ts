@@ -127,6 +127,8 @@ test("only a tenant's own volumes and the provider's become images, of the same 
     "socle-other",
   ])
     assert.equal(await of(volume), "VOLUME_DENIED", volume);
+  const ofVm = { pool: "images", volume: "socle-11111111-1111-4111-8111-111111111111-root.qcow2" };
+  await assert.rejects(importOf({ ...fromVolume, volume: ofVm }), { message: /made for a VM.*virsh vol-clone/ });
   for (const volume of ["../x", "", "a/b"]) assert.equal(await of(volume), "SPEC_INVALID", volume);
   assert.equal(await of("free.raw", { url: "https://a.example/x" }), "SPEC_INVALID");
   assert.equal(await of("free.raw", { tenant: "red" }), "none");
