@@ -42,8 +42,8 @@ const transferOf = ({ volume }: Pick<ImportIntent, "volume">): string =>
   volume === undefined ? "download" : "copy";
 
 /**
- * Copies an image from its source into a volume, verifies it, and publishes it by its manifest. A failed import removes its volumes. An
- * interrupted one begins again: libvirt does not report how much of an upload a file has durably.
+ * Copies an image from its source into a volume, verifies it, and publishes it by its manifest. A failed import removes
+ * its volumes. An interrupted one begins again: libvirt does not report how much of an upload a file has durably.
  */
 export const importImage = defineOperation({
   kind: "IMPORT_IMAGE",
@@ -51,7 +51,7 @@ export const importImage = defineOperation({
   lane: "transfer",
   mayLeaveHalf: true,
   checksInstance: "always",
-  // Meanwhile no VM writes to the volume, and no operation resizes or deletes it.
+  // Meanwhile no VM gets the volume, and no operation resizes or deletes it.
   adds: ({ volume }: ImportIntent) => (volume === undefined ? {} : { disks: [sourceDisk(volume)] }),
   async run(context, intent: ImportIntent, run) {
     const { image: wanted } = intent;

@@ -17,7 +17,8 @@ import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { namedVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
-import { beingDeleted, volumeKey } from "../storage/volume-users.ts";
+import { beingDeleted } from "../storage/volume-refusals.ts";
+import { volumeKey } from "../storage/volume-users.ts";
 import {
   withAdvice,
   outcomeUnknown,

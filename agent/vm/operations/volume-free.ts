@@ -4,7 +4,8 @@ import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { imageOfVolume } from "../images/image.ts";
 import { vmOfVolume } from "../model/volume-names.ts";
 import type { Dependents } from "../storage/overlay-search.ts";
-import { listed, usersNow, usersOf, volumeKey, type Users } from "../storage/volume-users.ts";
+import { isImport, listed, usersNow, usersOf, volumeKey, type Users } from "../storage/volume-users.ts";
+import { readByImport } from "../storage/volume-refusals.ts";
 import type { RunContext } from "./work.ts";
 
 export interface VolumeChange {
@@ -17,8 +18,8 @@ export interface VolumeChange {
 }
 
 /**
- * Throws `conflict` VOLUME_IN_USE if a VM of this host names the volume or an overlay needs it, `unavailable`
- * VOLUME_UNREADABLE and LIBVIRT_UNAVAILABLE if that cannot be known now, and `not_found` VOLUME_NOT_FOUND.
+ * Throws `conflict` VOLUME_IN_USE if a VM of this host names the volume, an import reads it or an overlay needs it,
+ * `unavailable` VOLUME_UNREADABLE and LIBVIRT_UNAVAILABLE if that cannot be known now, and `not_found` VOLUME_NOT_FOUND.
  */
 export async function requireVolumeFree(
   context: Pick<RunContext, "volumes" | "table" | "creations">,
@@ -55,6 +56,7 @@ export function requireNoUsers(
     onlyTenant === undefined ||
     [...users.vms, ...users.creations].some((vm) => vm.id === id && vm.tenant === onlyTenant);
   const seen = new Map([...found].filter(([id]) => isSeen(id)));
+  if (seen.size > 0 && [...seen.keys()].every(isImport)) throw readByImport(volumeKey(volume));
   const { names, ids } = seen.size > 0 ? listed(seen) : { names: "the provider", ids: "" };
   const message = `volume ${volumeKey(volume)} is in use by ${names}: ${advice[change]}`;
   throw new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: ids } } });

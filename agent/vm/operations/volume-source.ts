@@ -15,9 +15,9 @@ interface VolumeImport {
   readonly byTenant: boolean;
 }
 
-/** What an import holds of its volume: as a disk that it only reads. */
+/** What an import holds of its volume: as a disk that it writes to, which excludes readers as well. */
 export const sourceDisk = (volume: VolumeRef): DiskSpec =>
-  diskSpec.parse({ name: "source", source: { kind: "volume", volume }, readOnly: true });
+  diskSpec.parse({ name: "source", source: { kind: "volume", volume } });
 
 /**
  * Whether an image of the tenant may be made from the volume, by its name. Throws `invalid` SPEC_INVALID, `denied`

@@ -35,3 +35,20 @@ export const volumeUnreadable = ({ pool, volume }: VolumeRef, cause: SocleError)
       "Check its storage and try again; a deletion that keeps the disks (keep_disks) needs no check",
     { cause, details: { retryAfterMs: 5000, metadata: { pool, volume } } },
   );
+
+/** A volume that is being deleted, with its VM or its image, cannot be a base volume. */
+export const beingDeleted = (named: VolumeRef): SocleError =>
+  new SocleError(
+    "conflict",
+    "VOLUME_IN_USE",
+    `volume ${named.volume} of pool ${named.pool} is being deleted; name another`,
+  );
+
+/** An import copies the volume at `at`. A new user would change its file, and the whole copy would be in vain. */
+export const readByImport = (at: string): SocleError =>
+  new SocleError(
+    "conflict",
+    "VOLUME_IN_USE",
+    `the volume ${at} is in use, an import reads it: wait for its end, or cancel it`,
+    { details: { metadata: { users: "" } } },
+  );

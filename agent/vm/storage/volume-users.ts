@@ -13,6 +13,7 @@ import {
   type Layered,
   type VolumeRole,
 } from "../model/volume-names.ts";
+import { readByImport } from "./volume-refusals.ts";
 import type { ResolvedVolume, Volumes } from "./volumes.ts";
 
 /** The possible users of a volume: the VMs of this host, and the specs of VMs that are being created or get devices. */
@@ -189,16 +190,18 @@ function* conflictsOf(
 }
 
 const pendingName = ({ id, name }: DeviceSpec, vms: readonly Vm[]): string =>
-  subjectOf({ vmId: id }).imageId === undefined
-    ? pendingVm(id, name, vms)
-    : "an image that is being made from it";
+  isImport(id) ? "an import, which reads it" : pendingVm(id, name, vms);
+
+/** Whether a user of volumes is the import of an image, by its key (subject.ts). */
+export const isImport = (id: string): boolean => subjectOf({ vmId: id }).imageId !== undefined;
 
 const pendingVm = (id: string, name: string, vms: readonly Vm[]): string =>
   `VM ${name} (being ${vms.some((vm) => vm.id === id) ? "changed" : "created"})`;
 
 /**
  * Throws `conflict` VOLUME_IN_USE if another VM uses a volume that a new VM's spec names and either writes to it: two
- * writers corrupt it, and a reader would see another VM's writes. `looked`: the result of the look, if known yet.
+ * writers corrupt it, and a reader would see another VM's writes. Also if an import reads it. `looked`: the result of the
+ * look, if known yet.
  *
  * `tenantOnly`: the caller is restricted to its tenant. Throws `denied` VOLUME_DENIED for another tenant's volume. Also
  * for one not known to be the caller's: to write, any volume that no VM of its tenant has and that was not made for its
@@ -212,7 +215,8 @@ export function requireUsable(
 ): void {
   requireOwners(spec);
   const places = [...placesOf({ spec }), ...(looked?.places ?? [])];
-  const conflicts = [...conflictsOf(spec.id, places, users)];
+  const all = [...conflictsOf(spec.id, places, users)];
+  const conflicts = all.filter(({ id }) => !isImport(id));
   const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
   if (foreign !== undefined) throw denied(foreign.at, "is in use by a VM that is not yours");
   const [conflict] = conflicts;
@@ -225,6 +229,9 @@ export function requireUsable(
     );
   requireIdentified(spec.id, places, users);
   if (tenantOnly) requireOwn(spec, users.vms);
+  // Only to callers that may have the volume.
+  const held = all.find(({ id }) => isImport(id));
+  if (held !== undefined) throw readByImport(held.at);
   const [overlay] = looked?.overlays ?? [];
   if (overlay === undefined) return;
   throw inUse({ user: `volume ${overlay.volume}, an overlay of it`, id: overlay.volume }, `so ${READ_ONLY}`);
@@ -376,7 +383,11 @@ export function listed(users: ReadonlyMap<string, string>): { readonly names: st
   const more = users.size > MOST_NAMED ? ` and ${users.size - MOST_NAMED} more` : "";
   return {
     names: `${[...users.values()].slice(0, MOST_NAMED).join("; ")}${more}`,
-    ids: [...users.keys()].slice(0, MOST_NAMED).join(","),
+    // An import is named by its operation alone.
+    ids: [...users.keys()]
+      .filter((id) => !isImport(id))
+      .slice(0, MOST_NAMED)
+      .join(","),
   };
 }
 
@@ -387,11 +398,3 @@ function usedBy(users: ReadonlyMap<string, string>): SocleError {
     "delete those first, or delete the VM and keep its disks (keep_disks)";
   return new SocleError("conflict", "VOLUME_IN_USE", message, { details: { metadata: { users: ids } } });
 }
-
-/** A volume that is being deleted, with its VM or its image, cannot be a base volume. */
-export const beingDeleted = (named: VolumeRef): SocleError =>
-  new SocleError(
-    "conflict",
-    "VOLUME_IN_USE",
-    `volume ${named.volume} of pool ${named.pool} is being deleted; name another`,
-  );

@@ -128,20 +128,36 @@ test("only a tenant's own volumes and the provider's become images, of the same 
   ])
     assert.equal(await of(volume), "VOLUME_DENIED", volume);
   const ofVm = { pool: "images", volume: "socle-11111111-1111-4111-8111-111111111111-root.qcow2" };
-  await assert.rejects(importOf({ ...fromVolume, volume: ofVm }), { message: /made for a VM.*virsh vol-clone/ });
+  await assert.rejects(importOf({ ...fromVolume, volume: ofVm }), {
+    message: /made for a VM.*virsh vol-clone/,
+  });
   for (const volume of ["../x", "", "a/b"]) assert.equal(await of(volume), "SPEC_INVALID", volume);
   assert.equal(await of("free.raw", { url: "https://a.example/x" }), "SPEC_INVALID");
   assert.equal(await of("free.raw", { tenant: "red" }), "none");
   assert.equal(await of("socle-volume-red+mine.raw", { ...red, name: "mine" }), "none");
 });
 
-test("until its image is made, a volume is only read, and not deleted", async (t) => {
+test("until its image is made, a volume is refused to VMs, and not deleted", async (t) => {
   const { importOf, create, vms } = await stage(t);
-  const disks = (readOnly: boolean) => ({
-    disks: [{ name: "root", source: { kind: "volume", volume: golden }, readOnly }],
+  const attached = (readOnly: boolean, volume = golden) => ({
+    disks: [{ name: "root", source: { kind: "volume", volume }, readOnly }],
   });
   await importOf(fromVolume);
-  assert.equal(await reasonOf(create(disks(false))), "VOLUME_IN_USE");
+  const isRefused = async (work: Promise<unknown>): Promise<void> =>
+    await assert.rejects(work, (thrown) => {
+      const { reason, message, details } = toSocleError(thrown);
+      // Clients read the users as the ids of VMs, and the names of volumes.
+      assert.deepEqual([reason, details.metadata], ["VOLUME_IN_USE", { users: "" }]);
+      assert.match(message, /an import reads it: wait for its end, or cancel it$/);
+      return true;
+    });
+  for (const spec of [
+    attached(false),
+    attached(true),
+    disk({ baseVolume: golden.volume, capacityBytes: GIB }),
+    { kernelBoot: { kernel: golden } },
+  ])
+    await isRefused(create(spec));
   const volumes = {
     activePool: (name: string) => Promise.resolve({ name, uuid: "" }),
     isThere: () => Promise.resolve(true),
@@ -150,11 +166,14 @@ test("until its image is made, a volume is only read, and not deleted", async (t
   };
   const pools = new PoolVolumes({ vms, volumes, host: { storageRead: () => Promise.resolve() } });
   const asked = { requestId: "x", ...golden };
-  assert.equal(await reasonOf(pools.delete({ ...asked, erase: false }, "c")), "VOLUME_IN_USE");
-  assert.equal(await reasonOf(pools.resize({ ...asked, capacityBytes: 2 * GIB }, "c")), "VOLUME_IN_USE");
-  assert.equal(await reasonOf(create(disks(true))), "none");
-  // A VM that names it keeps others from importing it.
-  assert.equal(await reasonOf(importOf({ ...fromVolume, name: "late" })), "VOLUME_IN_USE");
+  await isRefused(pools.delete({ ...asked, erase: false }, "c"));
+  await isRefused(pools.resize({ ...asked, capacityBytes: 2 * GIB }, "c"));
+  await isRefused(importOf({ ...fromVolume, name: "late" }));
+  // A VM that only reads another one keeps that from being imported.
+  const other = { pool: "images", volume: "socle-volume-acme+other.raw" };
+  assert.equal(await reasonOf(create(attached(true, other))), "none");
+  const late = importOf({ ...fromVolume, name: "late", volume: other });
+  await assert.rejects(late, { reason: "VOLUME_IN_USE", message: /in use by VM vm-\d+ \(being created\)/ });
 });
 
 test("an image is deleted only by those who may, and not while a VM is created over it", async (t) => {

@@ -4,16 +4,18 @@ import { test, type TestContext } from "node:test";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
 import { toSocleError } from "../../../../agent/kernel/errors.ts";
-import { subjectOf } from "../../../../agent/state/operations/subject.ts";
+import { imageKey, subjectOf } from "../../../../agent/state/operations/subject.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { createVolume } from "../../../../agent/vm/operations/create-volume.ts";
 import { deleteVolume } from "../../../../agent/vm/operations/delete-volume.ts";
 import { PoolVolumes, type CreateVolumeRequest } from "../../../../agent/vm/operations/pool-volumes.ts";
 import { resizeVolume } from "../../../../agent/vm/operations/resize-volume.ts";
 import { requireNoUsers } from "../../../../agent/vm/operations/volume-free.ts";
+import { sourceDisk } from "../../../../agent/vm/operations/volume-source.ts";
 import type { WorkRun } from "../../../../agent/vm/operations/work.ts";
 import type { Dependents } from "../../../../agent/vm/storage/overlay-search.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
+import type { Users } from "../../../../agent/vm/storage/volume-users.ts";
 import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
 import { vm } from "../../../support/api/fakes.ts";
 import { admission, GIB } from "../../../support/vm/admission-stage.ts";
@@ -184,7 +186,7 @@ test("a run that was interrupted in its effect goes on, and adopts what it made"
 
 test("a tenant's caller learns the names of its own VMs alone", () => {
   const disk = { device: "vda", path: "/p", volume: { pool: "images", volume: own } };
-  const users = {
+  const users: Users = {
     vms: [vm("mine", { tenant: "acme", disks: [disk] }), vm("secret", { tenant: "", disks: [disk] })],
     creations: [],
   };
@@ -203,4 +205,10 @@ test("a tenant's caller learns the names of its own VMs alone", () => {
   const provider = told("acme", { ...users, vms: users.vms.slice(1) });
   assert.match(provider, /in use by the provider/);
   assert.doesNotMatch(provider, /secret|22222222/);
+  // The key of an import is internal.
+  const source = { pool: "images", volume: own };
+  const claim = { id: imageKey("1"), name: "1", tenant: "acme", nics: [], disks: [sourceDisk(source)] };
+  const beside = told("acme", { ...users, creations: [claim] });
+  assert.match(beside, /mine; an import, which reads it/);
+  assert.doesNotMatch(beside, /image\//);
 });

@@ -4,8 +4,10 @@ import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 import type { VmSpec } from "../../../../agent/contract/spec.ts";
+import { imageKey } from "../../../../agent/state/operations/subject.ts";
 import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm, VmDisk } from "../../../../agent/vm/model/vm.ts";
+import { sourceDisk } from "../../../../agent/vm/operations/volume-source.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
 import {
   lookAt,
@@ -46,6 +48,7 @@ const foreign = (disk: Omit<VmDisk, "device">): Vm => {
   return withEtag({ ...vm, name: "foreign", managed: false });
 };
 
+const golden = { pool: "images", volume: "golden.img" };
 const disk0 = `socle-${RED}-a.qcow2`;
 const writer = vmOf(specOf(RED, "red", attached("b1.img")));
 const reader = vmOf(specOf(RED, "red", attached("iso.img", true)));
@@ -97,6 +100,29 @@ test("VMs share a volume that all of them read, and none of them writes to it", 
   assert.equal(outcomeOf(over("base.qcow2"), [overlay]), "may");
   assert.match(outcomeOf(attached("iso.img"), [reader]), /^VOLUME_IN_USE: .* attach it read-only/);
   assert.match(outcomeOf(attached("base.qcow2"), [overlay]), /^VOLUME_IN_USE/);
+});
+
+test("a volume that an import reads is refused to VMs, and the import is shown only to those that may have it", () => {
+  const creations = [
+    { ...{ id: imageKey(GONE), name: "i", tenant: "", nics: [] }, disks: [sourceDisk(golden)] },
+  ];
+  for (const more of [
+    attached("golden.img"),
+    attached("golden.img", true),
+    over("golden.img"),
+    booted("golden.img"),
+  ])
+    assert.equal(
+      outcomeOf(more, [], { creations }),
+      "VOLUME_IN_USE: the volume images/golden.img is in use, an import reads it: wait for its end, or cancel it",
+    );
+  assert.equal(outcomeOf(attached("b1.img"), [], { creations }), "may");
+  const ofTenant = { creations, tenantOnly: true };
+  assert.match(
+    outcomeOf(attached("golden.img", true), [], ofTenant),
+    /^VOLUME_IN_USE: .* an import reads it/,
+  );
+  assert.match(outcomeOf(attached("golden.img"), [], ofTenant), /^VOLUME_DENIED: (?!.*import)/);
 });
 
 test("a tenant's caller is denied a volume of another tenant's VM without its name", () => {
