@@ -15,6 +15,8 @@ export interface VolumeChange {
   readonly onlyTenant?: string | undefined;
   /** The id of this operation's own claim. */
   readonly own?: string;
+  /** How long the volume's pool may be busy; absent: shortly. */
+  readonly busyForMs?: number | undefined;
 }
 
 /**
@@ -25,9 +27,9 @@ export async function requireVolumeFree(
   context: Pick<RunContext, "volumes" | "table" | "creations">,
   change: VolumeChange,
 ): Promise<void> {
-  const { volume } = change;
+  const { volume, busyForMs } = change;
   if (!(await context.volumes.isThere(volume))) throw volumeNotFound(volume);
-  const dependents = await context.volumes.dependents([volume]);
+  const dependents = await context.volumes.dependents([volume], busyForMs);
   const users = await usersNow(context, context.creations, [volumeKey(volume), ...dependents.paths]);
   requireNoUsers(change, users, dependents);
   // Overlays are in the pool of their base, also those of other hosts.

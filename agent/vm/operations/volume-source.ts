@@ -1,4 +1,4 @@
-import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { diskSpec, type DiskSpec, type VolumeRef } from "../../contract/spec.ts";
 import { volumeRef } from "../../contract/spec-values.ts";
 import { imageKey } from "../../state/operations/subject.ts";
@@ -42,9 +42,13 @@ export function requireImportable(volume: VolumeRef, tenant: string, onlyTenant:
     );
 }
 
+/** libvirt refuses to refresh a pool while it makes a volume in it. A copy may have taken hours. */
+const CONFIRM_BUSY_FOR_MS = 600_000;
+
 /**
- * The bytes of a volume that nothing uses. Throws as `requireVolumeFree` and `Volumes.resolve`, and `unsupported`
- * IMAGE_POOL_UNSUITABLE. `confirm` throws `conflict` VOLUME_IN_USE if the volume is in use by now, or has changed.
+ * The bytes of a volume that nothing uses. Throws as `requireVolumeFree` and `Volumes.resolve`, `unsupported`
+ * IMAGE_POOL_UNSUITABLE, and `unavailable` VOLUME_UNREADABLE if its pool is inactive or busy. `confirm` throws `conflict`
+ * VOLUME_IN_USE if the volume is in use by now, or has changed; it waits for a busy pool.
  */
 export async function openVolume(
   context: RunContext,
@@ -53,26 +57,44 @@ export async function openVolume(
 ): Promise<Source> {
   signal.throwIfAborted();
   const { volumes } = context.images;
-  const look = async (): Promise<VolumeFacts> => {
+  const own = imageKey(image.id);
+  const onlyTenant = byTenant ? image.tenant : undefined;
+  const look = async (busyForMs?: number): Promise<VolumeFacts> => {
     // libvirt opens its file: it must be no link, and lead to no other file.
     await context.volumes.resolve(volume);
-    const onlyTenant = byTenant ? image.tenant : undefined;
-    await requireVolumeFree(context, { volume, change: "import", onlyTenant, own: imageKey(image.id) });
+    await requireVolumeFree(context, { volume, change: "import", onlyTenant, own, busyForMs });
     const facts = await volumes.facts(volume);
     if (!facts.isFile || facts.changedAt === undefined) throw noFile(volume);
     return facts;
   };
-  const { sizeBytes, changedAt } = await look();
+  const refused = (thrown: unknown): never => {
+    throw refusalOf(volume, thrown);
+  };
+  const { sizeBytes, changedAt } = await look().catch(refused);
   return {
     sizeBytes,
     bytes: exactly(volume, sizeBytes, volumes.bytes(volume, sizeBytes, signal)),
     // The iteration opens the stream, and ends it.
     close: () => undefined,
     confirm: async () => {
-      const now = await look();
+      const now = await look(CONFIRM_BUSY_FOR_MS).catch(refused);
       if (now.sizeBytes !== sizeBytes || now.changedAt !== changedAt) throw changed(volume);
     },
   };
+}
+
+/**
+ * Without the pool of the image's own volumes, whether they exist is not known, and the import begins again. The source's
+ * pool is another matter: without it the import fails.
+ */
+function refusalOf(volume: VolumeRef, thrown: unknown): SocleError {
+  const error = toSocleError(thrown);
+  if (!["POOL_INACTIVE", "POOL_BUSY"].includes(error.reason)) return error;
+  const message = `volume ${volumeKey(volume)} cannot be read: ${error.message}. Import it again once its pool answers`;
+  return new SocleError("unavailable", "VOLUME_UNREADABLE", message, {
+    cause: error,
+    details: { retryAfterMs: 5000 },
+  });
 }
 
 async function* exactly(
@@ -81,10 +103,14 @@ async function* exactly(
   bytes: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer, void, undefined> {
   let at = 0;
-  for await (const chunk of bytes) {
-    at += chunk.length;
-    if (at > sizeBytes) break;
-    yield chunk;
+  try {
+    for await (const chunk of bytes) {
+      at += chunk.length;
+      if (at > sizeBytes) break;
+      yield chunk;
+    }
+  } catch (thrown) {
+    throw refusalOf(volume, thrown);
   }
   if (at !== sizeBytes) throw changed(volume);
 }
@@ -93,7 +119,8 @@ const changed = (volume: VolumeRef): SocleError =>
   new SocleError(
     "conflict",
     "VOLUME_IN_USE",
-    `volume ${volumeKey(volume)} changed while it was read: something writes to it that this host does not know; stop that, and import it again`,
+    `volume ${volumeKey(volume)} is in use: it, its owner or its mode changed while it was read, ` +
+      "by something that this host does not know; stop that, and import it again",
     { details: { metadata: { users: "" } } },
   );
 

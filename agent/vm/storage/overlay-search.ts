@@ -94,16 +94,16 @@ export class OverlaySearch {
 
   /**
    * Throws libvirt's error for the pools of the volumes, and `unavailable` VOLUME_UNREADABLE. Other pools that do not
-   * answer are skipped, and listed as not searched.
+   * answer are skipped, and listed as not searched. `busyForMs`: how long a pool of the volumes may be busy.
    */
-  async of(references: readonly VolumeRef[]): Promise<Dependents> {
+  async of(references: readonly VolumeRef[], busyForMs = BUSY_FOR_MS): Promise<Dependents> {
     const found: Found[] = [];
     const unsearched: string[] = [];
     const ownPools = new Set(references.map(({ pool }) => pool));
     const isOwn = (file: VolumeRef): boolean =>
       references.some(({ pool, volume }) => pool === file.pool && volume === file.volume);
     for (const name of ownPools) {
-      const listing = await this.#listed(`own ${name}`, () => this.#listOwn(name));
+      const listing = await this.#listed(`own ${name} ${busyForMs}`, () => this.#listOwn(name, busyForMs));
       const unreadable = listing.unreadable.find(isOwn);
       if (unreadable !== undefined) throw volumeUnreadable(unreadable, unreadable.cause);
       found.push(...listing.found);
@@ -169,8 +169,8 @@ export class OverlaySearch {
     return await run.of(list);
   }
 
-  async #listOwn(name: string): Promise<Listing> {
-    const deadlineMs = this.#clock.monotonicMs() + BUSY_FOR_MS;
+  async #listOwn(name: string, busyForMs: number): Promise<Listing> {
+    const deadlineMs = this.#clock.monotonicMs() + busyForMs;
     for (;;) {
       const pool = await this.#activePool(name);
       const { path } = await this.#described(pool, observing);

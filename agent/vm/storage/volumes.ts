@@ -210,8 +210,8 @@ export class Volumes {
   }
 
   /** The paths of the volumes that exist, and their overlays. Throws as `OverlaySearch.of` does. */
-  async dependents(references: readonly VolumeRef[]): Promise<Dependents> {
-    return await this.#overlays.of(references);
+  async dependents(references: readonly VolumeRef[], busyForMs?: number): Promise<Dependents> {
+    return await this.#overlays.of(references, busyForMs);
   }
 
   /** Throws `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE. */

@@ -42,7 +42,14 @@ interface Stage {
   readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove", SocleError>>;
   readonly isEnding?: boolean;
   /** From a volume in place of a server, without a digest. `then`: what libvirt shows of it after the copy. */
-  readonly from?: { readonly then?: Partial<VolumeFacts>; readonly overlays?: readonly VolumeRef[] };
+  readonly from?: {
+    readonly then?: Partial<VolumeFacts>;
+    readonly overlays?: readonly VolumeRef[];
+    /** How long its pool is busy after the copy. */
+    readonly thenBusyForMs?: number;
+    /** Its pool does not serve it: from its opening, its copy or its confirmation on. */
+    readonly fails?: { readonly at: "open" | "copy" | "confirm"; readonly error: SocleError };
+  };
 }
 
 async function imported({
@@ -98,17 +105,27 @@ async function imported({
   };
   let published: Image | undefined;
   let looks = 0;
-  volumes.facts = () => {
+  const failAt = (at: "open" | "copy" | "confirm"): void => {
+    if (from?.fails?.at === at) throw from.fails.error;
+  };
+  volumes.facts = async () => {
+    await Promise.resolve();
     looks += 1;
+    failAt(looks > 1 ? "confirm" : "open");
     const facts = { format: "raw", sizeBytes: bytes.length, capacityBytes: bytes.length, hasBacking: false };
-    return Promise.resolve({ ...facts, isFile: true, changedAt: "1", ...(looks > 1 ? from?.then : {}) });
+    return { ...facts, isFile: true, changedAt: "1", ...(looks > 1 ? from?.then : {}) };
   };
   volumes.bytes = async function* () {
+    failAt("copy");
     yield await Promise.resolve(sent);
   };
   const all = new Volumes(silent, systemClock);
   all.isThere = () => Promise.resolve(true);
-  all.dependents = () => Promise.resolve({ paths: [], overlays: from?.overlays ?? [], backings: [] });
+  all.dependents = (_references, busyForMs = 2000) => {
+    const isBusy = looks > 0 && busyForMs < (from?.thenBusyForMs ?? 0);
+    const unsearched = isBusy ? ["images"] : [];
+    return Promise.resolve({ paths: [], overlays: from?.overlays ?? [], backings: [], unsearched });
+  };
   all.names.of = () => Promise.resolve(noOtherNames);
   all.resolve = (reference) =>
     Promise.resolve({
@@ -145,11 +162,14 @@ async function imported({
     from === undefined
       ? { image: wanted, url: "https://images.example/x", byTenant: false }
       : { image: { ...wanted, sha256: "" }, volume: source, byTenant: false };
-  const reason = await importImage.run({ ...context, volumes: all, images }, intent, run).then(
-    () => "done",
-    (thrown: unknown) => `${toSocleError(thrown).kind} ${toSocleError(thrown).reason}`,
+  const [reason, message] = await importImage.run({ ...context, volumes: all, images }, intent, run).then(
+    () => ["done", ""] as const,
+    (thrown: unknown) => {
+      const { kind, reason: why, message: text } = toSocleError(thrown);
+      return [`${kind} ${why}`, text] as const;
+    },
   );
-  return { reason, did, published, isKnown: store.find(wanted.id) !== undefined };
+  return { reason, message, did, published, isKnown: store.find(wanted.id) !== undefined };
 }
 
 test("an import fills a volume, verifies it, and publishes it last", async () => {
@@ -195,8 +215,9 @@ test("an image of a volume has the digest of the bytes that were read", async ()
 
 test("a volume that is used, or changed while it was read, becomes no image", async () => {
   for (const then of [{ changedAt: "2" }, { sizeBytes: bytes.length + 512 }]) {
-    const { reason, did } = await imported({ from: { then } });
+    const { reason, did, message } = await imported({ from: { then } });
     assert.deepEqual([reason, did], ["conflict VOLUME_IN_USE", ["remove", "fill", "remove"]]);
+    assert.match(message, /it, its owner or its mode changed while it was read/);
   }
   // Its file is shorter or longer by now than libvirt reported.
   for (const sent of [bytes.subarray(1), Buffer.concat([bytes, Buffer.of(1)])]) {
@@ -207,6 +228,29 @@ test("a volume that is used, or changed while it was read, becomes no image", as
   assert.deepEqual((await imported({ from: { overlays } })).did, ["remove"]);
   const block = await imported({ from: { then: { isFile: false } } });
   assert.equal(block.reason, "unsupported IMAGE_POOL_UNSUITABLE");
+});
+
+test("an import waits for a busy pool before it throws its copy away", async () => {
+  assert.equal((await imported({ from: { thenBusyForMs: 300_000 } })).reason, "done");
+  const never = await imported({ from: { thenBusyForMs: Infinity } });
+  assert.deepEqual([never.reason, never.did.at(-1)], ["unavailable VOLUME_UNREADABLE", "remove"]);
+});
+
+test("a resumed import fails without the pool of its volume, and without that of its image begins again", async () => {
+  const inactive = new SocleError("unavailable", "POOL_INACTIVE", "storage pool images is not active");
+  const busy = new SocleError("unavailable", "POOL_BUSY", "storage pool images is too busy");
+  for (const error of [inactive, busy]) {
+    for (const at of ["open", "copy", "confirm"] as const) {
+      const { reason, did } = await imported({
+        resumed: true,
+        pool: "parts",
+        from: { fails: { at, error } },
+      });
+      assert.deepEqual([reason, did.at(-1)], ["unavailable VOLUME_UNREADABLE", "remove"], at);
+    }
+    const { reason } = await imported({ resumed: true, pool: "parts", from: {}, fails: { inspect: error } });
+    assert.match(reason, /^outcome_unknown/);
+  }
 });
 
 test("an agent that stops leaves the import from a volume to its next start too", async () => {

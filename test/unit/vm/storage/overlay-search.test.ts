@@ -96,8 +96,8 @@ function requireActive(name: string, { isStopped = false }: Pool): void {
 }
 
 const root = { pool: "p", volume: "root.qcow2" };
-const search = async (pools: Readonly<Record<string, Pool>>) =>
-  await new Volumes(libvirtWith(pools).calls, sleepingClock()).dependents([root]);
+const search = async (pools: Readonly<Record<string, Pool>>, busyForMs?: number) =>
+  await new Volumes(libvirtWith(pools).calls, sleepingClock()).dependents([root], busyForMs);
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "socle-overlays-"));
@@ -205,6 +205,9 @@ test("the search waits shortly for a busy pool, and names it when it stays busy"
   assert.deepEqual([soon.overlays.length, soon.unsearched], [1, []]);
   const never = await search({ p: { ...pool, volumes: { ...pool.volumes }, busy: 1000 } });
   assert.deepEqual([never.overlays.length, never.unsearched], [0, ["p"]]);
+  // A caller that has waited for hours waits for minutes more.
+  const late = await search({ p: { ...pool, volumes: { ...pool.volumes }, busy: 1000 } }, 600_000);
+  assert.deepEqual([late.overlays.length, late.unsearched], [1, []]);
 });
 
 test("a pool that a refresh stops is logged, and named until it is started again", async (t) => {
