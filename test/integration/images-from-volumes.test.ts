@@ -5,6 +5,7 @@ import { open, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { ImportImageRequest } from "../../agent/gen/socle/v1/ImportImageRequest.ts";
+import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { AgentDeath } from "../support/agent-death.ts";
 import { sha256Of } from "../support/image-server.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
@@ -121,9 +122,13 @@ suite("images from volumes over a real libvirtd", { skip: libvirtdUnavailable(),
       for (let n = 0; !done.signal.aborted; n += 1) await file.write(Buffer.of(n % 256), 0, 1, MIB);
       await file.close();
     })();
-    const changed = await importImage(from("busy.raw"));
-    done.abort();
-    await writing;
+    let changed: Operation__Output;
+    try {
+      changed = await importImage(from("busy.raw"));
+    } finally {
+      done.abort();
+      await writing;
+    }
     const { reason, message } = host.failureOf(changed) ?? {};
     assert.equal(reason, "VOLUME_IN_USE");
     assert.match(message ?? "", /changed while it was read/);
@@ -151,7 +156,7 @@ suite("images from volumes over a real libvirtd", { skip: libvirtdUnavailable(),
     await host.virsh("pool-refresh", "images");
     const mortal = MortalHost.over(host, death);
     let deaths = 0;
-    for (let boundary = 1; ; boundary += 17) {
+    for (let boundary = 1; ; boundary += 11) {
       const asked = { volume, name: "golden" };
       const { died } = await mortal.survives(boundary, (requestId) =>
         host.client.ask(host.client.contract.images.ImportImage, { ...asked, requestId }),
