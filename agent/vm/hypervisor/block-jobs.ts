@@ -25,6 +25,8 @@ export interface BlockJob {
   readonly isDone: () => Promise<boolean>;
   /** `anew`: an earlier job was ended since the guest writes faster than it copies. */
   readonly begin: (anew: boolean) => Promise<void>;
+  /** libvirt has a job that it cannot describe: `begin` ends it first. */
+  readonly isLost: () => Promise<boolean>;
   /** Whether the guest is to be switched now, which completes the job. */
   readonly isReady: () => Promise<boolean>;
   /** For a job that ended without its effect. */
@@ -72,7 +74,7 @@ export class BlockJobs {
    * five minutes without progress, when the job was cancelled or does not end, and the reason of `aborted`.
    */
   async run(id: string, job: BlockJob, { report, aborted }: Watch): Promise<void> {
-    const { device, isDone, isReady, begin, failed, pivot } = job;
+    const { device, isDone, isReady, begin, isLost, failed, pivot } = job;
     const mayCancel = (): boolean => pivot?.isAsked() !== true;
     const pace = new Pace(() => this.#clock.monotonicMs());
     let begun = false;
@@ -81,7 +83,7 @@ export class BlockJobs {
     for (;;) {
       const isPivotable = await isReady();
       const progress = await this.progress(id, device);
-      if (progress === undefined) {
+      if (progress === undefined || (!begun && mayCancel() && (await isLost()))) {
         if (await isDone()) return;
         // A job that has just ended may not show in the XML yet.
         if (begun && (missing += 1) > JOB_GONE_LOOKS) throw failed();
@@ -122,9 +124,19 @@ export class BlockJobs {
   }
 
   async progress(id: string, device: string): Promise<JobProgress | undefined> {
-    const args = { dom: reference(id), path: device, flags: 0 };
-    const { found, cur, end } = await this.#libvirt.call(libvirt.domainGetBlockJobInfo, args);
+    const { found, cur, end } = await this.#info(id, device);
     return found ? { doneBytes: cur, totalBytes: end } : undefined;
+  }
+
+  /** A DomainBlockJobType; undefined without a job. */
+  async typeOf(id: string, device: string): Promise<number | undefined> {
+    const { found, type } = await this.#info(id, device);
+    return found ? type : undefined;
+  }
+
+  #info(id: string, device: string) {
+    const args = { dom: reference(id), path: device, flags: 0 };
+    return this.#libvirt.call(libvirt.domainGetBlockJobInfo, args);
   }
 
   /** Cancels the job, and waits until it is gone. Also succeeds without one. Throws `outcome_unknown`. */

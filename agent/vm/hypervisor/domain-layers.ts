@@ -1,11 +1,21 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildDisk, buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
 import { BlockJobs, type BlockJob, type PivotNotes, type Watch } from "./block-jobs.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-devices.ts";
+import {
+  replaced,
+  off,
+  noFile,
+  usedBefore,
+  inDoubt,
+  mergeFailed,
+  copyFailed,
+  busy,
+} from "./layer-refusals.ts";
 import { reference } from "./stamps.ts";
 import { diskAlias } from "../model/device-names.ts";
 
@@ -81,7 +91,7 @@ export class DomainLayers {
       const error = toSocleError(thrown);
       if (error.reason === "SWITCH_IN_DOUBT" || error.kind === "outcome_unknown") throw error;
       if (!doubt.isOpen || !isActive(await this.#reads.state(id))) throw error;
-      throw inDoubt(overlays, error);
+      throw inDoubt(pathsOf(overlays), error);
     }
     await this.#defineSwitched(id, overlays);
   }
@@ -105,7 +115,7 @@ export class DomainLayers {
             : ({ name, snapshot: "external", overlay: { type: "file", path, format: "qcow2" } } as const);
         });
         const xmlDesc = buildSnapshot({ disks });
-        if (await isOtherRun()) throw usedBefore(overlays);
+        if (await isOtherRun()) throw usedBefore(pathsOf(overlays));
         try {
           const args = { dom: reference(id), xmlDesc, flags };
           await this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, { lane: "slow" });
@@ -182,6 +192,9 @@ export class DomainLayers {
       return !chain.includes(top);
     };
     const isTop = async (): Promise<boolean> => (await this.#chain(id, disk))[0] === top;
+    // libvirt shows no mirror for a merge of another file.
+    const isLost = async (): Promise<boolean> =>
+      (await this.#isLost(id, disk, device, ACTIVE_COMMIT)) && (await isTop());
     const job: BlockJob = {
       disk,
       device,
@@ -190,10 +203,15 @@ export class DomainLayers {
         const flags = (await isTop()) ? libvirt.DomainBlockCommitFlags.ACTIVE : 0;
         const args = { dom: reference(id), disk: device, base, top, bandwidth: 0, flags };
         await this.#certainty.ensure(
-          () => this.#libvirt.call(libvirt.domainBlockCommit, args),
-          async () => (await this.#jobs.progress(id, device)) !== undefined || (await isDone()),
+          async () => {
+            if (await isLost()) await this.#jobs.cancel(id, device);
+            await this.#libvirt.call(libvirt.domainBlockCommit, args);
+          },
+          async () =>
+            ((await this.#jobs.progress(id, device)) !== undefined && !(await isLost())) || (await isDone()),
         );
       },
+      isLost,
       isReady: async () => (await isTop()) && (await this.#isReady(id, disk)),
       failed: () => mergeFailed(disk),
       mayBeginAnew: false,
@@ -213,6 +231,7 @@ export class DomainLayers {
     const device = await this.#device(id, disk);
     const isDone = async (): Promise<boolean> => (await this.#chain(id, disk))[0] === to.path;
     const mirror = async (): Promise<Disk["mirror"]> => (await this.#disk(id, disk))?.mirror;
+    const isLost = (): Promise<boolean> => this.#isLost(id, disk, device, COPY);
     const job: BlockJob = {
       disk,
       device,
@@ -233,10 +252,14 @@ export class DomainLayers {
           flags: REUSE_EXT | TRANSIENT_JOB | (anew ? SYNCHRONOUS_WRITES : 0),
         };
         await this.#certainty.ensure(
-          () => this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" }),
+          async () => {
+            if (await isLost()) await this.#jobs.cancel(id, device);
+            await this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" });
+          },
           async () => pathOf(await mirror()) === to.path || (await isDone()),
         );
       },
+      isLost,
       isReady: async () => {
         const other = pathOf(await mirror());
         if (other !== undefined && other !== to.path) throw busy(disk, other);
@@ -291,11 +314,24 @@ export class DomainLayers {
     return job !== undefined && isMirror ? "copying" : "neither";
   }
 
-  /** Cancels a copy to this path, if one runs. */
+  /** Cancels a copy to this path, if one runs, and one whose path libvirt has lost. */
   async endCopy(id: string, disk: string, path: string): Promise<void> {
     const found = await this.#disk(id, disk);
-    if (found === undefined || pathOf(found.mirror) !== path) return;
-    await this.#jobs.cancel(id, found.target.device);
+    if (found === undefined) return;
+    const { device } = found.target;
+    if (pathOf(found.mirror) === path || (await this.#isLost(id, disk, device, COPY)))
+      await this.#jobs.cancel(id, device);
+  }
+
+  /**
+   * libvirt adds the mirror to the XML at the end of its call, and a job before that. A libvirtd that ends between the two has
+   * the job without a mirror when it is back: it is never ready. The order of the looks excludes a call that goes on, since
+   * libvirt answers the first one after it.
+   */
+  async #isLost(id: string, disk: string, device: string, type: number): Promise<boolean> {
+    if ((await this.#jobs.typeOf(id, device)) !== type) return false;
+    const found = await this.#disk(id, disk);
+    return found !== undefined && found.mirrorJob === undefined;
   }
 
   async #isReady(id: string, disk: string): Promise<boolean> {
@@ -323,72 +359,13 @@ export class DomainLayers {
   }
 }
 
+const { COPY, ACTIVE_COMMIT } = libvirt.DomainBlockJobType;
+
+const pathsOf = (overlays: readonly Overlay[]): readonly string[] => overlays.map(({ path }) => path);
+
 const pathOf = (source: DiskSource | undefined): string | undefined =>
   source !== undefined && "path" in source ? source.path : undefined;
 
 function unlessOff(thrown: unknown): undefined {
   if (toSocleError(thrown).reason !== "LIBVIRT_OPERATION_INVALID") throw thrown;
 }
-
-const replaced = (disk: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "DISKS_REPLACED",
-    `disk ${disk} uses other files than its snapshots name, as after a snapshot by another client: remove that one (virsh blockcommit --active --pivot)`,
-    { details: { metadata: { disk } } },
-  );
-
-const off = (): SocleError =>
-  new SocleError("conflict", "VM_STATE_CONFLICT", "the guest has stopped during the merge of its disks");
-
-const noFile = (disk: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "DISKS_REPLACED",
-    `the domain has no disk ${disk} that is a file; detach and attach the disk again, or look at it (virsh dumpxml)`,
-    { details: { metadata: { disk } } },
-  );
-
-const usedBefore = (overlays: readonly Overlay[]): SocleError =>
-  new SocleError(
-    "conflict",
-    "SWITCH_IN_DOUBT",
-    `the guest stopped while libvirt was lost in the switch of its disks, and another client started it again from the files below: before it stopped it may have written to ${overlays.map(({ path }) => path).join(", ")}, ` +
-      "which stay until the VM is deleted, and are not used: the files below have changed since. If the guest lacks data, look at a copy of both",
-    { details: { metadata: { volumes: overlays.map(({ path }) => path).join(",") } } },
-  );
-
-const inDoubt = (overlays: readonly Overlay[], cause: SocleError): SocleError =>
-  new SocleError(
-    "conflict",
-    "SWITCH_IN_DOUBT",
-    `libvirt was lost while it switched the disks, and does not show the switch: the guest may write to ${overlays.map(({ path }) => path).join(", ")}, ` +
-      "which stay until the VM is deleted. Before the VM stops, look which files its QEMU has open (lsof); if these, copy the guest's data from inside it",
-    { cause, details: { metadata: { volumes: overlays.map(({ path }) => path).join(",") } } },
-  );
-
-const mergeFailed = (disk: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "MERGE_FAILED",
-    `the merge of a layer of disk ${disk} ended without its effect, as when its pool is full; the guest's data is whole. ` +
-      "Make room in the pool, then delete the snapshot again",
-    { details: { metadata: { disk } } },
-  );
-
-const copyFailed = (disk: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "MOVE_FAILED",
-    `the copy of disk ${disk} ended before it was complete, as when the new pool is full; the disk is where it was. ` +
-      "Make room in that pool, or move the disk into another one",
-    { details: { metadata: { disk } } },
-  );
-
-const busy = (disk: string, path: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "DISK_BUSY",
-    `another client copies disk ${disk} to ${path}: wait for its end, or abort it (virsh blockjob --abort)`,
-    { details: { metadata: { disk } } },
-  );

@@ -110,6 +110,7 @@ function stage(
       Object.assign(state, { anew, beganAtMs: clock.monotonicMs(), goneAtMs: never });
       return Promise.resolve();
     },
+    isLost: () => Promise.resolve(false),
     isReady: () => Promise.resolve(done() === 100),
     failed: () => new SocleError("conflict", "FAILED", "it ended"),
     mayBeginAnew: true,

@@ -146,12 +146,11 @@ test("a move whose copy is in the spec is made, whatever libvirt shows of the co
   on.volumes.delete(COPY);
   on.before = () => undefined;
   const { devices } = on.context.domains;
-  const { requireResponsive } = devices;
   const refuses = () => Promise.reject(new SocleError("conflict", "SOME_REFUSAL", "libvirt refuses"));
   Object.assign(devices, { requireResponsive: refuses });
   const refused = (await again()) as SocleError;
   assert.deepEqual([refused.kind, refused.reason], ["outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN"]);
-  Object.assign(devices, { requireResponsive });
+  Object.assign(devices, { requireResponsive: () => Promise.resolve() });
   assert.equal(await again(), "done");
   assert.deepEqual(volumesOf(on), []);
 });
