@@ -3,6 +3,7 @@ import type { VmCounts__Output } from "../gen/socle/v1/VmCounts.ts";
 import type { VmFilter } from "../gen/socle/v1/VmFilter.ts";
 import type { Agent } from "./client.ts";
 import type { Paint } from "./io.ts";
+import { allPages } from "./pages.ts";
 
 /** A list that is incomplete while libvirt answers: it is being read, or one VM is unreadable. */
 export const othersText =
@@ -10,15 +11,11 @@ export const othersText =
 
 /** The VMs that match, by id: the agent sorts so, since VMs that come and go must not disturb pages. */
 export async function allVms(agent: Agent, filter: VmFilter | null = null) {
-  const vms: Vm__Output[] = [];
-  for (let pageToken = ""; ;) {
-    const page = await agent.ask(agent.contract.vms.ListVms, { pageSize: 1000, pageToken, filter });
-    vms.push(...page.vms);
-    pageToken = page.nextPageToken;
-    if (pageToken !== "") continue;
-    const { presence, observedAt = null } = page.observation ?? {};
-    return { vms, complete: presence === "PRESENCE_PRESENT", observedAt };
-  }
+  const pages = await allPages((pageToken) =>
+    agent.ask(agent.contract.vms.ListVms, { pageSize: 1000, pageToken, filter }),
+  );
+  const { presence, observedAt = null } = pages.at(-1)?.observation ?? {};
+  return { vms: pages.flatMap(({ vms }) => vms), complete: presence === "PRESENCE_PRESENT", observedAt };
 }
 
 export const byName = (a: Vm__Output, b: Vm__Output): number =>

@@ -1,6 +1,7 @@
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
 import type { Agent } from "../client.ts";
 import { formatBytes } from "../format.ts";
+import { allPages } from "../pages.ts";
 
 const PAGE_SIZE = 250;
 
@@ -9,14 +10,10 @@ export async function allBackups(
   agent: Agent,
   { vm = "", onlyOpen = false }: { readonly vm?: string; readonly onlyOpen?: boolean },
 ): Promise<readonly Backup__Output[]> {
-  const all: Backup__Output[] = [];
-  for (let pageToken = ""; ;) {
-    const asked = { vm, onlyOpen, pageSize: PAGE_SIZE, pageToken };
-    const { backups, nextPageToken } = await agent.ask(agent.contract.backups.ListBackups, asked);
-    all.push(...backups);
-    if (nextPageToken === "") return all;
-    pageToken = nextPageToken;
-  }
+  const pages = await allPages((pageToken) =>
+    agent.ask(agent.contract.backups.ListBackups, { vm, onlyOpen, pageSize: PAGE_SIZE, pageToken }),
+  );
+  return pages.flatMap(({ backups }) => backups);
 }
 
 /** What an open one keeps on the host: "1.5 MiB of 10 GiB". */

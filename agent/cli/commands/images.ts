@@ -6,6 +6,7 @@ import type { Agent } from "../client.ts";
 import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, formatAge, formatBytes, printable, toMs } from "../format.ts";
+import { allPages } from "../pages.ts";
 import type { Command } from "../session.ts";
 import { volumeOf } from "./volume-change.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
@@ -37,13 +38,10 @@ async function allImages(
   agent: Agent,
   tenant: string,
 ): Promise<{ images: Image__Output[]; unreadPools: string[] }> {
-  const images: Image__Output[] = [];
-  for (let pageToken = ""; ;) {
-    const page = await agent.ask(agent.contract.images.ListImages, { pageSize: 250, pageToken, tenant });
-    images.push(...page.images);
-    pageToken = page.nextPageToken;
-    if (pageToken === "") return { images, unreadPools: page.unreadPools };
-  }
+  const pages = await allPages((pageToken) =>
+    agent.ask(agent.contract.images.ListImages, { pageSize: 250, pageToken, tenant }),
+  );
+  return { images: pages.flatMap(({ images }) => images), unreadPools: pages.at(-1)?.unreadPools ?? [] };
 }
 
 const columns = (nowMs: number): Column<Image__Output>[] => [

@@ -3,6 +3,7 @@ import { specEnums } from "../../contract/spec-enums.ts";
 import type { Reservation__Output } from "../../gen/socle/v1/Reservation.ts";
 import type { Agent } from "../client.ts";
 import { enumWord, formatAge, formatBytes, formatDuration, toDuration, toMs } from "../format.ts";
+import { allPages } from "../pages.ts";
 import { placementText, withPlacementFlags, type PlacementFlags } from "../placement.ts";
 import type { Command, Session } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
@@ -32,14 +33,10 @@ export const listReservations: Command = async (session, _args, options: Options
 };
 
 export async function allReservations(agent: Agent, includeEnded: boolean): Promise<Reservation__Output[]> {
-  const reservations: Reservation__Output[] = [];
-  for (let pageToken = ""; ;) {
-    const request = { pageSize: 1000, pageToken, includeEnded };
-    const page = await agent.ask(agent.contract.reservations.ListReservations, request);
-    reservations.push(...page.reservations);
-    pageToken = page.nextPageToken;
-    if (pageToken === "") return reservations;
-  }
+  const pages = await allPages((pageToken) =>
+    agent.ask(agent.contract.reservations.ListReservations, { pageSize: 1000, pageToken, includeEnded }),
+  );
+  return pages.flatMap(({ reservations }) => reservations);
 }
 
 export const reservationColumns = (nowMs: number): Column<Reservation__Output>[] => [

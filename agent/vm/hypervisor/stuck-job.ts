@@ -2,7 +2,7 @@ import { SocleError } from "../../kernel/errors.ts";
 
 /**
  * libvirt saves that a domain has a job, and only later what the job is. A libvirtd that ends between the two holds an empty job
- * of the domain when it is back: nothing ends it but a restart of libvirtd while the guest is off.
+ * of the domain when it is back: it ends at a restart of libvirtd while the guest is off, or without libvirt's record of it.
  */
 const WAY_OUT =
   "libvirt may hold a job of this VM that it lost when it ended. If this lasts and no backup of the VM is open, restart libvirtd while " +
