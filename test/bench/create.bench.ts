@@ -11,6 +11,7 @@ import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
 import { bench, type Result, type Run } from "./bench.ts";
 import { compared, type Figures } from "./compared.ts";
+import { measurePairs } from "./pairs.ts";
 import { cpuMs } from "./processes.ts";
 import { connectTo, startShippedAgent } from "./shipped-agent.ts";
 import { median, timed } from "./statistics.ts";
@@ -85,34 +86,20 @@ async function besideVirsh(run: Run): Promise<Result> {
   const model = await virsh(uri, ["dumpxml", "--inactive", "model"]);
   await remove(client, "model");
 
-  const socleMs: number[] = [];
-  const virshMs: number[] = [];
-  for (let pair = 0; pair < pairs; pair += 1) {
+  const { socleMs, peerMs, ratio } = await measurePairs(run, pairs, async (pair) => {
     const name = `virsh-${pair}`;
     await writeFile(xmlFile, anotherOf(model, name));
-    const sides = [
-      async (): Promise<void> => {
-        socleMs.push(await timed(() => create(client, `socle-${pair}`)));
-      },
+    return {
+      socle: () => create(client, `socle-${pair}`),
       // One virsh for both commands, so that its start and connection count once.
-      async (): Promise<void> => {
-        virshMs.push(await timed(() => virsh(uri, [`define ${xmlFile}; start ${name}`])));
+      peer: () => virsh(uri, [`define ${xmlFile}; start ${name}`]),
+      tidy: async () => {
+        await remove(client, `socle-${pair}`);
+        await removeFromVirsh(name);
       },
-    ];
-    for (const side of pair % 2 === 0 ? sides : sides.reverse()) await side();
-    run.log(`pair ${pair + 1}: socle ${socleMs[pair]?.toFixed(0)} ms, virsh ${virshMs[pair]?.toFixed(0)} ms`);
-    await remove(client, `socle-${pair}`);
-    await removeFromVirsh(name);
-  }
-  return {
-    figures: {
-      pairs,
-      socleMs: median(socleMs),
-      virshMs: median(virshMs),
-      ratio: median(socleMs.map((ms, pair) => ms / (virshMs[pair] ?? NaN))),
-    },
-    bound: { ratio: { atMost: 1.1 } },
-  };
+    };
+  });
+  return { figures: { pairs, socleMs, virshMs: peerMs, ratio }, bound: { ratio: { atMost: 1.1 } } };
 }
 
 /** Returns once its operation has ended and the VM runs. */

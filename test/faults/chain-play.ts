@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rmdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import { restoreDisk } from "../integration/restore-stage.ts";
 import { AgentDeath } from "../support/agent-death.ts";
+import { mountInMemory } from "../support/small-disk.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { DISK_BYTES } from "./chain-content.ts";
@@ -37,7 +37,8 @@ export async function sufferChain(
   { bundle, faults = chainFaults, vms = ["off", "runs"], settledWithinMs = 180_000 }: ChainOptions = {},
 ): Promise<Readonly<Record<string, unknown>>> {
   // Mounted before the guests' namespaces are made, which have it then.
-  const small = await mountSmall(run);
+  const { path: small, unmount } = await mountInMemory("chain", POOL_MIB);
+  run.cleanUp(unmount);
   const death = run.keep(await AgentDeath.make());
   const host = await FaultyHost.start(run, {
     ...death.agentOptions,
@@ -98,23 +99,6 @@ export async function sufferChain(
     deaths: killer.deaths,
     boundaries: killer.boundaries,
   };
-}
-
-async function mountSmall(run: CampaignRun): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "socle-chain-"));
-  await promisify(execFile)("mount", [
-    "-t",
-    "tmpfs",
-    "-o",
-    `size=${POOL_MIB}m,mode=755`,
-    "socle-chain",
-    path,
-  ]);
-  run.cleanUp(async () => {
-    await promisify(execFile)("umount", ["--lazy", path]);
-    await rmdir(path);
-  });
-  return path;
 }
 
 /** A new VM gets the bytes of a backup, over the agent's death. */

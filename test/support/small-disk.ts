@@ -1,8 +1,25 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtemp, open, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { promisify } from "node:util";
+
+/** A filesystem in memory, which processes and namespaces that start later have too. `unmount` it at the end. */
+export async function mountInMemory(
+  name: string,
+  sizeMib: number,
+): Promise<{ readonly path: string; readonly unmount: () => Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), `socle-${name}-`));
+  const options = ["-t", "tmpfs", "-o", `size=${sizeMib}m,mode=755`];
+  await promisify(execFile)("mount", [...options, `socle-${name}`, path]);
+  const unmount = async (): Promise<void> => {
+    // Lazily: its users may end later.
+    await promisify(execFile)("umount", ["--lazy", path]);
+    await rmdir(path);
+  };
+  return { path, unmount };
+}
 
 /** A filesystem of one MiB, if this machine permits mounting one. */
 export async function smallDisk(t: TestContext): Promise<string | undefined> {

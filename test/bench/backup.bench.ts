@@ -1,0 +1,118 @@
+// a full backup, and one of 1 % of changes, in a directory and by nbdcopy, against virsh backup-begin and nbdcopy
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { bootSector } from "../support/socle-host.ts";
+import { bench } from "./bench.ts";
+import { inMemory, startBenchHost, succeeded, writeRandom } from "./bench-host.ts";
+import { measurePairs } from "./pairs.ts";
+
+const execute = promisify(execFile);
+const MIB = 2 ** 20;
+
+await bench("backup", async (run) => {
+  const mib = run.quick ? 32 : 1024;
+  const pairs = run.quick ? 1 : 10;
+  const [directory, pool] = [await inMemory(run, 8192), await inMemory(run, 16_384)];
+  const bundle = await run.bundle();
+  const host = await startBenchHost(run, { bundle, pools: { memory: pool } });
+  const { client, libvirtd } = host;
+  const { vms, backups } = client.contract;
+  const boot = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
+  const data = { name: "data", newVolume: { pool: "memory", capacityBytes: mib * MIB } };
+  const { vmId } = await succeeded(
+    host,
+    host.beginCreate(bootSector("guest", { disks: [boot, data] }), { leaveStopped: true }),
+  );
+  const random = `${directory}/random.raw`;
+  await writeRandom(random, mib);
+  const volume = join(pool, (await readdir(pool)).find((name) => name.includes(vmId)) ?? "");
+  await execute("qemu-img", ["convert", "-n", "-f", "raw", "-O", "qcow2", random, volume]);
+  await rm(random);
+  await succeeded(host, client.ask(vms.StartVm, { requestId: randomUUID(), vm: "guest" }));
+
+  const socket = join(libvirtd.socketDirectory, "peer.sock");
+  const [copy, to, xml] = [
+    `${directory}/copy.raw`,
+    `${directory}/backups`,
+    join(libvirtd.directory, "peer.xml"),
+  ];
+  await writeFile(
+    xml,
+    `<domainbackup mode='pull'><server transport='unix' socket='${socket}'/><disks><disk name='vda' backup='no'/>` +
+      `<disk name='vdb' type='file'><scratch file='${pool}/peer.scratch'/></disk></disks></domainbackup>`,
+  );
+  const peer = async (): Promise<void> => {
+    await host.virsh("backup-begin", "guest", xml);
+    await execute("nbdcopy", [`nbd+unix:///vdb?socket=${socket}`, copy]);
+    await host.virsh("domjobabort", "guest");
+  };
+  const tidy = async (): Promise<void> => {
+    await rm(copy, { force: true });
+    await rm(to, { recursive: true, force: true });
+  };
+  const env = { ...process.env, SOCLE_SOCKET: host.agent.socketPath };
+  const take = async (...options: readonly string[]): Promise<void> => {
+    const line = ["vm", "backup", "create", "guest", "--to", to, ...options];
+    await execute(process.execPath, [bundle, ...line], { env });
+  };
+  const byDirectory = await measurePairs(run, pairs, () => ({ socle: () => take("--full"), peer, tidy }));
+  const byNbd = await measurePairs(run, pairs, () => ({
+    socle: async () => {
+      const of = () => ({ requestId: randomUUID(), vm: "guest" });
+      const begun = await succeeded(host, client.ask(backups.BeginBackup, of()));
+      const backupId = begun.result["backup_id"] ?? "";
+      const { nbdUri, disks } = await client.ask(backups.GetBackup, { vm: "guest", backupId });
+      await execute("nbdcopy", [nbdUri.replace("///?", `///${disks[0]?.nbdExport ?? ""}?`), copy]);
+      await succeeded(host, client.ask(backups.FinishBackup, { ...of(), backupId, success: true }));
+    },
+    peer,
+    tidy,
+  }));
+
+  await take("--full");
+  const bytesBefore = await sizeOf(to);
+  const changedKib = Math.round((mib * 1024) / 100 / 64) * 64;
+  const write = `qemu-io ${await nodeOf()} "write -P 1 1M ${changedKib}k"`;
+  await host.virsh("qemu-monitor-command", "guest", "--hmp", write);
+  await take();
+  const changedBytes = (await sizeOf(to)) - bytesBefore;
+  return {
+    figures: {
+      mib,
+      pairs,
+      directoryMs: byDirectory.socleMs,
+      directoryPeerMs: byDirectory.peerMs,
+      directoryRatio: byDirectory.ratio,
+      nbdMs: byNbd.socleMs,
+      nbdPeerMs: byNbd.peerMs,
+      nbdRatio: byNbd.ratio,
+      fullBytes: bytesBefore,
+      changedBytes,
+      changedShare: changedBytes / bytesBefore,
+    },
+    bound: {
+      directoryRatio: { atMost: 1.2 },
+      nbdRatio: { atMost: 1.2 },
+      changedShare: { atMost: 0.05 },
+    },
+  };
+
+  /** The node of QEMU that the guest writes to. */
+  async function nodeOf(): Promise<string> {
+    const shown = await host.virsh("qemu-monitor-command", "guest", "--hmp", "info block");
+    const line = shown.split("\n").find((each) => each.includes(`${vmId}-data`));
+    const node = line?.split(":")[0];
+    if (node === undefined) throw new Error(`QEMU shows no node of the disk:\n${shown}`);
+    return node;
+  }
+});
+
+/** Of all files of a directory, without their holes. */
+async function sizeOf(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) bytes += (await stat(join(directory, name))).blocks * 512;
+  return bytes;
+}
