@@ -10,7 +10,7 @@ import { defined } from "../kernel/defined.ts";
 export function buildPage(
   { config: { metrics }, clock }: Basis,
   { operations, events }: State,
-  { host, table: vms, sampleIntervalMs }: Hypervisor,
+  { host, table: vms, backupReads: backups, sampleIntervalMs }: Hypervisor,
   parts: { links: Pick<Sources, "libvirt" | "scheduler">; directory: string },
 ): StatusPage | undefined {
   if (metrics.listen === null || !metrics.page) return undefined;
@@ -19,6 +19,6 @@ export function buildPage(
     return defined({ libvirt: parts.links.libvirt().connected, scheduler: scheduler?.connected });
   };
   const nowMs = (): number => clock.now();
-  const sources = { vms, host, operations, events, links, sampleIntervalMs, nowMs };
+  const sources = { vms, host, operations, backups, events, links, sampleIntervalMs, nowMs };
   return new StatusPage({ directory: parts.directory, sources, clock });
 }

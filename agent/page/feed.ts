@@ -2,7 +2,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { HostEvent } from "../state/events/event.ts";
 import { channels, type History } from "./history.ts";
 import type { Listener } from "./listener.ts";
-import { showEvent, showHost, showOperation, showVm } from "./shown.ts";
+import { showBackup, showEvent, showHost, showOperation, showVm } from "./shown.ts";
 import type { PageSources } from "./sources.ts";
 
 /** Changes within this time are sent together. */
@@ -35,6 +35,7 @@ export class Feed {
   readonly #rows = new Map<string, Row>();
   #hostJson = "";
   #operationsJson = "";
+  #backupsJson = "";
   #events: HostEvent[] = [];
   #roundAtMs = 0;
   #following: AbortController | undefined;
@@ -87,7 +88,7 @@ export class Feed {
     this.#following?.abort();
     this.#following = undefined;
     this.#events = [];
-    [this.#hostJson, this.#operationsJson] = ["", ""];
+    [this.#hostJson, this.#operationsJson, this.#backupsJson] = ["", "", ""];
   }
 
   async #markEach(changes: AsyncIterable<unknown>): Promise<void> {
@@ -138,6 +139,8 @@ export class Feed {
     const operations = this.#operations();
     if (operations !== this.#operationsJson)
       parts.push(`"operations":${(this.#operationsJson = operations)}`);
+    const backups = this.#backups();
+    if (backups !== this.#backupsJson) parts.push(`"backups":${(this.#backupsJson = backups)}`);
     const { put, gone } = this.#changedRows();
     if (put.length > 0) parts.push(`"put":[${put.join(",")}]`);
     if (gone.length > 0) parts.push(`"gone":${JSON.stringify(gone)}`);
@@ -160,6 +163,7 @@ export class Feed {
       `"channels":${JSON.stringify(channels)}`,
       `"host":${this.#hostJson}`,
       `"operations":${this.#operationsJson}`,
+      `"backups":${this.#backupsJson}`,
       `"vms":[${[...this.#rows.values()].map(({ json }) => json).join(",")}]`,
       `"round":${this.#round()}`,
       `"events":${this.#eventsJson(this.#recent())}`,
@@ -179,6 +183,11 @@ export class Feed {
     const shown = [...running, ...ended.slice(0, ENDED_SHOWN)];
     const unique = new Map(shown.map((operation) => [operation.id, operation]));
     return JSON.stringify([...unique.values()].map((operation) => showOperation(operation, this.#nameOf)));
+  }
+
+  #backups(): string {
+    const { vms, backups } = this.#sources;
+    return JSON.stringify([...vms.all()].flatMap((vm) => showBackup(vm, backups) ?? []));
   }
 
   #changedRows(): { put: string[]; gone: number[] } {

@@ -108,6 +108,16 @@ export interface ShownOperation {
   readonly failure?: string;
 }
 
+/** An open backup: what the guest overwrites meanwhile is kept until its reader has finished. */
+export interface ShownBackup {
+  readonly vm: string;
+  readonly openedAtMs: number;
+  /** Kept so far. */
+  readonly scratchUsedBytes: number;
+  /** Without a reader it is abandoned then; absent while that is unknown. */
+  readonly leaseUntilMs?: number;
+}
+
 export interface ShownEvent {
   readonly sequence: number;
   readonly atMs: number;
@@ -212,6 +222,21 @@ export function showOperation(operation: Operation, nameOf: (vmId: string) => st
     endedAtMs: isDone(operation) && endedAtMs !== undefined ? endedAtMs : undefined,
     steps,
     failure: error?.reason,
+  });
+}
+
+/** Undefined for a VM without an open backup. */
+export function showBackup(
+  { id, name, backups }: Vm,
+  reads: PageSources["backups"],
+): ShownBackup | undefined {
+  const open = backups?.open;
+  if (open === undefined) return undefined;
+  return defined({
+    vm: name,
+    openedAtMs: open.createdAtMs,
+    scratchUsedBytes: reads.scratchUsedBytes(id),
+    leaseUntilMs: reads.leaseUntilMs(id, open.id),
   });
 }
 

@@ -8,6 +8,10 @@ export interface PageSources {
   readonly vms: SampledVms;
   readonly host: HostView & { usage(): HostUsage };
   readonly operations: Pick<Operations, "list" | "watch" | "failure">;
+  readonly backups: {
+    leaseUntilMs(vmId: string, id: string): number | undefined;
+    scratchUsedBytes(vmId: string): number;
+  };
   readonly events: Pick<EventLog, "subscribe" | "recent">;
   readonly links: () => PageLinks;
   /** How often VM statistics are read. */

@@ -23,6 +23,8 @@ export class PageStage {
   readonly newEvents = new Topic<HostEvent>();
   readonly events: HostEvent[] = [];
   operations: Operation[] = [];
+  /** Of open backups, by the VM's id. */
+  readonly leases = new Map<string, number>();
   snapshot: HostSnapshot = hostOf({ cells: 1, cpus: 8 });
   usage: HostUsage = { readAtMs: 0, cells: [] };
   libvirt = true;
@@ -138,6 +140,10 @@ export class PageStage {
         list: ({ onlyRunning = false, limit }) =>
           this.operations.filter(({ state }) => !onlyRunning || state === "running").slice(0, limit),
         watch: (signal) => operationChanges.subscribe(signal),
+      },
+      backups: {
+        leaseUntilMs: (vmId) => this.leases.get(vmId),
+        scratchUsedBytes: () => 1536,
       },
       events: {
         recent: (limit) => events.slice(-limit),

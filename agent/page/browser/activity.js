@@ -4,16 +4,19 @@ import { ago } from "./ages.js";
 
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {import("./store.js").Operation} Operation */
+/** @typedef {import("./store.js").Backup} Backup */
 /** @typedef {import("./store.js").HostEvent} HostEvent */
 
 /** @param {Store} store */
-export function drawActivity({ operations, events }) {
+export function drawActivity({ operations, backups, events }) {
   const place = byId("operations");
   rebuild(place, operations, () => {
     if (operations === null) return [h("li", { class: "none" }, "unknown")];
     if (operations.length === 0) return [h("li", { class: "none" }, "none in progress")];
     return operations.map(drawOperation);
   });
+  byId("backups-section").hidden = backups.length === 0;
+  rebuild(byId("backups"), backups, () => backups.map(drawBackup));
   rebuild(byId("events"), [events[0]?.sequence, events.length], () =>
     events.length === 0 ? [h("li", { class: "none" }, "none yet")] : events.map(drawEvent),
   );
@@ -58,6 +61,22 @@ function drawOperation({ kind, vm, state, progress, transfer, createdAtMs, ended
           ),
         ),
       ),
+  );
+}
+
+/** @param {Backup} backup */
+function drawBackup({ vm, openedAtMs, scratchUsedBytes, leaseUntilMs }) {
+  return h(
+    "li",
+    {},
+    h("span", { class: "what" }, h("b", {}, vm)),
+    h("span", { class: "how" }, "open ", ago(openedAtMs)),
+    h(
+      "span",
+      { class: "steps" },
+      `${bytes(scratchUsedBytes)} kept`,
+      leaseUntilMs !== undefined && `, abandoned at ${clock(leaseUntilMs)} without a reader`,
+    ),
   );
 }
 

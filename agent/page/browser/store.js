@@ -4,6 +4,7 @@
 /** @typedef {import("../shown.ts").ShownCell} Cell */
 /** @typedef {import("../shown.ts").ShownVm} Vm */
 /** @typedef {import("../shown.ts").ShownOperation} Operation */
+/** @typedef {import("../shown.ts").ShownBackup} Backup */
 /** @typedef {import("../shown.ts").ShownEvent} HostEvent */
 /** @typedef {readonly (number | null)[]} Values by channel: cpu cores, resident bytes, disk and network bytes per second */
 
@@ -18,6 +19,8 @@ export class Store {
   vms = new Map();
   /** Null: unknown. @type {readonly Operation[] | null} */
   operations = [];
+  /** Open ones. @type {readonly Backup[]} */
+  backups = [];
   /** Newest first. @type {HostEvent[]} */
   events = [];
   /** The newest sampling's readings, by key. @type {Map<number, Values>} */
@@ -50,6 +53,7 @@ export class Store {
     this.sampleIntervalMs = state.sampleIntervalMs;
     this.host = state.host;
     this.operations = state.operations;
+    this.backups = state.backups;
     const before = this.selected === undefined ? undefined : this.vms.get(this.selected)?.id;
     this.vms = new Map(state.vms.map((/** @type {Vm} */ vm) => [vm.key, vm]));
     // Keys belong to one run of the agent.
@@ -66,6 +70,7 @@ export class Store {
     this.#synchronize(patch.now);
     if (patch.host) this.host = patch.host;
     if (patch.operations !== undefined) this.operations = patch.operations;
+    if (patch.backups) this.backups = patch.backups;
     for (const vm of patch.put ?? []) this.vms.set(vm.key, vm);
     for (const key of patch.gone ?? []) {
       this.vms.delete(key);

@@ -6,6 +6,7 @@ import { PageStage, vmOf } from "../../support/page-stage.ts";
 
 interface State {
   readonly events: readonly { readonly kind: string; readonly vm: string; readonly details: object }[];
+  readonly backups: readonly object[];
   readonly operations: readonly { readonly vm: string; readonly transfer?: object }[];
 }
 
@@ -57,6 +58,28 @@ test("an operation that copies bytes shows how many, and how fast", async (conte
   stage.operations = [{ ...operationOf(vmOf(1).id), id: "1", transfer }];
   const { operations } = await stateOf(context, stage);
   assert.deepEqual(operations[0]?.transfer, transfer);
+});
+
+test("an open backup shows what it keeps and until when, and is gone once it has finished", async (context) => {
+  const stage = await PageStage.start();
+  context.after(() => stage.stop());
+  const { id, name } = vmOf(1);
+  const open = {
+    id: "b1",
+    createdAtMs: 1000,
+    leaseMs: 600_000,
+    disks: [],
+    phase: "open",
+    scratchBytes: 0,
+  } as const;
+  stage.table.put(vmOf(1, { backups: { open, stale: [] }, etag: "1" }));
+  stage.table.put(vmOf(2));
+  stage.leases.set(id, 601_000);
+  assert.deepEqual((await stateOf(context, stage)).backups, [
+    { vm: name, openedAtMs: 1000, scratchUsedBytes: 1536, leaseUntilMs: 601_000 },
+  ]);
+  stage.table.put(vmOf(1, { etag: "2" }));
+  assert.deepEqual((await stateOf(context, stage)).backups, []);
 });
 
 test("an operation keeps the name of a removed VM", async (context) => {
