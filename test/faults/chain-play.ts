@@ -94,6 +94,7 @@ export async function sufferChain(
   return {
     faults: counts,
     stuckJobs,
+    inDoubt: victims.reduce((sum, { inDoubt }) => sum + inDoubt, 0),
     failures,
     restored,
     deaths: killer.deaths,

@@ -5,6 +5,7 @@ import { toSocleError } from "../../agent/kernel/errors.ts";
 import { eventually, within } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { bytesOf, BLOCK_BYTES, contentOf, difference, nothing, type Content } from "./chain-content.ts";
+import { decided } from "./chain-doubt.ts";
 import type { ChainFault, ChainStrikes } from "./chain-faults.ts";
 import { asSeen, ChainSight, disagreementsOf, type Model, type Place } from "./chain-sight.ts";
 import { mutation, type FaultyHost } from "./host.ts";
@@ -75,6 +76,8 @@ export class ChainVictim {
   readonly vmId: string;
   /** Ends without success, by fault. */
   readonly failures: Partial<Record<ChainFault, number>> = {};
+  /** Operations that a person had to decide. */
+  inDoubt = 0;
   readonly #run: CampaignRun;
   readonly #host: FaultyHost;
   readonly #sight: ChainSight;
@@ -170,7 +173,9 @@ export class ChainVictim {
     return await eventually(
       async (): Promise<End> => {
         try {
-          const end = await this.#host.ended(await this.#begin(step, requestId), END_WITHIN_MS);
+          const ended = await this.#host.ended(await this.#begin(step, requestId), END_WITHIN_MS);
+          const end = when === "now" ? ended : await decided(this.#host, ended);
+          if (end !== ended) this.inDoubt += 1;
           const { error } = end;
           return {
             isDone: end.state === "STATE_SUCCEEDED",
