@@ -107,10 +107,9 @@ function withoutEndHint(
       ["meanwhile", "other changes of this VM are accepted"],
       ["to do", "wait; if it lasts, socle doctor shows what cannot record it. Do not settle it"],
     ];
-  const toDo =
-    error?.startsWith("MOVE_IN_DOUBT:") === true
-      ? "decide as the error says. Do not settle it as done"
-      : `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`;
+  const toDo = /^(MOVE|MERGE)_IN_DOUBT:/.test(error ?? "")
+    ? "decide as the error says. Do not settle it as done"
+    : `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`;
   return [
     ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
     ["to do", toDo],

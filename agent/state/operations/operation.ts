@@ -92,7 +92,7 @@ export const isUnsettled = ({ state, decided }: Operation): boolean =>
   state === "outcome_unknown" && decided === undefined;
 
 /** Reasons of an unknown outcome that only a person can decide: libvirt does not have it any more. */
-const DECIDED_BY_PERSON: ReadonlySet<string> = new Set(["MOVE_IN_DOUBT"]);
+const DECIDED_BY_PERSON: ReadonlySet<string> = new Set(["MOVE_IN_DOUBT", "MERGE_IN_DOUBT"]);
 
 export const waitsForPerson = ({ state, error }: Pick<Operation, "state" | "error">): boolean =>
   state === "outcome_unknown" && error !== undefined && DECIDED_BY_PERSON.has(error.reason);

@@ -111,7 +111,7 @@ export class BlockJobs {
           throw stalled(job, isCancelled);
         }
         if (isPivotable) {
-          await this.#pivot(id, job);
+          await this.#pivot(id, job, aborted);
         } else if (state === "behind" && job.mayBeginAnew && mayCancel() && pace.mayBeginAnew()) {
           await this.cancel(id, device);
           begun = false;
@@ -150,9 +150,11 @@ export class BlockJobs {
   }
 
   /** A job that is gone has switched the guest or failed, and the XML may show the switch late. Throws `outcome_unknown`. */
-  async #pivot(id: string, { device, isDone, pivot }: BlockJob): Promise<void> {
+  async #pivot(id: string, { device, isDone, pivot }: BlockJob, aborted: AbortSignal): Promise<void> {
     const qemu = pivot === undefined ? undefined : await this.#qemu(id);
     const isFirst = pivot?.isAsked() === false;
+    // The job is cancelled then, which a refused note would prevent.
+    if (isFirst && aborted.aborted) return;
     if (isFirst) await pivot.ask();
     let asks = 0;
     const isDecided = async (): Promise<boolean | undefined> => {
@@ -261,7 +263,7 @@ const switching = ({ disk }: BlockJob): SocleError =>
   new SocleError(
     "outcome_unknown",
     "EFFECT_UNDER_WAY",
-    `the guest is being switched to the copy of disk ${disk}, which makes no progress: check the storage of both pools`,
+    `the guest is being switched to another file of disk ${disk}, which makes no progress: check the storage of its pools`,
     { details: { metadata: { disk } } },
   );
 

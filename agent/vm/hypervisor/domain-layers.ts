@@ -136,7 +136,7 @@ export class DomainLayers {
       const source = pathOf(defined.find(({ alias }) => alias === diskAlias(disk))?.source);
       if (source === undefined || source === path) continue;
       const [top, ...below] = await this.#chain(id, disk);
-      if (top === path && below.includes(source)) await this.#define(id, disk, { path, format: "qcow2" });
+      if (top === path && below.includes(source)) await this.define(id, disk, { path, format: "qcow2" });
     }
   }
 
@@ -184,6 +184,7 @@ export class DomainLayers {
     disk: string,
     { top, base }: { readonly top: string; readonly base: string },
     watch: Watch,
+    pivot?: PivotNotes,
   ): Promise<void> {
     const device = await this.#device(id, disk);
     const isDone = async (): Promise<boolean> => {
@@ -215,11 +216,12 @@ export class DomainLayers {
       isReady: async () => (await isTop()) && (await this.#isReady(id, disk)),
       failed: () => mergeFailed(disk),
       mayBeginAnew: false,
+      pivot,
     };
     await this.#jobs.run(id, job, watch);
     const now = await this.#disk(id, disk);
     if (now !== undefined && pathOf(now.source) === base)
-      await this.#define(id, disk, { path: base, format: now.format === "raw" ? "raw" : "qcow2" });
+      await this.define(id, disk, { path: base, format: now.format === "raw" ? "raw" : "qcow2" });
   }
 
   /**
@@ -270,31 +272,32 @@ export class DomainLayers {
       pivot,
     };
     await this.#jobs.run(id, job, watch);
-    await this.#define(id, disk, to);
+    await this.define(id, disk, to);
   }
 
   /**
    * The next start uses the file too: libvirt records the switch only in a definition that named the guest's file in the same
    * way, and may die before it does. A definition without the disk has nothing to record.
    */
-  async #define(id: string, disk: string, { path, format }: Copy): Promise<void> {
-    const now = async (): Promise<Disk | undefined> => {
+  async define(id: string, disk: string, { path, format }: Copy): Promise<void> {
+    /** The disk, unless it is so already. */
+    const other = async (): Promise<Disk | undefined> => {
       const disks = (await this.#reads.document(id, "defined"))?.devices.disks ?? [];
-      return disks.find(({ alias }) => alias === diskAlias(disk));
+      const found = disks.find(({ alias }) => alias === diskAlias(disk));
+      return pathOf(found?.source) === path && found?.format === format ? undefined : found;
     };
-    const isDefined = async (): Promise<boolean> => {
-      const found = await now();
-      return found === undefined || pathOf(found.source) === path;
-    };
-    await this.#certainty.ensure(async () => {
-      const found = await now();
-      if (found === undefined || pathOf(found.source) === path) return;
-      // The files below the one that is named so far.
-      const { backingChain: _, ...kept } = found;
-      const xml = buildDisk({ ...kept, source: { type: "file", path }, format });
-      const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
-      await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
-    }, isDefined);
+    await this.#certainty.ensure(
+      async () => {
+        const found = await other();
+        if (found === undefined) return;
+        // The files below the one that is named so far.
+        const { backingChain: _, ...kept } = found;
+        const xml = buildDisk({ ...kept, source: { type: "file", path }, format });
+        const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
+        await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
+      },
+      async () => (await other()) === undefined,
+    );
   }
 
   /**

@@ -1,11 +1,11 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
+import type { PivotNotes, Watch } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { ancestry, findSnapshot, noSnapshots, type Snapshot, type Snapshots } from "../model/snapshots.ts";
-import { ownDisk } from "../model/volume-names.ts";
-import type { Report } from "../../state/operations/run.ts";
+import { formatOf, ownDisk } from "../model/volume-names.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
@@ -13,10 +13,13 @@ import { hasLeftQemu, withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
+import { pivotNotes, switchState, type Doubt } from "./switch-doubt.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import type { RunContext, WorkRun } from "./work.ts";
+import { isUndecided, outcomeUnknown, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
 const MARK = "mark snapshot";
+/** Of a guest that is switched to the file below. */
+const askOf = (disk: string): string => `note the switch of ${disk}`;
 
 const intent = z.object({ id: z.string(), name: z.string(), ...changeIntent });
 type Intent = z.output<typeof intent>;
@@ -38,7 +41,8 @@ interface Merge {
 
 /**
  * Deletes a snapshot. The bytes that were written since are merged down into its volumes, disk by disk, which keeps the
- * snapshots above as they are. Each merge is judged by the chain of files, so that it continues after any interruption.
+ * snapshots above as they are. Each merge is judged by the chain of files, so that it continues after any interruption. A layer
+ * whose guest may have been switched to the file below is not merged again: it would be written over the guest's newest bytes.
  */
 export const deleteSnapshot = defineOperation({
   kind: "DELETE_SNAPSHOT",
@@ -68,17 +72,27 @@ export const deleteSnapshot = defineOperation({
   },
   // A forced stop does not wait for it.
   run: (context, asked, run) =>
-    context.escalation.during(run.vmId, run.caller, (cut) => remove(context, asked, run, cut)),
+    context.escalation.during(run.vmId, run.caller, async (cut) => {
+      const effects = new Set(run.done);
+      try {
+        return await remove(context, asked, run, { cut, effects });
+      } catch (thrown) {
+        const error = toSocleError(thrown);
+        if (isUndecided(error, run)) throw error;
+        throw (await hasAsked(context, asked.id, run, effects)) ? outcomeUnknown(error) : error;
+      }
+    }),
 });
 
 async function remove(
   context: RunContext,
   { id, name, etag }: Intent,
   run: WorkRun,
-  cut: Cut,
+  { cut, effects }: { readonly cut: Cut; readonly effects: Set<string> },
 ): Promise<Result> {
   const { domains } = context;
   const { vmId, step } = run;
+  if (await hasAsked(context, id, run, effects)) step.goOn();
   // A part of the snapshot may be merged: it is of no use any more.
   const isMarked = run.done.has(MARK);
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
@@ -86,7 +100,7 @@ async function remove(
   if (findSnapshot(snapshots, id) !== undefined) {
     const child = childOf(snapshots, id);
     await step.durable(MARK, () => rewriteSnapshots(context, vmId, (now) => asDeleting(now, id)), 0);
-    if (child !== "none") await mergeAll(context, run, { spec, id, cut });
+    if (child !== "none") await mergeAll(context, run, { spec, id, cut, effects });
     step.commit();
     snapshots = await step("remove snapshot", () =>
       rewriteSnapshots(context, vmId, (now) => withoutSnapshot(now, id)),
@@ -153,33 +167,54 @@ function withoutSnapshot(now: Snapshots, id: string): Snapshots {
 async function mergeAll(
   context: RunContext,
   run: WorkRun,
-  { spec, id, cut }: { readonly spec: VmSpec; readonly id: string; readonly cut: Cut },
+  {
+    spec,
+    id,
+    cut,
+    effects,
+  }: { readonly spec: VmSpec; readonly id: string; readonly cut: Cut; readonly effects: Set<string> },
 ): Promise<void> {
+  const { domains } = context;
   const { vmId, step, signal } = run;
   const left = async (): Promise<Merge[]> => mergesOf(spec, (await readSpec(context, vmId)).snapshots, id);
+  const record = (merge: Merge) => rewriteSnapshots(context, vmId, (now) => merged(now, id, merge, spec));
+  // A QEMU for them could be refused, as of a guest that crashed.
+  const recordSwitched = async (): Promise<void> => {
+    for (const { now, ...merge } of await askedMerges(context, id, run, effects)) {
+      if (now !== "done") continue;
+      const [path, format] = [await context.volumes.pathOf(merge.base), formatOf(merge.base.volume)];
+      if (path !== undefined) await domains.layers.define(vmId, merge.disk, { path, format });
+      await record(merge);
+    }
+  };
+  await recordSwitched();
   const total = (await left()).length;
   // After the last merge.
   if (total === 0 && !(await hasLeftQemu(context, run))) return;
   const aborted = AbortSignal.any([signal, cut.signal]);
-  await withQemu(context, run, spec, async () => {
+  const mergeLeft = async (isOurs: boolean): Promise<void> => {
     for (const merge of await left()) {
+      const note = { name: askOf(merge.disk), effects };
+      const notes = merge.child === undefined ? await pivotNotes(context, run, isOurs, note) : undefined;
       await step(
         `merge ${merge.disk}`,
-        (report) => mergeOne(context, vmId, merge, { report, aborted }),
+        (report) => mergeOne(context, vmId, merge, { report, aborted }, notes),
         0.8 / total,
       ).catch((thrown: unknown) => {
         throw cut.signal.aborted ? cutShort(thrown) : thrown;
       });
-      await rewriteSnapshots(context, vmId, (now) => merged(now, id, merge, spec));
+      await record(merge);
     }
-  });
+  };
+  await withQemu(context, run, spec, mergeLeft, recordSwitched);
 }
 
 async function mergeOne(
   { domains, volumes }: RunContext,
   vmId: string,
   { disk, top, base }: Merge,
-  { report, aborted }: { readonly report: Report; readonly aborted: AbortSignal },
+  watch: Watch,
+  notes: PivotNotes | undefined,
 ): Promise<void> {
   const [topPath, basePath] = [await volumes.pathOf(top), await volumes.pathOf(base)];
   if (topPath === undefined || basePath === undefined) {
@@ -190,8 +225,68 @@ async function mergeOne(
       `volume ${missing.volume} of pool ${missing.pool}, a layer of disk ${disk}, is gone: restore it, or delete the VM`,
     );
   }
-  await domains.layers.merge(vmId, disk, { top: topPath, base: basePath }, { aborted, report });
+  await domains.layers.merge(vmId, disk, { top: topPath, base: basePath }, watch, notes);
 }
+
+/** Whether a merge is left that can only be completed. Throws as `askedMerges`. */
+const hasAsked = async (...of: Parameters<typeof askedMerges>): Promise<boolean> =>
+  (await askedMerges(...of)).length > 0;
+
+/**
+ * The merges that are left and whose switch libvirt may have been asked for. Throws `outcome_unknown`, with the reason
+ * MERGE_IN_DOUBT if libvirt cannot show any more which file the guest wrote last.
+ */
+async function askedMerges(
+  context: WorkContext,
+  id: string,
+  run: WorkRun,
+  effects: ReadonlySet<string>,
+): Promise<(Merge & { readonly now: "goes on" | "done" })[]> {
+  const asked: (Merge & { readonly now: "goes on" | "done" })[] = [];
+  for (const merge of await notedMerges(context, id, run, effects)) {
+    const now = await switchState(
+      context,
+      run,
+      { ...merge, from: merge.top, to: merge.base },
+      doubtOf(run, merge),
+    );
+    if (now !== "gone") asked.push({ ...merge, now });
+  }
+  return asked;
+}
+
+async function notedMerges(
+  context: WorkContext,
+  id: string,
+  { vmId }: WorkRun,
+  effects: ReadonlySet<string>,
+): Promise<Merge[]> {
+  if (![...effects].some((name) => name.startsWith(askOf("")))) return [];
+  try {
+    const { spec, snapshots } = await readSpec(context, vmId);
+    return mergesOf(spec, snapshots, id).filter(({ disk }) => effects.has(askOf(disk)));
+  } catch (thrown) {
+    const error = toSocleError(thrown);
+    if (error.reason === "VM_NOT_FOUND") return [];
+    throw outcomeUnknown(error);
+  }
+}
+
+/** Before the switch the file below may lack the newest writes; after it, the layer hides them. */
+const doubtOf = ({ vmId, operationId }: WorkRun, { base }: Merge): Doubt => {
+  const format = formatOf(base.volume);
+  const formats = format === "qcow2" ? "" : "; the layer is qcow2, the file below is raw";
+  return {
+    reason: "MERGE_IN_DOUBT",
+    change: "deletion",
+    target: "the file below",
+    toDo:
+      `The file below is right if QEMU had switched, and else the layer. If both are the same (qemu-img compare -f qcow2 -F ${format}), keep the file below; else keep the one with the guest's newest files ` +
+      `(guestfish --ro --format=FORMAT -a FILE -i, once the guest is off${formats}). ` +
+      `To keep the file below, name it as the disk's file (virsh edit ${vmId}): the operation goes on within a minute once the VM is off. ` +
+      `To keep the layer, socle operations settle ${operationId} --as not-done: the next deletion of the snapshot writes it over the file below`,
+  };
+};
 
 const cutShort = (cause: unknown): SocleError =>
   new SocleError(

@@ -16,7 +16,7 @@ import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts"
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { leftoversOf, removeUnused } from "./layers.ts";
-import { ASK, copyKept, mark, moveState, pathOfCopy, pivotNotes, poolOf, type Move } from "./move-doubt.ts";
+import { ASK, copyKept, mark, moveState, pathOfCopy, poolOf } from "./move-doubt.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
@@ -30,6 +30,7 @@ import {
   seenWith,
 } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
+import { pivotNotes, type Switch } from "./switch-doubt.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { requireNotSaved } from "./vm-state.ts";
 import {
@@ -243,9 +244,8 @@ async function copy(
   const aborted = AbortSignal.any([signal, cut.signal]);
   const target = { path, format: formatOf(to.volume) };
   const copyNow = async (isOurs: boolean): Promise<void> => {
-    // A QEMU that was started for the move runs no guest that could write, unless another client resumed it.
-    const isIdle = isOurs && !effects.has(ASK) && (await domains.state(vmId))?.state === "paused";
-    const notes = isIdle ? undefined : pivotNotes(context, run, asked, effects);
+    const marked = (isInDoubt: boolean): Promise<void> => mark(context, vmId, asked, isInDoubt);
+    const notes = await pivotNotes(context, run, isOurs, { name: ASK, effects, mark: marked });
     const copying = (report: Watch["report"]): Promise<void> =>
       domains.layers.copy(vmId, disk, target, { aborted, report }, notes);
     await step(COPY, copying, 0.85).catch((thrown: unknown) => {
@@ -312,7 +312,7 @@ async function removeExtra(context: WorkContext, vmId: string, disk: string): Pr
 const undoCopy = (
   context: WorkContext,
   { vmId }: WorkRun,
-  asked: Move,
+  asked: Switch,
   effects: ReadonlySet<string>,
 ): Undo => ({
   step: VOLUME,

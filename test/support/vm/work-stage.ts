@@ -13,7 +13,8 @@ import {
 import { ownFacts } from "../../../agent/vm/model/own-facts.ts";
 import type { Vm, VmState } from "../../../agent/vm/model/vm.ts";
 import { withEtag } from "../../../agent/vm/observation/vm-from-domain.ts";
-import type { AskedSwitch } from "../../../agent/vm/hypervisor/domain-layers.ts";
+import type { AskedSwitch, Copy } from "../../../agent/vm/hypervisor/domain-layers.ts";
+import { libvirtStartPaused } from "../../../agent/vm/hypervisor/domains.ts";
 import type { PivotNotes } from "../../../agent/vm/hypervisor/block-jobs.ts";
 import { VmTable } from "../../../agent/vm/observation/vm-table.ts";
 import { noOtherNames } from "../../../agent/vm/storage/storage-names.ts";
@@ -113,6 +114,15 @@ export class WorkStage {
     this.show();
   }
 
+  async #switched(what: string, disk: string, path: string, pivot: PivotNotes | undefined): Promise<void> {
+    if (this.files.get(disk) === path) return;
+    this.mirrors.set(disk, path);
+    if (pivot?.isAsked() === false) await pivot.ask();
+    void this.#effect(`${what} ${disk}`);
+    this.mirrors.delete(disk);
+    this.files.set(disk, path);
+  }
+
   #document(as = "defined"): VmDomain {
     if (as === "running" && this.running !== undefined) return this.running;
     const xml =
@@ -131,9 +141,10 @@ export class WorkStage {
       this.note({ rescue: undefined, snapshots: undefined, backups: undefined, ...socle } as VmMetadata);
       return later();
     },
-    start: (_id: string, _culprit: unknown, { from }: { from?: VmDomain } = {}) => {
+    start: (_id: string, _culprit: unknown, { from, flags }: { from?: VmDomain; flags?: number } = {}) => {
       void this.#effect(from === undefined ? "start" : "start another system");
-      this.#turn("running", "BOOTED");
+      if (flags === libvirtStartPaused) this.#turn("paused", "STARTING_UP");
+      else this.#turn("running", "BOOTED");
       this.running = from;
       return later();
     },
@@ -173,20 +184,12 @@ export class WorkStage {
     },
     backups: { existing: () => later([]) },
     layers: {
-      copy: async (
-        _id: string,
-        disk: string,
-        { path }: { path: string },
-        _watch: object,
-        pivot?: PivotNotes,
-      ) => {
-        if (this.files.get(disk) === path) return;
-        this.mirrors.set(disk, path);
-        if (pivot?.isAsked() === false) await pivot.ask();
-        void this.#effect(`copy ${disk}`);
-        this.mirrors.delete(disk);
-        this.files.set(disk, path);
-      },
+      copy: (_id: string, disk: string, { path }: { path: string }, _watch: object, pivot?: PivotNotes) =>
+        this.#switched("copy", disk, path, pivot),
+      merge: (_id: string, disk: string, { base }: { base: string }, _watch: object, pivot?: PivotNotes) =>
+        this.#switched("merge", disk, base, pivot),
+      define: (_id: string, disk: string, { path, format }: Copy) =>
+        this.#effect(`define ${disk} ${path} ${format}`),
       standing: (_id: string, disk: string, path: string) =>
         later(
           this.files.get(disk) === path
@@ -248,7 +251,7 @@ export class WorkStage {
     domains: this.#domains,
     volumes: this.#volumes,
     table: this.table,
-    clock: sleepingClock(),
+    clock: patientClock(),
     log: silentLog,
     creations: () => [],
     escalation: {
@@ -264,6 +267,14 @@ export const root = {
   name: "root",
   source: { kind: "new", pool: "images", capacityBytes: 64 * MIB, format: "qcow2" },
 };
+
+/** The storage answers before this clock gets to the deadline of a start. */
+function patientClock(): ReturnType<typeof sleepingClock> {
+  const clock = sleepingClock();
+  const sleep: typeof clock.sleep = (ms, signal) =>
+    ms >= 60_000 ? new Promise(() => undefined) : clock.sleep(ms, signal);
+  return { ...clock, sleep };
+}
 
 export const pathOf = ({ pool, volume }: VolumeRef): string => `/${pool}/${volume}`;
 

@@ -17,6 +17,7 @@ const disk: Disk = {
   device: "disk",
   alias: "ua-disk-root",
   source: { type: "file", path: "/pool/root.qcow2" },
+  format: "qcow2",
   target: { device: "vda", bus: "virtio" },
 };
 const overlays = [{ disk: "root", path: "/pool/layer.qcow2" }];

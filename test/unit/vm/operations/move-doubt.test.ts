@@ -21,13 +21,8 @@ const [OLD, COPY] = [`images/${DATA}`, `other/${DATA}`];
 const ROOT = `images/socle-${WorkStage.id}-root.qcow2`;
 const volumesOf = (on: WorkStage): string[] => [...on.volumes.keys()].filter((name) => name !== ROOT);
 
-/** The storage answers before the clock gets to the deadline of a start. */
 function stage(more: object = {}): WorkStage {
   const on = new WorkStage([root, { ...root, name: "data" }], more);
-  const { clock } = on.context;
-  const sleep: typeof clock.sleep = (ms, signal) =>
-    ms >= 60_000 ? new Promise(() => undefined) : clock.sleep(ms, signal);
-  Object.assign(on.context, { clock: { ...clock, sleep } });
   on.volumes.set(OLD, 64 * MIB);
   on.volumes.set(ROOT, 64 * MIB);
   on.files.set("data", pathOf(old));

@@ -1,0 +1,124 @@
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
+import type { PivotNotes } from "../hypervisor/block-jobs.ts";
+import { isActive } from "../hypervisor/domain-state.ts";
+import { isAway } from "./undo.ts";
+import { outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
+
+// libvirt records the switch of a guest to another file after QEMU did it. If libvirt dies between the two and the guest's QEMU
+// ends before libvirt is back, libvirt shows the old file, which lacks what the guest wrote since the switch. Without the switch
+// the other file may lack writes: QEMU copies them later, and a flush of the guest is none of the other file. So the files do
+// not show it either. The journal has it before libvirt is asked; from then on, until libvirt's answer excludes the switch,
+// neither file is written by the agent nor deleted, and the job is not cancelled.
+
+/** A disk of a guest that is switched to another volume. */
+export interface Switch {
+  readonly disk: string;
+  readonly from: VolumeRef;
+  readonly to: VolumeRef;
+}
+
+/** The note of a switch. */
+export interface SwitchNote {
+  /** The name of a step that is durable before libvirt is asked. */
+  readonly name: string;
+  /** Has the name while the switch may have happened. */
+  readonly effects: Set<string>;
+  /** What other operations have to know of it. */
+  readonly mark?: (isInDoubt: boolean) => Promise<void>;
+}
+
+/** Undefined for a guest that cannot write. `isOurs`: its QEMU was started for the operation. */
+export async function pivotNotes(
+  { domains }: WorkContext,
+  { vmId, step }: WorkRun,
+  isOurs: boolean,
+  { name, effects, mark = () => Promise.resolve() }: SwitchNote,
+): Promise<PivotNotes | undefined> {
+  // Another client may have resumed the guest.
+  if (isOurs && !effects.has(name) && (await domains.state(vmId))?.state === "paused") return undefined;
+  return {
+    isAsked: () => effects.has(name),
+    async ask() {
+      await step.durable(name, () => mark(true), 0);
+      effects.add(name);
+    },
+    async refused() {
+      effects.delete(name);
+      // The note counts in the journal: the next request, or the undo of the change, replaces a mark that stays.
+      const unmark = () => mark(false).catch(unless(isAway));
+      await step.undoDurably(name, unmark).catch(unless(({ reason }) => reason === "AGENT_STOPPING"));
+    },
+  };
+}
+
+const unless =
+  (isTolerated: (error: SocleError) => boolean) =>
+  (thrown: unknown): void => {
+    if (!isTolerated(toSocleError(thrown))) throw thrown;
+  };
+
+/** What a person is told of a switch in doubt. */
+export interface Doubt {
+  readonly reason: string;
+  /** "move" */
+  readonly change: string;
+  /** What the guest was switched to: "its copy". */
+  readonly target: string;
+  /** How to tell and keep the newer file. */
+  readonly toDo: string;
+}
+
+/**
+ * Of a switch that libvirt may have been asked for. "done": the definition of a VM that is off names the other file. "goes on":
+ * the switch can only be completed. "gone": there is no domain. Throws `outcome_unknown`, with the reason of the doubt if
+ * libvirt cannot show any more what QEMU did.
+ */
+export async function switchState(
+  context: WorkContext,
+  run: WorkRun,
+  asked: Switch,
+  doubt: Doubt,
+): Promise<"goes on" | "done" | "gone"> {
+  const { domains, volumes } = context;
+  const { vmId } = run;
+  try {
+    const now = await domains.state(vmId);
+    if (now === undefined) return "gone";
+    const path = await volumes.pathOf(asked.to);
+    const standing = path === undefined ? "neither" : await domains.layers.standing(vmId, asked.disk, path);
+    if (standing !== "neither") return standing === "copying" || isActive(now) ? "goes on" : "done";
+  } catch (thrown) {
+    throw outcomeUnknown(toSocleError(thrown));
+  }
+  throw await inDoubt(context, run, asked, doubt);
+}
+
+export async function inDoubt(
+  { domains, volumes }: WorkContext,
+  { vmId }: WorkRun,
+  { disk, from, to }: Switch,
+  { reason, change, target, toDo }: Doubt,
+): Promise<SocleError> {
+  const [old, other] = [await volumes.pathOf(from), await volumes.pathOf(to)];
+  const named = (path: string | undefined, { pool, volume }: VolumeRef): string =>
+    path ?? `${volume} (not found in pool ${pool})`;
+  const missing = new Set([
+    ...(old === undefined ? [from.pool] : []),
+    ...(other === undefined ? [to.pool] : []),
+  ]);
+  const starts = [...missing].map((pool) => `virsh pool-start ${pool}`).join("; ");
+  const first =
+    missing.size === 0
+      ? ""
+      : `First start what is missing (${starts}): if libvirt shows the switch then, the ${change} goes on by itself. `;
+  const look = isActive(await domains.state(vmId))
+    ? `While the guest runs, QEMU shows the file that it writes to: virsh qemu-monitor-command ${vmId} --hmp info block. Write that down before the guest stops. `
+    : "Start the guest from neither. ";
+  return new SocleError(
+    "outcome_unknown",
+    reason,
+    `libvirt was lost while it switched disk ${disk} from ${named(old, from)} to ${target} ${named(other, to)}, and does not show which of them the guest wrote last; both stay. ${first}${look}${toDo}`,
+    { details: { metadata: { disk, volumes: `${named(old, from)},${named(other, to)}` } } },
+  );
+}
