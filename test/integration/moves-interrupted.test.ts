@@ -3,13 +3,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
-import { domainBlockJobAbort } from "../../agent/libvirt/index.ts";
-import { FaultProxy } from "../faults/proxy.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
 import { Monitor } from "../support/monitor.ts";
@@ -158,51 +156,11 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     await host.remove(vm);
   });
 
-  /**
-   * Begins a move. `act` runs when the agent asks libvirtd for the switch, which waits for that, and `then` afterwards. Fails if
-   * the move ends without that.
-   */
-  const atSwitch = async (
+  const atSwitch = (
     vm: string,
     act: () => Promise<unknown>,
     then: (operation: Operation__Output) => Promise<void>,
-  ): Promise<Operation__Output> => {
-    const { socketPath } = host.libvirtd;
-    const daemonPath = `${socketPath}.real`;
-    await rename(socketPath, daemonPath);
-    const proxy = await FaultProxy.start({ socketPath, daemonPath });
-    try {
-      await mortal.restart();
-      let isOver = false;
-      const acted = new Promise<void>((resolve, reject) => {
-        const done = () =>
-          act()
-            .then(() => resolve(), reject)
-            .finally(() => (isOver = true));
-        const fault = { kind: "notify", at: "call", act: done } as const;
-        proxy.add({ procedure: domainBlockJobAbort, times: 1, fault });
-      });
-      acted.catch(() => undefined);
-      const operation = await beginMove(vm, "other");
-      const { operationId } = operation;
-      await eventually(
-        async () => {
-          const now = await host.client.ask(host.client.contract.operations.GetOperation, { operationId });
-          if (isOver) return true;
-          assert.ok(!now.done, `the move ended before its switch: ${JSON.stringify(now)}`);
-          return false;
-        },
-        { what: "the agent to ask for the switch", timeoutMs: 120_000, giveUpOn: assert.AssertionError },
-      );
-      await acted;
-      await then(operation);
-      return operation;
-    } finally {
-      await proxy.stop();
-      // Unless another libvirtd has made its own.
-      await rename(daemonPath, socketPath).catch(() => undefined);
-    }
-  };
+  ): Promise<Operation__Output> => mortal.atSwitch(() => beginMove(vm, "other"), act, then);
 
   test("a copy that ends as libvirtd is asked for the switch fails the move, and the guest can be changed", async () => {
     const vm = "refused";

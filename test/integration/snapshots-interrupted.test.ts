@@ -1,13 +1,14 @@
-// Deaths of the agent at the boundaries of its journal, and of libvirtd in a merge, while snapshots change.
+// Deaths of the agent at the boundaries of its journal, and of libvirtd in a merge or its switch, while snapshots change.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { Monitor } from "../support/monitor.ts";
 import { MortalHost } from "../support/mortal-host.ts";
 import { bootSector, type SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
@@ -155,6 +156,67 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     assert.equal(error, null);
     assert.equal(await digest(vm), before);
     assert.deepEqual(await files(id), [`socle-${id}-data.qcow2`]);
+    assert.equal(await host.virsh("domstate", vm), "shut off");
+    await host.remove(vm);
+  });
+
+  test("a guest that wrote to the file below its layer before libvirtd could record the switch keeps those bytes", async () => {
+    const vm = "in-doubt";
+    const id = await create(vm, true);
+    const base = await active(vm);
+    await change("CreateSnapshot", { vm, name: "one" });
+    const layer = await active(vm);
+    const has = (path: string, pattern: string) =>
+      run("qemu-io", ["-r", "-f", "qcow2", "-c", `read -P ${pattern} 0 1M`, path]).then(({ stdout }) =>
+        assert.doesNotMatch(stdout, /failed/, `${path} has ${pattern}`),
+      );
+    await run("qemu-io", ["-f", "qcow2", "-c", "write -P 0x63 0 1M", layer]);
+    const { operations, vms } = host.client.contract;
+    const start = () => host.client.ask(vms.StartVm, { requestId: randomUUID(), vm });
+    assert.equal((await host.end(await start())).error, null);
+
+    // libvirtd dies as it is to ask QEMU for the switch, and QEMU gets that request from here.
+    const operation = await mortal.atSwitch(
+      () => begin("DeleteSnapshot", { vm, snapshot: "one" }),
+      () => host.libvirtd.kill("SIGKILL"),
+      async () => {
+        const monitor = await Monitor.of(id);
+        await monitor.pivot();
+        await monitor.writes("data", "0x64", "1M");
+        await monitor.quit();
+      },
+    );
+    await host.libvirtd.startAgain();
+    await mortal.restart();
+
+    const { operationId } = operation;
+    const seen = await eventually(
+      async () => {
+        const now = await host.client.ask(operations.GetOperation, { operationId });
+        return host.failureOf(now)?.reason === "MERGE_IN_DOUBT" ? now : undefined;
+      },
+      { what: "the merge to be in doubt", timeoutMs: 120_000 },
+    );
+    assert.equal(seen.state, "STATE_OUTCOME_UNKNOWN");
+    assert.ok(seen.error?.message.includes(base) && seen.error.message.includes(layer), seen.error?.message);
+    await assert.rejects(start(), { reason: "OPERATION_UNSETTLED", message: /a person must decide it/ });
+    assert.equal(await active(vm), layer);
+    await has(layer, "0x63");
+    await has(base, "0x64");
+
+    // A person has compared them.
+    const definition = (await host.virsh("dumpxml", vm, "--inactive")).replace(layer, base);
+    const file = join(host.agent.directory, "in-doubt.xml");
+    await writeFile(file, definition);
+    await host.virsh("define", file);
+    // Else it looks again within a minute.
+    await mortal.restart();
+    const { error, steps } = await host.end(operation, 120_000);
+    assert.equal(error, null, JSON.stringify(steps));
+    assert.deepEqual([await active(vm), await chain(vm)], [base, [base]]);
+    await has(base, "0x64");
+    assert.deepEqual(await files(id), [`socle-${id}-data.qcow2`]);
+    assert.deepEqual(await names(vm), []);
     assert.equal(await host.virsh("domstate", vm), "shut off");
     await host.remove(vm);
   });

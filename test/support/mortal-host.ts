@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { rename } from "node:fs/promises";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { domainBlockJobAbort } from "../../agent/libvirt/index.ts";
+import { FaultProxy } from "../faults/proxy.ts";
 import { AgentDeath } from "./agent-death.ts";
 import { SocleHost } from "./socle-host.ts";
 import { eventually, within } from "./wait.ts";
@@ -81,6 +84,54 @@ export class MortalHost {
     await this.#death.unset();
     await this.restart();
     return died;
+  }
+
+  /**
+   * Begins a change. `act` runs when the agent asks libvirtd to switch the guest to another file, which waits for that, and `then`
+   * afterwards. Fails if the change ends without that.
+   */
+  async atSwitch(
+    begin: () => Promise<Operation__Output>,
+    act: () => Promise<unknown>,
+    then: (operation: Operation__Output) => Promise<void>,
+  ): Promise<Operation__Output> {
+    const { host } = this;
+    const { socketPath } = host.libvirtd;
+    const daemonPath = `${socketPath}.real`;
+    await rename(socketPath, daemonPath);
+    const proxy = await FaultProxy.start({ socketPath, daemonPath });
+    try {
+      await this.restart();
+      let isOver = false;
+      const acted = new Promise<void>((resolve, reject) => {
+        const done = () =>
+          act()
+            .then(() => resolve(), reject)
+            .finally(() => (isOver = true));
+        const fault = { kind: "notify", at: "call", act: done } as const;
+        proxy.add({ procedure: domainBlockJobAbort, times: 1, fault });
+      });
+      acted.catch(() => undefined);
+      const operation = await begin();
+      const { operationId } = operation;
+      await eventually(
+        async () => {
+          const { client } = host;
+          const now = await client.ask(client.contract.operations.GetOperation, { operationId });
+          if (isOver) return true;
+          assert.ok(!now.done, `the change ended before its switch: ${JSON.stringify(now)}`);
+          return false;
+        },
+        { what: "the agent to ask for the switch", timeoutMs: 120_000, giveUpOn: assert.AssertionError },
+      );
+      await acted;
+      await then(operation);
+      return operation;
+    } finally {
+      await proxy.stop();
+      // Unless another libvirtd has made its own.
+      await rename(daemonPath, socketPath).catch(() => undefined);
+    }
   }
 
   async stop(): Promise<void> {

@@ -279,3 +279,17 @@ test("a job whose switch may have been asked is neither cancelled nor begun agai
   await assert.rejects(gone.run({ pivot: notes(gone.did, true) }), { reason: "FAILED" });
   assert.deepEqual([stuck.did, gone.did], [[], []]);
 });
+
+test("a job that is aborted just before its switch is cancelled, and its switch is not noted", async () => {
+  const aborted = new AbortController();
+  const on = stage(well);
+  const pivot = notes(on.did);
+  const isAsked = (): boolean => {
+    // As while libvirt is asked for the guest's QEMU.
+    if (on.did.includes("begin") && on.clock.monotonicMs() >= 1000)
+      aborted.abort(new SocleError("conflict", "CANCELLED", "by a person"));
+    return pivot.isAsked();
+  };
+  await assert.rejects(on.run({ pivot: { ...pivot, isAsked } }, aborted.signal), { reason: "CANCELLED" });
+  assert.deepEqual(on.did, ["begin", "cancel"]);
+});
