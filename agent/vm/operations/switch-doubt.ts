@@ -58,7 +58,7 @@ const unless =
     if (!isTolerated(toSocleError(thrown))) throw thrown;
   };
 
-/** What a person is told of a switch in doubt. */
+/** What the error says of a switch in doubt. */
 export interface Doubt {
   readonly reason: string;
   /** "move" */
