@@ -7,7 +7,7 @@ import { outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
 
 // libvirt records the switch of a guest to another file after QEMU did it. If libvirt dies between the two and the guest's QEMU
 // ends before libvirt is back, libvirt shows the old file, which lacks what the guest wrote since the switch. Without the switch
-// the other file may lack writes: QEMU copies them later, and a flush of the guest is none of the other file. So the files do
+// the other file may lack writes: QEMU copies them later, and a flush of the guest does not flush it. So the files do
 // not show it either. The journal has it before libvirt is asked; from then on, until libvirt's answer excludes the switch,
 // neither file is written by the agent nor deleted, and the job is not cancelled.
 

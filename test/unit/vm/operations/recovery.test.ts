@@ -114,7 +114,8 @@ test("an operation that waits for a person is looked at each minute, and others 
     interrupted: [],
     // oxlint-disable-next-line typescript/require-await -- a generator of the interface
     watch: async function* () {
-      yield { kind: "item", value: unknown("doubt", "MOVE_IN_DOUBT") };
+      yield { kind: "item", value: unknown("move", "MOVE_IN_DOUBT") };
+      yield { kind: "item", value: unknown("merge", "MERGE_IN_DOUBT") };
       yield { kind: "item", value: unknown("away", "LIBVIRT_OUTCOME_UNKNOWN") };
     },
     untilPermitted: () => Promise.resolve(),
@@ -136,5 +137,5 @@ test("an operation that waits for a person is looked at each minute, and others 
   assert.deepEqual(requested, ["away"]);
   clock.advance(55_000);
   await turns();
-  assert.deepEqual(requested, ["away", "doubt"]);
+  assert.deepEqual(requested, ["away", "move", "merge"]);
 });
