@@ -133,3 +133,18 @@ test("an operation with an unknown outcome is shown with its remedy, and settled
   for (const wrong of [[], ["--as", "maybe"]])
     assert.equal((await socle(["operations", "settle", "op-1", ...wrong], { socket })).exitCode, 2);
 });
+
+test("an operation whose disk is in doubt is settled as its error says, and not as done", async (context) => {
+  for (const reason of ["MOVE_IN_DOUBT", "MERGE_IN_DOUBT"]) {
+    const value = protos.errorInfo.serialize({ reason });
+    const details = [{ type_url: "type.googleapis.com/google.rpc.ErrorInfo", value }];
+    const error = { code: status.UNKNOWN, message: "two files", details };
+    const doubt = operation({ state: "STATE_OUTCOME_UNKNOWN", done: false, error });
+    const socket = await fakeAgent(context, {
+      operations: { GetOperation: (_call, done) => done(null, doubt) },
+    });
+    const { stdout } = await socle(["operations", "show", "op-1"], { socket });
+    assert.match(stdout, /Do not settle it as done/, reason);
+    assert.doesNotMatch(stdout, /--as done/);
+  }
+});
