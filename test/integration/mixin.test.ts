@@ -19,7 +19,7 @@ test("promtool accepts the rules, with its lint", { skip }, async () => {
 });
 
 test("each alert fires for a faulty host and not for a healthy one", { skip }, async () => {
-  await promtool("test", "rules", "socle.rules.test.yaml");
+  await promtool("test", "rules", "socle.rules.test.yaml", "socle.rules.days.test.yaml");
 });
 
 test("Prometheus parses every query of the dashboards", { skip }, async (t) => {
