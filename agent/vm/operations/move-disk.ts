@@ -28,6 +28,7 @@ import {
   rewriteSnapshots,
   rewriteSpec,
   seenWith,
+  seenWithSnapshots,
 } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { pivotNotes, type Switch } from "./switch-doubt.ts";
@@ -189,19 +190,19 @@ async function move(
   }
   await withoutBitmap(context, vmId, disk);
   // The disk is moved: a pool that refuses the deletion does not change that, and the note of the volume stays.
-  const isGone = await step("delete old volume", () => removeExtra(context, vmId, disk)).then(
-    () => true,
+  const snapshots = await step("delete old volume", () => removeExtra(context, vmId, disk)).catch(
     (thrown: unknown) => {
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw thrown;
       log.warn({ vm: vmId, disk, err: error }, "the old volume of a moved disk could not be deleted");
-      return false;
+      return undefined;
     },
   );
   await stampComplete(context, run, isActive(await domains.state(vmId)));
   await seenWith(context, spec);
+  if (snapshots !== undefined) await seenWithSnapshots(context, vmId, snapshots);
   const flattened = String(baseVolume !== undefined);
-  return { disk, pool: to.pool, flattened, ...(isGone ? {} : { old_volume: "kept" }) };
+  return { disk, pool: to.pool, flattened, ...(snapshots === undefined ? { old_volume: "kept" } : {}) };
 }
 
 /** Notes the volume before it exists, so that it has an owner, and returns its path. */
@@ -303,10 +304,10 @@ const sizeOf = async ({ volumes }: Pick<WorkContext, "volumes">, own: OwnDisk): 
   Math.max((await resolveOwn(volumes, own)).capacityBytes, own.source.capacityBytes ?? 0);
 
 /** Deletes the extra volumes of a disk, and the notes. Throws `conflict` DISKS_REPLACED for one that the domain uses. */
-async function removeExtra(context: WorkContext, vmId: string, disk: string): Promise<void> {
+async function removeExtra(context: WorkContext, vmId: string, disk: string): Promise<Snapshots> {
   const { snapshots } = await readSpec(context, vmId);
   for (const extra of leftoversOf(snapshots, disk)) await removeUnused(context, vmId, extra);
-  await rewriteSnapshots(context, vmId, (now) => withExtra(now, othersOf(now, disk)));
+  return await rewriteSnapshots(context, vmId, (now) => withExtra(now, othersOf(now, disk)));
 }
 
 const undoCopy = (

@@ -5,6 +5,7 @@ import { noSnapshots, snapshotsText, type Snapshots } from "../../../../agent/vm
 import type { Admission } from "../../../../agent/vm/operations/definition.ts";
 import { detachDisk } from "../../../../agent/vm/operations/detach-disk.ts";
 import { moveDisk } from "../../../../agent/vm/operations/move-disk.ts";
+import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import { pathOf, root, WorkStage } from "../../../support/vm/work-stage.ts";
 
 const MIB = 2 ** 20;
@@ -122,4 +123,20 @@ test("a layer that a guest may write to stays when its disk is detached, and whe
   assert.equal(typeof (await move(next, "other")), "object");
   assert.deepEqual(next.facts.snapshots?.extra, [left]);
   assert.ok(next.volumes.has(`images/${LAYER}`));
+});
+
+test("a move ends once readers see that the old volume is none of the VM's any more", async () => {
+  const on = stage();
+  const waits: ((vm: Vm | undefined) => boolean)[] = [];
+  const until = (_id: string, is: (vm: Vm | undefined) => boolean) => Promise.resolve(void waits.push(is));
+  Object.assign(on.table, { until });
+  await move(on, "other");
+  on.show();
+  const after = vmOf(on);
+  const extra = [{ disk: "data", ...here, capacityBytes: 64 * MIB }];
+  const before = { ...after, snapshots: { ...noSnapshots, extra } };
+  assert.deepEqual(
+    [before, after].map((vm) => waits.every((is) => is(vm))),
+    [false, true],
+  );
 });
