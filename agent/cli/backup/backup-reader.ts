@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Agent } from "../client.ts";
-import { ClusterMap } from "./cluster-map.ts";
+import { ClusterMap } from "../../kernel/qcow2/cluster-map.ts";
 import type { Piece } from "./cluster-feed.ts";
 
 /** Attempts in a row without any progress. */

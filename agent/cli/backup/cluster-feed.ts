@@ -1,5 +1,5 @@
 import { SocleError } from "../../kernel/errors.ts";
-import { CLUSTER_BYTES } from "./cluster-map.ts";
+import { CLUSTER_BYTES } from "../../kernel/qcow2/cluster-map.ts";
 
 /** A part of a disk: bytes, or so many zeros. */
 export interface Piece {

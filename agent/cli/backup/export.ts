@@ -11,7 +11,7 @@ import { ByteProgress } from "./byte-progress.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { MANIFEST, manifestOf, manifestText, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
-import { imageBytes, qcow2Image } from "./qcow2-image.ts";
+import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
 import { padding, tarEnd, tarHeader } from "./tar.ts";
 
 export interface ExportOptions {

@@ -5,8 +5,8 @@ import {
   TABLE_CLUSTERS,
   TABLE_COVERS_BYTES,
   type ClusterState,
-} from "./cluster-map.ts";
-import { BACKING_FORMAT, HEADER_BYTES, MAGIC, ZERO_FLAG } from "./qcow2-image.ts";
+} from "../../kernel/qcow2/cluster-map.ts";
+import { BACKING_FORMAT, HEADER_BYTES, MAGIC, ZERO_FLAG } from "../../kernel/qcow2/qcow2-image.ts";
 
 /** Bits 9 to 55 of an entry. */
 const OFFSET = 0x00ff_ffff_ffff_fe00n;

@@ -10,11 +10,11 @@ import { follow } from "../follow.ts";
 import type { Session } from "../session.ts";
 import { openChain, verifyFile, type OpenSource } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
-import { CLUSTER_BYTES } from "./cluster-map.ts";
+import { CLUSTER_BYTES } from "../../kernel/qcow2/cluster-map.ts";
 import { chainOf, requireBackup, type Manifest, type StoredBackup } from "./manifest.ts";
 import { remark, requireSuccess, succeed } from "./operation.ts";
 import type { Qcow2Chain } from "./qcow2-file.ts";
-import { imageBytes, qcow2Image } from "./qcow2-image.ts";
+import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
 import { restoredSpec, type DiskToRestore, type RestoreOptions } from "./restored-spec.ts";
 
 export interface Source {

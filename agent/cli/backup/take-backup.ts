@@ -21,7 +21,7 @@ import {
 } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
-import type { ClusterMap } from "./cluster-map.ts";
+import type { ClusterMap } from "../../kernel/qcow2/cluster-map.ts";
 import { DirectoryLock } from "./directory-lock.ts";
 import {
   chainOf,
@@ -34,7 +34,7 @@ import {
 } from "./manifest.ts";
 import { openBackup, type Ending } from "./open-backup.ts";
 import { remark, succeed } from "./operation.ts";
-import { imageBytes, qcow2Image } from "./qcow2-image.ts";
+import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
 
 export interface BackupOptions {
   readonly full?: boolean;

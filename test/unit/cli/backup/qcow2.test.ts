@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ByteSource } from "../../../../agent/cli/backup/byte-source.ts";
 import { ClusterFeed, type Piece } from "../../../../agent/cli/backup/cluster-feed.ts";
-import { CLUSTER_BYTES, ClusterMap, TABLE_COVERS_BYTES } from "../../../../agent/cli/backup/cluster-map.ts";
+import { CLUSTER_BYTES, ClusterMap, TABLE_COVERS_BYTES } from "../../../../agent/kernel/qcow2/cluster-map.ts";
 import { Qcow2Chain, Qcow2File } from "../../../../agent/cli/backup/qcow2-file.ts";
-import { imageBytes, qcow2Image, type Backing } from "../../../../agent/cli/backup/qcow2-image.ts";
+import { imageBytes, qcow2Image, type Backing } from "../../../../agent/kernel/qcow2/qcow2-image.ts";
 
 // qemu-img judges whole images in test/integration/backup-files.test.ts.
 

@@ -15,6 +15,8 @@ export class ClusterMap {
   /** A cluster that is absent has the bytes of another image below. */
   readonly isOverlay: boolean;
   readonly #tables = new Map<number, Uint8Array>();
+  /** By table. */
+  readonly #dataIn = new Map<number, number>();
   #dataClusters = 0;
 
   constructor(capacityBytes: number, isOverlay: boolean) {
@@ -34,6 +36,11 @@ export class ClusterMap {
 
   get dataClusters(): number {
     return this.#dataClusters;
+  }
+
+  /** The clusters of a table that are data. */
+  dataIn(table: number): number {
+    return this.#dataIn.get(table) ?? 0;
   }
 
   /** Marks a part of the disk. A cluster with any data is data; so is one of an overlay that is zero in part. */
@@ -69,7 +76,10 @@ export class ClusterMap {
     const at = index % TABLE_CLUSTERS;
     const before = bitsOf(table, at);
     if (before === code || before === DATA) return;
-    if (code === DATA) this.#dataClusters += 1;
+    if (code === DATA) {
+      this.#dataClusters += 1;
+      this.#dataIn.set(number, this.dataIn(number) + 1);
+    }
     const shift = (at % 4) * 2;
     const byte = Math.floor(at / 4);
     table[byte] = ((table[byte] ?? 0) & ~(3 << shift)) | (code << shift);

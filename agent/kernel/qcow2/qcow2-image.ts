@@ -110,7 +110,7 @@ function firstLevel(map: ClusterMap, l1Clusters: number, tablesAt: number): Buff
   let at = tablesAt;
   for (const table of map.usedTables) {
     bytes.writeBigUInt64BE(BigInt(at) | COPIED, table * 8);
-    at += (1 + dataIn(map, table).length) * CLUSTER_BYTES;
+    at += (1 + map.dataIn(table)) * CLUSTER_BYTES;
   }
   return bytes;
 }
@@ -127,13 +127,6 @@ function secondLevel(map: ClusterMap, table: number, dataAt: number): { bytes: B
     data.push(index);
   }
   return { bytes, data };
-}
-
-function dataIn(map: ClusterMap, table: number): number[] {
-  const all: number[] = [];
-  for (let entry = 0; entry < TABLE_CLUSTERS; entry += 1)
-    if (map.state(table * TABLE_CLUSTERS + entry) === "data") all.push(table * TABLE_CLUSTERS + entry);
-  return all;
 }
 
 function refTable(refTableClusters: number, blocks: number, blocksAt: number): Buffer {
