@@ -34,8 +34,8 @@ export function addImages(program: Cli, bind: Bind): void {
       .addOption(
         new Option(
           "--format <format>",
-          "The format of the file; default: qcow2, or that of the volume's name.",
-        ).choices(specEnums.diskFormat.words),
+          "The format of the file; vmdk and vhdx are converted to qcow2. Default: qcow2, or that of the volume's name.",
+        ).choices(specEnums.sourceFormat.words),
       )
       .option("--pool <pool>", "The storage pool; default: images.pool of the host's configuration.")
       .addOption(tenant),

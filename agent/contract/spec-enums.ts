@@ -7,6 +7,8 @@ export const specEnums = {
   launchSecurity: enumWords("LAUNCH_SECURITY", ["sev", "sev-snp", "tdx"]),
   cpuMode: enumWords("CPU_MODE", ["host-passthrough", "host-model", "custom"]),
   diskFormat: enumWords("DISK_FORMAT", ["qcow2", "raw"]),
+  /** Of an image's source. */
+  sourceFormat: enumWords("DISK_FORMAT", ["qcow2", "raw", "vmdk", "vhdx"]),
   encryption: enumWords("VOLUME_ENCRYPTION", ["luks"]),
   cellPolicy: enumWords("CELL_POLICY", ["any", "strict"]),
   crashPolicy: enumWords("CRASH_POLICY", ["stop", "restart"]),

@@ -48,11 +48,13 @@ suite("interrupted imports of images", { skip: libvirtdUnavailable(), timeout: 9
   });
 
   test("without its state directory the host knows its images, and removes what was not published", async () => {
-    const { server, host, bootable, begin, list, remove, imageVolumes } = stage;
+    const { directory, server, host, begin, list, remove, imageVolumes } = stage;
     const [known] = await list();
     assert.equal(known?.name, "killed");
-    const url = server.serve("/lost.qcow2", { bytes: bootable, stopsAfterBytes: 2 * MIB });
-    await begin({ url, sha256: "2".repeat(64), name: "lost" });
+    const lost = join(directory, "lost.vmdk");
+    await run("qemu-img", ["convert", "-f", "raw", "-O", "vmdk", join(directory, "boot.raw"), lost]);
+    const url = server.serve("/lost.vmdk", { bytes: await readFile(lost), stopsAfterBytes: 2 * MIB });
+    await begin({ url, sha256: "2".repeat(64), name: "lost", format: "DISK_FORMAT_VMDK" });
     await server.untilHeld();
     await eventually(async () => (await imageVolumes()).length > 2, { what: "the volume" });
     await host.agent.kill();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { ImportImageRequest } from "../../agent/gen/socle/v1/ImportImageRequest.ts";
@@ -129,6 +129,102 @@ suite("images over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900
     const lost = { url: server.url("/none"), sha256, name: "a", pool: "none" };
     assert.equal(await reasonOf(importImage(lost)), "POOL_NOT_FOUND");
     assert.deepEqual(await host.volumes(), before);
+  });
+
+  test("a VMDK and a VHDX are converted, and the guest sees the same bytes", async () => {
+    const { directory, server, host, importImage, get, remove, imageVolumes, socle } = stage;
+    const raw = join(directory, "boot.raw");
+    for (const [format, ...options] of [
+      ["vmdk", "-o", "subformat=streamOptimized"],
+      ["vmdk", "-o", "subformat=monolithicSparse"],
+      ["vhdx"],
+    ] as const) {
+      const made = join(directory, `boot.${format}`);
+      await run("qemu-img", ["convert", "-f", "raw", "-O", format, ...options, raw, made]);
+      const bytes = await readFile(made);
+      const sha256 = sha256Of(bytes);
+      const url = server.serve(`/boot.${format}`, { bytes });
+      const named = format === "vmdk" ? "DISK_FORMAT_VMDK" : "DISK_FORMAT_VHDX";
+      const request = { url, sha256, name: "converted", format: named } as const;
+      const imported = await importImage(request);
+      assert.equal(imported.error, null, JSON.stringify(imported.error));
+      const image = await get("converted");
+      const file = join(host.libvirtd.imagesDirectory, image.volume);
+      assert.deepEqual(
+        [image.format, image.sha256, image.capacityBytes, image.sizeBytes],
+        ["DISK_FORMAT_QCOW2", sha256, 64 * MIB, (await stat(file)).size],
+      );
+      await run("qemu-img", ["check", file]);
+      await run("qemu-img", ["compare", "-f", "qcow2", "-F", "raw", file, raw]);
+      // The source's bytes are gone, and an import of them again is the same image.
+      assert.equal((await imageVolumes()).length, 2);
+      assert.equal((await importImage(request)).imageId, image.imageId);
+      assert.equal((await remove("converted")).error, null);
+    }
+    // A file that is sent from here.
+    const sent = ["image", "import", join(directory, "boot.vmdk"), "--format", "vmdk", "--name", "converted"];
+    assert.match(await socle(...sent), /done\s+convert/);
+    assert.equal((await remove("converted")).error, null);
+    assert.deepEqual(await imageVolumes(), []);
+  });
+
+  test("a hostile VMDK or VHDX leaves nothing", async () => {
+    const { directory, server, host, importImage, socle } = stage;
+    const raw = join(directory, "boot.raw");
+    const bytesOf = async (format: string, ...options: string[]): Promise<Buffer> => {
+      const made = join(directory, `hostile.${format}`);
+      await run("qemu-img", ["convert", "-f", "raw", "-O", format, ...options, raw, made]);
+      return await readFile(made);
+    };
+    const vmdk = await bytesOf("vmdk");
+    const vhdx = await bytesOf("vhdx");
+    const changed = (bytes: Buffer, change: (copy: Buffer) => void): Buffer => {
+      const copy = Buffer.from(bytes);
+      change(copy);
+      return copy;
+    };
+    const firstTable = vmdk.readUInt32LE(Number(vmdk.readBigUInt64LE(56)) * 512) * 512;
+    await run("qemu-img", [
+      "convert",
+      "-O",
+      "vmdk",
+      "-o",
+      "subformat=monolithicFlat",
+      raw,
+      join(directory, "flat.vmdk"),
+    ]);
+    const before = await host.volumes();
+    for (const [format, bytes, message] of [
+      ["VMDK", await readFile(join(directory, "flat.vmdk")), /VMDK descriptor/],
+      [
+        "VMDK",
+        Buffer.from(vmdk.toString("latin1").replace(/SPARSE "[^"]{11}/, 'SPARSE "/etc/passwd'), "latin1"),
+        /"\/etc\/passwd/,
+      ],
+      ["VMDK", changed(vmdk, (copy) => void copy.writeBigUInt64LE(2n ** 51n, 12)), /capacity/],
+      ["VMDK", changed(vmdk, (copy) => void copy.writeBigUInt64LE(0n, 20)), /grainSize 0/],
+      // Refused once it is in the pool.
+      ["VMDK", changed(vmdk, (copy) => void copy.writeUInt32LE(1, firstTable)), /overlaps/],
+      ["VMDK", vmdk.subarray(0, vmdk.length - 64 * 1024), /beyond the end/],
+      ["VHDX", vhdx.subarray(0, vhdx.length - 8 * MIB), /beyond the end/],
+      ["VHDX", changed(vhdx, (copy) => void copy.fill(1, 64 * 1024, 192 * 1024)), /headers/],
+      ["VHDX", vmdk, /vhdxfile/],
+    ] as const) {
+      const url = server.serve("/hostile", { bytes });
+      const request = { url, sha256: sha256Of(bytes), name: "a", format: `DISK_FORMAT_${format}` } as const;
+      const failed = host.failureOf(await importImage(request));
+      assert.match(`${failed?.reason}`, /IMAGE_UNSAFE|IMAGE_FORMAT_MISMATCH/);
+      assert.match(`${failed?.message}`, message);
+      assert.deepEqual(await host.volumes(), before);
+    }
+    const alone = {
+      name: "disk",
+      newVolume: { pool: "images", capacityBytes: MIB, format: "DISK_FORMAT_VMDK" },
+    } as const;
+    await assert.rejects(host.beginCreate({ ...over("x", ""), disks: [alone] }), { reason: "UNKNOWN_VALUE" });
+    await assert.rejects(socle("image", "import", "/x", "--format", "vdi", "--name", "a"), {
+      stderr: /vmdk, vhdx/,
+    });
   });
 
   test("bad requests are refused at once, and name the field", async () => {

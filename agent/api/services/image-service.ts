@@ -50,7 +50,7 @@ export function imageService(
       const asked = {
         ...request,
         ...scope(caller, tenant),
-        format: specEnums.diskFormat.fromProto("format", format) ?? (volume === null ? "qcow2" : undefined),
+        format: specEnums.sourceFormat.fromProto("format", format) ?? (volume === null ? "qcow2" : undefined),
         pool: nonEmpty(pool),
         ...(volume === null ? {} : { volume }),
       };
@@ -92,7 +92,7 @@ async function* upload(
   const asked = {
     ...same,
     ...call.scope(tenant),
-    format: specEnums.diskFormat.fromProto("format", format) ?? "qcow2",
+    format: specEnums.sourceFormat.fromProto("format", format) ?? "qcow2",
     pool: nonEmpty(pool),
   };
   const source = uploadOf(asked.sizeBytes, contentOf(content, messages), systemClock);

@@ -16,7 +16,7 @@ type Options = MutationOptions & {
   readonly quiet?: boolean;
   readonly sha256?: string;
   readonly name?: string;
-  readonly format?: (typeof specEnums.diskFormat.words)[number];
+  readonly format?: (typeof specEnums.sourceFormat.words)[number];
   readonly pool?: string;
   /** POOL/VOLUME. */
   readonly volume?: string;
@@ -88,11 +88,11 @@ export const importImage: Command = async (session, [source = ""], options: Opti
   if (volume !== undefined) {
     const from = {
       volume: volumeOf(volume),
-      ...(format && { format: specEnums.diskFormat.toProto(format) }),
+      ...(format && { format: specEnums.sourceFormat.toProto(format) }),
     };
     return await mutate(session, options, ({ images }) => images.ImportImage, { ...same, ...from });
   }
-  const request = { ...same, format: specEnums.diskFormat.toProto(format ?? "qcow2") };
+  const request = { ...same, format: specEnums.sourceFormat.toProto(format ?? "qcow2") };
   if (source !== "-" && !source.includes("://")) {
     const { uploadImage } = await import("./image-upload.ts");
     await uploadImage(session, options, source, request);

@@ -46,8 +46,8 @@ export function requireSafeHeader(head: Buffer, format: ImageFormat): number | u
     if (name === undefined) return undefined;
     throw mismatch(
       `the image begins as a ${name} image, not as raw: ` +
-        (name === "qcow2"
-          ? "import it with the format qcow2"
+        (["qcow2", "vmdk", "vhdx"].includes(name)
+          ? `import it with the format ${name}`
           : "convert it first (qemu-img convert -O qcow2)"),
     );
   }
@@ -88,7 +88,7 @@ function parsed(head: Buffer): ReturnType<typeof readQcow2Header> {
 const startsWith = (head: Buffer, position: number, magic: string): boolean =>
   head.subarray(position, position + magic.length).equals(Buffer.from(magic, "latin1"));
 
-const unsafe = (why: string): SocleError =>
+export const unsafe = (why: string): SocleError =>
   new SocleError("denied", "IMAGE_UNSAFE", `the image is refused: ${why}`);
 
 export const mismatch = (message: string): SocleError =>

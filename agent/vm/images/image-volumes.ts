@@ -13,6 +13,7 @@ import {
   manifestOf,
   manifestVolume,
   readManifest,
+  sourceVolume,
   type Image,
 } from "./image.ts";
 
@@ -161,8 +162,13 @@ export class ImageVolumes {
 
   /** Removes the manifest first: a part of an image is never published. */
   async remove(image: Pick<Image, "id" | "format" | "pool">): Promise<void> {
-    for (const volume of [manifestVolume(image), dataVolume(image)])
+    for (const volume of [manifestVolume(image), dataVolume(image), sourceVolume(image)])
       await ifPresent("POOL_NOT_FOUND", () => this.#volumes.remove(volume));
+  }
+
+  /** Removes the bytes that were converted. */
+  async removeSource(image: Pick<Image, "id" | "pool">): Promise<void> {
+    await ifPresent("POOL_NOT_FOUND", () => this.#volumes.remove(sourceVolume(image)));
   }
 
   /** Removes the parts of an image that is not published. */
@@ -193,13 +199,14 @@ export class ImageVolumes {
     return { format, sizeBytes, capacityBytes, hasBacking, isFile: type === "file", changedAt };
   }
 
-  /** The first bytes of a volume, at the pace of their reader. Throws as `facts`, and libvirt's errors. */
+  /** The bytes of a volume from `offset` on, at the pace of their reader. Throws as `facts`, and libvirt's errors. */
   async *bytes(
     reference: VolumeRef,
     length: number,
     signal: AbortSignal,
+    offset: number,
   ): AsyncGenerator<Buffer, void, undefined> {
-    const part = { vol: await this.#lookup(reference), offset: 0, length, flags: 0 };
+    const part = { vol: await this.#lookup(reference), offset, length, flags: 0 };
     yield* await this.#libvirt.openStream(libvirt.storageVolDownload, part, { ...TRANSFER, signal });
   }
 

@@ -11,7 +11,7 @@ const imageSchema = z.strictObject({
   name: vmSpec.shape.name.refine((name) => !uuid.safeParse(name.toLowerCase()).success, "must not be a UUID"),
   /** "": public. */
   tenant: vmSpec.shape.tenant.unwrap(),
-  /** Of the bytes as downloaded, in hexadecimal. */
+  /** Of the bytes as downloaded, before any conversion, in hexadecimal. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "must be 64 hexadecimal digits"),
   format: z.enum(["qcow2", "raw"]),
   sizeBytes: bytes,
@@ -21,6 +21,9 @@ const imageSchema = z.strictObject({
 });
 export const imageFields = imageSchema.shape;
 export type ImageFormat = z.output<typeof imageSchema>["format"];
+/** Formats that an import converts to qcow2: no VM uses them. */
+export const foreignFormats = ["vmdk", "vhdx"] as const;
+export type ForeignFormat = (typeof foreignFormats)[number];
 type Recorded = Readonly<z.output<typeof imageSchema>>;
 export type Image = Recorded & { readonly pool: string };
 
@@ -86,18 +89,25 @@ export const dataVolume = ({ id, format, pool }: Pick<Image, "id" | "format" | "
   volume: `socle-image-${id}.${format}`,
 });
 
+/** The bytes of an import before their conversion. No VM or QEMU ever opens it. */
+export const sourceVolume = ({ id, pool }: Pick<Image, "id" | "pool">): VolumeRef => ({
+  pool,
+  volume: `socle-image-${id}.source`,
+});
+
 export const manifestVolume = ({ id, pool }: Pick<Image, "id" | "pool">): VolumeRef => ({
   pool,
   volume: `socle-image-${id}.json`,
 });
 
-const imageVolume = /^socle-image-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(qcow2|raw|json)$/;
+const parts = ["qcow2", "raw", "json", "source"] as const;
+const imageVolume = /^socle-image-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(qcow2|raw|json|source)$/;
 
 /** The id of the image that the volume belongs to; undefined for other volumes. */
 export function imageOfVolume(
   volume: string,
-): { readonly id: string; readonly part: ImageFormat | "json" } | undefined {
-  const [, id, part] = imageVolume.exec(volume) ?? [];
-  if (id === undefined || (part !== "qcow2" && part !== "raw" && part !== "json")) return undefined;
-  return { id, part };
+): { readonly id: string; readonly part: (typeof parts)[number] } | undefined {
+  const [, id, name] = imageVolume.exec(volume) ?? [];
+  const part = parts.find((one) => one === name);
+  return id === undefined || part === undefined ? undefined : { id, part };
 }

@@ -4,7 +4,15 @@ import { resourceName } from "../../contract/spec-values.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { imageKey } from "../../state/operations/subject.ts";
 import type { ImageStore } from "../images/image-store.ts";
-import { imageExists, imageFields, newImageId, type Image, type ImageFormat } from "../images/image.ts";
+import {
+  foreignFormats,
+  imageExists,
+  imageFields,
+  newImageId,
+  type ForeignFormat,
+  type Image,
+  type ImageFormat,
+} from "../images/image.ts";
 import type { Upload } from "../images/upload.ts";
 import { parseSource } from "../images/source-policy.ts";
 import type { BeginsOn, OnSubject } from "./begin-on.ts";
@@ -23,7 +31,7 @@ interface NewImageRequest extends OnSubject {
   readonly sha256: string;
   readonly name: string;
   /** Absent: qcow2, or that of the volume. */
-  readonly format?: ImageFormat | undefined;
+  readonly format?: ImageFormat | ForeignFormat | undefined;
   /** "": public. */
   readonly tenant: string;
   /** Absent: the configured pool. */
@@ -78,8 +86,8 @@ export class Images {
     return await this.#begin("IMPORT_IMAGE", request, caller, () => {
       const image = this.#wanted(request);
       const byTenant = request.onlyTenant !== undefined;
-      const intent = { kind: "IMPORT_IMAGE", image, url: parseSource(request.url).href, byTenant } as const;
-      return { image, intent };
+      const url = parseSource(request.url).href;
+      return { image, intent: { kind: "IMPORT_IMAGE", image, ...convertedFrom(request), url, byTenant } };
     });
   }
 
@@ -94,7 +102,8 @@ export class Images {
       const image = this.#wanted({ ...request, format }, true);
       requireNoUsers({ volume, change: "import", onlyTenant, own: imageKey(image.id) }, users);
       const byTenant = onlyTenant !== undefined;
-      return { image, intent: { kind: "IMPORT_IMAGE", image, volume, byTenant } };
+      const from = convertedFrom({ format });
+      return { image, intent: { kind: "IMPORT_IMAGE", image, ...from, volume, byTenant } };
     });
   }
 
@@ -110,7 +119,8 @@ export class Images {
       const operation = await this.#begin("IMPORT_IMAGE", request, caller, () => {
         const image = this.#wanted(request);
         const byTenant = request.onlyTenant !== undefined;
-        return { image, intent: { kind: "IMPORT_IMAGE", image, upload, byTenant } };
+        const from = convertedFrom(request);
+        return { image, intent: { kind: "IMPORT_IMAGE", image, ...from, upload, byTenant } };
       });
       return { operation, forget };
     } catch (thrown) {
@@ -158,9 +168,11 @@ export class Images {
 
   /** With the id of the image that it joins, or a new one. `mayLackDigest`: an absent one is that of the bytes. */
   #wanted(
-    { sha256, name, tenant, format = "qcow2", pool = this.#pool }: NewImageRequest,
+    { sha256, name, tenant, format: named = "qcow2", pool = this.#pool }: NewImageRequest,
     mayLackDigest = false,
   ): ImportIntent["image"] {
+    // A conversion makes a qcow2 image. Bytes of one digest have one format, whatever a request names.
+    const format = isForeign(named) ? "qcow2" : named;
     const wanted = { sha256: sha256.toLowerCase(), name, tenant, format, pool };
     for (const [field, schema] of Object.entries({ ...imageFields, pool: resourceName })) {
       if (!(field in wanted) || (field === "sha256" && mayLackDigest && sha256 === "")) continue;
@@ -180,6 +192,13 @@ export class Images {
     return { ...wanted, id: same.id, pool: same.pool };
   }
 }
+
+const isForeign = (format: ImageFormat | ForeignFormat): format is ForeignFormat =>
+  foreignFormats.some((foreign) => foreign === format);
+
+/** For the intent: the format of the source, if the image gets another one. */
+const convertedFrom = ({ format }: Pick<NewImageRequest, "format">): Pick<ImportIntent, "from"> =>
+  format !== undefined && isForeign(format) ? { from: format } : {};
 
 /** What an import holds until it has ended: the name and the digest. */
 function expected(store: ImageStore, intent: Extract<Intent, { kind: "IMPORT_IMAGE" }>): Taken {

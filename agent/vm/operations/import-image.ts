@@ -4,9 +4,12 @@ import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { resourceName } from "../../contract/spec-values.ts";
 import type { Report } from "../../state/operations/run.ts";
+import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
+import { openForeign, requireForeignHead } from "../images/foreign-formats.ts";
 import { mismatch, requireSafeHeader } from "../images/header-check.ts";
 import { isAway } from "../images/image-volumes.ts";
-import { dataVolume, imageFields, type Image } from "../images/image.ts";
+import { dataVolume, foreignFormats, imageFields, sourceVolume, type Image } from "../images/image.ts";
+import { VolumeBytes } from "../images/volume-bytes.ts";
 import type { PendingImage } from "../images/image-store.ts";
 import type { Source } from "../images/download.ts";
 import { uploadGone } from "../images/upload.ts";
@@ -27,6 +30,8 @@ const schema = z.object({
     format,
     pool: resourceName,
   }),
+  /** The format of the source's bytes, which the import converts. Absent: that of the image. */
+  from: z.enum(foreignFormats).exactOptional(),
   /** With its credentials, which nothing else stores or shows. The journal keeps it until the import has ended. */
   url: z.string().exactOptional(),
   /** In place of a URL: the upload that sends the bytes, known until the agent stops. */
@@ -159,12 +164,13 @@ interface Transfer {
 
 /** Fills the data volume from the source, verifies it, and writes the manifest. */
 async function publish(
-  { images, volumes: allVolumes }: RunContext,
+  context: RunContext,
   intent: ImportIntent,
   { step, createdAtMs }: WorkRun,
   { source, begun, ...ends }: Transfer,
 ): Promise<Image> {
-  const { image: wanted } = intent;
+  const { images, volumes: allVolumes } = context;
+  const { image: wanted, from } = intent;
   const { volumes, room, maxBytes, store } = images;
   const { sizeBytes, confirm } = source;
   if (sizeBytes === 0) throw mismatch("the image is empty");
@@ -173,46 +179,105 @@ async function publish(
   await volumes.requireRoom(wanted.pool, sizeBytes);
   const digest = createHash("sha256");
   const download = async (report: Report): Promise<number | undefined> => {
-    const checked = new CheckedBytes(source, wanted, (chunk, at) => {
+    const checked = new CheckedBytes(source, intent, (chunk, at) => {
       digest.update(chunk);
       report({ doneBytes: at, totalBytes: sizeBytes });
     });
-    await volumes.fill(dataVolume(wanted), sizeBytes, checked, ends);
+    await volumes.fill(
+      from === undefined ? dataVolume(wanted) : sourceVolume(wanted),
+      sizeBytes,
+      checked,
+      ends,
+    );
     return checked.capacityBytes;
   };
   begun();
-  const declaredBytes = await step(transferOf(intent), download, 0.85);
+  const declaredBytes = await step(transferOf(intent), download, from === undefined ? 0.85 : 0.5);
   if (confirm !== undefined) await step("confirm", confirm);
   const sha256 = digest.digest("hex");
   if (wanted.sha256 === "") store.learn({ ...wanted, sha256 }, intent);
   else if (sha256 !== wanted.sha256) throw wrongDigest(wanted, sha256);
-  const image = { ...wanted, sha256, sizeBytes, capacityBytes: declaredBytes ?? sizeBytes, createdAtMs };
+  let made = { sizeBytes, capacityBytes: declaredBytes ?? sizeBytes };
+  if (from !== undefined)
+    made = await step(
+      "convert",
+      (report) => convert(context, { wanted, from, sizeBytes, ends }, report),
+      0.4,
+    );
+  const image = { ...wanted, sha256, ...made, createdAtMs };
   await step("verify", async () => {
     requireAsDeclared(image, await volumes.inspect(dataVolume(image)));
     // As each VM that uses it will.
     await allVolumes.resolve(dataVolume(image));
   });
+  if (from !== undefined) await step("remove source", () => volumes.removeSource(wanted));
   // From here on it is published whatever happens.
   step.commit();
   await step("publish", () => volumes.publish(image));
   return image;
 }
 
+/**
+ * Fills the data volume with a qcow2 image of the disk in the source's volume, and returns the sizes of its file and disk.
+ * Throws as `openForeign` and `ImageVolumes.fill`, and `invalid` IMAGE_TOO_LARGE.
+ */
+async function convert(
+  { images }: RunContext,
+  {
+    wanted,
+    from,
+    sizeBytes,
+    ends,
+  }: {
+    readonly wanted: PendingImage;
+    readonly from: NonNullable<ImportIntent["from"]>;
+    /** Of the source's volume. */
+    readonly sizeBytes: number;
+    readonly ends: Pick<Transfer, "signal" | "lost">;
+  },
+  report: Report,
+): Promise<Pick<Image, "sizeBytes" | "capacityBytes">> {
+  const { volumes, room, maxBytes } = images;
+  const stored = new VolumeBytes(sizeBytes, (at, length) =>
+    volumes.bytes(sourceVolume(wanted), length, ends.signal, at),
+  );
+  try {
+    const disk = await openForeign(stored, from);
+    const totalBytes = imageBytes(disk.map);
+    if (totalBytes > maxBytes) throw tooLarge(totalBytes, maxBytes);
+    // Until the source is removed, both volumes take their room.
+    await room.claim(wanted, sizeBytes + totalBytes);
+    await volumes.requireRoom(wanted.pool, totalBytes);
+    const content = async function* (): AsyncGenerator<Buffer, void, undefined> {
+      let doneBytes = 0;
+      for await (const chunk of qcow2Image(disk.map, (index) => disk.cluster(index))) {
+        ends.signal.throwIfAborted();
+        yield chunk;
+        report({ doneBytes: (doneBytes += chunk.length), totalBytes });
+      }
+    };
+    await volumes.fill(dataVolume(wanted), totalBytes, content(), ends);
+    return { sizeBytes: totalBytes, capacityBytes: disk.map.capacityBytes };
+  } finally {
+    await stored.close();
+  }
+}
+
 /** The bytes of the source, passed on once the header is safe: none of an unsafe image reach the pool. */
 class CheckedBytes implements AsyncIterable<Buffer> {
   readonly #source: Source;
-  readonly #format: Image["format"];
+  readonly #intent: Pick<ImportIntent, "image" | "from">;
   readonly #passed: (chunk: Buffer, at: number) => void;
-  /** That the header declares, once it has passed; undefined for a raw image. */
+  /** That a qcow2 header declares, once it has passed. */
   capacityBytes: number | undefined;
 
   constructor(
     source: Source,
-    { format }: Pick<PendingImage, "format">,
+    intent: Pick<ImportIntent, "image" | "from">,
     passed: (chunk: Buffer, at: number) => void,
   ) {
     this.#source = source;
-    this.#format = format;
+    this.#intent = intent;
     this.#passed = passed;
   }
 
@@ -229,7 +294,9 @@ class CheckedBytes implements AsyncIterable<Buffer> {
       }
       head = Buffer.concat([head, chunk]);
       if (head.length < Math.min(HEADER_BYTES, sizeBytes)) continue;
-      this.capacityBytes = requireSafeHeader(head, this.#format);
+      const { image, from } = this.#intent;
+      if (from === undefined) this.capacityBytes = requireSafeHeader(head, image.format);
+      else requireForeignHead(head, from);
       yield head;
       head = undefined;
     }

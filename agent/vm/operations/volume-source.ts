@@ -73,7 +73,7 @@ export async function openVolume(
   const { sizeBytes, changedAt } = await look().catch(refused);
   return {
     sizeBytes,
-    bytes: exactly(volume, sizeBytes, volumes.bytes(volume, sizeBytes, signal)),
+    bytes: exactly(volume, sizeBytes, volumes.bytes(volume, sizeBytes, signal, 0)),
     // The iteration opens the stream, and ends it.
     close: () => undefined,
     confirm: async () => {

@@ -8,6 +8,7 @@ import {
   manifestVolume,
   newImageId,
   readManifest,
+  sourceVolume,
   type Image,
 } from "../../../../agent/vm/images/image.ts";
 import { vmOfVolume } from "../../../../agent/vm/model/volume-names.ts";
@@ -41,6 +42,7 @@ test("an image's volumes are recognized, and are no VM's disks", () => {
   const { volume } = dataVolume(image);
   assert.deepEqual(imageOfVolume(volume), { id: image.id, part: "qcow2" });
   assert.deepEqual(imageOfVolume(manifestVolume(image).volume), { id: image.id, part: "json" });
+  assert.deepEqual(imageOfVolume(sourceVolume(image).volume), { id: image.id, part: "source" });
   assert.equal(vmOfVolume(volume), undefined);
   for (const other of ["socle-image-x.qcow2", `x${volume}`, `${volume}.bak`, "debian.qcow2"])
     assert.equal(imageOfVolume(other), undefined, other);

@@ -77,6 +77,8 @@ test("an import of a published image is on that image", async (t) => {
   const { importOf, publish } = await stage(t);
   const { id } = publish();
   assert.deepEqual(subjectOf(await importOf({ sha256: digest.toUpperCase() })), { imageId: id });
+  // Its bytes were a VMDK's, before their conversion.
+  assert.deepEqual(subjectOf(await importOf({ format: "vmdk" })), { imageId: id });
 });
 
 test("a wrong field is named", async (t) => {

@@ -13,6 +13,7 @@ import type { VolumeFacts } from "../../../../agent/vm/images/image-volumes.ts";
 import type { VolumeRef } from "../../../../agent/contract/spec.ts";
 import { Volumes } from "../../../../agent/vm/storage/volumes.ts";
 import { storeOfNothing } from "../../../support/vm/image-parts.ts";
+import { smallVmdk } from "../../../support/vm/foreign-images.ts";
 import { steps } from "../../../support/vm/steps.ts";
 import { workContext } from "../../../support/vm/work-context.ts";
 
@@ -38,8 +39,11 @@ interface Stage {
   readonly pool?: "nothing" | "parts" | "published" | "gone";
   readonly resumed?: boolean;
   readonly sent?: Buffer;
+  /** In place of a raw image. */
+  readonly vmdk?: Buffer;
+  readonly maxBytes?: number;
   /** The step of the volumes that fails, and how. */
-  readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove", SocleError>>;
+  readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove" | "removeSource", SocleError>>;
   readonly isEnding?: boolean;
   /** From a volume in place of a server, without a digest. `then`: what libvirt shows of it after the copy. */
   readonly from?: {
@@ -59,7 +63,10 @@ async function imported({
   fails = {},
   isEnding,
   from,
+  vmdk,
+  maxBytes = 2 ** 40,
 }: Stage) {
+  if (vmdk !== undefined) sent = vmdk;
   const did: string[] = [];
   const table = new VmTable();
   table.completed(1);
@@ -84,12 +91,24 @@ async function imported({
       ? Promise.reject(new SocleError("not_found", "POOL_NOT_FOUND", "no pool"))
       : Promise.resolve();
   volumes.remove = () => act("remove");
-  volumes.fill = async (_reference, _size, chunks) => {
-    for await (const _chunk of chunks);
+  const filled = new Map<string, Buffer>();
+  volumes.fill = async (reference, size, chunks) => {
+    const all: Buffer[] = [];
+    for await (const chunk of chunks) all.push(chunk);
+    const content = Buffer.concat(all);
+    if (vmdk !== undefined) assert.equal(content.length, size);
+    filled.set(reference.volume, content);
     await act("fill");
   };
-  volumes.inspect = async () => {
+  volumes.removeSource = () => act("removeSource");
+  volumes.inspect = async ({ volume }) => {
     await act("inspect");
+    const made = filled.get(volume);
+    if (vmdk !== undefined && made !== undefined) {
+      assert.equal(made.toString("latin1", 0, 4), "QFI\u00fb");
+      const [sizeBytes, capacityBytes] = [made.length, Number(made.readBigUInt64BE(24))];
+      return { format: "qcow2", sizeBytes, capacityBytes, hasBacking: false, isFile: true, changedAt: "1" };
+    }
     return {
       format: "raw",
       sizeBytes: bytes.length,
@@ -115,9 +134,9 @@ async function imported({
     const facts = { format: "raw", sizeBytes: bytes.length, capacityBytes: bytes.length, hasBacking: false };
     return { ...facts, isFile: true, changedAt: "1", ...(looks > 1 ? from?.then : {}) };
   };
-  volumes.bytes = async function* () {
+  volumes.bytes = async function* ({ volume }, length, _signal, offset) {
     failAt("copy");
-    yield await Promise.resolve(sent);
+    yield await Promise.resolve(filled.get(volume)?.subarray(offset, offset + length) ?? sent);
   };
   const all = new Volumes(silent, systemClock);
   all.isThere = () => Promise.resolve(true);
@@ -138,7 +157,7 @@ async function imported({
     open: (_url, _isTenants, signal) => {
       signal.throwIfAborted();
       const source = {
-        sizeBytes: bytes.length,
+        sizeBytes: vmdk?.length ?? bytes.length,
         bytes: (async function* () {
           yield await Promise.resolve(sent);
         })(),
@@ -156,12 +175,20 @@ async function imported({
     resumed,
     createdAtMs: 1,
   } as unknown as WorkRun;
-  const images = { ...context.images, store, downloads };
+  const images = { ...context.images, store, downloads, maxBytes };
+  const digest = (content: Buffer): string => createHash("sha256").update(content).digest("hex");
   const source = { pool: "images", volume: "golden.raw" };
   const intent =
-    from === undefined
-      ? { image: wanted, url: "https://images.example/x", byTenant: false }
-      : { image: { ...wanted, sha256: "" }, volume: source, byTenant: false };
+    vmdk !== undefined
+      ? {
+          image: { ...wanted, format: "qcow2" as const, sha256: digest(vmdk) },
+          from: "vmdk" as const,
+          url: "https://images.example/x",
+          byTenant: false,
+        }
+      : from === undefined
+        ? { image: wanted, url: "https://images.example/x", byTenant: false }
+        : { image: { ...wanted, sha256: "" }, volume: source, byTenant: false };
   const [reason, message] = await importImage.run({ ...context, volumes: all, images }, intent, run).then(
     () => ["done", ""] as const,
     (thrown: unknown) => {
@@ -251,6 +278,25 @@ test("a resumed import fails without the pool of its volume, and without that of
     const { reason } = await imported({ resumed: true, pool: "parts", from: {}, fails: { inspect: error } });
     assert.match(reason, /^outcome_unknown/);
   }
+});
+
+test("a VMDK is converted once its digest is verified, and its own bytes go before the image is published", async () => {
+  const { reason, did, published } = await imported({ vmdk: smallVmdk() });
+  assert.deepEqual([reason, did], ["done", ["remove", "fill", "fill", "inspect", "removeSource", "publish"]]);
+  assert.deepEqual([published?.format, published?.capacityBytes], ["qcow2", 256 * 1024]);
+});
+
+test("a VMDK that is refused, or is too large once converted, leaves nothing", async () => {
+  const alone = await imported({ vmdk: smallVmdk({ descriptor: (text) => text.replace("small", "/etc/") }) });
+  assert.deepEqual([alone.reason, alone.did], ["denied IMAGE_UNSAFE", ["remove", "remove"]]);
+  const overlapping = smallVmdk({ change: (file) => void file.writeUInt32LE(4, 4 * 512 + 4) });
+  const late = await imported({ vmdk: overlapping });
+  assert.deepEqual([late.reason, late.did], ["denied IMAGE_UNSAFE", ["remove", "fill", "remove"]]);
+  const large = await imported({ vmdk: smallVmdk(), maxBytes: 64 * 1024 });
+  assert.deepEqual([large.reason, large.did], ["invalid IMAGE_TOO_LARGE", ["remove", "fill", "remove"]]);
+  const undone = await imported({ vmdk: smallVmdk(), fails: { removeSource: away } });
+  assert.match(undone.reason, /^outcome_unknown/);
+  assert.equal(undone.published, undefined);
 });
 
 test("an agent that stops leaves the import from a volume to its next start too", async () => {
