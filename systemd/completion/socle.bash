@@ -258,7 +258,8 @@ _socle_value() {
     "vm create --id") : ;;
     "vm restore --id" | "vm import --id") words="new keep" ;;
     "vm dump --format") words="elf kdump-zlib" ;;
-    "image import --format" | "volume create --format") words="qcow2 raw" ;;
+    "image import --format") words="qcow2 raw vmdk vhdx" ;;
+    "volume create --format") words="qcow2 raw" ;;
     *) _socle_value_anywhere "$1" ;;
   esac
 }

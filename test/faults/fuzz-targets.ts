@@ -1,5 +1,6 @@
 import { connections, frames } from "./fuzz-frames.ts";
 import { nbd } from "./fuzz-nbd.ts";
+import { images } from "./fuzz-images.ts";
 import { metadata } from "./fuzz-metadata.ts";
 import { grpc, scheduler } from "./fuzz-services.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
@@ -15,6 +16,7 @@ export async function allTargets(built: Built, cleanUp: CleanUp): Promise<readon
     specs(built),
     metadata(wholeSpec),
     nbd,
+    images,
     configuration,
     journals,
     target,

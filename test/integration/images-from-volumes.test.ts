@@ -159,7 +159,7 @@ suite("images from volumes over a real libvirtd", { skip: libvirtdUnavailable(),
     await host.virsh("pool-refresh", "images");
     const mortal = MortalHost.over(host, death);
     let deaths = 0;
-    for (let boundary = 1; ; boundary += 11) {
+    for (let boundary = 1; ; boundary += 13) {
       const asked = { volume, name: "golden", format: "DISK_FORMAT_VMDK" } as const;
       const { died } = await mortal.survives(boundary, (requestId) =>
         host.client.ask(host.client.contract.images.ImportImage, { ...asked, requestId }),

@@ -142,7 +142,7 @@ function requireOwnDescriptor(head: Buffer, capacitySectors: number, isCompresse
 /** Programs search the text for these words, in whatever line. */
 const leadsElsewhere = /parentFileNameHint|changeTrackPath|encryption\.|keySafe/i;
 const extentLine = /^(RW|RDONLY|NOACCESS)\s+(\d{1,15})\s+([A-Z]{1,32})(?:\s+"([^"]*)"(?:\s+\d+)?)?$/;
-const valueLine = /^([A-Za-z][\w.-]*)\s*=\s*"?([^"]*)"?$/;
+const plainKey = /^[A-Za-z][\w.-]*$/;
 
 function readDescriptor(text: string): { extents: RegExpExecArray[]; values: ReadonlyMap<string, string> } {
   if (!text.startsWith(DESCRIPTOR_MAGIC)) throw descriptor(`does not begin with "${DESCRIPTOR_MAGIC}"`);
@@ -155,12 +155,20 @@ function readDescriptor(text: string): { extents: RegExpExecArray[]; values: Rea
       extents.push(extent);
       continue;
     }
-    const [, key, value = ""] = valueLine.exec(line) ?? [];
-    if (key === undefined) throw descriptor(`has the line ${shown(line)}, which is not known`);
+    const [key, value] = parted(line);
+    if (!plainKey.test(key)) throw descriptor(`has the line ${shown(line)}, which is not known`);
     if (values.has(key.toLowerCase())) throw descriptor(`has two values of ${shown(key)}`);
     values.set(key.toLowerCase(), value);
   }
   return { extents, values };
+}
+
+/** `key = "value"`; without an equals sign the key is empty. */
+function parted(line: string): [key: string, value: string] {
+  const at = Math.max(0, line.indexOf("="));
+  const value = line.slice(at + 1).trim();
+  const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
+  return [line.slice(0, at).trim(), isQuoted ? value.slice(1, -1) : value];
 }
 
 const field = (name: string, value: number | bigint | undefined, why: string): Error =>

@@ -46,6 +46,21 @@ for (const isCompressed of [false, true])
     );
   });
 
+test("a VMDK that was written as a stream has its directory in a footer", async () => {
+  const stream = smallVmdk({ isCompressed: true });
+  const [footer, place] = [Buffer.alloc(1536), stream.readBigUInt64LE(56)];
+  stream.writeBigUInt64LE(2n ** 64n - 1n, 56);
+  footer.writeUInt8(1, 0);
+  footer.writeUInt8(3, 12);
+  stream.copy(footer, 512, 0, 512);
+  footer.writeBigUInt64LE(place, 512 + 56);
+  const disk = await openForeign(bytesOf(Buffer.concat([stream, footer])), "vmdk");
+  assert.equal((await clustersOf(disk)).get(1)?.[4096], 17);
+  assert.match(await refusalOf(Buffer.concat([stream, footer.subarray(0, 1024)]), "vmdk"), /footer/);
+  footer.writeBigUInt64LE(2n ** 30n, 512 + 12);
+  assert.match(await refusalOf(Buffer.concat([stream, footer]), "vmdk"), /footer is no copy/);
+});
+
 test("a VMDK that leads to another file is refused, and the message names the field", async () => {
   const descriptors: readonly (readonly [from: string | RegExp, to: string, message: RegExp])[] = [
     ['"small.vmdk"', '"/etc/passwd"', /extent in the file "\/etc\/passwd"/],
@@ -65,6 +80,7 @@ test("a VMDK that leads to another file is refused, and the message names the fi
     ["CID=3e1f2a4b", "parentCID=ffffffff", /two values of "parentCID"/],
     ["#DDB", "SPARSE what", /the line "SPARSE what"/],
     ["# Disk", "# Disc", /does not begin with/],
+    ["#DDB", `a=${" ".repeat(500)}""\n=b`, /the line "=b"/],
   ];
   for (const [from, to, message] of descriptors) {
     const file = smallVmdk({ descriptor: (text) => text.replace(from, to) });
