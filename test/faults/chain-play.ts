@@ -53,20 +53,21 @@ export async function sufferChain(
   const process = await host.witness.process(bystander);
   watch.mustLive(bystander);
   const places = { small, images: host.libvirtd.imagesDirectory };
-  const victims: ChainVictim[] = [];
-  for (const name of vms) {
+  const make = async (name: ChainVictim["name"]): Promise<ChainVictim> => {
     const request = { requestId: randomUUID(), spec: specOf(name), leaveStopped: name === "off" };
     const begun = await host.client.ask(host.client.contract.vms.CreateVm, request);
     const end = await host.ended(begun, END_WITHIN_MS);
     if (end.state !== "STATE_SUCCEEDED") throw new Error(host.describe(end));
-    victims.push(new ChainVictim(run, host, { name, vmId: end.vmId, places, settledWithinMs }));
-  }
-  let restored = 0;
+    return new ChainVictim(run, host, { name, vmId: end.vmId, places, settledWithinMs });
+  };
+  const victims: ChainVictim[] = [];
+  for (const name of vms) victims.push(await make(name));
+  let [restored, lost, inDoubt] = [0, 0, 0];
   for (let at = 0; run.tries < run.count; at += 1) {
     const round = Math.floor(at / lifeOfAChain.length);
     for (const [each, victim] of victims.entries()) {
       if (run.tries >= run.count) break;
-      const step = lifeOfAChain[at % lifeOfAChain.length] ?? ["MOVE"];
+      const step = lifeOfAChain[victim.steps % lifeOfAChain.length] ?? ["MOVE"];
       // Other faults of each step in each life.
       const planned = faults[(at + round + 3 * each) % faults.length] ?? "agent";
       // A full pool would end the other's backup, too.
@@ -78,7 +79,12 @@ export async function sufferChain(
         isSame(process, await host.witness.process(bystander)),
         "the bystander's process was replaced",
       );
-      if (step[0] === "FINISH" && victim.newest !== undefined && run.tries % 4 === 0) {
+      if (victim.isLost) {
+        await host.succeeds(mutation("DELETE", victim.vmId));
+        victims[each] = await make(victim.name);
+        lost += 1;
+        inDoubt += victim.inDoubt;
+      } else if (step[0] === "FINISH" && victim.newest !== undefined && run.tries % 4 === 0) {
         await restore(run, host, { bytes: victim.newest, killer, small });
         restored += 1;
       }
@@ -94,7 +100,8 @@ export async function sufferChain(
   return {
     faults: counts,
     stuckJobs,
-    inDoubt: victims.reduce((sum, { inDoubt }) => sum + inDoubt, 0),
+    lost,
+    inDoubt: victims.reduce((sum, victim) => sum + victim.inDoubt, inDoubt),
     failures,
     restored,
     deaths: killer.deaths,

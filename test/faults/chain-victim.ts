@@ -78,6 +78,13 @@ export class ChainVictim {
   readonly failures: Partial<Record<ChainFault, number>> = {};
   /** Operations that a person had to decide. */
   inDoubt = 0;
+  /** Of its life, that it has begun. */
+  steps = 0;
+  /**
+   * libvirtd died as it switched the guest to the layer over a snapshot, and does not show whether: the layers stay until the VM
+   * is deleted, as the error says, and the model ends.
+   */
+  isLost = false;
   readonly #run: CampaignRun;
   readonly #host: FaultyHost;
   readonly #sight: ChainSight;
@@ -113,6 +120,7 @@ export class ChainVictim {
   async suffer(step: Step, fault: ChainFault, strikes: ChainStrikes): Promise<void> {
     const run = this.#run;
     const [act, snapshot = ""] = step;
+    this.steps += 1;
     // A life goes on without a backup that a fault ended.
     if (act === "FINISH" && this.#model.open === undefined) return;
     if (this.#model.open === undefined) await this.#write();
@@ -126,6 +134,10 @@ export class ChainVictim {
     await this.#host.untilListed();
     const end = await this.#end(step, requestId, "once there is room");
     if (!end.isDone) this.failures[fault] = (this.failures[fault] ?? 0) + 1;
+    if (fault === "libvirtd" && end.reason === "SWITCH_IN_DOUBT") {
+      this.isLost = true;
+      return;
+    }
     // It had not noted yet which run of the guest it ends.
     const isUndone = act === "REVERT" && end.reason === "INTERRUPTED";
     const mayFail = fault !== "agent" || isUndone || this.#mayLose;
