@@ -35,6 +35,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/^(socle vm backup (open|end)|nbdcopy) /, "needs certificates: backups-nbd.test.ts"],
   [/^socle image (import|rm) /, "needs an image server: images.test.ts"],
   [/ --image debian-13 /, "needs an image: images.test.ts"],
+  [/^socle vm disk \w+ builder /, "needs a guest that installs a system: images-from-volumes.test.ts"],
   [/ new-1 /, "needs images of media: media-images.test.ts"],
   [/^socle vm (screen|screenshot) /, "needs a guest that runs with a screen: vms-screen.test.ts"],
   [/^socle vm unrescue /, "needs a rescue system: vms-rescue.test.ts"],
