@@ -332,7 +332,7 @@ export class DomainLayers {
    * libvirt answers the first one after it.
    */
   async #isLost(id: string, disk: string, device: string, type: number): Promise<boolean> {
-    if ((await this.#jobs.typeOf(id, device)) !== type) return false;
+    if ((await this.#jobs.typeOf(id, device).catch(unlessOff)) !== type) return false;
     const found = await this.#disk(id, disk);
     return found !== undefined && found.mirrorJob === undefined;
   }

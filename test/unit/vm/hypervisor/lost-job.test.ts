@@ -20,7 +20,7 @@ const to = { path: COPY, format: "qcow2" } as const;
 const watch = { report: () => undefined, aborted: new AbortController().signal };
 
 /** A running guest whose disk has a job of this type that its XML does not show. */
-function stage(type: number) {
+function stage(type: number, state: "running" | "stopped" = "running") {
   const did: string[] = [];
   let job: number | undefined = type;
   let mirror: string | undefined;
@@ -37,6 +37,7 @@ function stage(type: number) {
   const call = ({ name }: { readonly name: string }, args: { readonly flags: number }): object => {
     switch (name) {
       case domainGetBlockJobInfo.name:
+        if (state === "stopped") throw new SocleError("conflict", "LIBVIRT_OPERATION_INVALID", "not running");
         return { found: job !== undefined, type: job ?? 0, cur: 1, end: 1 };
       case domainBlockCopy.name:
         if (job !== undefined) throw new SocleError("unsupported", "LIBVIRT_OPERATION_UNSUPPORTED", "busy");
@@ -62,7 +63,7 @@ function stage(type: number) {
     openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
   };
   const layers = new DomainLayers(calls, sleepingClock(), {
-    state: () => Promise.resolve({ state: "running" }),
+    state: () => Promise.resolve({ state }),
     document: () =>
       Promise.resolve({
         ...{ type: "kvm", name: "web-1", uuid: ID, memoryBytes: 2 ** 20, vcpus: { max: 1, current: 1 } },
@@ -87,6 +88,12 @@ test("a copy whose file libvirt lost is ended before that file is deleted", asyn
 
 test("another client's backup, which the XML shows neither, is left alone", async () => {
   const { layers, did } = stage(DomainBlockJobType.BACKUP);
+  await layers.endCopy(ID, "root", COPY);
+  assert.deepEqual(did, []);
+});
+
+test("a VM that is off has no job to end", async () => {
+  const { layers, did } = stage(DomainBlockJobType.COPY, "stopped");
   await layers.endCopy(ID, "root", COPY);
   assert.deepEqual(did, []);
 });
