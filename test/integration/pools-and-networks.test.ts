@@ -223,6 +223,8 @@ suite("pools and networks over a real libvirtd", { skip: libvirtdUnavailable(), 
     await host.remove(vmId);
     await host.virsh("net-destroy", "limited");
     await host.virsh("net-undefine", "limited");
+    const isGone = async () => (await network("limited")) === undefined;
+    await eventually(isGone, { what: "the network to be gone" });
   });
 
   test("without libvirt pools and networks are unknown and as last seen, and known again with it", async () => {
