@@ -5,7 +5,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Permit } from "../state/operations/permit.ts";
 import { Downloads } from "../vm/images/download.ts";
-import { dataVolume } from "../vm/images/image.ts";
+import { dataVolume, sourceVolume } from "../vm/images/image.ts";
 import { ImageStore, type ImageRoom } from "../vm/images/image-store.ts";
 import { ImageVolumes } from "../vm/images/image-volumes.ts";
 import type { LibvirtCalls } from "../vm/hypervisor/certainty.ts";
@@ -19,7 +19,7 @@ interface Parts {
   readonly volumes: Volumes;
   readonly table: VmTable;
   readonly host: {
-    readonly ledger: Pick<HostService["ledger"], "claimImage" | "releaseImage" | "deleted">;
+    readonly ledger: Pick<HostService["ledger"], "claimImage" | "deleted" | "storage">;
     readonly storageRead: () => Promise<void>;
   };
   readonly hostId: () => string;
@@ -63,21 +63,22 @@ export function buildImages(config: Config["images"], parts: Parts): ImageParts 
 
 const roomOf = (host: Parts["host"]): ImageRoom => {
   const { ledger } = host;
-  const removed: ImageRoom["removed"] = (image) => {
-    ledger.releaseImage(image.id);
-    ledger.deleted([dataVolume(image)]);
-  };
   return {
-    async claim(image, sizeBytes) {
+    async claim(image, volume) {
       await host.storageRead();
-      // What an earlier run claimed and made.
-      removed(image);
-      ledger.claimImage(image.id, image.tenant, { ...dataVolume(image), capacityBytes: sizeBytes }, false);
+      ledger.claimImage(image.id, image.tenant, volume);
     },
     keep(image) {
-      const volume = { ...dataVolume(image), capacityBytes: image.sizeBytes };
-      ledger.claimImage(image.id, image.tenant, volume, true);
+      ledger.storage.keepImage(image.id, image.tenant, {
+        ...dataVolume(image),
+        capacityBytes: image.sizeBytes,
+      });
+      // Its import has removed it.
+      ledger.deleted([sourceVolume(image)]);
     },
-    removed,
+    removed(image) {
+      ledger.storage.releaseImage(image.id);
+      ledger.deleted([dataVolume(image), sourceVolume(image)]);
+    },
   };
 };

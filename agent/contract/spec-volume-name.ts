@@ -36,3 +36,15 @@ export function newVolumeName({
   const volume = `${owner}${name}.${format}`;
   return volume.length > MOST_CHARACTERS ? undefined : volume;
 }
+
+const parts = ["qcow2", "raw", "json", "source"] as const;
+const imageVolume = /^socle-image-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(qcow2|raw|json|source)$/;
+
+/** The id of the image that the volume belongs to; undefined for other volumes. */
+export function imageOfVolume(
+  volume: string,
+): { readonly id: string; readonly part: (typeof parts)[number] } | undefined {
+  const [, id, name] = imageVolume.exec(volume) ?? [];
+  const part = parts.find((one) => one === name);
+  return id === undefined || part === undefined ? undefined : { id, part };
+}

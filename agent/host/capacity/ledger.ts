@@ -296,14 +296,10 @@ export class Ledger {
     };
   }
 
-  /** Claims the storage of an image for its tenant, or counts an image that `exists`. Throws as `grow`. */
-  claimImage(id: string, tenant: string, volume: NewVolume, exists: boolean): void {
-    if (!exists) this.#requireWithinQuota(tenant, { ...noUse, diskBytes: volume.capacityBytes });
-    this.storage.claimImage(id, tenant, volume, exists);
-  }
-
-  releaseImage(id: string): void {
-    this.storage.releaseImage(id);
+  /** Claims a volume of an image that is being made for its tenant, beside the image's others. Throws as `grow`. */
+  claimImage(id: string, tenant: string, volume: NewVolume): void {
+    this.#requireWithinQuota(tenant, { ...noUse, diskBytes: volume.capacityBytes });
+    this.storage.claimImage(id, tenant, volume);
   }
 
   /** Use of each tenant with a VM, a claim, an image or a volume. A VM is counted once, as in the capacity. */

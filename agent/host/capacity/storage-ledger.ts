@@ -1,7 +1,7 @@
 import type { Reading } from "../../hardware/reading.ts";
 import { formatBytes, formatExactBytes } from "../../kernel/text/bytes.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
-import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { imageOfVolume, tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { NewVolume } from "../../state/reservations/footprint.ts";
 import type { SeenVolumes, StoragePool } from "../host.ts";
@@ -49,10 +49,10 @@ export class StorageLedger {
   readonly #volumes = new Map<string, Map<string, number>>();
   /** Deleted volumes and their (monotonic) time: a reading that began before may still list them. */
   readonly #deleted = new Map<string, VolumeRef & { readonly atMs: number }>();
-  /** Volumes that never grow: their bytes count, not the capacity of the disk in them. */
+  /** Volumes that never grow: their bytes count, not the capacity that libvirt reads in their headers, which any user wrote. */
   readonly #fixed = new Map<string, number>();
   /** By image. */
-  readonly #images = new Map<string, { readonly tenant: string; readonly diskBytes: number }>();
+  readonly #images = new Map<string, { readonly tenant: string; readonly volumes: readonly NewVolume[] }>();
   #pools: StorageLook["pools"] | undefined;
   #unread = new Map<string, string>();
   /** The rest of the reading that #volumes has. */
@@ -115,14 +115,23 @@ export class StorageLedger {
     }
   }
 
-  /** Claims the volume of an image, or counts one that `exists`: it never grows. Throws as `claim`. */
-  claimImage(id: string, tenant: string, volume: NewVolume, exists: boolean): void {
-    if (exists) this.#fixed.set(keyOf(volume), volume.capacityBytes);
-    else this.claim(id, [volume]);
-    this.#images.set(id, { tenant, diskBytes: volume.capacityBytes });
+  /** Claims a volume of an image that is being made, beside its others. It never grows. Throws as `claim`. */
+  claimImage(id: string, tenant: string, volume: NewVolume): void {
+    this.claim(id, [volume]);
+    this.#fixed.set(keyOf(volume), volume.capacityBytes);
+    this.#images.set(id, { tenant, volumes: [...(this.#images.get(id)?.volumes ?? []), volume] });
   }
 
-  /** The image's volume is promised no more; an existing one counts until it is deleted. */
+  /** Counts an image that exists: it has this volume alone, which never grows. */
+  keepImage(id: string, tenant: string, volume: NewVolume): void {
+    this.release(id);
+    // Until a reading lists it.
+    this.reclaim(id, [volume]);
+    this.#fixed.set(keyOf(volume), volume.capacityBytes);
+    this.#images.set(id, { tenant, volumes: [volume] });
+  }
+
+  /** The image's volumes are promised no more; existing ones count until they are deleted. */
   releaseImage(id: string): void {
     this.release(id);
     this.#images.delete(id);
@@ -130,7 +139,11 @@ export class StorageLedger {
 
   /** The images as users of their tenants' quotas. */
   images(): StorageUse[] {
-    return [...this.#images.values()].map((image) => ({ ...image, ...noVms }));
+    return [...this.#images.values()].map(({ tenant, volumes }) => ({
+      tenant,
+      diskBytes: sum(volumes.map(({ capacityBytes }) => capacityBytes)),
+      ...noVms,
+    }));
   }
 
   /** The volumes of tenants as users of their quotas. */
@@ -245,8 +258,17 @@ export class StorageLedger {
   }
 
   /** What a volume takes beyond what the last reading counts for it. */
-  #growthOf({ pool, volume, capacityBytes }: NewVolume): number {
-    return Math.max(0, capacityBytes - (this.#volumes.get(pool)?.get(volume) ?? 0));
+  #growthOf(volume: NewVolume): number {
+    return Math.max(0, volume.capacityBytes - this.#countedFor(volume));
+  }
+
+  /** A part of an image that this host neither makes nor has published counts with what its file takes. */
+  #countedFor({ pool, volume }: VolumeRef): number {
+    const read = this.#volumes.get(pool)?.get(volume);
+    if (read === undefined) return 0;
+    const fixed = this.#fixed.get(keyOf({ pool, volume }));
+    if (fixed !== undefined || imageOfVolume(volume) === undefined) return fixed ?? read;
+    return this.#details.get(pool)?.allocatedBytes?.get(volume) ?? read;
   }
 
   #promisedBy(pools: ReadonlySet<string>): number {
@@ -258,8 +280,7 @@ export class StorageLedger {
     }
     let bytes = sum([...growths.values()]);
     for (const pool of pools)
-      for (const [volume, each] of this.#volumes.get(pool) ?? [])
-        bytes += this.#fixed.get(keyOf({ pool, volume })) ?? each;
+      for (const volume of this.#volumes.get(pool)?.keys() ?? []) bytes += this.#countedFor({ pool, volume });
     return bytes;
   }
 

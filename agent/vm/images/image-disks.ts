@@ -1,9 +1,10 @@
 import * as z from "../../kernel/zod.ts";
 import { invalidField, SocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
+import { imageOfVolume } from "../../contract/spec-volume-name.ts";
 import { volumesOf, type DeviceSpec } from "../model/volume-names.ts";
 import { imageNotFound, isVisibleTo, type ImageStore } from "./image-store.ts";
-import { dataVolume, imageOfVolume } from "./image.ts";
+import { dataVolume } from "./image.ts";
 
 type Unchecked = Readonly<Record<string, unknown>>;
 

@@ -3,6 +3,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Permit } from "../../state/operations/permit.ts";
+import type { NewVolume } from "../../state/reservations/footprint.ts";
 import { imageExists, isMadeBy, type Image } from "./image.ts";
 import type { FoundImage, ImageVolumes } from "./image-volumes.ts";
 
@@ -11,11 +12,14 @@ export type PendingImage = Pick<Image, "id" | "name" | "tenant" | "sha256" | "fo
 
 /** The host's storage for images, within its tenants' quotas. */
 export interface ImageRoom {
-  /** Throws `exhausted` NO_CAPACITY or TENANT_QUOTA_EXCEEDED, `unavailable` CAPACITY_UNKNOWN. */
-  claim(image: PendingImage, sizeBytes: number): Promise<void>;
+  /**
+   * Claims a volume of the image, beside those claimed before. Throws `exhausted` NO_CAPACITY or TENANT_QUOTA_EXCEEDED,
+   * `unavailable` CAPACITY_UNKNOWN.
+   */
+  claim(image: PendingImage, volume: NewVolume): Promise<void>;
   /** The image is published. */
   keep(image: Image): void;
-  /** Its volume was removed, or was not made. */
+  /** Its volumes were removed, or were not made. */
   removed(image: Pick<Image, "id" | "format" | "pool">): void;
 }
 

@@ -2,13 +2,13 @@ import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildVolume, parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
+import { imageOfVolume } from "../../contract/spec-volume-name.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { directories } from "../storage/volume-guard.ts";
 import { poolFull } from "../storage/volume-refusals.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import {
   dataVolume,
-  imageOfVolume,
   MANIFEST_MAX_BYTES,
   manifestOf,
   manifestVolume,

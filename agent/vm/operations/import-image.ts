@@ -115,7 +115,7 @@ async function make(
   run: WorkRun,
   begun: () => void,
 ): Promise<Image> {
-  const { volumes } = context.images;
+  const { volumes, room } = context.images;
   const { image: wanted } = intent;
   const { step } = run;
   const loss = new AbortController();
@@ -124,8 +124,9 @@ async function make(
     "prepare",
     async () => {
       await volumes.requireRoom(wanted.pool, 0);
-      // An earlier run may have made them.
+      // An earlier run may have made and claimed them.
       await volumes.remove(wanted);
+      room.removed(wanted);
     },
     0.02,
   );
@@ -175,7 +176,8 @@ async function publish(
   const { sizeBytes, confirm } = source;
   if (sizeBytes === 0) throw mismatch("the image is empty");
   if (sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes);
-  await room.claim(wanted, sizeBytes);
+  const target = from === undefined ? dataVolume(wanted) : sourceVolume(wanted);
+  await room.claim(wanted, { ...target, capacityBytes: sizeBytes });
   await volumes.requireRoom(wanted.pool, sizeBytes);
   const digest = createHash("sha256");
   const download = async (report: Report): Promise<number | undefined> => {
@@ -183,12 +185,7 @@ async function publish(
       digest.update(chunk);
       report({ doneBytes: at, totalBytes: sizeBytes });
     });
-    await volumes.fill(
-      from === undefined ? dataVolume(wanted) : sourceVolume(wanted),
-      sizeBytes,
-      checked,
-      ends,
-    );
+    await volumes.fill(target, sizeBytes, checked, ends);
     return checked.capacityBytes;
   };
   begun();
@@ -246,7 +243,7 @@ async function convert(
     const totalBytes = imageBytes(disk.map);
     if (totalBytes > maxBytes) throw tooLarge(totalBytes, maxBytes);
     // Until the source is removed, both volumes take their room.
-    await room.claim(wanted, sizeBytes + totalBytes);
+    await room.claim(wanted, { ...dataVolume(wanted), capacityBytes: totalBytes });
     await volumes.requireRoom(wanted.pool, totalBytes);
     const content = async function* (): AsyncGenerator<Buffer, void, undefined> {
       let doneBytes = 0;

@@ -1,7 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
-import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
-import { imageOfVolume } from "../images/image.ts";
+import { imageOfVolume, tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { vmOfVolume } from "../model/volume-names.ts";
 import type { Dependents } from "../storage/overlay-search.ts";
 import { isImport, listed, usersNow, usersOf, volumeKey, type Users } from "../storage/volume-users.ts";

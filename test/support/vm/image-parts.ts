@@ -1,5 +1,6 @@
 import { buildImages } from "../../../agent/composition/images.ts";
 import { configSchema, type Config } from "../../../agent/config/schema.ts";
+import { StorageLedger } from "../../../agent/host/capacity/storage-ledger.ts";
 import { systemClock, type Clock } from "../../../agent/kernel/clock.ts";
 import { silentLog } from "../../../agent/kernel/log.ts";
 import { ImageStore } from "../../../agent/vm/images/image-store.ts";
@@ -22,7 +23,11 @@ export const imagePartsOf = (
       volumes,
       table,
       host: {
-        ledger: { claimImage: () => undefined, releaseImage: () => undefined, deleted: () => undefined },
+        ledger: {
+          claimImage: () => undefined,
+          storage: new StorageLedger(),
+          deleted: () => undefined,
+        },
         storageRead: () => Promise.resolve(),
       },
       hostId: () => "test",

@@ -193,11 +193,11 @@ test("an image counts with its bytes, and not with the disk that it holds", () =
   const ledger = ledgerOf();
   const [image] = disk(10, { volume: "socle-image" });
   assert.ok(image !== undefined);
-  ledger.claimImage("i", "acme", image, false);
+  ledger.claimImage("i", "acme", image);
   assert.equal(refusal(() => ledger.claim("vm", disk(91))).reason, "NO_CAPACITY");
   // libvirt reports the capacity of the disk in a qcow2 file.
   look(ledger, [pool("images")], { images: { "socle-image": 500 } }, 1);
-  ledger.claimImage("i", "acme", image, true);
+  ledger.keepImage("i", "acme", image);
   ledger.claim("vm", disk(90));
   assert.deepEqual(
     ledger.images().map(({ tenant, diskBytes, vms }) => [tenant, diskBytes, vms]),
@@ -208,6 +208,48 @@ test("an image counts with its bytes, and not with the disk that it holds", () =
   ledger.deleted([image], 2);
   ledger.claim("vm", disk(100));
   assert.deepEqual(ledger.images(), []);
+});
+
+test("an image in the making counts with both of its files, whatever libvirt reads in their headers", () => {
+  const ledger = ledgerOf();
+  const of = (volume: string, gib: number): NewVolume => {
+    const [one] = disk(gib, { volume });
+    assert.ok(one !== undefined);
+    return one;
+  };
+  const [source, data] = [of("source", 10), of("data", 20)];
+  const free = (): number => (ledger.availableBytes("images") ?? NaN) / GIB;
+  ledger.claimImage("i", "acme", source);
+  look(ledger, [pool("images")], { images: { source: 16 * 1024 } }, 1);
+  assert.equal(free(), 90);
+  // A part of it was written, and libvirt reads no header yet.
+  look(ledger, [pool("images")], { images: { source: 4 } }, 2);
+  assert.equal(free(), 90);
+  ledger.claimImage("i", "acme", data);
+  look(ledger, [pool("images")], { images: { source: 16 * 1024, data: 16 * 1024 } }, 3);
+  assert.equal(free(), 70);
+  assert.deepEqual(
+    ledger.images().map(({ diskBytes }) => diskBytes),
+    [30 * GIB],
+  );
+  // The conversion is done.
+  ledger.keepImage("i", "acme", data);
+  ledger.deleted([source], 4);
+  assert.equal(free(), 80);
+  look(ledger, [pool("images")], { images: { data: 16 * 1024 } }, 5);
+  assert.equal(free(), 80);
+  ledger.releaseImage("i");
+  ledger.deleted([data], 6);
+  assert.equal(free(), 100);
+});
+
+test("an image that another host makes in a shared pool counts with what its files take", () => {
+  const ledger = new StorageLedger();
+  const source = "socle-image-0a1b2c3d-0000-4000-8000-000000000000.source";
+  const sizes = { bytes: new Map([[source, 2 ** 44]]), allocatedBytes: new Map([[source, 3 * GIB]]) };
+  const volumes = new Map([["images", { kind: "read", value: sizes } as const]]);
+  ledger.see({ pools: new Map([["images", pool("images")]]), volumes, startedAtMs: 1 });
+  assert.equal(ledger.availableBytes("images"), 97 * GIB);
 });
 
 test("a tenant's volume counts once: promised, made, read and deleted", () => {

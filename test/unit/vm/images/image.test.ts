@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { imageOfVolume } from "../../../../agent/contract/spec-volume-name.ts";
 import {
   dataVolume,
-  imageOfVolume,
   isMadeBy,
   manifestOf,
   manifestVolume,

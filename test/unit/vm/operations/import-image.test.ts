@@ -175,7 +175,16 @@ async function imported({
     resumed,
     createdAtMs: 1,
   } as unknown as WorkRun;
-  const images = { ...context.images, store, downloads, maxBytes };
+  const claimed: string[] = [];
+  const room: ImageParts["room"] = {
+    claim: async ({ id }, { volume, capacityBytes }) => {
+      await Promise.resolve();
+      claimed.push(`${volume.replace(id, "")} ${capacityBytes}`);
+    },
+    keep: () => undefined,
+    removed: () => void claimed.splice(0),
+  };
+  const images = { ...context.images, store, downloads, room, maxBytes };
   const digest = (content: Buffer): string => createHash("sha256").update(content).digest("hex");
   const source = { pool: "images", volume: "golden.raw" };
   const intent =
@@ -196,7 +205,7 @@ async function imported({
       return [`${kind} ${why}`, text] as const;
     },
   );
-  return { reason, message, did, published, isKnown: store.find(wanted.id) !== undefined };
+  return { reason, message, did, claimed, published, isKnown: store.find(wanted.id) !== undefined };
 }
 
 test("an import fills a volume, verifies it, and publishes it last", async () => {
@@ -281,9 +290,14 @@ test("a resumed import fails without the pool of its volume, and without that of
 });
 
 test("a VMDK is converted once its digest is verified, and its own bytes go before the image is published", async () => {
-  const { reason, did, published } = await imported({ vmdk: smallVmdk() });
+  const { reason, did, claimed, published } = await imported({ vmdk: smallVmdk() });
   assert.deepEqual([reason, did], ["done", ["remove", "fill", "fill", "inspect", "removeSource", "publish"]]);
   assert.deepEqual([published?.format, published?.capacityBytes], ["qcow2", 256 * 1024]);
+  // Each file has its own claim, from before it exists.
+  assert.deepEqual(claimed, [
+    `socle-image-.source ${smallVmdk().length}`,
+    `socle-image-.qcow2 ${published?.sizeBytes}`,
+  ]);
 });
 
 test("a VMDK that is refused, or is too large once converted, leaves nothing", async () => {
