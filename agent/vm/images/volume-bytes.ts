@@ -14,8 +14,9 @@ export class VolumeBytes implements StoredBytes {
   readonly sizeBytes: number;
   readonly #open: Transfer;
   #transfer: AsyncGenerator<Buffer, void, undefined> | undefined;
-  /** Bytes that were read, from `#at` on. */
-  #held: Buffer = Buffer.alloc(0);
+  /** Pieces that were read, one behind the other, from `#at` on. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
   #at = 0;
   /** Where the transfer ends. */
   #endAt = 0;
@@ -29,19 +30,25 @@ export class VolumeBytes implements StoredBytes {
   async read(at: number, length: number): Promise<Buffer> {
     if (at < 0 || length < 0 || at + length > this.sizeBytes)
       throw new RangeError(`${length} bytes at ${at} of a file of ${this.sizeBytes}`);
-    if (at < this.#at || at > this.#at + this.#held.length + GAP_BYTES) {
+    if (at < this.#at || at > this.#heldTo + GAP_BYTES) {
       await this.close();
-      [this.#at, this.#endAt, this.#held] = [at, at, Buffer.alloc(0)];
+      [this.#at, this.#endAt, this.#held, this.#heldBytes] = [at, at, [], 0];
       this.#pieceBytes = PIECE_BYTES.first;
     }
-    while (this.#at + this.#held.length < at + length) await this.#fetch(at);
+    while (this.#heldTo < at + length) await this.#fetch(at);
     this.#drop(at);
-    return this.#held.subarray(0, length);
+    const [first] = this.#held;
+    if (first !== undefined && first.length >= length) return first.subarray(0, length);
+    return Buffer.concat(this.#held, length);
+  }
+
+  get #heldTo(): number {
+    return this.#at + this.#heldBytes;
   }
 
   async #fetch(at: number): Promise<void> {
     this.#drop(at);
-    const heldTo = this.#at + this.#held.length;
+    const heldTo = this.#heldTo;
     if (this.#transfer === undefined) {
       const length = Math.min(this.#pieceBytes, this.sizeBytes - heldTo);
       this.#pieceBytes = Math.min(this.#pieceBytes * 2, PIECE_BYTES.most);
@@ -49,7 +56,8 @@ export class VolumeBytes implements StoredBytes {
     }
     const next = await this.#transfer.next();
     if (next.done !== true) {
-      this.#held = this.#held.length === 0 ? next.value : Buffer.concat([this.#held, next.value]);
+      this.#held.push(next.value);
+      this.#heldBytes += next.value.length;
       return;
     }
     this.#transfer = undefined;
@@ -59,9 +67,16 @@ export class VolumeBytes implements StoredBytes {
 
   /** Drops the bytes before a place. */
   #drop(at: number): void {
-    const drop = Math.min(Math.max(0, at - this.#at), this.#held.length);
-    this.#held = this.#held.subarray(drop);
-    this.#at += drop;
+    for (let drop = Math.min(at - this.#at, this.#heldBytes); drop > 0;) {
+      const [first] = this.#held;
+      if (first === undefined) return;
+      const length = Math.min(drop, first.length);
+      if (length === first.length) this.#held.shift();
+      else this.#held[0] = first.subarray(length);
+      this.#heldBytes -= length;
+      this.#at += length;
+      drop -= length;
+    }
   }
 
   /** Ends the transfer. */

@@ -48,6 +48,16 @@ test("parts that are nearly in order need few transfers", async () => {
   assert.ok(transfers.length <= 6, transfers.join(" "));
 });
 
+test("a large part is put together once, however small the pieces of its transfer are", async (t) => {
+  const { bytes } = stage();
+  const concat = t.mock.method(Buffer, "concat");
+  await bytes.read(0, 8 * MIB);
+  assert.deepEqual(
+    concat.mock.calls.map(({ arguments: [, length] }) => length),
+    [8 * MIB],
+  );
+});
+
 test("a file that has become shorter is refused", async () => {
   const { bytes } = stage(MIB);
   await assert.rejects(bytes.read(0, 2 * MIB), (thrown) => toSocleError(thrown).reason === "IMAGE_UNSAFE");
