@@ -18,6 +18,7 @@ export class ClusterMap {
   /** By table. */
   readonly #dataIn = new Map<number, number>();
   #dataClusters = 0;
+  #usedTables: readonly number[] | undefined;
 
   constructor(capacityBytes: number, isOverlay: boolean) {
     this.capacityBytes = capacityBytes;
@@ -30,8 +31,8 @@ export class ClusterMap {
   }
 
   /** The numbers of the tables with a cluster that is not absent, ascending. */
-  get usedTables(): number[] {
-    return [...this.#tables.keys()].sort((a, b) => a - b);
+  get usedTables(): readonly number[] {
+    return (this.#usedTables ??= [...this.#tables.keys()].sort((a, b) => a - b));
   }
 
   get dataClusters(): number {
@@ -72,7 +73,10 @@ export class ClusterMap {
   #set(index: number, code: 1 | 2): void {
     const number = Math.floor(index / TABLE_CLUSTERS);
     let table = this.#tables.get(number);
-    if (table === undefined) this.#tables.set(number, (table = new Uint8Array(TABLE_CLUSTERS / 4)));
+    if (table === undefined) {
+      this.#tables.set(number, (table = new Uint8Array(TABLE_CLUSTERS / 4)));
+      this.#usedTables = undefined;
+    }
     const at = index % TABLE_CLUSTERS;
     const before = bitsOf(table, at);
     if (before === code || before === DATA) return;

@@ -15,8 +15,8 @@ export type ReadCluster = (index: number) => Promise<Buffer>;
 export const MAGIC = 0x514649fb;
 export const HEADER_BYTES = 104;
 export const BACKING_FORMAT = 0xe2792aca;
-/** The cluster has no other reference. */
-const COPIED = 2n ** 63n;
+/** In the upper half of a reference: the cluster has no other one. */
+const COPIED = 2 ** 31;
 /** In place of a reference: the cluster is zero. */
 export const ZERO_FLAG = 1n;
 const REFCOUNTS_PER_BLOCK = CLUSTER_BYTES / 2;
@@ -109,7 +109,7 @@ function firstLevel(map: ClusterMap, l1Clusters: number, tablesAt: number): Buff
   const bytes = Buffer.alloc(l1Clusters * CLUSTER_BYTES);
   let at = tablesAt;
   for (const table of map.usedTables) {
-    bytes.writeBigUInt64BE(BigInt(at) | COPIED, table * 8);
+    writeReference(bytes, at, table * 8);
     at += (1 + map.dataIn(table)) * CLUSTER_BYTES;
   }
   return bytes;
@@ -123,10 +123,16 @@ function secondLevel(map: ClusterMap, table: number, dataAt: number): { bytes: B
     const state = map.state(index);
     if (state === "zero") bytes.writeBigUInt64BE(ZERO_FLAG, entry * 8);
     if (state !== "data") continue;
-    bytes.writeBigUInt64BE(BigInt(dataAt + data.length * CLUSTER_BYTES) | COPIED, entry * 8);
+    writeReference(bytes, dataAt + data.length * CLUSTER_BYTES, entry * 8);
     data.push(index);
   }
   return { bytes, data };
+}
+
+/** Without a BigInt: there is one for each cluster of the disk. */
+function writeReference(bytes: Buffer, to: number, place: number): void {
+  bytes.writeUInt32BE(COPIED + Math.floor(to / 2 ** 32), place);
+  bytes.writeUInt32BE(to % 2 ** 32, place + 4);
 }
 
 function refTable(refTableClusters: number, blocks: number, blocksAt: number): Buffer {

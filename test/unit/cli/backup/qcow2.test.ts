@@ -85,6 +85,33 @@ test("an image of a disk of 1 TiB takes memory and bytes for what it has, not fo
   assert.ok(overhead > 1 && overhead < 1.0003, String(overhead));
 });
 
+test("references beyond 4 GiB are whole", async () => {
+  const capacity = 9 * TABLE_COVERS_BYTES;
+  const map = new ClusterMap(capacity, false);
+  map.mark(0, capacity, "data");
+  const cluster = Buffer.alloc(CLUSTER_BYTES);
+  const tables: Buffer[] = [];
+  let at = 0;
+  let firstLevel: Buffer | undefined;
+  for await (const part of qcow2Image(map, () => Promise.resolve(cluster))) {
+    if (at === CLUSTER_BYTES) firstLevel = part;
+    const isTable = firstLevel?.readBigUInt64BE(tables.length * 8) === BigInt(at) + 2n ** 63n;
+    if (isTable) tables.push(part);
+    at += part.length;
+  }
+  assert.equal(tables.length, 9);
+  // The last cluster of the disk is the last one of the file.
+  assert.equal(tables.at(-1)?.readBigUInt64BE(CLUSTER_BYTES - 8), BigInt(at - CLUSTER_BYTES) + 2n ** 63n);
+  // A map is asked for its tables often, and sorts them once.
+  assert.equal(map.usedTables, map.usedTables);
+  const growing = new ClusterMap(capacity, false);
+  for (const table of [3, 1]) {
+    growing.mark(table * TABLE_COVERS_BYTES, 1, "data");
+    assert.ok(growing.usedTables.includes(table));
+  }
+  assert.deepEqual(growing.usedTables, [1, 3]);
+});
+
 test("pieces that overlap, or with data that no extent announced, are refused", async () => {
   const wrong = { reason: "EXTENTS_INVALID" };
   await assert.rejects(image(CLUSTER_BYTES, [data(10, "abc"), data(11, "d")]), wrong);
