@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Config } from "../config/schema.ts";
 import type { HostService } from "../host/host-service.ts";
 import type { Clock } from "../kernel/clock.ts";
+import { Semaphore } from "../kernel/concurrency/semaphore.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Permit } from "../state/operations/permit.ts";
 import { Downloads } from "../vm/images/download.ts";
@@ -58,7 +59,8 @@ export function buildImages(config: Config["images"], parts: Parts): ImageParts 
     authorities: async () => (authorities === null ? undefined : await readFile(authorities, "utf8")),
     clock,
   });
-  return { store, volumes, downloads, uploads: new Map(), room, maxBytes };
+  const conversions = new Semaphore(1, Infinity, "image conversions");
+  return { store, volumes, downloads, uploads: new Map(), room, conversions, maxBytes };
 }
 
 const roomOf = (host: Parts["host"]): ImageRoom => {

@@ -16,8 +16,6 @@ export interface ForeignDisk {
   cluster(index: number): Promise<Buffer>;
 }
 
-export const MOST_CAPACITY_BYTES = 2 ** 44;
-
 /** Throws `denied` IMAGE_UNSAFE for a part that the file does not have. */
 export async function readPart(
   bytes: StoredBytes,

@@ -1,6 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
+import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { readQcow2Header } from "../storage/qcow2-header.ts";
-import type { ImageFormat } from "./image.ts";
+import { foreignFormats, type ForeignFormat, type ImageFormat } from "./image.ts";
 
 /** Positions in a qcow2 header, by QEMU's docs/interop/qcow2.txt. */
 const at = {
@@ -13,13 +14,14 @@ const at = {
   incompatible: 72,
 };
 const CORRUPT = 0b10n;
-const MOST_CAPACITY_BYTES = 2n ** 44n;
 /** QEMU's limits: 512 B to 2 MiB, and a first-level table of 32 MiB. */
 const CLUSTER_BITS = { least: 9, most: 21 };
 const MOST_L1_ENTRIES = (32 * 1024 * 1024) / 8;
 
-/** First bytes of formats in which a file can refer to other files, with their position. */
-const others: readonly (readonly [name: string, position: number, magic: string])[] = [
+/** Of the disk in an image. */
+export const MOST_CAPACITY_BYTES = 2 ** 44;
+/** First bytes of formats that programs detect, with their position: in most of them a file can refer to other files. */
+const formats: readonly (readonly [name: string, position: number, magic: string])[] = [
   ["qcow2", 0, "QFI\u00fb"],
   ["qed", 0, "QED\0"],
   ["vmdk", 0, "KDMV"],
@@ -41,16 +43,8 @@ const others: readonly (readonly [name: string, position: number, magic: string]
  * IMAGE_FORMAT_MISMATCH.
  */
 export function requireSafeHeader(head: Buffer, format: ImageFormat): number | undefined {
-  if (format === "raw") {
-    const [name] = others.find(([, position, magic]) => startsWith(head, position, magic)) ?? [];
-    if (name === undefined) return undefined;
-    throw mismatch(
-      `the image begins as a ${name} image, not as raw: ` +
-        (["qcow2", "vmdk", "vhdx"].includes(name)
-          ? `import it with the format ${name}`
-          : "convert it first (qemu-img convert -O qcow2)"),
-    );
-  }
+  requireNoOtherFormat(head, format);
+  if (format === "raw") return undefined;
   const header = parsed(head);
   if (header === undefined)
     throw mismatch("the image does not begin as a qcow2 image: name its format, or convert it");
@@ -67,13 +61,26 @@ export function requireSafeHeader(head: Buffer, format: ImageFormat): number | u
   const capacity = head.readBigUInt64BE(at.capacity);
   if (clusterBits < CLUSTER_BITS.least || clusterBits > CLUSTER_BITS.most)
     throw unsafe(`its header has the cluster size 2^${clusterBits}`);
-  if (capacity === 0n || capacity > MOST_CAPACITY_BYTES)
+  if (capacity === 0n || capacity > BigInt(MOST_CAPACITY_BYTES))
     throw unsafe(`its disk has ${capacity} bytes; an image's disk has 1 byte to 16 TiB`);
   if (head.readUInt32BE(at.l1Entries) > MOST_L1_ENTRIES)
     throw unsafe("its header has a table of absurd size");
   if (head.readUInt32BE(at.snapshots) !== 0)
     throw unsafe("it has internal snapshots; convert it first (qemu-img convert)");
   return Number(capacity);
+}
+
+/** Throws `invalid` IMAGE_FORMAT_MISMATCH for bytes in which another program may see another format than the named one. */
+export function requireNoOtherFormat(head: Buffer, format: ImageFormat | ForeignFormat): void {
+  const [name] =
+    formats.find(([name, position, magic]) => name !== format && startsWith(head, position, magic)) ?? [];
+  if (name === undefined) return;
+  throw mismatch(
+    `the image begins as a ${name} image, not as ${format}: ` +
+      (["qcow2", ...foreignFormats].includes(name)
+        ? `import it with the format ${name}`
+        : "convert it first (qemu-img convert -O qcow2)"),
+  );
 }
 
 function parsed(head: Buffer): ReturnType<typeof readQcow2Header> {
@@ -90,6 +97,14 @@ const startsWith = (head: Buffer, position: number, magic: string): boolean =>
 
 export const unsafe = (why: string): SocleError =>
   new SocleError("denied", "IMAGE_UNSAFE", `the image is refused: ${why}`);
+
+/** `why`: what sets the limit. */
+export const tooLarge = (sizeBytes: number, mostBytes: number, why = "images.maxBytes"): SocleError =>
+  new SocleError(
+    "invalid",
+    "IMAGE_TOO_LARGE",
+    `the image has ${formatExactBytes(sizeBytes)}, and this host imports at most ${formatExactBytes(mostBytes)} (${why})`,
+  );
 
 export const mismatch = (message: string): SocleError =>
   new SocleError("invalid", "IMAGE_FORMAT_MISMATCH", message);

@@ -1,5 +1,5 @@
-import { MOST_CAPACITY_BYTES, readPart, type FileSpace, type StoredBytes } from "./foreign-disk.ts";
-import { mismatch, unsafe } from "./header-check.ts";
+import { readPart, type FileSpace, type StoredBytes } from "./foreign-disk.ts";
+import { mismatch, MOST_CAPACITY_BYTES, unsafe } from "./header-check.ts";
 
 // The headers, the region table and the metadata of a virtual hard disk, by [MS-VHDX]. Numbers are little-endian.
 
@@ -29,7 +29,6 @@ const ENTRY_BYTES = 32;
 /** Of the region table, and of the metadata table. */
 const ENTRIES_AT = { regions: 16, metadata: 32 };
 const CHECKSUM_AT = 4;
-/** Its first units of 1 MiB are the headers'. */
 const BLOCK_BYTES = { least: MIB, most: 256 * MIB };
 const HAS_PARENT = 2;
 
@@ -96,25 +95,30 @@ async function logOf(bytes: StoredBytes): Promise<Region> {
 }
 
 async function regionsOf(bytes: StoredBytes): Promise<{ blocks: Region; metadata: Region }> {
+  const whole: Buffer[] = [];
   for (const place of TABLE_PLACES) {
     const table = await readPart(bytes, place, TABLE_BYTES, "its region table");
-    if (!isWhole(table, "regi")) continue;
-    const regions = new Map<string, Region>();
-    for (const entry of entriesOf(table, table.readUInt32LE(8), ENTRIES_AT.regions, "region table")) {
-      const id = entry.toString("hex", 0, 16);
-      if (regions.has(id)) throw unsafe(`its region table has the region ${id} twice`);
-      const isKnown = id === regionIds.blocks || id === regionIds.metadata;
-      if (!isKnown && (entry.readUInt32LE(28) & 1) !== 0)
-        throw unsafe(`its region table has the required region ${id}, which is not known`);
-      regions.set(id, { at: Number(entry.readBigUInt64LE(16)), length: entry.readUInt32LE(24) });
-    }
-    const blocks = regions.get(regionIds.blocks);
-    const metadata = regions.get(regionIds.metadata);
-    if (blocks === undefined || metadata === undefined)
-      throw unsafe("its region table lacks the block allocation table, or the metadata");
-    return { blocks, metadata };
+    if (isWhole(table, "regi")) whole.push(table);
   }
-  throw unsafe('none of its region tables has the signature "regi" and a right checksum');
+  const [table, copy = table] = whole;
+  if (table === undefined || copy === undefined)
+    throw unsafe('none of its region tables has the signature "regi" and a right checksum');
+  // Another program might read the other one.
+  if (!table.equals(copy)) throw unsafe("its two region tables differ");
+  const regions = new Map<string, Region>();
+  for (const entry of entriesOf(table, table.readUInt32LE(8), ENTRIES_AT.regions, "region table")) {
+    const id = entry.toString("hex", 0, 16);
+    if (regions.has(id)) throw unsafe(`its region table has the region ${id} twice`);
+    const isKnown = id === regionIds.blocks || id === regionIds.metadata;
+    if (!isKnown && (entry.readUInt32LE(28) & 1) !== 0)
+      throw unsafe(`its region table has the required region ${id}, which is not known`);
+    regions.set(id, { at: Number(entry.readBigUInt64LE(16)), length: entry.readUInt32LE(24) });
+  }
+  const blocks = regions.get(regionIds.blocks);
+  const metadata = regions.get(regionIds.metadata);
+  if (blocks === undefined || metadata === undefined)
+    throw unsafe("its region table lacks the block allocation table, or the metadata");
+  return { blocks, metadata };
 }
 
 async function metadataOf(

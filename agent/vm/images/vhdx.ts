@@ -7,9 +7,12 @@ import { MIB, readVhdxHeader, type VhdxHeader } from "./vhdx-header.ts";
 /** 2^23 sectors of 512 bytes: the part of a disk after whose blocks the table has an entry for their sector bitmap. */
 const CHUNK_BYTES = 2 ** 32;
 const ENTRY_BYTES = 8;
-/** Bounds of what is held in memory. */
+/**
+ * Bounds of what is held in memory, at most 100 MiB: the table (16 MiB), the blocks' places (8 MiB), a bit for each MiB of the
+ * file (2 MiB), and the map of the clusters (64 MiB).
+ */
 const MOST_ENTRIES = 2 ** 21;
-const MOST_FILE_BYTES = 2 ** 44;
+export const MOST_VHDX_BYTES = 2 ** 44;
 const PRESENT = 6;
 /** Not present, undefined, zero, unmapped: all of them read as zeros. */
 const absent: ReadonlySet<number> = new Set([0, 1, 2, 3]);
@@ -17,7 +20,6 @@ const absent: ReadonlySet<number> = new Set([0, 1, 2, 3]);
 /** The disk of a VHDX that stands alone. Throws `invalid` IMAGE_FORMAT_MISMATCH, `denied` IMAGE_UNSAFE. */
 export async function openVhdx(bytes: StoredBytes): Promise<ForeignDisk> {
   const { sizeBytes } = bytes;
-  if (sizeBytes > MOST_FILE_BYTES) throw unsafe(`the file has ${sizeBytes} bytes; a VHDX has at most 16 TiB`);
   const space = new FileSpace(Math.floor(sizeBytes / MIB));
   const header = await readVhdxHeader(bytes, space);
   const map = new ClusterMap(header.capacityBytes, false);

@@ -1,6 +1,5 @@
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
-import { MOST_CAPACITY_BYTES } from "./foreign-disk.ts";
-import { mismatch, unsafe } from "./header-check.ts";
+import { mismatch, MOST_CAPACITY_BYTES, unsafe } from "./header-check.ts";
 
 // The header and the embedded descriptor of a hosted sparse extent, by VMware's "Virtual Disk Format 5.0". Numbers are
 // little-endian, and places and sizes are in sectors.
@@ -114,7 +113,8 @@ function requireOwnDescriptor(head: Buffer, capacitySectors: number, isCompresse
   if (count === 0n || endBytes > BigInt(Math.min(head.length, HEADER_BYTES)))
     throw field("descriptorSize", count, "the descriptor is not within the first 64 KiB");
   // libvirt reads to the first zero, whatever size the header has.
-  const [all = ""] = head.toString("latin1", SECTOR_BYTES).split("\0");
+  const zeroAt = head.indexOf(0, SECTOR_BYTES);
+  const all = head.toString("latin1", SECTOR_BYTES, zeroAt === -1 ? head.length : zeroAt);
   const [found] = leadsElsewhere.exec(all) ?? [];
   if (found !== undefined) throw descriptor(`has ${found}: it needs another file, or a key; ${flatten}`);
   const { extents, values } = readDescriptor(all.slice(0, Number(endBytes) - SECTOR_BYTES));

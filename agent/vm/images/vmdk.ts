@@ -21,10 +21,16 @@ const FOOTER_BYTES = 3 * SECTOR_BYTES;
 const MARKER_BYTES = 12;
 /** More than deflate adds to bytes that it cannot compress. */
 const DEFLATE_ADDS_BYTES = 4096;
-/** Bounds of what is held in memory: a bit for each sector of the file, the directory, and the tables with an entry. */
-const MOST_FILE_BYTES = 2 ** 38;
+/**
+ * Bounds of what is held in memory, at most 200 MiB: a bit for each sector of the file (64 MiB), the directory (4 MiB), the
+ * tables with an entry (64 MiB), and the map of the clusters (64 MiB). One conversion runs at a time on a host. Tables with an
+ * entry lead to 1 TiB with the usual grain of 64 KiB: a disk with data all over more than that is refused.
+ */
+export const MOST_VMDK_BYTES = 2 ** 38;
 const MOST_TABLES = 2 ** 20;
 const MOST_USED_TABLES = 2 ** 15;
+/** Tables may be in any order, and each may need a transfer: those of a disk of 2 TiB, the most of VMware's own sparse files. */
+const MOST_READ_TABLES = 2 ** 16;
 
 const inflated = promisify<Buffer, { maxOutputLength: number }, Buffer>(inflate);
 
@@ -33,8 +39,6 @@ export async function openVmdk(bytes: StoredBytes): Promise<ForeignDisk> {
   const { sizeBytes } = bytes;
   const head = await bytes.read(0, Math.min(HEADER_BYTES, sizeBytes));
   const header = readVmdkHeader(head);
-  if (sizeBytes > MOST_FILE_BYTES)
-    throw unsafe(`the file has ${sizeBytes} bytes; a VMDK has at most 256 GiB`);
   const space = new FileSpace(Math.floor(sizeBytes / SECTOR_BYTES));
   space.take(0, header.ownSectors, "its descriptor");
   const tables = await readTables(bytes, space, header, await directoryOf(bytes, header, head));
@@ -74,11 +78,14 @@ async function readTables(
   space.take(directorySector, Math.ceil((count * 4) / SECTOR_BYTES), "its grain directory");
   const directory = await readPart(bytes, directorySector * SECTOR_BYTES, count * 4, "its grain directory");
   const tables = new Map<number, Uint32Array>();
+  let readTables = 0;
   const slice = new Slice();
   for (let number = 0; number < count; number += 1) {
     if (slice.over) await slice.rest();
     const sector = directory.readUInt32LE(number * 4);
     if (sector === 0) continue;
+    if ((readTables += 1) > MOST_READ_TABLES)
+      throw unsafe(`it has more than ${MOST_READ_TABLES} grain tables: convert it first (qemu-img convert)`);
     const what = `its grain table ${number}`;
     space.take(sector, TABLE_BYTES / SECTOR_BYTES, what);
     const read = await readPart(bytes, sector * SECTOR_BYTES, TABLE_BYTES, what);

@@ -1,19 +1,17 @@
 import { createHash } from "node:crypto";
 import * as z from "../../kernel/zod.ts";
-import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { resourceName } from "../../contract/spec-values.ts";
 import type { Report } from "../../state/operations/run.ts";
-import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
-import { openForeign, requireForeignHead } from "../images/foreign-formats.ts";
-import { mismatch, requireSafeHeader } from "../images/header-check.ts";
+import { requireForeignHead, requireForeignSize } from "../images/foreign-formats.ts";
+import { mismatch, requireSafeHeader, tooLarge } from "../images/header-check.ts";
 import { isAway } from "../images/image-volumes.ts";
 import { dataVolume, foreignFormats, imageFields, sourceVolume, type Image } from "../images/image.ts";
-import { VolumeBytes } from "../images/volume-bytes.ts";
 import type { PendingImage } from "../images/image-store.ts";
 import type { Source } from "../images/download.ts";
 import { uploadGone } from "../images/upload.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
+import { convert } from "./convert-image.ts";
 import { defineOperation } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { openVolume, sourceDisk } from "./volume-source.ts";
@@ -167,15 +165,16 @@ interface Transfer {
 async function publish(
   context: RunContext,
   intent: ImportIntent,
-  { step, createdAtMs }: WorkRun,
+  { step, caller, createdAtMs }: WorkRun,
   { source, begun, ...ends }: Transfer,
 ): Promise<Image> {
   const { images, volumes: allVolumes } = context;
   const { image: wanted, from } = intent;
-  const { volumes, room, maxBytes, store } = images;
+  const { volumes, room, maxBytes, store, conversions } = images;
   const { sizeBytes, confirm } = source;
   if (sizeBytes === 0) throw mismatch("the image is empty");
   if (sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes);
+  if (from !== undefined) requireForeignSize(sizeBytes, from);
   const target = from === undefined ? dataVolume(wanted) : sourceVolume(wanted);
   await room.claim(wanted, { ...target, capacityBytes: sizeBytes });
   await volumes.requireRoom(wanted.pool, sizeBytes);
@@ -195,12 +194,10 @@ async function publish(
   if (wanted.sha256 === "") store.learn({ ...wanted, sha256 }, intent);
   else if (sha256 !== wanted.sha256) throw wrongDigest(wanted, sha256);
   let made = { sizeBytes, capacityBytes: declaredBytes ?? sizeBytes };
-  if (from !== undefined)
-    made = await step(
-      "convert",
-      (report) => convert(context, { wanted, from, sizeBytes, ends }, report),
-      0.4,
-    );
+  if (from !== undefined) {
+    const work = (report: Report) => convert(context, { wanted, from, sizeBytes, ends }, report);
+    made = await conversions.run(caller, () => step("convert", work, 0.4), ends.signal);
+  }
   const image = { ...wanted, sha256, ...made, createdAtMs };
   await step("verify", async () => {
     requireAsDeclared(image, await volumes.inspect(dataVolume(image)));
@@ -212,52 +209,6 @@ async function publish(
   step.commit();
   await step("publish", () => volumes.publish(image));
   return image;
-}
-
-/**
- * Fills the data volume with a qcow2 image of the disk in the source's volume, and returns the sizes of its file and disk.
- * Throws as `openForeign` and `ImageVolumes.fill`, and `invalid` IMAGE_TOO_LARGE.
- */
-async function convert(
-  { images }: RunContext,
-  {
-    wanted,
-    from,
-    sizeBytes,
-    ends,
-  }: {
-    readonly wanted: PendingImage;
-    readonly from: NonNullable<ImportIntent["from"]>;
-    /** Of the source's volume. */
-    readonly sizeBytes: number;
-    readonly ends: Pick<Transfer, "signal" | "lost">;
-  },
-  report: Report,
-): Promise<Pick<Image, "sizeBytes" | "capacityBytes">> {
-  const { volumes, room, maxBytes } = images;
-  const stored = new VolumeBytes(sizeBytes, (at, length) =>
-    volumes.bytes(sourceVolume(wanted), length, ends.signal, at),
-  );
-  try {
-    const disk = await openForeign(stored, from);
-    const totalBytes = imageBytes(disk.map);
-    if (totalBytes > maxBytes) throw tooLarge(totalBytes, maxBytes);
-    // Until the source is removed, both volumes take their room.
-    await room.claim(wanted, { ...dataVolume(wanted), capacityBytes: totalBytes });
-    await volumes.requireRoom(wanted.pool, totalBytes);
-    const content = async function* (): AsyncGenerator<Buffer, void, undefined> {
-      let doneBytes = 0;
-      for await (const chunk of qcow2Image(disk.map, (index) => disk.cluster(index))) {
-        ends.signal.throwIfAborted();
-        yield chunk;
-        report({ doneBytes: (doneBytes += chunk.length), totalBytes });
-      }
-    };
-    await volumes.fill(dataVolume(wanted), totalBytes, content(), ends);
-    return { sizeBytes: totalBytes, capacityBytes: disk.map.capacityBytes };
-  } finally {
-    await stored.close();
-  }
 }
 
 /** The bytes of the source, passed on once the header is safe: none of an unsafe image reach the pool. */
@@ -314,13 +265,6 @@ function requireAsDeclared(
         `${sizeBytes} and ${capacityBytes}`,
     );
 }
-
-const tooLarge = (sizeBytes: number, maxBytes: number): SocleError =>
-  new SocleError(
-    "invalid",
-    "IMAGE_TOO_LARGE",
-    `the image has ${formatExactBytes(sizeBytes)}, and this host imports at most ${formatExactBytes(maxBytes)} (images.maxBytes)`,
-  );
 
 const wrongDigest = ({ name, sha256 }: PendingImage, found: string): SocleError =>
   new SocleError(

@@ -1,4 +1,5 @@
 import type { Clock } from "../../kernel/clock.ts";
+import type { Semaphore } from "../../kernel/concurrency/semaphore.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { NbdPorts } from "./nbd-ports.ts";
@@ -28,6 +29,8 @@ export interface ImageParts {
   /** The bytes of uploads, by upload. */
   readonly uploads: Map<string, Upload>;
   readonly room: ImageRoom;
+  /** One permit: each conversion may take much of the agent's memory (vmdk.ts). */
+  readonly conversions: Semaphore;
   /** The largest image. */
   readonly maxBytes: number;
 }

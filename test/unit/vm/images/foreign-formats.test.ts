@@ -28,6 +28,9 @@ async function refusalOf(file: Buffer, format: ForeignFormat): Promise<string> {
   }
 }
 
+/** To a program that knows that format, and looks for it first. */
+const markAsVdi = (file: Buffer): void => void file.write("\u007f\u0010\u00da\u00be", 64, "latin1");
+
 for (const isCompressed of [false, true])
   test(`the grains of a ${isCompressed ? "compressed" : "sparse"} VMDK are where the tables have them`, async () => {
     const disk = await openForeign(bytesOf(smallVmdk({ isCompressed })), "vmdk");
@@ -164,7 +167,40 @@ test("a VMDK with an absurd header is refused, and the message names the field",
     assert.match(refusal, what);
   }
   assert.match(await refusalOf(smallVhdx(), "vmdk"), /^IMAGE_FORMAT_MISMATCH .*KDMV/);
+  assert.match(await refusalOf(smallVmdk({ change: markAsVdi }), "vmdk"), /^IMAGE_FORMAT_MISMATCH .*vdi/);
   assert.match(await refusalOf(Buffer.from("KDMV"), "vmdk"), /^IMAGE_FORMAT_MISMATCH/);
+});
+
+test("a file whose map would need too much memory, or too many transfers, is refused", async () => {
+  for (const [format, tib] of [
+    ["vmdk", 0.25],
+    ["vhdx", 16],
+  ] as const) {
+    const read = () => Promise.reject(new Error("it is refused by its size"));
+    await assert.rejects(openForeign({ sizeBytes: tib * 2 ** 40 + 1, read }, format), {
+      reason: "IMAGE_TOO_LARGE",
+      message: new RegExp(`of the format ${format}`),
+    });
+  }
+  // Empty tables in descending order.
+  const count = 2 ** 16 + 1;
+  const capacity = count * 512 * 8;
+  const head = smallVmdk({ descriptor: (text) => text.replace("RW 512", `RW ${capacity}`) });
+  head.writeBigUInt64LE(BigInt(capacity), 12);
+  const directory = Buffer.alloc(count * 4);
+  for (let table = 0; table < count; table += 1)
+    directory.writeUInt32LE(1024 + (count - table) * 4, table * 4);
+  let reads = 0;
+  const endless = {
+    sizeBytes: 2 ** 30,
+    read: (at: number, length: number) => {
+      reads += 1;
+      const part = at === 0 ? head : at === 3 * 512 ? directory : undefined;
+      return Promise.resolve(Buffer.concat([part ?? Buffer.alloc(0)], length));
+    },
+  };
+  await assert.rejects(openForeign(endless, "vmdk"), { message: /more than 65536 grain tables/ });
+  assert.ok(reads < count + 5, String(reads));
 });
 
 test("the blocks of a VHDX are where its table has them", async () => {
@@ -204,6 +240,7 @@ test("a VHDX that leads to another file, has a log, or is absurd is refused, and
       /region table has 4294967295 entries/,
       (file) => both(regions, (at) => void file.writeUInt32LE(2 ** 32 - 1, at + 8)),
     ],
+    [/region tables differ/, (file) => void file.writeBigUInt64LE(BigInt(blocks + MIB), regions[1] + 32)],
     [/required region/, (file) => both(regions, (at) => void file.writeUInt8(1, at + 16))],
     [/allocation table is at/, (file) => both(regions, (at) => void file.writeBigUInt64LE(1000n, at + 32))],
     [
@@ -239,4 +276,5 @@ test("a VHDX that leads to another file, has a log, or is absurd is refused, and
   assert.match(await refusalOf(smallVhdx().subarray(0, 4 * MIB + 1000), "vhdx"), /block 1 is beyond/);
   assert.match(await refusalOf(smallVhdx().subarray(0, 100 * 1024), "vhdx"), /^IMAGE_UNSAFE .*beyond/);
   assert.match(await refusalOf(smallVmdk(), "vhdx"), /^IMAGE_FORMAT_MISMATCH .*vhdxfile/);
+  assert.match(await refusalOf(smallVhdx(markAsVdi), "vhdx"), /^IMAGE_FORMAT_MISMATCH .*vdi/);
 });

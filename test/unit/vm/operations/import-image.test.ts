@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { systemClock } from "../../../../agent/kernel/clock.ts";
+import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import { newImageId, type Image } from "../../../../agent/vm/images/image.ts";
@@ -41,6 +43,11 @@ interface Stage {
   readonly sent?: Buffer;
   /** In place of a raw image. */
   readonly vmdk?: Buffer;
+  /** What the server reports. */
+  readonly sizeBytes?: number;
+  /** How long each transfer from a pool takes. */
+  readonly readMs?: number;
+  readonly conversions?: Semaphore;
   readonly maxBytes?: number;
   /** The step of the volumes that fails, and how. */
   readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove" | "removeSource", SocleError>>;
@@ -64,6 +71,9 @@ async function imported({
   isEnding,
   from,
   vmdk,
+  sizeBytes = vmdk?.length ?? bytes.length,
+  readMs = 0,
+  conversions = new Semaphore(1),
   maxBytes = 2 ** 40,
 }: Stage) {
   if (vmdk !== undefined) sent = vmdk;
@@ -123,7 +133,7 @@ async function imported({
     published = image;
   };
   let published: Image | undefined;
-  let looks = 0;
+  let [looks, nowMs] = [0, 0];
   const failAt = (at: "open" | "copy" | "confirm"): void => {
     if (from?.fails?.at === at) throw from.fails.error;
   };
@@ -136,6 +146,7 @@ async function imported({
   };
   volumes.bytes = async function* ({ volume }, length, _signal, offset) {
     failAt("copy");
+    nowMs += readMs;
     yield await Promise.resolve(filled.get(volume)?.subarray(offset, offset + length) ?? sent);
   };
   const all = new Volumes(silent, systemClock);
@@ -157,7 +168,7 @@ async function imported({
     open: (_url, _isTenants, signal) => {
       signal.throwIfAborted();
       const source = {
-        sizeBytes: vmdk?.length ?? bytes.length,
+        sizeBytes,
         bytes: (async function* () {
           yield await Promise.resolve(sent);
         })(),
@@ -169,6 +180,7 @@ async function imported({
   const signal = new AbortController().signal;
   const run = {
     vmId: "",
+    caller: "test",
     operationId: "o",
     step: steps(),
     signal,
@@ -184,7 +196,8 @@ async function imported({
     keep: () => undefined,
     removed: () => void claimed.splice(0),
   };
-  const images = { ...context.images, store, downloads, room, maxBytes };
+  const images = { ...context.images, store, downloads, room, conversions, maxBytes };
+  const clock = { ...systemClock, monotonicMs: () => nowMs };
   const digest = (content: Buffer): string => createHash("sha256").update(content).digest("hex");
   const source = { pool: "images", volume: "golden.raw" };
   const intent =
@@ -198,13 +211,15 @@ async function imported({
       : from === undefined
         ? { image: wanted, url: "https://images.example/x", byTenant: false }
         : { image: { ...wanted, sha256: "" }, volume: source, byTenant: false };
-  const [reason, message] = await importImage.run({ ...context, volumes: all, images }, intent, run).then(
-    () => ["done", ""] as const,
-    (thrown: unknown) => {
-      const { kind, reason: why, message: text } = toSocleError(thrown);
-      return [`${kind} ${why}`, text] as const;
-    },
-  );
+  const [reason, message] = await importImage
+    .run({ ...context, clock, volumes: all, images }, intent, run)
+    .then(
+      () => ["done", ""] as const,
+      (thrown: unknown) => {
+        const { kind, reason: why, message: text } = toSocleError(thrown);
+        return [`${kind} ${why}`, text] as const;
+      },
+    );
   return { reason, message, did, claimed, published, isKnown: store.find(wanted.id) !== undefined };
 }
 
@@ -311,6 +326,31 @@ test("a VMDK that is refused, or is too large once converted, leaves nothing", a
   const undone = await imported({ vmdk: smallVmdk(), fails: { removeSource: away } });
   assert.match(undone.reason, /^outcome_unknown/);
   assert.equal(undone.published, undefined);
+});
+
+test("a conversion that takes too long for its size fails, and one of a slow pool does not", async () => {
+  assert.equal((await imported({ vmdk: smallVmdk(), readMs: 60_000 })).reason, "done");
+  const slow = await imported({ vmdk: smallVmdk(), readMs: 700_000 });
+  assert.deepEqual([slow.reason, slow.did.at(-1)], ["timeout IMAGE_CONVERSION_SLOW", "remove"]);
+  // Its outcome is certain, also for an import that began again.
+  const again = await imported({ vmdk: smallVmdk(), readMs: 700_000, resumed: true, pool: "parts" });
+  assert.equal(again.reason, "timeout IMAGE_CONVERSION_SLOW");
+});
+
+test("one conversion runs at a time on a host", async () => {
+  const conversions = new Semaphore(1);
+  const release = await conversions.acquire("other");
+  const seen = { isOver: false };
+  const waiting = imported({ vmdk: smallVmdk(), conversions }).finally(() => (seen.isOver = true));
+  while (conversions.waiting === 0 && !seen.isOver) await nextTurn();
+  assert.equal(seen.isOver, false);
+  release();
+  assert.equal((await waiting).reason, "done");
+});
+
+test("a file that is larger than its format may be is refused before any byte of it is stored", async () => {
+  const { reason, did } = await imported({ vmdk: smallVmdk(), sizeBytes: 2 ** 38 + 1 });
+  assert.deepEqual([reason, did], ["invalid IMAGE_TOO_LARGE", ["remove"]]);
 });
 
 test("an agent that stops leaves the import from a volume to its next start too", async () => {
