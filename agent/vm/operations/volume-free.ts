@@ -2,7 +2,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { imageOfVolume, tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { vmOfVolume } from "../model/volume-names.ts";
-import type { Dependents } from "../storage/overlay-search.ts";
+import type { BusyWait, Dependents } from "../storage/overlay-search.ts";
 import { isImport, listed, usersNow, usersOf, volumeKey, type Users } from "../storage/volume-users.ts";
 import { readByImport } from "../storage/volume-refusals.ts";
 import type { RunContext } from "./work.ts";
@@ -15,7 +15,7 @@ export interface VolumeChange {
   /** The id of this operation's own claim. */
   readonly own?: string;
   /** How long the volume's pool may be busy; absent: shortly. */
-  readonly busyForMs?: number | undefined;
+  readonly wait?: BusyWait | undefined;
 }
 
 /**
@@ -26,9 +26,9 @@ export async function requireVolumeFree(
   context: Pick<RunContext, "volumes" | "table" | "creations">,
   change: VolumeChange,
 ): Promise<void> {
-  const { volume, busyForMs } = change;
+  const { volume, wait } = change;
   if (!(await context.volumes.isThere(volume))) throw volumeNotFound(volume);
-  const dependents = await context.volumes.dependents([volume], busyForMs);
+  const dependents = await context.volumes.dependents([volume], wait);
   const users = await usersNow(context, context.creations, [volumeKey(volume), ...dependents.paths]);
   requireNoUsers(change, users, dependents);
   // Overlays are in the pool of their base, also those of other hosts.

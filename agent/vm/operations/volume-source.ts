@@ -5,6 +5,7 @@ import { imageKey } from "../../state/operations/subject.ts";
 import type { Source } from "../images/download.ts";
 import type { Image } from "../images/image.ts";
 import type { VolumeFacts } from "../images/image-volumes.ts";
+import type { BusyWait } from "../storage/overlay-search.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import { requireStandsAlone, requireVolumeFree, volumeDenied } from "./volume-free.ts";
 import type { RunContext } from "./work.ts";
@@ -47,8 +48,9 @@ const CONFIRM_BUSY_FOR_MS = 600_000;
 
 /**
  * The bytes of a volume that nothing uses. Throws as `requireVolumeFree` and `Volumes.resolve`, `unsupported`
- * IMAGE_POOL_UNSUITABLE, and `unavailable` VOLUME_UNREADABLE if its pool is inactive or busy. `confirm` throws `conflict`
- * VOLUME_IN_USE if the volume is in use by now, or has changed; it waits for a busy pool.
+ * IMAGE_POOL_UNSUITABLE, and `unavailable` VOLUME_UNREADABLE if its pool is inactive or busy, or does not answer. `confirm`
+ * throws `conflict` VOLUME_IN_USE if the volume is in use by now, or has changed; it waits for a busy pool until the signal
+ * aborts.
  */
 export async function openVolume(
   context: RunContext,
@@ -59,25 +61,26 @@ export async function openVolume(
   const { volumes } = context.images;
   const own = imageKey(image.id);
   const onlyTenant = byTenant ? image.tenant : undefined;
-  const look = async (busyForMs?: number): Promise<VolumeFacts> => {
+  const look = async (wait?: BusyWait): Promise<VolumeFacts> => {
     // libvirt opens its file: it must be no link, and lead to no other file.
     await context.volumes.resolve(volume);
-    await requireVolumeFree(context, { volume, change: "import", onlyTenant, own, busyForMs });
+    await requireVolumeFree(context, { volume, change: "import", onlyTenant, own, wait });
     const facts = await volumes.facts(volume);
     if (!facts.isFile || facts.changedAt === undefined) throw noFile(volume);
     return facts;
   };
+  // The import has ended for another reason, as a timeout of the image's pool.
   const refused = (thrown: unknown): never => {
-    throw refusalOf(volume, thrown);
+    throw signal.aborted ? thrown : refusalOf(volume, thrown);
   };
   const { sizeBytes, changedAt } = await look().catch(refused);
   return {
     sizeBytes,
-    bytes: exactly(volume, sizeBytes, volumes.bytes(volume, sizeBytes, signal, 0)),
+    bytes: exactly(volume, sizeBytes, volumes.bytes(volume, sizeBytes, signal, 0), refused),
     // The iteration opens the stream, and ends it.
     close: () => undefined,
     confirm: async () => {
-      const now = await look(CONFIRM_BUSY_FOR_MS).catch(refused);
+      const now = await look({ forMs: CONFIRM_BUSY_FOR_MS, signal }).catch(refused);
       if (now.sizeBytes !== sizeBytes || now.changedAt !== changedAt) throw changed(volume);
     },
   };
@@ -89,7 +92,9 @@ export async function openVolume(
  */
 function refusalOf(volume: VolumeRef, thrown: unknown): SocleError {
   const error = toSocleError(thrown);
-  if (!["POOL_INACTIVE", "POOL_BUSY"].includes(error.reason)) return error;
+  // Nothing was changed: a refresh without an answer is no unknown outcome.
+  const { kind } = error.kind === "outcome_unknown" ? toSocleError(error.cause) : error;
+  if (kind !== "timeout" && !["POOL_INACTIVE", "POOL_BUSY"].includes(error.reason)) return error;
   const message = `volume ${volumeKey(volume)} cannot be read: ${error.message}. Import it again once its pool answers`;
   return new SocleError("unavailable", "VOLUME_UNREADABLE", message, {
     cause: error,
@@ -101,6 +106,7 @@ async function* exactly(
   volume: VolumeRef,
   sizeBytes: number,
   bytes: AsyncIterable<Buffer>,
+  refused: (thrown: unknown) => never,
 ): AsyncGenerator<Buffer, void, undefined> {
   let at = 0;
   try {
@@ -110,7 +116,7 @@ async function* exactly(
       yield chunk;
     }
   } catch (thrown) {
-    throw refusalOf(volume, thrown);
+    refused(thrown);
   }
   if (at !== sizeBytes) throw changed(volume);
 }

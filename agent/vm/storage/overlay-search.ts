@@ -21,6 +21,12 @@ export interface Dependents {
   readonly unsearched?: readonly string[];
 }
 
+/** A wait for a pool that is busy, as while libvirt makes a volume in it. */
+export interface BusyWait {
+  readonly forMs: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface Backing extends VolumeRef {
   readonly backing: string;
 }
@@ -55,7 +61,7 @@ const REFRESH = { lane: "observation", timeoutMs: 15_000 } as const;
 /** A pool that did not answer is skipped for this time: each call that hangs holds one of libvirt's workers. */
 const SILENT_MS = 60_000;
 const NO_FILES: Files = { found: [], unreadable: [] };
-const BUSY_FOR_MS = 2000;
+const SHORTLY: BusyWait = { forMs: 2000 };
 const BUSY_EVERY_MS = 250;
 /** Local storage. The refresh of a network pool may hang, and libvirt unmounts a pool whose refresh fails. */
 const local: ReadonlySet<string> = new Set(["dir", "fs"]);
@@ -94,16 +100,21 @@ export class OverlaySearch {
 
   /**
    * Throws libvirt's error for the pools of the volumes, and `unavailable` VOLUME_UNREADABLE. Other pools that do not
-   * answer are skipped, and listed as not searched. `busyForMs`: how long a pool of the volumes may be busy.
+   * answer are skipped, and listed as not searched. `wait`: as long as a pool of the volumes is busy. Throws the reason of
+   * its signal.
    */
-  async of(references: readonly VolumeRef[], busyForMs = BUSY_FOR_MS): Promise<Dependents> {
+  async of(references: readonly VolumeRef[], wait: BusyWait = SHORTLY): Promise<Dependents> {
     const found: Found[] = [];
     const unsearched: string[] = [];
     const ownPools = new Set(references.map(({ pool }) => pool));
     const isOwn = (file: VolumeRef): boolean =>
       references.some(({ pool, volume }) => pool === file.pool && volume === file.volume);
     for (const name of ownPools) {
-      const listing = await this.#listed(`own ${name} ${busyForMs}`, () => this.#listOwn(name, busyForMs));
+      const list = () => this.#listOwn(name, wait);
+      // One that a signal ends is the caller's alone.
+      const listing = await (wait.signal === undefined
+        ? this.#listed(`own ${name} ${wait.forMs}`, list)
+        : list());
       const unreadable = listing.unreadable.find(isOwn);
       if (unreadable !== undefined) throw volumeUnreadable(unreadable, unreadable.cause);
       found.push(...listing.found);
@@ -169,8 +180,8 @@ export class OverlaySearch {
     return await run.of(list);
   }
 
-  async #listOwn(name: string, busyForMs: number): Promise<Listing> {
-    const deadlineMs = this.#clock.monotonicMs() + busyForMs;
+  async #listOwn(name: string, { forMs, signal }: BusyWait): Promise<Listing> {
+    const deadlineMs = this.#clock.monotonicMs() + forMs;
     for (;;) {
       const pool = await this.#activePool(name);
       const { path } = await this.#described(pool, observing);
@@ -179,7 +190,7 @@ export class OverlaySearch {
       const isFresh = isThere && (await this.#refresh(pool));
       if (isFresh || !isThere || this.#clock.monotonicMs() >= deadlineMs)
         return { ...(await this.#files(pool, observing)), isFresh };
-      await this.#clock.sleep(BUSY_EVERY_MS);
+      await this.#clock.sleep(BUSY_EVERY_MS, signal);
     }
   }
 

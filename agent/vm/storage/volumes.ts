@@ -5,7 +5,7 @@ import { silentLog, type Logger } from "../../kernel/log.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { buildVolume, parseVolume } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
-import { OverlaySearch, type Dependents } from "./overlay-search.ts";
+import { OverlaySearch, type BusyWait, type Dependents } from "./overlay-search.ts";
 import { PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { StorageNames } from "./storage-names.ts";
@@ -210,8 +210,8 @@ export class Volumes {
   }
 
   /** The paths of the volumes that exist, and their overlays. Throws as `OverlaySearch.of` does. */
-  async dependents(references: readonly VolumeRef[], busyForMs?: number): Promise<Dependents> {
-    return await this.#overlays.of(references, busyForMs);
+  async dependents(references: readonly VolumeRef[], wait?: BusyWait): Promise<Dependents> {
+    return await this.#overlays.of(references, wait);
   }
 
   /** Throws `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE. */

@@ -50,7 +50,9 @@ interface Stage {
   readonly conversions?: Semaphore;
   readonly maxBytes?: number;
   /** The step of the volumes that fails, and how. */
-  readonly fails?: Partial<Record<"fill" | "inspect" | "publish" | "remove" | "removeSource", SocleError>>;
+  readonly fails?: Partial<
+    Record<"fill" | "lost" | "inspect" | "publish" | "remove" | "removeSource", SocleError>
+  >;
   readonly isEnding?: boolean;
   /** From a volume in place of a server, without a digest. `then`: what libvirt shows of it after the copy. */
   readonly from?: {
@@ -102,7 +104,8 @@ async function imported({
       : Promise.resolve();
   volumes.remove = () => act("remove");
   const filled = new Map<string, Buffer>();
-  volumes.fill = async (reference, size, chunks) => {
+  volumes.fill = async (reference, size, chunks, ends) => {
+    if (fails.lost !== undefined) ends?.lost?.(fails.lost);
     const all: Buffer[] = [];
     for await (const chunk of chunks) all.push(chunk);
     const content = Buffer.concat(all);
@@ -144,15 +147,17 @@ async function imported({
     const facts = { format: "raw", sizeBytes: bytes.length, capacityBytes: bytes.length, hasBacking: false };
     return { ...facts, isFile: true, changedAt: "1", ...(looks > 1 ? from?.then : {}) };
   };
-  volumes.bytes = async function* ({ volume }, length, _signal, offset) {
+  volumes.bytes = async function* ({ volume }, length, ends, offset) {
+    ends.throwIfAborted();
     failAt("copy");
     nowMs += readMs;
     yield await Promise.resolve(filled.get(volume)?.subarray(offset, offset + length) ?? sent);
   };
   const all = new Volumes(silent, systemClock);
   all.isThere = () => Promise.resolve(true);
-  all.dependents = (_references, busyForMs = 2000) => {
-    const isBusy = looks > 0 && busyForMs < (from?.thenBusyForMs ?? 0);
+  all.dependents = (_references, wait = { forMs: 2000 }) => {
+    if (wait.forMs > 2000) assert.equal(wait.signal?.aborted, false, "a long wait can be cancelled");
+    const isBusy = looks > 0 && wait.forMs < (from?.thenBusyForMs ?? 0);
     const unsearched = isBusy ? ["images"] : [];
     return Promise.resolve({ paths: [], overlays: from?.overlays ?? [], backings: [], unsearched });
   };
@@ -290,7 +295,9 @@ test("an import waits for a busy pool before it throws its copy away", async () 
 test("a resumed import fails without the pool of its volume, and without that of its image begins again", async () => {
   const inactive = new SocleError("unavailable", "POOL_INACTIVE", "storage pool images is not active");
   const busy = new SocleError("unavailable", "POOL_BUSY", "storage pool images is too busy");
-  for (const error of [inactive, busy]) {
+  const hangs = new SocleError("timeout", "LIBVIRT_TIMEOUT", "libvirt did not answer");
+  const refreshHangs = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "sent", { cause: hangs });
+  for (const error of [inactive, busy, hangs, refreshHangs]) {
     for (const at of ["open", "copy", "confirm"] as const) {
       const { reason, did } = await imported({
         resumed: true,
@@ -299,6 +306,10 @@ test("a resumed import fails without the pool of its volume, and without that of
       });
       assert.deepEqual([reason, did.at(-1)], ["unavailable VOLUME_UNREADABLE", "remove"], at);
     }
+  }
+  const lost = await imported({ from: {}, fails: { lost: hangs } });
+  assert.match(lost.reason, /^outcome_unknown/, "its own pool does not answer");
+  for (const error of [inactive, busy]) {
     const { reason } = await imported({ resumed: true, pool: "parts", from: {}, fails: { inspect: error } });
     assert.match(reason, /^outcome_unknown/);
   }

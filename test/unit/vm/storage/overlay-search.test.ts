@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { createLog } from "../../../../agent/kernel/log.ts";
 import type { LibvirtCalls } from "../../../../agent/vm/hypervisor/certainty.ts";
@@ -96,8 +97,8 @@ function requireActive(name: string, { isStopped = false }: Pool): void {
 }
 
 const root = { pool: "p", volume: "root.qcow2" };
-const search = async (pools: Readonly<Record<string, Pool>>, busyForMs?: number) =>
-  await new Volumes(libvirtWith(pools).calls, sleepingClock()).dependents([root], busyForMs);
+const search = async (pools: Readonly<Record<string, Pool>>, wait?: Parameters<Volumes["dependents"]>[1]) =>
+  await new Volumes(libvirtWith(pools).calls, sleepingClock()).dependents([root], wait);
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "socle-overlays-"));
@@ -206,8 +207,25 @@ test("the search waits shortly for a busy pool, and names it when it stays busy"
   const never = await search({ p: { ...pool, volumes: { ...pool.volumes }, busy: 1000 } });
   assert.deepEqual([never.overlays.length, never.unsearched], [0, ["p"]]);
   // A caller that has waited for hours waits for minutes more.
-  const late = await search({ p: { ...pool, volumes: { ...pool.volumes }, busy: 1000 } }, 600_000);
+  const late = await search({ p: { ...pool, volumes: { ...pool.volumes }, busy: 1000 } }, { forMs: 600_000 });
   assert.deepEqual([late.overlays.length, late.unsearched], [1, []]);
+});
+
+test("a long wait for a busy pool ends with its signal", async (t) => {
+  const pool = { path: `${await folder(t)}/p`, volumes: { "root.qcow2": "" }, busy: Infinity };
+  const stop = new AbortController();
+  let sleeps = 0;
+  const clock: Clock = {
+    ...sleepingClock(),
+    sleep: (ms, signal) => {
+      if ((sleeps += 1) === 3) stop.abort(new Error("cancelled"));
+      return sleeps < 10 ? systemClock.sleep(0, signal) : Promise.reject(new Error("it waits on"));
+    },
+  };
+  const volumes = new Volumes(libvirtWith({ p: pool }).calls, clock);
+  await assert.rejects(volumes.dependents([root], { forMs: 600_000, signal: stop.signal }), {
+    message: "cancelled",
+  });
 });
 
 test("a pool that a refresh stops is logged, and named until it is started again", async (t) => {
