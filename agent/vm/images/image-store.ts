@@ -201,10 +201,10 @@ export class ImageStore implements Service {
 
   /**
    * The digest of an expected image, once its bytes are read. Throws `already_exists` IMAGE_EXISTS if the tenant has another
-   * image of that digest.
+   * image of that digest, and `unavailable` IMAGES_UNKNOWN before the pools were read.
    */
   learn(image: PendingImage, intent: object): void {
-    const others = [...this.#published.values(), ...this.pending()];
+    const others = [...this.all(), ...this.pending()];
     const same = others.find(
       ({ id, tenant, sha256 }) => id !== image.id && tenant === image.tenant && sha256 === image.sha256,
     );

@@ -7,7 +7,7 @@ import { requireForeignHead, requireForeignSize } from "../images/foreign-format
 import { mismatch, requireSafeHeader, tooLarge } from "../images/header-check.ts";
 import { isAway } from "../images/image-volumes.ts";
 import { dataVolume, foreignFormats, imageFields, sourceVolume, type Image } from "../images/image.ts";
-import type { PendingImage } from "../images/image-store.ts";
+import type { ImageStore, PendingImage } from "../images/image-store.ts";
 import type { Source } from "../images/download.ts";
 import { uploadGone } from "../images/upload.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
@@ -59,6 +59,8 @@ export const importImage = defineOperation({
   async run(context, intent: ImportIntent, run) {
     const { image: wanted } = intent;
     const { store, room, volumes } = context.images;
+    // Whether the tenant has its digest already is known once the pools were read.
+    if (run.resumed && wanted.sha256 === "") requireImagesKnown(store);
     // An earlier run has published it, or another import of its digest.
     const published = store.find(wanted.id) ?? (run.resumed ? await earlier(context, wanted) : undefined);
     if (published !== undefined) {
@@ -88,6 +90,14 @@ export const importImage = defineOperation({
     }
   },
 });
+
+function requireImagesKnown(store: ImageStore): void {
+  try {
+    store.all();
+  } catch (thrown) {
+    throw outcomeUnknown(toSocleError(thrown));
+  }
+}
 
 /** The image, if an earlier run published it. */
 async function earlier({ images }: RunContext, wanted: PendingImage): Promise<Image | undefined> {

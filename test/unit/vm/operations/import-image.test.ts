@@ -54,6 +54,8 @@ interface Stage {
     Record<"fill" | "lost" | "inspect" | "publish" | "remove" | "removeSource", SocleError>
   >;
   readonly isEnding?: boolean;
+  /** The pools have not been read since the agent's start. */
+  readonly isUnread?: boolean;
   /** From a volume in place of a server, without a digest. `then`: what libvirt shows of it after the copy. */
   readonly from?: {
     readonly then?: Partial<VolumeFacts>;
@@ -71,6 +73,7 @@ async function imported({
   sent = bytes,
   fails = {},
   isEnding,
+  isUnread = false,
   from,
   vmdk,
   sizeBytes = vmdk?.length ?? bytes.length,
@@ -84,6 +87,7 @@ async function imported({
   table.completed(1);
   const context = workContext(silent, systemClock, table);
   const store = storeOfNothing();
+  if (!isUnread) await store.refresh();
   if (isEnding === true) {
     const stop = new AbortController();
     const ran = store.run(stop.signal, () => undefined);
@@ -267,6 +271,10 @@ test("an image of a volume has the digest of the bytes that were read", async ()
   assert.equal(published?.sha256, wanted.sha256);
   const again = await imported({ from: {}, resumed: true, pool: "parts" });
   assert.equal(again.reason, "done");
+  // Another image of the tenant may have that digest.
+  const early = await imported({ from: {}, resumed: true, pool: "parts", isUnread: true });
+  assert.match(early.reason, /^outcome_unknown/);
+  assert.deepEqual(early.did, []);
 });
 
 test("a volume that is used, or changed while it was read, becomes no image", async () => {
