@@ -281,8 +281,8 @@ const doubtOf = ({ vmId, operationId }: WorkRun, { base }: Merge): Doubt => {
     change: "deletion",
     target: "the file below",
     toDo:
-      `The file below is right if QEMU had switched, and else the layer. If both are the same (qemu-img compare -f qcow2 -F ${format}), keep the file below; else keep the one with the guest's newest files ` +
-      `(guestfish --ro --format=FORMAT -a FILE -i, once the guest is off${formats}). ` +
+      `Once it is off: the file below is right if QEMU had switched, and else the layer. If both are the same (qemu-img compare -f qcow2 -F ${format}), keep the file below; else keep the one with the guest's newest files ` +
+      `(guestfish --ro --format=FORMAT -a FILE -i${formats}). ` +
       `To keep the file below, name it as the disk's file (virsh edit ${vmId}): the operation goes on within a minute once the VM is off. ` +
       `To keep the layer, socle operations settle ${operationId} --as not-done: the next deletion of the snapshot writes it over the file below`,
   };

@@ -2,6 +2,7 @@ import { ifPresent, toSocleError, type SocleError } from "../../kernel/errors.ts
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { extraOf, withExtra, type ExtraVolume } from "../model/snapshots.ts";
+import { formatOf } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import { readSpec, rewriteSnapshots } from "./spec-change.ts";
 import { inDoubt, switchState, type Doubt, type Switch } from "./switch-doubt.ts";
@@ -74,17 +75,16 @@ export async function pathOfCopy(context: WorkContext, run: WorkRun, move: Switc
   return path;
 }
 
-const doubtOf = ({ vmId, operationId }: WorkRun, { to }: Switch): Doubt => ({
-  reason: "MOVE_IN_DOUBT",
-  change: "move",
-  target: "its copy",
-  toDo:
-    "The copy is newer if QEMU had switched, and else the old volume. If both are the same (qemu-img compare), keep either; else keep the one with the guest's newest files " +
-    "(guestfish --ro -a FILE -i, once the guest is off). " +
+const doubtOf = ({ vmId, operationId }: WorkRun, { to }: Switch): Doubt => {
+  const format = formatOf(to.volume);
+  const toDo =
+    `Once it is off: the copy is newer if QEMU had switched, and else the old volume. If both are the same (qemu-img compare -f ${format} -F ${format}), keep either; else keep the one with the guest's newest files ` +
+    `(guestfish --ro --format=${format} -a FILE -i). ` +
     `To keep the copy, name it as the disk's file (virsh edit ${vmId}): the operation goes on within a minute once the VM is off. ` +
     `To keep the old volume, socle operations settle ${operationId} --as not-done: the copy stays until the VM is deleted. ` +
-    `Delete it (virsh vol-delete ${to.volume} ${to.pool}) before the disk moves into that pool again`,
-});
+    `Delete it (virsh vol-delete ${to.volume} ${to.pool}) before the disk moves into that pool again`;
+  return { reason: "MOVE_IN_DOUBT", change: "move", target: "its copy", toDo };
+};
 
 /** The domain is gone, so libvirt shows nothing. */
 export const copyKept = (error: SocleError, { to }: Switch): SocleError =>

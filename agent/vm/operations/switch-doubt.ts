@@ -113,7 +113,8 @@ export async function inDoubt(
       ? ""
       : `First start what is missing (${starts}): if libvirt shows the switch then, the ${change} goes on by itself. `;
   const look = isActive(await domains.state(vmId))
-    ? `While the guest runs, QEMU shows the file that it writes to: virsh qemu-monitor-command ${vmId} --hmp info block. Write that down before the guest stops. `
+    ? `While the guest runs, QEMU shows the file that it writes to (virsh qemu-monitor-command ${vmId} --hmp info block): write it down. It is the newer one, unless the guest was started again since. ` +
+      `Before anything else turn the guest off (virsh shutdown ${vmId}: StopVm waits for this operation). `
     : "Start the guest from neither. ";
   return new SocleError(
     "outcome_unknown",
