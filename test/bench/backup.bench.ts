@@ -4,13 +4,11 @@ import { randomUUID } from "node:crypto";
 import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { bootSector } from "../support/socle-host.ts";
 import { bench } from "./bench.ts";
-import { inMemory, startBenchHost, succeeded, writeRandom } from "./bench-host.ts";
+import { createFullGuest, inMemory, startBenchHost, succeeded } from "./bench-host.ts";
 import { measurePairs } from "./pairs.ts";
 
 const execute = promisify(execFile);
-const MIB = 2 ** 20;
 
 await bench("backup", async (run) => {
   const mib = run.quick ? 32 : 1024;
@@ -20,17 +18,7 @@ await bench("backup", async (run) => {
   const host = await startBenchHost(run, { bundle, pools: { memory: pool } });
   const { client, libvirtd } = host;
   const { vms, backups } = client.contract;
-  const boot = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
-  const data = { name: "data", newVolume: { pool: "memory", capacityBytes: mib * MIB } };
-  const { vmId } = await succeeded(
-    host,
-    host.beginCreate(bootSector("guest", { disks: [boot, data] }), { leaveStopped: true }),
-  );
-  const random = `${directory}/random.raw`;
-  await writeRandom(random, mib);
-  const volume = join(pool, (await readdir(pool)).find((name) => name.includes(vmId)) ?? "");
-  await execute("qemu-img", ["convert", "-n", "-f", "raw", "-O", "qcow2", random, volume]);
-  await rm(random);
+  const { vmId } = await createFullGuest(host, "guest", { pool: "memory", directory: pool, mib });
   await succeeded(host, client.ask(vms.StartVm, { requestId: randomUUID(), vm: "guest" }));
 
   const socket = join(libvirtd.socketDirectory, "peer.sock");

@@ -1,8 +1,11 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { open } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { mountInMemory } from "../support/small-disk.ts";
-import { SocleHost } from "../support/socle-host.ts";
+import { bootSector, SocleHost } from "../support/socle-host.ts";
 import type { AgentProcessOptions } from "../support/agent-process.ts";
 import type { Run } from "./bench.ts";
 import { shippedAgent } from "./shipped-agent.ts";
@@ -43,6 +46,24 @@ export async function inMemory(run: Run, sizeMib: number): Promise<string> {
   const { path, unmount } = await mountInMemory("bench", sizeMib);
   run.cleanUp(unmount);
   return path;
+}
+
+/** A guest that writes nothing, with a disk of random bytes in the pool. Returns its id and the disk's file. */
+export async function createFullGuest(
+  host: SocleHost,
+  name: string,
+  { pool, directory, mib }: { readonly pool: string; readonly directory: string; readonly mib: number },
+): Promise<{ readonly vmId: string; readonly volume: string }> {
+  const boot = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
+  const data = { name: "data", newVolume: { pool, capacityBytes: mib * MIB } };
+  const spec = bootSector(name, { disks: [boot, data] });
+  const { vmId } = await succeeded(host, host.beginCreate(spec, { leaveStopped: true }));
+  const volume = join(directory, `socle-${vmId}-data.qcow2`);
+  const random = join(host.libvirtd.directory, "random.raw");
+  await writeRandom(random, mib);
+  await promisify(execFile)("qemu-img", ["convert", "-n", "-f", "raw", "-O", "qcow2", random, volume]);
+  await rm(random);
+  return { vmId, volume };
 }
 
 /** A file of bytes that no tool compresses or leaves out. */

@@ -1,12 +1,10 @@
 // GetVm, and the agent's memory, while two backups are read from it, against both at rest
 import { execFile } from "node:child_process";
-import { readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
-import { bootSector } from "../support/socle-host.ts";
 import { bench } from "./bench.ts";
-import { inMemory, startBenchHost, succeeded, writeRandom } from "./bench-host.ts";
+import { createFullGuest, inMemory, startBenchHost } from "./bench-host.ts";
 import { memory } from "./processes.ts";
 import { median, quantile, timed } from "./statistics.ts";
 
@@ -21,20 +19,8 @@ await bench("beside", async (run) => {
   const [directory, pool] = [await inMemory(run, 8192), await inMemory(run, 16_384)];
   const bundle = await run.bundle();
   const host = await startBenchHost(run, { bundle, pools: { memory: pool } });
-  const random = `${directory}/random.raw`;
-  await writeRandom(random, mib);
   const guests = ["first", "second"];
-  for (const name of guests) {
-    const boot = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
-    const data = { name: "data", newVolume: { pool: "memory", capacityBytes: mib * MIB } };
-    const { vmId } = await succeeded(
-      host,
-      host.beginCreate(bootSector(name, { disks: [boot, data] }), { leaveStopped: true }),
-    );
-    const volume = join(pool, (await readdir(pool)).find((file) => file.includes(vmId)) ?? "");
-    await execute("qemu-img", ["convert", "-n", "-f", "raw", "-O", "qcow2", random, volume]);
-  }
-  await rm(random);
+  for (const name of guests) await createFullGuest(host, name, { pool: "memory", directory: pool, mib });
 
   const env = { ...process.env, SOCLE_SOCKET: host.agent.socketPath };
   const backUp = async (name: string): Promise<void> => {

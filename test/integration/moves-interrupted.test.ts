@@ -208,34 +208,14 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     await host.libvirtd.startAgain();
     await mortal.restart();
 
-    const { operations, vms } = host.client.contract;
-    const { operationId } = operation;
-    const seen = await eventually(
-      async () => {
-        const now = await host.client.ask(operations.GetOperation, { operationId });
-        return host.failureOf(now)?.reason === "MOVE_IN_DOUBT" ? now : undefined;
-      },
-      { what: "the move to be in doubt", timeoutMs: 120_000 },
-    );
-    assert.equal(seen.state, "STATE_OUTCOME_UNKNOWN");
-    assert.ok(seen.error?.message.includes(old) && seen.error.message.includes(copy), seen.error?.message);
-    await assert.rejects(host.client.ask(vms.StartVm, { requestId: randomUUID(), vm }), {
-      reason: "OPERATION_UNSETTLED",
-      message: /a person must decide it/,
-    });
+    const { error: doubt } = await mortal.untilInDoubt(operation, "MOVE_IN_DOUBT");
+    for (const path of [old, copy]) assert.ok(doubt?.message.includes(path), doubt?.message);
     assert.equal(await pathOf(vm), old);
     await has(old, "0x63");
     await has(copy, "0x64");
 
     // A person has compared them.
-    const definition = (await host.virsh("dumpxml", vm, "--inactive")).replace(old, copy);
-    const file = join(host.libvirtd.imagesDirectory, "in-doubt.xml");
-    await writeFile(file, definition);
-    await host.virsh("define", file);
-    // Else it looks again within a minute.
-    await mortal.restart();
-    const { error, steps } = await host.end(operation, 120_000);
-    assert.equal(error, null, JSON.stringify(steps));
+    await mortal.decide(operation, old, copy);
     await isIn(vm, vmId, "other");
     await has(copy, "0x64");
     await host.remove(vm);

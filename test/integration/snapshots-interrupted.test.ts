@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
@@ -171,7 +171,7 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
         assert.doesNotMatch(stdout, /failed/, `${path} has ${pattern}`),
       );
     await run("qemu-io", ["-f", "qcow2", "-c", "write -P 0x63 0 1M", layer]);
-    const { operations, vms } = host.client.contract;
+    const { vms } = host.client.contract;
     const start = () => host.client.ask(vms.StartVm, { requestId: randomUUID(), vm });
     assert.equal((await host.end(await start())).error, null);
 
@@ -189,30 +189,14 @@ suite("interrupted changes of snapshots", { skip: libvirtdUnavailable(), timeout
     await host.libvirtd.startAgain();
     await mortal.restart();
 
-    const { operationId } = operation;
-    const seen = await eventually(
-      async () => {
-        const now = await host.client.ask(operations.GetOperation, { operationId });
-        return host.failureOf(now)?.reason === "MERGE_IN_DOUBT" ? now : undefined;
-      },
-      { what: "the merge to be in doubt", timeoutMs: 120_000 },
-    );
-    assert.equal(seen.state, "STATE_OUTCOME_UNKNOWN");
-    assert.ok(seen.error?.message.includes(base) && seen.error.message.includes(layer), seen.error?.message);
-    await assert.rejects(start(), { reason: "OPERATION_UNSETTLED", message: /a person must decide it/ });
+    const { error: doubt } = await mortal.untilInDoubt(operation, "MERGE_IN_DOUBT");
+    for (const path of [layer, base]) assert.ok(doubt?.message.includes(path), doubt?.message);
     assert.equal(await active(vm), layer);
     await has(layer, "0x63");
     await has(base, "0x64");
 
     // A person has compared them.
-    const definition = (await host.virsh("dumpxml", vm, "--inactive")).replace(layer, base);
-    const file = join(host.agent.directory, "in-doubt.xml");
-    await writeFile(file, definition);
-    await host.virsh("define", file);
-    // Else it looks again within a minute.
-    await mortal.restart();
-    const { error, steps } = await host.end(operation, 120_000);
-    assert.equal(error, null, JSON.stringify(steps));
+    await mortal.decide(operation, layer, base);
     assert.deepEqual([await active(vm), await chain(vm)], [base, [base]]);
     await has(base, "0x64");
     assert.deepEqual(await files(id), [`socle-${id}-data.qcow2`]);

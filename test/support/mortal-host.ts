@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { rename } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { domainBlockJobAbort } from "../../agent/libvirt/index.ts";
 import { FaultProxy } from "../faults/proxy.ts";
@@ -132,6 +133,41 @@ export class MortalHost {
       // Unless another libvirtd has made its own.
       await rename(daemonPath, socketPath).catch(() => undefined);
     }
+  }
+
+  /** The operation once a person has to decide it, for this reason; the VM is refused to start meanwhile. */
+  async untilInDoubt(
+    { operationId, vmId: vm }: Operation__Output,
+    reason: string,
+  ): Promise<Operation__Output> {
+    const { client } = this.host;
+    const { operations, vms } = client.contract;
+    const seen = await eventually(
+      async () => {
+        const now = await client.ask(operations.GetOperation, { operationId });
+        return this.host.failureOf(now)?.reason === reason ? now : undefined;
+      },
+      { what: `the operation to end with ${reason}`, timeoutMs: 120_000 },
+    );
+    assert.equal(seen.state, "STATE_OUTCOME_UNKNOWN");
+    await assert.rejects(client.ask(vms.StartVm, { requestId: randomUUID(), vm }), {
+      reason: "OPERATION_UNSETTLED",
+      message: /a person must decide it/,
+    });
+    return seen;
+  }
+
+  /** A person names the newer file in the definition, and the operation ends. */
+  async decide(operation: Operation__Output, older: string, newer: string): Promise<void> {
+    const { host } = this;
+    const definition = await host.virsh("dumpxml", operation.vmId, "--inactive");
+    const file = join(host.agent.directory, "decided.xml");
+    await writeFile(file, definition.replace(older, newer));
+    await host.virsh("define", file);
+    // Else it looks again within a minute.
+    await this.restart();
+    const { error, steps } = await host.end(operation, 120_000);
+    assert.equal(error, null, JSON.stringify(steps));
   }
 
   async stop(): Promise<void> {

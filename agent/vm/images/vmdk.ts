@@ -78,13 +78,13 @@ async function readTables(
   space.take(directorySector, Math.ceil((count * 4) / SECTOR_BYTES), "its grain directory");
   const directory = await readPart(bytes, directorySector * SECTOR_BYTES, count * 4, "its grain directory");
   const tables = new Map<number, Uint32Array>();
-  let readTables = 0;
+  let tablesRead = 0;
   const slice = new Slice();
   for (let number = 0; number < count; number += 1) {
     if (slice.over) await slice.rest();
     const sector = directory.readUInt32LE(number * 4);
     if (sector === 0) continue;
-    if ((readTables += 1) > MOST_READ_TABLES)
+    if ((tablesRead += 1) > MOST_READ_TABLES)
       throw unsafe(`it has more than ${MOST_READ_TABLES} grain tables: convert it first (qemu-img convert)`);
     const what = `its grain table ${number}`;
     space.take(sector, TABLE_BYTES / SECTOR_BYTES, what);

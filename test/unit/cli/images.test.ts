@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { CreateVmRequest__Output } from "../../../agent/gen/socle/v1/CreateVmRequest.ts";
 import type { Image } from "../../../agent/gen/socle/v1/Image.ts";
@@ -23,7 +23,8 @@ const image: Image = {
 };
 const imported = operation({ kind: "IMPORT_IMAGE", vmId: "", imageId, result: { image_id: imageId } });
 
-test("an import sends what its options say, and its outcome names the image", async (context) => {
+/** An agent that imports, and the requests that it gets. */
+async function importing(context: TestContext) {
   const requests: ImportImageRequest__Output[] = [];
   const socket = await fakeAgent(context, {
     images: {
@@ -33,6 +34,11 @@ test("an import sends what its options say, and its outcome names the image", as
       },
     },
   });
+  return { socket, requests };
+}
+
+test("an import sends what its options say, and its outcome names the image", async (context) => {
+  const { socket, requests } = await importing(context);
   const sha256 = "ab".repeat(32);
   const line = ["image", "import", "https://a.example/x", "--sha256", sha256, "--name", "debian-13"];
   const { exitCode, stdout } = await socle(
@@ -58,15 +64,7 @@ test("an import sends what its options say, and its outcome names the image", as
 });
 
 test("an import from a volume sends no URL, and the volume's name decides the format", async (context) => {
-  const requests: ImportImageRequest__Output[] = [];
-  const socket = await fakeAgent(context, {
-    images: {
-      ImportImage: (call, done) => {
-        requests.push(call.request);
-        done(null, imported);
-      },
-    },
-  });
+  const { socket, requests } = await importing(context);
   const line = ["image", "import", "--name", "golden", "--volume", "fast/web-1.qcow2"];
   const { exitCode, stdout } = await socle([...line, "--json"], { socket });
   assert.equal(exitCode, 0);
