@@ -220,4 +220,43 @@ suite("interrupted moves of disks", { skip: libvirtdUnavailable(), timeout: 1_50
     await has(copy, "0x64");
     await host.remove(vm);
   });
+
+  test("a guest that runs on with the copy, which libvirtd could not record, has moved", async () => {
+    const vm = "unrecorded";
+    const vmId = await create(vm, false);
+    const old = await pathOf(vm);
+    const copy = join(other, `socle-${vmId}-data.qcow2`);
+    const operation = await atSwitch(
+      vm,
+      () => host.libvirtd.kill("SIGKILL"),
+      async () => {
+        const monitor = await Monitor.of(vmId);
+        await monitor.pivot();
+        await monitor.writes("data", "0x64", "1M");
+        await monitor.forget();
+      },
+    );
+    await host.libvirtd.startAgain();
+    await mortal.restart();
+    const { error, steps } = await host.end(operation, 180_000);
+    assert.equal(error, null, JSON.stringify(steps));
+    assert.deepEqual([await pathOf(vm), await pathOf(vm, "vdb", "--inactive")], [old, copy]);
+    assert.equal(await poolInSpec(vm), "other");
+
+    // libvirt has another file until the next start: a backup would have its bytes.
+    const { backups, vms } = host.client.contract;
+    const of = () => ({ requestId: randomUUID(), vm });
+    await assert.rejects(host.client.ask(backups.BeginBackup, of()), { reason: "DISK_BUSY" });
+    // Its memory would be restored over that file.
+    const suspended = await host.end(await host.client.ask(vms.SuspendVm, of()), 120_000);
+    assert.equal(host.failureOf(suspended)?.reason, "SWITCH_UNRECORDED", JSON.stringify(suspended));
+    const stop = host.client.ask(vms.StopVm, { ...of(), force: true, gracefulTimeout: { seconds: 0 } });
+    assert.equal((await host.end(await stop)).error, null);
+    assert.equal((await host.end(await host.client.ask(vms.StartVm, of()))).error, null);
+    const { stdout } = await run("qemu-io", ["-U", "-r", "-f", "qcow2", "-c", "read -P 0x64 0 1M", copy]);
+    assert.doesNotMatch(stdout, /failed/);
+    assert.equal((await host.end(await beginMove(vm, "images"), 120_000)).error, null);
+    await isIn(vm, vmId, "images");
+    await host.remove(vm);
+  });
 });

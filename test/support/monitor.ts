@@ -53,6 +53,13 @@ export class Monitor {
     });
   }
 
+  /** Ends the connection as a libvirtd does that dies after it has read how the block job ended. */
+  async forget(): Promise<void> {
+    for (const { id } of (await this.#execute("query-jobs")) as readonly { id: string }[])
+      await this.#execute("job-dismiss", { id });
+    this.#socket.destroy();
+  }
+
   /** Writes as the guest does to a disk. */
   async writes(disk: string, pattern: string, bytes: string): Promise<void> {
     const device = `/machine/peripheral/ua-disk-${disk}/virtio-backend`;

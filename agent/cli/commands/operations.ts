@@ -107,6 +107,11 @@ function withoutEndHint(
       ["meanwhile", "other changes of this VM are accepted"],
       ["to do", "wait; if it lasts, socle doctor shows what cannot record it. Do not settle it"],
     ];
+  if (error?.startsWith("SWITCH_NOT_SHOWN:") === true)
+    return [
+      ["meanwhile", "other changes of this VM are refused (OPERATION_UNSETTLED)"],
+      ["to do", "wait until libvirt answers; socle doctor shows why it does not. Do not settle it"],
+    ];
   const toDo = /^(MOVE|MERGE)_IN_DOUBT:/.test(error ?? "")
     ? "decide as the error says. Do not settle it as done"
     : `wait; or look at the VM and run: socle operations settle ${operationId} --as done|not-done`;

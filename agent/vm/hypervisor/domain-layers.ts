@@ -16,6 +16,7 @@ import {
   copyFailed,
   busy,
 } from "./layer-refusals.ts";
+import { filesInQemu } from "./qemu-disks.ts";
 import { reference } from "./stamps.ts";
 import { diskAlias } from "../model/device-names.ts";
 
@@ -91,7 +92,11 @@ export class DomainLayers {
       const error = toSocleError(thrown);
       if (error.reason === "SWITCH_IN_DOUBT" || error.kind === "outcome_unknown") throw error;
       if (!doubt.isOpen || !isActive(await this.#reads.state(id))) throw error;
-      throw inDoubt(pathsOf(overlays), error);
+      const inQemu = await filesInQemu(this.#libvirt, id).catch(() => new Map<string, string>());
+      if (overlays.some(({ disk, path }) => inQemu.get(disk) !== path))
+        throw inDoubt(pathsOf(overlays), error);
+      for (const { disk, path } of overlays) await this.define(id, disk, { path, format: "qcow2" });
+      return;
     }
     await this.#defineSwitched(id, overlays);
   }
@@ -302,9 +307,14 @@ export class DomainLayers {
 
   /**
    * Whether the disk uses this file, in the running guest or else in the definition, or is being copied to it: then the
-   * guest does not write to it alone.
+   * guest does not write to it alone. "unrecorded": QEMU uses it, and libvirt lost that, so that it shows another file until the
+   * guest's next start.
    */
-  async standing(id: string, disk: string, path: string): Promise<"switched" | "copying" | "neither"> {
+  async standing(
+    id: string,
+    disk: string,
+    path: string,
+  ): Promise<"switched" | "unrecorded" | "copying" | "neither"> {
     const { as, disks } = await this.#seen(id);
     const device = disks.find(({ alias }) => alias === diskAlias(disk))?.target.device;
     // A restarted libvirt answers once it has taken over the state of QEMU's jobs: the XML counts from then on.
@@ -314,7 +324,14 @@ export class DomainLayers {
         : undefined;
     if (await this.isSwitched(id, [{ disk, path }])) return "switched";
     const isMirror = pathOf((await this.#disk(id, disk))?.mirror) === path;
-    return job !== undefined && isMirror ? "copying" : "neither";
+    if (job !== undefined) return isMirror ? "copying" : "neither";
+    const isInQemu = as === "running" && (await this.fileInQemu(id, disk)) === path;
+    return isInQemu ? "unrecorded" : "neither";
+  }
+
+  /** The file that the QEMU of a running guest writes to, whatever libvirt shows; undefined if that cannot be known. */
+  async fileInQemu(id: string, disk: string): Promise<string | undefined> {
+    return (await filesInQemu(this.#libvirt, id)).get(disk);
   }
 
   /** Cancels a copy to this path, if one runs, and one whose path libvirt has lost. */

@@ -32,7 +32,7 @@ import { backupOpen } from "./backup-refusals.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireQuiescible } from "./create-snapshot.ts";
 import { stampComplete } from "./guest-run.ts";
-import { withLoose } from "./layers.ts";
+import { requireRecorded, withLoose } from "./layers.ts";
 import { beginOverTls, nbdNotAllowed, noNbd } from "./nbd-refusals.ts";
 import { requireNotRestarting, startQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
@@ -166,6 +166,7 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
     requireBase(spec.name, before, base);
     const own = requireSame(spec, snapshots, asked);
     if (!isClaimed) {
+      await requireRecorded(context, vmId);
       const scratch = disks.map(({ pool, scratch: volume }) => ({ pool, volume }));
       await step.durable(CLAIM, () => volumes.requireAbsent(scratch), 0);
     }

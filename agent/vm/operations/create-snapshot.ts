@@ -31,6 +31,7 @@ import {
   newLayers,
   provideLayers,
   requireAsNoted,
+  requireRecorded,
   requireSameLayers,
   undoLayers,
   withoutLoose,
@@ -147,6 +148,7 @@ async function create(
   if (findSnapshot(before, id) === undefined) {
     const own = requireSameLayers(spec, before, layers);
     requireRoomFor({ name: spec.name, snapshots: before }, name);
+    if (!effects.has(SWITCH)) await requireRecorded(context, vmId);
     const below = (disk: OwnDisk): string => disk.volume.volume;
     // A layer that a guest may have written to is not made anew.
     const overlays = effects.has(RUNS)

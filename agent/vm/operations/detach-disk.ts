@@ -179,7 +179,7 @@ export function requireNotInBootOrder(
 /** Throws `conflict` DISK_BUSY while a job of libvirt copies the disk. */
 export function requireIdle({ name: vm, disks }: Pick<Vm, "name" | "disks">, name: string): void {
   if (disks.find((disk) => disk.name === name)?.mirror === undefined) return;
-  const message = `disk ${name} of VM ${vm} is being copied by a block job; wait for its end, or abort it (virsh blockjob --abort)`;
+  const message = `disk ${name} of VM ${vm} is being copied by a block job: wait for its end, or abort it (virsh blockjob --abort); if libvirt has no job, it lost one, and a stop and start of the VM ends that`;
   throw new SocleError("conflict", "DISK_BUSY", message, { details: { fields: { disk: message } } });
 }
 

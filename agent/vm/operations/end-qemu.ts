@@ -1,3 +1,4 @@
+import type { VmState } from "../model/vm.ts";
 import type { WorkContext } from "./work.ts";
 
 /**
@@ -5,8 +6,11 @@ import type { WorkContext } from "./work.ts";
  * paused.
  */
 export async function endQemu({ domains }: Pick<WorkContext, "domains">, vmId: string): Promise<void> {
-  const now = await domains.state(vmId);
-  if (now?.state === "paused" && !PAUSED_GUEST.has(now.stateReason)) await domains.destroy(vmId);
+  if (isIdle(await domains.state(vmId))) await domains.destroy(vmId);
 }
+
+/** Whether a paused QEMU runs no guest, if it was started so. */
+export const isIdle = (now: { readonly state: VmState; readonly stateReason: string } | undefined): boolean =>
+  now?.state === "paused" && !PAUSED_GUEST.has(now.stateReason);
 
 const PAUSED_GUEST: ReadonlySet<string> = new Set(["IOERROR", "WATCHDOG", "CRASHED"]);

@@ -15,7 +15,7 @@ import { defineOperation, type Result } from "./definition.ts";
 import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
-import { leftoversOf, removeUnused } from "./layers.ts";
+import { leftoversOf, removeUnused, requireRecorded } from "./layers.ts";
 import { ASK, copyKept, mark, moveState, pathOfCopy, poolOf } from "./move-doubt.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
@@ -170,6 +170,7 @@ async function move(
     if (!isClaimed) {
       // The room was claimed for the size at the admission.
       if ((await sizeOf(context, own)) > asked.capacityBytes) throw changed(spec.name, disk);
+      await requireRecorded(context, vmId);
       await requireOwnFile(context, spec, own);
       // The old volume of an earlier move, whose deletion was refused, may be in the way of this one's.
       await removeExtra(context, vmId, disk);
@@ -246,7 +247,7 @@ async function copy(
   const target = { path, format: formatOf(to.volume) };
   const copyNow = async (isOurs: boolean): Promise<void> => {
     const marked = (isInDoubt: boolean): Promise<void> => mark(context, vmId, asked, isInDoubt);
-    const notes = await pivotNotes(context, run, isOurs, { name: ASK, effects, mark: marked });
+    const notes = pivotNotes(context, run, isOurs, { name: ASK, effects, mark: marked });
     const copying = (report: Watch["report"]): Promise<void> =>
       domains.layers.copy(vmId, disk, target, { aborted, report }, notes);
     await step(COPY, copying, 0.85).catch((thrown: unknown) => {

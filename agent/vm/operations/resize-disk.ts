@@ -13,6 +13,7 @@ import { isEncrypted } from "../model/sealed-keys.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { forgetBroken, mayHaveBitmap } from "./forget-checkpoints.ts";
 import { defineOperation } from "./definition.ts";
+import { requireRecorded } from "./layers.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -123,6 +124,7 @@ export const resizeDisk = defineOperation({
     const { snapshots, backups } = await readSpec(context, vmId);
     const layered = { id: vmId, snapshots };
     const now = { ...intent, ...volumesOf(layered, present) };
+    if (!mayHaveBegun(run, RESIZE)) await requireRecorded(context, vmId);
     step.commit();
     const enlarge = (name: string) => step(name, () => grow(context, vmId, now), 0.8);
     // An earlier run may have left its QEMU.

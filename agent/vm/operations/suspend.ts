@@ -7,6 +7,7 @@ import type { Vm } from "../model/vm.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { endOnForcedStop, stampComplete, stampRun } from "./guest-run.ts";
+import { requireRecorded } from "./layers.ts";
 import { readSpec } from "./spec-change.ts";
 import { known, requireNotRescued, requireState, settled } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";
@@ -50,6 +51,8 @@ async function suspend(context: WorkContext, run: WorkRun, cut: Cut): Promise<Re
     // An operation before this one may have begun a rescue, whose memory would be restored in the place of the guest's.
     const { spec, rescue } = await readSpec(context, vmId);
     requireNotRescued({ name: spec.name, rescue });
+    // The memory would be restored over the file that libvirt shows.
+    await requireRecorded(context, vmId);
     await stampRun(context, run);
     if (cut.isWanted()) throw cutShort();
     // The guest may be stopped before a cancellation arrives.

@@ -2,8 +2,10 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import type { PivotNotes } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
+import { formatOf } from "../model/volume-names.ts";
+import { isIdle } from "./end-qemu.ts";
 import { isAway } from "./undo.ts";
-import { outcomeUnknown, type WorkContext, type WorkRun } from "./work.ts";
+import type { WorkContext, WorkRun } from "./work.ts";
 
 // libvirt records the switch of a guest to another file after QEMU did it. If libvirt dies between the two and the guest's QEMU
 // ends before libvirt is back, libvirt shows the old file, which lacks what the guest wrote since the switch. Without the switch
@@ -28,23 +30,23 @@ export interface SwitchNote {
   readonly mark?: (isInDoubt: boolean) => Promise<void>;
 }
 
-/** Undefined for a guest that cannot write. `isOurs`: its QEMU was started for the operation. */
-export async function pivotNotes(
+/** `isOurs`: the guest's QEMU was started for the operation. */
+export function pivotNotes(
   { domains }: WorkContext,
   { vmId, step }: WorkRun,
   isOurs: boolean,
   { name, effects, mark = () => Promise.resolve() }: SwitchNote,
-): Promise<PivotNotes | undefined> {
-  // Another client may have resumed the guest.
-  if (isOurs && !effects.has(name) && (await domains.state(vmId))?.state === "paused") return undefined;
+): PivotNotes {
   return {
     isAsked: () => effects.has(name),
     async ask() {
+      // Such a QEMU executes nothing, unless another client has resumed it.
+      if (isOurs && isIdle(await domains.state(vmId))) return;
       await step.durable(name, () => mark(true), 0);
       effects.add(name);
     },
     async refused() {
-      effects.delete(name);
+      if (!effects.delete(name)) return;
       // The note counts in the journal: the next request, or the undo of the change, replaces a mark that stays.
       const unmark = () => mark(false).catch(unless(isAway));
       await step.undoDurably(name, unmark).catch(unless(({ reason }) => reason === "AGENT_STOPPING"));
@@ -70,9 +72,9 @@ export interface Doubt {
 }
 
 /**
- * Of a switch that libvirt may have been asked for. "done": the definition of a VM that is off names the other file. "goes on":
- * the switch can only be completed. "gone": there is no domain. Throws `outcome_unknown`, with the reason of the doubt if
- * libvirt cannot show any more what QEMU did.
+ * Of a switch that libvirt may have been asked for. "done": the definition names the other file, and the guest is off, or its QEMU
+ * writes to that file, which libvirt lost. "goes on": the switch can only be completed. "gone": there is no domain. Throws
+ * `outcome_unknown`, with the reason of the doubt if neither libvirt nor QEMU can show any more what QEMU did.
  */
 export async function switchState(
   context: WorkContext,
@@ -86,10 +88,16 @@ export async function switchState(
     const now = await domains.state(vmId);
     if (now === undefined) return "gone";
     const path = await volumes.pathOf(asked.to);
-    const standing = path === undefined ? "neither" : await domains.layers.standing(vmId, asked.disk, path);
+    const { disk, to } = asked;
+    const standing = path === undefined ? "neither" : await domains.layers.standing(vmId, disk, path);
+    if (path !== undefined && standing === "unrecorded") {
+      // The next start uses the file that the guest writes to.
+      await domains.layers.define(vmId, disk, { path, format: formatOf(to.volume) });
+      return "done";
+    }
     if (standing !== "neither") return standing === "copying" || isActive(now) ? "goes on" : "done";
   } catch (thrown) {
-    throw outcomeUnknown(toSocleError(thrown));
+    throw notShown(asked, toSocleError(thrown));
   }
   throw await inDoubt(context, run, asked, doubt);
 }
@@ -113,13 +121,39 @@ export async function inDoubt(
       ? ""
       : `First start what is missing (${starts}): if libvirt shows the switch then, the ${change} goes on by itself. `;
   const look = isActive(await domains.state(vmId))
-    ? `While the guest runs, QEMU shows the file that it writes to (virsh qemu-monitor-command ${vmId} --hmp info block): write it down. It is the newer one, unless the guest was started again since. ` +
-      `Before anything else turn the guest off (virsh shutdown ${vmId}: StopVm waits for this operation). `
+    ? await lookWhileItRuns({ domains }, vmId, disk)
     : "Start the guest from neither. ";
   return new SocleError(
     "outcome_unknown",
     reason,
     `libvirt was lost while it switched disk ${disk} from ${named(old, from)} to ${target} ${named(other, to)}, and does not show which of them the guest wrote last; both stay. ${first}${look}${toDo}`,
     { details: { metadata: { disk, volumes: `${named(old, from)},${named(other, to)}` } } },
+  );
+}
+
+/** A person who settles it now, as others, could start the guest from the older file. */
+const notShown = ({ disk, from, to }: Switch, cause: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "SWITCH_NOT_SHOWN",
+    `disk ${disk} may have been switched from ${from.pool}/${from.volume} to ${to.pool}/${to.volume}, and libvirt does not show it now (${cause.message}): ` +
+      "the operation goes on once it does. Do not settle it, and do not start the VM, before",
+    { cause, details: { metadata: { disk } } },
+  );
+
+/** QEMU may be of a later run of the guest, which another client started: that shows nothing of the switch. */
+async function lookWhileItRuns(
+  { domains }: Pick<WorkContext, "domains">,
+  vmId: string,
+  disk: string,
+): Promise<string> {
+  const file = await domains.layers.fileInQemu(vmId, disk).catch(() => undefined);
+  const seen =
+    file === undefined
+      ? `QEMU shows the file that it writes to (virsh qemu-monitor-command ${vmId} --hmp info block); write that down`
+      : `the guest's QEMU writes to ${file}`;
+  return (
+    `While it runs, ${seen}: that is the newer one, unless the guest was started again since. ` +
+    `Before anything else turn the guest off (virsh shutdown ${vmId}: StopVm waits for this operation). `
   );
 }

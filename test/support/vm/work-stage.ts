@@ -44,6 +44,8 @@ export class WorkStage {
   running: VmDomain | undefined;
   /** By disk: the file that the domain uses. */
   readonly files = new Map<string, string>();
+  /** By disk: the file that QEMU uses, if libvirt shows another one. */
+  readonly inQemu = new Map<string, string>();
   /** By disk: the file that its block job copies to. */
   readonly mirrors = new Map<string, string>();
   /** On the present run of the guest. */
@@ -196,8 +198,11 @@ export class WorkStage {
             ? "switched"
             : this.state !== "stopped" && this.mirrors.get(disk) === path
               ? "copying"
-              : "neither",
+              : this.state !== "stopped" && this.inQemu.get(disk) === path
+                ? "unrecorded"
+                : "neither",
         ),
+      fileInQemu: (_id: string, disk: string) => later(this.inQemu.get(disk) ?? this.files.get(disk)),
       endCopy: (_id: string, disk: string) => later(this.mirrors.delete(disk)),
       switchTo: async (
         id: string,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import {
   domainGetBlockJobInfo,
+  domainMonitorCommand,
   domainSnapshotCreateXml,
   domainUpdateDeviceFlags,
   type Procedure,
@@ -10,6 +11,7 @@ import {
 import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
 import { DomainLayers } from "../../../../agent/vm/hypervisor/domain-layers.ts";
 import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
+import { blocksOf } from "../../../support/vm/qemu-answers.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
@@ -31,12 +33,15 @@ function layers(
   defined: readonly Disk[] = [disk],
   /** The XML of the disks that libvirt was asked to define. */
   updates: string[] = [],
+  inQemu = "/pool/root.qcow2",
 ) {
   const left = [...answers];
   const calls = {
     call: <A, R>(procedure: Procedure<A, R>, args: A): Promise<R> => {
       if (procedure.name === domainUpdateDeviceFlags.name) updates.push((args as { xml: string }).xml);
       if (procedure.name === domainGetBlockJobInfo.name) return Promise.resolve({ found: false } as R);
+      if (procedure.name === domainMonitorCommand.name)
+        return Promise.resolve({ result: blocksOf({ root: inQemu }) } as R);
       const failure = procedure.name === domainSnapshotCreateXml.name ? left.shift()?.() : undefined;
       return failure === undefined ? Promise.resolve(undefined as R) : Promise.reject(failure);
     },
@@ -68,6 +73,12 @@ test("a switch whose answer was lost, and that is then refused, is in doubt for 
   await assert.rejects(layers([refused]).switchTo(ID, overlays, asked), inDoubt);
   await assert.rejects(layers([refused]).switchTo(ID, overlays), asRefused);
   await assert.rejects(layers([lost, refused], "stopped").switchTo(ID, overlays), asRefused);
+});
+
+test("a switch that libvirt lost is made if QEMU shows it, and the next start uses the layers", async () => {
+  const updates: string[] = [];
+  await layers([lost, refused], "running", [disk], updates, "/pool/layer.qcow2").switchTo(ID, overlays);
+  assert.match(updates.join(), /<source file="\/pool\/layer\.qcow2"/);
 });
 
 test("a layer that an earlier run of the guest may have written to is put over no other run of it", async () => {
@@ -108,12 +119,17 @@ test("a guest that writes to the file below is defined with it, also if libvirt 
 });
 
 /** A domain whose running guest and definition use these files; records the disks that are written to the definition. */
-function shown(files: { running: string; below?: string; defined: string; mirror?: string }, hasJob = false) {
+function shown(
+  files: { running: string; below?: string; defined: string; mirror?: string; inQemu?: string },
+  hasJob = false,
+) {
   const written: string[] = [];
   const calls = {
     call: <A, R>(procedure: Procedure<A, R>, args: A): Promise<R> => {
       if (procedure.name === domainGetBlockJobInfo.name)
         return Promise.resolve({ found: hasJob, cur: 1, end: 1 } as R);
+      if (procedure.name === domainMonitorCommand.name)
+        return Promise.resolve({ result: blocksOf({ root: files.inQemu ?? files.running }) } as R);
       assert.equal(procedure.name, domainUpdateDeviceFlags.name, "nothing else is asked");
       const { xml, flags } = args as { xml: string; flags: number };
       assert.equal(flags, 2, "the definition alone");
@@ -164,4 +180,10 @@ test("a disk is being copied only while libvirt has a job for it", async () => {
   assert.equal(await standing({ running: old, defined: old, mirror: "/pool/x" }, true), "neither");
   assert.equal(await standing({ running: old, defined: old }, false), "neither");
   assert.equal(await standing({ running: copy, defined: old }, false), "switched");
+  // QEMU knows more.
+  assert.equal(
+    await standing({ running: old, defined: old, mirror: copy, inQemu: copy }, false),
+    "unrecorded",
+  );
+  assert.equal(await standing({ running: old, defined: old, mirror: copy, inQemu: copy }, true), "copying");
 });

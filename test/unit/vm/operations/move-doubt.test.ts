@@ -107,6 +107,30 @@ test("a guest whose copy is gone without a trace keeps both volumes while it run
   staysInDoubt(on, await again());
 });
 
+test("a guest that QEMU shows to write to the copy, which libvirt lost, has moved, and starts from it", async () => {
+  const { on, again } = await cutOff();
+  on.mirrors.clear();
+  on.inQemu.set("data", pathOf(copy));
+  assert.equal(await again(), "done");
+  assert.ok(on.did.includes(`define data ${pathOf(copy)} qcow2`), on.did.join());
+  assert.ok(!on.did.includes("copy data"), on.did.join());
+  assert.equal(on.spec.disks[1]?.source.kind === "new" && on.spec.disks[1].source.pool, "other");
+  // libvirt shows the old volume as in use until the next start.
+  assert.deepEqual(volumesOf(on), [OLD, COPY]);
+  assert.deepEqual(
+    extraOf(on.facts.snapshots).map(({ pool }) => pool),
+    ["images"],
+  );
+});
+
+test("a guest that QEMU shows to write to the old volume stays in doubt: it may have been started again", async () => {
+  const { on, again } = await cutOff();
+  on.mirrors.clear();
+  const end = await again();
+  staysInDoubt(on, end);
+  assert.match((end as SocleError).message, /QEMU writes to \/images\/.*unless the guest was started again/);
+});
+
 test("a move in doubt goes on once a person has named the copy as the disk's file", async () => {
   const { on, again } = await cutOff();
   guestEnds(on);

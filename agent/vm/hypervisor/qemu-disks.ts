@@ -1,0 +1,45 @@
+import { toSocleError } from "../../kernel/errors.ts";
+import { parseJson } from "../../kernel/text/json.ts";
+import * as z from "../../kernel/zod.ts";
+import * as libvirt from "../../libvirt/index.ts";
+import type { LibvirtCalls } from "./certainty.ts";
+import { reference } from "./stamps.ts";
+import { deviceName } from "../model/device-names.ts";
+
+/** QEMU's BlockInfo (qapi/block-core.json), as far as it is needed. */
+const answer = z.object({
+  return: z.array(
+    z.object({ qdev: z.string().optional(), inserted: z.object({ file: z.string() }).optional() }),
+  ),
+});
+
+const QUERY = JSON.stringify({ execute: "query-block" });
+
+/** Another answer may come later. */
+const PASSING: ReadonlySet<string> = new Set(["unavailable", "timeout", "outcome_unknown"]);
+
+/**
+ * The files that the QEMU of a running guest writes to, by the names of the disks; none of a guest that is off, and where libvirt
+ * refuses to ask. For what libvirt lost: its XML shows only what it has recorded. It changes nothing but a mark of libvirt on this
+ * run of the guest, that its monitor was used (tainted: custom-monitor). Throws if libvirt or QEMU does not answer now.
+ */
+export async function filesInQemu(calls: LibvirtCalls, id: string): Promise<ReadonlyMap<string, string>> {
+  try {
+    const args = { dom: reference(id), cmd: QUERY, flags: 0 };
+    const { result } = await calls.call(libvirt.domainMonitorCommand, args, { lane: "slow" });
+    return filesOf(result);
+  } catch (thrown) {
+    if (PASSING.has(toSocleError(thrown).kind)) throw thrown;
+    return new Map();
+  }
+}
+
+function filesOf(result: string): ReadonlyMap<string, string> {
+  const { return: blocks } = answer.parse(parseJson(result));
+  return new Map(
+    blocks.flatMap(({ qdev = "", inserted }) => {
+      const names = qdev.split("/").flatMap((part) => deviceName("disk", part) ?? []);
+      return inserted === undefined ? [] : names.map((name) => [name, inserted.file] as const);
+    }),
+  );
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { domainMonitorCommand, type Procedure } from "../../../../agent/libvirt/index.ts";
+import { filesInQemu } from "../../../../agent/vm/hypervisor/qemu-disks.ts";
+import { blocksOf } from "../../../support/vm/qemu-answers.ts";
+
+const ID = "6f1c2f1e-0000-4000-8000-000000000001";
+
+async function files(answer: () => string): Promise<Readonly<Record<string, string>>> {
+  const asked: unknown[] = [];
+  const calls = {
+    call: <A, R>({ name }: Procedure<A, R>, args: A): Promise<R> => {
+      assert.equal(name, domainMonitorCommand.name);
+      asked.push(JSON.parse((args as { cmd: string }).cmd));
+      return new Promise((resolve) => resolve({ result: answer() } as R));
+    },
+    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+  };
+  const found = await filesInQemu(calls, ID);
+  assert.deepEqual(asked, [{ execute: "query-block" }], "QEMU is asked to change nothing");
+  return Object.fromEntries(found);
+}
+const refusal = (kind: ConstructorParameters<typeof SocleError>[0], reason: string) => (): string => {
+  throw new SocleError(kind, reason, "refused");
+};
+
+test("QEMU shows the file that the guest writes to, of each disk of the spec", async () => {
+  const shown = { root: "/pool/a.qcow2", "data-1": "/pool/b.raw" };
+  assert.deepEqual(await files(() => blocksOf(shown)), shown);
+});
+
+test("nothing is known of a guest that is off, of an answer in another form, and where libvirt refuses to ask", async () => {
+  assert.deepEqual(await files(refusal("conflict", "LIBVIRT_OPERATION_INVALID")), {});
+  assert.deepEqual(await files(refusal("denied", "LIBVIRT_AUTH_FAILED")), {});
+  for (const other of ["", "{}", '{"return":{}}', '{"return":[{"qdev":7}]}', '{"error":{"desc":"x"}}'])
+    assert.deepEqual(await files(() => other), {}, other);
+});
+
+test("a QEMU that does not answer now may answer later", async () => {
+  for (const kind of ["timeout", "unavailable", "outcome_unknown"] as const)
+    await assert.rejects(files(refusal(kind, "LIBVIRT_LATE")), { kind });
+});
