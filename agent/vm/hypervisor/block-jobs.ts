@@ -49,7 +49,7 @@ export interface PivotNotes {
   readonly refused: () => Promise<void>;
 }
 
-const POLL = { firstMs: 20, mostMs: 500 } as const;
+const POLL = { firstMs: 20, mostMs: 500, switchedMs: 1 } as const;
 /** A job that is at its end: libvirt may take a moment to report it as ready. */
 const JOB_GONE_LOOKS = 3;
 /** A job that moves no byte for so long does not go on by itself. */
@@ -111,7 +111,7 @@ export class BlockJobs {
           throw stalled(job, isCancelled);
         }
         if (isPivotable) {
-          await this.#pivot(id, job, aborted);
+          if (await this.#pivot(id, job, aborted)) waitMs = POLL.switchedMs;
         } else if (state === "behind" && job.mayBeginAnew && mayCancel() && pace.mayBeginAnew()) {
           await this.cancel(id, device);
           begun = false;
@@ -149,12 +149,15 @@ export class BlockJobs {
     }, isGone);
   }
 
-  /** A job that is gone has switched the guest or failed, and the XML may show the switch late. Throws `outcome_unknown`. */
-  async #pivot(id: string, { device, isDone, pivot }: BlockJob, aborted: AbortSignal): Promise<void> {
+  /**
+   * Whether libvirt switched the guest. Otherwise a job that is gone has switched it or failed, and the XML may show the switch
+   * late. Throws `outcome_unknown`.
+   */
+  async #pivot(id: string, { device, isDone, pivot }: BlockJob, aborted: AbortSignal): Promise<boolean> {
     const qemu = pivot === undefined ? undefined : await this.#qemu(id);
     const isFirst = pivot?.isAsked() === false;
     // The job is cancelled then, which a refused note would prevent.
-    if (isFirst && aborted.aborted) return;
+    if (isFirst && aborted.aborted) return false;
     if (isFirst) await pivot.ask();
     let asks = 0;
     const isDecided = async (): Promise<boolean | undefined> => {
@@ -167,6 +170,7 @@ export class BlockJobs {
     };
     try {
       await this.#certainty.ensure(ask, isDecided);
+      return true;
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (error.kind === "outcome_unknown") throw error;
@@ -177,6 +181,7 @@ export class BlockJobs {
       // Without the job, the XML shows how it ended.
       const isGone = (await this.progress(id, device)) === undefined;
       if (!isGone && !NOTHING_ASKED.has(error.reason)) throw error;
+      return false;
     }
   }
 
