@@ -33,8 +33,8 @@ export const chainBugs: readonly CampaignBug[] = [
     what: "a deleted snapshot leaves its layer",
     edit: {
       file: "vm/operations/delete-snapshot.ts",
-      find: 'snapshots = await step("delete volumes", () => removeLoose(context, spec, loose));',
-      replace: "void [loose, removeLoose];",
+      find: 'step("delete volumes", () => removeLoose(context, spec, loose))',
+      replace: "Promise.resolve(snapshots)",
     },
     found: /^UNSNAP .*: its files: /m,
   },

@@ -133,7 +133,10 @@ export class ChainVictim {
     await strike.play(this.#end(step, requestId, "now").catch(() => undefined));
     await this.#host.untilListed();
     const end = await this.#end(step, requestId, "once there is room");
-    if (!end.isDone) this.failures[fault] = (this.failures[fault] ?? 0) + 1;
+    if (!end.isDone) {
+      run.log(`${run.tries}/${run.count} ${end.text}`);
+      this.failures[fault] = (this.failures[fault] ?? 0) + 1;
+    }
     if (fault === "libvirtd" && end.reason === "SWITCH_IN_DOUBT") {
       this.isLost = true;
       return;
@@ -212,7 +215,7 @@ export class ChainVictim {
     const others = [...snapshots].filter(([name]) => name !== snapshot);
     if (act === "FINISH") {
       const left = await this.#sight.backups();
-      if (!isDone && left.open === open?.id) return;
+      if (!isDone && left.open === open?.id && left.whole !== open?.id) return;
       const isWhole = isDone || left.whole === open?.id;
       this.#model = { ...model, open: undefined, ...(isWhole ? { whole: open } : {}) };
       this.#run.demand(isWhole || this.#mayLose, "a backup was lost without a fault of its own");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, open, rm, stat, truncate } from "node:fs/promises";
+import { mkdtemp, open, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -84,10 +84,19 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
   });
 
   test("a discarded saved state is gone, and the next start boots", async () => {
-    await rig.succeeds(rig.vms.create(linux("forgetful"), "tester"));
+    const disks = [{ name: "data", source: { kind: "new", pool: "images", capacityBytes: 2 ** 20 } }];
+    await rig.succeeds(rig.vms.create(linux("forgetful", { disks }), "tester"));
     const none = await rig.done(await discard("forgetful"));
     assert.equal(none.error?.reason, "VM_STATE_CONFLICT");
     await rig.succeeds(suspend("forgetful"));
+    // Another client saved it while it wrote to another file.
+    const saved = await virsh(libvirtd.uri, ["managedsave-dumpxml", "forgetful"]);
+    const document = join(libvirtd.imagesDirectory, "forgetful.xml");
+    await writeFile(document, saved.replaceAll("-data.qcow2", "-data.old.qcow2"));
+    await virsh(libvirtd.uri, ["managedsave-define", "forgetful", document]);
+    const replaced = await rig.done(await start("forgetful"));
+    assert.equal(replaced.error?.reason, "SAVED_STATE_UNUSABLE");
+    assert.match(replaced.error.message, /saved with .*-data\.old\.qcow2 in place of /);
     assert.equal((await rig.succeeds(discard("forgetful"))).result["discarded"], "yes");
     assert.equal(isSaved("forgetful"), false);
     assert.ok(!existsSync(imageOf("forgetful")));

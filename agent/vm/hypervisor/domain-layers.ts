@@ -1,10 +1,11 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { buildDisk, buildSnapshot, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
+import { buildDisk, buildSnapshot, type Disk } from "../../libvirt/xml/index.ts";
 import { BlockJobs, type BlockJob, type PivotNotes, type Watch } from "./block-jobs.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { defineFile, pathOf } from "./define-file.ts";
 import type { DomainReads } from "./domain-devices.ts";
 import {
   replaced,
@@ -12,6 +13,7 @@ import {
   noFile,
   usedBefore,
   inDoubt,
+  notShown,
   mergeFailed,
   copyFailed,
   busy,
@@ -86,19 +88,36 @@ export class DomainLayers {
       asked !== undefined &&
       isActive(await this.#reads.state(id)) &&
       !(await asked.isSameRun());
+    if (doubt.isOpen && (await this.#defineUnrecorded(id, overlays))) return;
     try {
       await this.#switch(id, overlays, doubt, isOtherRun);
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (error.reason === "SWITCH_IN_DOUBT" || error.kind === "outcome_unknown") throw error;
       if (!doubt.isOpen || !isActive(await this.#reads.state(id))) throw error;
-      const inQemu = await filesInQemu(this.#libvirt, id).catch(() => new Map<string, string>());
-      if (overlays.some(({ disk, path }) => inQemu.get(disk) !== path))
-        throw inDoubt(pathsOf(overlays), error);
-      for (const { disk, path } of overlays) await this.define(id, disk, { path, format: "qcow2" });
+      if (!(await this.#defineUnrecorded(id, overlays))) throw inDoubt(pathsOf(overlays), error);
       return;
     }
     await this.#defineSwitched(id, overlays);
+  }
+
+  /** Whether the running guest's QEMU writes to these files, although libvirt shows others until the next start. */
+  async isUnrecorded(id: string, overlays: readonly Overlay[]): Promise<boolean> {
+    if (!isActive(await this.#reads.state(id)) || (await this.isSwitched(id, overlays))) return false;
+    const inQemu = await this.filesInQemu(id);
+    return overlays.every(({ disk, path }) => inQemu.get(disk) === path);
+  }
+
+  /** Defines the files of a switch that libvirt lost, for the next start. Throws `outcome_unknown` SWITCH_NOT_SHOWN. */
+  async #defineUnrecorded(id: string, overlays: readonly Overlay[]): Promise<boolean> {
+    try {
+      if (!(await this.isUnrecorded(id, overlays))) return false;
+      for (const { disk, path } of overlays) await this.define(id, disk, { path, format: "qcow2" });
+      // The guest may have been started again before its definition named them.
+      return (await this.isUnrecorded(id, overlays)) || (await this.isSwitched(id, overlays));
+    } catch (thrown) {
+      throw notShown(pathsOf(overlays), toSocleError(thrown));
+    }
   }
 
   /** `doubt` is open once libvirt may have been asked; then a guest that `isOtherRun` is not switched. */
@@ -113,9 +132,10 @@ export class DomainLayers {
     await this.#certainty.ensure(
       async () => {
         if (await this.isSwitched(id, overlays)) return;
-        const disks = (await this.#disks(id)).map(({ alias, target: { device: name } }) => {
+        const disks = (await this.#disks(id)).map(({ alias, source, target: { device: name } }) => {
           const path = overlays.find(({ disk }) => diskAlias(disk) === alias)?.path;
-          return path === undefined
+          // The definition of a guest that has ended may have been written for some of the disks alone.
+          return path === undefined || path === pathOf(source)
             ? ({ name, snapshot: "no" } as const)
             : ({ name, snapshot: "external", overlay: { type: "file", path, format: "qcow2" } } as const);
         });
@@ -164,8 +184,12 @@ export class DomainLayers {
     );
   }
 
-  /** The paths of all files that the disks use, as far as libvirt reports them: those below others while a guest runs. */
+  /**
+   * The paths of all files that the disks use, as far as libvirt reports them, and of those that QEMU writes to: of the files below
+   * others only those of a guest that runs.
+   */
   async inUse(id: string): Promise<ReadonlySet<string>> {
+    const inQemu = isActive(await this.#reads.state(id)) ? [...(await this.filesInQemu(id)).values()] : [];
     const documents = await Promise.all([
       this.#reads.document(id, "running"),
       this.#reads.document(id, "defined"),
@@ -176,7 +200,7 @@ export class DomainLayers {
       disk.mirror,
       ...(disk.backingChain ?? []).map(({ source }) => source),
     ]);
-    return new Set(sources.flatMap((source) => pathOf(source) ?? []));
+    return new Set([...inQemu, ...sources.flatMap((source) => pathOf(source) ?? [])]);
   }
 
   /**
@@ -280,28 +304,13 @@ export class DomainLayers {
     await this.define(id, disk, to);
   }
 
-  /**
-   * The next start uses the file too: libvirt records the switch only in a definition that named the guest's file in the same
-   * way, and may die before it does. A definition without the disk has nothing to record.
-   */
-  async define(id: string, disk: string, { path, format }: Copy): Promise<void> {
-    /** The disk, unless it is so already. */
-    const other = async (): Promise<Disk | undefined> => {
-      const disks = (await this.#reads.document(id, "defined"))?.devices.disks ?? [];
-      const found = disks.find(({ alias }) => alias === diskAlias(disk));
-      return pathOf(found?.source) === path && found?.format === format ? undefined : found;
-    };
-    await this.#certainty.ensure(
-      async () => {
-        const found = await other();
-        if (found === undefined) return;
-        // The files below the one that is named so far.
-        const { backingChain: _, ...kept } = found;
-        const xml = buildDisk({ ...kept, source: { type: "file", path }, format });
-        const flags = libvirt.DomainDeviceModifyFlags.CONFIG;
-        await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags });
-      },
-      async () => (await other()) === undefined,
+  /** As `defineFile`. */
+  async define(id: string, disk: string, file: Copy): Promise<void> {
+    await defineFile(
+      { calls: this.#libvirt, certainty: this.#certainty, reads: this.#reads },
+      id,
+      disk,
+      file,
     );
   }
 
@@ -325,13 +334,13 @@ export class DomainLayers {
     if (await this.isSwitched(id, [{ disk, path }])) return "switched";
     const isMirror = pathOf((await this.#disk(id, disk))?.mirror) === path;
     if (job !== undefined) return isMirror ? "copying" : "neither";
-    const isInQemu = as === "running" && (await this.fileInQemu(id, disk)) === path;
+    const isInQemu = as === "running" && (await this.filesInQemu(id)).get(disk) === path;
     return isInQemu ? "unrecorded" : "neither";
   }
 
-  /** The file that the QEMU of a running guest writes to, whatever libvirt shows; undefined if that cannot be known. */
-  async fileInQemu(id: string, disk: string): Promise<string | undefined> {
-    return (await filesInQemu(this.#libvirt, id)).get(disk);
+  /** The files that the QEMU of a running guest writes to, by disk, whatever libvirt shows; as `filesInQemu`. */
+  async filesInQemu(id: string): Promise<ReadonlyMap<string, string>> {
+    return await filesInQemu(this.#libvirt, id);
   }
 
   /** Cancels a copy to this path, if one runs, and one whose path libvirt has lost. */
@@ -382,9 +391,6 @@ export class DomainLayers {
 const { COPY, ACTIVE_COMMIT } = libvirt.DomainBlockJobType;
 
 const pathsOf = (overlays: readonly Overlay[]): readonly string[] => overlays.map(({ path }) => path);
-
-const pathOf = (source: DiskSource | undefined): string | undefined =>
-  source !== undefined && "path" in source ? source.path : undefined;
 
 function unlessOff(thrown: unknown): undefined {
   if (toSocleError(thrown).reason !== "LIBVIRT_OPERATION_INVALID") throw thrown;

@@ -261,13 +261,19 @@ export class Domains {
   /** Writes Socle's metadata into the domain, live and persistent. */
   async setMetadata(id: string, metadata: VmMetadata, active: boolean): Promise<void> {
     const { uri, key } = vmMetadata;
-    await this.#domain(id).setMetadata(buildVmMetadata(metadata), {
-      uri,
-      key,
-      flags: active
-        ? libvirt.DomainModificationImpact.LIVE | libvirt.DomainModificationImpact.CONFIG
-        : libvirt.DomainModificationImpact.CONFIG,
-    });
+    const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
+    const set = (flags: number): Promise<void> =>
+      this.#domain(id).setMetadata(buildVmMetadata(metadata), { uri, key, flags });
+    try {
+      await set(active ? LIVE | CONFIG : CONFIG);
+    } catch (thrown) {
+      const hasEnded =
+        active &&
+        toSocleError(thrown).reason === "LIBVIRT_OPERATION_INVALID" &&
+        !isActive(await this.state(id));
+      if (!hasEnded) throw thrown;
+      await set(CONFIG);
+    }
   }
 
   /** The guest's serial console. Without `force`, throws `conflict` CONSOLE_IN_USE while it has a holder. */

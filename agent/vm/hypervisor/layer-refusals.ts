@@ -33,7 +33,17 @@ export const inDoubt = (paths: readonly string[], cause: SocleError): SocleError
     "conflict",
     "SWITCH_IN_DOUBT",
     `libvirt was lost while it switched the disks, and does not show the switch: the guest may write to ${paths.join(", ")}, ` +
-      "which stay until the VM is deleted. Before the VM stops, look which files its QEMU has open (lsof); if these, copy the guest's data from inside it",
+      "which stay until the VM is deleted. Before the VM stops, look which files its QEMU writes to (virsh qemu-monitor-command VM --hmp info block); if these, copy the guest's data from inside it",
+    { cause, details: { metadata: { volumes: paths.join(",") } } },
+  );
+
+/** QEMU shows which files the guest writes to, once it is asked. */
+export const notShown = (paths: readonly string[], cause: SocleError): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "SWITCH_NOT_SHOWN",
+    `the guest may write to ${paths.join(", ")}, and neither libvirt nor its QEMU shows it now (${cause.message}): the operation goes on once one does. ` +
+      "Do not settle it, and do not start the VM, before. Of a QEMU that hangs, virsh destroy ends the guest",
     { cause, details: { metadata: { volumes: paths.join(",") } } },
   );
 

@@ -15,25 +15,28 @@ const answer = z.object({
 
 const QUERY = JSON.stringify({ execute: "query-block" });
 
-/** Another answer may come later. */
-const PASSING: ReadonlySet<string> = new Set(["unavailable", "timeout", "outcome_unknown"]);
+/** Kinds of refusals that stay: the guest is off, or this libvirt passes on no commands. */
+const LASTING: ReadonlySet<string> = new Set(["conflict", "denied", "unsupported"]);
 
 /**
  * The files that the QEMU of a running guest writes to, by the names of the disks; none of a guest that is off, and where libvirt
  * refuses to ask. For what libvirt lost: its XML shows only what it has recorded. It changes nothing but a mark of libvirt on this
- * run of the guest, that its monitor was used (tainted: custom-monitor). Throws if libvirt or QEMU does not answer now.
+ * run of the guest, that its monitor was used (tainted: custom-monitor). Throws if there is no answer now.
  */
 export async function filesInQemu(calls: LibvirtCalls, id: string): Promise<ReadonlyMap<string, string>> {
+  const args = { dom: reference(id), cmd: QUERY, flags: 0 };
+  const asked = calls.call(libvirt.domainMonitorCommand, args, { lane: "slow" });
+  const found = await asked.catch((thrown: unknown) => {
+    if (!LASTING.has(toSocleError(thrown).kind)) throw thrown;
+  });
   try {
-    const args = { dom: reference(id), cmd: QUERY, flags: 0 };
-    const { result } = await calls.call(libvirt.domainMonitorCommand, args, { lane: "slow" });
-    return filesOf(result);
-  } catch (thrown) {
-    if (PASSING.has(toSocleError(thrown).kind)) throw thrown;
+    return filesOf(found?.result ?? "");
+  } catch {
     return new Map();
   }
 }
 
+/** Throws for an answer in another form. */
 function filesOf(result: string): ReadonlyMap<string, string> {
   const { return: blocks } = answer.parse(parseJson(result));
   return new Map(

@@ -8,7 +8,7 @@ import { MIB, readVhdxHeader, type VhdxHeader } from "./vhdx-header.ts";
 const CHUNK_BYTES = 2 ** 32;
 const ENTRY_BYTES = 8;
 /**
- * Bounds of what is held in memory, at most 100 MiB: the table (16 MiB), the blocks' places (8 MiB), a bit for each MiB of the
+ * Bounds of what is held in memory, at most 110 MiB: the table (16 MiB), the blocks' places (8 MiB), a bit for each MiB of the
  * file (2 MiB), and the map of the clusters (64 MiB).
  */
 const MOST_ENTRIES = 2 ** 21;

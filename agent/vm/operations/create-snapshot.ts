@@ -31,13 +31,13 @@ import {
   newLayers,
   provideLayers,
   requireAsNoted,
-  requireRecorded,
   requireSameLayers,
   undoLayers,
   withoutLoose,
   type Layer,
 } from "./layers.ts";
 import { hasOwnQemu } from "./paused-qemu.ts";
+import { requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import { because, undoAll } from "./undo.ts";
@@ -169,12 +169,15 @@ async function create(
           !effects.has(RUNS) || (await isInRun(context, run, "marked"));
         const switchNow = () => domains.layers.switchTo(vmId, overlays, { mayBe: mayBeAsked, isSameRun });
         const guest = { id: vmId, tenant: spec.tenant };
-        if (await domains.layers.isSwitched(vmId, overlays)) {
-          // Of the definition of a running guest, libvirt may have lost the switch.
+        const isSwitched =
+          (await domains.layers.isSwitched(vmId, overlays)) ||
+          (mayBeAsked && (await domains.layers.isUnrecorded(vmId, overlays)));
+        if (isSwitched) {
+          // Of a running guest, libvirt may have lost the switch.
           await switchNow();
           return false;
         }
-        await requireAsNoted(context, vmId, own);
+        await requireAsNoted(context, vmId, own, effects.has(RUNS) ? overlays : []);
         if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
         if (quiesce && !hasEnded) return await domains.freezes.during(guest, switchNow, mayBeAsked);
         await switchNow();

@@ -10,9 +10,10 @@ import type { RunContext, WorkContext, WorkRun } from "./work.ts";
 
 /**
  * The queue in which the work waits. `command`: none. `heavy`: a few permits, since the work occupies libvirt for long.
- * `erasure`: one permit, for overwriting disks. `transfer`: a few permits, for bytes that come over the network.
+ * `erasure`: one permit, for overwriting disks. `transfer`: a few permits, for bytes that come over the network. `conversion`: as
+ * many of its own, for such bytes that wait for the one conversion.
  */
-export type Lane = "command" | "heavy" | "erasure" | "transfer";
+export type Lane = "command" | "heavy" | "erasure" | "transfer" | "conversion";
 
 export type Result = Record<string, string>;
 

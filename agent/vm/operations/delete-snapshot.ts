@@ -8,15 +8,9 @@ import { ancestry, findSnapshot, noSnapshots, type Snapshot, type Snapshots } fr
 import { formatOf, ownDisk } from "../model/volume-names.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
-import {
-  hasLeftovers,
-  layeredDisks,
-  removeLoose,
-  requireRecorded,
-  requireSnapshot,
-  withLoose,
-} from "./layers.ts";
+import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";
 import { hasLeftQemu, withQemu } from "./paused-qemu.ts";
+import { isRecorded, requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
@@ -101,7 +95,6 @@ async function remove(
   const { vmId, step } = run;
   const asked = await askedMerges(context, id, run, effects);
   if (asked.length > 0) step.goOn();
-  const isUnrecorded = asked.some(({ now }) => now === "done") && isActive(await domains.state(vmId));
   // A part of the snapshot may be merged: it is of no use any more.
   const isMarked = run.done.has(MARK);
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
@@ -119,9 +112,10 @@ async function remove(
   const { loose } = snapshots;
   if (hasLeftovers(snapshots))
     snapshots = await step("delete volumes", () => removeLoose(context, spec, loose)).catch(
-      (thrown: unknown) => {
+      async (thrown: unknown) => {
         // libvirt shows a layer until the next start if it lost the switch from it. The next change of snapshots deletes it.
-        if (!isUnrecorded || toSocleError(thrown).reason !== "DISKS_REPLACED") throw thrown;
+        if (toSocleError(thrown).reason !== "DISKS_REPLACED" || (await isRecorded(context, vmId)))
+          throw thrown;
         return snapshots;
       },
     );
@@ -263,7 +257,7 @@ const hasAsked = async (...of: Parameters<typeof askedMerges>): Promise<boolean>
 
 /**
  * The merges that are left and whose switch libvirt may have been asked for. Throws `outcome_unknown`, with the reason
- * MERGE_IN_DOUBT if libvirt cannot show any more which file the guest wrote last.
+ * MERGE_IN_DOUBT if neither libvirt nor QEMU can show any more which file the guest wrote last.
  */
 async function askedMerges(
   context: WorkContext,

@@ -1,5 +1,5 @@
 import * as z from "../../kernel/zod.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { findBackup } from "../model/backups.ts";
 import { decided, endBackup } from "./backup-end.ts";
@@ -7,6 +7,7 @@ import { noBackup } from "./backup-refusals.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { beginChange, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
+import { isUndecided } from "./work.ts";
 
 const DECIDE = "decide";
 
@@ -32,7 +33,7 @@ export const finishBackup = defineOperation({
     return { id, success };
   },
   async run(context, { id, success }, run) {
-    const { domains } = context;
+    const { domains, log } = context;
     const { vmId, step } = run;
     const { name } = await beginChange(context, run, { of: "metadata" });
     let { backups } = await readSpec(context, vmId);
@@ -53,7 +54,13 @@ export const finishBackup = defineOperation({
     }
     // Only the rest is left, which cannot be undone.
     step.goOn();
-    const end = await endBackup(context, vmId, step);
+    const end = await endBackup(context, vmId, step).catch(async (thrown: unknown) => {
+      const error = toSocleError(thrown);
+      if (!success || isUndecided(error, run)) throw error;
+      // It is whole. The watch of backups ends the rest.
+      log.warn({ vm: vmId, backup: id, err: error }, "what a whole backup left could not be removed yet");
+      return { backups: (await readSpec(context, vmId)).backups, resumed: false };
+    });
     backups = end.backups;
     await stampComplete(context, run, isActive(await domains.state(vmId)));
     await seenWithBackups(context, vmId, backups);

@@ -51,7 +51,7 @@ const transferOf = ({ volume }: Pick<ImportIntent, "volume">): string =>
 export const importImage = defineOperation({
   kind: "IMPORT_IMAGE",
   intent: schema,
-  lane: "transfer",
+  lane: ({ from }: ImportIntent) => (from === undefined ? "transfer" : "conversion"),
   mayLeaveHalf: true,
   checksInstance: "always",
   // Meanwhile no VM gets the volume, and no operation resizes or deletes it.

@@ -1,9 +1,6 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
-import type { Disk, DiskSource } from "../../libvirt/xml/index.ts";
-import { isActive } from "../hypervisor/domain-state.ts";
-import { deviceName } from "../model/device-names.ts";
 import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import {
@@ -192,50 +189,27 @@ export const withoutLoose = (snapshots: Snapshots, gone: Snapshots["loose"]): Sn
 
 /**
  * Throws `conflict` DISKS_REPLACED if the domain does not use the volumes that its snapshots name, as after a snapshot by
- * another client.
+ * another client. `overlays`: of some disks it may use these.
  */
 export async function requireAsNoted(
   { domains, volumes }: WorkContext,
   vmId: string,
   own: readonly OwnDisk[],
+  overlays: readonly Overlay[] = [],
 ): Promise<void> {
+  const uses = (disk: string, path: string): Promise<boolean> =>
+    domains.layers.isSwitched(vmId, [{ disk, path }]);
   for (const { disk, volume } of own) {
     const path = await volumes.pathOf(volume);
-    if (path !== undefined && (await domains.layers.isSwitched(vmId, [{ disk, path }]))) continue;
+    if (path !== undefined && (await uses(disk, path))) continue;
+    const overlay = overlays.find((each) => each.disk === disk);
+    if (overlay !== undefined && (await uses(disk, overlay.path))) continue;
     const message = `disk ${disk} of the VM does not use volume ${volume.volume}, as after a snapshot by another client: remove that one (virsh blockcommit --active --pivot)`;
     throw new SocleError("conflict", "DISKS_REPLACED", message, {
       details: { fields: { vm: message }, metadata: { disk } },
     });
   }
 }
-
-/**
- * Throws `conflict` SWITCH_UNRECORDED if a running guest writes to the file in its definition, and libvirt shows another one of the
- * run: it lost a switch, and would change, copy or read a file that the guest does not write to any more.
- */
-export async function requireRecorded({ domains }: WorkContext, vmId: string): Promise<void> {
-  if (!isActive(await domains.state(vmId))) return;
-  const disksOf = async (as: "running" | "defined"): Promise<readonly Disk[]> =>
-    (await domains.document(vmId, as))?.devices.disks ?? [];
-  const defined = await disksOf("defined");
-  for (const { alias, source } of await disksOf("running")) {
-    const disk = deviceName("disk", alias);
-    const path = fileOf(defined.find((each) => each.alias === alias)?.source);
-    if (disk === undefined || path === undefined || path === fileOf(source)) continue;
-    if ((await domains.layers.fileInQemu(vmId, disk)) === path) throw unrecorded(disk);
-  }
-}
-
-const fileOf = (source: DiskSource | undefined): string | undefined =>
-  source !== undefined && "path" in source ? source.path : undefined;
-
-const unrecorded = (disk: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "SWITCH_UNRECORDED",
-    `libvirt lost a switch of disk ${disk} to another file, and shows the file that the guest wrote to before: stop the VM and start it (StopVm, StartVm), which uses the right one. Its disks are not changed, copied or read before`,
-    { details: { metadata: { disk } } },
-  );
 
 /** Whether volumes wait for their deletion. */
 export const hasLeftovers = (snapshots: Snapshots): boolean =>

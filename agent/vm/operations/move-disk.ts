@@ -15,10 +15,11 @@ import { defineOperation, type Result } from "./definition.ts";
 import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
-import { leftoversOf, removeUnused, requireRecorded } from "./layers.ts";
+import { leftoversOf, removeUnused } from "./layers.ts";
 import { ASK, copyKept, mark, moveState, pathOfCopy, poolOf } from "./move-doubt.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
+import { requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
 import {
   beginChange,

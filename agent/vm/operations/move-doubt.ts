@@ -28,9 +28,9 @@ export async function mark(
 }
 
 /**
- * "done": the spec, or the definition of a VM that is off, names the copy. "goes on": the move can only be completed, since the
- * guest uses the copy, or QEMU may have been asked for that and still copies. "gone": there is no domain. Throws `outcome_unknown`,
- * with the reason MOVE_IN_DOUBT if libvirt cannot show any more what QEMU did.
+ * "done": the spec, or the definition of a VM that is off, names the copy, or a guest's QEMU writes to it. "goes on": the move can
+ * only be completed, since the guest uses the copy, or QEMU may have been asked for that and still copies. "gone": there is no
+ * domain. Throws `outcome_unknown`, with the reason MOVE_IN_DOUBT if neither libvirt nor QEMU can show any more what QEMU did.
  */
 export async function moveState(
   context: WorkContext,

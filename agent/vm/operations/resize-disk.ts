@@ -13,7 +13,7 @@ import { isEncrypted } from "../model/sealed-keys.ts";
 import { diskAlias } from "../model/device-names.ts";
 import { forgetBroken, mayHaveBitmap } from "./forget-checkpoints.ts";
 import { defineOperation } from "./definition.ts";
-import { requireRecorded } from "./layers.ts";
+import { requireRecorded } from "./recorded.ts";
 import { requireDisk, requireIdle } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";

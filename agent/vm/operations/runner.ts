@@ -50,6 +50,7 @@ export class OperationRunner {
   readonly #overwriting = new Semaphore(1, 1000, "the erasure of disks");
   /** Transfers take hours of bandwidth: they never delay starts. */
   readonly #transfers = new Semaphore(TRANSFERRED_AT_ONCE, 1000, "image transfers");
+  readonly #conversions = new Semaphore(TRANSFERRED_AT_ONCE, 1000, "conversions of images");
   readonly #transfersOf = new KeyedLock(64);
   /** Volumes that are being deleted, with their VM or their image. */
   readonly #beingDeleted = new Set<string>();
@@ -157,14 +158,20 @@ export class OperationRunner {
     work: () => Promise<T>,
   ): Promise<T> {
     if (lane === "erasure") return await inTurn(this.#overwriting, caller, step, signal, work);
-    if (lane === "transfer") return await this.#transfer(caller, work, signal);
+    if (lane === "transfer") return await this.#transfer(this.#transfers, caller, work, signal);
+    if (lane === "conversion") return await this.#transfer(this.#conversions, caller, work, signal);
     return lane === "heavy" ? await this.permits.run(caller, work, signal) : await work();
   }
 
   /** A tenant's server may be slow on purpose: one transfer of a tenant's callers at a time. */
-  async #transfer<T>(caller: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async #transfer<T>(
+    permits: Semaphore,
+    caller: string,
+    work: () => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const tenant = tenantOfCaller(caller);
-    const transfer = (): Promise<T> => this.#transfers.run(caller, work, signal);
+    const transfer = (): Promise<T> => permits.run(caller, work, signal);
     return await (tenant === undefined ? transfer() : this.#transfersOf.run(tenant, transfer, signal));
   }
 

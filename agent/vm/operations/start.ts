@@ -1,9 +1,11 @@
 import * as z from "../../kernel/zod.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { filesOf } from "../hypervisor/define-file.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { memoryTransfer } from "../hypervisor/saved-states.ts";
 import { culpritOf, type Culprit } from "../hypervisor/start-fault.ts";
+import { deviceName } from "../model/device-names.ts";
 import { keyedParts } from "../model/sealed-keys.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import type { Snapshots } from "../model/snapshots.ts";
@@ -88,20 +90,39 @@ export const startVm = defineOperation({
 
 /** Throws what `Domains.start` throws, and `conflict` SAVED_STATE_UNUSABLE if QEMU does not load the saved state. */
 async function startOrContinue(
-  { domains, table }: WorkContext,
+  context: WorkContext,
   vmId: string,
   culprit: Culprit | undefined,
 ): Promise<void> {
+  const { domains, table } = context;
   const { name = vmId, savedState, memoryBytes = 0 } = table.get(vmId) ?? {};
+  if (savedState === true) await requireSavedFiles(context, vmId, name);
   try {
     await domains.start(vmId, culprit, savedState === true ? memoryTransfer(memoryBytes) : {});
   } catch (thrown) {
     const error = toSocleError(thrown);
     if (error.kind !== "internal" || !(await domains.savedStates.exists(vmId).catch(() => false)))
       throw thrown;
-    const message = `VM ${name} cannot continue from its saved state: ${error.message}. To boot it without that state, run: socle vm discard-saved-state ${name}`;
-    throw new SocleError("conflict", "SAVED_STATE_UNUSABLE", message, { cause: thrown });
+    throw unusable(name, error.message, thrown);
   }
+}
+
+/**
+ * Throws `conflict` SAVED_STATE_UNUSABLE for the memory of a guest that wrote to another file than its definition names: another
+ * client saved it while libvirt showed a wrong one.
+ */
+async function requireSavedFiles({ domains }: WorkContext, vmId: string, name: string): Promise<void> {
+  const [saved, document] = [await domains.savedStates.files(vmId), await domains.document(vmId)];
+  for (const [alias, path] of filesOf(document)) {
+    const other = saved.get(alias);
+    if (deviceName("disk", alias) === undefined || other === undefined || other === path) continue;
+    throw unusable(name, `it was saved with ${other} in place of ${path}`);
+  }
+}
+
+function unusable(name: string, why: string, cause?: unknown): SocleError {
+  const message = `VM ${name} cannot continue from its saved state: ${why}. To boot it without that state, run: socle vm discard-saved-state ${name}`;
+  return new SocleError("conflict", "SAVED_STATE_UNUSABLE", message, { cause });
 }
 
 /** What the guest was started from, as libvirt reports it; a restored guest gets the newest metadata. */

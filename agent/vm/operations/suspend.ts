@@ -7,7 +7,7 @@ import type { Vm } from "../model/vm.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { endOnForcedStop, stampComplete, stampRun } from "./guest-run.ts";
-import { requireRecorded } from "./layers.ts";
+import { requireRecorded } from "./recorded.ts";
 import { readSpec } from "./spec-change.ts";
 import { known, requireNotRescued, requireState, settled } from "./vm-state.ts";
 import { interrupted, seen, type WorkContext, type WorkRun } from "./work.ts";

@@ -91,11 +91,11 @@ export async function switchState(
     const { disk, to } = asked;
     const standing = path === undefined ? "neither" : await domains.layers.standing(vmId, disk, path);
     if (path !== undefined && standing === "unrecorded") {
-      // The next start uses the file that the guest writes to.
+      // The next start uses the file that the guest writes to, unless it was started again before.
       await domains.layers.define(vmId, disk, { path, format: formatOf(to.volume) });
-      return "done";
-    }
-    if (standing !== "neither") return standing === "copying" || isActive(now) ? "goes on" : "done";
+      const after = await domains.layers.standing(vmId, disk, path);
+      if (after === "unrecorded" || after === "switched") return "done";
+    } else if (standing !== "neither") return standing === "copying" || isActive(now) ? "goes on" : "done";
   } catch (thrown) {
     throw notShown(asked, toSocleError(thrown));
   }
@@ -137,7 +137,7 @@ const notShown = ({ disk, from, to }: Switch, cause: SocleError): SocleError =>
     "outcome_unknown",
     "SWITCH_NOT_SHOWN",
     `disk ${disk} may have been switched from ${from.pool}/${from.volume} to ${to.pool}/${to.volume}, and libvirt does not show it now (${cause.message}): ` +
-      "the operation goes on once it does. Do not settle it, and do not start the VM, before",
+      "the operation goes on once it does. Do not settle it, and do not start the VM, before. Of a QEMU that hangs, virsh destroy ends the guest: then the operation says how to find the newer file",
     { cause, details: { metadata: { disk } } },
   );
 
@@ -147,9 +147,10 @@ async function lookWhileItRuns(
   vmId: string,
   disk: string,
 ): Promise<string> {
-  const file = await domains.layers.fileInQemu(vmId, disk).catch(() => undefined);
+  const files = await domains.layers.filesInQemu(vmId).catch(() => undefined);
+  const file = files?.get(disk);
   const seen =
-    file === undefined
+    file?.startsWith("/") !== true
       ? `QEMU shows the file that it writes to (virsh qemu-monitor-command ${vmId} --hmp info block); write that down`
       : `the guest's QEMU writes to ${file}`;
   return (

@@ -44,6 +44,8 @@ export class WorkStage {
   running: VmDomain | undefined;
   /** By disk: the file that the domain uses. */
   readonly files = new Map<string, string>();
+  /** By disk: the file that its next start uses, if it is another one. */
+  readonly defined = new Map<string, string>();
   /** By disk: the file that QEMU uses, if libvirt shows another one. */
   readonly inQemu = new Map<string, string>();
   /** By disk: the file that its block job copies to. */
@@ -127,9 +129,14 @@ export class WorkStage {
 
   #document(as = "defined"): VmDomain {
     if (as === "running" && this.running !== undefined) return this.running;
+    const files = as === "running" ? this.files : new Map([...this.files, ...this.defined]);
+    const disks = [...files].map(
+      ([disk, path], at) =>
+        `<disk type="file"><source file="${path}"/><target dev="vd${"abcdefgh"[at]}" bus="virtio"/><alias name="ua-disk-${disk}"/></disk>`,
+    );
     const xml =
       `<domain type="qemu"><name>web</name><uuid>${WorkStage.id}</uuid><memory>65536</memory><vcpu>1</vcpu>` +
-      `<os><type arch="x86_64" machine="pc">hvm</type></os><devices/></domain>`;
+      `<os><type arch="x86_64" machine="pc">hvm</type></os><devices>${disks.join("")}</devices></domain>`;
     return { ...parseVmDomain(xml), metadata: { socle: this.socle } };
   }
 
@@ -190,8 +197,10 @@ export class WorkStage {
         this.#switched("copy", disk, path, pivot),
       merge: (_id: string, disk: string, { base }: { base: string }, _watch: object, pivot?: PivotNotes) =>
         this.#switched("merge", disk, base, pivot),
-      define: (_id: string, disk: string, { path, format }: Copy) =>
-        this.#effect(`define ${disk} ${path} ${format}`),
+      define: (_id: string, disk: string, { path, format }: Copy) => {
+        this.defined.set(disk, path);
+        return this.#effect(`define ${disk} ${path} ${format}`);
+      },
       standing: (_id: string, disk: string, path: string) =>
         later(
           this.files.get(disk) === path
@@ -202,7 +211,7 @@ export class WorkStage {
                 ? "unrecorded"
                 : "neither",
         ),
-      fileInQemu: (_id: string, disk: string) => later(this.inQemu.get(disk) ?? this.files.get(disk)),
+      filesInQemu: () => later(new Map([...this.files, ...this.inQemu])),
       endCopy: (_id: string, disk: string) => later(this.mirrors.delete(disk)),
       switchTo: async (
         id: string,
@@ -217,6 +226,8 @@ export class WorkStage {
       },
       isSwitched: (_id: string, overlays: readonly { disk: string; path: string }[]) =>
         later(overlays.every(({ disk, path }) => this.files.get(disk) === path)),
+      isUnrecorded: (_id: string, overlays: readonly { disk: string; path: string }[]) =>
+        later(overlays.every(({ disk, path }) => this.inQemu.get(disk) === path)),
       isFile: (_id: string, disk: string, path: string) => later(this.files.get(disk) === path),
       inUse: () => later(new Set(this.files.values())),
     },

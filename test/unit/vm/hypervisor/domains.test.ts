@@ -164,6 +164,17 @@ test("a missing domain is a result, an unavailable libvirt is an error", async (
   await assert.rejects(domains(away()).state(ID), { kind: "unavailable" });
 });
 
+test("metadata is written into the definition of a guest that ends meanwhile", async () => {
+  const off = new LibvirtError("conflict", "LIBVIRT_OPERATION_INVALID", "domain is not running");
+  const { calls, called } = answering({ DOMAIN_SET_METADATA: [off, {}], DOMAIN_GET_STATE: [OFF] });
+  const texts = { spec: "{}", specDigest: "", createdAt: "2026-01-01T00:00:00Z" };
+  const metadata = { tenant: "", labels: {}, placementEpoch: 0, ...texts };
+  await new Domains(calls, sleepingClock()).setMetadata(ID, metadata, true);
+  assert.equal(called.filter((name) => name === "DOMAIN_SET_METADATA").length, 2);
+  const runs = answering({ DOMAIN_SET_METADATA: [off], DOMAIN_GET_STATE: [RUNNING] });
+  await assert.rejects(new Domains(runs.calls, sleepingClock()).setMetadata(ID, metadata, true), off);
+});
+
 test("libvirt validates one document at a time, also after it rejected one", async () => {
   let atOnce = 0;
   const most: number[] = [];

@@ -33,7 +33,7 @@ function layers(
   defined: readonly Disk[] = [disk],
   /** The XML of the disks that libvirt was asked to define. */
   updates: string[] = [],
-  inQemu = "/pool/root.qcow2",
+  inQemu: string | SocleError = "/pool/root.qcow2",
 ) {
   const left = [...answers];
   const calls = {
@@ -41,7 +41,9 @@ function layers(
       if (procedure.name === domainUpdateDeviceFlags.name) updates.push((args as { xml: string }).xml);
       if (procedure.name === domainGetBlockJobInfo.name) return Promise.resolve({ found: false } as R);
       if (procedure.name === domainMonitorCommand.name)
-        return Promise.resolve({ result: blocksOf({ root: inQemu }) } as R);
+        return typeof inQemu === "string"
+          ? Promise.resolve({ result: blocksOf({ root: inQemu }) } as R)
+          : Promise.reject(inQemu);
       const failure = procedure.name === domainSnapshotCreateXml.name ? left.shift()?.() : undefined;
       return failure === undefined ? Promise.resolve(undefined as R) : Promise.reject(failure);
     },
@@ -79,6 +81,21 @@ test("a switch that libvirt lost is made if QEMU shows it, and the next start us
   const updates: string[] = [];
   await layers([lost, refused], "running", [disk], updates, "/pool/layer.qcow2").switchTo(ID, overlays);
   assert.match(updates.join(), /<source file="\/pool\/layer\.qcow2"/);
+});
+
+test("a switch that libvirt lost stays unknown while QEMU does not answer, and is not requested again if it did", async () => {
+  const silent = new SocleError("exhausted", "LIBVIRT_QUEUE_FULL", "too many calls");
+  const asked = { mayBe: true, isSameRun: () => Promise.resolve(true) };
+  const unknown = { kind: "outcome_unknown", reason: "SWITCH_NOT_SHOWN" };
+  await assert.rejects(
+    layers([lost, refused], "running", [disk], [], silent).switchTo(ID, overlays),
+    unknown,
+  );
+  const never = () => assert.fail("libvirt was asked");
+  await assert.rejects(layers([never], "running", [disk], [], silent).switchTo(ID, overlays, asked), unknown);
+  const made = layers([never], "running", [disk], [], "/pool/layer.qcow2");
+  await made.switchTo(ID, overlays, asked);
+  assert.deepEqual([...(await made.inUse(ID))].sort(), ["/pool/layer.qcow2", "/pool/root.qcow2"]);
 });
 
 test("a layer that an earlier run of the guest may have written to is put over no other run of it", async () => {

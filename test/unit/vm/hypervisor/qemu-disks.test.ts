@@ -38,6 +38,6 @@ test("nothing is known of a guest that is off, of an answer in another form, and
 });
 
 test("a QEMU that does not answer now may answer later", async () => {
-  for (const kind of ["timeout", "unavailable", "outcome_unknown"] as const)
+  for (const kind of ["timeout", "unavailable", "outcome_unknown", "exhausted", "internal"] as const)
     await assert.rejects(files(refusal(kind, "LIBVIRT_LATE")), { kind });
 });

@@ -37,9 +37,11 @@ interface Guest {
   readonly hangs?: boolean;
   /** The pool deletes no volume. */
   readonly keepsVolumes?: boolean;
+  /** The reader has the backup whole. */
+  readonly isRead?: boolean;
 }
 
-/** Ends the open backup of a VM in this state, without success; returns the end and the effects. */
+/** Ends the open backup of a VM in this state; returns the end and the effects. */
 async function finish(guest: Guest, more: Partial<OpenBackup> = {}, stale: readonly string[] = []) {
   const effects: string[] = [];
   const stored: Backups = { open: { ...open, ...more }, stale };
@@ -89,7 +91,7 @@ async function finish(guest: Guest, more: Partial<OpenBackup> = {}, stale: reado
     done: new Set(),
   };
   const end = await finishBackup
-    .run(context, { id: BACKUP, success: false }, run)
+    .run(context, { id: BACKUP, success: guest.isRead === true }, run)
     .catch((thrown: unknown) => thrown as SocleError);
   const left = socle.backups === undefined ? undefined : backupsOf(ID, socle.backups).open?.phase;
   return { end, effects, left };
@@ -125,6 +127,13 @@ test("a guest goes on although a pool refuses to delete its scratch volume", asy
   const { end, effects, left } = await finish({ ...starved, keepsVolumes: true });
   assert.equal((end as SocleError).reason, "LIBVIRT_INTERNAL_ERROR");
   assert.deepEqual([effects, left], [["end job", "resume"], "ending"]);
+});
+
+test("a backup that is whole has succeeded, although a pool refuses to delete its scratch volume", async () => {
+  const guest = { state: "running", stateReason: "BOOTED", keepsVolumes: true, isRead: true } as const;
+  const { end, effects, left } = await finish(guest);
+  assert.deepEqual(end, { backup_id: BACKUP, success: "true" });
+  assert.deepEqual([effects, left], [["end job"], "ending"], "the watch of backups ends the rest");
 });
 
 test("a guest that waited for space before its backup began stays paused", async () => {
