@@ -112,12 +112,10 @@ export const methods: Readonly<Record<string, Method>> = {
   },
   "/socle.v1.VmService/UnrescueVm": { ...vms, audit: ["force", "gracefulTimeout.seconds", ...change] },
   "/socle.v1.VmService/ChangeSeed": { ...vms, audit: ["updateMask.paths", "newInstanceId", ...change] },
-  // It holds secrets of the guest, on the host's disk.
+  // It holds secrets of the guest: without a volume only for the provider's operators (vm-service.ts).
   "/socle.v1.VmService/DumpMemory": {
-    roles: operators,
-    tenancy: "denied",
-    class: "mutation",
-    audit: ["format", "allowEncrypted", ...change],
+    ...vms,
+    audit: ["format", "allowEncrypted", "volume.pool", "volume.name", ...change],
   },
   // The URL may hold credentials.
   "/socle.v1.ImageService/ImportImage": {

@@ -36,6 +36,7 @@ import type { ListReservationsResponse as _socle_v1_ListReservationsResponse, Li
 import type { ListVmsRequest as _socle_v1_ListVmsRequest, ListVmsRequest__Output as _socle_v1_ListVmsRequest__Output } from './socle/v1/ListVmsRequest.ts';
 import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Output as _socle_v1_ListVmsResponse__Output } from './socle/v1/ListVmsResponse.ts';
 import type { MoveDiskRequest as _socle_v1_MoveDiskRequest, MoveDiskRequest__Output as _socle_v1_MoveDiskRequest__Output } from './socle/v1/MoveDiskRequest.ts';
+import type { NewDumpVolume as _socle_v1_NewDumpVolume, NewDumpVolume__Output as _socle_v1_NewDumpVolume__Output } from './socle/v1/NewDumpVolume.ts';
 import type { NewVolume as _socle_v1_NewVolume, NewVolume__Output as _socle_v1_NewVolume__Output } from './socle/v1/NewVolume.ts';
 import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from './socle/v1/Nic.ts';
 import type { NicAddress as _socle_v1_NicAddress, NicAddress__Output as _socle_v1_NicAddress__Output } from './socle/v1/NicAddress.ts';
@@ -138,6 +139,7 @@ export interface ProtoGrpcType {
       ListVmsResponse: MessageTypeDefinition<_socle_v1_ListVmsResponse, _socle_v1_ListVmsResponse__Output>
       ManagedFilter: EnumTypeDefinition
       MoveDiskRequest: MessageTypeDefinition<_socle_v1_MoveDiskRequest, _socle_v1_MoveDiskRequest__Output>
+      NewDumpVolume: MessageTypeDefinition<_socle_v1_NewDumpVolume, _socle_v1_NewDumpVolume__Output>
       NewVolume: MessageTypeDefinition<_socle_v1_NewVolume, _socle_v1_NewVolume__Output>
       Nic: MessageTypeDefinition<_socle_v1_Nic, _socle_v1_Nic__Output>
       NicAddress: MessageTypeDefinition<_socle_v1_NicAddress, _socle_v1_NicAddress__Output>

@@ -39,6 +39,7 @@ import type { ListVmsResponse as _socle_v1_ListVmsResponse, ListVmsResponse__Out
 import type { ListVolumesRequest as _socle_v1_ListVolumesRequest, ListVolumesRequest__Output as _socle_v1_ListVolumesRequest__Output } from './socle/v1/ListVolumesRequest.ts';
 import type { ListVolumesResponse as _socle_v1_ListVolumesResponse, ListVolumesResponse__Output as _socle_v1_ListVolumesResponse__Output } from './socle/v1/ListVolumesResponse.ts';
 import type { MoveDiskRequest as _socle_v1_MoveDiskRequest, MoveDiskRequest__Output as _socle_v1_MoveDiskRequest__Output } from './socle/v1/MoveDiskRequest.ts';
+import type { NewDumpVolume as _socle_v1_NewDumpVolume, NewDumpVolume__Output as _socle_v1_NewDumpVolume__Output } from './socle/v1/NewDumpVolume.ts';
 import type { NewVolume as _socle_v1_NewVolume, NewVolume__Output as _socle_v1_NewVolume__Output } from './socle/v1/NewVolume.ts';
 import type { Nic as _socle_v1_Nic, Nic__Output as _socle_v1_Nic__Output } from './socle/v1/Nic.ts';
 import type { NicAddress as _socle_v1_NicAddress, NicAddress__Output as _socle_v1_NicAddress__Output } from './socle/v1/NicAddress.ts';
@@ -143,6 +144,7 @@ export interface ProtoGrpcType {
       ListVolumesResponse: MessageTypeDefinition<_socle_v1_ListVolumesResponse, _socle_v1_ListVolumesResponse__Output>
       ManagedFilter: EnumTypeDefinition
       MoveDiskRequest: MessageTypeDefinition<_socle_v1_MoveDiskRequest, _socle_v1_MoveDiskRequest__Output>
+      NewDumpVolume: MessageTypeDefinition<_socle_v1_NewDumpVolume, _socle_v1_NewDumpVolume__Output>
       NewVolume: MessageTypeDefinition<_socle_v1_NewVolume, _socle_v1_NewVolume__Output>
       Nic: MessageTypeDefinition<_socle_v1_Nic, _socle_v1_Nic__Output>
       NicAddress: MessageTypeDefinition<_socle_v1_NicAddress, _socle_v1_NicAddress__Output>

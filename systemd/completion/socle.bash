@@ -170,7 +170,7 @@ _socle() {
       "vm rescue") words="--request-id --no-wait --timeout --grace --dry-run --image --volume --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm unrescue") words="--request-id --no-wait --timeout --grace --dry-run --force --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm seed") words="--request-id --no-wait --timeout --hostname --ssh-key --no-ssh-keys --user-data --no-user-data --network-config --no-network-config --seed-pool --run-again --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm dump") words="--request-id --no-wait --timeout --format --allow-encrypted --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm dump") words="--request-id --no-wait --timeout --format --volume --pool --allow-encrypted --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "image") words="ls show import rm prune --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image ls") words="--tenant --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image show") words="--tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;

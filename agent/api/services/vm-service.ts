@@ -10,6 +10,7 @@ import type { ListVmsRequest__Output } from "../../gen/socle/v1/ListVmsRequest.t
 import type { ListVmsResponse } from "../../gen/socle/v1/ListVmsResponse.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import type { VmServiceHandlers } from "../../gen/socle/v1/VmService.ts";
+import { requireMayDump } from "../../vm/operations/dump-memory.ts";
 import type { OperationKind, RequestOf } from "../../vm/operations/registry.ts";
 import type { Mutation } from "../../vm/operations/vms.ts";
 import { runConsole } from "./console.ts";
@@ -120,11 +121,18 @@ export function vmService(
         },
         caller,
       ),
-    DumpMemory: ({ format, ...request }, { caller }) =>
-      begin("DUMP_MEMORY", { ...request, format: dumpFormats.fromProto("format", format) ?? "elf" }, caller),
+    DumpMemory({ format: wanted, volume, ...request }, { caller }) {
+      const isOperator = caller.tenant === undefined && isOperatorRole(caller.role);
+      // Before the host's directory is looked at.
+      requireMayDump(volume !== null, isOperator);
+      const format = dumpFormats.fromProto("format", wanted) ?? "elf";
+      return begin("DUMP_MEMORY", defined({ ...request, format, volume: volume ?? undefined }), caller);
+    },
     Console: (requests, { caller, signal }) => runConsole(of(caller).vms, requests, signal),
   };
 }
+
+const isOperatorRole = (role: Caller["role"]): boolean => role === "operator" || role === "admin";
 
 const timeoutOf = (gracefulTimeout: Parameters<typeof durationMs>[1] | null): number | undefined =>
   gracefulTimeout === null ? undefined : durationMs("graceful_timeout", gracefulTimeout);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { toSocleError } from "../../kernel/errors.ts";
+import { Semaphore } from "../../kernel/concurrency/semaphore.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import type { JobProgress } from "./block-jobs.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
@@ -7,6 +8,8 @@ import { memoryTransfer } from "./saved-states.ts";
 import { AHEAD, reference } from "./stamps.ts";
 
 const LOOK_EVERY_MS = 500;
+/** Half of what libvirt does at once of calls that take long: other tenants' snapshots and moves need the rest. */
+const TENANTS_AT_ONCE = 2;
 
 export const dumpFormats = {
   elf: libvirt.DomainCoreDumpFormat.RAW,
@@ -15,7 +18,7 @@ export const dumpFormats = {
 export type DumpFormat = keyof typeof dumpFormats;
 
 interface Dump {
-  /** libvirt creates the file, with mode 0600. */
+  /** If there is no such file, libvirt creates it with mode 0600; else it keeps its owner and mode. */
   readonly path: string;
   readonly format: DumpFormat;
   readonly memoryBytes: number;
@@ -27,6 +30,7 @@ export class MemoryDumps {
   readonly #libvirt: LibvirtCalls;
   readonly #clock: Clock;
   readonly #certainty: Certainty;
+  readonly #ofTenants = new Semaphore(TENANTS_AT_ONCE);
 
   constructor(calls: LibvirtCalls, clock: Clock) {
     this.#libvirt = calls;
@@ -35,7 +39,19 @@ export class MemoryDumps {
   }
 
   /**
-   * Writes the guest's memory into a new file. A lost reply does not show whether the file is whole: throws `unavailable`
+   * A place for a dump by a tenant's caller, until the returned function is called: one for each tenant. It does not wait, since
+   * the VM's stop would wait with it. Throws `exhausted` QUEUE_FULL. `tenant` undefined: the provider, who has no bound.
+   */
+  hold(tenant: string | undefined): () => void {
+    if (tenant === undefined) return () => undefined;
+    const release = this.#ofTenants.tryAcquire(tenant);
+    if (release !== undefined) return release;
+    const message = "other dumps of memory are being written: dump this VM's once they have ended";
+    throw new SocleError("exhausted", "QUEUE_FULL", message, { details: { retryAfterMs: 30_000 } });
+  }
+
+  /**
+   * Writes the guest's memory into a file, which libvirt creates, or overwrites. A lost reply does not show whether the file is whole: throws `unavailable`
    * EFFECT_NOT_OBSERVED once libvirt does not write any more, `outcome_unknown` while it does, and libvirt's refusals.
    */
   async write(id: string, { path, format, memoryBytes, report }: Dump): Promise<void> {

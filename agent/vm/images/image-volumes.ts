@@ -30,6 +30,8 @@ export interface VolumeFacts {
   readonly format: string | undefined;
   readonly sizeBytes: number;
   readonly capacityBytes: number;
+  /** What it takes of its pool. */
+  readonly allocatedBytes?: number | undefined;
   readonly hasBacking: boolean;
   /** Not a block device or a network volume. */
   readonly isFile: boolean;
@@ -102,12 +104,12 @@ export class ImageVolumes {
   }
 
   /** Throws `unsupported` IMAGE_POOL_UNSUITABLE, `exhausted` POOL_FULL, and as `Volumes.activePool`. */
-  async requireRoom(name: string, sizeBytes: number): Promise<void> {
+  async requireRoom(name: string, sizeBytes: number, what = "images"): Promise<void> {
     const pool = await this.#volumes.activePool(name);
     const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
     const { type } = parsePool(xml);
     if (!directories.has(type)) {
-      const message = `storage pool ${name} is of the type ${type}: images need a pool of files (dir, fs, netfs); name another pool`;
+      const message = `storage pool ${name} is of the type ${type}: ${what} need a pool of files (dir, fs, netfs); name another pool`;
       throw new SocleError("unsupported", "IMAGE_POOL_UNSUITABLE", message);
     }
     const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
@@ -193,10 +195,19 @@ export class ImageVolumes {
   async facts(reference: VolumeRef): Promise<VolumeFacts> {
     const vol = await this.#lookup(reference);
     const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 }, looking);
-    const { format, physicalBytes, capacityBytes, backing, type, changedAt } = parseVolume(xml);
+    const { format, physicalBytes, capacityBytes, allocationBytes, backing, type, changedAt } =
+      parseVolume(xml);
     const sizeBytes = physicalBytes ?? capacityBytes;
-    const hasBacking = backing !== undefined;
-    return { format, sizeBytes, capacityBytes, hasBacking, isFile: type === "file", changedAt };
+    const [hasBacking, isFile] = [backing !== undefined, type === "file"];
+    return {
+      format,
+      sizeBytes,
+      capacityBytes,
+      allocatedBytes: allocationBytes,
+      hasBacking,
+      isFile,
+      changedAt,
+    };
   }
 
   /** The bytes of a volume from `offset` on, at the pace of their reader. Throws as `facts`, and libvirt's errors. */

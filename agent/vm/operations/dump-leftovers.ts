@@ -8,7 +8,8 @@ import type { Operations } from "../../state/operations/operations.ts";
 import type { Domains } from "../hypervisor/domains.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { DumpDirectory } from "../storage/dump-directory.ts";
-import { isBeingDumped, operationOfDump } from "./dump-memory.ts";
+import { operationOfDump } from "./dump-memory.ts";
+import { isBeingDumped } from "./dump-rules.ts";
 
 interface DumpLeftoversOptions {
   readonly dumps: Pick<DumpDirectory, "claimed" | "withPart" | "partOf" | "removePart" | "release">;

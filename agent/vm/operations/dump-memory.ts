@@ -1,19 +1,26 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { isActive, type Domains } from "../hypervisor/domains.ts";
+import { defined } from "../../kernel/defined.ts";
+import { isActive } from "../hypervisor/domains.ts";
 import type { DumpFormat } from "../hypervisor/memory-dumps.ts";
-import { keyedParts } from "../model/sealed-keys.ts";
-import type { Vm } from "../model/vm.ts";
 import { DumpDirectory } from "../storage/dump-directory.ts";
 import { defineOperation, type Result } from "./definition.ts";
+import { dumpIntoVolume, dumpVolume, requireRoomFor, volumeFor } from "./dump-into-volume.ts";
+import {
+  bytesOf,
+  cutShort,
+  isBeingDumped,
+  mayGoOn,
+  requireDumpable,
+  requireDumpableNow,
+  stillWriting,
+} from "./dump-rules.ts";
 import { endOnForcedStop, stampComplete, stampRun } from "./guest-run.ts";
-import { readSpec } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
-import { known, requireState } from "./vm-state.ts";
+import { requireState } from "./vm-state.ts";
+import { sourceDisk } from "./volume-source.ts";
 import { interrupted, isUndecided, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
 
-/** Beside the guest's memory a dump has that of its devices, and headers. */
-const MORE_BYTES = 64 * 1024 * 1024;
 const ENDINGS = { elf: "elf", "kdump-zlib": "kdump" } as const;
 const FILE = /\.([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})\.(?:elf|kdump)$/;
 /** The operation that has this file, by its name. Undefined: no dump has such a name. */
@@ -23,8 +30,9 @@ const intent = z.object({
   format: z.enum(["elf", "kdump-zlib"]),
   /** Of the VM, for the name of the file. */
   name: z.string(),
-  /** Where the file is: the configuration may change before the end. */
-  directory: z.string(),
+  /** Where the file is: the configuration may change before the end. Absent: in the volume. */
+  directory: z.string().exactOptional(),
+  volume: dumpVolume.exactOptional(),
   allowEncrypted: z.boolean(),
 });
 type Intent = z.output<typeof intent>;
@@ -33,11 +41,13 @@ interface DumpRequest {
   readonly format: DumpFormat;
   /** Also for a VM whose disks are encrypted. */
   readonly allowEncrypted: boolean;
-  /** That of the configuration. */
+  /** A new volume for it. */
+  readonly volume?: { readonly pool: string; readonly name: string };
+  /** That of the configuration, without a volume. */
   readonly directory?: string;
 }
 
-/** Writes the memory of a VM into a file on the host. The guest stands still meanwhile, and then goes on. */
+/** Writes the memory of a VM into a file on the host, or into a new volume. The guest stands still meanwhile, and then goes on. */
 export const dumpMemory = defineOperation({
   kind: "DUMP_MEMORY",
   acceptsRescued: true,
@@ -46,29 +56,60 @@ export const dumpMemory = defineOperation({
   lane: "command",
   // A VM that is off may have the QEMU of a backup, which has executed nothing.
   notDuringBackup: "any",
-  async prepare(request: DumpRequest, vm, { dumps = notConfigured }) {
+  // An interrupted dump has a file, or a volume.
+  mayLeaveHalf: true,
+  // Meanwhile no VM gets the volume, and no operation resizes, deletes or imports it.
+  adds: ({ volume: into }) =>
+    into === undefined ? {} : { disks: [sourceDisk({ pool: into.pool, volume: into.volume })] },
+  grows: ({ volume }) => ({ volumes: volume === undefined ? [] : [volume], diskBytes: 0 }),
+  async prepare(request: DumpRequest, vm, context) {
+    if (request.volume !== undefined) {
+      await requireRoomFor(context, volumeFor(request.volume, vm));
+      return request;
+    }
+    const { dumps = notConfigured } = context;
     await dumps.requireRoom(bytesOf(vm));
     return { ...request, directory: dumps.path };
   },
-  /** Throws `conflict` DUMP_NOT_ENCRYPTED and DUMP_UNSUPPORTED. */
-  admit({ format, allowEncrypted, directory = notConfigured.path }: DumpRequest, vm) {
+  /** Throws `conflict` DUMP_NOT_ENCRYPTED and DUMP_UNSUPPORTED, `invalid` SPEC_INVALID, and as `requireMayDump`. */
+  admit({ format, allowEncrypted, volume, directory }: DumpRequest, vm, { byTenant }) {
+    requireMayDump(volume !== undefined, !byTenant);
     requireDumpable(vm, allowEncrypted);
-    return { format, name: vm.name, directory, allowEncrypted };
+    const where =
+      volume === undefined
+        ? { directory: directory ?? notConfigured.path }
+        : { volume: volumeFor(volume, vm) };
+    return { format, name: vm.name, ...where, allowEncrypted };
   },
-  plan(_context, { format, directory }, vm) {
+  async plan({ volumes }, { format, directory, volume }, vm) {
     requireState(vm.state, ["running", "paused"], "dumped");
-    return Promise.resolve({ directory, format, writes_bytes_at_most: String(bytesOf(vm)), applies: "now" });
+    if (volume !== undefined) await volumes.requireAbsent([volume]);
+    const where =
+      volume === undefined ? defined<Result>({ directory }) : { pool: volume.pool, volume: volume.volume };
+    return { ...where, format, writes_bytes_at_most: String(bytesOf(vm)), applies: "now" };
   },
   // A forced stop does not wait for it.
   run: (context, asked, run) =>
-    context.escalation.during(run.vmId, run.caller, (cut) => dump(context, asked, run, cut)),
+    context.escalation.during(run.vmId, run.caller, (cut) =>
+      asked.volume === undefined
+        ? dump(context, asked, run, cut)
+        : dumpIntoVolume(context, { ...asked, volume: asked.volume }, run, cut),
+    ),
 });
+
+/** Throws `denied` DUMP_DENIED: a file on the host is for the provider's operators. */
+export function requireMayDump(hasVolume: boolean, isOperator: boolean): void {
+  if (hasVolume || isOperator) return;
+  const message =
+    "only the provider's operators dump memory into a file on the host: name a new volume for it (volume, --volume)";
+  throw new SocleError("denied", "DUMP_DENIED", message);
+}
 
 async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut): Promise<Result> {
   const { domains, table } = context;
   const { vmId, operationId, step, resumed } = run;
-  const { format, name, allowEncrypted } = asked;
-  const directory = (context.dumps ?? notConfigured).at(asked.directory);
+  const { format, name } = asked;
+  const directory = (context.dumps ?? notConfigured).at(asked.directory ?? "");
   const file = `${name}.${operationId}.${ENDINGS[format]}`;
   const bytes = bytesOf({ memoryBytes: table.get(vmId)?.memoryBytes ?? 0 });
   if (resumed) {
@@ -80,11 +121,7 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
       throw thrown;
     }
   }
-  const { spec } = await readSpec(context, vmId);
-  // An operation admitted earlier may have attached an encrypted disk.
-  requireDumpable({ name, spec }, allowEncrypted);
-  const before = await known(context, vmId);
-  requireState(before.state, ["running", "paused"], "dumped");
+  await requireDumpableNow(context, run, asked);
   await directory.claim(file, bytes);
   try {
     await stampRun(context, run);
@@ -98,7 +135,7 @@ async function dump(context: RunContext, asked: Intent, run: WorkRun, cut: Cut):
       (report) => domains.memoryDumps.write(vmId, { path, format, memoryBytes: bytes, report }),
       0.9,
     ).catch(async (thrown: unknown) => {
-      if (toSocleError(thrown).kind === "outcome_unknown") throw thrown;
+      if (mayGoOn(thrown)) throw thrown;
       await removePart(context, directory, file);
       throw cut.isWanted() ? cutShort(thrown) : thrown;
     });
@@ -135,15 +172,6 @@ async function ended(
   );
 }
 
-/** Also for an agent that has died. */
-export async function isBeingDumped(
-  domains: Pick<Domains, "settledState" | "memoryDumps">,
-  vmId: string,
-): Promise<boolean> {
-  await domains.settledState(vmId);
-  return await domains.memoryDumps.isUnderWay(vmId);
-}
-
 const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, format: DumpFormat): Result => ({
   path,
   size_bytes: String(sizeBytes),
@@ -151,8 +179,6 @@ const resultOf = ({ path, sizeBytes }: { path: string; sizeBytes: number }, form
 });
 
 const notConfigured = new DumpDirectory(undefined);
-
-const bytesOf = ({ memoryBytes }: Pick<Vm, "memoryBytes">): number => memoryBytes + MORE_BYTES;
 
 /** A part of a dump is of no use, and has the guest's data. Throws `internal` DUMP_PART_LEFT, which names it. */
 async function removePart(context: WorkContext, directory: DumpDirectory, file: string): Promise<void> {
@@ -163,23 +189,3 @@ async function removePart(context: WorkContext, directory: DumpDirectory, file: 
     throw new SocleError("internal", "DUMP_PART_LEFT", message, { cause: thrown });
   });
 }
-
-function requireDumpable({ name, spec }: Pick<Vm, "name" | "spec">, allowEncrypted: boolean): void {
-  if (spec?.launchSecurity !== undefined)
-    throw new SocleError(
-      "conflict",
-      "DUMP_UNSUPPORTED",
-      `the memory of VM ${name} is encrypted, so that the host cannot dump it: have the guest's kernel dump it (kdump)`,
-    );
-  if (allowEncrypted || spec === undefined || keyedParts(spec).length === 0) return;
-  const message = `VM ${name} has encrypted disks or a TPM, and the dump would have their data and secrets in clear: allow that (allow_encrypted, --allow-encrypted) if the directory for dumps is on encrypted storage`;
-  throw new SocleError("conflict", "DUMP_NOT_ENCRYPTED", message);
-}
-
-const cutShort = (cause?: unknown): SocleError =>
-  new SocleError("conflict", "DUMP_CUT_SHORT", "a forced stop ended the VM before its memory was dumped", {
-    cause,
-  });
-
-const stillWriting = (): SocleError =>
-  new SocleError("outcome_unknown", "EFFECT_UNDER_WAY", "libvirt is still writing the VM's memory");

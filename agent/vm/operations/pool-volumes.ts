@@ -1,29 +1,19 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
-import { invalidField, SocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../../kernel/errors.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
-import { specEnums } from "../../contract/spec-enums.ts";
-import { bytes, resourceName } from "../../contract/spec-values.ts";
-import { vmSpec, type VolumeRef } from "../../contract/spec.ts";
-import { newVolumeName, tenantOfVolume, volumeName } from "../../contract/spec-volume-name.ts";
+import type { specEnums } from "../../contract/spec-enums.ts";
+import { resourceName } from "../../contract/spec-values.ts";
+import type { VolumeRef } from "../../contract/spec.ts";
+import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { volumeKeyOf } from "../../state/operations/subject.ts";
 import type { VmHost } from "../model/vm-host.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import type { BeginsOn, OnSubject } from "./begin-on.ts";
+import { checkFields, volumeCapacity, wantedVolume } from "./new-volume.ts";
 import { requireNoUsers, requireStandsAlone, volumeNotFound } from "./volume-free.ts";
-
-const SECTOR_BYTES = 512;
-const capacity = bytes.multipleOf(SECTOR_BYTES, `must be a multiple of ${SECTOR_BYTES} bytes`);
-
-const newVolume = z.object({
-  pool: resourceName,
-  name: volumeName,
-  format: z.enum(specEnums.diskFormat.words),
-  capacityBytes: capacity,
-  tenant: vmSpec.shape.tenant.unwrap(),
-});
 
 export interface CreateVolumeRequest extends OnSubject {
   readonly pool: string;
@@ -65,12 +55,12 @@ export class PoolVolumes {
     const { vms, volumes, host } = this.#parts;
     return await vms.beginOn("CREATE_VOLUME", request, caller, {
       prepare: async () => {
-        const { pool } = wanted(request);
+        const { pool } = wantedVolume(request);
         await volumes.activePool(pool);
         await host.storageRead();
       },
       admit: () => {
-        const { tenant, format, capacityBytes, ...volume } = wanted(request);
+        const { tenant, format, capacityBytes, ...volume } = wantedVolume(request);
         return {
           key: volumeKeyOf(volume),
           tenant,
@@ -96,7 +86,7 @@ export class PoolVolumes {
     return await vms.beginOn("RESIZE_VOLUME", request, caller, {
       prepare: async () => {
         requireChangeable(volume, onlyTenant);
-        check(z.object({ capacityBytes: capacity }), { capacityBytes });
+        checkFields(z.object({ capacityBytes: volumeCapacity }), { capacityBytes });
         fromBytes = (await volumes.resolve(volume)).capacityBytes;
         await host.storageRead();
       },
@@ -142,25 +132,9 @@ const subjectOf = (volume: VolumeRef): { readonly key: string; readonly tenant: 
   tenant: tenantOfVolume(volume.volume) ?? "",
 });
 
-/** Throws `invalid` SPEC_INVALID naming the first wrong field. */
-function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const { data, error } = schema.safeParse(value);
-  if (data !== undefined) return data;
-  const [issue] = error?.issues ?? [];
-  throw invalidField("SPEC_INVALID", String(issue?.path[0] ?? ""), issue?.message ?? "is invalid");
-}
-
-function wanted(request: CreateVolumeRequest) {
-  const { name, ...rest } = check(newVolume, request);
-  const volume = newVolumeName({ name, ...rest });
-  if (volume === undefined)
-    throw invalidField("SPEC_INVALID", "name", "is too long beside the tenant's: choose a shorter one");
-  return { ...rest, volume };
-}
-
 /** Throws `invalid` SPEC_INVALID, and as `requireStandsAlone`. */
 function requireChangeable(volume: VolumeRef, onlyTenant: string | undefined): void {
-  check(z.object({ pool: resourceName, volume: resourceName }), volume);
+  checkFields(z.object({ pool: resourceName, volume: resourceName }), volume);
   requireStandsAlone(volume, onlyTenant, {
     ofImage: "delete the image (DeleteImage)",
     ofVm: "change it with its VM (ResizeDisk, DetachDisk, DeleteVm), or with virsh if that VM is gone",

@@ -109,7 +109,10 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.VmService/Console": [{ request: { open: { vm } } }],
   "/socle.v1.VmService/RescueVm": [mutation({ vm, image: "none" })],
   "/socle.v1.VmService/UnrescueVm": [mutation({ vm })],
-  "/socle.v1.VmService/DumpMemory": [mutation({ vm })],
+  "/socle.v1.VmService/DumpMemory": [
+    mutation({ vm }),
+    mutation({ vm, volume: { pool: "none", name: "dump" } }),
+  ],
   "/socle.v1.VmService/ChangeSeed": [mutation({ vm, newInstanceId: true })],
   "/socle.v1.ImageService/ImportImage": [
     mutation({ url: "https://a/b", sha256: "0".repeat(64), name: "new", format: "DISK_FORMAT_QCOW2" }),

@@ -33,4 +33,14 @@ test("socle vm dump asks for a format, and shows the file", async (t) => {
     ],
   );
   assert.equal((await socle(["vm", "dump", "web", "--format", "raw"], { socket })).exitCode, 2);
+
+  for (const pool of [[], ["--pool", "fast"]])
+    await socle(["vm", "dump", "web", "--volume", "crash", ...pool], { socket });
+  assert.deepEqual(
+    asked.map(({ volume }) => volume),
+    [null, null, { pool: "default", name: "crash" }, { pool: "fast", name: "crash" }],
+  );
+  const without = await socle(["vm", "dump", "web", "--pool", "fast"], { socket });
+  assert.match(without.stderr, /--volume/);
+  assert.equal(without.exitCode, 2);
 });

@@ -16,18 +16,19 @@ const disk = {
   source: { kind: "new", pool: "p", format: "qcow2", encryption: "luks" },
   readOnly: false,
 };
-const admit = (spec: object, allowEncrypted: boolean) =>
+const admit = (spec: object, allowEncrypted: boolean, byTenant = false) =>
   dumpMemory.admit?.(
     { format: "elf", allowEncrypted, directory: "/dumps" },
     // The admission reads the name and the spec alone.
     { name: "web", spec: { disks: [], ...spec } } as unknown as Vm,
-    {} as Admission,
+    { byTenant } as Admission,
   );
 
-test("no role but operator and admin, and no caller of a tenant, may dump memory", () => {
-  const { roles, tenancy, audit } = methods["/socle.v1.VmService/DumpMemory"] ?? {};
-  assert.deepEqual([roles, tenancy], [["operator", "admin"], "denied"]);
-  assert.ok(audit?.includes("allowEncrypted"));
+test("a dump is audited with its place, and without a volume only the provider's operators may have one", () => {
+  const { audit = [] } = methods["/socle.v1.VmService/DumpMemory"] ?? {};
+  for (const field of ["allowEncrypted", "volume.pool", "volume.name"])
+    assert.ok(audit.includes(field), field);
+  assert.throws(() => admit({}, false, true), { kind: "denied", reason: "DUMP_DENIED" });
 });
 
 test("the data of encrypted disks is dumped only if that is allowed, and encrypted memory never", () => {
