@@ -116,21 +116,11 @@ async function isUntouched({ images }: WorkContext, volume: DumpVolume): Promise
   return capacityBytes === volume.capacityBytes && allocatedBytes === 0;
 }
 
-/** A disk has whole sectors. */
 async function keep(context: RunContext, { volume, format }: IntoVolume, run: WorkRun): Promise<Result> {
-  const { domains, images, volumes } = context;
-  const { vmId, step } = run;
-  const sizeBytes = await step(
-    "keep volume",
-    async () => {
-      const size = inSectors((await images.volumes.facts(volume)).sizeBytes);
-      await volumes.grow(volume, size);
-      return size;
-    },
-    0.05,
-  );
-  await stampComplete(context, run, isActive(await domains.state(vmId)));
-  await seen(context, vmId, (vm) => vm?.stateReason !== "DUMP");
+  const { domains, images } = context;
+  const { sizeBytes } = await run.step("measure volume", () => images.volumes.facts(volume), 0.05);
+  await stampComplete(context, run, isActive(await domains.state(run.vmId)));
+  await seen(context, run.vmId, (vm) => vm?.stateReason !== "DUMP");
   return { pool: volume.pool, volume: volume.volume, size_bytes: String(sizeBytes), format };
 }
 
