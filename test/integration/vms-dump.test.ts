@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import type { DumpMemoryRequest } from "../../agent/gen/socle/v1/DumpMemoryRequest.ts";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
+import { toSocleError } from "../../agent/kernel/errors.ts";
+import { domainCoreDumpWithFormat } from "../../agent/libvirt/index.ts";
+import { FaultProxy } from "../faults/proxy.ts";
+import { AgentDeath } from "../support/agent-death.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
+import { MortalHost } from "../support/mortal-host.ts";
 import { socleCommand } from "../support/programs.ts";
 import { qemuOf } from "../support/qemu-of.ts";
 import { bootSector, SocleHost } from "../support/socle-host.ts";
@@ -40,15 +45,23 @@ async function isAskedToEnd(pid: number): Promise<boolean> {
 suite("dumps of memory", { skip: libvirtdUnavailable(), timeout: 600_000 }, () => {
   let host: SocleHost;
   let directory: string;
+  let death: AgentDeath;
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "socle-dump-"));
-    host = await SocleHost.start({ config: { vm: { dumpDirectory: directory } } });
-    const { error } = await host.create(bootSector("web", { memoryBytes: 512 * MIB }));
+    death = await AgentDeath.make();
+    // Room for one dump alone.
+    const tenants = { byName: { acme: { quotas: { diskMiB: 700 } } } };
+    host = await SocleHost.start({
+      ...death.agentOptions,
+      config: { vm: { dumpDirectory: directory }, tenants },
+    });
+    const { error } = await host.create(bootSector("web", { memoryBytes: 512 * MIB, tenant: "acme" }));
     assert.equal(error, null);
   });
   after(async () => {
     await host.stop();
+    await death.stop();
     await rm(directory, { recursive: true });
   });
 
@@ -113,6 +126,147 @@ suite("dumps of memory", { skip: libvirtdUnavailable(), timeout: 600_000 }, () =
     assert.match(await state(), /^paused/);
     await host.virsh("resume", "web");
     await rm(shown);
+  });
+
+  const ofAcme = "socle-volume-acme+crash.raw";
+  const intoVolume = { volume: { pool: "images", name: "crash" } };
+  const volumeFiles = async (): Promise<string[]> =>
+    (await readdir(host.libvirtd.imagesDirectory)).filter((name) => name.startsWith("socle-volume-"));
+  const reasonOf = async (asked: Promise<Operation__Output>): Promise<string | undefined> =>
+    await asked.then(
+      async (begun) => host.failureOf(await host.end(begun))?.reason,
+      (thrown: unknown) => toSocleError(thrown).reason,
+    );
+  const removeVolume = (): Promise<string | undefined> => {
+    const request = { requestId: randomUUID(), pool: "images", volume: ofAcme };
+    return reasonOf(host.client.ask(host.client.contract.storage.DeleteVolume, request));
+  };
+  const attach = (vm: string): Promise<string | undefined> => {
+    const disk = { name: "crash", volume: { pool: "images", volume: ofAcme }, readOnly: true };
+    const request = { requestId: randomUUID(), vm, disk };
+    return reasonOf(host.client.ask(host.client.contract.vms.AttachDisk, request));
+  };
+  /** The volume's file is an ELF core of all of the guest's memory, which only its owner may read. */
+  const requireCore = async (): Promise<number> => {
+    const path = join(host.libvirtd.imagesDirectory, ofAcme);
+    const { stdout } = await run("readelf", ["--file-header", path]);
+    assert.match(stdout, /Type:\s+CORE/);
+    const loaded = segmentsOf(await readFile(path)).filter(({ type }) => type === PT_LOAD);
+    assert.ok(loaded.reduce((bytes, segment) => bytes + segment.bytes, 0) >= 512 * MIB);
+    const { size, mode } = await stat(path);
+    assert.equal(mode & 0o777, 0o600);
+    return size;
+  };
+
+  test("a dump into a volume of the VM's tenant is an ELF core, and a disk for that tenant's VMs alone", async () => {
+    const pid = await host.virsh("domid", "web");
+    const plan = await begin({ ...intoVolume, validateOnly: true });
+    assert.deepEqual([plan.result["volume"], await volumeFiles()], [ofAcme, []]);
+    const begun = await begin(intoVolume);
+    // Its room is claimed, and its volume is no other operation's.
+    const other = { volume: { pool: "images", name: "other" } };
+    assert.equal(await reasonOf(begin(other)), "TENANT_QUOTA_EXCEEDED");
+    const { error, result } = await host.end(begun);
+    assert.equal(error, null, JSON.stringify(error));
+    const size = await requireCore();
+    assert.deepEqual(result, { pool: "images", volume: ofAcme, size_bytes: String(size), format: "elf" });
+    const info = await host.virsh("vol-info", "--bytes", ofAcme, "images");
+    assert.match(info, new RegExp(`Capacity:\\s+${size} bytes`));
+    assert.deepEqual([await host.virsh("domid", "web"), await state()], [pid, "running (unpaused)"]);
+    assert.deepEqual(await files(), []);
+    assert.equal(await reasonOf(begin(other)), "TENANT_QUOTA_EXCEEDED");
+    assert.equal(await reasonOf(begin(intoVolume)), "VOLUME_EXISTS");
+
+    for (const [name, tenant] of [
+      ["mine", "acme"],
+      ["theirs", "evil"],
+    ] as const)
+      assert.equal((await host.create(bootSector(name, { tenant }), { leaveStopped: true })).error, null);
+    assert.equal(await attach("theirs"), "VOLUME_DENIED");
+    assert.equal(await attach("mine"), undefined);
+    assert.match(await host.virsh("domblklist", "mine"), /crash\.raw/);
+    assert.equal(await removeVolume(), "VOLUME_IN_USE");
+    for (const name of ["mine", "theirs"]) await host.remove(name);
+    assert.equal(await removeVolume(), undefined);
+    assert.deepEqual(await volumeFiles(), []);
+  });
+
+  test("the agent's deaths at the boundaries of its journal leave a whole dump in its volume, or none", async () => {
+    const mortal = MortalHost.over(host, death);
+    const pid = await host.virsh("domid", "web");
+    const ends = new Set<string>();
+    for (let boundary = 1; ; boundary += 7) {
+      const { died, end } = await mortal.cutOff(boundary, (requestId) => begin({ ...intoVolume, requestId }));
+      const reason = host.failureOf(end)?.reason;
+      ends.add(reason ?? "whole");
+      if (reason === undefined) {
+        await requireCore();
+        assert.equal(await removeVolume(), undefined);
+      } else assert.equal(reason, "INTERRUPTED", JSON.stringify(end.error));
+      assert.deepEqual(await volumeFiles(), [], `boundary ${boundary}`);
+      assert.deepEqual([await host.virsh("domid", "web"), await state()], [pid, "running (unpaused)"]);
+      if (!died) break;
+    }
+    assert.deepEqual([...ends].sort(), ["INTERRUPTED", "whole"]);
+  });
+
+  test("an agent or a libvirtd that dies while libvirt writes into a volume leaves none", async () => {
+    const { vmId } = await host.client.ask(host.client.contract.vms.GetVm, { vm: "web" });
+    const pid = await qemuOf(vmId);
+    const path = join(host.libvirtd.imagesDirectory, ofAcme);
+    const { socketPath } = host.libvirtd;
+    const daemonPath = `${socketPath}.real`;
+    await rename(socketPath, daemonPath);
+    const proxy = await FaultProxy.start({ socketPath, daemonPath });
+    // The new libvirtd makes its own socket there.
+    let isReplaced = false;
+    // QEMU stands still from the call on: libvirt has cut the new file off by then, and waits.
+    const act = () => Promise.resolve(void process.kill(pid, "SIGSTOP"));
+    const beginHungIntoVolume = async (): Promise<Operation__Output> => {
+      const fault = { kind: "notify", at: "call", act } as const;
+      proxy.add({ procedure: domainCoreDumpWithFormat, times: 1, fault });
+      const begun = await begin(intoVolume);
+      const isBegun = async (): Promise<boolean> => (await stat(path)).size === 0;
+      await eventually(isBegun, { what: "libvirt to write", timeoutMs: 60_000 });
+      assert.equal(await removeVolume(), "VOLUME_IN_USE");
+      return begun;
+    };
+    try {
+      // libvirt would pause a running guest first.
+      await host.virsh("suspend", "web");
+      await host.agent.kill();
+      for (const dies of ["agent", "libvirtd"] as const) {
+        await host.agent.startAgain();
+        await host.reconnect();
+        await host.untilListed();
+        const begun = await beginHungIntoVolume();
+        if (dies === "libvirtd") {
+          await host.libvirtd.kill("SIGKILL");
+          await proxy.stop();
+          isReplaced = true;
+          await host.libvirtd.startAgain();
+        } else {
+          await host.agent.kill();
+          await host.agent.startAgain();
+          await host.reconnect();
+        }
+        process.kill(pid, "SIGCONT");
+        const ended = await host.end(begun, 120_000);
+        assert.match(host.failureOf(ended)?.reason ?? "", /^(EFFECT_NOT_OBSERVED|INTERRUPTED)$/);
+        assert.deepEqual(await volumeFiles(), []);
+        assert.equal(await qemuOf(vmId), pid);
+        if (dies === "agent") await host.agent.kill();
+      }
+    } finally {
+      process.kill(pid, "SIGCONT");
+      if (!isReplaced) {
+        await proxy.stop();
+        await rename(daemonPath, socketPath);
+      }
+    }
+    await host.untilListed();
+    await host.virsh("resume", "web");
+    assert.equal(await state(), "running (unpaused)");
   });
 
   test("an agent that dies while libvirt writes reports no success, and keeps no part of the memory", async () => {
