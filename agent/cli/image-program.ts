@@ -1,6 +1,6 @@
 import { Option, type Command as Cli } from "commander";
 import { specEnums } from "../contract/spec-enums.ts";
-import { addMutationOptions, duration } from "./options.ts";
+import { addMutationOptions, duration, whole } from "./options.ts";
 import type { Bind } from "./session.ts";
 
 export function addImages(program: Cli, bind: Bind): void {
@@ -50,11 +50,23 @@ export function addImages(program: Cli, bind: Bind): void {
   ).action(bind(async () => (await load()).deleteImage));
   images
     .command("prune")
-    .description("Delete the images that no VM uses, and that none was made over for a time.")
-    .requiredOption(
+    .description(
+      "Delete the images that no VM uses: those that none was made over for a time, or as many as a full pool needs.",
+    )
+    .option(
       "--older-than <duration>",
       "Imported and last used so long ago, e.g. 720h; the agent knows uses since its start.",
       duration("--older-than"),
+    )
+    .option(
+      "--above <percent>",
+      "Of pools that are fuller, until they are not: the least recently used first.",
+      whole("--above", 1),
+    )
+    .option(
+      "--unused-for <duration>",
+      "With --above: only those imported and last used so long ago. Default: 168h.",
+      duration("--unused-for"),
     )
     .option("--tenant <tenant>", "Only of this tenant; default: all.")
     .option("-y, --yes", "Delete them; needed, since nothing is asked.")

@@ -200,7 +200,7 @@ const metricsSources = (
   { scheduler, api, auditing }: { scheduler: SchedulerLink; api: ApiServer; auditing: Auditing },
 ): Sources => {
   const { host, table, vms, freezes, imageStore, libvirt, sampleIntervalMs } = hypervisor;
-  const { autostart, crashRestarts, backupReads, backupWatch } = hypervisor;
+  const { autostart, crashRestarts, backupReads, backupWatch, imageCollector } = hypervisor;
   return {
     vms: table,
     incidents: (id) => table.incidents(id),
@@ -240,6 +240,7 @@ const metricsSources = (
     }),
     audit: () => auditing.facts(),
     images: () => imageStore.seen(),
+    imagesCollected: () => imageCollector?.collected ?? { count: 0, bytes: 0 },
     ownStarts: () => ({ ...crashRestarts.counts, autostartFailures: autostart.failures }),
     backups: () => ({ abandoned: backupWatch.abandoned, bytesRead: backupReads.bytesRead }),
     tenants: () => host.tenants(),

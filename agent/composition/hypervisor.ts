@@ -35,6 +35,7 @@ import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
 import type { VmHost } from "../vm/model/vm-host.ts";
+import type { ImageCollector } from "../vm/operations/image-collector.ts";
 import { Images } from "../vm/operations/images.ts";
 import { Vms } from "../vm/operations/vms.ts";
 import { DumpDirectory } from "../vm/storage/dump-directory.ts";
@@ -43,7 +44,7 @@ import { PoolVolumes } from "../vm/operations/pool-volumes.ts";
 import type { ImageStore } from "../vm/images/image-store.ts";
 import type { Basis } from "./basis.ts";
 import { buildBackups } from "./backups.ts";
-import { buildImages } from "./images.ts";
+import { buildImageCollector, buildImages } from "./images.ts";
 import { buildPowerPolicy } from "./power-policy.ts";
 import type { State } from "./state.ts";
 import { defined } from "../kernel/defined.ts";
@@ -62,6 +63,8 @@ export interface Hypervisor {
   readonly images: Images;
   readonly poolVolumes: PoolVolumes;
   readonly imageStore: ImageStore;
+  /** Undefined: the configuration asks for none. */
+  readonly imageCollector: ImageCollector | undefined;
   readonly autostart: Autostart;
   readonly crashRestarts: CrashRestarts;
   readonly sampleIntervalMs: number;
@@ -150,6 +153,8 @@ export function buildHypervisor(
   const footprints = footprintFeed(table, (seen, complete) => host.ledger.setFootprints(seen, complete));
   const { store: imageStore } = imageParts;
   const images = new Images({ vms, ...imageParts, hostId, pool: config.images.pool });
+  const collecting = { store: imageStore, images, table, host, hostId, publish };
+  const imageCollector = buildImageCollector(basis, state, collecting);
   const poolVolumes = new PoolVolumes({ vms, volumes, host });
   const settler = new Settler({ operations, watermark, vms, table, clock, log });
   const acting = { libvirt, domains, table, vms, publish };
@@ -175,12 +180,24 @@ export function buildHypervisor(
     autostart,
     crashRestarts,
     backupWatch,
+    ...(imageCollector === undefined ? [] : [imageCollector]),
     ...(config.vm.dumpDirectory === null
       ? []
       : [new DumpLeftovers({ dumps, operations, domains, table, clock, log })]),
   ];
   const screens = new Screens(domains, libvirt);
-  const parts = { libvirt, host, reservations, table, vms, freezes, images, poolVolumes, imageStore };
+  const parts = {
+    libvirt,
+    host,
+    reservations,
+    table,
+    vms,
+    freezes,
+    images,
+    poolVolumes,
+    imageStore,
+    imageCollector,
+  };
   const own = { autostart, crashRestarts, backupReads, backupWatch, screens };
   return { ...parts, ...own, sampleIntervalMs, services, settler };
 }

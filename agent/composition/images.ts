@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { Config } from "../config/schema.ts";
+import type { StoragePool } from "../host/host.ts";
 import type { HostService } from "../host/host-service.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { Semaphore } from "../kernel/concurrency/semaphore.ts";
 import type { Logger } from "../kernel/log.ts";
+import type { NewEvent } from "../state/events/event.ts";
 import type { Permit } from "../state/operations/permit.ts";
 import { Downloads } from "../vm/images/download.ts";
 import { dataVolume, sourceVolume } from "../vm/images/image.ts";
@@ -11,9 +13,16 @@ import { ImageStore, type ImageRoom } from "../vm/images/image-store.ts";
 import { ImageVolumes } from "../vm/images/image-volumes.ts";
 import type { LibvirtCalls } from "../vm/hypervisor/certainty.ts";
 import type { VmTable } from "../vm/observation/vm-table.ts";
+import { ImageCollector, type ReadPool } from "../vm/operations/image-collector.ts";
+import type { Images } from "../vm/operations/images.ts";
+import { AGENT } from "../vm/operations/own-starts.ts";
 import type { ImageParts } from "../vm/operations/work.ts";
 import { usersNow, usersOf, volumeKey } from "../vm/storage/volume-users.ts";
 import type { Volumes } from "../vm/storage/volumes.ts";
+import type { Basis } from "./basis.ts";
+import type { State } from "./state.ts";
+
+const HOUR_MS = 3_600_000;
 
 interface Parts {
   readonly libvirt: LibvirtCalls;
@@ -84,3 +93,58 @@ const roomOf = (host: Parts["host"]): ImageRoom => {
     },
   };
 };
+
+/** Deletes images from full pools. Undefined: the configuration asks for none. */
+export function buildImageCollector(
+  { config, clock, log }: Basis,
+  { operations, audit }: State,
+  parts: {
+    readonly store: ImageStore;
+    readonly images: Images;
+    readonly table: VmTable;
+    readonly host: Pick<HostService, "listings">;
+    readonly hostId: () => string;
+    readonly publish: (event: NewEvent) => void;
+  },
+): ImageCollector | undefined {
+  const { collectAbovePercent: percent, collectUnusedHours, collectKeep: keep } = config.images;
+  if (percent === null) return undefined;
+  const { host, ...rest } = parts;
+  return new ImageCollector({
+    ...rest,
+    operations,
+    pools: () => host.listings.pools.items.flatMap(({ item, problem }) => readPool(item, problem)),
+    rule: { percent, unusedMs: collectUnusedHours * HOUR_MS, keep },
+    admit: async ({ image: { id, tenant, name, pool }, requestId }) => {
+      const about = {
+        caller: { name: AGENT, role: AGENT },
+        method: "/socle.v1.ImageService/DeleteImage",
+        requestId,
+        ...(tenant === "" ? {} : { tenant }),
+      };
+      const details = { cause: "pressure", image: id, name, pool };
+      const of = await audit.record({ act: "call_admitted", ...about, details, outcome: "allowed" });
+      return (answer) =>
+        audit.note({
+          act: "call_ended",
+          of,
+          ...about,
+          ...answer,
+          outcome: "reason" in answer ? "refused" : "done",
+        });
+    },
+    clock,
+    log,
+  });
+}
+
+/** A pool whose use is known, and that no other host has: its images may be in use there. */
+function readPool(pool: StoragePool | undefined, problem: string | undefined): readonly ReadPool[] {
+  if (pool === undefined || problem !== undefined) return [];
+  const { name, active, presence, observedAtMs, capacityBytes, allocatedBytes: usedBytes, sharedId } = pool;
+  const isLocal = sharedId?.startsWith("local:") === true;
+  if (!active || presence !== "present" || !isLocal) return [];
+  return capacityBytes === undefined || usedBytes === undefined
+    ? []
+    : [{ name, capacityBytes, usedBytes, observedAtMs }];
+}

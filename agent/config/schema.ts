@@ -141,6 +141,23 @@ const images = z.strictObject({
   authorities: noPath.describe(
     "Authorities (PEM) that verify image servers, beside the well-known ones. null: only those.",
   ),
+  collectAbovePercent: z
+    .number()
+    .int()
+    .min(1)
+    .max(99)
+    .nullable()
+    .default(null)
+    .describe(
+      "Of a local pool that is fuller than this, the agent deletes images that no VM uses, one a minute, the least recently used first, whosever they are. Those of uploads and volumes may have no other copy: see collectKeep. socle image prune --above shows which. null: none.",
+    ),
+  collectUnusedHours: number(0, 87_600, 168).describe(
+    "Images that were imported or used within this time are not collected. The agent knows uses since its start.",
+  ),
+  collectKeep: z
+    .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be the name of an image"))
+    .default([])
+    .describe("The names of images that are not collected, of each tenant."),
 });
 
 const backups = z.strictObject({

@@ -22,6 +22,8 @@ export interface Sources {
   readonly audit: () => AuditFacts;
   /** The images of this host; undefined before the pools were read. */
   readonly images: () => readonly { readonly pool: string; readonly sizeBytes: number }[] | undefined;
+  /** Images that the agent deleted from full pools since its start. */
+  readonly imagesCollected: () => { readonly count: number; readonly bytes: number };
   /** Starts by the agent itself, since its start. */
   readonly ownStarts: () => {
     readonly autostartFailures: number;

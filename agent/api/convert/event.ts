@@ -31,6 +31,7 @@ export const eventKinds = enumWords("EVENT_KIND", [
   "operation_ended",
   "break_glass",
   "scheduling_changed",
+  "image_collected",
 ]);
 
 export function eventToProto(event: HostEvent): Event {

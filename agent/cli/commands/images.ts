@@ -1,4 +1,5 @@
 import { text } from "node:stream/consumers";
+import { imagesToCollect, type UsedPool } from "../../contract/image-collection.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Image__Output } from "../../gen/socle/v1/Image.ts";
@@ -7,7 +8,7 @@ import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, formatAge, formatBytes, printable, toMs } from "../format.ts";
 import { allPages } from "../pages.ts";
-import type { Command } from "../session.ts";
+import type { Command, Session } from "../session.ts";
 import { volumeOf } from "./volume-change.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
 
@@ -112,29 +113,31 @@ interface PruneOptions {
   readonly tenant?: string;
   /** In milliseconds. */
   readonly olderThan?: number;
+  /** Of a pool's capacity. */
+  readonly above?: number;
+  /** In milliseconds. */
+  readonly unusedFor?: number;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
 }
 
+const UNUSED_MS = 168 * 3_600_000;
+
 /** The agent refuses an image that a VM uses by now: it is kept. */
 export const pruneImages: Command = async (session, _args, options: PruneOptions) => {
-  const { tenant, olderThan = Infinity, yes = false, dryRun = false } = options;
+  const { olderThan, above, unusedFor, yes = false, dryRun = false } = options;
+  if (olderThan === undefined && above === undefined)
+    throw usageError("say which images: --older-than DURATION, or --above PERCENT");
+  if (unusedFor !== undefined && above === undefined) throw usageError("--unused-for is for --above PERCENT");
   if (!yes && !dryRun) throw usageError("add --yes to delete the images, or --dry-run to see which");
   const agent = await session.agent();
-  const { images } = await allImages(agent, "");
-  const isOld = ({ users, usedAt, createdAt }: Image__Output): boolean =>
-    users === 0 && session.nowMs() - Math.max(toMs(usedAt) ?? 0, toMs(createdAt) ?? 0) >= olderThan;
-  const old = images.filter((image) => isOld(image) && (tenant === undefined || image.tenant === tenant));
+  const old = await imagesToPrune(agent, session.nowMs(), options);
   if (dryRun) {
-    if (session.json) session.printJson({ images: old });
-    else {
-      const table =
-        old.length === 0 ? "no images\n" : renderTable(columns(session.nowMs()), old, session.paint);
-      session.print(`${table}nothing changed (--dry-run)\n`);
-    }
+    showPlan(session, old);
     return;
   }
-  for (const { imageId, name } of old) {
+  for (const { image } of old) {
+    const { imageId, name } = image;
     try {
       await mutate(session, {}, ({ images: service }) => service.DeleteImage, { image: imageId, tenant: "" });
     } catch (thrown) {
@@ -142,4 +145,67 @@ export const pruneImages: Command = async (session, _args, options: PruneOptions
       session.note(`image ${printable(name)} is kept: a VM uses it by now`);
     }
   }
+};
+
+interface Found {
+  readonly image: Image__Output;
+  readonly why: "age" | "pressure";
+}
+
+async function imagesToPrune(
+  agent: Agent,
+  nowMs: number,
+  { tenant, olderThan: olderThanMs, above: percent, unusedFor: unusedMs = UNUSED_MS }: PruneOptions,
+): Promise<readonly Found[]> {
+  const { images, unreadPools } = await allImages(agent, "");
+  const above = percent === undefined ? undefined : { percent, unusedMs };
+  const pools = above === undefined ? [] : await usedPools(agent, unreadPools);
+  const seen = images
+    .filter((image) => tenant === undefined || image.tenant === tenant)
+    .map((proto) => ({
+      proto,
+      id: proto.imageId,
+      pool: proto.pool,
+      sizeBytes: proto.sizeBytes,
+      users: proto.users,
+      usedAtMs: Math.max(toMs(proto.usedAt) ?? 0, toMs(proto.createdAt) ?? 0),
+    }));
+  const found = imagesToCollect(seen, pools, { olderThanMs, above }, nowMs);
+  return found.map(({ image, why }) => ({ image: image.proto, why }));
+}
+
+/** The pools whose use, and whose images, are known now. */
+async function usedPools(agent: Agent, unreadPools: readonly string[]): Promise<UsedPool[]> {
+  const pages = await allPages((pageToken) =>
+    agent.ask(agent.contract.storage.ListPools, { pageSize: 250, pageToken }),
+  );
+  return pages
+    .flatMap(({ pools }) => pools)
+    .flatMap(({ name, state, observation, problem, capacityBytes, allocatedBytes: usedBytes }) => {
+      const isKnown =
+        state === "POOL_STATE_ACTIVE" && observation?.presence === "PRESENCE_PRESENT" && problem === "";
+      if (!isKnown || unreadPools.includes(name)) return [];
+      return capacityBytes === undefined || usedBytes === undefined
+        ? []
+        : [{ name, capacityBytes, usedBytes }];
+    });
+}
+
+function showPlan(session: Session, found: readonly Found[]): void {
+  const bytes = found.reduce((sum, { image }) => sum + image.sizeBytes, 0);
+  if (session.json) {
+    session.printJson({ images: found.map(({ image, why }) => ({ ...image, why })), bytes });
+    return;
+  }
+  const images = found.map(({ image }) => image);
+  const table =
+    found.length === 0
+      ? "no images\n"
+      : renderTable([...columns(session.nowMs()), whyOf(found)], images, session.paint);
+  session.print(`${table}would free ${formatBytes(bytes)}; nothing changed (--dry-run)\n`);
+}
+
+const whyOf = (found: readonly Found[]): Column<Image__Output> => {
+  const reasons = new Map(found.map(({ image: { imageId }, why }) => [imageId, why]));
+  return { title: "WHY", cell: ({ imageId }) => reasons.get(imageId) ?? "" };
 };

@@ -22,7 +22,8 @@ export type EventKind =
   | "condition_changed"
   | "operation_ended"
   | "break_glass"
-  | "scheduling_changed";
+  | "scheduling_changed"
+  | "image_collected";
 
 export type NewEvent = Omit<HostEvent, "sequence" | "agentEpoch" | "timeMs">;
 

@@ -83,6 +83,7 @@ export function fixedSources(changes: Partial<Sources> = {}): Sources {
         { name: "syslog", connected: false, lagEntries: 120, lagSeconds: 95.5, lost: 0 },
       ],
     }),
+    imagesCollected: () => ({ count: 3, bytes: 3 * 2 ** 30 }),
     images: () => [
       { pool: "default", sizeBytes: 400 * 2 ** 20 },
       { pool: "default", sizeBytes: 2 ** 30 },

@@ -3,6 +3,7 @@ import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { CreateVmRequest__Output } from "../../../agent/gen/socle/v1/CreateVmRequest.ts";
 import type { Image } from "../../../agent/gen/socle/v1/Image.ts";
+import type { Pool } from "../../../agent/gen/socle/v1/Pool.ts";
 import type { ImportImageRequest__Output } from "../../../agent/gen/socle/v1/ImportImageRequest.ts";
 import { protos } from "../../support/api/client.ts";
 import { fakeAgent, rpcError, socle } from "../../support/cli/fake-agent.ts";
@@ -156,10 +157,45 @@ test("prune deletes old images without VMs, after a dry run if asked; one in use
   const prune = ["image", "prune", "--older-than", "720h"];
   assert.match((await socle(prune, { socket })).stderr, /--yes/);
   const dry = await socle([...prune, "--dry-run"], { socket });
-  assert.match(dry.stdout, /^old .*\nbusy .*\nnothing changed/m);
+  assert.match(dry.stdout, /^busy .* age.*\nold .* age.*\nwould free 800 MiB; nothing changed/m);
   assert.deepEqual(deleted, []);
   const { exitCode, stderr } = await socle([...prune, "--yes"], { socket });
   assert.equal(exitCode, 0);
   assert.match(stderr, /image busy is kept/);
   assert.deepEqual(deleted, ["old"]);
+});
+
+test("prune shows what a full pool would lose, the least recently used first; without its use, nothing", async (context) => {
+  const aged = (name: string, days: number): Image => ({
+    ...image,
+    ...{ imageId: name, name, users: 0, createdAt: { seconds: nowMs / 1000 - days * 86_400, nanos: 0 } },
+  });
+  const images = [aged("young", 2), aged("mid", 20), aged("oldest", 90), { ...aged("used", 99), users: 1 }];
+  const pool = { name: "fast", state: "POOL_STATE_ACTIVE", capacityBytes: 4 * 2 ** 30 } as const;
+  const known = { ...pool, observation: { presence: "PRESENCE_PRESENT" } } as const;
+  const socketWith = (pools: readonly Pool[]): Promise<string> =>
+    fakeAgent(context, {
+      images: { ListImages: (_call, done) => done(null, { images }) },
+      storage: { ListPools: (_call, done) => done(null, { pools: [...pools] }) },
+    });
+  const prune = ["image", "prune", "--above", "80", "--dry-run"];
+  const full = await socketWith([{ ...known, allocatedBytes: 3.3 * 2 ** 30 }]);
+  const { stdout } = await socle(prune, { socket: full });
+  assert.match(stdout, /^oldest .* pressure.*\nwould free 400 MiB/m);
+  const json = JSON.parse((await socle([...prune, "--json"], { socket: full })).stdout) as {
+    images: { name: string; why: string }[];
+    bytes: number;
+  };
+  assert.deepEqual(
+    json.images.map(({ name, why }) => [name, why]),
+    [["oldest", "pressure"]],
+  );
+  assert.equal(json.bytes, image.sizeBytes);
+  const both = await socle([...prune, "--older-than", "2000h", "--unused-for", "24h"], {
+    socket: await socketWith([{ ...known, allocatedBytes: 4 * 2 ** 30 }]),
+  });
+  assert.match(both.stdout, /^oldest .* age.*\nmid .* pressure.*\nyoung .* pressure.*\nwould free/m);
+  for (const pools of [[], [known], [{ ...pool, allocatedBytes: 4 * 2 ** 30 }]])
+    assert.match((await socle(prune, { socket: await socketWith(pools) })).stdout, /^no images/);
+  assert.match((await socle(["image", "prune", "--dry-run"], { socket: full })).stderr, /--above/);
 });

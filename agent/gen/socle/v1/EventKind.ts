@@ -26,6 +26,7 @@ export const EventKind = {
   EVENT_KIND_OPERATION_ENDED: 'EVENT_KIND_OPERATION_ENDED',
   EVENT_KIND_BREAK_GLASS: 'EVENT_KIND_BREAK_GLASS',
   EVENT_KIND_SCHEDULING_CHANGED: 'EVENT_KIND_SCHEDULING_CHANGED',
+  EVENT_KIND_IMAGE_COLLECTED: 'EVENT_KIND_IMAGE_COLLECTED',
 } as const;
 
 export type EventKind =
@@ -79,5 +80,7 @@ export type EventKind =
   | 25
   | 'EVENT_KIND_SCHEDULING_CHANGED'
   | 26
+  | 'EVENT_KIND_IMAGE_COLLECTED'
+  | 27
 
 export type EventKind__Output = typeof EventKind[keyof typeof EventKind]
