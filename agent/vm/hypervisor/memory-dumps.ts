@@ -51,8 +51,9 @@ export class MemoryDumps {
   }
 
   /**
-   * Writes the guest's memory into a file, which libvirt creates, or overwrites. A lost reply does not show whether the file is whole: throws `unavailable`
-   * EFFECT_NOT_OBSERVED once libvirt does not write any more, `outcome_unknown` while it does, and libvirt's refusals.
+   * Writes the guest's memory into a file, which libvirt creates, or overwrites. A lost reply does not show whether the file is
+   * whole: throws `unavailable` EFFECT_NOT_OBSERVED once libvirt does not write any more, `outcome_unknown` while it does, and
+   * libvirt's refusals.
    */
   async write(id: string, { path, format, memoryBytes, report }: Dump): Promise<void> {
     const flags = libvirt.DomainCoreDumpFlags.MEMORY_ONLY;

@@ -56,7 +56,7 @@ export async function dumpIntoVolume(
   const { format, volume } = asked;
   const { pool, volume: name, capacityBytes } = volume;
   const release = domains.memoryDumps.hold(tenantOfCaller(caller));
-  let isMade = false;
+  const made = new Set<string>();
   try {
     await requireDumpableNow(context, run, asked);
     const memoryBytes = table.get(vmId)?.memoryBytes ?? 0;
@@ -65,7 +65,7 @@ export async function dumpIntoVolume(
     await step.durable(CLAIM, () => volumes.requireAbsent([volume]), 0.01);
     await requireRoomFor(context, volume);
     const make = () =>
-      volumes.make({ pool, name, format: "raw", capacityBytes }, false, () => (isMade = true));
+      volumes.make({ pool, name, format: "raw", capacityBytes }, false, () => made.add(VOLUME));
     // Durable before the first byte: the next run knows that the volume is this operation's.
     await step.durable(VOLUME, make, 0.02);
     const { path } = await volumes.resolve(volume);
@@ -84,7 +84,7 @@ export async function dumpIntoVolume(
     return await keep(context, asked, run);
   } catch (thrown) {
     const error = toSocleError(thrown);
-    if (!isMade || isUndecided(error, run)) throw error;
+    if (!made.has(VOLUME) || isUndecided(error, run)) throw error;
     throw await undone(context, asked, run, error);
   } finally {
     release();

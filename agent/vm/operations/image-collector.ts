@@ -50,6 +50,8 @@ interface Options {
 }
 
 const AGAIN_MS = 60_000;
+/** Before the pools or the images were read. */
+const SOON_MS = 5000;
 const END_WITHIN_MS = 600_000;
 /** A reading takes less: one that began before a removal has the space that it freed. */
 const READ_WITHIN_MS = 30_000;
@@ -80,7 +82,7 @@ export class ImageCollector implements Service {
   }
 
   async run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { table, operations, clock, log } = this.#options;
+    const { table, operations, pools, store, clock, log } = this.#options;
     ready();
     for (;;) {
       try {
@@ -90,8 +92,9 @@ export class ImageCollector implements Service {
       } catch (thrown) {
         log.debug({ err: thrown }, "images could not be collected now");
       }
+      const isRead = pools().length > 0 && store.seen() !== undefined;
       try {
-        await clock.sleep(AGAIN_MS, signal);
+        await clock.sleep(isRead ? AGAIN_MS : SOON_MS, signal);
       } catch {
         return;
       }

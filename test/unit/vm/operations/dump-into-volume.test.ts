@@ -162,7 +162,7 @@ test("the volume is the VM's tenant's, claimed with its memory, and no other VM'
   for (const name of ["../x", "socle-volume-evil+x", ""])
     assert.throws(() => admit(name), { reason: "SPEC_INVALID", message: /volume\.name/ });
   const file = { format: "elf", name: "web", allowEncrypted: false, directory: "/dumps" } as const;
-  assert.deepEqual(dumpMemory.grows?.(file, vm.id), { volumes: [], diskBytes: 0 });
+  assert.deepEqual(dumpMemory.grows(file, vm.id), { volumes: [], diskBytes: 0 });
   assert.deepEqual(dumpMemory.adds?.(file), {});
 });
 

@@ -30,11 +30,10 @@ class Stage {
   }
 
   image(name: string, unusedHours: number, more: Partial<Image> = {}): Image {
-    return {
-      ...{ id: newImageId(HOST), name, tenant: "", sha256: "0".repeat(64), format: "qcow2", pool: "a" },
-      ...{ sizeBytes: GIB, capacityBytes: GIB, createdAtMs: this.clock.now() - unusedHours * HOUR_MS },
-      ...more,
-    } as Image;
+    const createdAtMs = this.clock.now() - unusedHours * HOUR_MS;
+    const of = { id: newImageId(HOST), name, tenant: "", pool: "a" };
+    const file = { sha256: "0".repeat(64), format: "qcow2", sizeBytes: GIB, capacityBytes: GIB } as const;
+    return { ...of, ...file, createdAtMs, ...more };
   }
 
   pool(name: string, usedGiB: number): ReadPool {
