@@ -46,6 +46,7 @@ export function addImages(program: Cli, bind: Bind): void {
       .alias("delete")
       .description("Delete an image that no VM uses.")
       .argument("<image>", "Its name or id.")
+      .option("-y, --yes", "Do not ask; without a terminal nothing is asked.")
       .addOption(tenant),
   ).action(bind(async () => (await load()).deleteImage));
   images

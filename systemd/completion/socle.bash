@@ -175,7 +175,7 @@ _socle() {
       "image ls") words="--tenant --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "image show") words="--tenant --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
       "image import") words="--volume --sha256 --name --format --pool --tenant --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "image rm") words="--tenant --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
+      "image rm") words="--yes --tenant --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=image ;;
       "image prune") words="--older-than --above --unused-for --tenant --yes --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "guest") words="info password ssh-keys trim sync-time freeze thaw exec --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "guest info") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;

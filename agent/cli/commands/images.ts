@@ -4,6 +4,7 @@ import { specEnums } from "../../contract/spec-enums.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Image__Output } from "../../gen/socle/v1/Image.ts";
 import type { Agent } from "../client.ts";
+import { confirm } from "../confirm.ts";
 import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
 import { enumWord, formatAge, formatBytes, printable, toMs } from "../format.ts";
@@ -22,6 +23,8 @@ type Options = MutationOptions & {
   /** POOL/VOLUME. */
   readonly volume?: string;
 };
+
+type DeleteOptions = Options & { readonly yes?: boolean };
 
 export const listImages: Command = async (session, _args, { tenant = "", quiet = false }: Options) => {
   const { images, unreadPools } = await allImages(await session.agent(), tenant);
@@ -106,8 +109,13 @@ export const importImage: Command = async (session, [source = ""], options: Opti
   return await mutate(session, options, ({ images }) => images.ImportImage, { ...request, url });
 };
 
-export const deleteImage: Command = (session, [image = ""], options: Options) =>
-  mutate(session, options, ({ images }) => images.DeleteImage, { image, tenant: options.tenant ?? "" });
+/** Without a terminal nobody is asked: scripts delete images that no VM uses. */
+export const deleteImage: Command = async (session, [image = ""], options: DeleteOptions) => {
+  const { yes = false, tenant = "" } = options;
+  if (!yes && !session.json && session.io.stdin.isTTY === true)
+    await confirm(session, `Delete image ${printable(image)}? [y/N] `);
+  return await mutate(session, options, ({ images }) => images.DeleteImage, { image, tenant });
+};
 
 interface PruneOptions {
   readonly tenant?: string;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { CreateVmRequest__Output } from "../../../agent/gen/socle/v1/CreateVmRequest.ts";
@@ -198,4 +199,24 @@ test("prune shows what a full pool would lose, the least recently used first; wi
   for (const pools of [[], [known], [{ ...pool, allocatedBytes: 4 * 2 ** 30 }]])
     assert.match((await socle(prune, { socket: await socketWith(pools) })).stdout, /^no images/);
   assert.match((await socle(["image", "prune", "--dry-run"], { socket: full })).stderr, /--above/);
+});
+
+test("rm asks at a terminal, and deletes nothing without a yes", async (context) => {
+  const deleted: string[] = [];
+  const socket = await fakeAgent(context, {
+    images: {
+      DeleteImage: (call, done) => {
+        deleted.push(call.request.image);
+        done(null, operation({ kind: "DELETE_IMAGE", vmId: "", imageId }));
+      },
+    },
+  });
+  const answer = (text: string) => Object.assign(new PassThrough(), { isTTY: true }).end(text);
+  const no = await socle(["image", "rm", "a"], { socket, stdin: answer("n\n") });
+  assert.match(no.stderr, /Delete image a\?.*nothing was deleted/s);
+  assert.deepEqual([no.exitCode, deleted], [5, []]);
+  await socle(["image", "rm", "b"], { socket, stdin: answer("yes\n") });
+  await socle(["image", "rm", "c", "--yes"], { socket, stdin: answer("") });
+  await socle(["image", "rm", "d"], { socket });
+  assert.deepEqual(deleted, ["b", "c", "d"]);
 });
