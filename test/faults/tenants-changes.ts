@@ -68,6 +68,30 @@ export const changing: readonly Act[] = [
   ofVictim("ChangeMedia", (stage, caller) =>
     caller.ask(stage.contract.vms.ChangeMedia, { ...victims(stage), disk: "data" }),
   ),
+  ofVictim("RestoreDisk", (stage, caller) => {
+    const bytes = { sha256: "0".repeat(64), sizeBytes: 1, content: Buffer.alloc(1) };
+    return caller.ask(stage.contract.backups.RestoreDisk, { ...victims(stage), disk: "data", ...bytes });
+  }),
+  ofVictim("DumpMemory", (stage, caller) => {
+    const volume = { pool: "images", name: "spy" };
+    return caller.ask(stage.contract.vms.DumpMemory, { ...victims(stage), volume });
+  }),
+  {
+    dimension: "identity",
+    what: "DumpMemory of its own VM into a file on the host",
+    async attack({ contract }, { caller, vm }) {
+      const answer = await caller.ask(contract.vms.DumpMemory, { requestId: randomUUID(), vm: vm.vmId });
+      return judge(answer, { code: status.PERMISSION_DENIED, reason: "DUMP_DENIED" });
+    },
+  },
+  {
+    dimension: "quota",
+    what: "the memory of its VM in a volume beyond its quota",
+    async attack({ contract }, { caller, vm }) {
+      const request = { requestId: randomUUID(), vm: vm.vmId, volume: { pool: "images", name: "memory" } };
+      return judge(await caller.ask(contract.vms.DumpMemory, request), overQuota("disk"));
+    },
+  },
   ofVictim("MoveDisk", (stage, caller) =>
     caller.ask(stage.contract.vms.MoveDisk, { ...victims(stage), disk: "data", pool: "images" }),
   ),

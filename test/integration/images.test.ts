@@ -376,46 +376,4 @@ suite("images over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 900
       assert.doesNotMatch(text, /hidden/);
     assert.doesNotMatch(events, /operation_ended.*image\//);
   });
-
-  test("a full pool loses the image that no VM uses, as a dry run shows before, and keeps the other", async () => {
-    const { server, host, bootable, importImage, imageVolumes, socle } = stage;
-    for (const name of ["unused", "used"]) {
-      // Two images of one tenant have two digests.
-      const bytes = name === "used" ? bootable : Buffer.concat([bootable, Buffer.alloc(65_536)]);
-      const url = server.serve(`/${name}.qcow2`, { bytes });
-      const { error } = await importImage({ url, sha256: sha256Of(bytes), name });
-      assert.equal(error, null, JSON.stringify(error));
-    }
-    assert.equal((await host.create(over("over-1", "used"), { leaveStopped: true })).error, null);
-    const before = await imageVolumes();
-    assert.equal(before.length, 4);
-    const dry = await socle(..."image prune --above 1 --unused-for 0s --dry-run --json".split(" "));
-    const { images } = JSON.parse(dry) as { images: { name: string; why: string; volume: string }[] };
-    assert.deepEqual(
-      images.map(({ name, why }) => [name, why]),
-      [["unused", "pressure"]],
-    );
-    await host.agent.kill();
-    await host.agent.configure({
-      libvirt: { uri: host.libvirtd.uri },
-      guest: { socketDirectory: host.libvirtd.socketDirectory },
-      images: { pool: "images", collectAbovePercent: 1, collectUnusedHours: 0 },
-    });
-    await host.agent.startAgain();
-    await host.reconnect();
-    await host.untilListed();
-    const isGone = async (): Promise<boolean> => (await imageVolumes()).length === 2;
-    await eventually(isGone, { what: "the unused image to be removed", timeoutMs: 180_000 });
-    const left = await imageVolumes();
-    assert.ok(!left.includes(images[0]?.volume ?? "") && left.every((name) => before.includes(name)));
-    const collected = async (): Promise<boolean> =>
-      (await (await fetch(`http://${host.agent.metricsAddress}/metrics`)).text()).includes(
-        "\nsocle_images_collected_total 1\n",
-      );
-    await eventually(collected, { what: "the metric", timeoutMs: 60_000 });
-    const audit = await run("sh", ["-c", `cat ${join(host.agent.directory, "state/audit")}/*`]);
-    assert.match(audit.stdout, /"cause":"pressure"/);
-    assert.match(await socle("events", "--since-start", "--no-follow"), /image_collected.*PRESSURE/i);
-    await host.remove("over-1");
-  });
 });

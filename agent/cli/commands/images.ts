@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import { imagesToCollect, type UsedPool } from "../../contract/image-collection.ts";
+import { toCollect, type UsedPool } from "../../kernel/collection.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Image__Output } from "../../gen/socle/v1/Image.ts";
@@ -178,8 +178,8 @@ async function imagesToPrune(
       users: proto.users,
       usedAtMs: Math.max(toMs(proto.usedAt) ?? 0, toMs(proto.createdAt) ?? 0),
     }));
-  const found = imagesToCollect(seen, pools, { olderThanMs, above }, nowMs);
-  return found.map(({ image, why }) => ({ image: image.proto, why }));
+  const found = toCollect(seen, pools, { olderThanMs, above }, nowMs);
+  return found.map(({ item, why }) => ({ image: item.proto, why }));
 }
 
 /** The pools whose use, and whose images, are known now. */

@@ -1,9 +1,9 @@
 import type { Clock } from "../../kernel/clock.ts";
+import { toCollect, type UsedPool } from "../../kernel/collection.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
-import { SocleError, toSocleError } from "../../kernel/errors.ts";
+import { toSocleError } from "../../kernel/errors.ts";
 import type { Service } from "../../kernel/lifecycle/service.ts";
 import type { Logger } from "../../kernel/log.ts";
-import { imagesToCollect, type UsedPool } from "../../contract/image-collection.ts";
 import type { NewEvent } from "../../state/events/event.ts";
 import { isDone, type Operation } from "../../state/operations/operation.ts";
 import type { Operations } from "../../state/operations/operations.ts";
@@ -129,8 +129,8 @@ export class ImageCollector implements Service {
       users: 0,
       usedAtMs: Math.max(image.createdAtMs, store.usedAtMs(image.id) ?? 0),
     }));
-    const [next] = imagesToCollect(seen, [pool], { above: rule }, clock.now());
-    return next?.image.image;
+    const [next] = toCollect(seen, [pool], { above: rule }, clock.now());
+    return next?.item.image;
   }
 
   #wasRefused(id: string): boolean {
@@ -183,6 +183,6 @@ export class ImageCollector implements Service {
       : await within(clock, END_WITHIN_MS, operations.wait(begun.id, END_WITHIN_MS, signal), signal);
     if (end !== LATE && end.state === "succeeded") return end;
     const why = end === LATE ? undefined : end.error?.message;
-    throw new SocleError("unavailable", "IMAGE_NOT_COLLECTED", why ?? "its deletion has not ended yet");
+    throw new Error(why ?? "its deletion has not ended yet");
   }
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { imagesToCollect, type CollectableImage } from "../../../agent/contract/image-collection.ts";
+import { toCollect, type Collectable } from "../../../agent/kernel/collection.ts";
 
 const GIB = 2 ** 30;
 const HOUR_MS = 3_600_000;
 const NOW = 1000 * HOUR_MS;
-const image = (id: string, unusedHours: number, more: Partial<CollectableImage> = {}): CollectableImage => ({
+const image = (id: string, unusedHours: number, more: Partial<Collectable> = {}): Collectable => ({
   id,
   pool: "a",
   sizeBytes: GIB,
@@ -16,7 +16,7 @@ const image = (id: string, unusedHours: number, more: Partial<CollectableImage> 
 const pool = (name: string, usedGiB: number) => ({ name, capacityBytes: 10 * GIB, usedBytes: usedGiB * GIB });
 const above = { percent: 80, unusedMs: 24 * HOUR_MS };
 
-test("a full pool collects its unused images, the least recently used first, until it is not full", () => {
+test("of a full pool unused items are collected, the least recently used first, until it is not full", () => {
   const images = [
     image("newest", 25),
     image("oldest", 900),
@@ -25,8 +25,8 @@ test("a full pool collects its unused images, the least recently used first, unt
     image("second", 300),
     image("third", 200),
   ];
-  const collect = (usedGiB: number, rule: Parameters<typeof imagesToCollect>[2]) =>
-    imagesToCollect(images, [pool("a", usedGiB)], rule, NOW).map(({ image: { id }, why }) => `${id} ${why}`);
+  const collect = (usedGiB: number, rule: Parameters<typeof toCollect>[2]) =>
+    toCollect(images, [pool("a", usedGiB)], rule, NOW).map(({ item: { id }, why }) => `${id} ${why}`);
   assert.deepEqual(collect(8, { above }), []);
   assert.deepEqual(collect(8.5, { above }), ["oldest pressure"]);
   assert.deepEqual(collect(9.5, { above }), ["oldest pressure", "second pressure"]);
@@ -40,7 +40,7 @@ test("a full pool collects its unused images, the least recently used first, unt
   assert.deepEqual(collect(9.5, { above, olderThanMs }), ["elsewhere age", "oldest age", "second pressure"]);
 });
 
-test("a pool whose use is not known collects nothing for it", () => {
-  assert.deepEqual(imagesToCollect([image("old", 900)], [], { above }, NOW), []);
-  assert.deepEqual(imagesToCollect([image("old", 900)], [pool("b", 10)], { above }, NOW), []);
+test("of a pool whose use is not known nothing is collected for it", () => {
+  assert.deepEqual(toCollect([image("old", 900)], [], { above }, NOW), []);
+  assert.deepEqual(toCollect([image("old", 900)], [pool("b", 10)], { above }, NOW), []);
 });
