@@ -109,7 +109,7 @@ export const importImage: Command = async (session, [source = ""], options: Opti
   return await mutate(session, options, ({ images }) => images.ImportImage, { ...request, url });
 };
 
-/** Without a terminal nobody is asked: scripts delete images that no VM uses. */
+/** Without a terminal there is no question: scripts delete images that no VM uses. */
 export const deleteImage: Command = async (session, [image = ""], options: DeleteOptions) => {
   const { yes = false, tenant = "" } = options;
   if (!yes && !session.json && session.io.stdin.isTTY === true)
