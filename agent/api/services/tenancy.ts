@@ -1,8 +1,10 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
+import { notFound } from "../../state/operations/refusals.ts";
 import { mayOverrule } from "../../trust/index.ts";
 import { ASK_PROVIDER, hasNoSpec, requireReadable } from "../../vm/model/unreadable.ts";
 import type { Vm, VmView } from "../../vm/model/vm.ts";
+import { requireComplete } from "../../vm/operations/vm-state.ts";
 import type { ServiceDependencies } from "./dependencies.ts";
 import type { Caller } from "../auth/identity.ts";
 
@@ -52,19 +54,24 @@ function forTenant(dependencies: ServiceDependencies, tenant: string, caller: st
     const vm = vmView.get(idOrName);
     return vm !== undefined && isClaimed(vm, wasOwn && vm.claimedTenant === undefined) ? vm : undefined;
   }
-  /** A VM that is gone passes: the request may repeat one that was done. */
-  const requireOwn = <Request extends { readonly vm: string }>(request: Request): Request => {
-    const vm = vmView.get(request.vm);
-    if (vm === undefined || isOwn(vm)) return request;
+  /** Throws for a VM whose tenant is not known. Others' VMs do not exist for the caller, in any answer. */
+  function isVisible(vm: Vm): boolean {
+    if (isOwn(vm)) return true;
     if (isClaimed(vm)) requireReadable(vm, ASK_PROVIDER);
-    throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${request.vm} on this host`);
+    return false;
+  }
+  const requireOwn = (idOrName: string): string => {
+    const vm = vmView.get(idOrName);
+    if (vm === undefined || isVisible(vm)) return idOrName;
+    requireComplete(vmView);
+    throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
   };
   const isMine = (operation: Operation): boolean =>
     operation.caller === caller ||
     (operation.tenant === undefined ? isOwn(vmView.get(operation.vmId)) : operation.tenant === tenant);
   const requireMine = (id: string): string => {
     if (isMine(operations.get(id))) return id;
-    throw noOperation(id);
+    return notFound(id, operations.failure);
   };
   /** A tenant sees the provider's operations on its VMs, and cannot cancel them. */
   const requireOwnAct = (id: string): string => {
@@ -80,11 +87,10 @@ function forTenant(dependencies: ServiceDependencies, tenant: string, caller: st
         requireTenant(request.spec["tenant"], tenant);
         return await vms.create({ ...request, spec: { ...request.spec, tenant }, tenantOnly: true }, by);
       },
-      begin: async (kind, request, by) => await vms.begin(kind, requireOwn(request), by),
-      settle: (id) => Promise.reject(noOperation(id)),
-      openConsole: async (vm, options, signal) =>
-        await vms.openConsole(requireOwn({ vm }).vm, options, signal),
-      guest: (vm) => vms.guest(requireOwn({ vm }).vm),
+      begin: async (kind, request, by) => await vms.begin(kind, request, by, isVisible),
+      settle: async (id) => notFound(id, operations.failure),
+      openConsole: async (vm, options, signal) => await vms.openConsole(requireOwn(vm), options, signal),
+      guest: (vm) => vms.guest(requireOwn(vm)),
     },
     operations: {
       get: (id) => operations.get(requireMine(id)),
@@ -98,9 +104,6 @@ function forTenant(dependencies: ServiceDependencies, tenant: string, caller: st
     },
   };
 }
-
-const noOperation = (id: string): SocleError =>
-  new SocleError("not_found", "OPERATION_NOT_FOUND", `there is no operation ${id}`);
 
 /** Throws `denied` TENANT_DENIED. */
 export function requireTenant(asked: unknown, tenant: string): void {

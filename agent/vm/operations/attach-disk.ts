@@ -68,8 +68,9 @@ export const attachDisk = defineOperation({
     const { capacityBytes = 0 } = own.source;
     return { volumes: [{ ...own.volume, capacityBytes }], diskBytes: capacityBytes };
   },
-  async prepare({ disk, ...rest }: AttachRequest, { tenant }, { volumes, keys, images }) {
-    const asked = checkPart(diskSpec, withImage(disk, "disk", tenant, images.store), "disk");
+  async prepare({ disk, ...rest }: AttachRequest, vm, { volumes, keys, images }, requireFree) {
+    const asked = checkPart(diskSpec, withImage(disk, "disk", vm.tenant, images.store), "disk");
+    requireFree(newDevices(vm, asked));
     if (isEncrypted(asked)) await keys.check();
     return { ...rest, disk: await sizedDisk(asked, volumes) };
   },
@@ -228,20 +229,26 @@ export function withoutDisk(snapshots: Snapshots, disk: DiskSpec | undefined): S
   return withExtra({ ...snapshots, loose }, [...extraOf(snapshots), ...more]);
 }
 
+/** A VM's new disk, for the checks of its volumes. */
+export const newDevices = (
+  { id, name, tenant }: Pick<DeviceSpec, "id" | "name" | "tenant">,
+  disk: DiskSpec,
+): DeviceSpec => ({ id, name, tenant, disks: [disk], nics: [] });
+
 /**
  * Throws as `requireUsable`, on libvirt's present state. Returns the image of a volume that the disk names. `isNew`: the VM
  * does not have the disk yet.
  */
 export async function requireUsableNow(
   context: RunContext,
-  { id, name, tenant }: Pick<DeviceSpec, "id" | "name" | "tenant">,
+  vm: Pick<DeviceSpec, "id" | "name" | "tenant">,
   disk: DiskSpec,
   {
     tenantOnly = false,
     isNew = true,
   }: { readonly tenantOnly?: boolean | undefined; readonly isNew?: boolean },
 ): Promise<Image | undefined> {
-  const devices: DeviceSpec = { id, name, tenant, disks: [disk], nics: [] };
+  const devices = newDevices(vm, disk);
   const looked = await lookAt(context.volumes, devices);
   const users = await usersNow(context, context.creations, whereOf(devices, looked));
   requireUsable(devices, users, tenantOnly, looked);

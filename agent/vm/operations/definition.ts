@@ -65,8 +65,16 @@ export interface OperationDefinition<Kind extends string, Intent extends object,
   readonly cutsStopAfterMs?: (request: Request, policy: Admission["policy"]) => number | undefined;
   /** The accelerator under which it starts a guest. */
   readonly startsUnder?: (intent: Intent, vm: Vm | undefined) => Accelerator | undefined;
-  /** Completes a request with what libvirt knows, before its admission. Throws a SocleError. */
-  readonly prepare?: (request: Request, vm: Vm, context: WorkContext) => Promise<Request>;
+  /**
+   * Completes a request with what libvirt knows, before its admission. Throws a SocleError. `requireFree` throws for devices
+   * that the caller may not have: it comes before any look at their volumes, which would show whether those exist.
+   */
+  readonly prepare?: (
+    request: Request,
+    vm: Vm,
+    context: WorkContext,
+    requireFree: (devices: DeviceSpec) => void,
+  ) => Promise<Request>;
   /** Makes the intent from a checked request, or throws a SocleError. Absent: the operation needs no existing VM. */
   readonly admit?: (request: Request, vm: Vm, admission: Admission) => Intent;
   /** For a request that only validates: checks what `run` would, and returns what it would do. It changes nothing. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { SocleError } from "../../kernel/errors.ts";
 import { tenantOfCaller } from "../../trust/index.ts";
+import type { Vm } from "../model/vm.ts";
 import { isSameBesideState } from "../observation/vm-from-domain.ts";
 import type { Result } from "./definition.ts";
 import type { Behalf, Operation } from "../../state/operations/operation.ts";
@@ -78,6 +79,16 @@ export interface Mutation {
   readonly vm: string;
   /** Check everything and change nothing. */
   readonly validateOnly?: boolean;
+}
+
+/** Who asks for a mutation, and what it asked before. */
+export interface Asker {
+  readonly caller: string;
+  readonly fingerprint: string;
+  /** The operation of this request, if it came before. */
+  readonly find: () => Promise<Operation> | undefined;
+  /** Whether a VM exists, as far as the caller may know. May throw. */
+  readonly isVisible: (vm: Vm) => boolean;
 }
 
 export interface CreateRequest {

@@ -8,7 +8,7 @@ import { dataVolume } from "../images/image.ts";
 import { overlayOf, rescueDocument, rescueVolumeName, type Rescue } from "../model/rescue.ts";
 import { checkPart } from "../model/spec-check.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
-import { requireUsableNow } from "./attach-disk.ts";
+import { newDevices, requireUsableNow } from "./attach-disk.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk } from "./own-volume.ts";
@@ -74,18 +74,17 @@ export const rescueVm = defineOperation({
     };
   },
   /** Throws as ImageStore.require, and `invalid` SPEC_INVALID. */
-  async prepare({ image, volume, ...rest }: RescueRequest, { tenant }, { images, volumes }) {
+  async prepare({ image, volume, ...rest }: RescueRequest, vm, { images, volumes }, requireFree) {
     if ((image === undefined) === (volume === undefined))
       throw invalidField("SPEC_INVALID", "image", "must be given, or a volume, and not both");
     const { pool, volume: baseVolume } =
       image === undefined
         ? (volume ?? { pool: "", volume: "" })
-        : dataVolume(images.store.require(image, tenant));
+        : dataVolume(images.store.require(image, vm.tenant));
     const source = { kind: "new", pool, baseVolume, format: "qcow2" };
-    return {
-      ...rest,
-      disk: await sizedDisk(checkPart(diskSpec, { name: "rescue", source }, "volume"), volumes),
-    };
+    const disk = checkPart(diskSpec, { name: "rescue", source }, "volume");
+    requireFree(newDevices(vm, disk));
+    return { ...rest, disk: await sizedDisk(disk, volumes) };
   },
   /** Throws `conflict` VM_RESCUED, VM_RUNNING without `force`, VM_HAS_SAVED_STATE and ETAG_MISMATCH. */
   admit(

@@ -19,7 +19,7 @@ import type { VmHost } from "../model/vm-host.ts";
 import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { Guest } from "./guest.ts";
 import { requireNicsFree } from "./nic-users.ts";
-import type { CreateRequest, Mutation } from "./request.ts";
+import type { Asker, CreateRequest, Mutation } from "./request.ts";
 import { chargedTo, fingerprintOf, noIdentity, requireNameable, validated, requesterOf } from "./request.ts";
 import { requireAbilities } from "../model/requirements.ts";
 import { checkSeed, checkSpec, type SpecPolicy } from "../model/spec-check.ts";
@@ -147,7 +147,7 @@ export class Vms {
   }
 
   /**
-   * Begins an operation on a VM that exists. Throws what the admission of its definition throws, `not_found`
+   * Begins an operation on a VM that exists; one that is not visible to the caller does not. Throws what the admission of its definition throws, `not_found`
    * VM_NOT_FOUND, `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE and VM_RESTORE_INCOMPLETE, `unavailable` LIBVIRT_UNAVAILABLE, and what
    * Operations.begin throws.
    */
@@ -155,12 +155,13 @@ export class Vms {
     kind: Kind,
     request: Mutation & RequestOf<Kind>,
     caller: string,
+    isVisible: (vm: Vm) => boolean = () => true,
   ): Promise<Operation> {
     requireNameable(request.vm);
     const fingerprint = fingerprintOf(kind, { ...request, ...noIdentity });
     const find = (): Promise<Operation> | undefined =>
       this.#options.operations.find({ ...request, caller, kind, fingerprint });
-    const operation = await (find() ?? this.#admit(kind, request, caller, fingerprint, find));
+    const operation = await (find() ?? this.#admit(kind, request, { caller, fingerprint, find, isVisible }));
     // Only a durable operation may cut short a stop that waits for the guest.
     const graceMs = definitionOf(kind).cutsStopAfterMs?.(request, this.#options.policy);
     if (graceMs !== undefined) this.#runner.escalate(operation, caller, graceMs);
@@ -170,13 +171,13 @@ export class Vms {
   async #admit(
     kind: OperationKind,
     request: Mutation,
-    caller: string,
-    fingerprint: string,
-    find: () => Promise<Operation> | undefined,
+    { caller, fingerprint, find, isVisible }: Asker,
   ): Promise<Operation> {
     const { admit, prepare, grows } = definitionOf(kind);
-    const asked = this.#changeable(kind, request.vm);
-    const prepared = (await prepare?.(request, asked, this.#options)) ?? request;
+    const asked = this.#changeable(kind, request.vm, isVisible);
+    const requireFree = (devices: DeviceSpec): void =>
+      this.#requireDevicesFree(devices, tenantOfCaller(caller) !== undefined);
+    const prepared = (await prepare?.(request, asked, this.#options, requireFree)) ?? request;
     if (grows !== undefined) await this.#options.host.storageRead();
     // No await from here until everything is claimed: this request may have come again meanwhile.
     const meanwhile = find();
@@ -185,9 +186,7 @@ export class Vms {
     const vm = this.#changeable(kind, asked.id);
     const intent = newIntent(kind, admit?.(prepared, vm, this.#admission(caller)) ?? {});
     requireNoBackup(vm.name, vm.backups, definitionOf(kind), intent);
-    const taken = this.#changes.take(intent, vm, (devices) =>
-      this.#requireDevicesFree(devices, tenantOfCaller(caller) !== undefined),
-    );
+    const taken = this.#changes.take(intent, vm, requireFree);
     return await releasing(taken, async () => {
       if (request.validateOnly === true) {
         const planned = await this.#plan(intent, vm, request, caller);
@@ -200,8 +199,8 @@ export class Vms {
     });
   }
 
-  #changeable(kind: OperationKind, idOrName: string): Vm {
-    const vm = this.#managed(idOrName);
+  #changeable(kind: OperationKind, idOrName: string, isVisible?: (vm: Vm) => boolean): Vm {
+    const vm = this.#managed(idOrName, isVisible);
     requireChangeable(vm, definitionOf(kind));
     return vm;
   }
@@ -347,10 +346,10 @@ export class Vms {
   }
 
   /** Reports a VM as absent only over a complete list; otherwise its presence is unknown. */
-  #managed(idOrName: string): Vm {
+  #managed(idOrName: string, isVisible: (vm: Vm) => boolean = () => true): Vm {
     const { table } = this.#options;
     const vm = table.get(idOrName);
-    if (vm === undefined) {
+    if (vm === undefined || !isVisible(vm)) {
       requireComplete(table);
       throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${idOrName} on this host`);
     }

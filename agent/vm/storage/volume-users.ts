@@ -200,8 +200,7 @@ const pendingVm = (id: string, name: string, vms: readonly Vm[]): string =>
 
 /**
  * Throws `conflict` VOLUME_IN_USE if another VM uses a volume that a new VM's spec names and either writes to it: two
- * writers corrupt it, and a reader would see another VM's writes. Also if an import reads it. `looked`: the result of the
- * look, if known yet.
+ * writers corrupt it, and a reader would see another VM's writes. Also if an import reads it. `looked`: once it is known.
  *
  * `tenantOnly`: the caller is restricted to its tenant. Throws `denied` VOLUME_DENIED for another tenant's volume. Also
  * for one not known to be the caller's: to write, any volume that no VM of its tenant has and that was not made for its
@@ -214,6 +213,8 @@ export function requireUsable(
   looked?: Pick<Looked, "places" | "overlays">,
 ): void {
   requireOwners(spec);
+  // Before the users: whether a volume is in use shows that it exists.
+  if (tenantOnly) requireOwn(spec, users.vms);
   const places = [...placesOf({ spec }), ...(looked?.places ?? [])];
   const all = [...conflictsOf(spec.id, places, users)];
   const conflicts = all.filter(({ id }) => !isImport(id));
@@ -228,7 +229,6 @@ export function requireUsable(
       conflict.writes ? `which writes to it: name another volume, or a copy${orFree}` : `so ${READ_ONLY}`,
     );
   requireIdentified(spec.id, places, users);
-  if (tenantOnly) requireOwn(spec, users.vms);
   // Only to callers that may have the volume.
   const held = all.find(({ id }) => isImport(id));
   if (held !== undefined) throw readByImport(held.at);

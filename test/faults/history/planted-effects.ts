@@ -249,8 +249,8 @@ export const effectBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: "api/services/tenancy.ts",
-        find: "if (vm === undefined || isOwn(vm)) return request;",
-        replace: "if (vm !== undefined || isOwn(vm)) return request;",
+        find: "if (isOwn(vm)) return true;",
+        replace: "if (vm.managed) return true;",
       },
     ],
     rules: ["tenants are isolated"],

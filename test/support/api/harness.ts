@@ -104,7 +104,11 @@ export async function startApi(
   });
   const vms: Harness["vms"] = {
     create: mutate("CREATE_VM"),
-    begin: (kind, request, caller) => mutate(kind)(request, caller),
+    begin: async (kind, request, caller, isVisible = () => true) => {
+      const vm = table.get(request.vm);
+      if (vm !== undefined && !isVisible(vm)) throw new SocleError("not_found", "VM_NOT_FOUND", request.vm);
+      return await mutate(kind)(request, caller);
+    },
     settle: async (id, as, caller) =>
       await operations.settle(
         id,

@@ -28,7 +28,7 @@ const admission = { creations: () => [] } as unknown as Admission;
 const vmOf = (on: WorkStage) => on.table.get(WorkStage.id) ?? assert.fail();
 async function intentOf(on: WorkStage, pool: string) {
   const asked = { disk: "data", pool };
-  const prepared = (await moveDisk.prepare?.(asked, vmOf(on), on.context)) ?? asked;
+  const prepared = (await moveDisk.prepare?.(asked, vmOf(on), on.context, () => undefined)) ?? asked;
   return moveDisk.admit?.(prepared, vmOf(on), { ...admission, table: on.table }) ?? assert.fail();
 }
 const outcome = (end: Promise<unknown>): Promise<unknown> =>
