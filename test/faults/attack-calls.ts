@@ -16,6 +16,7 @@ import {
 import { fromRpcError } from "../../agent/cli/rpc-error.ts";
 import { loadContract, type Contract } from "../../agent/contract/load.ts";
 import { loaderOptions } from "../../agent/gen/loader-options.ts";
+import { methodsOf } from "./contract-methods.ts";
 import { protoDirectory } from "../support/socle-host.ts";
 import type { Issued } from "../scheduler/authority.ts";
 
@@ -36,6 +37,8 @@ export interface Answer {
   readonly message: string;
   /** The metadata of the agent's reason. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Its invalid fields. */
+  readonly fields: Readonly<Record<string, string>>;
   /** The first message of the reply. */
   readonly bytes: Buffer | undefined;
 }
@@ -80,7 +83,7 @@ export class Caller {
         { deadline: Date.now() + timeoutMs },
       );
       const ok = (bytes: Buffer | undefined): void =>
-        resolve({ code: status.OK, reason: "", message: "", metadata: {}, bytes });
+        resolve({ code: status.OK, reason: "", message: "", metadata: {}, fields: {}, bytes });
       call.on("data", (bytes: Buffer) => {
         ok(bytes);
         // A unary reply ends by itself. HTTP/2 servers close connections that reset many streams (CVE-2023-44487).
@@ -89,7 +92,8 @@ export class Caller {
       call.on("end", () => ok(undefined));
       call.on("error", (error: ServiceError) => {
         const { reason, message, details } = fromRpcError(this.#contract, error);
-        resolve({ code: error.code, reason, message, metadata: details.metadata ?? {}, bytes: undefined });
+        const { metadata = {}, fields = {} } = details;
+        resolve({ code: error.code, reason, message, metadata, fields, bytes: undefined });
       });
     });
   }
@@ -100,11 +104,7 @@ export class Caller {
 }
 
 function unaryPathsOf(contract: Contract): ReadonlySet<string> {
-  const { vms, guests, host, operations, events, trust, reservations } = contract;
-  const methods = [vms, guests, host, operations, events, trust, reservations].flatMap(
-    (service): readonly { readonly path: string; readonly responseStream: boolean }[] =>
-      Object.values(service),
-  );
+  const methods = [...methodsOf(contract).values()];
   return new Set(methods.filter(({ responseStream }) => !responseStream).map(({ path }) => path));
 }
 

@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Answer } from "./attack-calls.ts";
 import type { Outcome } from "./attack-runner.ts";
-import type { Tenant, TenantsStage } from "./tenants-stage.ts";
+import type { HostileTenant, Tenant, TenantsStage } from "./tenants-stage.ts";
 
 /** The expected metadata of a refusal: at least these facts. */
 export interface Cause {
@@ -20,7 +20,7 @@ export interface Act {
   readonly by?: "hoarders" | "others";
   /** The act is not refused; the checks show its effect on others. */
   readonly isAdmitted?: true;
-  readonly attack: (stage: TenantsStage, tenant: Tenant) => Promise<Outcome>;
+  readonly attack: (stage: TenantsStage, tenant: HostileTenant) => Promise<Outcome>;
 }
 
 /** A creation that is refused to a hostile tenant only for its cause: another caller passes that check with the same request. */

@@ -5,6 +5,7 @@ import { judge, type Act, type Cause } from "./tenants-act.ts";
 import { changing } from "./tenants-changes.ts";
 import { create, creations, overQuota, small } from "./tenants-creations.ts";
 import { flooding } from "./tenants-events.ts";
+import { foreign } from "./tenants-foreign.ts";
 import { hoarding } from "./tenants-operations.ts";
 import { BOOT_DISK, BROKEN_KERNEL, QUOTA } from "./tenants-stage.ts";
 import { unreading } from "./tenants-unread.ts";
@@ -21,6 +22,7 @@ const worst = (outcomes: readonly Outcome[]): Outcome =>
   (outcomes.includes("refused") ? "refused" : "inert");
 
 export const acts: readonly Act[] = [
+  ...foreign,
   ...creations,
   ...changing,
   ...hoarding,
@@ -43,31 +45,6 @@ export const acts: readonly Act[] = [
       if (made.length > QUOTA.vms - 1) return { letThrough: `${made.length + 1} VMs of ${QUOTA.vms}` };
       const refusals = answers.filter(({ response }) => response === undefined);
       return worst(refusals.map((refusal) => judge(refusal, overQuota("vms"))));
-    },
-  },
-  ...(["StopVm", "StartVm", "RebootVm", "PauseVm", "ResumeVm", "DeleteVm"] as const).map((method): Act => ({
-    dimension: "identity",
-    what: `${method} of the victim's VM`,
-    async attack(stage, { caller }) {
-      const { vmId, name } = stage.victim.vm;
-      for (const vm of [vmId, name]) {
-        const request = { requestId: randomUUID(), vm, force: true };
-        const answer = await caller.ask(stage.contract.vms[method], request);
-        if (judge(answer, noVm) !== "refused") return judge(answer, noVm);
-      }
-      return "refused";
-    },
-  })),
-  {
-    dimension: "identity",
-    what: "a read of the victim's VM, by id and in the list",
-    async attack(stage, { caller }) {
-      const { vms } = stage.contract;
-      const one = await caller.ask(vms.GetVm, { vm: stage.victim.vm.vmId });
-      const list = await caller.get(vms.ListVms, { pageSize: 1000 });
-      if (list.vms.some(({ tenant }) => tenant !== caller.tenant))
-        return { letThrough: "ListVms shows VMs of others" };
-      return judge(one, noVm);
     },
   },
   {

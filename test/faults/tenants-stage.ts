@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { credentials, status } from "@grpc/grpc-js";
 import { loadContract, type Contract } from "../../agent/contract/load.ts";
+import type { Role } from "../../agent/contract/methods.ts";
 import type { Disk } from "../../agent/gen/socle/v1/Disk.ts";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
 import type { Vm__Output } from "../../agent/gen/socle/v1/Vm.ts";
@@ -13,6 +14,8 @@ import { eventually } from "../support/wait.ts";
 import { Authority, installTrust, type Issued } from "../scheduler/authority.ts";
 import { Caller, credentialsOf, secureOptions, type Answer } from "./attack-calls.ts";
 import type { CampaignRun } from "./campaign.ts";
+import { makeBelongings } from "./foreign-belongings.ts";
+import type { Belongings } from "./foreign-rows.ts";
 import { FaultyHost } from "./host.ts";
 import type { GuestProcess } from "./witness.ts";
 
@@ -84,6 +87,11 @@ export class TenantCaller {
     return response;
   }
 
+  /** The answer to any bytes. */
+  call(path: string, request: Buffer): Promise<Answer> {
+    return this.#caller.call(path, request);
+  }
+
   close(): void {
     this.#caller.close();
   }
@@ -98,6 +106,8 @@ export interface Tenant {
 
 export interface HostileTenant extends Tenant {
   readonly mostKept: number;
+  /** A caller of its own with another role. */
+  readonly as: (role: Role) => Promise<TenantCaller>;
 }
 
 /** A host with a victim and hostile tenants, each with its own certificate and a running VM. */
@@ -110,6 +120,7 @@ export class TenantsStage {
   readonly operator: TenantCaller;
   readonly victim: Tenant;
   readonly victimProcess: GuestProcess;
+  readonly belongings: Belongings;
   readonly hostile: readonly HostileTenant[];
   /** A caller of a tenant without VMs that may use what hostile tenants may not. */
   readonly permitted: TenantCaller;
@@ -128,6 +139,7 @@ export class TenantsStage {
       operator: this.operator,
       victim: this.victim,
       victimProcess: this.victimProcess,
+      belongings: this.belongings,
       hostile: this.hostile,
       permitted: this.permitted,
       startedMs: this.startedMs,
@@ -142,7 +154,11 @@ export class TenantsStage {
     return this.hostile.filter(({ mostKept }) => mostKept !== KEPT_BY_HOARDERS);
   }
 
-  static async start(run: CampaignRun): Promise<TenantsStage> {
+  /** `bundle`: by default this tree's. `tenants`: how many hostile ones. */
+  static async start(
+    run: CampaignRun,
+    { bundle, tenants = HOSTILE }: { readonly bundle?: string; readonly tenants?: number } = {},
+  ): Promise<TenantsStage> {
     const trustDirectory = await mkdtemp(join(tmpdir(), "socle-tenants-trust-"));
     run.cleanUp(() => rm(trustDirectory, { recursive: true, force: true }));
     const authority = await Authority.make(DOMAIN);
@@ -151,6 +167,7 @@ export class TenantsStage {
     const port = await freePort();
     const startedMs = performance.now();
     const host = await FaultyHost.start(run, {
+      ...(bundle === undefined ? {} : { bundle }),
       config: {
         trust: { domain: DOMAIN, directory: trustDirectory },
         api: { listen: `127.0.0.1:${port}` },
@@ -194,8 +211,8 @@ export class TenantsStage {
     const socket = `unix:${host.agent.socketPath}`;
     const operator = new TenantCaller("", new Caller(socket, credentials.createInsecure(), contract));
     run.cleanUp(() => operator.close());
-    const callerOf = async (name: string): Promise<TenantCaller> => {
-      const issued = await authority.issue(`scheduler/${name}/tenant/${name}`);
+    const callerOf = async (name: string, role: Role = "scheduler"): Promise<TenantCaller> => {
+      const issued = await authority.issue(`${role}/${name}/tenant/${name}`);
       const by = credentialsOf(secureOptions(authority.certificatePem, issued));
       const caller = new TenantCaller(name, new Caller(address, by, contract), issued);
       run.cleanUp(() => caller.close());
@@ -211,11 +228,24 @@ export class TenantsStage {
     const victim = await join_("victim", { labels: { secret: "of-the-victim" } });
     const victimProcess = await host.witness.process(victim.vm.vmId);
     if (victimProcess === undefined) throw new Error("there is no QEMU of the victim's VM");
+    const belongings = await makeBelongings(victim.name, {
+      contract,
+      vm: victim.vm,
+      get: (method, request) => victim.caller.get(method, request),
+      succeeded: ({ operationId }) => finished(operator, contract, operationId),
+    });
     const hostile: HostileTenant[] = [];
-    for (const name of hostileNames) {
+    for (const name of hostileNames.slice(0, tenants)) {
       const isHoarder = hostileNames.indexOf(name) >= hostileNames.length - HOARDERS;
       const mostKept = isHoarder ? KEPT_BY_HOARDERS : QUOTA.keptOperations;
-      hostile.push({ ...(await join_(name, { labels: longLabels })), mostKept });
+      const tenant = await join_(name, { labels: longLabels });
+      const byRole = new Map<Role, Promise<TenantCaller>>([["scheduler", Promise.resolve(tenant.caller)]]);
+      const as = (role: Role): Promise<TenantCaller> => {
+        const caller = byRole.get(role) ?? callerOf(name, role);
+        byRole.set(role, caller);
+        return caller;
+      };
+      hostile.push({ ...tenant, mostKept, as });
     }
     return new TenantsStage({
       run,
@@ -226,6 +256,7 @@ export class TenantsStage {
       operator,
       victim,
       victimProcess,
+      belongings,
       hostile,
       permitted: await callerOf(PERMITTED),
       startedMs,

@@ -12,7 +12,7 @@ import { proveCreations } from "./tenants-creations.ts";
 import { checkDomains } from "./tenants-domains.ts";
 import { EventWitness, flooding } from "./tenants-events.ts";
 import { checkOperations } from "./tenants-operations.ts";
-import { TenantsStage, type Tenant } from "./tenants-stage.ts";
+import { TenantsStage, type HostileTenant } from "./tenants-stage.ts";
 import { isSame } from "./witness.ts";
 
 /** The interval of the checks of the victim. */
@@ -89,7 +89,7 @@ await campaign({ name: "tenants", count: 1000 }, async (run) => {
   };
 });
 
-async function outcomeOf(stage: TenantsStage, act: Act, tenant: Tenant): Promise<Outcome> {
+async function outcomeOf(stage: TenantsStage, act: Act, tenant: HostileTenant): Promise<Outcome> {
   const { run } = stage;
   const name = `${act.dimension}: ${act.what} (${tenant.name})`;
   try {

@@ -1,3 +1,3 @@
 import { shortRun } from "./short-run.ts";
 
-shortRun("tenants", 64);
+shortRun("tenants", 101);
