@@ -8,6 +8,7 @@ import { crowding } from "./attack-crowding.ts";
 import { domains } from "./attack-domains.ts";
 import { enrolment } from "./attack-enrolment.ts";
 import { falseScheduler } from "./attack-false-scheduler.ts";
+import { foreign } from "./attack-foreign.ts";
 import { halfOpen } from "./attack-half-open.ts";
 import { identity } from "./attack-identity.ts";
 import { largeLabels } from "./attack-labels.ts";
@@ -47,6 +48,7 @@ const themes: readonly [theme: (stage: Stage, scale: number) => Promise<Theme>, 
   [storage, 1],
   [domains, 2],
   [tenancy, 2],
+  [foreign, 2],
   [requests, 1],
   [largeLabels, 0.4],
   [tooMuch, 1],
