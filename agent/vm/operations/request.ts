@@ -81,7 +81,7 @@ export interface Mutation {
   readonly validateOnly?: boolean;
 }
 
-/** Who asks for a mutation, and what it asked before. */
+/** The caller of a mutation, and what it may know. */
 export interface Asker {
   readonly caller: string;
   readonly fingerprint: string;
