@@ -88,7 +88,7 @@ function forTenant(dependencies: ServiceDependencies, tenant: string, caller: st
         return await vms.create({ ...request, spec: { ...request.spec, tenant }, tenantOnly: true }, by);
       },
       begin: async (kind, request, by) => await vms.begin(kind, request, by, isVisible),
-      settle: async (id) => notFound(id, operations.failure),
+      settle: (id) => new Promise(() => notFound(id, operations.failure)),
       openConsole: async (vm, options, signal) => await vms.openConsole(requireOwn(vm), options, signal),
       guest: (vm) => vms.guest(requireOwn(vm)),
     },

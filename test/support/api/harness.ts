@@ -104,9 +104,10 @@ export async function startApi(
   });
   const vms: Harness["vms"] = {
     create: mutate("CREATE_VM"),
-    begin: async (kind, request, caller, isVisible = () => true) => {
+    begin: async (kind, request, caller, isVisible) => {
       const vm = table.get(request.vm);
-      if (vm !== undefined && !isVisible(vm)) throw new SocleError("not_found", "VM_NOT_FOUND", request.vm);
+      if (vm !== undefined && isVisible?.(vm) === false)
+        throw new SocleError("not_found", "VM_NOT_FOUND", request.vm);
       return await mutate(kind)(request, caller);
     },
     settle: async (id, as, caller) =>

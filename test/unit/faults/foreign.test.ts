@@ -53,7 +53,9 @@ test("the campaigns name another tenant's thing in each field of a request that 
   const byPath = methodsOf(loadContract(protoDirectory));
   const missing = Object.entries(foreignRows).flatMap(([name, row]) => {
     if ("noneBecause" in row || ("lists" in row && row.isOwnActs === true)) return [];
-    const { field } = byPath.get(pathOf(name))?.requestType.type as { field: readonly Field[] };
+    const method = byPath.get(pathOf(name));
+    assert.ok(method !== undefined, name);
+    const { field } = method.requestType.type as { field: readonly Field[] };
     const named = fieldsOf(row);
     return field
       .filter(({ type, typeName }) => type === "TYPE_STRING" || isReference(typeName))
