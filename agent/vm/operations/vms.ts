@@ -147,9 +147,9 @@ export class Vms {
   }
 
   /**
-   * Begins an operation on a VM that exists; one that is not visible to the caller does not. Throws what the admission of its definition throws, `not_found`
-   * VM_NOT_FOUND, `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE and VM_RESTORE_INCOMPLETE, `unavailable` LIBVIRT_UNAVAILABLE, and what
-   * Operations.begin throws.
+   * Begins an operation on a VM that exists and is visible to the caller. Throws what the admission of its definition throws,
+   * `not_found` VM_NOT_FOUND, `denied` VM_UNMANAGED, `conflict` SPEC_UNREADABLE and VM_RESTORE_INCOMPLETE, `unavailable`
+   * LIBVIRT_UNAVAILABLE, and what Operations.begin throws.
    */
   async begin<Kind extends Exclude<OperationKind, "CREATE_VM">>(
     kind: Kind,
