@@ -129,6 +129,7 @@ export const foreignRows: Readonly<Record<string, Row>> = {
   "VmService/UpdateNic": ofVm({ nic: "net", linkState: "NIC_LINK_DOWN" }),
   "VmService/SuspendVm": ofVm(),
   "VmService/DiscardSavedState": ofVm(),
+  "VmService/DumpMemory": ofVm({ volume: { pool: POOL, name: "spy" } }),
   "VmService/InjectNmi": ofVm(),
   "VmService/Console": ofVm({ force: true }),
   "VmService/ChangeMedia": {

@@ -4,7 +4,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import { filesOf } from "./define-file.ts";
 import { AHEAD, reference } from "./stamps.ts";
-import { parseVmDomain, type VmDomain } from "../model/vm-domain.ts";
+import { parseVmDomain } from "../model/vm-domain.ts";
 
 /** A disk that is slower than this is broken. */
 const LEAST_BYTES_PER_MS = 20_000;
@@ -32,23 +32,24 @@ export class SavedStates {
 
   /** Whether libvirt accepts the image's header. It marks the header only once all memory is written. */
   async isWhole(id: string): Promise<boolean> {
-    return (await this.exists(id)) && (await this.#document(id)) !== undefined;
-  }
-
-  /** Of the guest as it was saved; undefined if libvirt does not accept the image's header. */
-  async #document(id: string): Promise<VmDomain | undefined> {
-    const args = { dom: reference(id), flags: 0 };
-    try {
-      return parseVmDomain((await this.#libvirt.call(libvirt.domainManagedSaveGetXmlDesc, args)).xml);
-    } catch (thrown) {
-      if (toSocleError(thrown).kind !== "internal") throw thrown;
-      return undefined;
-    }
+    return (await this.exists(id)) && (await this.#xml(id)) !== undefined;
   }
 
   /** The files of the guest's disks as it was saved, by alias; none of an image that libvirt does not accept. Its memory fits these alone. */
   async files(id: string): Promise<ReadonlyMap<string, string>> {
-    return filesOf(await this.#document(id));
+    const xml = await this.#xml(id);
+    return filesOf(xml === undefined ? undefined : parseVmDomain(xml));
+  }
+
+  /** Of the guest as it was saved; undefined if libvirt does not accept the image's header. */
+  async #xml(id: string): Promise<string | undefined> {
+    const args = { dom: reference(id), flags: 0 };
+    try {
+      return (await this.#libvirt.call(libvirt.domainManagedSaveGetXmlDesc, args)).xml;
+    } catch (thrown) {
+      if (toSocleError(thrown).kind !== "internal") throw thrown;
+      return undefined;
+    }
   }
 
   /**
