@@ -28,7 +28,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   ],
   [/^socle enroll /, "needs an authority: certificate.test.ts"],
   [/^socle vm console /, "needs a terminal: cli.test.ts"],
-  [/^socle vm disk attach debug-1 /, "needs a VM with a debugger: vms-dump.test.ts attaches a dump"],
+  [/\+crash-1\.raw/, "needs the dump of a guest that runs: vms-dump.test.ts"],
   [/ --user-data web\.yaml$/, "needs a person's key and user data: first-boot.test.ts"],
   [/^socle vm seed /, "needs a person's key: first-boot.test.ts"],
   [/^install .*\/socle-dumps$/, "needs the user that the package makes"],
