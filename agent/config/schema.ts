@@ -149,7 +149,7 @@ const images = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "Of a local pool that is fuller than this, the agent deletes images that no VM uses, one a minute, the least recently used first, whosever they are. Those of uploads and volumes may have no other copy: see collectKeep. socle image prune --above shows which. null: none.",
+      "Of a local pool that is fuller than this, the agent deletes images that no VM uses, one a minute, the least recently used first, whosever they are. Those of uploads and volumes may have no other copy: see collectKeep. null: none.",
     ),
   collectUnusedHours: number(0, 87_600, 168).describe(
     "Images that were imported or used within this time are not collected. The agent knows uses since its start.",

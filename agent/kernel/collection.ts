@@ -15,6 +15,8 @@ export interface UsedPool {
   readonly capacityBytes: number;
   /** All files in it included. */
   readonly usedBytes: number;
+  /** Pools with the same have the same bytes. By default the name. */
+  readonly storage?: string;
 }
 
 export interface CollectionRule {
@@ -43,20 +45,22 @@ export function toCollect<Item extends Collectable>(
     .filter(({ users }) => users === 0)
     .toSorted((a, b) => a.usedAtMs - b.usedAtMs || (a.id < b.id ? -1 : 1));
   const unusedMs = ({ usedAtMs }: Item): number => nowMs - usedAtMs;
+  const storages = new Map(pools.map(({ name, storage = name }) => [name, storage]));
   const excess = new Map(
     above === undefined
       ? []
-      : pools.map(({ name, capacityBytes, usedBytes }) => [
-          name,
+      : pools.map(({ name, storage = name, capacityBytes, usedBytes }) => [
+          storage,
           usedBytes - (capacityBytes * above.percent) / 100,
         ]),
   );
   return free.flatMap((item): Collected<Item>[] => {
-    const over = excess.get(item.pool) ?? 0;
+    const storage = storages.get(item.pool) ?? item.pool;
+    const over = excess.get(storage) ?? 0;
     const isOld = unusedMs(item) >= olderThanMs;
     const isPressed = over > 0 && above !== undefined && unusedMs(item) >= above.unusedMs;
     if (!isOld && !isPressed) return [];
-    excess.set(item.pool, over - item.sizeBytes);
+    excess.set(storage, over - item.sizeBytes);
     return [{ item, why: isOld ? "age" : "pressure" }];
   });
 }

@@ -182,20 +182,21 @@ async function imagesToPrune(
   return found.map(({ item, why }) => ({ image: item.proto, why }));
 }
 
-/** The pools whose use, and whose images, are known now. */
+/** The pools of this host alone whose use, and whose images, are known now. */
 async function usedPools(agent: Agent, unreadPools: readonly string[]): Promise<UsedPool[]> {
   const pages = await allPages((pageToken) =>
     agent.ask(agent.contract.storage.ListPools, { pageSize: 250, pageToken }),
   );
   return pages
     .flatMap(({ pools }) => pools)
-    .flatMap(({ name, state, observation, problem, capacityBytes, allocatedBytes: usedBytes }) => {
+    .flatMap(({ name, state, observation, problem, sharedId, capacityBytes, allocatedBytes: usedBytes }) => {
       const isKnown =
         state === "POOL_STATE_ACTIVE" && observation?.presence === "PRESENCE_PRESENT" && problem === "";
-      if (!isKnown || unreadPools.includes(name)) return [];
+      const isLocal = sharedId === "" || sharedId.startsWith("local:");
+      if (!isKnown || !isLocal || unreadPools.includes(name)) return [];
       return capacityBytes === undefined || usedBytes === undefined
         ? []
-        : [{ name, capacityBytes, usedBytes }];
+        : [{ name, capacityBytes, usedBytes, ...(sharedId === "" ? {} : { storage: sharedId }) }];
     });
 }
 

@@ -13,7 +13,7 @@ import {
   noFile,
   usedBefore,
   inDoubt,
-  notShown,
+  throwNotShown,
   mergeFailed,
   copyFailed,
   busy,
@@ -101,23 +101,26 @@ export class DomainLayers {
     await this.#defineSwitched(id, overlays);
   }
 
-  /** Whether the running guest's QEMU writes to these files, although libvirt shows others until the next start. */
+  /**
+   * Whether the running guest's QEMU writes to these files, although libvirt shows others until the next start. Throws
+   * `outcome_unknown` SWITCH_NOT_SHOWN.
+   */
   async isUnrecorded(id: string, overlays: readonly Overlay[]): Promise<boolean> {
-    if (!isActive(await this.#reads.state(id)) || (await this.isSwitched(id, overlays))) return false;
-    const inQemu = await this.filesInQemu(id);
-    return overlays.every(({ disk, path }) => inQemu.get(disk) === path);
+    const look = async (): Promise<boolean> => {
+      if (!isActive(await this.#reads.state(id)) || (await this.isSwitched(id, overlays))) return false;
+      const inQemu = await this.filesInQemu(id);
+      return overlays.every(({ disk, path }) => inQemu.get(disk) === path);
+    };
+    return await look().catch(throwNotShown(pathsOf(overlays)));
   }
 
-  /** Defines the files of a switch that libvirt lost, for the next start. Throws `outcome_unknown` SWITCH_NOT_SHOWN. */
+  /** Defines the files of a switch that libvirt lost, for the next start. Throws as `isUnrecorded`. */
   async #defineUnrecorded(id: string, overlays: readonly Overlay[]): Promise<boolean> {
-    try {
-      if (!(await this.isUnrecorded(id, overlays))) return false;
-      for (const { disk, path } of overlays) await this.define(id, disk, { path, format: "qcow2" });
-      // The guest may have been started again before its definition named them.
-      return (await this.isUnrecorded(id, overlays)) || (await this.isSwitched(id, overlays));
-    } catch (thrown) {
-      throw notShown(pathsOf(overlays), toSocleError(thrown));
-    }
+    if (!(await this.isUnrecorded(id, overlays))) return false;
+    for (const { disk, path } of overlays)
+      await this.define(id, disk, { path, format: "qcow2" }).catch(throwNotShown([path]));
+    // The guest may have been started again before its definition named them.
+    return (await this.isUnrecorded(id, overlays)) || (await this.isSwitched(id, overlays));
   }
 
   /** `doubt` is open once libvirt may have been asked; then a guest that `isOtherRun` is not switched. */

@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 
 export const replaced = (disk: string): SocleError =>
   new SocleError(
@@ -38,7 +38,7 @@ export const inDoubt = (paths: readonly string[], cause: SocleError): SocleError
   );
 
 /** QEMU shows which files the guest writes to, once it is asked. */
-export const notShown = (paths: readonly string[], cause: SocleError): SocleError =>
+const notShown = (paths: readonly string[], cause: SocleError): SocleError =>
   new SocleError(
     "outcome_unknown",
     "SWITCH_NOT_SHOWN",
@@ -46,6 +46,12 @@ export const notShown = (paths: readonly string[], cause: SocleError): SocleErro
       "Do not settle it, and do not start the VM, before. Of a QEMU that hangs, virsh destroy ends the guest",
     { cause, details: { metadata: { volumes: paths.join(",") } } },
   );
+
+export const throwNotShown =
+  (paths: readonly string[]) =>
+  (thrown: unknown): never => {
+    throw notShown(paths, toSocleError(thrown));
+  };
 
 export const mergeFailed = (disk: string): SocleError =>
   new SocleError(

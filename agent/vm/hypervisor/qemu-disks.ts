@@ -20,7 +20,7 @@ const LASTING: ReadonlySet<string> = new Set(["conflict", "denied", "unsupported
 
 /**
  * The files that the QEMU of a running guest writes to, by the names of the disks; none of a guest that is off, and where libvirt
- * refuses to ask. For what libvirt lost: its XML shows only what it has recorded. It changes nothing but a mark of libvirt on this
+ * refuses to ask. libvirt's XML shows only what it has recorded. It changes nothing but a mark of libvirt on this
  * run of the guest, that its monitor was used (tainted: custom-monitor). Throws if there is no answer now.
  */
 export async function filesInQemu(calls: LibvirtCalls, id: string): Promise<ReadonlyMap<string, string>> {

@@ -121,6 +121,8 @@ export const createSnapshot = defineOperation({
       if (guest === "ended") throw outcomeUnknown(error);
       if (guest === "gone") throw layersKept(error, asked.layers);
       const isInDoubt = error.reason === "SWITCH_IN_DOUBT";
+      // Nothing was asked now: what an earlier run asked for is not known.
+      if (guest === "runs" && run.done.has(RUNS) && error.kind === "exhausted") throw outcomeUnknown(error);
       if (isInDoubt || (guest === "runs" && run.done.has(RUNS))) {
         await keepInDoubt(context, vmId, asked.layers).catch((cause: unknown) => {
           throw outcomeUnknown(toSocleError(cause));

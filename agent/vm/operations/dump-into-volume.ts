@@ -11,8 +11,16 @@ import { volumeSchema } from "./erasure.ts";
 import { endOnForcedStop, stampComplete, stampRun } from "./guest-run.ts";
 import { inSectors, wantedVolume } from "./new-volume.ts";
 import type { Cut } from "./stop-escalation.ts";
-import { undoAll } from "./undo.ts";
-import { interrupted, isUndecided, seen, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
+import { isAway, undoAll } from "./undo.ts";
+import {
+  interrupted,
+  isUndecided,
+  outcomeUnknown,
+  seen,
+  type RunContext,
+  type WorkContext,
+  type WorkRun,
+} from "./work.ts";
 
 const CLAIM = "check name";
 const VOLUME = "create volume";
@@ -81,7 +89,10 @@ export async function dumpIntoVolume(
     ).catch((thrown: unknown) => {
       throw !mayGoOn(thrown) && cut.isWanted() ? cutShort(thrown) : thrown;
     });
-    return await keep(context, asked, run);
+    return await keep(context, asked, run).catch((thrown: unknown) => {
+      // All is written: the next run completes it.
+      throw outcomeUnknown(toSocleError(thrown));
+    });
   } catch (thrown) {
     const error = toSocleError(thrown);
     if (!made.has(VOLUME) || isUndecided(error, run)) throw error;
@@ -100,15 +111,23 @@ async function resumed(context: RunContext, asked: IntoVolume, run: WorkRun): Pr
   if (await isBeingDumped(domains, vmId)) throw stillWriting();
   if (done.has(WRITE)) return await keep(context, asked, run);
   const again = "dump the memory again if it is still needed";
-  if (!done.has(CLAIM) || !(await context.volumes.isThere(asked.volume))) throw interrupted(again);
+  if (!done.has(CLAIM)) throw interrupted(again);
+  // Its pool may become active later.
+  const isThere = await context.volumes.isThere(asked.volume).catch(unknownIfAway);
+  if (!isThere) throw interrupted(`volume ${volumeKey(asked.volume)} is not there; ${again}`);
   // Before the step was complete, nothing was written.
-  if (!done.has(VOLUME) && !(await isUntouched(context, asked.volume)))
+  if (!done.has(VOLUME) && !(await isUntouched(context, asked.volume).catch(unknownIfAway)))
     throw interrupted(
       `the volume ${volumeKey(asked.volume)} is not known to be this operation's, and was left alone; ${again}`,
     );
   const error = interrupted(`its volume, which may be cut off, was deleted; ${again}`);
   throw await undone(context, asked, run, error);
 }
+
+const unknownIfAway = (thrown: unknown): never => {
+  const error = toSocleError(thrown);
+  throw isAway(error) ? outcomeUnknown(error) : error;
+};
 
 /** Whether it is as this operation creates it: another's was made meanwhile, or has data. */
 async function isUntouched({ images }: WorkContext, volume: DumpVolume): Promise<boolean> {

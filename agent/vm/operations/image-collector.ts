@@ -27,7 +27,7 @@ export interface OwnDeletion {
 }
 
 interface Options {
-  readonly store: Pick<ImageStore, "seen" | "unreadPools" | "usedAtMs">;
+  readonly store: Pick<ImageStore, "seen" | "unreadPools" | "used" | "usedAtMs">;
   readonly images: Pick<Images, "delete">;
   readonly operations: Pick<Operations, "wait" | "untilPermitted">;
   readonly table: Pick<VmTable, "all" | "untilComplete">;
@@ -72,8 +72,12 @@ export class ImageCollector implements Service {
   #count = 0;
   #bytes = 0;
 
+  /** What an earlier agent knew of uses is not known. */
+  readonly #startedAtMs: number;
+
   constructor(options: Options) {
     this.#options = options;
+    this.#startedAtMs = options.clock.monotonicMs();
   }
 
   /** Since the agent's start. */
@@ -103,8 +107,13 @@ export class ImageCollector implements Service {
 
   /** Removes one image: pools on one file system have the same use, and all are read again before the next. */
   async collect(signal: AbortSignal): Promise<void> {
-    for (const pool of this.#options.pools()) {
-      const image = this.#next(pool);
+    const { store, table, pools, rule, clock } = this.#options;
+    // The last time at which a VM has it counts.
+    const used = new Set(table.all().flatMap(({ spec }) => (spec === undefined ? [] : imagesOf(spec))));
+    for (const image of used) store.used(image);
+    if (clock.monotonicMs() - this.#startedAtMs < rule.unusedMs) return;
+    for (const pool of pools()) {
+      const image = this.#next(pool, used);
       if (image === undefined) continue;
       if (!(await this.#remove(image, signal)))
         this.#refusedAtMs.set(image.id, this.#options.clock.monotonicMs());
@@ -113,12 +122,11 @@ export class ImageCollector implements Service {
   }
 
   /** The next image to remove from a pool. Undefined also if that is not known. */
-  #next(pool: ReadPool): Image | undefined {
-    const { store, table, hostId, rule, clock } = this.#options;
+  #next(pool: ReadPool, used: ReadonlySet<string>): Image | undefined {
+    const { store, hostId, rule, clock } = this.#options;
     const images = store.seen();
     if (images === undefined || store.unreadPools.includes(pool.name)) return undefined;
     if (pool.observedAtMs <= this.#removedAtMs + READ_WITHIN_MS) return undefined;
-    const used = new Set(table.all().flatMap(({ spec }) => (spec === undefined ? [] : imagesOf(spec))));
     const candidates = images.filter(
       ({ id, name }) =>
         isMadeBy(id, hostId()) && !rule.keep.includes(name) && !this.#wasRefused(id) && !used.has(id),

@@ -96,7 +96,8 @@ async function startOrContinue(
 ): Promise<void> {
   const { domains, table } = context;
   const { name = vmId, savedState, memoryBytes = 0 } = table.get(vmId) ?? {};
-  if (savedState === true) await requireSavedFiles(context, vmId, name);
+  // Another client may have saved it a moment ago.
+  if (await domains.savedStates.exists(vmId)) await requireSavedFiles(context, vmId, name);
   try {
     await domains.start(vmId, culprit, savedState === true ? memoryTransfer(memoryBytes) : {});
   } catch (thrown) {

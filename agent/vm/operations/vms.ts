@@ -183,7 +183,7 @@ export class Vms {
     const meanwhile = find();
     if (meanwhile !== undefined) return await meanwhile;
     // By id: the name may be another tenant's VM by now.
-    const vm = this.#changeable(kind, asked.id);
+    const vm = this.#changeable(kind, asked.id, isVisible);
     const intent = newIntent(kind, admit?.(prepared, vm, this.#admission(caller)) ?? {});
     requireNoBackup(vm.name, vm.backups, definitionOf(kind), intent);
     const taken = this.#changes.take(intent, vm, requireFree);

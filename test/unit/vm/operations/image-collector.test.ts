@@ -4,7 +4,8 @@ import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
 import type { NewEvent } from "../../../../agent/state/events/event.ts";
 import type { Operation } from "../../../../agent/state/operations/operation.ts";
-import { newImageId, type Image } from "../../../../agent/vm/images/image.ts";
+import { dataVolume, newImageId, type Image } from "../../../../agent/vm/images/image.ts";
+import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import { ImageCollector, type ReadPool } from "../../../../agent/vm/operations/image-collector.ts";
 import { FakeClock } from "../../../support/host/fake-clock.ts";
 
@@ -24,7 +25,12 @@ class Stage {
   taken = new Set<string>();
   keep: string[] = [];
 
-  constructor() {
+  /** The images that VMs have now. */
+  inUse: string[] = [];
+  readonly #usedAtMs = new Map<string, number>();
+
+  constructor(startedHoursAgo = 25) {
+    this.clock.advance(startedHoursAgo * HOUR_MS);
     this.images = [this.image("old", 900), this.image("newer", 800)];
     this.pools = [this.pool("a", 9)];
   }
@@ -48,10 +54,11 @@ class Stage {
   readonly collector = new ImageCollector({
     store: {
       seen: () => this.images,
-      usedAtMs: () => undefined,
+      used: (id) => void this.#usedAtMs.set(id, this.clock.now()),
+      usedAtMs: (id) => this.#usedAtMs.get(id),
       unreadPools: [],
     },
-    table: { all: () => [], untilComplete: () => Promise.resolve() },
+    table: { all: () => this.#vms(), untilComplete: () => Promise.resolve() },
     operations: {
       untilPermitted: () => Promise.resolve(),
       wait: () => Promise.reject(new Error("it has ended")),
@@ -79,6 +86,15 @@ class Stage {
     log: silentLog,
   });
 
+  #vms(): Vm[] {
+    const images = this.images?.filter(({ name }) => this.inUse.includes(name)) ?? [];
+    const disks = images.map((image) => ({
+      name: "root",
+      source: { kind: "volume", volume: dataVolume(image) },
+    }));
+    return [{ spec: { disks } } as unknown as Vm];
+  }
+
   get #rule() {
     const keep = (): readonly string[] => this.keep;
     return {
@@ -98,6 +114,17 @@ class Stage {
     return this.deleted.splice(0);
   }
 }
+
+test("an image counts as used as long as a VM has it, and from the agent's start", async () => {
+  const stage = new Stage();
+  stage.inUse = ["old"];
+  assert.deepEqual(await stage.round(9.5), ["newer"]);
+  stage.inUse = [];
+  assert.deepEqual(await stage.round(9.5), [], "its VM was deleted a moment ago");
+  stage.clock.advance(24 * HOUR_MS);
+  assert.deepEqual(await stage.round(9.5), ["old"]);
+  assert.deepEqual(await new Stage(1).round(9.5), [], "what was used before is not known");
+});
 
 test("a full pool loses its least recently used image, audited and published, until it is not full", async () => {
   const stage = new Stage();

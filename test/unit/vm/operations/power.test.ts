@@ -32,6 +32,7 @@ const step = steps();
 const off = {
   DOMAIN_GET_STATE: [{ state: 5, reason: 1 }],
   DOMAIN_CREATE_WITH_FLAGS: [{}],
+  DOMAIN_HAS_MANAGED_SAVE_IMAGE: [{ result: false }],
   STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: { name: "images" } }],
   STORAGE_POOL_IS_ACTIVE: [{ active: true }],
   STORAGE_VOL_LOOKUP_BY_NAME: [{ vol: {} }],

@@ -25,6 +25,19 @@ test("a running guest's disk is taken as libvirt shows it only if QEMU does not 
   assert.equal(await recorded({ shown: "/old", next: "/new" }), true);
 });
 
+test("the next start gets a volume in doubt that QEMU writes to", async () => {
+  const on = new WorkStage();
+  on.state = "running";
+  on.files.set("root", "/old");
+  const volume = `socle-${WorkStage.id}-root.00000001.qcow2`;
+  const loose = [{ disk: "root", volume, inDoubt: true as const }];
+  on.note({ snapshots: snapshotsText({ ...noSnapshots, loose }) ?? "" });
+  on.volumes.set(`images/${volume}`, 1);
+  on.inQemu.set("root", `/images/${volume}`);
+  assert.equal(await isRecorded(on.context, WorkStage.id), false);
+  assert.equal(on.defined.get("root"), `/images/${volume}`);
+});
+
 test("a disk whose switch was in doubt is asked for, also if the definition names the file that libvirt shows", async () => {
   assert.equal(await recorded({ shown: "/old", inQemu: "/new" }, true), false);
   assert.equal(await recorded({ shown: "/old" }, true), true);
