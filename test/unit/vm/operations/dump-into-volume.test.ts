@@ -5,7 +5,7 @@ import type { LibvirtCalls } from "../../../../agent/vm/hypervisor/certainty.ts"
 import { MemoryDumps } from "../../../../agent/vm/hypervisor/memory-dumps.ts";
 import type { Admission, Result } from "../../../../agent/vm/operations/definition.ts";
 import { dumpMemory } from "../../../../agent/vm/operations/dump-memory.ts";
-import type { RunContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import { outcomeUnknown, type RunContext, type WorkRun } from "../../../../agent/vm/operations/work.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { root, WorkStage } from "../../../support/vm/work-stage.ts";
 
@@ -22,6 +22,7 @@ class Stage {
   isUnderWay = false;
   availableBytes = 1024 * MIB;
   write = (): Promise<void> => Promise.resolve();
+  look = (): Promise<void> => Promise.resolve();
 
   constructor() {
     Object.assign(this.on, { state: "running" }).show();
@@ -37,14 +38,15 @@ class Stage {
     };
     Object.assign(this.on.context.domains, { memoryDumps });
     Object.assign(this.on.context.volumes, {
-      isThere: () => Promise.resolve(volumes.has(KEY)),
+      isThere: () => this.look().then(() => volumes.has(KEY)),
     });
   }
 
   get context(): RunContext {
-    const facts = () => {
+    const facts = async () => {
+      await this.look();
       const size = this.on.volumes.get(KEY) ?? 0;
-      return Promise.resolve({ capacityBytes: size, sizeBytes: size, allocatedBytes: this.allocatedBytes });
+      return { capacityBytes: size, sizeBytes: size, allocatedBytes: this.allocatedBytes };
     };
     const requireRoom = (_pool: string, bytes: number) =>
       bytes <= this.availableBytes
@@ -69,6 +71,8 @@ class Stage {
   }
 }
 
+/** The reason of an end that is not known yet. */
+const OPEN = outcomeUnknown(new SocleError("internal", "X", "x")).reason;
 const lost = new SocleError("outcome_unknown", "LIBVIRT_TIMEOUT", "no answer");
 
 test("memory is dumped into a new volume, which keeps the dump's size", async () => {
@@ -118,6 +122,21 @@ test("a volume that libvirt may still be writing to stays until its end is known
   stage.isUnderWay = false;
   assert.equal(await stage.again("check name", "create volume"), "INTERRUPTED");
   assert.equal(stage.has, undefined);
+});
+
+test("a whole dump stays if a look after it fails, and a part is deleted once its pool is active", async () => {
+  const away = () => Promise.reject(new SocleError("unavailable", "POOL_INACTIVE", "it is not active"));
+  const whole = new Stage();
+  whole.look = away;
+  assert.equal(await whole.dump(), OPEN);
+  assert.equal(whole.has, WRITTEN);
+  const part = new Stage();
+  part.on.volumes.set(KEY, capacityBytes);
+  part.look = away;
+  assert.equal(await part.again("check name", "create volume"), OPEN);
+  part.look = () => Promise.resolve();
+  assert.equal(await part.again("check name", "create volume"), "INTERRUPTED");
+  assert.equal(part.has, undefined);
 });
 
 test("a resumed dump keeps a whole one, deletes its own part, and no volume of others", async () => {
