@@ -115,7 +115,7 @@ function specOf(name: string): VmSpec {
       },
     ],
     kernelBoot: {
-      kernel: { pool: "images", volume: "vmlinux" },
+      kernel: { pool: "images", volume: "vmlinuz" },
       initrd: { pool: "images", volume: "initrd" },
       commandLine: "console=ttyS0 quiet",
     },

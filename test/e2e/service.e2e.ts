@@ -18,7 +18,7 @@ let shared = "";
 before(async () => {
   shared = await mkdtemp(join(tmpdir(), "socle-e2e-"));
   for (const deb of [first, second]) await copyFile(join(cache, "e2e", deb), join(shared, deb));
-  for (const file of ["vmlinux", "initrd", "bootsector.img"])
+  for (const file of ["vmlinuz", "initrd", "bootsector.img"])
     await copyFile(join(cache, "guest", file), join(shared, file));
   node = await ComputeNode.boot(join(cache, "e2e/node"), shared);
   agent = new InstalledAgent(node);
@@ -228,7 +228,7 @@ test("doctor reports a drop-in that gives the agent capabilities, and the upgrad
 test("a guest boots through the agent, as libvirt and the guest's console confirm", async () => {
   await node.run("virsh", "pool-define-as", "default", "dir", "--target", "/var/lib/libvirt/images");
   await node.run("virsh", "pool-start", "default");
-  for (const file of ["vmlinux", "initrd", "bootsector.img"])
+  for (const file of ["vmlinuz", "initrd", "bootsector.img"])
     await node.run("cp", `/mnt/${file}`, `/var/lib/libvirt/images/${file}`);
   await node.run("virsh", "pool-refresh", "default");
   await node.run(
@@ -245,7 +245,7 @@ test("a guest boots through the agent, as libvirt and the guest's console confir
       "--accelerator",
       "tcg",
     ],
-    ...["--kernel", "default/vmlinux", "--initrd", "default/initrd", "--cmdline", "console=ttyS0 quiet"],
+    ...["--kernel", "default/vmlinuz", "--initrd", "default/initrd", "--cmdline", "console=ttyS0 quiet"],
   );
   assert.equal((await node.run("virsh", "domstate", "linux")).trim(), "running");
   // virsh needs a terminal for it, which script provides.

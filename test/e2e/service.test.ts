@@ -94,10 +94,10 @@ suite("the package under systemd", { skip: nodeUnavailable() }, () => {
     await node.run("systemctl", "start", "socle-agent");
     await agent.ready();
     await node.run("virsh", "destroy", "guest");
-    await node.run("cp", "/mnt/vmlinux", "/mnt/initrd", images);
+    await node.run("cp", "/mnt/vmlinuz", "/mnt/initrd", images);
     await node.run("virsh", "pool-autostart", "default");
     await node.run("virsh", "pool-refresh", "default");
-    const boot = ["--kernel", "default/vmlinux", "--initrd", "default/initrd", "--cmdline", linuxCommandLine];
+    const boot = ["--kernel", "default/vmlinuz", "--initrd", "default/initrd", "--cmdline", linuxCommandLine];
     const size = ["--vcpus", "1", "--memory", "128MiB", "--accelerator", "tcg"];
     for (const [name, ...more] of [
       ["first", "--autostart", "--start-priority", "10"],

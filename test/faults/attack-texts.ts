@@ -157,7 +157,7 @@ const specOf = (name: string): VmSpec => ({
   accelerator: "ACCELERATOR_TCG",
   disks: [{ name: "root", volume, readOnly: true }],
   kernelBoot: {
-    kernel: { pool: "images", volume: "vmlinux" },
+    kernel: { pool: "images", volume: "vmlinuz" },
     initrd: { pool: "images", volume: "initrd" },
     commandLine: "quiet",
   },

@@ -305,7 +305,7 @@ const limitsIn = (xml: string): string =>
 
 const bootDisk = { name: "boot", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true };
 const kernelBoot = {
-  kernel: { pool: "images", volume: "vmlinux" },
+  kernel: { pool: "images", volume: "vmlinuz" },
   initrd: { pool: "images", volume: "initrd" },
   commandLine: linuxCommandLine,
 };

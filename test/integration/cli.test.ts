@@ -66,7 +66,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     assert.match(await good("status"), /^vms +0 managed, 0 unmanaged, 0 running$/m);
     assert.equal(await good("vm ls"), "no VMs\n");
     const create =
-      "vm create --name web-1 --vcpus 1 --memory 96MiB --kernel images/vmlinux --initrd images/initrd " +
+      "vm create --name web-1 --vcpus 1 --memory 96MiB --kernel images/vmlinuz --initrd images/initrd " +
       `--cmdline ${linuxCommandLine.replaceAll(" ", "\u00a0")}\u00a0tick ` +
       "--disk new:images:16MiB --label tier=front --tenant blue";
     assert.match(await good(`${create} --dry-run`), /nothing changed/);

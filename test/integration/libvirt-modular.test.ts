@@ -270,7 +270,7 @@ describe("libvirt's modular daemons", { skip: modularUnavailable(), timeout: 240
       memoryBytes: 128 * MIB,
       accelerator: "ACCELERATOR_TCG",
       kernelBoot: {
-        kernel: { pool: "images", volume: "vmlinux" },
+        kernel: { pool: "images", volume: "vmlinuz" },
         initrd: { pool: "images", volume: "initrd" },
         commandLine: linuxCommandLine,
       },

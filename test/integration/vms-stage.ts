@@ -182,7 +182,7 @@ export const linux = (name: string, changes: Record<string, unknown> = {}): Crea
     vcpus: 1,
     memoryBytes: 128 * MIB,
     kernelBoot: {
-      kernel: { pool: "images", volume: "vmlinux" },
+      kernel: { pool: "images", volume: "vmlinuz" },
       initrd: { pool: "images", volume: "initrd" },
       commandLine: linuxCommandLine,
     },

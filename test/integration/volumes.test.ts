@@ -80,7 +80,7 @@ suite("volumes beside VMs over a real libvirtd", { skip: libvirtdUnavailable(), 
     const spec = bootSector(name, {
       tenant,
       disks: [],
-      kernelBoot: { kernel: { pool: "images", volume: "vmlinux" } },
+      kernelBoot: { kernel: { pool: "images", volume: "vmlinuz" } },
     });
     assert.equal((await host.create(spec, { leaveStopped: true })).error, null);
   };
@@ -178,7 +178,7 @@ suite("volumes beside VMs over a real libvirtd", { skip: libvirtdUnavailable(), 
     assert.equal(await reasonOf(remove(own)), "VOLUME_DENIED");
     assert.equal(await reasonOf(resize(own, 2 * MIB)), "VOLUME_DENIED");
     assert.equal(await reasonOf(remove(`socle-image-${randomUUID()}.qcow2`)), "VOLUME_DENIED");
-    assert.equal(await reasonOf(remove("vmlinux")), "VOLUME_IN_USE");
+    assert.equal(await reasonOf(remove("vmlinuz")), "VOLUME_IN_USE");
     assert.equal(await reasonOf(remove("none.qcow2")), "VOLUME_NOT_FOUND");
     assert.equal(await reasonOf(create({ pool: "none", name: "x", capacityBytes: MIB })), "POOL_NOT_FOUND");
     for (const wrong of [{ name: "../x" }, { name: "socle-x" }, { capacityBytes: 5 }, { tenant: "a b" }])

@@ -17,12 +17,11 @@ export interface GuestFiles {
 
 /**
  * The kernel command line of the tiny Linux guest. An emulated boot takes a fifth less CPU time without the checks of its
- * kernel's own cryptography, and without mitigations for a processor that is emulated, and another tenth less if the
- * locks in its code stay as for several processors, also with one. Its check of the timer fails if the
+ * kernel's own cryptography, and without mitigations for a processor that is emulated. Its check of the timer fails if the
  * guest gets no CPU meanwhile; it then falls back to a mode in which its serial port has no interrupts.
  */
 export const linuxCommandLine =
-  "console=ttyS0 quiet no_timer_check noreplace-smp mitigations=off initcall_blacklist=jent_mod_init,crypto_algapi_init,load_system_certificate_list";
+  "console=ttyS0 quiet no_timer_check mitigations=off initcall_blacklist=jent_mod_init,crypto_algapi_init,load_system_certificate_list";
 
 /** The tiny Linux guest's output on its serial console once it is up. */
 export const bootedMarker = "socle-guest: booted";
@@ -39,7 +38,7 @@ export async function guestFilesIn(directory: string): Promise<GuestFiles> {
     return to;
   };
   const [kernel, initrd, initrdWithAgent, bootSector] = await Promise.all([
-    copy("vmlinux"),
+    copy("vmlinuz"),
     copy("initrd"),
     copy("initrd-ga"),
     copy("bootsector.img"),

@@ -180,7 +180,7 @@ export const linux = (name: string, changes: VmSpec = {}): VmSpec => ({
   memoryBytes: 128 * MIB,
   accelerator: "ACCELERATOR_TCG",
   kernelBoot: {
-    kernel: { pool: "images", volume: "vmlinux" },
+    kernel: { pool: "images", volume: "vmlinuz" },
     initrd: { pool: "images", volume: "initrd" },
     commandLine: linuxCommandLine,
   },
