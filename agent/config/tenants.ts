@@ -57,7 +57,7 @@ const permissions = {
   suspend: z
     .boolean()
     .describe(
-      "Whether the tenant's callers may suspend VMs, and keep their memory in snapshots. The memory then fills the host's disk (/var/lib/libvirt/qemu/save, vm.dumpDirectory), which no quota counts.",
+      "Whether the tenant's callers may suspend VMs. Their memory then fills the host's disk (/var/lib/libvirt/qemu/save), which no quota counts.",
     ),
   guestExec: z
     .boolean()

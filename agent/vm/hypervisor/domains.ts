@@ -15,7 +15,6 @@ import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { Freezes } from "./freezes.ts";
 import { GuestAgents } from "./guest-agents.ts";
 import { MemoryDumps } from "./memory-dumps.ts";
-import { MemorySnapshots, type RestoredMemory } from "./memory-snapshots.ts";
 import { SavedStates } from "./saved-states.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
@@ -54,7 +53,6 @@ export class Domains {
   readonly sizes: DomainSizes;
   readonly savedStates: SavedStates;
   readonly memoryDumps: MemoryDumps;
-  readonly memorySnapshots: MemorySnapshots;
   readonly guestAgents: GuestAgents;
   readonly backups: DomainBackups;
   readonly freezes: Freezes;
@@ -75,7 +73,6 @@ export class Domains {
     this.sizes = new DomainSizes(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
     this.memoryDumps = new MemoryDumps(calls, clock);
-    this.memorySnapshots = new MemorySnapshots(calls, clock, this);
     this.guestAgents = new GuestAgents(calls, clock);
     this.backups = new DomainBackups(calls, clock, this);
     this.freezes = new Freezes(calls, clock, this.guestAgents);
@@ -147,16 +144,11 @@ export class Domains {
     return customModels.filter(({ usable }) => usable !== false).map(({ name }) => name);
   }
 
-  /** The text of what the next start uses, with its secrets. */
-  async definition(id: string): Promise<string> {
-    const { SECURE, INACTIVE } = libvirt.DomainXMLFlags;
-    return await this.#domain(id).xml({ flags: SECURE | INACTIVE });
-  }
-
   /** Changes parts of the definition that the next start uses. Throws libvirt's refusals: then nothing has changed. */
   async redefine(id: string, edits: DomainEdits): Promise<void> {
+    const { SECURE, INACTIVE } = libvirt.DomainXMLFlags;
     await this.#certainty.ensure(async () => {
-      const before = await this.definition(id);
+      const before = await this.#domain(id).xml({ flags: SECURE | INACTIVE });
       const xml = editDomain(before, edits);
       if (xml === before) return;
       const args = { xml, flags: libvirt.DomainDefineFlags.VALIDATE };
@@ -180,20 +172,12 @@ export class Domains {
 
   /**
    * Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. `from`: another document than
-   * its definition, which stays as it is. `memory`: it continues from that.
+   * its definition, which stays as it is.
    */
   async start(
     id: string,
     culprit: Culprit = { vmId: id, tenant: "", image: id },
-    {
-      from,
-      memory,
-      ...settings
-    }: libvirt.CallSettings & {
-      readonly flags?: number;
-      readonly from?: VmDomain;
-      readonly memory?: RestoredMemory;
-    } = {},
+    { from, ...settings }: libvirt.CallSettings & { readonly flags?: number; readonly from?: VmDomain } = {},
   ): Promise<void> {
     const look = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
@@ -206,8 +190,7 @@ export class Domains {
       return await look();
     };
     const create = async (): Promise<void> => {
-      if (memory !== undefined) await this.memorySnapshots.restore(memory, settings);
-      else if (from === undefined) await this.#domain(id).start(settings);
+      if (from === undefined) await this.#domain(id).start(settings);
       else await this.#libvirt.call(libvirt.domainCreateXml, { xmlDesc: buildVmDomain(from), flags: 0 });
     };
     try {

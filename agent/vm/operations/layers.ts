@@ -1,13 +1,12 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
-import type { Overlay } from "../hypervisor/switch-xml.ts";
+import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import {
   extraOf,
   findSnapshot,
   layerName,
-  looseMemoryOf,
   withExtra,
   type ExtraVolume,
   type Snapshot,
@@ -17,7 +16,6 @@ import type { Vm } from "../model/vm.ts";
 import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { mayBeBelow } from "./own-volume.ts";
 import { requireIdle } from "./detach-disk.ts";
-import { removeLooseMemory } from "./snapshot-memory.ts";
 import { readSpec, rewriteSnapshots } from "./spec-change.ts";
 import type { Undo } from "./undo.ts";
 import { mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
@@ -215,15 +213,15 @@ export async function requireAsNoted(
 
 /** Whether volumes wait for their deletion. */
 export const hasLeftovers = (snapshots: Snapshots): boolean =>
-  snapshots.loose.length + extraOf(snapshots).length + looseMemoryOf(snapshots).length > 0;
+  snapshots.loose.length + extraOf(snapshots).length > 0;
 
 /** The extra volumes of a disk, or of all, that may be deleted: a guest may still write to those in doubt. */
 export const leftoversOf = (snapshots: Snapshots, disk?: string): ExtraVolume[] =>
   extraOf(snapshots).filter((extra) => extra.inDoubt !== true && (disk === undefined || extra.disk === disk));
 
 /**
- * Deletes volumes that are noted as loose, and the extra ones, then the notes; those in doubt stay. Then the files of memory.
- * Throws `conflict` DISKS_REPLACED for one that the domain uses, and as `removeLooseMemory`.
+ * Deletes volumes that are noted as loose, and the extra ones, then the notes; those in doubt stay. Throws `conflict`
+ * DISKS_REPLACED for one that the domain uses.
  */
 export async function removeLoose(
   context: WorkContext,
@@ -239,10 +237,9 @@ export async function removeLoose(
   for (const each of [...loose, ...extra]) await removeUnused(context, spec.id, each);
   const isLeft = ({ pool, volume }: VolumeRef): boolean =>
     !extra.some((gone) => gone.pool === pool && gone.volume === volume);
-  await rewriteSnapshots(context, spec.id, (snapshots) =>
+  return await rewriteSnapshots(context, spec.id, (snapshots) =>
     withExtra(withoutLoose(snapshots, loose), extraOf(snapshots).filter(isLeft)),
   );
-  return await removeLooseMemory(context, spec.id);
 }
 
 /** Throws `conflict` DISKS_REPLACED for a volume that the domain uses. */

@@ -4,10 +4,10 @@ import { defined } from "../../kernel/defined.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import type { Overlay } from "../hypervisor/switch-xml.ts";
+import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { withoutWhole } from "../model/backups.ts";
-import { findSnapshot, type Snapshot, type Snapshots } from "../model/snapshots.ts";
+import type { Snapshot, Snapshots } from "../model/snapshots.ts";
 import type { VmState } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
@@ -37,8 +37,6 @@ import {
 } from "./layers.ts";
 import { hasOwnQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
-import { hasMemory, requireRestorable, restoreMemory } from "./restore-memory.ts";
-import { requireKeepable } from "./snapshot-memory.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithSnapshots } from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { undoAll, type Undo } from "./undo.ts";
@@ -59,8 +57,6 @@ const intent = z.object({
   id: z.string(),
   name: z.string(),
   force: z.boolean(),
-  /** The guest continues from the snapshot's memory. */
-  memory: z.literal(true).exactOptional(),
   layers: z.array(layerSchema),
   ...changeIntent,
 });
@@ -71,14 +67,12 @@ interface RevertSnapshotRequest {
   readonly snapshot: string;
   /** A running guest is stopped, as by a power cut, and boots from the snapshot. */
   readonly force: boolean;
-  /** Of a snapshot with memory too only the disks. */
-  readonly discardMemory?: boolean;
   readonly etag?: string | undefined;
 }
 
 /**
  * Gives a VM the disks of a snapshot: new overlays of the snapshot's volumes. What the guest wrote since the newest snapshot
- * is lost; all snapshots stay. With its memory, the guest runs on from the snapshot's moment, also of a VM that was off.
+ * is lost; all snapshots stay.
  */
 export const revertSnapshot = defineOperation({
   kind: "REVERT_SNAPSHOT",
@@ -87,35 +81,27 @@ export const revertSnapshot = defineOperation({
   notDuringBackup: "any",
   mayLeaveHalf: true,
   grows: ({ layers }) => growthOfLayers(layers),
-  startsUnder: ({ memory }, vm) => (memory === true ? vm?.accelerator : undefined),
   /**
    * Throws `not_found` SNAPSHOT_NOT_FOUND, `conflict` VM_RUNNING without `force`, SNAPSHOT_BEING_DELETED,
-   * SNAPSHOT_DISKS_DIFFER, SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, ETAG_MISMATCH, and for
-   * memory as `requireKeepable`.
+   * SNAPSHOT_DISKS_DIFFER, SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE and ETAG_MISMATCH.
    */
-  admit({ snapshot, force, discardMemory = false, etag }: RevertSnapshotRequest, vm) {
+  admit({ snapshot, force, etag }: RevertSnapshotRequest, vm) {
     requireSpecOf(etag, vm);
     const found = requireSnapshot(vm, snapshot);
     requireUsable(vm.name, found, layeredDisks(vm));
     requireNotSaved(vm);
     requireOff(vm.name, vm.state, force);
-    const memory = hasMemory(found) && !discardMemory ? true : undefined;
-    if (memory === true) requireKeepable(vm);
     const layers = newLayers(vm, randomUUID().slice(0, 8));
-    return defined<Intent>({ id: found.id, name: found.name, force, memory, layers, etag });
+    return defined<Intent>({ id: found.id, name: found.name, force, layers, etag });
   },
-  async plan(context, { id, name, layers, memory }, vm) {
-    await context.volumes.requireAbsent(layers);
-    const found = findSnapshot(vm.snapshots, id);
-    if (memory === true && vm.spec !== undefined && hasMemory(found))
-      await requireRestorable(context, vm.spec, found);
-    return defined<Result>({
+  async plan({ volumes }, { name, layers }, vm) {
+    await volumes.requireAbsent(layers);
+    return {
       snapshot: name,
       disks: layers.map(({ disk }) => disk).join(","),
-      memory: memory && "restored",
       restarts: String(isActive(vm)),
       applies: "now",
-    });
+    };
   },
   async run(context, asked, run) {
     const effects = effectsOf(run, [STOP, SWITCH]);
@@ -137,7 +123,7 @@ export const revertSnapshot = defineOperation({
 
 async function revert(
   context: RunContext,
-  { id, name, force, memory, layers, etag }: Intent,
+  { id, name, force, layers, etag }: Intent,
   run: WorkRun,
   effects: Set<string>,
 ): Promise<Result> {
@@ -152,7 +138,6 @@ async function revert(
     const own = requireSameLayers(spec, snapshots, layers);
     const found = requireSnapshot({ name: spec.name, snapshots }, id);
     requireUsable(spec.name, found, own);
-    if (memory === true && !effects.has(STOP)) await requireRestorable(context, spec, withMemory(found));
     if (!effects.has(STOP)) requireOff(spec.name, (await domains.state(vmId))?.state ?? "stopped", force);
     const below = ({ disk, volume }: OwnDisk): string => found.volumes[disk] ?? volume.volume;
     const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.3 });
@@ -174,13 +159,12 @@ async function revert(
   }
   // First the guest: a pool that refuses a deletion must not keep it off.
   const now = snapshots;
-  const failure =
-    wasOn || memory === true
-      ? await step("start", () => goOn(context, run, { spec, id, memory, snapshots: now }), 0.2).then(
-          () => undefined,
-          (thrown: unknown) => toSocleError(thrown),
-        )
-      : undefined;
+  const failure = wasOn
+    ? await step("start", () => startAgain(context, spec, now), 0.2).then(
+        () => undefined,
+        (thrown: unknown) => toSocleError(thrown),
+      )
+    : undefined;
   if (failure !== undefined && isUndecided(failure, run)) throw failure;
   const { loose } = snapshots;
   if (hasLeftovers(snapshots))
@@ -194,44 +178,11 @@ async function revert(
   await seenWithSnapshots(context, vmId, snapshots);
   await seen(context, vmId, (vm) => isActive(vm) === isActive({ state }));
   if (failure !== undefined) throw notStarted(spec.name, name, failure);
-  return defined<Result>({
-    snapshot_id: id,
-    snapshot: name,
-    restarted: String(wasOn),
-    memory: memory && "restored",
-  });
-}
-
-async function goOn(
-  context: RunContext,
-  run: WorkRun,
-  {
-    spec,
-    id,
-    memory,
-    snapshots,
-  }: {
-    readonly spec: VmSpec;
-    readonly id: string;
-    readonly memory: true | undefined;
-    readonly snapshots: Snapshots;
-  },
-): Promise<void> {
-  if (memory !== true) await startAgain(context, spec, snapshots);
-  else {
-    const snapshot = withMemory(requireSnapshot({ name: spec.name, snapshots }, id));
-    await restoreMemory(context, run, { spec, snapshot, snapshots });
-  }
-}
-
-function withMemory(found: Snapshot): Parameters<typeof requireRestorable>[2] {
-  if (hasMemory(found)) return found;
-  const message = `snapshot ${found.name} has no memory any more: revert to its disks (discard_memory, --discard-memory)`;
-  throw new SocleError("conflict", "SNAPSHOT_MEMORY_LOST", message);
+  return { snapshot_id: id, snapshot: name, restarted: String(wasOn) };
 }
 
 function notStarted(vm: string, snapshot: string, cause: SocleError): SocleError {
-  const message = `VM ${vm} has the disks of snapshot ${snapshot}, but did not start: ${cause.message}: start it (socle vm start ${vm}), which boots it from them`;
+  const message = `VM ${vm} has the disks of snapshot ${snapshot}, but did not start: ${cause.message}: start it (socle vm start ${vm})`;
   return new SocleError("conflict", "VM_NOT_STARTED", message, { cause });
 }
 

@@ -69,11 +69,6 @@ export class DumpDirectory {
     );
   }
 
-  /** Undefined: none is configured. */
-  get configured(): string | undefined {
-    return this.#path;
-  }
-
   partOf(file: string): string {
     return `${join(this.path, file)}${PART}`;
   }
@@ -131,13 +126,10 @@ export class DumpDirectory {
    * Makes the file a whole dump, durably, and returns where it is and its size. Also if that is done already. Throws `internal`
    * DUMP_NOT_KEPT, which names the part.
    */
-  async keep(
-    file: string,
-    owner: "libvirt" | "libvirt or QEMU" = "libvirt",
-  ): Promise<{ readonly path: string; readonly sizeBytes: number }> {
+  async keep(file: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
     const part = this.partOf(file);
     try {
-      return (await this.whole(file)) ?? (await this.#keep(part, join(this.path, file), owner));
+      return (await this.whole(file)) ?? (await this.#keep(part, join(this.path, file)));
     } catch (thrown) {
       const { message } = toSocleError(thrown);
       const left = `the memory was written to ${part}, but that could not be made a dump (${message}): look at that file, and delete it`;
@@ -145,13 +137,9 @@ export class DumpDirectory {
     }
   }
 
-  async #keep(
-    part: string,
-    path: string,
-    owner: "libvirt" | "libvirt or QEMU",
-  ): Promise<{ readonly path: string; readonly sizeBytes: number }> {
+  async #keep(part: string, path: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
     await this.#space();
-    const { size } = await this.#call(() => requireClosed(part, owner));
+    const { size } = await this.#call(() => requireClosed(part));
     // The name without .part says that the dump is whole, also after a power failure.
     await this.#sync(this.path);
     await this.#call(async () => {
@@ -170,37 +158,12 @@ export class DumpDirectory {
   async whole(file: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined> {
     const path = join(this.path, file);
     await this.#space();
-    const sizeBytes = await this.#sizeOf(path);
-    return sizeBytes === undefined ? undefined : { path, sizeBytes };
-  }
-
-  /** Whether there is a part of this name. */
-  async hasPart(file: string): Promise<boolean> {
-    await this.#space();
-    return (await this.#sizeOf(this.partOf(file))) !== undefined;
-  }
-
-  async #sizeOf(path: string): Promise<number | undefined> {
     try {
-      return (await this.#call(() => lstat(path))).size;
+      return { path, sizeBytes: (await this.#call(() => lstat(path))).size };
     } catch (thrown) {
       if (codeOf(thrown) === "ENOENT") return undefined;
       throw thrown;
     }
-  }
-
-  /** Deletes the file, whole or in part. Also succeeds without it, and without the directory. Throws `unavailable` DUMP_DIRECTORY_UNUSABLE. */
-  async remove(file: string): Promise<void> {
-    const space = await this.#probe.read(this.path);
-    // A file system that does not answer would hold a thread.
-    if (space.kind !== "read" && "code" in space && space.code === "timeout")
-      throw unusable(this.path, "its file system does not answer");
-    await this.#call(async () => {
-      for (const path of [join(this.path, file), this.partOf(file)]) await rm(path, { force: true });
-    }).catch((thrown: unknown) => {
-      if (thrown instanceof SocleError) throw thrown;
-      throw unusable(this.path, codeOf(thrown) ?? messageOf(thrown));
-    });
   }
 
   /** Deletes what there is of a dump that is not whole. */
@@ -223,16 +186,13 @@ export class DumpDirectory {
   }
 }
 
-/** Throws unless the part is a file that libvirt made, which only its owner can read. libvirt gives QEMU's user what QEMU writes. */
-async function requireClosed(
-  part: string,
-  owner: "libvirt" | "libvirt or QEMU",
-): Promise<{ readonly size: number }> {
+/** Throws unless the part is a file that libvirt made, which only root or the agent can read. */
+async function requireClosed(part: string): Promise<{ readonly size: number }> {
   const found = await lstat(part);
-  const isClosed = found.nlink === 1 && (found.mode & ALL_OF_OTHERS) === 0;
-  const isOwned = owner !== "libvirt" || [0, process.getuid?.()].includes(found.uid);
-  if (found.isFile() && isClosed && isOwned) return found;
-  throw new Error("it is not a file of libvirt that only its owner can read");
+  const owners = [0, process.getuid?.()];
+  const isClosed = found.nlink === 1 && (found.mode & ALL_OF_OTHERS) === 0 && owners.includes(found.uid);
+  if (found.isFile() && isClosed) return found;
+  throw new Error("it is not a file of libvirt that only root can read");
 }
 
 const unusable = (path: string, why: string): SocleError =>

@@ -9,7 +9,6 @@ export interface CreateSnapshotRequest {
   'name'?: (string);
   'description'?: (string);
   'quiesce'?: (boolean);
-  'memory'?: (boolean);
 }
 
 export interface CreateSnapshotRequest__Output {
@@ -20,5 +19,4 @@ export interface CreateSnapshotRequest__Output {
   'name': (string);
   'description': (string);
   'quiesce': (boolean);
-  'memory': (boolean);
 }

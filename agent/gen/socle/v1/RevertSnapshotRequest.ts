@@ -8,7 +8,6 @@ export interface RevertSnapshotRequest {
   'validateOnly'?: (boolean);
   'snapshot'?: (string);
   'force'?: (boolean);
-  'discardMemory'?: (boolean);
 }
 
 export interface RevertSnapshotRequest__Output {
@@ -18,5 +17,4 @@ export interface RevertSnapshotRequest__Output {
   'validateOnly': (boolean);
   'snapshot': (string);
   'force': (boolean);
-  'discardMemory': (boolean);
 }

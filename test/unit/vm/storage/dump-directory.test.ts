@@ -106,17 +106,3 @@ test("a change of the configured directory leaves a dump where it was begun", as
   assert.equal(dumps.at(before).partOf("a"), join(before, "a.part"));
   assert.equal(dumps.at(path), dumps);
 });
-
-test("a file is deleted whole or in part, is gone without its directory, and stays if that cannot be used", async (t) => {
-  const { path, probe, dumps } = await withFree(t, 2 ** 40);
-  for (const file of ["a", "a.part", "b"]) await writeFile(join(path, file), "memory");
-  await dumps.remove("a");
-  await dumps.remove("a");
-  assert.deepEqual(await readdir(path), ["b"]);
-  await new DumpDirectory(join(path, "none"), { probe }).remove("b");
-  const unusable = { kind: "unavailable", reason: "DUMP_DIRECTORY_UNUSABLE" };
-  await assert.rejects(new DumpDirectory(join(path, "b"), { probe }).remove("c"), unusable);
-  const hung = { read: () => Promise.resolve({ kind: "failed", reason: "x", code: "timeout" } as const) };
-  await assert.rejects(new DumpDirectory(path, { probe: hung }).remove("b"), unusable);
-  assert.deepEqual(await readdir(path), ["b"]);
-});
