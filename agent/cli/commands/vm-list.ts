@@ -172,17 +172,15 @@ function vcpusText({ vcpus, spec }: Vm__Output): string {
   return `${vcpus}${asked === vcpus ? "" : ` (${asked} asked for)`}${most}`;
 }
 
-/** The guest's balloon may leave it less than it can take, and it may have taken less than it was given. */
+/** The guest's balloon may leave it less than it can take. */
 function memoryText({ memoryBytes, spec, stats }: Vm__Output): string {
-  const { maxMemoryBytes = 0 } = spec ?? {};
   const asked = spec?.memoryBytes || memoryBytes;
   const now = stats?.memoryBalloonBytes ?? memoryBytes;
   const notes = [
     asked === memoryBytes ? "" : `${formatBytes(asked)} asked for`,
     now === memoryBytes ? "" : `${formatBytes(now)} in the guest now`,
   ].filter((note) => note !== "");
-  const most = maxMemoryBytes > 0 ? `, at most ${formatBytes(maxMemoryBytes)} while it runs` : "";
-  return `${formatBytes(memoryBytes)}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}${most}`;
+  return `${formatBytes(memoryBytes)}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
 }
 
 const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>

@@ -18,7 +18,6 @@ type Options = MutationOptions &
     readonly vcpus?: number;
     readonly maxVcpus?: number;
     readonly memory?: number;
-    readonly maxMemory?: number;
     readonly cpuMode?: CpuMode;
     readonly cpuModel?: string;
     readonly boot?: string;
@@ -32,7 +31,7 @@ export const updateVm: Command = async (session, [name = ""], options: Options) 
   const changed = { ...changedFields(options), ...withPowerFlags({}, options), ...machineFields(options) };
   if (!changesLabels && Object.keys(changed).length === 0)
     throw usageError(
-      "name what to change: --label, --remove-label, --[no-]autostart, --start-priority, --start-delay, --crash-policy, --vcpus, --max-vcpus, --memory, --max-memory, --cpu-mode, --cpu-model, --boot, --graphics or --watchdog",
+      "name what to change: --label, --remove-label, --[no-]autostart, --start-priority, --start-delay, --crash-policy, --vcpus, --max-vcpus, --memory, --cpu-mode, --cpu-model, --boot, --graphics or --watchdog",
     );
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
@@ -51,22 +50,19 @@ const maskNames: Readonly<Record<string, string>> = {
   crashPolicy: "crash_policy",
   maxVcpus: "max_vcpus",
   memoryBytes: "memory_bytes",
-  maxMemoryBytes: "max_memory_bytes",
   cpuMode: "cpu_mode",
   cpuModel: "cpu_model",
   bootOrder: "boot_order",
 };
 
 /** Mode and model go together: a model is of the mode custom, and any other mode has none. */
-function changedFields(options: Options): VmSpec {
-  const { autostart, vcpus, maxVcpus, memory, maxMemory, cpuMode, cpuModel, boot } = options;
+function changedFields({ autostart, vcpus, maxVcpus, memory, cpuMode, cpuModel, boot }: Options): VmSpec {
   const mode = cpuMode ?? (cpuModel === undefined ? undefined : "custom");
   return {
     ...(autostart === undefined ? {} : { autostart }),
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(maxVcpus === undefined ? {} : { maxVcpus }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
-    ...(maxMemory === undefined ? {} : { maxMemoryBytes: maxMemory }),
     ...(mode === undefined
       ? {}
       : {

@@ -29,7 +29,6 @@ const changing: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["kind"]>(
   "device_added",
   "device_removed",
   "balloon_change",
-  "memory_device_size_change",
   "tunable",
 ]);
 

@@ -6,7 +6,6 @@ import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "../model/device-names.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { isRescueSystem } from "../model/rescue.ts";
-import { givenBytesOf, isResizing } from "../model/memory-growth.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -44,7 +43,7 @@ export const vmFromDomain = (
       isRescued: isRescueSystem(document) ? true : undefined,
       accelerator: acceleratorByType.get(document.type),
       vcpus: document.vcpus.current,
-      ...memoryOf(document),
+      memoryBytes: document.memoryBytes,
       ...onHost(document),
       disks: document.devices.disks.map((disk) => {
         const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
@@ -67,16 +66,6 @@ export const vmFromDomain = (
       ),
     }),
   );
-
-function memoryOf(document: VmDomain): Pick<Vm, "memoryBytes" | "libvirtMemoryBytes" | "isResizing"> {
-  const memoryBytes = givenBytesOf(document);
-  const { memoryBytes: total } = document;
-  return {
-    memoryBytes,
-    ...(total === memoryBytes ? {} : { libvirtMemoryBytes: total }),
-    ...(isResizing(document) ? { isResizing: true } : {}),
-  };
-}
 
 /** Undefined: neither a file nor a volume of this host. */
 export function imageOf(source: DiskSource | undefined): VmImage | undefined {

@@ -1,8 +1,6 @@
 import * as z from "../../kernel/zod.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { vmSpec, type VmSpec } from "../../contract/spec.ts";
-import type { MemoryDevice } from "../../libvirt/xml/index.ts";
-import { bootBytesOf, growthDevice } from "../model/memory-growth.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definedFields, type DefinedField } from "../observation/domain-document.ts";
 
@@ -21,7 +19,6 @@ export const changes = z.strictObject({
   cpuMode: shape.cpuMode.unwrap().nullable().exactOptional(),
   cpuModel: shape.cpuModel.unwrap().nullable().exactOptional(),
   memoryBytes: shape.memoryBytes.exactOptional(),
-  maxMemoryBytes: shape.maxMemoryBytes.unwrap().nullable().exactOptional(),
   bootOrder: shape.bootOrder.unwrap().nullable().exactOptional(),
   graphics: shape.graphics.unwrap().nullable().exactOptional(),
   watchdog: shape.watchdog.unwrap().nullable().exactOptional(),
@@ -53,38 +50,30 @@ export function withChanges(spec: VmSpec, changed: Changes): VmSpec {
 /** What a running guest is given of a spec; an absent value stays. */
 export interface LiveSize {
   readonly vcpus?: number;
-  /** What the balloon leaves of the memory that it was started with. */
-  readonly balloonBytes?: number;
-  /** What it is given beyond that. */
-  readonly grownBytes?: number;
+  readonly memoryBytes?: number;
 }
 
 /**
  * How far a running guest can follow a spec. Its vCPUs: within its maximum, without those that it cannot release. Its memory:
- * down by the balloon, which does not work on huge pages and pinned memory; up by the device that it was started with.
+ * by the balloon, which does not work on huge pages and pinned memory.
  */
-export function liveSizeOf(running: VmDomain, spec: VmSpec, fields: readonly DefinedField[]): LiveSize {
-  const { vcpus, memoryBacking, launchSecurity, devices } = running;
+export function liveSizeOf(
+  { vcpus, memoryBytes, memoryBacking, launchSecurity, devices }: VmDomain,
+  spec: VmSpec,
+  fields: readonly DefinedField[],
+): LiveSize {
   const least = vcpus.current - (vcpus.removable ?? 0);
   const canPlug = spec.vcpus <= vcpus.max && spec.vcpus >= least;
   const hasBalloon =
     devices.memoryBalloon?.model === "virtio" &&
     memoryBacking?.hugePages === undefined &&
     launchSecurity === undefined;
-  const changesMemory = fields.includes("memoryBytes");
-  const bootBytes = bootBytesOf(running);
-  const device = growthDevice(running);
   return {
     ...(fields.includes("vcpus") && canPlug ? { vcpus: spec.vcpus } : {}),
-    ...(changesMemory && hasBalloon ? { balloonBytes: Math.min(spec.memoryBytes, bootBytes) } : {}),
-    ...(changesMemory && device ? { grownBytes: grownWithin(device, spec.memoryBytes - bootBytes) } : {}),
+    ...(fields.includes("memoryBytes") && hasBalloon
+      ? { memoryBytes: Math.min(spec.memoryBytes, memoryBytes) }
+      : {}),
   };
-}
-
-/** In whole blocks of the device. */
-function grownWithin({ sizeBytes, blockBytes = 1 }: MemoryDevice, bytes: number): number {
-  const within = Math.max(0, Math.min(bytes, sizeBytes));
-  return within - (within % blockBytes);
 }
 
 /** The changed fields that wait for the next start. `running`: the guest before or after the change; undefined: none runs. */
@@ -94,10 +83,9 @@ export function waiting(
   fields: readonly DefinedField[],
 ): DefinedField[] {
   if (running === undefined) return [...fields];
-  const { vcpus, balloonBytes, grownBytes = 0 } = liveSizeOf(running, spec, fields);
-  const memoryBytes = (balloonBytes ?? bootBytesOf(running)) + grownBytes;
+  const live = liveSizeOf(running, spec, fields);
   return fields.filter((field) => {
-    if (field === "vcpus") return vcpus !== spec.vcpus;
-    return field !== "memoryBytes" || memoryBytes !== spec.memoryBytes;
+    if (field === "vcpus") return live.vcpus !== spec.vcpus;
+    return field !== "memoryBytes" || live.memoryBytes !== spec.memoryBytes;
   });
 }

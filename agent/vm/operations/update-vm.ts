@@ -4,8 +4,6 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
-import { bootBytesOf, grownBytesOf } from "../model/memory-growth.ts";
-import { memoryLimitOf } from "../model/memory-limit.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definitionEdits, type DefinedField } from "../observation/domain-document.ts";
 import { isSeenForBackup, outdateQemu, runningGuest } from "./backup-qemu.ts";
@@ -16,7 +14,7 @@ import { beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./sp
 import { undoAll } from "./undo.ts";
 import * as fields from "./update-fields.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import { isUndecided, mayHaveBegun, seen, type WorkContext } from "./work.ts";
+import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
 
 const GUEST = "change guest";
 const DEFINITION = "change definition";
@@ -105,7 +103,6 @@ export const updateVm = defineOperation({
       mayBeChanged = false;
       await stampComplete(context, run, isActive(await domains.state(vmId)));
       await seenWith(context, spec);
-      if (running !== undefined) await seenGrown(context, running, fields.liveSizeOf(running, asked, parts));
       return { changed: namesIn(changed), ...when(running, asked, changed) };
     } catch (thrown) {
       const error = toSocleError(thrown);
@@ -116,34 +113,16 @@ export const updateVm = defineOperation({
   },
 });
 
-/** First what the guest has to agree to. Of the memory first what becomes less, so that the balloon takes what stays. */
+/** First what the guest has to agree to. */
 async function resize(
   { domains }: WorkContext,
   running: VmDomain,
   spec: VmSpec,
   parts: readonly DefinedField[],
 ): Promise<void> {
-  const { uuid } = running;
-  const { vcpus, balloonBytes, grownBytes } = fields.liveSizeOf(running, spec, parts);
-  const shrinks = grownBytes !== undefined && grownBytes < grownBytesOf(running);
-  if (shrinks) await domains.sizes.setGrown(uuid, grownBytes);
-  if (balloonBytes !== undefined) await domains.sizes.setMemory(uuid, balloonBytes);
-  if (grownBytes !== undefined && !shrinks) {
-    const defn = await domains.document(uuid);
-    const memoryBytes = bootBytesOf(running) + grownBytes;
-    if (defn !== undefined)
-      await domains.sizes.raiseMemoryLimit(uuid, memoryLimitOf(defn, { ...spec, memoryBytes }));
-    await domains.sizes.setGrown(uuid, grownBytes);
-  }
-  if (vcpus !== undefined) await domains.sizes.setVcpus(uuid, vcpus);
-}
-
-/** Waits until readers see what the guest was given. */
-async function seenGrown(context: WorkContext, running: VmDomain, live: fields.LiveSize): Promise<void> {
-  const { grownBytes } = live;
-  if (grownBytes === undefined) return;
-  const memoryBytes = bootBytesOf(running) + grownBytes;
-  await seen(context, running.uuid, (vm) => vm === undefined || vm.memoryBytes === memoryBytes);
+  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
+  if (memoryBytes !== undefined) await domains.sizes.setMemory(running.uuid, memoryBytes);
+  if (vcpus !== undefined) await domains.sizes.setVcpus(running.uuid, vcpus);
 }
 
 async function redefine(
@@ -164,10 +143,9 @@ async function asInSpec(context: WorkContext, vmId: string, parts: readonly Defi
   await redefine(context, vmId, spec, parts);
   const running = await runningGuest(context, vmId);
   if (running === undefined) return;
-  const { vcpus, balloonBytes, grownBytes } = fields.liveSizeOf(running, spec, parts);
-  // A guest that keeps its memory, or takes none, would not follow: it has its targets again.
-  if (grownBytes !== undefined) await domains.sizes.askToGrow(vmId, grownBytes);
-  if (balloonBytes !== undefined) await domains.sizes.askForMemory(vmId, balloonBytes);
+  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
+  // A guest that keeps its memory would not follow: its balloon stands, and has its target again.
+  if (memoryBytes !== undefined) await domains.sizes.askForMemory(vmId, memoryBytes);
   if (vcpus !== undefined) await domains.sizes.setVcpus(vmId, vcpus);
 }
 

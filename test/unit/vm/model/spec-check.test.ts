@@ -175,24 +175,6 @@ test("parts of a spec that contradict each other are refused", () => {
   assert.ok("spec.nics[0].mac" in refused({ ...good, nics: [multicast] }));
 });
 
-test("memory that a running guest can be given comes in whole blocks, to guests whose memory is not pinned", () => {
-  const mib = 1024 ** 2;
-  const grows = { ...good, memoryBytes: 512 * mib, maxMemoryBytes: 1024 * mib };
-  const pages = (pageSizeBytes: number) => ({ placement: { pageSizeBytes } });
-  assert.deepEqual(refused(grows), {});
-  assert.deepEqual(refused({ ...grows, ...pages(2 * mib), maxMemoryBytes: 512 * mib }), {});
-  const wrong: [object, string][] = [
-    [{ memoryBytes: 1026 * mib }, "spec.memoryBytes"],
-    [{ memoryBytes: 513 * mib }, "spec.memoryBytes"],
-    [{ maxMemoryBytes: 1025 * mib }, "spec.maxMemoryBytes"],
-    [{ ...pages(1024 * mib), memoryBytes: 1024 * mib, maxMemoryBytes: 1536 * mib }, "spec.maxMemoryBytes"],
-    [{ firmware: "uefi", launchSecurity: "sev" }, "spec.maxMemoryBytes"],
-    [{ placement: { devices: ["gpu0"] } }, "spec.maxMemoryBytes"],
-  ];
-  for (const [changes, field] of wrong)
-    assert.deepEqual(Object.keys(refused({ ...grows, ...changes })), [field], JSON.stringify(changes));
-});
-
 test("an unknown key is refused, not ignored", () => {
   assert.ok("spec" in refused({ ...good, emulator: "/bin/sh" }));
 });

@@ -257,46 +257,6 @@ test("a memory limit leaves room beyond the guest, its page tables and the headr
   assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
 });
 
-test("memory that the guest can be given is a device of which it has nothing, and counts as far as it is given", () => {
-  const GIB = 2 ** 30;
-  const each = resolved(
-    { memoryBytes: 2 * GIB, maxMemoryBytes: 8 * GIB, maxVcpus: 4 },
-    { memoryHeadroomBytes: GIB },
-  );
-  const xml = xmlOf(each).replaceAll('"', "'");
-  for (const part of [
-    `<maxMemory slots='1' unit='KiB'>${8 * 2 ** 20}</maxMemory>`,
-    `<currentMemory unit='KiB'>${2 * 2 ** 20}</currentMemory>`,
-    `<numa><cell id='0' cpus='0-3' memory='${2 * 2 ** 20}' unit='KiB'/></numa>`,
-    `<memory model='virtio-mem'><target><size unit='KiB'>${6 * 2 ** 20}</size><node>0</node><block unit='KiB'>2048</block><requested unit='KiB'>0</requested></target><alias name='ua-memory'/></memory>`,
-  ])
-    assert.ok(xml.includes(part), `${part}\nis not in\n${xml}`);
-  // Not of the maximum: a guest that uses what it was not given is stopped there.
-  assert.ok((parseVmDomain(xmlOf(each)).memoryHardLimitBytes ?? 0) < 4 * GIB);
-  const sizeOf = (requested: number, current: number) => {
-    const [total, all] = [`<memory unit="KiB">${2 * 2 ** 20}<`, `<memory unit="KiB">${8 * 2 ** 20}<`];
-    const live = xmlOf(each)
-      .replace(total, all)
-      .replace(
-        '<requested unit="KiB">0</requested>',
-        `<requested unit="KiB">${requested * 2 ** 20}</requested><current unit="KiB">${current * 2 ** 20}</current>`,
-      );
-    const { memoryBytes, libvirtMemoryBytes = 0, isResizing } = vmFromDomain(parseVmDomain(live), facts);
-    return [memoryBytes / GIB, libvirtMemoryBytes / GIB, isResizing];
-  };
-  assert.deepEqual(sizeOf(0, 0), [2, 8, undefined]);
-  assert.deepEqual(sizeOf(4, 1), [6, 8, true]);
-  // A guest that has not given memory back still has it.
-  assert.deepEqual(sizeOf(1, 3), [5, 8, true]);
-  // Whole memory blocks of a Linux guest, so that it can have all of the maximum.
-  const deviceOf = (memoryBytes: number, maxMemoryBytes: number): number | undefined =>
-    domainDocument(resolved({ memoryBytes, maxMemoryBytes })).devices.memoryDevices[0]?.sizeBytes;
-  assert.equal(deviceOf(GIB, GIB + 2 ** 21), 2 ** 27);
-  assert.equal(deviceOf(64 * GIB, 65 * GIB), 4 * GIB);
-  for (const changes of [{}, { memoryBytes: GIB, maxMemoryBytes: GIB }])
-    assert.doesNotMatch(xmlOf(resolved(changes)), /<maxMemory|<numa|virtio-mem|<currentMemory/);
-});
-
 test("a TPM is emulated, with its state encrypted by the VM's own secret", () => {
   const xml = buildVmDomain(domainDocument(resolved({ tpm: true })));
   assert.match(
