@@ -1,7 +1,8 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { Certainty, type DomainCalls } from "./certainty.ts";
+import { DomainNews } from "./domain-news.ts";
 import { reference } from "./stamps.ts";
 
 /** How far a block job is. */
@@ -59,11 +60,11 @@ export const BEHIND_MS = 30_000;
 
 /** Follows the jobs of libvirt that copy the bytes of disks. */
 export class BlockJobs {
-  readonly #libvirt: LibvirtCalls;
+  readonly #libvirt: DomainCalls;
   readonly #clock: Clock;
   readonly #certainty: Certainty;
 
-  constructor(calls: LibvirtCalls, clock: Clock) {
+  constructor(calls: DomainCalls, clock: Clock) {
     this.#libvirt = calls;
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
@@ -80,6 +81,7 @@ export class BlockJobs {
     let begun = false;
     let waitMs: number = POLL.firstMs;
     let missing = 0;
+    using news = new DomainNews(this.#libvirt, this.#clock, id, "block_job");
     for (;;) {
       const isPivotable = await isReady();
       const progress = await this.progress(id, device);
@@ -118,7 +120,7 @@ export class BlockJobs {
           continue;
         }
       }
-      await this.#clock.sleep(waitMs);
+      await news.next(waitMs);
       waitMs = Math.min(2 * waitMs, POLL.mostMs);
     }
   }

@@ -7,6 +7,9 @@ import * as libvirt from "../../libvirt/index.ts";
 export type LibvirtCalls = Pick<libvirt.Libvirt, "call" | "openStream"> &
   Partial<Pick<libvirt.Libvirt, "reconnects">>;
 
+/** Those of a layer that also waits for events. */
+export type DomainCalls = LibvirtCalls & Pick<libvirt.Libvirt, "events">;
+
 /** How long an effect may take to show once libvirt has started the call. */
 const SETTLE_MS = 2000;
 /** How long to look for the outcome of a lost reply before the operation ends as `outcome_unknown`. */

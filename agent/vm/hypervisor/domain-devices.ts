@@ -15,7 +15,8 @@ import {
   type IoTune,
 } from "../../libvirt/xml/index.ts";
 import { isActive } from "./domain-state.ts";
-import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { Certainty, type DomainCalls } from "./certainty.ts";
+import { DomainNews } from "./domain-news.ts";
 import { AHEAD, reference } from "./stamps.ts";
 import { ALIAS_PREFIX, deviceName } from "../model/device-names.ts";
 import { freePciePorts } from "../model/pcie-ports.ts";
@@ -54,14 +55,14 @@ const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
  * device: only its XML does.
  */
 export class DomainDevices {
-  readonly #libvirt: LibvirtCalls;
+  readonly #libvirt: DomainCalls;
   readonly #clock: Clock;
   readonly #certainty: Certainty;
   readonly #reads: DomainReads;
   /** VM and alias of the devices that guests were asked to release, and have not released. */
   readonly #kept = new Set<string>();
 
-  constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
+  constructor(calls: DomainCalls, clock: Clock, reads: DomainReads) {
     this.#libvirt = calls;
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
@@ -242,6 +243,7 @@ export class DomainDevices {
     let isAsked = false;
     let refusal: SocleError | undefined;
     let waitMs = FIRST_LOOK_MS;
+    using news = new DomainNews(this.#libvirt, this.#clock, id, "device_removed");
     while ((await this.where(id, alias)).isLive === true) {
       const nowMs = this.#clock.monotonicMs();
       // A second request during the first makes some guests stop (QEMU refuses it at best).
@@ -253,7 +255,7 @@ export class DomainDevices {
       if (nowMs >= startMs + RELEASE_WITHIN_MS) throw keepsDevice(alias, refusal);
       // A guest that cooperates releases a device within some 100 ms.
       waitMs = Math.min(2 * waitMs, LOOK_EVERY_MS);
-      await this.#clock.sleep(waitMs);
+      await news.next(waitMs);
     }
     this.#kept.delete(key);
   }

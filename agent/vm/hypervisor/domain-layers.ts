@@ -4,7 +4,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { buildDisk, buildSnapshot, type Disk } from "../../libvirt/xml/index.ts";
 import { BlockJobs, type BlockJob, type PivotNotes, type Watch } from "./block-jobs.ts";
 import { isActive } from "./domain-state.ts";
-import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { Certainty, type DomainCalls } from "./certainty.ts";
 import { defineFile, pathOf } from "./define-file.ts";
 import type { DomainReads } from "./domain-devices.ts";
 import {
@@ -47,12 +47,12 @@ export interface Copy {
  * libvirt's replies and events may be lost.
  */
 export class DomainLayers {
-  readonly #libvirt: LibvirtCalls;
+  readonly #libvirt: DomainCalls;
   readonly #certainty: Certainty;
   readonly #jobs: BlockJobs;
   readonly #reads: DomainReads;
 
-  constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
+  constructor(calls: DomainCalls, clock: Clock, reads: DomainReads) {
     this.#libvirt = calls;
     this.#certainty = new Certainty(calls, clock);
     this.#jobs = new BlockJobs(calls, clock);

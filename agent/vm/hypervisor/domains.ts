@@ -4,7 +4,7 @@ import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import type { Accelerator } from "../../contract/spec.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { editDomain, parseDomainCapabilities, type DomainEdits } from "../../libvirt/xml/index.ts";
-import { Certainty, type LibvirtCalls } from "./certainty.ts";
+import { Certainty, type DomainCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainBackups } from "./domain-backups.ts";
 import { DomainDevices } from "./domain-devices.ts";
@@ -27,6 +27,7 @@ import {
   type VmMetadata,
 } from "../model/vm-domain.ts";
 
+export type { DomainCalls } from "./certainty.ts";
 export { isActive } from "./domain-state.ts";
 
 const JOB_WAIT_MS = 5000;
@@ -38,9 +39,6 @@ interface StartVerdicts {
   reportStartFailure(failure: Culprit & { readonly fault: "host" | "unclear"; readonly why: string }): void;
   reportStartSuccess(vmId: string): void;
 }
-
-/** The libvirt client methods that its domains call. */
-export type DomainCalls = LibvirtCalls & Pick<libvirt.Libvirt, "events">;
 
 /** libvirt's domains, one method per call. Addressed by id (UUID) only. */
 export class Domains {

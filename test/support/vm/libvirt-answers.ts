@@ -17,6 +17,12 @@ export function sleepingClock(): Clock {
   };
 }
 
+/** A libvirt without streams and events, beside its calls. */
+export const silent = (): Pick<DomainCalls, "openStream" | "events"> => ({
+  openStream: () => Promise.reject(new Error("no streams here")),
+  events: new Topic(),
+});
+
 /** A libvirt that gives these answers, by procedure, one after the other (the last one repeatedly). */
 export function answering(answers: Readonly<Record<string, readonly unknown[]>>): {
   calls: DomainCalls;
@@ -35,6 +41,5 @@ export function answering(answers: Readonly<Record<string, readonly unknown[]>>)
     const answer = list.length > 1 ? list.shift() : list[0];
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as R);
   };
-  const openStream = (): Promise<never> => Promise.reject(new Error("no streams here"));
-  return { calls: { call, openStream, events: new Topic() }, called };
+  return { calls: { call, ...silent() }, called };
 }

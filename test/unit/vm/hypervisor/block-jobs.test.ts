@@ -18,7 +18,7 @@ import {
   type BlockJob,
   type PivotNotes,
 } from "../../../../agent/vm/hypervisor/block-jobs.ts";
-import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+import { silent, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const PIVOT = 2;
@@ -115,7 +115,7 @@ function stage(
     failed: () => new SocleError("conflict", "FAILED", "it ended"),
     mayBeginAnew: true,
   };
-  const calls = { call, openStream: () => Promise.reject(new Error("none")) };
+  const calls = { call, ...silent() };
   const run = (more: Partial<BlockJob> = {}, aborted = new AbortController().signal): Promise<void> =>
     new BlockJobs(calls, clock).run(ID, { ...job, ...more }, { report: () => undefined, aborted });
   /** By an earlier run of the agent. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
 import { DomainDevices } from "../../../../agent/vm/hypervisor/domain-devices.ts";
 import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
-import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+import { silent, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const ALIAS = "ua-disk-data";
@@ -18,7 +18,7 @@ function guest(keeps: (nowMs: number, asked: readonly number[]) => boolean) {
       asked.push(clock.monotonicMs());
       return Promise.resolve(undefined as R);
     },
-    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+    ...silent(),
   };
   const document = (): VmDomain => ({
     type: "kvm",

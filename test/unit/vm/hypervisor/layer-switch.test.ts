@@ -12,7 +12,7 @@ import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
 import { DomainLayers } from "../../../../agent/vm/hypervisor/domain-layers.ts";
 import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 import { blocksOf } from "../../../support/vm/qemu-answers.ts";
-import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+import { silent, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const disk: Disk = {
@@ -47,7 +47,7 @@ function layers(
       const failure = procedure.name === domainSnapshotCreateXml.name ? left.shift()?.() : undefined;
       return failure === undefined ? Promise.resolve(undefined as R) : Promise.reject(failure);
     },
-    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+    ...silent(),
   };
   const document: VmDomain = {
     type: "kvm",
@@ -154,7 +154,7 @@ function shown(
       files.defined = /file="([^"]+)"/.exec(xml)?.[1] ?? assert.fail(xml);
       return Promise.resolve(undefined as R);
     },
-    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+    ...silent(),
   };
   const mirror = files.mirror === undefined ? {} : { mirror: { type: "file", path: files.mirror } as const };
   const diskOf = (path: string): Disk => ({ ...disk, ...mirror, source: { type: "file", path } });

@@ -11,7 +11,7 @@ import {
 } from "../../../../agent/libvirt/index.ts";
 import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
 import { DomainLayers } from "../../../../agent/vm/hypervisor/domain-layers.ts";
-import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+import { silent, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const OLD = "/pool/root.qcow2";
@@ -60,7 +60,7 @@ function stage(type: number, state: "running" | "stopped" = "running") {
       new Promise((resolve) => {
         resolve(call(procedure, args as { flags: number }) as R);
       }),
-    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+    ...silent(),
   };
   const layers = new DomainLayers(calls, sleepingClock(), {
     state: () => Promise.resolve({ state }),

@@ -13,7 +13,7 @@ import {
 import { noDevices, type Disk } from "../../../../agent/libvirt/xml/index.ts";
 import type { PivotNotes } from "../../../../agent/vm/hypervisor/block-jobs.ts";
 import { DomainLayers } from "../../../../agent/vm/hypervisor/domain-layers.ts";
-import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
+import { silent, sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 const files = { top: "/pool/layer.qcow2", base: "/pool/root.qcow2" };
@@ -65,7 +65,7 @@ function stage({ isAsked = false, refuses = false } = {}) {
       new Promise((resolve) => {
         resolve(call(procedure) as R);
       }),
-    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+    ...silent(),
   };
   const layers = new DomainLayers(calls, sleepingClock(), {
     state: () => Promise.resolve({ state: "running" }),
