@@ -8,7 +8,7 @@ import { eventually } from "../support/wait.ts";
 import type { SpareHost } from "./attack-spare-host.ts";
 import type { Stage } from "./attack-stage.ts";
 import type { Outcome, Theme } from "./attack-runner.ts";
-import { mutation, type Kind } from "./host.ts";
+import { mutation } from "./host.ts";
 
 const VM = "target";
 
@@ -94,7 +94,11 @@ export async function replays(stage: Stage): Promise<Theme> {
 }
 
 /** The effect happens; the agent is killed before it writes the end. */
-async function interrupted(spare: SpareHost, kind: Kind, vm: string): Promise<Operation__Output> {
+async function interrupted(
+  spare: SpareHost,
+  kind: keyof typeof effects,
+  vm: string,
+): Promise<Operation__Output> {
   const { agent } = spare.host;
   return await spare.atNext(
     effects[kind],
@@ -107,7 +111,7 @@ async function interrupted(spare: SpareHost, kind: Kind, vm: string): Promise<Op
 /** Copies the state while the operation runs and before its effect; then the operation ends. */
 async function copiedDuring(
   spare: SpareHost,
-  kind: Kind,
+  kind: keyof typeof effects,
   change: () => Promise<Operation__Output>,
 ): Promise<{ readonly copy: string; readonly operation: Operation__Output }> {
   let copy = "";

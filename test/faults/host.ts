@@ -22,7 +22,17 @@ import { Witness } from "./witness.ts";
 
 const MIB = 2 ** 20;
 
-export type Kind = "CREATE" | "START" | "STOP" | "PAUSE" | "RESUME" | "DELETE";
+export type Kind =
+  | "CREATE"
+  | "START"
+  | "STOP"
+  | "PAUSE"
+  | "RESUME"
+  | "SUSPEND"
+  | "DISCARD"
+  | "RESCUE"
+  | "UNRESCUE"
+  | "DELETE";
 
 export interface Mutation {
   readonly kind: Kind;
@@ -188,6 +198,14 @@ export class FaultyHost {
         return this.#client.ask(vms.PauseVm, { requestId, vm });
       case "RESUME":
         return this.#client.ask(vms.ResumeVm, { requestId, vm });
+      case "SUSPEND":
+        return this.#client.ask(vms.SuspendVm, { requestId, vm });
+      case "DISCARD":
+        return this.#client.ask(vms.DiscardSavedState, { requestId, vm });
+      case "RESCUE":
+        return this.#client.ask(vms.RescueVm, { requestId, vm, volume: rescueVolume, ...forced });
+      case "UNRESCUE":
+        return this.#client.ask(vms.UnrescueVm, { requestId, vm, ...forced });
       case "DELETE":
         return this.#client.ask(vms.DeleteVm, { requestId, vm, force: true });
     }
@@ -251,6 +269,9 @@ export class FaultyHost {
     return `${kind} ${state.replace("STATE_", "").toLowerCase()}${why} [${done}]`;
   }
 }
+
+const rescueVolume = { pool: "images", volume: "bootsector.img" };
+const forced = { force: true, gracefulTimeout: { seconds: 0, nanos: 0 } };
 
 const userData = "#cloud-config\nruncmd: [poweroff]\n";
 

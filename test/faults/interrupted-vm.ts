@@ -2,15 +2,56 @@ import { randomUUID } from "node:crypto";
 import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { mutation, type Kind, type FaultyHost, type Mutation } from "./host.ts";
+import { mutation, type Kind, type FaultyHost } from "./host.ts";
+import { interrupted } from "./interruption.ts";
 import type { Killer, Trap } from "./killer.ts";
 import { isRight } from "./outcome-check.ts";
 import type { Watch } from "./watch.ts";
 import { isSame, type GuestProcess } from "./witness.ts";
 
-const END_WITHIN_MS = 90_000;
 /** A VM's lifecycle from its reservation on; each step is interrupted. */
-const life: readonly (Kind | "RESERVE")[] = ["RESERVE", "CREATE", "STOP", "START", "DELETE"];
+export const lifeOfAVm: readonly (Kind | "RESERVE")[] = [
+  "RESERVE",
+  "CREATE",
+  "PAUSE",
+  "RESUME",
+  "SUSPEND",
+  "START",
+  "RESCUE",
+  "UNRESCUE",
+  "STOP",
+  "START",
+  "SUSPEND",
+  "DISCARD",
+  "DELETE",
+];
+
+type Needed = "running" | "paused" | "off" | "saved" | "rescued";
+
+/** What a VM must be for an operation; absent: it exists. */
+const needed: Partial<Record<Kind, Needed>> = {
+  START: "off",
+  STOP: "running",
+  PAUSE: "running",
+  SUSPEND: "running",
+  RESCUE: "running",
+  RESUME: "paused",
+  DISCARD: "saved",
+  UNRESCUE: "rescued",
+};
+
+/** From any state to any other. */
+const MOST_STEPS = 6;
+
+/** What the witness sees of the VM. */
+interface Look {
+  readonly state: string | undefined;
+  /** Starts of its QEMU, ever. */
+  readonly starts: number;
+  readonly volumes: number;
+  readonly isSaved: boolean;
+  readonly isRescued: boolean;
+}
 
 /** A VM whose every operation is interrupted by the agent's death, and one that must not be affected. */
 export class Victim {
@@ -19,6 +60,8 @@ export class Victim {
   readonly #watch: Watch;
   #bystander = "";
   #bystanderProcess: GuestProcess | undefined;
+  /** The number of volumes that are not the VM's. */
+  #othersVolumes = 0;
   #name = "";
   /** The reservation for the VM. */
   #reservationId = "";
@@ -30,6 +73,7 @@ export class Victim {
     const { vmId } = await host.succeeds(mutation("CREATE", "bystander"));
     victim.#bystander = vmId;
     victim.#bystanderProcess = await host.witness.process(vmId);
+    victim.#othersVolumes = (await host.witness.volumes()).length;
     watch.mustLive(vmId);
     return victim;
   }
@@ -43,16 +87,15 @@ export class Victim {
   /** One operation, the agent's death during it, the agent's restart, and the operation's outcome. */
   async suffer(killer: Killer): Promise<void> {
     const run = this.#run;
-    const kind = life[this.#step] ?? "RESERVE";
-    this.#step = (this.#step + 1) % life.length;
+    const kind = lifeOfAVm[this.#step] ?? "RESERVE";
+    this.#step = (this.#step + 1) % lifeOfAVm.length;
     if (kind === "RESERVE") this.#name = `victim-${++this.#lives}`;
     else await this.#prepare(kind);
     const trap = await killer.set(kind);
     run.log(`${run.tries}/${run.count} ${kind} ${this.#name}, ${trap.what}`);
     const before = run.violations.length;
-    const revive = (): Promise<void> => killer.revive();
-    if (kind === "RESERVE") await this.#sufferReserve(trap, revive);
-    else await this.#suffer(kind, trap, revive);
+    if (kind === "RESERVE") await this.#sufferReserve(trap, killer);
+    else await this.#suffer(kind, trap, killer);
     const process = await this.#host.witness.process(this.#bystander);
     run.demand(isSame(this.#bystanderProcess, process), "the bystander's process was replaced");
     for (let at = before; at < run.violations.length; at += 1)
@@ -65,42 +108,46 @@ export class Victim {
     for (const { vmId } of (await this.#host.list()).vms) await this.#host.succeeds(mutation("DELETE", vmId));
   }
 
-  async #suffer(kind: Kind, trap: Trap, revive: () => Promise<void>): Promise<void> {
-    const { witness } = this.#host;
-    const startsBefore = await witness.starts(this.#name);
-    const stateBefore = await witness.state(this.#name);
+  async #suffer(kind: Kind, trap: Trap, killer: Killer): Promise<void> {
+    const host = this.#host;
+    const before = await this.#look();
     const asked = mutation(kind, this.#name, kind === "CREATE" ? { reservationId: this.#reservationId } : {});
-    const received = await this.#interrupt(asked, trap);
-    await revive();
-    const again = await eventually(() => this.#host.begin(asked), {
-      what: `${kind} to be accepted again`,
-      timeoutMs: 40_000,
-      intervalMs: 100,
-    });
-    this.#compare(received, again);
-    const end = await this.#host.ended(again, END_WITHIN_MS);
-    if (!end.done) this.#run.violation(`no end: ${this.#host.describe(end)}`);
+    const end = await interrupted(this.#run, host, { killer, trap, begin: () => host.begin(asked) });
     if (kind === "CREATE") {
       await this.#checkConsumed(end);
       const isMade = end.state === "STATE_SUCCEEDED";
       this.#run.demand(
-        !isMade || (await this.#host.isSeedWhole(end.vmId, this.#name)),
+        !isMade || (await host.isSeedWhole(end.vmId, this.#name)),
         "the VM's seed is not whole",
       );
     }
-    await this.#host.untilListed();
-    const state = await witness.state(this.#name);
-    const starts = (await witness.starts(this.#name)) - startsBefore;
-    const volumes = (await witness.volumes()).filter((volume) => volume.includes(end.vmId)).length;
-    const found = `virsh says ${state ?? "no domain"}, ${volumes} volumes, ${starts} starts`;
+    await host.untilListed();
+    const after = await this.#look();
+    const starts = after.starts - before.starts;
+    const found = JSON.stringify({ ...after, starts });
     this.#run.demand(
-      isRight(kind, end, { state, stateBefore, starts, volumes }),
-      `${this.#host.describe(end)}, but ${found}`,
+      isRight(kind, end, { ...after, stateBefore: before.state, starts }),
+      `${host.describe(end)}, but it is ${found}`,
     );
   }
 
+  async #look(): Promise<Look> {
+    const { witness } = this.#host;
+    const starts = await witness.starts(this.#name);
+    const volumes = (await witness.volumes()).length - this.#othersVolumes;
+    const state = await witness.state(this.#name);
+    if (state === undefined) return { state, starts, volumes, isSaved: false, isRescued: false };
+    return {
+      state,
+      starts,
+      volumes,
+      isSaved: /^Managed save: +yes$/m.test(await witness.virsh("dominfo", this.#name)),
+      isRescued: (await witness.virsh("dumpxml", this.#name)).includes("ua-rescue"),
+    };
+  }
+
   /** The reply is the same after every restart, and there is one held reservation. */
-  async #sufferReserve(trap: Trap, revive: () => Promise<void>): Promise<void> {
+  async #sufferReserve(trap: Trap, killer: Killer): Promise<void> {
     const requestId = randomUUID();
     let received: string | undefined;
     const before = (await this.#host.reservations()).totalSize;
@@ -109,7 +156,7 @@ export class Victim {
       () => new Promise(() => undefined), // The agent died, which the trap reports.
     );
     await trap.spring(work);
-    await revive();
+    await killer.revive();
     const { reservationId, state } = await eventually(() => this.#host.reserve(requestId), {
       what: "RESERVE to be accepted again",
       timeoutMs: 40_000,
@@ -142,37 +189,30 @@ export class Victim {
   async #prepare(kind: Kind): Promise<void> {
     if (kind === "CREATE") return;
     await this.#host.untilListed();
-    const state = await this.#host.witness.state(this.#name);
-    if (state === undefined) await this.#host.succeeds(mutation("CREATE", this.#name));
-    if (kind === "STOP" && state === "shut off") await this.#host.succeeds(mutation("START", this.#name));
-    if (kind === "START" && state !== "shut off") await this.#host.succeeds(mutation("STOP", this.#name));
-  }
-
-  /** The last known state of the operation before the agent's death. */
-  async #interrupt(asked: Mutation, trap: Trap): Promise<Operation__Output | undefined> {
-    let received: Operation__Output | undefined;
-    const work = (async () => {
-      try {
-        received = await this.#host.begin(asked);
-        received = await this.#host.ended(received, END_WITHIN_MS);
-      } catch {
-        await new Promise(() => undefined); // The agent died, which the trap reports.
-      }
-    })();
-    await trap.spring(work);
-    return received;
-  }
-
-  /** A repeated request has the same reply after every restart of the agent. */
-  #compare(received: Operation__Output | undefined, again: Operation__Output): void {
-    if (received === undefined) return;
-    this.#run.demand(
-      received.operationId === again.operationId,
-      `the repeated request of operation ${received.operationId} returns ${again.operationId}`,
-    );
-    this.#run.demand(
-      !received.done || received.state === again.state,
-      `an ended operation changed: ${this.#host.describe(received)}, then ${this.#host.describe(again)}`,
-    );
+    for (let left = MOST_STEPS; left > 0; left -= 1) {
+      const next = towards(needed[kind], await this.#look());
+      if (next === undefined) return;
+      await this.#host.succeeds(mutation(next, this.#name));
+    }
+    throw new Error(`${this.#name} cannot be prepared for ${kind}: ${JSON.stringify(await this.#look())}`);
   }
 }
+
+/** The next operation on the way to what a VM must be; undefined: it is that. */
+function towards(needs: Needed | undefined, { state, isSaved, isRescued }: Look): Kind | undefined {
+  if (state === undefined) return "CREATE";
+  if (needs === undefined) return undefined;
+  if (isRescued) return needs === "rescued" ? undefined : "UNRESCUE";
+  if (isSaved) return needs === "saved" || needs === "off" ? undefined : "DISCARD";
+  if (state === "shut off") return needs === "off" ? undefined : "START";
+  if (state === "paused") return needs === "paused" ? undefined : "RESUME";
+  return fromRunning[needs];
+}
+
+const fromRunning: Readonly<Record<Needed, Kind | undefined>> = {
+  running: undefined,
+  paused: "PAUSE",
+  off: "STOP",
+  saved: "SUSPEND",
+  rescued: "RESCUE",
+};

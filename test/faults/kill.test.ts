@@ -1,3 +1,3 @@
 import { shortRun } from "./short-run.ts";
 
-shortRun("kill", 20);
+shortRun("kill", 32);

@@ -4,10 +4,11 @@ import { eventually } from "../support/wait.ts";
 import type { ChainAct } from "./chain-victim.ts";
 import type { Change } from "./device-victim.ts";
 import type { Kind, FaultyHost } from "./host.ts";
+import type { VolumeAct } from "./interrupted-volume.ts";
 import type { Watch } from "./watch.ts";
 
 /** The phases in which the agent is killed. */
-export type Act = Kind | Change | ChainAct | "RESTORE" | "RESERVE" | "IMPORT" | "RACE";
+export type Act = Kind | Change | ChainAct | VolumeAct | "RESTORE" | "RESERVE" | "IMPORT" | "RACE";
 
 const ways = ["journal", "call", "moment", "stop"] as const;
 type Way = (typeof ways)[number];

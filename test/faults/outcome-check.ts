@@ -13,11 +13,15 @@ interface Found {
   readonly starts: number;
   /** Volumes that were created for it. */
   readonly volumes: number;
+  /** libvirt has its memory on the disk. */
+  readonly isSaved?: boolean;
+  /** A rescue system runs. */
+  readonly isRescued?: boolean;
 }
 
 /** Whether the outcome of an operation is true. */
 export function isRight(kind: Kind, { state: end }: Operation__Output, found: Found): boolean {
-  const { state, stateBefore, starts, volumes } = found;
+  const { state, stateBefore, starts, volumes, isSaved = false, isRescued = false } = found;
   const isDone = end === "STATE_SUCCEEDED";
   switch (kind) {
     case "CREATE":
@@ -26,13 +30,25 @@ export function isRight(kind: Kind, { state: end }: Operation__Output, found: Fo
         : state === undefined && volumes === 0 && starts <= 1;
     case "START":
       // libvirt logs a start before the process exists: a libvirtd that dies then ends the unfinished QEMU too.
-      return isDone ? state === "running" && starts === 1 : state === "shut off" && starts <= 1;
+      return isDone ? state === "running" && !isSaved && starts === 1 : state === "shut off" && starts <= 1;
     case "STOP":
       return isDone ? state === "shut off" : state === stateBefore;
     case "PAUSE":
       return isDone ? state === "paused" : state === stateBefore;
     case "RESUME":
       return isDone ? state === "running" : state === stateBefore;
+    case "SUSPEND":
+      return isDone ? state === "shut off" && isSaved && starts === 0 : state === stateBefore && !isSaved;
+    case "DISCARD":
+      return isDone ? state === "shut off" && !isSaved && starts === 0 : state === stateBefore && isSaved;
+    case "RESCUE":
+      return isDone
+        ? state === "running" && isRescued && volumes === MADE_VOLUMES + 1 && starts === 1
+        : state === stateBefore && !isRescued && volumes === MADE_VOLUMES;
+    case "UNRESCUE":
+      return isDone
+        ? state === "running" && !isRescued && volumes === MADE_VOLUMES && starts === 1
+        : state === stateBefore && isRescued;
     case "DELETE":
       // After a failed deletion the VM remains and can be deleted again.
       return isDone ? state === undefined && volumes === 0 : state !== undefined;

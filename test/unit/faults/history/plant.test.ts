@@ -4,10 +4,11 @@ import { deviceBugs } from "../../../faults/device-bugs.ts";
 import { readPlanted, type Edit } from "../../../faults/history/plant.ts";
 import { plantedBugs } from "../../../faults/history/planted.ts";
 import { imageBugs } from "../../../faults/image-bugs.ts";
+import { killBugs } from "../../../faults/kill-bugs.ts";
 
 const all: readonly { readonly name: string; readonly edits: readonly Edit[] }[] = [
   ...plantedBugs,
-  ...[...chainBugs, ...deviceBugs].map(({ what, edit }) => ({ name: what, edits: [edit] })),
+  ...[...chainBugs, ...deviceBugs, ...killBugs].map(({ what, edit }) => ({ name: what, edits: [edit] })),
   ...Object.entries(imageBugs).flatMap(([name, bugs]) => bugs.map(({ edits }) => ({ name, edits }))),
 ];
 
