@@ -48,4 +48,13 @@ export const deviceBugs: readonly CampaignBug[] = [
     },
     found: /the spec has \{"vcpus":2,"memoryBytes":50331648\}, libvirt \{"vcpus":1,"memoryBytes":33554432\}/,
   },
+  {
+    what: "a NIC loses its link without its spec",
+    edit: {
+      file: "vm/operations/update-nic.ts",
+      find: "write: (spec) => withValues(spec, nic, intent),",
+      replace: "write: (spec) => spec,",
+    },
+    found: /LINK has settled, and the NICs of spec, definition and guest: n1=up; n1=down/,
+  },
 ];

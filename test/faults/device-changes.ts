@@ -2,13 +2,16 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AgentDeath } from "../support/agent-death.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { DeviceVictim, type Change, type Guest } from "./device-victim.ts";
+import { DeviceVictim, isNicChange, type Change, type Guest } from "./device-victim.ts";
 import { FaultyHost, mutation } from "./host.ts";
 import { Killer } from "./killer.ts";
 import { Watch } from "./watch.ts";
 import { isSame } from "./witness.ts";
 
-/** A disk's life. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every fifth life. */
+/**
+ * A disk's life, and that of a NIC beside it. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every
+ * fifth life, and has no NIC.
+ */
 export const lifeOfADisk: readonly Change[] = [
   "ATTACH",
   "RESIZE",
@@ -16,6 +19,9 @@ export const lifeOfADisk: readonly Change[] = [
   "INSERT",
   "MOVE",
   "UPDATE",
+  "PLUG",
+  "LINK",
+  "UNPLUG",
   "DETACH",
 ];
 const guests: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
@@ -33,6 +39,7 @@ export async function sufferChanges(
   const other = join(host.libvirtd.directory, "other");
   await mkdir(other, { mode: 0o755 });
   await host.witness.virsh("pool-create-as", "other", "dir", "--target", other);
+  await startIsolated(run, host);
   await host.untilListed();
   const watch = new Watch(run, host);
   const killer = new Killer(host, watch, death);
@@ -52,6 +59,7 @@ export async function sufferChanges(
   for (let step = 0; run.tries < run.count; step += 1) {
     const guest = guests[Math.floor(step / lifeOfADisk.length) % guests.length] ?? "off";
     const change = lifeOfADisk[step % lifeOfADisk.length] ?? "ATTACH";
+    if (guest === "keeps" && isNicChange(change)) continue;
     const victim = victims.get(guest) ?? (await DeviceVictim.make(run, host, guest));
     victims.set(guest, victim);
     run.tries += 1;
@@ -66,4 +74,15 @@ export async function sufferChanges(
   const left = [...(await host.witness.volumes()), ...(await readdir(other))];
   run.demand(left.length === 0, "volumes remain without VMs");
   return { deaths: killer.deaths, boundaries: killer.boundaries, meddled };
+}
+
+/** A network without addresses, until the end of the run. */
+async function startIsolated(run: CampaignRun, { libvirtd, witness }: FaultyHost): Promise<void> {
+  // Runs may be beside each other.
+  const bridge = `socle${process.pid}`;
+  const xml = join(libvirtd.directory, "isolated.xml");
+  await writeFile(xml, `<network><name>isolated</name><bridge name="${bridge}"/></network>`);
+  await witness.virsh("net-define", xml);
+  await witness.virsh("net-start", "isolated");
+  run.cleanUp(() => witness.virsh("net-destroy", "isolated"));
 }

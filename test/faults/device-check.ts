@@ -16,6 +16,8 @@ export interface DisksSeen {
   readonly pools?: readonly string[];
   /** The medium of the CD-ROM drive: in GetVm's spec, in the definition and in the guest. */
   readonly media?: readonly string[];
+  /** The NICs with their links: in GetVm's spec, in the definition and in the guest. */
+  readonly nics?: readonly string[];
 }
 
 /** The facts that disagree; none if all is well. */
@@ -28,6 +30,7 @@ export function disagreements({
   writeIops = [],
   pools = [],
   media = [],
+  nics = [],
 }: DisksSeen): string[] {
   const found: string[] = [];
   const compare = (what: string, names: Iterable<string>, wanted: Iterable<string>): void => {
@@ -52,5 +55,6 @@ export function disagreements({
   if (new Set(pools).size > 1)
     found.push(`the pools of spec, files, definition and guest: ${pools.join("; ")}`);
   if (new Set(media).size > 1) found.push(`the media of spec, definition and guest: ${media.join("; ")}`);
+  if (new Set(nics).size > 1) found.push(`the NICs of spec, definition and guest: ${nics.join("; ")}`);
   return found;
 }

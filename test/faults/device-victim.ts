@@ -18,7 +18,18 @@ const END_WITHIN_MS = 120_000;
 
 /** How a VM's guest behaves: `runs` releases devices, `keeps` never does. */
 export type Guest = "off" | "runs" | "keeps";
-export type Change = "ATTACH" | "RESIZE" | "DETACH" | "UPDATE" | "LIMIT" | "INSERT" | "MOVE";
+export const nicChanges = ["PLUG", "LINK", "UNPLUG"] as const;
+export type Change =
+  | "ATTACH"
+  | "RESIZE"
+  | "DETACH"
+  | "UPDATE"
+  | "LIMIT"
+  | "INSERT"
+  | "MOVE"
+  | (typeof nicChanges)[number];
+
+export const isNicChange = (change: Change): boolean => nicChanges.some((each) => each === change);
 
 /** A VM whose every change is interrupted by the agent's death. It is the only VM of its tenant. */
 export class DeviceVictim {
@@ -103,6 +114,7 @@ export class DeviceVictim {
     const { vms } = client.contract;
     const of = { requestId, vm: this.vmId };
     const disk = `d${this.#disks}`;
+    const nic = `n${this.#disks}`;
     switch (change) {
       case "ATTACH": {
         const newVolume = { pool: "images", capacityBytes: MIB };
@@ -120,6 +132,12 @@ export class DeviceVictim {
         });
       case "MOVE":
         return client.ask(vms.MoveDisk, { ...of, disk, pool: "other" });
+      case "PLUG":
+        return client.ask(vms.AttachNic, { ...of, nic: { name: nic, network: "isolated" } });
+      case "LINK":
+        return client.ask(vms.UpdateNic, { ...of, nic, linkState: "NIC_LINK_DOWN" });
+      case "UNPLUG":
+        return client.ask(vms.DetachNic, { ...of, nic });
       case "DETACH":
         return client.ask(vms.DetachDisk, { ...of, disk, deleteVolume: true });
       case "UPDATE": {
@@ -189,6 +207,9 @@ export class DeviceVictim {
       this.#run.violation(`after ${this.#host.describe(end)} the medium is ${seen.media?.[0]}`);
     if (change === "MOVE" && seen.pools?.[0] !== `${disk}=other`)
       this.#run.violation(`after ${this.#host.describe(end)} the pools are ${seen.pools?.[0]}`);
+    const link = { PLUG: "up", LINK: "down", UNPLUG: undefined }[change as string];
+    if (isNicChange(change) && seen.nics?.[0] !== (link === undefined ? "" : `n${this.#disks}=${link}`))
+      this.#run.violation(`after ${this.#host.describe(end)} the NICs are [${seen.nics?.[0]}]`);
     const wanted = change === "DETACH" && !keeps ? undefined : this.#mib * MIB;
     if (change !== "UPDATE")
       this.#run.demand(bytes === wanted, `after ${this.#host.describe(end)} the disk has ${bytes} bytes`);
@@ -244,6 +265,10 @@ export class DeviceVictim {
         vm.spec?.disks.find(({ name }) => name === "cd")?.cdrom?.volume?.volume ?? "-",
         ...devices.map(mediumIn),
       ],
+      nics: [
+        placesText(vm.spec?.nics.map(({ name, linkDown }) => [name, linkDown ? "down" : "up"]) ?? []),
+        ...devices.map((xml) => placesText(nicsIn(xml))),
+      ],
       spec: new Map(vm.spec?.disks.map((disk) => [disk.name, capacity(disk)])),
       defined: aliasesIn(defined),
       live: live === undefined ? undefined : aliasesIn(live),
@@ -283,6 +308,13 @@ const poolsIn = (xml: string, prefix: string, directories: Readonly<Record<strin
     const pool = Object.keys(directories).find((name) => directories[name] === dirname(path));
     return [[aliasesIn(disk)[0] ?? "", pool ?? dirname(path)]];
   });
+
+/** The VM's NICs, and whether they have a link. */
+const nicsIn = (xml: string): string[][] =>
+  (xml.match(/<interface [\s\S]*?<\/interface>/g) ?? []).map((nic) => [
+    /<alias name='ua-nic-([^']+)'/.exec(nic)?.[1] ?? "another's",
+    nic.includes("<link state='down'/>") ? "down" : "up",
+  ]);
 
 const mediumIn = (xml: string): string => {
   const drive = /<disk type='file' device='cdrom'>[\s\S]*?<\/disk>/.exec(xml)?.[0] ?? "";
