@@ -77,7 +77,7 @@ test("events that were lost end the wait: they may have been of the domain", asy
   assert.equal(await ends(wait), true);
 });
 
-test("nobody listens after the end", async () => {
+test("a listener that has ended hears nothing", async () => {
   const { events, news } = stage();
   news[Symbol.dispose]();
   events.publish(removed(ID));
