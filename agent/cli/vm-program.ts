@@ -20,6 +20,7 @@ import { addVmScreens } from "./vm-screen-program.ts";
 import { addMachineOptions } from "./vm-machine-options.ts";
 import { addVmArchives, addVmBackups, addVmRestore } from "./vm-backup-program.ts";
 import { addVmNics } from "./vm-nic-program.ts";
+import { addVmPciDevices } from "./vm-pci-program.ts";
 
 export function addVm(program: Cli, bind: Bind): void {
   const vm = program.command("vm").description("Virtual machines.");
@@ -167,6 +168,7 @@ export function addVm(program: Cli, bind: Bind): void {
   addVmRestore(vm, bind);
   addVmArchives(vm, bind);
   addVmNics(vm, bind);
+  addVmPciDevices(vm, bind);
   act(
     change("suspend", "Write a VM's memory to the host's disk and stop it; start continues it."),
     "SuspendVm",

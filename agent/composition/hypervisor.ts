@@ -363,6 +363,7 @@ export function vmHostOf(
       if (reservationId !== undefined) reservations.taken(reservationId, vm.holder);
       return room(ledger.reclaim({ ...vm, placement }));
     },
+    placeDevice: (request) => ledger.placeDevice(request),
     grow: (growth) => ledger.grow(growth),
     regrow: (growth) => ledger.regrow(growth),
     storageRead: () => host.storageRead(),

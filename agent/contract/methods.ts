@@ -97,6 +97,8 @@ export const methods: Readonly<Record<string, Method>> = {
   },
   "/socle.v1.VmService/DetachNic": { ...vms, audit: ["nic", ...change] },
   "/socle.v1.VmService/UpdateNic": { ...vms, audit: ["nic", "linkState", ...nicLimits, ...change] },
+  "/socle.v1.VmService/AttachPciDevice": { ...vms, audit: ["device", ...change] },
+  "/socle.v1.VmService/DetachPciDevice": { ...vms, audit: ["device", ...change] },
   "/socle.v1.VmService/SuspendVm": { ...vms, audit: [] },
   "/socle.v1.VmService/DiscardSavedState": { ...vms, audit: [] },
   "/socle.v1.VmService/InjectNmi": { ...vms, audit: [] },

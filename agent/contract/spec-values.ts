@@ -17,6 +17,10 @@ export const printable = (max: number) =>
 export const deviceName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,19}$/, "must be 1 to 20 of a-z, 0-9 and '-', not beginning with '-'");
+/** A device of the host, by PCI address or by the alias of one or several. */
+export const hostDeviceName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/, "must be a PCI address or an alias");
 /** A pool, volume or network name: never a path. */
 export const resourceName = z
   .string()

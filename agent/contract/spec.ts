@@ -9,6 +9,7 @@ import {
   bytes,
   count,
   deviceName,
+  hostDeviceName,
   flag,
   GIB,
   help,
@@ -126,7 +127,7 @@ const placementRequest = z
       .default(PLAIN_PAGE_BYTES),
     isolatedEmulator: flag("With dedicatedCpus: QEMU's own threads get a dedicated CPU of their own.", false),
     devices: z
-      .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._-]{0,63}$/, "must be a PCI address or an alias"))
+      .array(hostDeviceName)
       .max(MAX_DEVICES, `must be at most ${MAX_DEVICES}`)
       // Several devices may share an alias.
       .refine((devices) => {

@@ -8,6 +8,7 @@ import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _goo
 import type { Status as _google_rpc_Status, Status__Output as _google_rpc_Status__Output } from './google/rpc/Status.ts';
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from './socle/v1/AttachDiskRequest.ts';
 import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from './socle/v1/AttachNicRequest.ts';
+import type { AttachPciDeviceRequest as _socle_v1_AttachPciDeviceRequest, AttachPciDeviceRequest__Output as _socle_v1_AttachPciDeviceRequest__Output } from './socle/v1/AttachPciDeviceRequest.ts';
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { CdromDrive as _socle_v1_CdromDrive, CdromDrive__Output as _socle_v1_CdromDrive__Output } from './socle/v1/CdromDrive.ts';
 import type { ChangeMediaRequest as _socle_v1_ChangeMediaRequest, ChangeMediaRequest__Output as _socle_v1_ChangeMediaRequest__Output } from './socle/v1/ChangeMediaRequest.ts';
@@ -20,6 +21,7 @@ import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Out
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from './socle/v1/DeleteVmRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
+import type { DetachPciDeviceRequest as _socle_v1_DetachPciDeviceRequest, DetachPciDeviceRequest__Output as _socle_v1_DetachPciDeviceRequest__Output } from './socle/v1/DetachPciDeviceRequest.ts';
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
 import type { DiskLimits as _socle_v1_DiskLimits, DiskLimits__Output as _socle_v1_DiskLimits__Output } from './socle/v1/DiskLimits.ts';
@@ -96,6 +98,7 @@ export interface ProtoGrpcType {
       Accelerator: EnumTypeDefinition
       AttachDiskRequest: MessageTypeDefinition<_socle_v1_AttachDiskRequest, _socle_v1_AttachDiskRequest__Output>
       AttachNicRequest: MessageTypeDefinition<_socle_v1_AttachNicRequest, _socle_v1_AttachNicRequest__Output>
+      AttachPciDeviceRequest: MessageTypeDefinition<_socle_v1_AttachPciDeviceRequest, _socle_v1_AttachPciDeviceRequest__Output>
       CancelOperationRequest: MessageTypeDefinition<_socle_v1_CancelOperationRequest, _socle_v1_CancelOperationRequest__Output>
       CdromDrive: MessageTypeDefinition<_socle_v1_CdromDrive, _socle_v1_CdromDrive__Output>
       CellPolicy: EnumTypeDefinition
@@ -111,6 +114,7 @@ export interface ProtoGrpcType {
       DeleteVmRequest: MessageTypeDefinition<_socle_v1_DeleteVmRequest, _socle_v1_DeleteVmRequest__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
       DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
+      DetachPciDeviceRequest: MessageTypeDefinition<_socle_v1_DetachPciDeviceRequest, _socle_v1_DetachPciDeviceRequest__Output>
       DiscardSavedStateRequest: MessageTypeDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_DiscardSavedStateRequest__Output>
       Disk: MessageTypeDefinition<_socle_v1_Disk, _socle_v1_Disk__Output>
       DiskFormat: EnumTypeDefinition

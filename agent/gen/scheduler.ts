@@ -11,6 +11,7 @@ import type { AcknowledgeConditionRequest as _socle_v1_AcknowledgeConditionReque
 import type { AgentMessage as _socle_v1_AgentMessage, AgentMessage__Output as _socle_v1_AgentMessage__Output } from './socle/v1/AgentMessage.ts';
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from './socle/v1/AttachDiskRequest.ts';
 import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from './socle/v1/AttachNicRequest.ts';
+import type { AttachPciDeviceRequest as _socle_v1_AttachPciDeviceRequest, AttachPciDeviceRequest__Output as _socle_v1_AttachPciDeviceRequest__Output } from './socle/v1/AttachPciDeviceRequest.ts';
 import type { CacheGroup as _socle_v1_CacheGroup, CacheGroup__Output as _socle_v1_CacheGroup__Output } from './socle/v1/CacheGroup.ts';
 import type { CancelOperationRequest as _socle_v1_CancelOperationRequest, CancelOperationRequest__Output as _socle_v1_CancelOperationRequest__Output } from './socle/v1/CancelOperationRequest.ts';
 import type { Capacity as _socle_v1_Capacity, Capacity__Output as _socle_v1_Capacity__Output } from './socle/v1/Capacity.ts';
@@ -31,6 +32,7 @@ import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Out
 import type { Delta as _socle_v1_Delta, Delta__Output as _socle_v1_Delta__Output } from './socle/v1/Delta.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from './socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from './socle/v1/DetachNicRequest.ts';
+import type { DetachPciDeviceRequest as _socle_v1_DetachPciDeviceRequest, DetachPciDeviceRequest__Output as _socle_v1_DetachPciDeviceRequest__Output } from './socle/v1/DetachPciDeviceRequest.ts';
 import type { DeviceCapacity as _socle_v1_DeviceCapacity, DeviceCapacity__Output as _socle_v1_DeviceCapacity__Output } from './socle/v1/DeviceCapacity.ts';
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from './socle/v1/DiscardSavedStateRequest.ts';
 import type { Disk as _socle_v1_Disk, Disk__Output as _socle_v1_Disk__Output } from './socle/v1/Disk.ts';
@@ -144,6 +146,7 @@ export interface ProtoGrpcType {
       AgentMessage: MessageTypeDefinition<_socle_v1_AgentMessage, _socle_v1_AgentMessage__Output>
       AttachDiskRequest: MessageTypeDefinition<_socle_v1_AttachDiskRequest, _socle_v1_AttachDiskRequest__Output>
       AttachNicRequest: MessageTypeDefinition<_socle_v1_AttachNicRequest, _socle_v1_AttachNicRequest__Output>
+      AttachPciDeviceRequest: MessageTypeDefinition<_socle_v1_AttachPciDeviceRequest, _socle_v1_AttachPciDeviceRequest__Output>
       CacheGroup: MessageTypeDefinition<_socle_v1_CacheGroup, _socle_v1_CacheGroup__Output>
       CancelOperationRequest: MessageTypeDefinition<_socle_v1_CancelOperationRequest, _socle_v1_CancelOperationRequest__Output>
       Capacity: MessageTypeDefinition<_socle_v1_Capacity, _socle_v1_Capacity__Output>
@@ -167,6 +170,7 @@ export interface ProtoGrpcType {
       Delta: MessageTypeDefinition<_socle_v1_Delta, _socle_v1_Delta__Output>
       DetachDiskRequest: MessageTypeDefinition<_socle_v1_DetachDiskRequest, _socle_v1_DetachDiskRequest__Output>
       DetachNicRequest: MessageTypeDefinition<_socle_v1_DetachNicRequest, _socle_v1_DetachNicRequest__Output>
+      DetachPciDeviceRequest: MessageTypeDefinition<_socle_v1_DetachPciDeviceRequest, _socle_v1_DetachPciDeviceRequest__Output>
       DeviceCapacity: MessageTypeDefinition<_socle_v1_DeviceCapacity, _socle_v1_DeviceCapacity__Output>
       DeviceState: EnumTypeDefinition
       DiscardSavedStateRequest: MessageTypeDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_DiscardSavedStateRequest__Output>

@@ -11,7 +11,7 @@ import type { Libvirt } from "../libvirt/index.ts";
 import { INVENTORY_PERIOD_SECONDS } from "./health/conditions/hypervisor.ts";
 import { hostConditions } from "./health/conditions/table.ts";
 import { parseCpuSet } from "../libvirt/xml/index.ts";
-import { devicesForGuests } from "./inventory/devices.ts";
+import { devicesForGuests, devicesWithheld } from "./inventory/devices.ts";
 import { FirstLook } from "./inventory/first-look.ts";
 import { Health } from "./health/health.ts";
 import { HealthReports } from "./health/health-reports.ts";
@@ -312,7 +312,8 @@ export class HostService implements Service, HostView {
     this.ledger.setCells(after.cells);
     const failing = this.#health.subjectsOn("PcieErrors", "fatal");
     const { deviceAliases } = this.#options.config.host;
-    this.ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases));
+    const withheld = devicesWithheld(after.devices, deviceAliases);
+    this.ledger.setDevices(devicesForGuests(after.devices, failing, deviceAliases), withheld);
     // Without a list, the state of all pools is unknown.
     if (sources.pools.kind === "read") {
       const known = new Map(after.storagePools.map((pool) => [pool.name, pool]));

@@ -44,6 +44,9 @@ _socle() {
       "vm nic attach") place="vm nic attach" ;;
       "vm nic detach") place="vm nic detach" ;;
       "vm nic update") place="vm nic update" ;;
+      "vm pci") place="vm pci" ;;
+      "vm pci attach") place="vm pci attach" ;;
+      "vm pci detach") place="vm pci detach" ;;
       "vm suspend") place="vm suspend" ;;
       "vm discard-saved-state") place="vm discard-saved-state" ;;
       "vm nmi") place="vm nmi" ;;
@@ -122,7 +125,7 @@ _socle() {
       "agent") words="--config --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "status") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "top") words="--sort --filter --delay --once --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic suspend discard-saved-state nmi rm console screen screenshot rescue unrescue seed dump --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm") words="ls show create start stop reboot pause resume update disk snapshot backup restore export import nic pci suspend discard-saved-state nmi rm console screen screenshot rescue unrescue seed dump --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm ls") words="--tenant --state --label --name --managed --unmanaged --quiet --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm create") words="--file --example --name --id --vcpus --max-vcpus --memory --disk --image --disk-size --cdrom --encrypt --nic --kernel --initrd --cmdline --accelerator --firmware --tpm --launch-security --hostname --ssh-key --user-data --network-config --seed-pool --guest-agent --autostart --start-priority --start-delay --crash-policy --label --tenant --leave-stopped --dry-run --reservation --dedicated-cpus --isolate-emulator --strict --cell --page-size --device --graphics --watchdog --request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
@@ -160,6 +163,9 @@ _socle() {
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic update") words="--request-id --no-wait --timeout --dry-run --link --inbound-rate --outbound-rate --inbound-burst --outbound-burst --no-limits --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm pci") words="attach detach --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm pci attach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm pci detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm suspend") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm discard-saved-state") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nmi") words="--request-id --no-wait --timeout --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;

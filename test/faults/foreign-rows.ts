@@ -127,6 +127,8 @@ export const foreignRows: Readonly<Record<string, Row>> = {
   "VmService/AttachNic": ofVm({ nic: { name: "spy", network: "default" } }),
   "VmService/DetachNic": ofVm({ nic: "net" }),
   "VmService/UpdateNic": ofVm({ nic: "net", linkState: "NIC_LINK_DOWN" }),
+  "VmService/AttachPciDevice": ofVm({ device: "0000:3b:00.0" }),
+  "VmService/DetachPciDevice": ofVm({ device: "0000:3b:00.0" }),
   "VmService/SuspendVm": ofVm(),
   "VmService/DiscardSavedState": ofVm(),
   "VmService/DumpMemory": ofVm({ volume: { pool: POOL, name: "spy" } }),

@@ -17,7 +17,7 @@ import { Settler } from "../../agent/vm/operations/recovery.ts";
 import { VmTable } from "../../agent/vm/observation/vm-table.ts";
 import { unbound } from "../../agent/state/reservations/placement.ts";
 import { nothingPermitted } from "../../agent/vm/model/tenant-policy.ts";
-import type { GrowthClaim, RoomClaim } from "../../agent/vm/model/vm-host.ts";
+import type { GrowthClaim, RoomClaim, VmHost } from "../../agent/vm/model/vm-host.ts";
 import { Vms, type CreateRequest } from "../../agent/vm/operations/vms.ts";
 import { Volumes } from "../../agent/vm/storage/volumes.ts";
 import { type GuestFiles, guestFilesIn, linuxCommandLine } from "../support/guest.ts";
@@ -35,6 +35,19 @@ const room: RoomClaim = {
 };
 
 const growth: GrowthClaim = { made: () => undefined, released: () => undefined };
+
+/** A host with room for everything. */
+const roomyHost: VmHost = {
+  claim: () => room,
+  reclaim: () => room,
+  placeDevice: ({ device }) => device,
+  grow: () => growth,
+  regrow: () => growth,
+  storageRead: () => Promise.resolve(),
+  deleted: () => undefined,
+  trait: () => true,
+  kvm: () => ({ kind: "usable" }),
+};
 
 /** The VM layer, composed as in agent.ts, over a libvirtd. */
 export class Rig {
@@ -54,7 +67,7 @@ export class Rig {
     this.table = table;
   }
 
-  static async start(uri: string, directory: string): Promise<Rig> {
+  static async start(uri: string, directory: string, host = roomyHost): Promise<Rig> {
     const log = silentLog;
     const clock = systemClock;
     const libvirt = await Libvirt.connect({ uri, log });
@@ -76,16 +89,7 @@ export class Rig {
       socketDirectory: "/run/socle-guests",
       kvmProbe: { suspect: () => Promise.resolve() },
       operations,
-      host: {
-        claim: () => room,
-        reclaim: () => room,
-        grow: () => growth,
-        regrow: () => growth,
-        storageRead: () => Promise.resolve(),
-        deleted: () => undefined,
-        trait: () => true,
-        kvm: () => ({ kind: "usable" }),
-      },
+      host,
       policy: {
         bridges: [],
         allowSpoofing: false,

@@ -92,6 +92,8 @@ export function vmService(
       const asked = limits === null ? {} : { limits: limitsFromProto(limits) };
       return begin("UPDATE_NIC", { ...withEtag(request), link, ...asked }, caller);
     },
+    AttachPciDevice: (request, { caller }) => begin("ATTACH_PCI_DEVICE", withEtag(request), caller),
+    DetachPciDevice: (request, { caller }) => begin("DETACH_PCI_DEVICE", withEtag(request), caller),
     SuspendVm: (request, { caller }) => begin("SUSPEND_VM", request, caller),
     DiscardSavedState: (request, { caller }) => begin("DISCARD_SAVED_STATE", request, caller),
     InjectNmi: (request, { caller }) => begin("INJECT_NMI", request, caller),

@@ -13,22 +13,41 @@ export interface HostDevice {
   readonly healthy: boolean;
 }
 
+/** A device of this host that no VM can have. */
+export interface WithheldDevice {
+  readonly address: string;
+  readonly alias?: string;
+  readonly cause: "no_iommu" | "host_driver" | "no_driver" | "shared_group";
+  /** Why, and the way out, in words. */
+  readonly why: string;
+}
+
+export interface HostDevices {
+  readonly offered: readonly HostDevice[];
+  readonly withheld: readonly WithheldDevice[];
+}
+
 interface Holder {
   readonly holder: string;
   readonly demand: Demand;
 }
 
-/** The state and the holder of each device. `isComplete`: a device without a holder is free. */
+/**
+ * The state and the holder of each device. `isComplete`: a device without a holder is free. `to`: the VM that asks; the rest of
+ * an IOMMU group that it holds is free to it.
+ */
 export function deviceCapacities(
   offered: readonly HostDevice[],
   {
     allocated,
     claimed,
     isComplete,
+    to,
   }: {
     readonly allocated: readonly Holder[];
     readonly claimed: readonly Holder[];
     readonly isComplete: boolean;
+    readonly to?: string | undefined;
   },
 ): DeviceCapacity[] {
   if (offered.length === 0) return [];
@@ -40,7 +59,11 @@ export function deviceCapacities(
   for (const each of claimed) hold("claimed", each);
   const free = isComplete ? "free" : "unknown";
   return offered.map(({ healthy, group, ...device }) => {
-    const held = [device.address, ...group].find((address) => holders.has(address));
-    return { ...device, ...(holders.get(held ?? "") ?? { state: healthy ? free : "unhealthy" }) };
+    const ofGroup = group.map((address) => holders.get(address));
+    const other = ofGroup.find((held) => held !== undefined && (to === undefined || held.holder !== to));
+    return {
+      ...device,
+      ...(holders.get(device.address) ?? other ?? { state: healthy ? free : "unhealthy" }),
+    };
   });
 }

@@ -12,12 +12,14 @@ type FootprintOf = (id: string) => Footprint | undefined;
 interface Held extends Omit<Growth, "volumes"> {
   /** On the monotonic clock: the change was, or may have been, made. */
   readonly madeAtMs?: number;
+  /** As it was then. */
+  readonly footprint?: Footprint | undefined;
 }
 
-/** A change that was made is counted until the VM's footprint shows it, at most this long. */
+/** A change that was made is counted until the VM's footprint shows it, at most this long after the VM was read again. */
 const UNSEEN_MS = 60_000;
 
-/** What changes of VMs claim beyond the VMs' footprints: of their sizes, and of their tenants' quotas. */
+/** What changes of VMs claim beyond the VMs' footprints: of their sizes and devices, and of their tenants' quotas. */
 export class Growths {
   readonly #held = new Map<string, Held>();
 
@@ -29,29 +31,36 @@ export class Growths {
     this.#held.delete(holder);
   }
 
-  made(holder: string, nowMs: number): void {
+  made(holder: string, nowMs: number, footprintOf: FootprintOf): void {
     const held = this.#held.get(holder);
-    if (held?.size === undefined) this.#held.delete(holder);
-    else this.#held.set(holder, { ...held, diskBytes: 0, madeAtMs: nowMs });
+    const footprint = held?.size && footprintOf(held.size.id);
+    if (held?.size === undefined || (footprint !== undefined && isShown(held.size, footprint)))
+      this.#held.delete(holder);
+    else this.#held.set(holder, { ...held, diskBytes: 0, madeAtMs: nowMs, footprint });
   }
 
   /** Drops the growths that the footprints show. Returns whether there were any. */
   seen(footprintOf: FootprintOf, nowMs: number): boolean {
-    const before = this.#held.size;
-    for (const [holder, { size, madeAtMs }] of this.#held) {
+    const count = this.#held.size;
+    for (const [holder, { size, madeAtMs, footprint: before }] of this.#held) {
       if (size === undefined || madeAtMs === undefined) continue;
-      const footprint = footprintOf(size.id);
-      const isShown = footprint === undefined || !isGreater(size, footprint);
-      if (isShown || nowMs - madeAtMs >= UNSEEN_MS) this.#held.delete(holder);
+      const now = footprintOf(size.id);
+      // A guest that hangs is not read again, and may have the devices.
+      const isRead = size.devices === undefined || now !== before;
+      const isOver = isRead && nowMs - madeAtMs >= UNSEEN_MS;
+      if (now === undefined || isShown(size, now) || isOver) this.#held.delete(holder);
     }
-    return this.#held.size < before;
+    return this.#held.size < count;
   }
 
-  demands(footprintOf: FootprintOf, pools: CpuPools): Demand[] {
+  /** With the id of the VM that holds each. */
+  demands(footprintOf: FootprintOf, pools: CpuPools): { readonly holder: string; readonly demand: Demand }[] {
     return [...this.#held.values()].flatMap(({ size }) => {
-      const footprint = size && footprintOf(size.id);
-      const parts = footprint === undefined ? [] : growthOf(footprint, size ?? footprint, pools);
-      return parts.length === 0 ? [] : [{ parts, ownCpus: [], usedCpus: [], devices: [] }];
+      if (size === undefined) return [];
+      const { id: holder, devices = [] } = size;
+      const footprint = footprintOf(holder);
+      const parts = footprint === undefined ? [] : growthOf(footprint, size, pools);
+      return [{ holder, demand: { parts, ownCpus: [], usedCpus: [], devices } }];
     });
   }
 
@@ -76,6 +85,9 @@ export function useOfGrowth(
 
 const isGreater = ({ vcpus = 0, memoryBytes = 0 }: SizeTarget, now: Footprint): boolean =>
   vcpus > now.vcpus || memoryBytes > now.memoryBytes;
+
+const isShown = (size: SizeTarget, now: Footprint): boolean =>
+  !isGreater(size, now) && (size.devices ?? []).every((address) => now.devices?.includes(address) === true);
 
 const grown = (now: Footprint, { vcpus = 0, memoryBytes = 0 }: SizeTarget): Footprint => {
   const more = Math.max(0, vcpus - now.vcpus);

@@ -3,10 +3,11 @@ import type { Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { anywhere, type VolumeRef } from "../../contract/spec.ts";
-import { capacityOf, type CapacityPolicy, type CellCapacity } from "./capacity.ts";
+import { capacityOf, type CapacityPolicy } from "./capacity.ts";
 import { CpuPools, cpusOf } from "./cpu-pools.ts";
 import type {
   ClaimRequest,
+  DeviceRequest,
   Footprint,
   Growth,
   NewVolume,
@@ -14,12 +15,12 @@ import type {
 } from "../../state/reservations/footprint.ts";
 import { demandOf, placedFootprint, type Demand } from "./demand.ts";
 import type { HostCapacity, HostSnapshot, NumaCell, Truth } from "../host.ts";
-import { deviceCapacities, type HostDevice } from "./device-capacity.ts";
+import { deviceCapacities, type HostDevice, type HostDevices } from "./device-capacity.ts";
 import { DemandTotals } from "./demand-totals.ts";
 import { bytesOf, sizeOf } from "./sizes.ts";
-import { findPlace, type CellRoom } from "./placing.ts";
+import { findPlace, placeDevice, roomOf, type DeviceRoom } from "./placing.ts";
 import { growthOf, Growths, requireRoom, useOfGrowth } from "./growths.ts";
-import { requireKnown, unknownOf, type Sight } from "./sight.ts";
+import { requireKnown, requireOpen, unknownOf, type Sight } from "./sight.ts";
 import { StorageLedger, type StorageLook } from "./storage-ledger.ts";
 import {
   noUse,
@@ -76,7 +77,7 @@ export class Ledger {
   readonly #growths = new Growths();
   #cells: readonly NumaCell[] = [];
   #pools: CpuPools;
-  #devices: readonly HostDevice[] = [];
+  #devices: HostDevices = { offered: [], withheld: [] };
   #footprints: ReadonlyMap<string, Allocated> = new Map<string, Allocated>();
   /** The list of the last setFootprints(). */
   #listed: readonly Footprint[] | undefined;
@@ -122,8 +123,8 @@ export class Ledger {
     this.#count(footprints);
   }
 
-  setDevices(devices: readonly HostDevice[]): void {
-    this.#devices = devices;
+  setDevices(offered: readonly HostDevice[], withheld: HostDevices["withheld"] = []): void {
+    this.#devices = { offered, withheld };
     this.#recount();
   }
 
@@ -161,18 +162,14 @@ export class Ledger {
 
   /** Throws `conflict` HOST_CORDONED on a cordoned host. */
   requireOpen(): void {
-    const { state, reason } = this.#options.scheduling();
-    if (state !== "cordoned") return;
-    const why = reason === "" ? "" : ` (${reason})`;
-    const message = `this host accepts no new VMs${why}; run socle uncordon to accept them again`;
-    throw new SocleError("conflict", "HOST_CORDONED", message);
+    requireOpen(this.#options.scheduling());
   }
 
   /**
    * Claims and places the VM's resources. Throws as `requireOpen` and, for its tenant, `requireWithinQuota`; `exhausted`
    * NO_CAPACITY (`metadata.dimension` is short, `free_*` is available), `conflict` CLAIM_EXISTS for a second claim of the
-   * holder, `invalid` for a cell or device that the host lacks, `unavailable` CAPACITY_UNKNOWN before the host, its VMs
-   * and volumes have been read.
+   * holder, `invalid` for a cell or device that the host lacks, `conflict` for a device that no VM can have, `unavailable`
+   * CAPACITY_UNKNOWN before the host, its VMs and volumes have been read.
    */
   claim(request: ClaimRequest): Claim {
     const { holder, tenant = "", placementRequest = anywhere, volumes = [] } = request;
@@ -183,11 +180,11 @@ export class Ledger {
     if (this.#claimOf(holder) !== undefined)
       throw new SocleError("conflict", "CLAIM_EXISTS", `VM ${holder} is already being created`);
     this.#requireWithinQuota(tenant, useOf(size, diskBytes));
-    const { devices, cells } = this.#capacity;
+    const { cells } = this.#capacity;
     const taken = new Set(this.#demands().flatMap(({ ownCpus, usedCpus }) => [...ownCpus, ...usedCpus]));
     const room = {
-      cells: cells.map((cell) => this.#roomOf(cell, taken)),
-      devices,
+      cells: cells.map((cell) => roomOf(cell, this.#pools, taken)),
+      ...this.#deviceRoom(),
       hasDedicated: this.#pools.hasDedicated,
     };
     const placement = findPlace(room, size, placementRequest);
@@ -255,6 +252,12 @@ export class Ledger {
     return claim;
   }
 
+  /** The address of a device that is free to an existing VM, for `grow` in the same step. Throws as `claim` does for devices. */
+  placeDevice({ vmId, ...request }: DeviceRequest): string {
+    requireKnown(this.#cells, this.#sight, anywhere);
+    return placeDevice(this.#deviceRoom(vmId), request);
+  }
+
   /**
    * Claims capacity for a change of an existing VM, until `made` or `released` is called. Throws as `claim` does for capacity,
    * storage and quotas. A cordoned host lets its VMs grow.
@@ -271,6 +274,8 @@ export class Ledger {
       requireKnown(this.#cells, this.#sight, anywhere);
       const now = this.#footprintOf(size.id);
       if (now !== undefined) requireRoom(growthOf(now, size, this.#pools), this.#capacity.cells);
+      for (const device of size.devices ?? [])
+        this.placeDevice({ vmId: size.id, device, placementRequest: anywhere, cells: [] });
     }
     this.storage.requireRoom(volumes);
     return this.regrow(growth);
@@ -286,7 +291,7 @@ export class Ledger {
       made: () => {
         const nowMs = this.#options.clock.monotonicMs();
         this.storage.made(holder, nowMs, growth.volumes);
-        this.#growths.made(holder, nowMs);
+        this.#growths.made(holder, nowMs, this.#footprintOf);
         this.#recount();
       },
       released: () => {
@@ -328,13 +333,6 @@ export class Ledger {
     return demandOf(placedFootprint(holder, size, placement), this.#pools);
   }
 
-  #roomOf({ id, resources }: CellCapacity, taken: ReadonlySet<number>): CellRoom {
-    const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
-    for (const { resource, available = 0 } of resources) free[resource] = available;
-    const cores = this.#pools.dedicatedCores(id, taken);
-    return { id, free, cores, sharedCpus: this.#pools.shared(id) };
-  }
-
   /** Demands of all VMs, and of claims whose VM is not listed. */
   #demands(): Demand[] {
     return [...this.#footprints.values(), ...this.#claimed()].map(({ demand }) => demand);
@@ -363,8 +361,19 @@ export class Ledger {
     this.#recount();
   }
 
+  /** `to`: the VM that asks for a device. */
+  #deviceRoom(to?: string): DeviceRoom {
+    const claimed = this.#claimed().map(({ claim, demand }) => ({ holder: claim.holder, demand }));
+    const devices = deviceCapacities(this.#devices.offered, {
+      allocated: [...this.#footprints].map(([holder, { demand }]) => ({ holder, demand })),
+      claimed: [...claimed, ...this.#growths.demands(this.#footprintOf, this.#pools)],
+      isComplete: this.#sight !== "none",
+      to,
+    });
+    return { devices, withheld: this.#devices.withheld };
+  }
+
   #recount(): void {
-    const claimed = this.#claimed();
     const incompleteReasons = unknownOf(this.#cells, this.#sight);
     const capacity = {
       complete: incompleteReasons.length === 0,
@@ -375,16 +384,12 @@ export class Ledger {
         this.#options.policy,
         this.#sight === "none" ? undefined : this.#allocated,
         new DemandTotals([
-          ...claimed.map(({ demand }) => demand),
-          ...this.#growths.demands(this.#footprintOf, this.#pools),
+          ...this.#claimed().map(({ demand }) => demand),
+          ...this.#growths.demands(this.#footprintOf, this.#pools).map(({ demand }) => demand),
         ]),
       ),
       dedicatedCpus: this.#pools.dedicated(),
-      devices: deviceCapacities(this.#devices, {
-        allocated: [...this.#footprints].map(([holder, { demand }]) => ({ holder, demand })),
-        claimed: claimed.map(({ claim, demand }) => ({ holder: claim.holder, demand })),
-        isComplete: this.#sight !== "none",
-      }),
+      devices: this.#deviceRoom().devices,
     };
     const text = JSON.stringify(capacity);
     if (text === this.#capacityText) return;

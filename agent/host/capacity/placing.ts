@@ -1,35 +1,56 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import type { VmSize } from "../../state/reservations/footprint.ts";
+import type { DeviceRequest, VmSize } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { PLAIN_PAGE_BYTES } from "../../contract/spec-values.ts";
 import type { PlacementRequest } from "../../contract/spec.ts";
-import { pickCpus, type Core } from "./cpu-pools.ts";
+import type { CellCapacity } from "./capacity.ts";
+import { pickCpus, type Core, type CpuPools } from "./cpu-pools.ts";
 import { memoryOf, qemuOverheadBytes, resourceNames, type ResourceName } from "./demand.ts";
 import type { DeviceCapacity } from "../host.ts";
+import type { WithheldDevice } from "./device-capacity.ts";
 import { defined } from "../../kernel/defined.ts";
 
 type Amounts = Readonly<Record<ResourceName, number>>;
 
 /** Free resources of a cell. */
-export interface CellRoom {
+interface CellRoom {
   readonly id: number;
   readonly free: Amounts;
   readonly cores: readonly Core[];
   readonly sharedCpus: readonly number[];
 }
 
-/** Free resources of a host. */
-interface Room {
-  readonly cells: readonly CellRoom[];
+/** The devices of a host. */
+export interface DeviceRoom {
   readonly devices: readonly DeviceCapacity[];
+  readonly withheld: readonly WithheldDevice[];
+}
+
+/** Free resources of a host. */
+interface Room extends DeviceRoom {
+  readonly cells: readonly CellRoom[];
   /** Some CPUs are dedicated: sharing VMs do not run on them. */
   readonly hasDedicated: boolean;
 }
 
-interface Wanted {
-  readonly size: VmSize;
+export function roomOf(
+  { id, resources }: CellCapacity,
+  pools: CpuPools,
+  taken: ReadonlySet<number>,
+): CellRoom {
+  const free = { cpu: 0, cpu_dedicated: 0, memory: 0, memory_2m: 0, memory_1g: 0 };
+  for (const { resource, available = 0 } of resources) free[resource] = available;
+  return { id, free, cores: pools.dedicatedCores(id, taken), sharedCpus: pools.shared(id) };
+}
+
+interface WantedDevices {
   readonly request: PlacementRequest;
+  readonly room: DeviceRoom;
+}
+
+interface Wanted extends WantedDevices {
+  readonly size: VmSize;
   readonly amounts: Amounts;
   readonly cpus: number;
   readonly room: Room;
@@ -38,7 +59,7 @@ interface Wanted {
 /**
  * Places a VM on the first cell with all that it needs, if possible with its devices. Without a strict cell policy, it
  * may spread over several cells; without special requirements, it is bound to none. Throws `exhausted` NO_CAPACITY
- * naming the dimension, `invalid` NO_SUCH_DEVICE.
+ * naming the dimension, `invalid` NO_SUCH_DEVICE, `conflict` DEVICE_NOT_ASSIGNABLE.
  */
 export function findPlace(room: Room, size: VmSize, request: PlacementRequest): Placement {
   const wanted: Wanted = {
@@ -63,8 +84,23 @@ export function findPlace(room: Room, size: VmSize, request: PlacementRequest): 
   if (!isStrict) return placed(wanted, candidates, false);
   const least = leastShort(candidates, wanted);
   if (least === undefined)
-    throw noDevice(wanted, request.devices[0] ?? "", "is not on a cell with the other resources");
+    throw noDevice(request, request.devices[0] ?? "", "is not on a cell with the other resources");
   throw noCapacity(wanted, candidates, least.name, least.cell.free);
+}
+
+/**
+ * The address of a free device for an existing VM: one on its cell if possible, and there alone with a strict cell policy. Throws
+ * as findPlace for devices.
+ */
+export function placeDevice(
+  room: DeviceRoom,
+  { device, placementRequest, cells }: Omit<DeviceRequest, "vmId">,
+): string {
+  const request = { ...placementRequest, devices: [device] };
+  requireDevices({ room, request });
+  const [address] = pickDevices(room, request, cells.length === 1 ? cells[0] : undefined) ?? [];
+  if (address === undefined) throw noDevice(request, device, `is not on the VM's cell ${cells.join(",")}`);
+  return address;
 }
 
 /** A VM's amount of each resource, with QEMU's own share. */
@@ -126,7 +162,11 @@ function placed(
  * A distinct free device for each name; undefined if too few are free. An alias may match several devices: those on the
  * VM's cell come first, and a strict cell policy allows no others.
  */
-function pickDevices({ devices }: Room, request: PlacementRequest, cell?: number): string[] | undefined {
+function pickDevices(
+  { devices }: DeviceRoom,
+  request: PlacementRequest,
+  cell?: number,
+): string[] | undefined {
   const isNear = (device: DeviceCapacity): boolean => cell === undefined || (device.cell ?? cell) === cell;
   const free = devices.filter((device) => device.state === "free");
   const near = free.filter(isNear);
@@ -153,26 +193,24 @@ function hasDevices(room: Room, request: PlacementRequest, cell: number): boolea
 }
 
 /** Throws unless enough devices are free, on any cells. */
-function requireDevices(wanted: Wanted): void {
-  const { room, request } = wanted;
+function requireDevices({ room, request }: WantedDevices): void {
   const names = new Set(request.devices);
   const called = (name: string): DeviceCapacity[] =>
     room.devices.filter(({ address, alias }) => address === name || alias === name);
-  for (const name of names)
-    if (called(name).length === 0)
-      throw new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} for VMs`);
+  for (const name of names) if (called(name).length === 0) throw noSuchDevice(room, name);
   if (pickDevices(room, request) !== undefined) return;
   for (const name of names) {
     const states = called(name).map(({ state }) => state);
     const count = request.devices.filter((each) => each === name).length;
     if (states.filter((state) => state === "free").length >= count) continue;
+    const [state] = states;
     throw noDevice(
-      wanted,
+      request,
       name,
-      states.length === 1 ? `is ${states[0] ?? ""}` : `is not free ${count} times`,
+      states.length === 1 && state !== undefined ? inState[state] : `is not free ${count} times`,
     );
   }
-  throw noDevice(wanted, request.devices[0] ?? "", "is also requested by another name");
+  throw noDevice(request, request.devices[0] ?? "", "is also requested by another name");
 }
 
 function sum(cells: readonly CellRoom[]): Amounts {
@@ -218,7 +256,26 @@ function noCapacity(
   return new SocleError("exhausted", "NO_CAPACITY", text, { details: { metadata } });
 }
 
-function noDevice({ request }: Wanted, name: string, why: string): SocleError {
+/** Why a device is not free. */
+const inState: Readonly<Record<DeviceCapacity["state"], string>> = {
+  free: "is also requested by another name",
+  allocated: "is allocated: a VM has it, or a device of its IOMMU group",
+  claimed: "is claimed: a reservation or a change has it, or a device of its IOMMU group",
+  unhealthy: "is unhealthy: it reported fatal PCIe errors",
+  unknown: "is unknown: the VMs have not been listed yet",
+};
+
+function noSuchDevice({ withheld }: DeviceRoom, name: string): SocleError {
+  const found = withheld.find(({ address, alias }) => address === name || alias === name);
+  if (found === undefined)
+    return new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} for VMs`);
+  const { address: device, cause, why } = found;
+  return new SocleError("conflict", "DEVICE_NOT_ASSIGNABLE", `no VM can have the device ${name}: ${why}`, {
+    details: { metadata: { device, cause } },
+  });
+}
+
+function noDevice(request: PlacementRequest, name: string, why: string): SocleError {
   const metadata = {
     dimension: "device",
     wanted: name,

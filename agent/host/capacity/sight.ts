@@ -1,6 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { PlacementRequest } from "../../contract/spec.ts";
-import type { NumaCell } from "../host.ts";
+import type { HostSnapshot, NumaCell } from "../host.ts";
 
 /** VM listing: none yet, current, or outdated. */
 export type Sight = "none" | "whole" | "lost";
@@ -26,4 +26,12 @@ export function requireKnown(cells: readonly NumaCell[], sight: Sight, { cell }:
   if (cell === undefined || known.includes(cell)) return;
   const message = `this host has no NUMA cell ${cell}; it has ${known.join(", ")}`;
   throw new SocleError("invalid", "NO_SUCH_CELL", message);
+}
+
+/** Throws `conflict` HOST_CORDONED on a cordoned host. */
+export function requireOpen({ state, reason }: HostSnapshot["scheduling"]): void {
+  if (state !== "cordoned") return;
+  const why = reason === "" ? "" : ` (${reason})`;
+  const message = `this host accepts no new VMs${why}; run socle uncordon to accept them again`;
+  throw new SocleError("conflict", "HOST_CORDONED", message);
 }

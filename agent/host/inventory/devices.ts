@@ -2,7 +2,7 @@ import { VFIO_DRIVER, type PciFunction, type PciFunctions } from "../../hardware
 import type { Reading } from "../../hardware/reading.ts";
 import type { Part } from "./cells.ts";
 import type { PciDevice } from "../host.ts";
-import type { HostDevice } from "../capacity/device-capacity.ts";
+import type { HostDevice, WithheldDevice } from "../capacity/device-capacity.ts";
 import { defined } from "../../kernel/defined.ts";
 
 /** Vendor and product names from libvirt. */
@@ -62,29 +62,70 @@ export function devicesForGuests(
   failing: ReadonlySet<string>,
   aliases: Readonly<Record<string, string>> = {},
 ): HostDevice[] {
+  const groupOf = groupsOf(devices);
+  const aliasOf = aliasesOf(aliases);
+  return devices.flatMap((device): HostDevice[] => {
+    const { address, parent = address, cell, iommuGroup } = device;
+    if (iommuGroup === undefined || whyWithheld(device, groupOf(device)) !== undefined) return [];
+    return [
+      defined({
+        address,
+        alias: aliasOf(device),
+        cell,
+        iommuGroup,
+        group: groupOf(device).map((member) => member.address),
+        healthy: !failing.has(address) && !failing.has(parent),
+      }),
+    ];
+  });
+}
+
+/** The devices that no guest can have, and why. `aliases`: as for devicesForGuests. */
+export function devicesWithheld(
+  devices: readonly PciDevice[],
+  aliases: Readonly<Record<string, string>> = {},
+): WithheldDevice[] {
+  const groupOf = groupsOf(devices);
+  const aliasOf = aliasesOf(aliases);
+  return devices.flatMap((device): WithheldDevice[] => {
+    const withheld = whyWithheld(device, groupOf(device));
+    if (withheld === undefined) return [];
+    return [defined({ address: device.address, alias: aliasOf(device), ...withheld })];
+  });
+}
+
+/** Undefined: guests can have it. `group`: the devices in its IOMMU group. */
+function whyWithheld(
+  { driver, iommuGroup }: PciDevice,
+  group: readonly PciDevice[],
+): Pick<WithheldDevice, "cause" | "why"> | undefined {
+  if (iommuGroup === undefined) {
+    const why =
+      "the host has no IOMMU, or it is off; enable it in the firmware (VT-d, AMD-Vi) and the kernel (intel_iommu=on)";
+    return { cause: "no_iommu", why };
+  }
+  const bind = `bind it, and all devices of IOMMU group ${iommuGroup}, to vfio-pci`;
+  if (driver === undefined) return { cause: "no_driver", why: `no driver has it; ${bind}` };
+  if (driver !== "vfio-pci")
+    return { cause: "host_driver", why: `the host uses it with the driver ${driver}; ${bind}` };
+  const ofHost = group.find((member) => member.driver !== undefined && !isKeptFromHost(member.driver));
+  if (ofHost === undefined) return undefined;
+  const why = `the host uses ${ofHost.address} of its IOMMU group with the driver ${ofHost.driver ?? ""}; ${bind}`;
+  return { cause: "shared_group", why };
+}
+
+function groupsOf(devices: readonly PciDevice[]): (device: PciDevice) => readonly PciDevice[] {
   const groups = new Map<number, PciDevice[]>();
   for (const device of devices) {
     const { iommuGroup } = device;
     if (iommuGroup !== undefined) groups.set(iommuGroup, [...(groups.get(iommuGroup) ?? []), device]);
   }
+  return ({ iommuGroup }) => (iommuGroup === undefined ? [] : (groups.get(iommuGroup) ?? []));
+}
+
+function aliasesOf(aliases: Readonly<Record<string, string>>): (device: PciDevice) => string | undefined {
   const aliasOf = new Map(Object.entries(aliases).map(([alias, match]) => [match, alias]));
-  return devices.flatMap((device): HostDevice[] => {
-    const { address, parent = address, cell, driver, iommuGroup } = device;
-    if (driver !== "vfio-pci" || iommuGroup === undefined) return [];
-    const group = groups.get(iommuGroup) ?? [];
-    if (group.some((member) => member.driver !== undefined && !isKeptFromHost(member.driver))) return [];
-    const alias = aliasOf.get(address) ?? aliasOf.get(idsOf(device));
-    return [
-      defined({
-        address,
-        alias,
-        cell,
-        iommuGroup,
-        group: group.map((member) => member.address),
-        healthy: !failing.has(address) && !failing.has(parent),
-      }),
-    ];
-  });
+  return (device) => aliasOf.get(device.address) ?? aliasOf.get(idsOf(device));
 }
 
 /** As in lspci -n. */

@@ -31,6 +31,19 @@ export interface ClaimRequest extends VmSize {
 export interface SizeTarget extends Partial<Pick<VmSize, "vcpus" | "memoryBytes">> {
   /** The VM's id. */
   readonly id: string;
+  /** PCI addresses of the host devices that it gets besides those that it has. */
+  readonly devices?: readonly string[];
+}
+
+/** A device of the host for an existing VM. */
+export interface DeviceRequest {
+  readonly vmId: string;
+  /** A PCI address, or an alias. */
+  readonly device: string;
+  /** What the VM's spec asks for. */
+  readonly placementRequest: PlacementRequest;
+  /** The NUMA cells that the VM is bound to; empty: any. */
+  readonly cells: readonly number[];
 }
 
 /** Capacity for a change of an existing VM. */

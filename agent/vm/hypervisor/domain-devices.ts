@@ -4,6 +4,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import {
   buildController,
+  buildHostDevice,
   buildInterface,
   type Controller,
   type Disk,
@@ -18,7 +19,8 @@ import { isActive } from "./domain-state.ts";
 import { Certainty, type DomainCalls } from "./certainty.ts";
 import { DomainNews } from "./domain-news.ts";
 import { AHEAD, reference } from "./stamps.ts";
-import { ALIAS_PREFIX, deviceName } from "../model/device-names.ts";
+import { ALIAS_PREFIX, deviceName, pciAddressIn } from "../model/device-names.ts";
+import { hasHostDevice, hostDevice } from "../model/host-devices.ts";
 import { freePciePorts } from "../model/pcie-ports.ts";
 import type { VmState } from "../model/vm.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
@@ -271,16 +273,26 @@ export class DomainDevices {
     const isGone = async (): Promise<boolean> => !(await this.where(id, alias)).isDefined;
     await this.#certainty.ensure(async () => {
       if (await isGone()) return;
-      const args = { dom: reference(id), alias, flags: CONFIG };
-      await this.#libvirt.call(libvirt.domainDetachDeviceAlias, args);
+      await this.#detach(id, alias, CONFIG);
     }, isGone);
+  }
+
+  /** A host device by its address: in the domains of earlier agents it has no alias. */
+  async #detach(id: string, alias: string, flags: number): Promise<void> {
+    const dom = reference(id);
+    const address = pciAddressIn(alias);
+    if (address === undefined)
+      await this.#libvirt.call(libvirt.domainDetachDeviceAlias, { dom, alias, flags });
+    else {
+      const xml = buildHostDevice(hostDevice(address));
+      await this.#libvirt.call(libvirt.domainDetachDeviceFlags, { dom, xml, flags });
+    }
   }
 
   /** A request whose reply is lost may have reached the guest: only the XML shows it. */
   async #ask(id: string, alias: string): Promise<SocleError | undefined> {
-    const args = { dom: reference(id), alias, flags: LIVE };
     try {
-      await this.#libvirt.call(libvirt.domainDetachDeviceAlias, args);
+      await this.#detach(id, alias, LIVE);
       return undefined;
     } catch (thrown) {
       const error = toSocleError(thrown);
@@ -332,8 +344,11 @@ export class DomainDevices {
 }
 
 /** Another client may have given the alias to a device of another kind. */
-const hasAlias = ({ disks, interfaces }: Devices, alias: string): boolean =>
-  (alias.startsWith(ALIAS_PREFIX.disk) ? disks : interfaces).some((device) => device.alias === alias);
+function hasAlias(devices: Devices, alias: string): boolean {
+  if (alias.startsWith(ALIAS_PREFIX.pci)) return hasHostDevice(devices, alias);
+  const { disks, interfaces } = devices;
+  return (alias.startsWith(ALIAS_PREFIX.disk) ? disks : interfaces).some((device) => device.alias === alias);
+}
 
 const unresponsive = (): SocleError =>
   new SocleError(
@@ -358,7 +373,8 @@ const noFreePort = (cause: unknown): SocleError =>
     { cause },
   );
 
-const nameOf = (alias: string): string => deviceName("disk", alias) ?? deviceName("nic", alias) ?? alias;
+const nameOf = (alias: string): string =>
+  deviceName("disk", alias) ?? deviceName("nic", alias) ?? pciAddressIn(alias) ?? alias;
 
 function keepsDevice(alias: string, refusal: SocleError | undefined): SocleError {
   const name = nameOf(alias);

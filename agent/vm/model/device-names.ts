@@ -1,19 +1,25 @@
 import type { DiskSpec } from "../../contract/spec.ts";
 
 /** libvirt keeps an alias only if it begins with "ua-". */
-export const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-" } as const;
+export const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-", pci: "ua-pci-" } as const;
 
 /** Of the disk with the cloud-init seed. */
 export const SEED_ALIAS = "ua-seed";
 
 export const diskAlias = (name: string): string => `${ALIAS_PREFIX.disk}${name}`;
 export const nicAlias = (name: string): string => `${ALIAS_PREFIX.nic}${name}`;
+/** Of the host's device at this address, whose ":" and "." no alias may have. */
+export const pciAlias = (address: string): string => `${ALIAS_PREFIX.pci}${address.replaceAll(/[:.]/g, "-")}`;
 
 /** The spec's own name of a device, from its alias in the domain. */
 export function deviceName(kind: keyof typeof ALIAS_PREFIX, alias: string | undefined): string | undefined {
   const prefix = ALIAS_PREFIX[kind];
   return alias?.startsWith(prefix) === true ? alias.slice(prefix.length) : undefined;
 }
+
+/** The reverse of `pciAlias`. */
+export const pciAddressIn = (alias: string): string | undefined =>
+  deviceName("pci", alias)?.replace(/^(.+)-(..)-(..)-(.)$/, "$1:$2:$3.$4");
 
 /** libvirt's name of the disk at a position: vda, ..., or of a CD-ROM drive: sda, ... */
 export const diskTarget = (index: number, kind: DiskSpec["source"]["kind"] = "new"): string =>

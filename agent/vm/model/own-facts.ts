@@ -26,6 +26,7 @@ export type OwnFacts = Pick<
   | "placementEpoch"
   | "instance"
   | "spec"
+  | "placedDevices"
   | "snapshots"
   | "rescue"
   | "backups"
@@ -87,18 +88,21 @@ function validated(
   socle: VmMetadata,
   json: unknown,
 ): Pick<Vm, "spec" | "tenant" | "labels"> &
-  Partial<Pick<Vm, "snapshots" | "rescue" | "backups" | "unstarted" | "seed">> {
+  Partial<Pick<Vm, "placedDevices" | "snapshots" | "rescue" | "backups" | "unstarted" | "seed">> {
   const spec = specOf(socle, json);
   if (socle.tenant !== spec.tenant) throw new Error("the metadata names another tenant than the spec");
   if (!isDeepStrictEqual({ ...socle.labels }, { ...spec.labels }))
     throw new Error("the metadata has other labels than the spec");
-  if (socle.placement !== undefined && !placementSchema.safeParse(parseJson(socle.placement)).success)
+  const placement = storedPlacement({ socle });
+  if (socle.placement !== undefined && placement === undefined)
     throw new Error("the placement in the metadata is not valid");
+  const { devices = [] } = placement ?? {};
   const { snapshots, rescue, backups, unstarted, seed } = socle;
   return {
     spec,
     tenant: spec.tenant,
     labels: spec.labels,
+    ...(devices.length === 0 ? {} : { placedDevices: devices }),
     ...(snapshots === undefined ? {} : { snapshots: storedSnapshots(spec.id, snapshots) }),
     ...(rescue === undefined ? {} : { rescue: storedRescue(spec.id, rescue) }),
     ...(backups === undefined ? {} : { backups: storedBackups(spec.id, backups) }),

@@ -1,6 +1,6 @@
 import type { PlacementRequest, VolumeRef } from "../../contract/spec.ts";
 import type { KvmState } from "../../hardware/cpu/kvm.ts";
-import type { ClaimRequest, Growth } from "../../state/reservations/footprint.ts";
+import type { ClaimRequest, DeviceRequest, Growth } from "../../state/reservations/footprint.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 
 /** The host's functions that the VM layer needs; the composition root provides them. */
@@ -12,6 +12,8 @@ export interface VmHost {
   claim(vm: VmClaim & { readonly reservation?: { readonly id: string; readonly caller: string } }): RoomClaim;
   /** Restores the claim of an earlier run of the agent, even without free capacity. */
   reclaim(vm: VmClaim & { readonly placement: Placement; readonly reservationId?: string }): RoomClaim;
+  /** The address of a device that is free to a VM that exists, for `grow` in the same step. Throws as `claim` does for devices. */
+  placeDevice(request: DeviceRequest): string;
   /** Claims capacity for a change of a VM, synchronously. Throws as `claim` does. */
   grow(growth: Growth): GrowthClaim;
   /** Restores the claim of an earlier run of the agent, even without free capacity. */

@@ -34,8 +34,10 @@ export interface Vm {
   readonly vcpuPins?: readonly (readonly number[])[];
   /** The host CPUs that QEMU's own threads are bound to. */
   readonly emulatorPin?: readonly number[];
-  /** PCI addresses of its host devices. */
+  /** PCI addresses of the host devices that it holds: those in its domain, and the placed ones. */
   readonly devices?: readonly string[];
+  /** PCI addresses of the host devices that Socle placed for it, in the order of its spec's `placement.devices`. */
+  readonly placedDevices?: readonly string[];
   readonly tenant: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAtMs?: number;

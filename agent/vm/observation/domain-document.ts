@@ -1,11 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  noDevices,
-  parsePciName,
-  type Disk,
-  type DomainEdits,
-  type Interface,
-} from "../../libvirt/xml/index.ts";
+import { noDevices, type Disk, type DomainEdits, type Interface } from "../../libvirt/xml/index.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { GUEST_AGENT_CHANNEL } from "../hypervisor/guest-agents.ts";
 import { secretUuid } from "../keys/guest-keys.ts";
@@ -17,6 +11,7 @@ import { defined } from "../../kernel/defined.ts";
 import { SEED_ALIAS, diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
 import { ioTuneOf } from "../model/io-tune.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
+import { hostDevice } from "../model/host-devices.ts";
 import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
 import { unstarted, unstartedText } from "../model/unstarted.ts";
 import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
@@ -145,11 +140,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
         ? [{ type: "unix", mode: "bind", targetType: "virtio", targetName: GUEST_AGENT_CHANNEL }]
         : [],
       rngs: [{ model: "virtio", backend: "random", path: "/dev/urandom" }],
-      hostDevices: resolved.placement.devices.map((address) => ({
-        type: "pci",
-        managed: true,
-        address: parsePciName(address),
-      })),
+      hostDevices: resolved.placement.devices.map(hostDevice),
       tpms:
         spec.tpm === undefined
           ? []

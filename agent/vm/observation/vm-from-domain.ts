@@ -44,7 +44,7 @@ export const vmFromDomain = (
       accelerator: acceleratorByType.get(document.type),
       vcpus: document.vcpus.current,
       memoryBytes: document.memoryBytes,
-      ...onHost(document),
+      ...onHost(document, own.placedDevices),
       disks: document.devices.disks.map((disk) => {
         const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
         return defined({
@@ -105,7 +105,9 @@ export function vmWithoutXml(known: {
       accelerator,
       vcpus,
       memoryBytes,
-      ...(before === undefined ? asPlaced(storedPlacement(metadata)) : onHostBefore(before)),
+      ...(before === undefined
+        ? asPlaced(storedPlacement(metadata))
+        : onHostBefore(before, own.placedDevices)),
       disks: [...(before?.disks ?? []), ...disks.filter(({ path }) => !isIn(before?.disks, path))],
       nics: before?.nics ?? [],
       ...(reasons.length > 0 && { unreadable: shortReason(reasons.join("; ")) }),
@@ -119,7 +121,10 @@ const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean 
 type OnHost = Pick<Vm, "cells" | "hugepageBytes" | "vcpuPins" | "emulatorPin" | "devices">;
 
 /** The placement of a domain on the host, from its XML. */
-function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: VmDomain): OnHost {
+function onHost(
+  { vcpus, cpuTune, numaTune, memoryBacking, devices }: VmDomain,
+  placed: Vm["placedDevices"],
+): OnHost {
   const pins = new Map(cpuTune?.vcpuPins?.map(({ vcpu, cpuSet }) => [vcpu, cpuSet]));
   const ofVcpus = Array.from({ length: vcpus.current }, (_, vcpu) => pins.get(vcpu) ?? vcpus.cpuSet);
   const vcpuPins = ofVcpus.filter((cpuSet) => cpuSet !== undefined);
@@ -135,8 +140,14 @@ function onHost({ vcpus, cpuTune, numaTune, memoryBacking, devices }: VmDomain):
     hugepageBytes: hugepages === undefined ? undefined : (hugepages.pageSizeBytes ?? DEFAULT_HUGEPAGE_BYTES),
     vcpuPins: vcpuPins.length === 0 ? undefined : vcpuPins,
     emulatorPin,
-    devices: addresses.length === 0 ? undefined : addresses.map(formatPciAddress),
+    devices: heldDevices(addresses.map(formatPciAddress), placed),
   });
+}
+
+/** A placed device is held also before and after the domain has it. */
+function heldDevices(seen: readonly string[] = [], placed: readonly string[] = []): OnHost["devices"] {
+  const all = [...new Set([...seen, ...placed])];
+  return all.length === 0 ? undefined : all;
 }
 
 /** The placement that Socle decided at creation, if the XML is not available. */
@@ -152,8 +163,10 @@ function asPlaced(placement: Placement | undefined): OnHost {
   });
 }
 
-const onHostBefore = ({ cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm): OnHost =>
-  defined({ cells, hugepageBytes, vcpuPins, emulatorPin, devices });
+const onHostBefore = (
+  { cells, hugepageBytes, vcpuPins, emulatorPin, devices }: Vm,
+  placed: Vm["placedDevices"],
+): OnHost => defined({ cells, hugepageBytes, vcpuPins, emulatorPin, devices: heldDevices(devices, placed) });
 
 const UNSEEN = "-unseen";
 

@@ -154,12 +154,9 @@ async function addToSpec(context: WorkContext, vmId: string, disk: DiskSpec): Pr
   const sealed = isEncrypted(disk) ? (await readSpec(context, vmId)).socle.keys?.[part] : undefined;
   if (sealed !== undefined) await keys.restore(vmId, { [part]: sealed });
   const made = isEncrypted(disk) ? { [part]: sealed ?? (await keys.make(vmId, part)) } : {};
-  await rewriteSpec(
-    context,
-    vmId,
-    (spec) => withDisk(spec, disk),
-    (before) => ({ ...before, ...made }),
-  );
+  await rewriteSpec(context, vmId, (spec) => withDisk(spec, disk), {
+    keys: (before) => ({ ...before, ...made }),
+  });
 }
 
 function undoes(
@@ -208,12 +205,14 @@ export async function removeFromSpec(
     context,
     vmId,
     (spec) => ({ ...spec, disks: spec.disks.filter((disk) => disk.name !== name) }),
-    ({ [diskPart(name)]: _, ...others }) => others,
-    (snapshots, { disks }) =>
-      withoutDisk(
-        snapshots,
-        disks.find((disk) => disk.name === name),
-      ),
+    {
+      keys: ({ [diskPart(name)]: _, ...others }) => others,
+      snapshots: (snapshots, { disks }) =>
+        withoutDisk(
+          snapshots,
+          disks.find((disk) => disk.name === name),
+        ),
+    },
   );
 }
 

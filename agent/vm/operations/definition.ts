@@ -3,6 +3,7 @@ import type { Accelerator, VolumeRef } from "../../contract/spec.ts";
 import type { SpecPolicy } from "../model/spec-check.ts";
 import type { TenantPolicy } from "../model/tenant-policy.ts";
 import type { Vm, VmState } from "../model/vm.ts";
+import type { VmHost } from "../model/vm-host.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
 import type { Growth } from "../../state/reservations/footprint.ts";
 import type { VmTable } from "../observation/vm-table.ts";
@@ -24,6 +25,7 @@ export interface Admission {
   readonly policy: SpecPolicy & TenantPolicy & { readonly gracefulStopMs: number };
   readonly table: VmTable;
   readonly creations: () => Iterable<DeviceSpec>;
+  readonly placeDevice: VmHost["placeDevice"];
 }
 
 /** A kind of operation: all that the agent knows about it. registry.ts lists them. */

@@ -271,12 +271,13 @@ const writeMoved = (
       ...spec,
       disks: spec.disks.map((each) => (each.name === disk ? moved(each, to.pool) : each)),
     }),
-    undefined,
-    (now) =>
-      withExtra(now, [
-        ...othersOf(now, disk, to),
-        defined<ExtraVolume>({ disk, ...from, capacityBytes, baseVolume }),
-      ]),
+    {
+      snapshots: (now) =>
+        withExtra(now, [
+          ...othersOf(now, disk, to),
+          defined<ExtraVolume>({ disk, ...from, capacityBytes, baseVolume }),
+        ]),
+    },
   );
 
 /** The next backup of the disk is full: its bitmap was of the volume that it was moved from. */

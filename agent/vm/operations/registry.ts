@@ -3,6 +3,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import type { Operation } from "../../state/operations/operation.ts";
 import { attachDisk } from "./attach-disk.ts";
 import { attachNic } from "./attach-nic.ts";
+import { attachPciDevice } from "./attach-pci-device.ts";
 import { changeMedia } from "./change-media.ts";
 import { changeSeed } from "./change-seed.ts";
 import { beginBackup } from "./begin-backup.ts";
@@ -19,6 +20,7 @@ import { finishBackup } from "./finish-backup.ts";
 import { importImage } from "./import-image.ts";
 import { dumpMemory } from "./dump-memory.ts";
 import { detachNic } from "./detach-nic.ts";
+import { detachPciDevice } from "./detach-pci-device.ts";
 import { discardSavedState } from "./discard-saved-state.ts";
 import { injectNmi } from "./inject-nmi.ts";
 import { pauseVm } from "./pause.ts";
@@ -60,6 +62,8 @@ const definitions = [
   attachNic,
   detachNic,
   updateNic,
+  attachPciDevice,
+  detachPciDevice,
   suspendVm,
   discardSavedState,
   injectNmi,

@@ -3,9 +3,10 @@ import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
+import { unbound, type Placement } from "../../state/reservations/placement.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { instanceOf } from "../model/instance.ts";
-import { ownFacts } from "../model/own-facts.ts";
+import { ownFacts, storedPlacement } from "../model/own-facts.ts";
 import type { Rescue } from "../model/rescue.ts";
 import type { SeedNote } from "../model/seed-note.ts";
 import type { SealedKeys } from "../model/sealed-keys.ts";
@@ -61,6 +62,7 @@ export async function beginChange(
 interface Stored {
   readonly spec: VmSpec;
   readonly socle: VmMetadata;
+  readonly placement: Placement;
   readonly snapshots: Snapshots;
   readonly rescue: Rescue | undefined;
   readonly seed: SeedNote | undefined;
@@ -75,33 +77,45 @@ export async function readSpec({ domains }: WorkContext, vmId: string): Promise<
   const { name, metadata } = document;
   const facts = ownFacts(metadata, vmId);
   const { spec, snapshots = noSnapshots, backups = noBackups, rescue, seed } = facts;
-  if (spec !== undefined && metadata?.socle !== undefined)
-    return { spec, socle: metadata.socle, snapshots, backups, rescue, seed };
+  if (spec !== undefined && metadata?.socle !== undefined) {
+    const placement = storedPlacement(metadata) ?? unbound;
+    return { spec, socle: metadata.socle, placement, snapshots, backups, rescue, seed };
+  }
   const { unreadable = "it is not in the domain" } = facts;
   const message = `the spec of VM ${name} cannot be read (${unreadable}); repair its metadata (virsh metadata)`;
   throw new SocleError("conflict", "SPEC_UNREADABLE", message);
 }
 
+/** What is written with a spec. */
+interface WithSpec {
+  readonly keys?: (keys: SealedKeys) => SealedKeys;
+  readonly snapshots?: (snapshots: Snapshots, before: VmSpec) => Snapshots;
+  readonly placement?: (placement: Placement, before: VmSpec) => Placement;
+}
+
+const same = <Value>(value: Value): Value => value;
+
 /**
- * Writes the changed spec, the sealed keys and the snapshots into the domain's metadata, unless it is there already. Throws what `change`
- * and `checkRules` throw.
+ * Writes the changed spec, and what else is changed with it, into the domain's metadata, unless it is there already. Throws
+ * what `change` and `checkRules` throw.
  */
 export async function rewriteSpec(
   context: WorkContext,
   vmId: string,
-  change: (spec: VmSpec) => VmSpec,
-  changeKeys: (keys: SealedKeys) => SealedKeys = (keys) => keys,
-  changeSnapshots: (snapshots: Snapshots, before: VmSpec) => Snapshots = (snapshots) => snapshots,
+  change: (spec: VmSpec, placement: Placement) => VmSpec,
+  { keys: changeKeys = same, snapshots: changeSnapshots = same, placement: place = same }: WithSpec = {},
 ): Promise<VmSpec> {
   const { domains } = context;
-  const { spec: before, socle, snapshots: noted } = await readSpec(context, vmId);
-  const spec = checkRules(change(before));
+  const { spec: before, socle, placement: placed, snapshots: noted } = await readSpec(context, vmId);
+  const spec = checkRules(change(before, placed));
   const keys = changeKeys(socle.keys ?? {});
   const snapshots = changeSnapshots(noted, before);
+  const placement = place(placed, before);
   if (
     isDeepStrictEqual(spec, before) &&
     isDeepStrictEqual(keys, socle.keys ?? {}) &&
-    isDeepStrictEqual(snapshots, noted)
+    isDeepStrictEqual(snapshots, noted) &&
+    isDeepStrictEqual(placement, placed)
   )
     return spec;
   const metadata = defined<VmMetadata>({
@@ -112,6 +126,7 @@ export async function rewriteSpec(
     instance: instanceOf(vmId, socle),
     keys: Object.keys(keys).length === 0 ? undefined : keys,
     snapshots: isDeepStrictEqual(snapshots, noted) ? socle.snapshots : snapshotsText(snapshots),
+    placement: isDeepStrictEqual(placement, placed) ? socle.placement : JSON.stringify(placement),
   });
   await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
   return spec;

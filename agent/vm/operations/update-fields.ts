@@ -55,7 +55,7 @@ export interface LiveSize {
 
 /**
  * How far a running guest can follow a spec. Its vCPUs: within its maximum, without those that it cannot release. Its memory:
- * by the balloon, which does not work on huge pages and pinned memory.
+ * by the balloon, which does not work on huge pages and on memory that is pinned, as for host devices.
  */
 export function liveSizeOf(
   { vcpus, memoryBytes, memoryBacking, launchSecurity, devices }: VmDomain,
@@ -67,7 +67,8 @@ export function liveSizeOf(
   const hasBalloon =
     devices.memoryBalloon?.model === "virtio" &&
     memoryBacking?.hugePages === undefined &&
-    launchSecurity === undefined;
+    launchSecurity === undefined &&
+    devices.hostDevices.length === 0;
   return {
     ...(fields.includes("vcpus") && canPlug ? { vcpus: spec.vcpus } : {}),
     ...(fields.includes("memoryBytes") && hasBalloon

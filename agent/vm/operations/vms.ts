@@ -252,9 +252,10 @@ export class Vms {
   }
 
   #admission(caller: string): Admission {
-    const { policy, table } = this.#options;
+    const { policy, table, host } = this.#options;
     const creations = () => this.#pending();
-    return { byTenant: tenantOfCaller(caller) !== undefined, policy, table, creations };
+    const placeDevice: Admission["placeDevice"] = (request) => host.placeDevice(request);
+    return { byTenant: tenantOfCaller(caller) !== undefined, policy, table, creations, placeDevice };
   }
 
   /** The guest's serial console; ends with the signal. Throws `conflict` if another client holds it, without force. */

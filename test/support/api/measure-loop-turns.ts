@@ -103,6 +103,8 @@ const table: Readonly<Record<string, readonly Call[]>> = {
   "/socle.v1.VmService/AttachNic": [mutation({ vm, nic: { name: "n", network: "default" } })],
   "/socle.v1.VmService/DetachNic": [mutation({ vm, nic: "n" })],
   "/socle.v1.VmService/UpdateNic": [mutation({ vm, nic: "n", linkState: "NIC_LINK_DOWN" })],
+  "/socle.v1.VmService/AttachPciDevice": [mutation({ vm, device: "0000:3b:00.0" })],
+  "/socle.v1.VmService/DetachPciDevice": [mutation({ vm, device: "0000:3b:00.0" })],
   "/socle.v1.VmService/SuspendVm": [mutation({ vm })],
   "/socle.v1.VmService/DiscardSavedState": [mutation({ vm })],
   "/socle.v1.VmService/InjectNmi": [mutation({ vm })],

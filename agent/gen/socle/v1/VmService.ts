@@ -4,6 +4,7 @@ import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AttachDiskRequest as _socle_v1_AttachDiskRequest, AttachDiskRequest__Output as _socle_v1_AttachDiskRequest__Output } from '../../socle/v1/AttachDiskRequest.ts';
 import type { AttachNicRequest as _socle_v1_AttachNicRequest, AttachNicRequest__Output as _socle_v1_AttachNicRequest__Output } from '../../socle/v1/AttachNicRequest.ts';
+import type { AttachPciDeviceRequest as _socle_v1_AttachPciDeviceRequest, AttachPciDeviceRequest__Output as _socle_v1_AttachPciDeviceRequest__Output } from '../../socle/v1/AttachPciDeviceRequest.ts';
 import type { ChangeMediaRequest as _socle_v1_ChangeMediaRequest, ChangeMediaRequest__Output as _socle_v1_ChangeMediaRequest__Output } from '../../socle/v1/ChangeMediaRequest.ts';
 import type { ChangeSeedRequest as _socle_v1_ChangeSeedRequest, ChangeSeedRequest__Output as _socle_v1_ChangeSeedRequest__Output } from '../../socle/v1/ChangeSeedRequest.ts';
 import type { ConsoleRequest as _socle_v1_ConsoleRequest, ConsoleRequest__Output as _socle_v1_ConsoleRequest__Output } from '../../socle/v1/ConsoleRequest.ts';
@@ -12,6 +13,7 @@ import type { CreateVmRequest as _socle_v1_CreateVmRequest, CreateVmRequest__Out
 import type { DeleteVmRequest as _socle_v1_DeleteVmRequest, DeleteVmRequest__Output as _socle_v1_DeleteVmRequest__Output } from '../../socle/v1/DeleteVmRequest.ts';
 import type { DetachDiskRequest as _socle_v1_DetachDiskRequest, DetachDiskRequest__Output as _socle_v1_DetachDiskRequest__Output } from '../../socle/v1/DetachDiskRequest.ts';
 import type { DetachNicRequest as _socle_v1_DetachNicRequest, DetachNicRequest__Output as _socle_v1_DetachNicRequest__Output } from '../../socle/v1/DetachNicRequest.ts';
+import type { DetachPciDeviceRequest as _socle_v1_DetachPciDeviceRequest, DetachPciDeviceRequest__Output as _socle_v1_DetachPciDeviceRequest__Output } from '../../socle/v1/DetachPciDeviceRequest.ts';
 import type { DiscardSavedStateRequest as _socle_v1_DiscardSavedStateRequest, DiscardSavedStateRequest__Output as _socle_v1_DiscardSavedStateRequest__Output } from '../../socle/v1/DiscardSavedStateRequest.ts';
 import type { DumpMemoryRequest as _socle_v1_DumpMemoryRequest, DumpMemoryRequest__Output as _socle_v1_DumpMemoryRequest__Output } from '../../socle/v1/DumpMemoryRequest.ts';
 import type { GetVmRequest as _socle_v1_GetVmRequest, GetVmRequest__Output as _socle_v1_GetVmRequest__Output } from '../../socle/v1/GetVmRequest.ts';
@@ -54,6 +56,15 @@ export interface VmServiceClient extends grpc.Client {
   attachNic(argument: _socle_v1_AttachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   attachNic(argument: _socle_v1_AttachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   attachNic(argument: _socle_v1_AttachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  AttachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  AttachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  attachPciDevice(argument: _socle_v1_AttachPciDeviceRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   ChangeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   ChangeMedia(argument: _socle_v1_ChangeMediaRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -113,6 +124,15 @@ export interface VmServiceClient extends grpc.Client {
   detachNic(argument: _socle_v1_DetachNicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   detachNic(argument: _socle_v1_DetachNicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   detachNic(argument: _socle_v1_DetachNicRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  
+  DetachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  DetachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
+  detachPciDevice(argument: _socle_v1_DetachPciDeviceRequest, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   
   DiscardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
   DiscardSavedState(argument: _socle_v1_DiscardSavedStateRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_socle_v1_Operation__Output>): grpc.ClientUnaryCall;
@@ -288,6 +308,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   
   AttachNic: grpc.handleUnaryCall<_socle_v1_AttachNicRequest__Output, _socle_v1_Operation>;
   
+  AttachPciDevice: grpc.handleUnaryCall<_socle_v1_AttachPciDeviceRequest__Output, _socle_v1_Operation>;
+  
   ChangeMedia: grpc.handleUnaryCall<_socle_v1_ChangeMediaRequest__Output, _socle_v1_Operation>;
   
   ChangeSeed: grpc.handleUnaryCall<_socle_v1_ChangeSeedRequest__Output, _socle_v1_Operation>;
@@ -301,6 +323,8 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
   DetachDisk: grpc.handleUnaryCall<_socle_v1_DetachDiskRequest__Output, _socle_v1_Operation>;
   
   DetachNic: grpc.handleUnaryCall<_socle_v1_DetachNicRequest__Output, _socle_v1_Operation>;
+  
+  DetachPciDevice: grpc.handleUnaryCall<_socle_v1_DetachPciDeviceRequest__Output, _socle_v1_Operation>;
   
   DiscardSavedState: grpc.handleUnaryCall<_socle_v1_DiscardSavedStateRequest__Output, _socle_v1_Operation>;
   
@@ -345,6 +369,7 @@ export interface VmServiceHandlers extends grpc.UntypedServiceImplementation {
 export interface VmServiceDefinition extends grpc.ServiceDefinition {
   AttachDisk: MethodDefinition<_socle_v1_AttachDiskRequest, _socle_v1_Operation, _socle_v1_AttachDiskRequest__Output, _socle_v1_Operation__Output>
   AttachNic: MethodDefinition<_socle_v1_AttachNicRequest, _socle_v1_Operation, _socle_v1_AttachNicRequest__Output, _socle_v1_Operation__Output>
+  AttachPciDevice: MethodDefinition<_socle_v1_AttachPciDeviceRequest, _socle_v1_Operation, _socle_v1_AttachPciDeviceRequest__Output, _socle_v1_Operation__Output>
   ChangeMedia: MethodDefinition<_socle_v1_ChangeMediaRequest, _socle_v1_Operation, _socle_v1_ChangeMediaRequest__Output, _socle_v1_Operation__Output>
   ChangeSeed: MethodDefinition<_socle_v1_ChangeSeedRequest, _socle_v1_Operation, _socle_v1_ChangeSeedRequest__Output, _socle_v1_Operation__Output>
   Console: MethodDefinition<_socle_v1_ConsoleRequest, _socle_v1_ConsoleResponse, _socle_v1_ConsoleRequest__Output, _socle_v1_ConsoleResponse__Output>
@@ -352,6 +377,7 @@ export interface VmServiceDefinition extends grpc.ServiceDefinition {
   DeleteVm: MethodDefinition<_socle_v1_DeleteVmRequest, _socle_v1_Operation, _socle_v1_DeleteVmRequest__Output, _socle_v1_Operation__Output>
   DetachDisk: MethodDefinition<_socle_v1_DetachDiskRequest, _socle_v1_Operation, _socle_v1_DetachDiskRequest__Output, _socle_v1_Operation__Output>
   DetachNic: MethodDefinition<_socle_v1_DetachNicRequest, _socle_v1_Operation, _socle_v1_DetachNicRequest__Output, _socle_v1_Operation__Output>
+  DetachPciDevice: MethodDefinition<_socle_v1_DetachPciDeviceRequest, _socle_v1_Operation, _socle_v1_DetachPciDeviceRequest__Output, _socle_v1_Operation__Output>
   DiscardSavedState: MethodDefinition<_socle_v1_DiscardSavedStateRequest, _socle_v1_Operation, _socle_v1_DiscardSavedStateRequest__Output, _socle_v1_Operation__Output>
   DumpMemory: MethodDefinition<_socle_v1_DumpMemoryRequest, _socle_v1_Operation, _socle_v1_DumpMemoryRequest__Output, _socle_v1_Operation__Output>
   GetVm: MethodDefinition<_socle_v1_GetVmRequest, _socle_v1_Vm, _socle_v1_GetVmRequest__Output, _socle_v1_Vm__Output>

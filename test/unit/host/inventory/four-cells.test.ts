@@ -14,7 +14,7 @@ import { hostToProto } from "../../../../agent/api/convert/host.ts";
 import { capacityOf } from "../../../../agent/host/capacity/capacity.ts";
 import { CpuPools } from "../../../../agent/host/capacity/cpu-pools.ts";
 import { DemandTotals } from "../../../../agent/host/capacity/demand-totals.ts";
-import { devicesForGuests } from "../../../../agent/host/inventory/devices.ts";
+import { devicesForGuests, devicesWithheld } from "../../../../agent/host/inventory/devices.ts";
 import type { PciDevice } from "../../../../agent/host/host.ts";
 import {
   assembleInventory,
@@ -125,6 +125,27 @@ test("devices are virtual functions with their device and a GPU with its group, 
   const { iommuGroup: _, ...alone } =
     devices.find(({ address }) => address === "0000:af:00.0") ?? assert.fail();
   assert.deepEqual(devicesForGuests([alone], new Set()), [], "without an IOMMU it cannot be assigned");
+  const withheld = (changes: Partial<PciDevice>, at: string) => {
+    const changed = devices.map((device) => (device.address === at ? { ...device, ...changes } : device));
+    const found = devicesWithheld(changed, { nvme: "0000:5e:00.0" });
+    assert.equal(found.length + devicesForGuests(changed, new Set()).length, devices.length);
+    return found.map(({ address, alias = "-", cause }) => `${address} ${alias} ${cause}`);
+  };
+  assert.deepEqual(withheld({}, ""), [
+    "0000:00:14.0 - host_driver",
+    "0000:03:00.0 - host_driver",
+    "0000:3b:00.0 - host_driver",
+    "0000:3b:00.1 - host_driver",
+    "0000:3b:00.3 - host_driver",
+    "0000:5e:00.0 nvme host_driver",
+    "0000:af:00.1 - no_driver",
+  ]);
+  const shared = withheld({ driver: "snd_hda_intel" }, "0000:af:00.1").slice(-2);
+  assert.deepEqual(shared, ["0000:af:00.0 - shared_group", "0000:af:00.1 - host_driver"]);
+  assert.deepEqual(
+    devicesWithheld([alone]).map(({ cause, why }) => [cause, /firmware/.test(why)]),
+    [["no_iommu", true]],
+  );
   const names = { nic: "0000:3b:00.2", "any-gpu": "10de:20b5", gpu0: "0000:af:00.0" };
   const aliases = (by: Record<string, string>) =>
     devicesForGuests(devices, new Set(), by).map(({ alias }) => alias);
