@@ -21,8 +21,11 @@ const COPIED = 2 ** 31;
 export const ZERO_FLAG = 1n;
 const REFCOUNTS_PER_BLOCK = CLUSTER_BYTES / 2;
 
-interface Layout {
+interface Layout extends Counted {
   readonly l1Clusters: number;
+}
+
+interface Counted {
   readonly blocks: number;
   readonly refTableClusters: number;
   readonly clusters: number;
@@ -30,15 +33,18 @@ interface Layout {
 
 function layoutOf(map: ClusterMap): Layout {
   const l1Clusters = Math.max(1, Math.ceil((map.tables * 8) / CLUSTER_BYTES));
-  const others = 1 + l1Clusters + map.usedTables.length + map.dataClusters;
+  return { l1Clusters, ...clustersWith(1 + l1Clusters + map.usedTables.length + map.dataClusters) };
+}
+
+/** All clusters of an image that has these besides the counters of references. */
+export function clustersWith(others: number): Counted {
   let [blocks, refTableClusters] = [1, 1];
   // The counters count themselves.
   for (;;) {
     const clusters = others + blocks + refTableClusters;
     const needed = Math.ceil(clusters / REFCOUNTS_PER_BLOCK);
     const tableNeeded = Math.ceil((needed * 8) / CLUSTER_BYTES);
-    if (needed <= blocks && tableNeeded <= refTableClusters)
-      return { l1Clusters, blocks, refTableClusters, clusters };
+    if (needed <= blocks && tableNeeded <= refTableClusters) return { blocks, refTableClusters, clusters };
     [blocks, refTableClusters] = [Math.max(needed, blocks), Math.max(tableNeeded, refTableClusters)];
   }
 }
@@ -60,8 +66,7 @@ export async function* qcow2Image(
   yield header(map, { l1At: CLUSTER_BYTES, refTableAt, refTableClusters, backing });
   yield firstLevel(map, l1Clusters, blocksAt + blocks * CLUSTER_BYTES);
   yield refTable(refTableClusters, blocks, blocksAt);
-  for (let block = 0; block < blocks; block += 1)
-    yield refBlock(Math.min(REFCOUNTS_PER_BLOCK, clusters - block * REFCOUNTS_PER_BLOCK));
+  for (let block = 0; block < blocks; block += 1) yield refBlock(block, clusters);
   let at = blocksAt + blocks * CLUSTER_BYTES;
   for (const table of map.usedTables) {
     const { bytes, data } = secondLevel(map, table, at + CLUSTER_BYTES);
@@ -135,14 +140,16 @@ function writeReference(bytes: Buffer, to: number, place: number): void {
   bytes.writeUInt32BE(to % 2 ** 32, place + 4);
 }
 
-function refTable(refTableClusters: number, blocks: number, blocksAt: number): Buffer {
+export function refTable(refTableClusters: number, blocks: number, blocksAt: number): Buffer {
   const bytes = Buffer.alloc(refTableClusters * CLUSTER_BYTES);
   for (let block = 0; block < blocks; block += 1)
     bytes.writeBigUInt64BE(BigInt(blocksAt + block * CLUSTER_BYTES), block * 8);
   return bytes;
 }
 
-function refBlock(used: number): Buffer {
+/** One counter for each cluster of the image. */
+export function refBlock(block: number, clusters: number): Buffer {
+  const used = Math.min(REFCOUNTS_PER_BLOCK, clusters - block * REFCOUNTS_PER_BLOCK);
   const bytes = Buffer.alloc(CLUSTER_BYTES);
   for (let at = 0; at < used; at += 1) bytes.writeUInt16BE(1, at * 2);
   return bytes;
