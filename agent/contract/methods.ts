@@ -143,7 +143,7 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.ScreenService/GetScreenshot": { ...vms, class: "stream", audit: ["screen"] },
   "/socle.v1.BackupService/BeginBackup": {
     ...vms,
-    audit: ["disks.length", "baseBackup", "quiesce", "nbdTls", ...change],
+    audit: ["disks.length", "baseBackup", "quiesce", "nbdTls", "allowEncrypted", ...change],
   },
   "/socle.v1.BackupService/GetBackup": { ...vmReads, class: "read" },
   "/socle.v1.BackupService/ListBackups": { ...vmReads, class: "read" },

@@ -24,6 +24,8 @@ export interface BackupSource {
   readonly exportName: string;
   /** The file that takes what the guest overwrites meanwhile. */
   readonly scratch: string;
+  /** The libvirt secret with the passphrase of the scratch file, which is encrypted with LUKS. */
+  readonly secretUuid?: string | undefined;
   /** The checkpoint since which the changes are read. */
   readonly since?: string | undefined;
   /** Changes from now on are recorded. */
@@ -297,14 +299,19 @@ const NO_LEASE: ReadonlySet<string> = new Set([
   "LIBVIRT_INVALID_ARG",
 ]);
 
-const pulled = ({ device, exportName, scratch, since }: BackupSource): BackupDisk =>
+const pulled = ({ device, exportName, scratch, secretUuid, since }: BackupSource): BackupDisk =>
   defined<BackupDisk>({
     name: device,
     mode: since === undefined ? "full" : "incremental",
     incremental: since,
     exportName,
     exportBitmap: since === undefined ? undefined : CHANGES,
-    target: { type: "file", path: scratch, format: "qcow2" },
+    target: defined({
+      type: "file",
+      path: scratch,
+      format: "qcow2",
+      encryptionSecretUuid: secretUuid,
+    } as const),
   });
 
 const isInternal = (thrown: unknown): boolean => toSocleError(thrown).reason === "LIBVIRT_INTERNAL_ERROR";

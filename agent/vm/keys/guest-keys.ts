@@ -53,10 +53,15 @@ export class GuestKeys {
     return sealed;
   }
 
+  /** For what the agent itself encrypts. Throws as `KeyWrap.unwrap`. */
+  async passphrase(vmId: string, part: string, sealed: string): Promise<string> {
+    return await this.#wrap.unwrap(sealed, purposeOf(vmId, part));
+  }
+
   /** Gives them to libvirt again, which forgets them at a restart. Throws as `KeyWrap.unwrap`. */
   async restore(vmId: string, keys: SealedKeys): Promise<void> {
     for (const [part, sealed] of Object.entries(keys))
-      await this.#give(vmId, part, await this.#wrap.unwrap(sealed, purposeOf(vmId, part)));
+      await this.#give(vmId, part, await this.passphrase(vmId, part, sealed));
   }
 
   /** Removes it from libvirt. Also succeeds if libvirt does not have it. */

@@ -1,4 +1,5 @@
 import { SocleError } from "../../kernel/errors.ts";
+import type { DiskSpec } from "../../contract/spec.ts";
 import type { Backups } from "../model/backups.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import type { Vm } from "../model/vm.ts";
@@ -30,12 +31,13 @@ export function requireBase(vm: string, { whole }: Backups, base: string | undef
 }
 
 /**
- * The disks of a backup. Throws `not_found` DISK_NOT_FOUND, `conflict` DISK_BUSY, and BACKUP_UNSUPPORTED for one that cannot be
- * in it.
+ * The disks of a backup. Throws `not_found` DISK_NOT_FOUND, `conflict` DISK_BUSY, BACKUP_UNSUPPORTED for one that cannot be
+ * in it, and as `requireConsent`.
  */
 export function sourcesOf(
   vm: Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">,
   names: readonly string[],
+  allowEncrypted: boolean,
 ): OwnDisk[] {
   const asked =
     names.length === 0
@@ -50,16 +52,21 @@ export function sourcesOf(
       );
     if (disk.source.kind === "cdrom")
       throw unsupported(disk.name, `disk ${disk.name} of VM ${vm.name} is a CD-ROM drive: ${other}`);
-    if (isEncrypted(disk))
-      throw unsupported(
-        disk.name,
-        `disk ${disk.name} of VM ${vm.name} is encrypted, and a backup of it would not be: ${other}`,
-      );
+    requireConsent(vm.name, disk, allowEncrypted);
     requireIdle(vm, disk.name);
     return ownDisk(vm.id, disk, disk.source, vm.snapshots);
   });
   if (own.length > 0) return own;
   throw unsupported("disks", `VM ${vm.name} has no disk that was made for it and that it writes to`);
+}
+
+/** Throws `conflict` BACKUP_NOT_ENCRYPTED: the reader of an encrypted disk gets its data in clear. */
+export function requireConsent(vm: string, disk: DiskSpec, allowEncrypted: boolean): void {
+  if (allowEncrypted || !isEncrypted(disk)) return;
+  const message = `disk ${disk.name} of VM ${vm} is encrypted, and who reads its backup gets its data in clear: socle vm backup create --passphrase-file encrypts what it writes; a program that encrypts too allows it (allow_encrypted, --allow-encrypted)`;
+  throw new SocleError("conflict", "BACKUP_NOT_ENCRYPTED", message, {
+    details: { fields: { allow_encrypted: message }, metadata: { disk: disk.name } },
+  });
 }
 
 export const unsupported = (disk: string, message: string): SocleError =>

@@ -15,7 +15,6 @@ import {
   type NbdServer,
   type OpenBackup,
 } from "../model/backups.ts";
-import { diskAlias } from "../model/device-names.ts";
 import type { Snapshots } from "../model/snapshots.ts";
 import { formatOf, ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import {
@@ -27,7 +26,8 @@ import {
   removeSocket,
 } from "./backup-end.ts";
 import { requireServed } from "./backup-reads.ts";
-import { leaseOf, requireBase, sourcesOf, unsupported } from "./backup-request.ts";
+import { makeScratch, type SizedSource, type Source } from "./backup-scratch.ts";
+import { leaseOf, requireBase, requireConsent, sourcesOf } from "./backup-request.ts";
 import { backupOpen } from "./backup-refusals.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { requireQuiescible } from "./create-snapshot.ts";
@@ -38,6 +38,7 @@ import { requireNotRestarting, startQemu } from "./paused-qemu.ts";
 import { requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithBackups } from "./spec-change.ts";
+import { restoreKeys } from "./start.ts";
 import { undoAll } from "./undo.ts";
 import { requireComplete, requireNotSaved } from "./vm-state.ts";
 import { isUndecided, type RunContext, type WorkContext, type WorkRun } from "./work.ts";
@@ -63,6 +64,7 @@ const intent = z.object({
   scratchBytes: z.number(),
   /** Read by NBD over TLS. */
   nbdTls: z.literal(true).exactOptional(),
+  allowEncrypted: z.literal(true).exactOptional(),
   ...changeIntent,
 });
 type Intent = z.output<typeof intent>;
@@ -78,6 +80,8 @@ interface BeginBackupRequest {
   /** Of each disk; 0: its capacity. */
   readonly scratchBytes: number;
   readonly nbdTls: boolean;
+  /** Also of encrypted disks, whose data the reader gets in clear. */
+  readonly allowEncrypted: boolean;
   /** The host serves NBD over TLS. */
   readonly servesNbd?: boolean;
   readonly etag?: string | undefined;
@@ -111,6 +115,7 @@ export const beginBackup = defineOperation({
     if (request.nbdTls && byTenant) throw nbdNotAllowed();
     if (request.nbdTls && request.servesNbd !== true) throw noNbd();
     const nbdTls = request.nbdTls ? true : undefined;
+    const allowEncrypted = request.allowEncrypted ? true : undefined;
     requireSpecOf(etag, vm);
     const leaseMs = leaseOf(leaseSeconds);
     requireNotSaved(vm);
@@ -118,7 +123,7 @@ export const beginBackup = defineOperation({
     if (backups.open !== undefined) throw backupOpen(vm.name, backups.open);
     const base = baseBackup === "" ? undefined : baseBackup;
     requireBase(vm.name, backups, base);
-    const own = sourcesOf(vm, names);
+    const own = sourcesOf(vm, names, request.allowEncrypted);
     if (quiesce) requireQuiescible(vm);
     const id = randomBytes(8).toString("hex");
     const disks = own.map(({ disk, volume: { pool }, source: { capacityBytes = 0 } }) => ({
@@ -127,7 +132,8 @@ export const beginBackup = defineOperation({
       scratch: scratchName(vm.id, disk, id),
       mostBytes: mostScratchBytes({ scratchBytes }, capacityBytes),
     }));
-    return defined<Intent>({ id, disks, base, quiesce, leaseMs, scratchBytes, nbdTls, etag });
+    const over = { base, quiesce, leaseMs, scratchBytes };
+    return defined<Intent>({ id, disks, ...over, nbdTls, allowEncrypted, etag });
   },
   async plan({ volumes }, { disks, base, quiesce, nbdTls }, vm) {
     await volumes.requireAbsent(disks.map(({ pool, scratch: volume }) => ({ pool, volume })));
@@ -207,7 +213,11 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
       0,
     );
     if (isOff && !isActive(await domains.state(vmId))) await startQemu(context, run, spec);
-    const sources = await step("make scratch volumes", () => makeScratch(context, vmId, own, isClaimed), 0.3);
+    // libvirt has forgotten them if it was restarted since the start of the guest.
+    if (own.some(({ source }) => source.encryption !== undefined))
+      await step("keys", () => restoreKeys(context, spec));
+    const scratch = { id, mayBeThere: isClaimed };
+    const sources = await step("make scratch volumes", () => makeScratch(context, vmId, own, scratch), 0.3);
     await step("delete old bitmaps", () => forgetStale(context, vmId), 0.1);
     open = await openNow(context, run, { asked, spec, sources, noted: { ...noted, ...before.open } });
   }
@@ -216,42 +226,6 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
   await seenWithBackups(context, vmId, backups);
   const full = open.disks.every(({ incremental }) => incremental !== true);
   return { backup_id: id, quiesced: String(open.quiesced === true), full: String(full) };
-}
-
-/** A disk, and the file that takes what the guest overwrites. */
-interface Source extends OwnDisk {
-  readonly pool: string;
-  readonly scratch: string;
-}
-
-interface Sized extends Source {
-  readonly device: string;
-  readonly path: string;
-  readonly capacityBytes: number;
-}
-
-async function makeScratch(
-  { domains, volumes }: WorkContext,
-  vmId: string,
-  own: readonly Source[],
-  mayBeThere: boolean,
-): Promise<readonly Sized[]> {
-  const sized: Sized[] = [];
-  for (const source of own) {
-    const { pool, scratch: name } = source;
-    const device = await deviceOf(domains, vmId, source.disk);
-    const capacityBytes = await domains.backups.capacityBytes(vmId, device);
-    const { path } = await volumes.make({ pool, name, format: "qcow2", capacityBytes }, mayBeThere);
-    sized.push({ ...source, device, path, capacityBytes });
-  }
-  return sized;
-}
-
-/** Throws `conflict` BACKUP_UNSUPPORTED for a disk that is no file. */
-async function deviceOf(domains: WorkContext["domains"], vmId: string, disk: string): Promise<string> {
-  const found = await domains.devices.disk(vmId, diskAlias(disk));
-  if (found?.source?.type === "file") return found.target.device;
-  throw unsupported(disk, `disk ${disk} is no file, so it cannot be in a backup: name the other disks`);
 }
 
 async function openNow(
@@ -265,7 +239,7 @@ async function openNow(
   }: {
     readonly asked: Intent;
     readonly spec: VmSpec;
-    readonly sources: readonly Sized[];
+    readonly sources: readonly SizedSource[];
     readonly noted: OpenBackup;
   },
 ): Promise<OpenBackup> {
@@ -293,6 +267,7 @@ async function openNow(
         device: source.device,
         exportName: exportNameOf(noted, source.device),
         scratch: source.path,
+        secretUuid: source.secretUuid,
         since: since.has(source.device) ? base : undefined,
         bitmap: keepsBitmap(source),
       }));
@@ -367,10 +342,11 @@ async function undo(context: WorkContext, vmId: string, { id, disks }: Intent): 
   await endBackup(context, vmId, (_name, work) => work());
 }
 
-/** The disks at the run. Throws `conflict` VM_CHANGED if one is not there any more. */
-function requireSame(spec: VmSpec, snapshots: Snapshots, { disks }: Intent): Source[] {
+/** The disks at the run. Throws `conflict` VM_CHANGED if one is not there any more, and as `requireConsent`. */
+function requireSame(spec: VmSpec, snapshots: Snapshots, { disks, allowEncrypted }: Intent): Source[] {
   return disks.map(({ disk, pool, scratch }) => {
     const found = spec.disks.find(({ name }) => name === disk);
+    if (found !== undefined) requireConsent(spec.name, found, allowEncrypted === true);
     if (found?.source.kind === "new" && found.source.pool === pool)
       return { ...ownDisk(spec.id, found, found.source, snapshots), pool, scratch };
     const message = `disk ${disk} of VM ${spec.name} was changed by another operation since the request, and nothing was done; look at the VM, then repeat the request`;

@@ -6,18 +6,26 @@ import type { Volumes, VolumeToMake } from "../storage/volumes.ts";
 import type { DiskSpec } from "../../contract/spec.ts";
 
 /** The volume to make for a VM's disk. */
-export const volumeToMake = (
-  vmId: string,
-  { disk, volume: { pool, volume }, source }: OwnDisk,
-): VolumeToMake =>
-  defined({
+export const volumeToMake = (vmId: string, own: OwnDisk): VolumeToMake => {
+  const {
+    volume: { pool, volume },
+    source,
+  } = own;
+  return defined({
     pool,
     name: volume,
     format: source.format,
     capacityBytes: source.capacityBytes,
     base: source.baseVolume,
-    secretUuid: source.encryption === undefined ? undefined : secretUuid(vmId, diskPart(disk)),
+    secretUuid: secretOf(vmId, own),
   });
+};
+
+/** The libvirt secret with the passphrase of an encrypted disk. */
+export const secretOf = (
+  vmId: string,
+  { disk, source }: Pick<OwnDisk, "disk" | "source">,
+): string | undefined => (source.encryption === undefined ? undefined : secretUuid(vmId, diskPart(disk)));
 
 /** Fills in the capacity of a new disk: by default the base volume's, as it is now. Throws as Volumes.resolve. */
 export async function sizedDisk(disk: DiskSpec, volumes: Pick<Volumes, "resolve">): Promise<DiskSpec> {

@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
+import { encryptedBytes, encryptedImage, encryptedRaw } from "../../kernel/qcow2/encrypted-image.ts";
+import { LUKS_BYTES, type Luks } from "../../kernel/qcow2/luks.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { imageFields } from "../images/image.ts";
 import { mismatch, requireSafeHeader } from "../images/header-check.ts";
@@ -16,6 +18,7 @@ import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { HEADER_BYTES } from "../storage/qcow2-header.ts";
 import { requireDisk, requireNoUsers } from "./detach-disk.ts";
 import { defineOperation, type Result } from "./definition.ts";
+import { luksOf } from "./disk-luks.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { readSpec } from "./spec-change.ts";
@@ -79,6 +82,8 @@ export const restoreDisk = defineOperation({
     const disk = requireRestorable(vm, name);
     const { format, capacityBytes = 0 } = disk.source;
     requireSize(sizeBytes, format, capacityBytes);
+    // Throws for a size that no image in the needed order has.
+    if (disk.source.encryption !== undefined) encryptedSize(format, sizeBytes);
     return {
       disk: name,
       volume: disk.volume,
@@ -97,6 +102,9 @@ export const restoreDisk = defineOperation({
     if (resumed && !(await isNotedWhole(context, asked, run))) throw interrupted(AGAIN);
     if (resumed) return await restored(context, asked, run);
     requireState((await known(context, vmId)).state, ["stopped"], "restored");
+    const { spec } = await readSpec(context, vmId);
+    const isSealed = spec.disks.some((each) => each.name === asked.disk && isEncrypted(each));
+    const luks = isSealed ? await luksOf(context, vmId, asked.disk) : undefined;
     // Specs name it for this VM alone, and another client may have made an overlay of it.
     await step("look for users", () => requireNoUsers(context, vmId, asked.volume), 0.01);
     step.requireOpen();
@@ -109,7 +117,7 @@ export const restoreDisk = defineOperation({
       0.02,
     );
     await step("remove volume", () => context.volumes.remove(volume), 0.02);
-    await write(context, asked, run);
+    await write(context, asked, run, luks);
     step.commit();
     return await restored(context, asked, run);
   },
@@ -138,7 +146,9 @@ async function write(
   { images, volumes }: RunContext,
   { volume, format, capacityBytes, sha256, sizeBytes, upload }: Intent,
   { step, signal }: WorkRun,
+  luks: Luks | undefined,
 ): Promise<void> {
+  const inPool = luks === undefined ? sizeBytes : encryptedSize(format, sizeBytes);
   const sent = images.uploads.get(upload);
   if (sent === undefined) throw uploadGone();
   const loss = new AbortController();
@@ -146,7 +156,7 @@ async function write(
   const source = sent(ends);
   const hash = createHash("sha256");
   try {
-    await step("look at pool", () => images.volumes.requireRoom(volume.pool, sizeBytes), 0.01);
+    await step("look at pool", () => images.volumes.requireRoom(volume.pool, inPool), 0.01);
     await step(
       "upload",
       async (report) => {
@@ -157,7 +167,8 @@ async function write(
           report({ doneBytes, totalBytes: sizeBytes });
         });
         const lost = (why: Error): void => loss.abort(why);
-        await images.volumes.fill(volume, sizeBytes, bytes, { signal: ends, lost });
+        const stored = luks === undefined ? bytes : encrypted(format, sizeBytes, bytes, luks);
+        await images.volumes.fill(volume, inPool, stored, { signal: ends, lost });
       },
       0.85,
     );
@@ -168,7 +179,7 @@ async function write(
   if (found !== sha256) throw wrongDigest(found, sha256);
   await step("verify", async () => {
     const facts = await images.volumes.inspect(volume);
-    if (facts.hasBacking || facts.sizeBytes !== sizeBytes || (format === "qcow2" && facts.format !== "qcow2"))
+    if (facts.hasBacking || facts.sizeBytes !== inPool || (format === "qcow2" && facts.format !== "qcow2"))
       throw mismatch(
         `libvirt reads the file as ${facts.format ?? "an unknown format"} of ${facts.sizeBytes} bytes`,
       );
@@ -176,6 +187,17 @@ async function write(
     await volumes.resolve(volume);
   });
 }
+
+const encryptedSize = (format: Intent["format"], sizeBytes: number): number =>
+  format === "qcow2" ? encryptedBytes(sizeBytes) : LUKS_BYTES + sizeBytes;
+
+const encrypted = (
+  format: Intent["format"],
+  sizeBytes: number,
+  bytes: AsyncIterable<Buffer>,
+  luks: Luks,
+): AsyncIterable<Buffer> =>
+  format === "qcow2" ? encryptedImage(sizeBytes, bytes, luks) : encryptedRaw(bytes, luks);
 
 /** The bytes, passed on once the header is safe. What a raw disk begins with is the guest's. */
 async function* checked(
@@ -218,7 +240,6 @@ function requireRestorable(vm: Vm, name: string): OwnDisk {
   const { source } = disk;
   if (source.kind !== "new") throw unsupported(vm, `disk ${name} is no volume that was made for the VM`);
   if (source.baseVolume !== undefined) throw unsupported(vm, `disk ${name} has a base volume`);
-  if (isEncrypted(disk)) throw unsupported(vm, `disk ${name} is encrypted`);
   return ownDisk(vm.id, disk, source);
 }
 

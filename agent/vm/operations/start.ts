@@ -187,12 +187,16 @@ export async function restoreKeys({ domains, keys }: WorkContext, spec: VmSpec):
   if (parts.length === 0) return;
   const sealed = (await domains.document(spec.id))?.metadata?.socle?.keys ?? {};
   const lost = parts.filter((part) => sealed[part] === undefined);
-  if (lost.length > 0) {
-    const message = `the domain no longer holds the keys of ${lost.join(", ")}: they were erased, or its metadata was changed`;
-    throw new SocleError("conflict", "KEYS_MISSING", message);
-  }
+  if (lost.length > 0) throw keysMissing(lost);
   await keys.restore(spec.id, sealed);
 }
+
+export const keysMissing = (parts: readonly string[]): SocleError =>
+  new SocleError(
+    "conflict",
+    "KEYS_MISSING",
+    `the domain no longer holds the keys of ${parts.join(", ")}: they were erased, or its metadata was changed`,
+  );
 
 /** Rejects a start from an outdated placement; a newer epoch is recorded before it takes effect. */
 async function checkPlacement(

@@ -13,6 +13,7 @@ export interface BeginBackupRequest {
   'leaseSeconds'?: (number);
   'scratchBytes'?: (number | string | Long);
   'nbdTls'?: (boolean);
+  'allowEncrypted'?: (boolean);
 }
 
 export interface BeginBackupRequest__Output {
@@ -26,4 +27,5 @@ export interface BeginBackupRequest__Output {
   'leaseSeconds': (number);
   'scratchBytes': (number);
   'nbdTls': (boolean);
+  'allowEncrypted': (boolean);
 }

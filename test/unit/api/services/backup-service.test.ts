@@ -56,7 +56,7 @@ test("another tenant's backups appear absent, like its VM: none is begun, read, 
         await service.BeginBackup(
           {
             ...{ ...plain, vm: vmName, disks: [], baseBackup: "", quiesce: false },
-            ...{ leaseSeconds: 0, scratchBytes: 0, nbdTls: false },
+            ...{ leaseSeconds: 0, scratchBytes: 0, nbdTls: false, allowEncrypted: false },
           },
           evil,
         ),

@@ -7,11 +7,16 @@ import { test } from "node:test";
 import { backupSocket } from "../../../../agent/vm/operations/backup-end.ts";
 import { keepQemu } from "../../../../agent/vm/operations/backup-qemu.ts";
 import { beginBackup } from "../../../../agent/vm/operations/begin-backup.ts";
+import { makeScratch } from "../../../../agent/vm/operations/backup-scratch.ts";
+import { sourcesOf } from "../../../../agent/vm/operations/backup-request.ts";
+import { secretUuid } from "../../../../agent/vm/keys/guest-keys.ts";
+import { ownDisks } from "../../../../agent/vm/model/volume-names.ts";
 import { NbdPorts } from "../../../../agent/vm/operations/nbd-ports.ts";
 import type { Admission } from "../../../../agent/vm/operations/definition.ts";
+import type { VolumeRef } from "../../../../agent/contract/spec.ts";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { handshake, nbdServer } from "../../../support/vm/nbd-server.ts";
-import { WorkStage } from "../../../support/vm/work-stage.ts";
+import { root, WorkStage } from "../../../support/vm/work-stage.ts";
 
 const ID = "0123456789abcdef";
 const scratch = `socle-${WorkStage.id}-root.backup-${ID}.qcow2`;
@@ -126,6 +131,63 @@ test("what keeps QEMU from serving over TLS stays in the log, and nothing is lef
   });
 });
 
+test("a backup of an encrypted disk needs consent, also if the disk was encrypted since the request", async () => {
+  const sealed = { ...root, source: { ...root.source, encryption: "luks" } };
+  const on = new WorkStage([sealed]);
+  const vm = on.table.get(WorkStage.id);
+  assert.ok(vm !== undefined);
+  const refusal = { kind: "conflict", reason: "BACKUP_NOT_ENCRYPTED", message: /--passphrase-file/ };
+  assert.throws(() => sourcesOf(vm, [], false), refusal);
+  assert.deepEqual(
+    sourcesOf(vm, [], true).map(({ disk }) => disk),
+    ["root"],
+  );
+  Object.assign(on.context.domains, { backups: { isOpen: () => Promise.resolve(false) } });
+  await assert.rejects(beginBackup.run(on.context, intent, on.run()), refusal);
+  assert.deepEqual(on.did, []);
+});
+
+test("the scratch volume of an encrypted disk is encrypted, and is not made again under its QEMU", async () => {
+  const sealed = { ...root, source: { ...root.source, encryption: "luks" } };
+  for (const isOpen of [false, true]) {
+    const on = new WorkStage([sealed, { ...root, name: "log" }]);
+    const asked: unknown[] = [];
+    Object.assign(on.context.domains, {
+      backups: { isOpen: () => Promise.resolve(isOpen), capacityBytes: () => Promise.resolve(2 ** 26) },
+    });
+    Object.assign(on.context.domains.devices, {
+      disk: () => Promise.resolve({ source: { type: "file", path: "/x" }, target: { device: "vda" } }),
+    });
+    on.note({ keys: { "disk/root": "sealed" } });
+    Object.assign(on.context, {
+      keys: { passphrase: () => Promise.resolve("the passphrase") },
+      images: {
+        volumes: {
+          fill: async ({ volume }: VolumeRef, bytes: number, chunks: AsyncIterable<Buffer>) => {
+            const parts: Buffer[] = [];
+            for await (const chunk of chunks) parts.push(chunk);
+            const image = Buffer.concat(parts);
+            on.volumes.set(`images/${volume}`, bytes);
+            // Of an encrypted qcow2 image.
+            asked.push([volume, image.length === bytes, image.readUInt32BE(32)]);
+          },
+        },
+      },
+    });
+    on.volumes.set("images/root.qcow2", 2 ** 26);
+    const { spec } = on;
+    const own = ownDisks(spec).map((disk) => ({ ...disk, pool: "images", scratch: `${disk.disk}.qcow2` }));
+    const made = await makeScratch(on.context, WorkStage.id, own, { id: ID, mayBeThere: true });
+    const uuid = secretUuid(WorkStage.id, "disk/root");
+    assert.deepEqual(
+      made.map((each) => each.secretUuid),
+      [uuid, undefined],
+    );
+    assert.deepEqual(asked, isOpen ? [] : [["root.qcow2", true, 2]]);
+    assert.ok(on.did.includes("make images/log.qcow2"));
+  }
+});
+
 test("NBD over TLS is for callers that are not of one tenant, where the host serves it", () => {
   const on = new WorkStage();
   const vm = on.table.get(WorkStage.id);
@@ -133,6 +195,7 @@ test("NBD over TLS is for callers that are not of one tenant, where the host ser
   const asked = {
     ...{ disks: [], baseBackup: "", quiesce: false, leaseSeconds: 0, scratchBytes: 0 },
     nbdTls: true,
+    allowEncrypted: false,
   };
   const admit = (byTenant: boolean, servesNbd: boolean) =>
     beginBackup.admit?.({ ...asked, servesNbd }, vm, { byTenant } as Admission);

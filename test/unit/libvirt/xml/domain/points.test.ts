@@ -50,7 +50,16 @@ const backups: readonly DomainBackup[] = [
         exportBitmap: "bitmap0",
         target: { type: "file", path: "/srv/scratch.qcow2" },
       },
-      { name: "vdb", backup: false },
+      {
+        name: "vdb",
+        mode: "full",
+        target: {
+          type: "file",
+          path: "/srv/sealed.qcow2",
+          encryptionSecretUuid: "0a81f5b2-8403-4b23-88d6-21ccc2f80d6f",
+        },
+      },
+      { name: "vdc", backup: false },
     ],
   },
   {
