@@ -27,7 +27,11 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
       .argument(...VM)
       .requiredOption("--to <directory>", "The VM's own directory: qcow2 files and a manifest.")
       .option("--full", "Read the disks whole."),
-  ).action(bind(async () => (await load()).createBackup));
+  )
+    .addOption(
+      passphraseOption("Encrypt the files with the passphrase in this file: for a VM with encrypted disks."),
+    )
+    .action(bind(async () => (await load()).createBackup));
   backups
     .command("ls")
     .alias("list")
@@ -41,6 +45,7 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
       .description("Open a backup for a program that reads it by NBD, and print where.")
       .argument(...VM)
       .option("--nbd-tls", "For a program on another host: over TLS, at backups.nbdAddress.")
+      .option("--allow-encrypted", "Also encrypted disks, whose data the program then reads in clear.")
       .option("--base <backup>", "Only what has changed since this one, the newest complete one."),
   )
     .addOption(leaseOption())
@@ -72,6 +77,8 @@ export function addVmBackups(vm: Cli, bind: Bind): void {
 const addDiskOptions = (command: Cli): Cli =>
   command.addOption(quiesceOption()).option("--disk <name>", "Only this disk; may be repeated.", collect);
 
+const passphraseOption = (description: string): Option => new Option("--passphrase-file <file>", description);
+
 const leaseOption = (): Option =>
   new Option(
     "--lease <duration>",
@@ -95,6 +102,7 @@ const addRestoreOptions = (command: Cli): Cli =>
     .addOption(new Option("--id <which>", "Its id.").choices(["new", "keep"]).default("new"))
     .option("--keep-macs", "With the MAC addresses of before: for a VM that is gone.")
     .option("--pool <pool>", "The storage pool of all its disks; default: as before.")
+    .addOption(passphraseOption("The passphrase of encrypted files is in this file."))
     .option("--start", "Start it afterwards.");
 
 /** `socle vm export` and `socle vm import`. */
@@ -105,6 +113,9 @@ export function addVmArchives(vm: Cli, bind: Bind): void {
     .argument(...VM)
     .argument("<file>", "The archive; - is stdout.")
     .addOption(quiesceOption())
+    .addOption(
+      passphraseOption("Encrypt the disks with the passphrase in this file: for a VM with encrypted disks."),
+    )
     .action(bind(async () => (await load()).exportVm));
   addRestoreOptions(vm.command("import"))
     .description("Make a VM of an archive of socle vm export.")

@@ -150,15 +150,15 @@ _socle() {
       "vm snapshot rm") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup") words="create ls open renew end verify --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm backup create") words="--to --full --quiesce --disk --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup create") words="--to --full --quiesce --disk --passphrase-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup ls") words="--open --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm backup open") words="--nbd-tls --base --quiesce --disk --lease --request-id --no-wait --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm backup open") words="--nbd-tls --allow-encrypted --base --quiesce --disk --lease --request-id --no-wait --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup renew") words="--lease --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup end") words="--request-id --no-wait --timeout --complete --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup verify") words="--backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm restore") words="--name --id --keep-macs --pool --start --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm export") words="--quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm import") words="--name --id --keep-macs --pool --start --keep-volumes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
+      "vm restore") words="--name --id --keep-macs --pool --passphrase-file --start --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm export") words="--quiesce --passphrase-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm import") words="--name --id --keep-macs --pool --passphrase-file --start --keep-volumes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
       "vm nic") words="attach detach update --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -271,7 +271,7 @@ _socle_value() {
 }
 _socle_value_anywhere() {
   case "$1" in
-    --socket | --person-file | --config | -f | --file | --user-data | --network-config | -o | --output | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
+    --socket | --person-file | --config | -f | --file | --user-data | --network-config | --passphrase-file | -o | --output | --key-file | --token-file | --directory | --key | --checkpoint | --export | --receipt) ask=file ;;
     --address | --control-epoch | --ticket | --break-glass | --filter | --delay | --tenant | --state | --label | --name | --vcpus | --max-vcpus | --memory | --disk | --disk-size | --cdrom | --nic | --kernel | --initrd | --cmdline | --hostname | --ssh-key | --seed-pool | --start-priority | --start-delay | --reservation | --cell | --page-size | --device | --request-id | --timeout | --grace | --remove-label | --cpu-model | --boot | --total-rate | --read-rate | --write-rate | --total-iops | --read-iops | --write-iops | --total-burst-rate | --read-burst-rate | --write-burst-rate | --total-burst-iops | --read-burst-iops | --write-burst-iops | --burst-seconds | --description | --to | --base | --lease | --backup | --pool | --mac | --allowed-address | --inbound-rate | --outbound-rate | --inbound-burst | --outbound-burst | --port | --viewer | --screen | --volume | --sha256 | --older-than | --above | --unused-for | --for | --env | --wait | --size | --after | --kind | --limit | --ttl | --reason | --parallel | --scheduler | --authority-fingerprint | --since | --who) : ;;
     --sort) words="cpu memory disk network name" ;;
     --image) ask=image ;;

@@ -34,6 +34,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/^install .*\/socle-dumps$/, "needs the user that the package makes"],
   [/^socle vm dump /, "needs a guest that runs, and a directory for dumps: vms-dump.test.ts"],
   [/^(socle vm backup (open|end)|nbdcopy) /, "needs certificates: backups-nbd.test.ts"],
+  [/^qemu-img convert --object /, "names a file of a backup: backups-encrypted.test.ts"],
   [/^socle image (import|rm) /, "needs an image server: images.test.ts"],
   [/ --image debian-13 /, "needs an image: images.test.ts"],
   [/^socle vm disk \w+ builder /, "needs a guest that installs a system: images-from-volumes.test.ts"],

@@ -94,12 +94,16 @@ export async function lacksFiles(
 }
 
 /** The images of a disk, as the manifest has them. Throws `invalid` BACKUP_DAMAGED. */
-export async function openChain(openSource: OpenSource, chain: readonly StoredDisk[]): Promise<Qcow2Chain> {
+export async function openChain(
+  openSource: OpenSource,
+  chain: readonly StoredDisk[],
+  passphrase?: Buffer,
+): Promise<Qcow2Chain> {
   const files: Qcow2File[] = [];
   try {
-    for (const { file, base, capacityBytes } of chain) {
+    for (const { file, base, capacityBytes, encryption } of chain) {
       const source = await openSource(file);
-      const opened = await Qcow2File.open(source).catch(async (thrown: unknown) => {
+      const opened = await Qcow2File.open(source, passphrase).catch(async (thrown: unknown) => {
         await source.close();
         throw thrown;
       });
@@ -109,6 +113,8 @@ export async function openChain(openSource: OpenSource, chain: readonly StoredDi
           file,
           `the image below it is ${opened.backing ?? "none"}, and the manifest says ${base ?? "none"}`,
         );
+      if (opened.isEncrypted !== (encryption !== undefined))
+        throw damaged(file, `it is ${opened.isEncrypted ? "" : "not "}encrypted, other than in the manifest`);
       if (opened.capacityBytes !== capacityBytes)
         throw damaged(file, "its disk has another size than in the manifest");
     }
@@ -116,6 +122,22 @@ export async function openChain(openSource: OpenSource, chain: readonly StoredDi
   } catch (thrown) {
     for (const file of files) await file.close();
     throw thrown;
+  }
+}
+
+/** Throws, before anything is done, as `Qcow2File.unlock` for the files themselves, not for those below. */
+export async function requireReadable(
+  openSource: OpenSource,
+  files: readonly StoredDisk[],
+  passphrase: Buffer | undefined,
+): Promise<void> {
+  for (const file of files) {
+    const chain = await openChain(openSource, [file], passphrase);
+    try {
+      await chain.unlock();
+    } finally {
+      await chain.close();
+    }
   }
 }
 

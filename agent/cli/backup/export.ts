@@ -9,13 +9,16 @@ import type { Session } from "../session.ts";
 import { BackupReader } from "./backup-reader.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
+import { fileImage } from "./file-image.ts";
 import { MANIFEST, manifestOf, manifestText, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
-import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
+import { readPassphrase } from "./passphrase.ts";
 import { padding, tarEnd, tarHeader } from "./tar.ts";
 
 export interface ExportOptions {
   readonly quiesce?: boolean;
+  /** Encrypts the disks: needed for a VM with encrypted ones. */
+  readonly passphraseFile?: string;
 }
 
 /**
@@ -25,15 +28,17 @@ export interface ExportOptions {
 export async function exportVm(
   session: Session,
   name: string,
-  { quiesce = false }: ExportOptions,
+  { quiesce = false, passphraseFile }: ExportOptions,
   write: (chunks: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<StoredBackup> {
+  const passphrase = passphraseFile === undefined ? undefined : await readPassphrase(passphraseFile);
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
-  const request = { vm: vm.vmId, disks: [], baseBackup: "", quiesce };
+  const allowEncrypted = passphrase !== undefined;
+  const request = { vm: vm.vmId, disks: [], baseBackup: "", quiesce, allowEncrypted };
   return await openBackup(session, agent, request, async (backupId, { end }) => {
     const backup = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
-    const archive = new Archive(session, agent, vm, backup);
+    const archive = new Archive(session, agent, { vm, backup, passphrase });
     await write(archive);
     await end(false);
     return archive.stored;
@@ -45,13 +50,27 @@ class Archive implements AsyncIterable<Buffer> {
   readonly #agent: Agent;
   readonly #vm: Vm__Output;
   readonly #backup: Backup__Output;
+  readonly #passphrase: Buffer | undefined;
   readonly #made: StoredDisk[] = [];
 
-  constructor(session: Session, agent: Agent, vm: Vm__Output, backup: Backup__Output) {
+  constructor(
+    session: Session,
+    agent: Agent,
+    {
+      vm,
+      backup,
+      passphrase,
+    }: {
+      readonly vm: Vm__Output;
+      readonly backup: Backup__Output;
+      readonly passphrase: Buffer | undefined;
+    },
+  ) {
     this.#session = session;
     this.#agent = agent;
     this.#vm = vm;
     this.#backup = backup;
+    this.#passphrase = passphrase;
   }
 
   get #createdMs(): number {
@@ -87,14 +106,17 @@ class Archive implements AsyncIterable<Buffer> {
       this.#session.interrupt,
     );
     const map = await reader.map(capacityBytes, false);
-    const sizeBytes = imageBytes(map);
     const feed = new ClusterFeed(reader.pieces());
+    const passphrase = this.#passphrase;
+    const { chunks, sizeBytes, encryption } = await fileImage(map, (index) => feed.cluster(index), {
+      passphrase,
+    });
     const hash = createHash("sha256");
     const progress = new ByteProgress(this.#session, `export ${disk}`, sizeBytes);
     let isDone = false;
     try {
       yield tarHeader(file, sizeBytes, this.#createdMs);
-      for await (const chunk of progress.count(qcow2Image(map, (index) => feed.cluster(index)))) {
+      for await (const chunk of progress.count(chunks)) {
         hash.update(chunk);
         yield chunk;
       }
@@ -105,6 +127,7 @@ class Archive implements AsyncIterable<Buffer> {
       progress.end(isDone);
       await feed.close();
     }
-    this.#made.push({ disk, file, format: "qcow2", capacityBytes, sha256: hash.digest("hex"), sizeBytes });
+    const sha256 = hash.digest("hex");
+    this.#made.push({ disk, file, format: "qcow2", capacityBytes, ...encryption, sha256, sizeBytes });
   }
 }

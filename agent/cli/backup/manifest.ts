@@ -24,6 +24,8 @@ const disk = z.object({
   capacityBytes: size,
   /** The file right below, in the same directory. Absent: none. */
   base: plainName.exactOptional(),
+  /** Absent: in clear. */
+  encryption: z.literal("luks").exactOptional(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   sizeBytes: size,
 });

@@ -6,7 +6,10 @@ import {
   TABLE_COVERS_BYTES,
   type ClusterState,
 } from "../../kernel/qcow2/cluster-map.ts";
+import { CRYPT_LUKS, CRYPTO_HEADER, CRYPTO_HEADER_BYTES } from "../../kernel/qcow2/encrypted-image.ts";
+import { isOwnLuks, LUKS_BYTES, openLuks, SECTOR_BYTES, type SectorCipher } from "../../kernel/qcow2/luks.ts";
 import { BACKING_FORMAT, HEADER_BYTES, MAGIC, ZERO_FLAG } from "../../kernel/qcow2/qcow2-image.ts";
+import { passphraseMissing, passphraseWrong } from "./passphrase.ts";
 
 /** Bits 9 to 55 of an entry. */
 const OFFSET = 0x00ff_ffff_ffff_fe00n;
@@ -17,19 +20,29 @@ export class Qcow2File {
   readonly capacityBytes: number;
   /** The backing file's name in the header. */
   readonly backing: string | undefined;
+  /** Its clusters with data are encrypted. */
+  readonly isEncrypted: boolean;
   readonly #source: ByteSource;
   readonly #l1: Buffer;
+  readonly #passphrase: Buffer | undefined;
+  #cipher: SectorCipher | undefined;
   #table: { readonly number: number; readonly entries: Buffer | undefined } | undefined;
 
-  private constructor(source: ByteSource, header: Buffer, l1: Buffer) {
+  private constructor(source: ByteSource, header: Buffer, l1: Buffer, passphrase: Buffer | undefined) {
     this.#source = source;
     this.#l1 = l1;
     this.capacityBytes = Number(header.readBigUInt64BE(24));
-    this.backing = backingOf(header, source.name);
+    this.isEncrypted = header.readUInt32BE(32) === CRYPT_LUKS;
+    this.backing = backingOf(
+      header,
+      HEADER_BYTES + (this.isEncrypted ? CRYPTO_HEADER_BYTES : 0),
+      source.name,
+    );
+    this.#passphrase = passphrase;
   }
 
-  /** Throws `invalid` BACKUP_DAMAGED. */
-  static async open(source: ByteSource): Promise<Qcow2File> {
+  /** The passphrase is needed for the bytes of clusters alone. Throws `invalid` BACKUP_DAMAGED. */
+  static async open(source: ByteSource, passphrase?: Buffer): Promise<Qcow2File> {
     if (source.sizeBytes < CLUSTER_BYTES) throw damaged(source.name, "it has no whole header");
     const header = await source.read(0, CLUSTER_BYTES);
     if (header.readUInt32BE(0) !== MAGIC || header.readUInt32BE(4) !== 3)
@@ -37,7 +50,7 @@ export class Qcow2File {
     const capacityBytes = Number(header.readBigUInt64BE(24));
     const isAsMade =
       header.readUInt32BE(20) === Math.log2(CLUSTER_BYTES) &&
-      header.readUInt32BE(32) === 0 &&
+      (header.readUInt32BE(32) === 0 || isOwnEncryption(header)) &&
       header.readUInt32BE(60) === 0 &&
       header.readBigUInt64BE(72) === 0n &&
       Number.isSafeInteger(capacityBytes);
@@ -47,7 +60,7 @@ export class Qcow2File {
     const at = Number(header.readBigUInt64BE(40));
     if (tables !== Math.ceil(capacityBytes / TABLE_COVERS_BYTES) || at + tables * 8 > source.sizeBytes)
       throw damaged(source.name, "its first table does not fit its disk");
-    return new Qcow2File(source, header, await source.read(at, tables * 8));
+    return new Qcow2File(source, header, await source.read(at, tables * 8), passphrase);
   }
 
   get tables(): number {
@@ -75,9 +88,23 @@ export class Qcow2File {
     return (entry & OFFSET) === 0n ? "absent" : "data";
   }
 
-  /** The cluster that an entry with data refers to. */
+  /** The cluster that an entry with data refers to. Throws as `unlock`. */
   async clusterOf(entry: bigint): Promise<Buffer> {
-    return await this.#source.read(this.#place(entry & OFFSET), CLUSTER_BYTES);
+    const place = this.#place(entry & OFFSET);
+    const bytes = await this.#source.read(place, CLUSTER_BYTES);
+    await this.unlock();
+    return this.#cipher?.decrypt(bytes, place / SECTOR_BYTES) ?? bytes;
+  }
+
+  /** Throws `invalid` PASSPHRASE_MISSING, PASSPHRASE_WRONG and BACKUP_DAMAGED. */
+  async unlock(): Promise<void> {
+    if (!this.isEncrypted || this.#cipher !== undefined) return;
+    const { name } = this.#source;
+    if (this.#passphrase === undefined) throw passphraseMissing(name);
+    const luks = await this.#source.read(CLUSTER_BYTES, LUKS_BYTES);
+    if (!isOwnLuks(luks)) throw damaged(name, "the header of its encryption is no backup's");
+    this.#cipher = await openLuks(luks, this.#passphrase);
+    if (this.#cipher === undefined) throw passphraseWrong(name);
   }
 
   async close(): Promise<void> {
@@ -91,14 +118,21 @@ export class Qcow2File {
   }
 }
 
-function backingOf(header: Buffer, name: string): string | undefined {
+/** As `encryptedImage` writes it. */
+const isOwnEncryption = (header: Buffer): boolean =>
+  header.readUInt32BE(32) === CRYPT_LUKS &&
+  header.readUInt32BE(HEADER_BYTES) === CRYPTO_HEADER &&
+  header.readBigUInt64BE(HEADER_BYTES + 8) === BigInt(CLUSTER_BYTES) &&
+  header.readBigUInt64BE(HEADER_BYTES + 16) === BigInt(LUKS_BYTES);
+
+function backingOf(header: Buffer, extensionsAt: number, name: string): string | undefined {
   const at = Number(header.readBigUInt64BE(8));
   if (at === 0) return undefined;
   const length = header.readUInt32BE(16);
   if (
-    at < HEADER_BYTES ||
+    at < extensionsAt ||
     at + length > header.length ||
-    header.readUInt32BE(HEADER_BYTES) !== BACKING_FORMAT
+    header.readUInt32BE(extensionsAt) !== BACKING_FORMAT
   )
     throw damaged(name, "the name of its backing file is not in its header");
   return header.toString("utf8", at, at + length);
@@ -147,6 +181,11 @@ export class Qcow2Chain {
       at = to;
     }
     return Buffer.concat(parts);
+  }
+
+  /** Throws as `Qcow2File.unlock`, before the first cluster is read. */
+  async unlock(): Promise<void> {
+    for (const file of this.#files) await file.unlock();
   }
 
   async close(): Promise<void> {

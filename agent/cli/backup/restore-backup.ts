@@ -8,10 +8,11 @@ import type { Agent } from "../client.ts";
 import { interrupted } from "../errors.ts";
 import { follow } from "../follow.ts";
 import type { Session } from "../session.ts";
-import { openChain, verifyFile, type OpenSource } from "./backup-directory.ts";
+import { openChain, requireReadable, verifyFile, type OpenSource } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { CLUSTER_BYTES } from "../../kernel/qcow2/cluster-map.ts";
-import { chainOf, requireBackup, type Manifest, type StoredBackup } from "./manifest.ts";
+import { chainOf, requireBackup, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
+import { readPassphrase } from "./passphrase.ts";
 import { remark, requireSuccess, succeed } from "./operation.ts";
 import type { Qcow2Chain } from "./qcow2-file.ts";
 import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
@@ -22,9 +23,15 @@ export interface Source {
   readonly openSource: OpenSource;
 }
 
+/** A source with what opens its encrypted files. */
+interface Opened extends Source {
+  readonly passphrase: Buffer | undefined;
+}
+
 interface Options extends RestoreOptions {
   readonly backup?: string;
   readonly start?: boolean;
+  readonly passphraseFile?: string;
 }
 
 export interface Restored {
@@ -41,15 +48,20 @@ const CLEANUP_MS = 30_000;
 const CHUNK_BYTES = 128 * 1024;
 
 /** Makes a VM of a backup. A failure deletes it again. Nothing is sent before all files were read and compared. */
-export async function restoreBackup(session: Session, source: Source, options: Options): Promise<Restored> {
-  const { manifest } = source;
+export async function restoreBackup(session: Session, from: Source, options: Options): Promise<Restored> {
+  const { passphraseFile } = options;
+  const passphrase = passphraseFile === undefined ? undefined : await readPassphrase(passphraseFile);
+  const source = { ...from, passphrase };
+  const { manifest, openSource } = source;
   const backup = requireBackup(manifest, options.backup);
   const { spec, disks, notes } = restoredSpec(manifest, backup, randomUUID(), options);
+  const files = disks.flatMap(({ stored }) => chainOf(manifest, stored));
+  await requireReadable(openSource, files, passphrase);
   const agent = await session.agent();
   const create = { spec, leaveStopped: true };
   const ask = { ...create, validateOnly: true, requestId: randomUUID() };
   requireSuccess(agent, await agent.ask(agent.contract.vms.CreateVm, ask));
-  await verify(session, source, disks);
+  await verify(session, openSource, files);
   for (const note of notes) remark(session, note);
   const begun = await agent.ask(agent.contract.vms.CreateVm, { ...create, requestId: randomUUID() });
   const { vmId } = begun;
@@ -68,8 +80,7 @@ export async function restoreBackup(session: Session, source: Source, options: O
   return { vmId, name: spec.name ?? "", backup, notes };
 }
 
-async function verify(session: Session, { manifest, openSource }: Source, disks: readonly DiskToRestore[]) {
-  const files = disks.flatMap(({ stored }) => chainOf(manifest, stored));
+async function verify(session: Session, openSource: OpenSource, files: readonly StoredDisk[]): Promise<void> {
   const progress = new ByteProgress(
     session,
     "verify",
@@ -109,12 +120,12 @@ async function* rawBytes(chain: Qcow2Chain): AsyncGenerator<Buffer, void, undefi
 async function restoreDisk(
   session: Session,
   agent: Agent,
-  { manifest, openSource }: Source,
+  { manifest, openSource, passphrase }: Opened,
   of: Pick<RestoreDiskRequest, "vm" | "moreDisks">,
   { stored, format }: DiskToRestore,
 ): Promise<void> {
   const { disk } = stored;
-  const chain = await openChain(openSource, chainOf(manifest, stored));
+  const chain = await openChain(openSource, chainOf(manifest, stored), passphrase);
   try {
     const { sizeBytes, bytes } = await flatten(chain, format);
     const hash = createHash("sha256");

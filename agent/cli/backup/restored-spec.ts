@@ -53,7 +53,8 @@ export function restoredSpec(
     const wanted = pool ?? newVolume?.pool ?? disk.volume?.pool ?? "";
     toRestore.push({ stored, format: format === "DISK_FORMAT_RAW" ? "raw" : "qcow2" });
     const { capacityBytes } = stored;
-    return [{ ...disk, volume: null, newVolume: { pool: wanted, capacityBytes, format } }];
+    const encryption = newVolume?.encryption == null ? {} : { encryption: newVolume.encryption };
+    return [{ ...disk, volume: null, newVolume: { pool: wanted, capacityBytes, format, ...encryption } }];
   });
   if (toRestore.length !== backup.disks.length)
     throw new SocleError("invalid", "BACKUP_DAMAGED", "the manifest has disks that its VM's spec has not");

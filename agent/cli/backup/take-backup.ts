@@ -15,13 +15,13 @@ import {
   nameParts,
   openChain,
   removeFiles,
+  requireReadable,
   removeLeftovers,
   writePart,
   type Written,
 } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
-import type { ClusterMap } from "../../kernel/qcow2/cluster-map.ts";
 import { DirectoryLock } from "./directory-lock.ts";
 import {
   chainOf,
@@ -32,14 +32,17 @@ import {
   type StoredBackup,
   type StoredDisk,
 } from "./manifest.ts";
+import { fileImage } from "./file-image.ts";
+import { readPassphrase } from "./passphrase.ts";
 import { openBackup, type Ending } from "./open-backup.ts";
 import { remark, succeed } from "./operation.ts";
-import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
 
 export interface BackupOptions {
   readonly full?: boolean;
   readonly quiesce?: boolean;
   readonly disk?: readonly string[];
+  /** Encrypts what is written: needed for a VM with encrypted disks. */
+  readonly passphraseFile?: string;
 }
 
 export interface Taken {
@@ -55,6 +58,8 @@ export async function takeBackup(
   directory: string,
   options: BackupOptions,
 ): Promise<Taken> {
+  const { disk = [], quiesce = false, passphraseFile } = options;
+  const passphrase = passphraseFile === undefined ? undefined : await readPassphrase(passphraseFile);
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     throw new SocleError(
       "invalid",
@@ -73,12 +78,22 @@ export async function takeBackup(
     await removeLeftovers(directory, manifest, lock.leftBackupId);
     const { base, fullBecause } = await baseOf(directory, manifest, complete, options);
     if (fullBecause !== undefined) remark(session, `full backup: ${fullBecause}`);
-    const { disk = [], quiesce = false } = options;
-    const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce };
+    if (manifest !== undefined && base !== undefined)
+      await requireReadable(inDirectory(directory), base.disks, passphrase);
+    const allowEncrypted = passphrase !== undefined;
+    const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce, allowEncrypted };
     return await openBackup(session, agent, request, async (backupId, ending) => {
       await lock.note(backupId);
       const spec = toJson(vm.spec ?? {}) as StoredBackup["spec"];
-      const backup = await read(session, agent, { vm, backupId, directory, manifest, spec, ending });
+      const backup = await read(session, agent, {
+        vm,
+        backupId,
+        directory,
+        manifest,
+        spec,
+        passphrase,
+        ending,
+      });
       return { backup, fullBecause };
     });
   } finally {
@@ -139,6 +154,7 @@ interface Reading {
   readonly directory: string;
   readonly manifest: Manifest | undefined;
   readonly spec: StoredBackup["spec"];
+  readonly passphrase: Buffer | undefined;
   readonly ending: Ending;
 }
 
@@ -180,7 +196,7 @@ async function read(session: Session, agent: Agent, reading: Reading): Promise<S
 async function readDisk(
   session: Session,
   agent: Agent,
-  { vm, backupId, directory, manifest }: Reading,
+  { vm, backupId, directory, manifest, passphrase }: Reading,
   { disk, capacityBytes, incremental, fullReason }: BackupDisk__Output,
   file: string,
 ): Promise<StoredDisk> {
@@ -195,13 +211,16 @@ async function readDisk(
   const chain =
     below === undefined || manifest === undefined
       ? undefined
-      : await openChain(inDirectory(directory), chainOf(manifest, below));
+      : await openChain(inDirectory(directory), chainOf(manifest, below), passphrase);
   try {
     const reader = new BackupReader(agent, { vm: vm.vmId, backupId, disk }, session.interrupt);
     const map = await reader.map(capacityBytes, incremental);
     const feed = new ClusterFeed(reader.pieces(), chain && ((offset, length) => chain.read(offset, length)));
     const backing = below && ({ file: below.file, format: "qcow2" } as const);
-    const chunks = qcow2Image(map, (index) => feed.cluster(index), backing);
+    const { chunks, sizeBytes, encryption } = await fileImage(map, (index) => feed.cluster(index), {
+      backing,
+      passphrase,
+    });
     const write = async (progress: ByteProgress): Promise<Written> => {
       try {
         const result = await writePart(directory, file, progress.count(chunks));
@@ -211,8 +230,16 @@ async function readDisk(
         await feed.close();
       }
     };
-    const written = await shown(session, `${disk} to ${file}`, map, write);
-    return { disk, file, format: "qcow2", capacityBytes, ...(below && { base: below.file }), ...written };
+    const written = await shown(session, `${disk} to ${file}`, sizeBytes, write);
+    return {
+      disk,
+      file,
+      format: "qcow2",
+      capacityBytes,
+      ...(below && { base: below.file }),
+      ...encryption,
+      ...written,
+    };
   } finally {
     await chain?.close();
   }
@@ -221,10 +248,10 @@ async function readDisk(
 async function shown<T>(
   session: Session,
   what: string,
-  map: ClusterMap,
+  sizeBytes: number,
   work: (progress: ByteProgress) => Promise<T>,
 ): Promise<T> {
-  const progress = new ByteProgress(session, what, imageBytes(map));
+  const progress = new ByteProgress(session, what, sizeBytes);
   let isDone = false;
   try {
     const result = await work(progress);

@@ -60,6 +60,7 @@ const columns: Column<Backup__Output>[] = [
 
 interface OpenOptions {
   readonly nbdTls?: boolean;
+  readonly allowEncrypted?: boolean;
   readonly base?: string;
   readonly quiesce?: boolean;
   readonly disk?: readonly string[];
@@ -72,8 +73,9 @@ interface OpenOptions {
 /** The backup stays open unless its address cannot be printed. With --no-wait only the operation is printed. */
 export const openForReaders: Command = async (session, [vm = ""], options: OpenOptions) => {
   const { base: baseBackup = "", quiesce = false, nbdTls = false, disk: disks = [] } = options;
-  const { requestId, wait } = options;
-  const asked = { vm, disks: [...disks], baseBackup, quiesce, nbdTls, leaseSeconds: secondsOf(options) };
+  const { requestId, wait, allowEncrypted = false } = options;
+  const read = { quiesce, nbdTls, allowEncrypted };
+  const asked = { vm, disks: [...disks], baseBackup, ...read, leaseSeconds: secondsOf(options) };
   if (wait === false) return await mutate(session, options, ({ backups }) => backups.BeginBackup, asked);
   const agent = await session.agent();
   const request = { ...asked, ...(requestId !== undefined && { requestId }) };

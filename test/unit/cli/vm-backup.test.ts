@@ -8,6 +8,7 @@ import test, { type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
 import type { VmSpec } from "../../../agent/gen/socle/v1/VmSpec.ts";
+import type { Manifest } from "../../../agent/cli/backup/manifest.ts";
 import { fakeAgent, rpcError, socle, type FakeHandlers } from "../../support/cli/fake-agent.ts";
 import { protos } from "../../support/api/client.ts";
 import { operation, vm, vmId } from "../../support/cli/samples.ts";
@@ -30,6 +31,8 @@ interface Stage {
   isAbandoned: boolean;
   /** A backup begins after the answer. */
   beginsLater: boolean;
+  /** Whether data of encrypted disks was asked for in clear, by request. */
+  readonly consents: boolean[];
   /** Where the reads began. */
   readonly offsets: number[];
 }
@@ -47,6 +50,7 @@ async function stage(context: TestContext, spec?: VmSpec): Promise<Stage> {
     isAbandoned: false,
     beginsLater: false,
     offsets: [],
+    consents: [],
     run: (...line) => socle(line, { socket }),
   };
   let count = 0;
@@ -56,7 +60,8 @@ async function stage(context: TestContext, spec?: VmSpec): Promise<Stage> {
   });
   const done = (result: Record<string, string>) => operation({ kind: "BACKUP", result });
   const backups: FakeHandlers["backups"] = {
-    BeginBackup({ request: { baseBackup, quiesce, disks } }, answer) {
+    BeginBackup({ request: { baseBackup, quiesce, disks, allowEncrypted } }, answer) {
+      on.consents.push(allowEncrypted);
       on.asked.push(["begin", baseBackup, quiesce, disks]);
       const backupId = `b${(count += 1)}`;
       const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
@@ -212,6 +217,64 @@ test("verify needs no agent, and finds a file that was changed", async (context)
   const { exitCode, stdout } = await verify();
   assert.equal(exitCode, 1);
   assert.match(stdout, /root\.b1\.qcow2 .* damaged/);
+});
+
+test("with a passphrase all files are encrypted, and nothing is read without it", async (context) => {
+  const spec = { disks: [{ name: "root", newVolume: { pool: "images" } }] };
+  const on = await stage(context, spec);
+  const key = (name: string): string => `${on.directory}.${name}`;
+  for (const [name, text, mode] of [
+    ["key", "first", 0o600],
+    ["other", "second", 0o600],
+    ["seen", "first", 0o640],
+    ["empty", "", 0o600],
+    ["binary", "\xff\xfe", 0o600],
+  ] as const)
+    await writeFile(key(name), Buffer.from(text, "latin1"), { mode });
+  const create = (...more: string[]) =>
+    on.run("vm", "backup", "create", "web-1", "--to", on.directory, ...more);
+  const refused = async (run: ReturnType<typeof create>, pattern: RegExp): Promise<void> => {
+    const { exitCode, stderr } = await run;
+    assert.equal(exitCode, 2, stderr);
+    assert.match(stderr, pattern);
+  };
+  for (const [name, pattern] of [
+    ["seen", /chmod 600/],
+    ["empty", /must have 1 to 1024 bytes/],
+    ["binary", /takes only text/],
+    ["none", /cannot be read: ENOENT/],
+  ] as const)
+    await refused(create("--passphrase-file", key(name)), pattern);
+  assert.deepEqual(on.asked, []);
+  const taken = await create("--passphrase-file", key("key"));
+  assert.equal(taken.exitCode, 0, taken.stderr);
+  assert.deepEqual(on.consents, [true]);
+  const manifest = JSON.parse(await readFile(join(on.directory, "manifest.json"), "utf8")) as Manifest;
+  assert.equal(manifest.backups[0]?.disks[0]?.encryption, "luks");
+  const file = await readFile(join(on.directory, "root.b1.qcow2"));
+  assert.ok(!file.includes(Buffer.alloc(512, 1)) && !file.includes(Buffer.alloc(512, 2)));
+  // Before anything begins on the host.
+  await refused(create(), /is encrypted: name the file/);
+  await refused(create("--passphrase-file", key("other")), /does not open with this passphrase/);
+  assert.equal(on.asked.length, 2);
+  const restore = (...more: string[]) => on.run("vm", "restore", on.directory, "--name", "web-2", ...more);
+  await refused(restore(), /is encrypted: name the file/);
+  await refused(restore("--passphrase-file", key("other")), /does not open with this passphrase/);
+  assert.deepEqual(on.made, []);
+  await restore("--passphrase-file", key("key"));
+  assert.deepEqual(on.made, ["web-2"]);
+  assert.equal((await socle(["vm", "backup", "verify", on.directory])).exitCode, 0);
+  // A file in clear that is said to be encrypted.
+  const plain = {
+    ...manifest,
+    backups: manifest.backups.map((each) => ({
+      ...each,
+      disks: each.disks.map(({ encryption: _, ...disk }) => disk),
+    })),
+  };
+  await writeFile(join(on.directory, "manifest.json"), JSON.stringify(plain));
+  const { exitCode, stdout } = await socle(["vm", "backup", "verify", on.directory]);
+  assert.deepEqual([exitCode, stdout.includes("damaged")], [1, true], stdout);
 });
 
 test("an archive is written to a plain file alone, and its import reads no volume of the host unasked", async (context) => {

@@ -142,6 +142,7 @@ test("an image that is no backup's, or leads out of itself, is refused", async (
     [4, 2],
     [20, 12],
     [32, 1],
+    [32, 2],
     [60, 1],
     [76, 4],
     [36, 9],
