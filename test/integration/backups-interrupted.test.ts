@@ -1,8 +1,9 @@
 // Deaths of the agent at the boundaries of its journal, and of libvirtd and QEMU, while a backup begins, is open and ends.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { chmod, rm, writeFile } from "node:fs/promises";
+import { randomBytes, randomUUID } from "node:crypto";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
@@ -23,16 +24,29 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
   let host: SocleHost;
   let reader: BackupReader;
 
+  let keys: string;
+
   before(async () => {
-    mortal = await MortalHost.start();
+    keys = await mkdtemp(join(tmpdir(), "socle-keys-"));
+    const volumeKeyFile = join(keys, "volume-key");
+    await writeFile(volumeKeyFile, randomBytes(32), { mode: 0o600 });
+    mortal = await MortalHost.start({ config: { vm: { volumeKeyFile } } });
     ({ host } = mortal);
     reader = new BackupReader(host);
+    await eventually(async () => (await host.host()).inventory?.complete, {
+      what: "the host's traits to be known",
+      timeoutMs: 60_000,
+    });
   });
-  after(() => mortal.stop());
+  after(async () => {
+    await mortal.stop();
+    await rm(keys, { recursive: true, force: true });
+  });
 
   const data = { name: "data", newVolume: { pool: "images", capacityBytes: BYTES } };
-  const create = async (name: string, leaveStopped: boolean): Promise<string> => {
-    const spec = bootSector(name, { disks: [...(bootSector(name).disks ?? []), data] });
+  const sealed = { ...data, newVolume: { ...data.newVolume, encryption: "VOLUME_ENCRYPTION_LUKS" as const } };
+  const create = async (name: string, leaveStopped: boolean, disk: typeof data = data): Promise<string> => {
+    const spec = bootSector(name, { disks: [...(bootSector(name).disks ?? []), disk] });
     const { error, vmId } = await host.create(spec, { leaveStopped });
     assert.equal(error, null);
     return vmId;
@@ -45,7 +59,10 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     Array.from({ length: count }, (_, at) => bytes.toString("latin1", at * 65536, at * 65536 + 1)).join("");
 
   const beginning = (vm: string, baseBackup: string) => (requestId: string) =>
-    host.client.ask(host.client.contract.backups.BeginBackup, { requestId, vm, baseBackup });
+    host.client.ask(host.client.contract.backups.BeginBackup, {
+      ...{ requestId, vm, baseBackup },
+      allowEncrypted: true,
+    });
   const finishing = (vm: string, backupId: string, success: boolean) => (requestId: string) =>
     host.client.ask(host.client.contract.backups.FinishBackup, { requestId, vm, backupId, success });
 
@@ -106,6 +123,12 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     const id = await create("runs", false);
     const number = await host.virsh("domid", "runs");
     await chain("runs", id, false, 13, number);
+  });
+
+  test("the chain of a running guest's encrypted disk survives the agent's death at any boundary", async () => {
+    const id = await create("sealed", false, sealed);
+    const number = await host.virsh("domid", "sealed");
+    await chain("sealed", id, false, 11, number);
   });
 
   test("an open backup is read on after a death of the agent, and after one of libvirtd", async () => {

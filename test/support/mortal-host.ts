@@ -26,10 +26,10 @@ export class MortalHost {
     this.#death = death;
   }
 
-  static async start(): Promise<MortalHost> {
+  static async start(options: Parameters<typeof SocleHost.start>[0] = {}): Promise<MortalHost> {
     const death = await AgentDeath.make();
     try {
-      return new MortalHost(await SocleHost.start(death.agentOptions), death);
+      return new MortalHost(await SocleHost.start({ ...options, ...death.agentOptions }), death);
     } catch (cause) {
       await death.stop();
       throw cause;
