@@ -269,9 +269,9 @@ function noSuchDevice({ withheld }: DeviceRoom, name: string): SocleError {
   const found = withheld.find(({ address, alias }) => address === name || alias === name);
   if (found === undefined)
     return new SocleError("invalid", "NO_SUCH_DEVICE", `this host has no device ${name} for VMs`);
-  const { address: device, cause, why } = found;
+  const { cause, why } = found;
   return new SocleError("conflict", "DEVICE_NOT_ASSIGNABLE", `no VM can have the device ${name}: ${why}`, {
-    details: { metadata: { device, cause } },
+    details: { metadata: { cause } },
   });
 }
 

@@ -87,31 +87,35 @@ export function devicesWithheld(
 ): WithheldDevice[] {
   const groupOf = groupsOf(devices);
   const aliasOf = aliasesOf(aliases);
+  const hasIommu = devices.some(({ iommuGroup }) => iommuGroup !== undefined);
   return devices.flatMap((device): WithheldDevice[] => {
-    const withheld = whyWithheld(device, groupOf(device));
+    const withheld = whyWithheld(device, groupOf(device), hasIommu);
     if (withheld === undefined) return [];
     return [defined({ address: device.address, alias: aliasOf(device), ...withheld })];
   });
 }
 
-/** Undefined: guests can have it. `group`: the devices in its IOMMU group. */
+/**
+ * Undefined: guests can have it. `group`: the devices in its IOMMU group. Tenants read the reason, which therefore names no other
+ * device.
+ */
 function whyWithheld(
   { driver, iommuGroup }: PciDevice,
   group: readonly PciDevice[],
+  hasIommu = true,
 ): Pick<WithheldDevice, "cause" | "why"> | undefined {
   if (iommuGroup === undefined) {
-    const why =
-      "the host has no IOMMU, or it is off; enable it in the firmware (VT-d, AMD-Vi) and the kernel (intel_iommu=on)";
+    const why = hasIommu
+      ? "it is in no IOMMU group that the host shows"
+      : "the host has no IOMMU, or it is off; enable it in the firmware (VT-d, AMD-Vi) and the kernel (intel_iommu=on)";
     return { cause: "no_iommu", why };
   }
-  const bind = `bind it, and all devices of IOMMU group ${iommuGroup}, to vfio-pci`;
-  if (driver === undefined) return { cause: "no_driver", why: `no driver has it; ${bind}` };
-  if (driver !== "vfio-pci")
-    return { cause: "host_driver", why: `the host uses it with the driver ${driver}; ${bind}` };
-  const ofHost = group.find((member) => member.driver !== undefined && !isKeptFromHost(member.driver));
-  if (ofHost === undefined) return undefined;
-  const why = `the host uses ${ofHost.address} of its IOMMU group with the driver ${ofHost.driver ?? ""}; ${bind}`;
-  return { cause: "shared_group", why };
+  const bind = "if the host does not need it, bind it, and all devices of its IOMMU group, to vfio-pci";
+  if (driver === undefined) return { cause: "no_driver", why: `the host shows no driver for it; ${bind}` };
+  if (driver !== "vfio-pci") return { cause: "host_driver", why: `a driver of the host has it; ${bind}` };
+  const isShared = group.some((member) => member.driver !== undefined && !isKeptFromHost(member.driver));
+  if (!isShared) return undefined;
+  return { cause: "shared_group", why: `a driver of the host has another device of its IOMMU group; ${bind}` };
 }
 
 function groupsOf(devices: readonly PciDevice[]): (device: PciDevice) => readonly PciDevice[] {

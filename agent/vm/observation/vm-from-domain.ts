@@ -140,14 +140,15 @@ function onHost(
     hugepageBytes: hugepages === undefined ? undefined : (hugepages.pageSizeBytes ?? DEFAULT_HUGEPAGE_BYTES),
     vcpuPins: vcpuPins.length === 0 ? undefined : vcpuPins,
     emulatorPin,
-    devices: heldDevices(addresses.map(formatPciAddress), placed),
+    devices: heldDevices(addresses.length === 0 ? undefined : addresses.map(formatPciAddress), placed),
   });
 }
 
 /** A placed device is held also before and after the domain has it. */
-function heldDevices(seen: readonly string[] = [], placed: readonly string[] = []): OnHost["devices"] {
-  const all = [...new Set([...seen, ...placed])];
-  return all.length === 0 ? undefined : all;
+function heldDevices(seen: OnHost["devices"], placed: readonly string[] = []): OnHost["devices"] {
+  const more = placed.filter((address) => seen?.includes(address) !== true);
+  // The same list says that nothing has changed.
+  return more.length === 0 ? seen : [...(seen ?? []), ...more];
 }
 
 /** The placement that Socle decided at creation, if the XML is not available. */

@@ -10,6 +10,7 @@ import { hostDevice } from "../model/host-devices.ts";
 import { placedDevices, placementWith, specWith, type PlacedDevice } from "../model/placed-devices.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
 import { requirePermitted } from "../model/tenant-policy.ts";
+import type { Vm } from "../model/vm.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
@@ -56,7 +57,7 @@ export const attachPciDevice = defineOperation({
     requireNotSaved(vm);
     requireAbsent(vm.name, vm.devices, device);
     if (spec !== undefined) requireFits(spec, device, vm.placedDevices);
-    const address = placeDevice({ vmId, device, placementRequest, cells });
+    const address = placed(vm, device, () => placeDevice({ vmId, device, placementRequest, cells }));
     return defined({ device, address, etag });
   },
   plan: (_context, { device, address }, vm) => Promise.resolve({ device, address, applies: appliesTo(vm) }),
@@ -67,15 +68,20 @@ export const attachPciDevice = defineOperation({
     const effects = new Set([SPEC, ATTACH].filter((effect) => mayHaveBegun(run, effect)));
     try {
       const before = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(ATTACH) });
+      const { devices } = (await readSpec(context, vmId)).placement;
+      // The journal may have lost the begin of a step. The claim keeps others from the device: an earlier run has placed it.
+      if (run.resumed && devices.includes(address)) for (const effect of [SPEC, ATTACH]) effects.add(effect);
       if (!effects.has(SPEC)) {
-        // An operation before this one may have attached others.
-        const { devices } = (await readSpec(context, vmId)).placement;
-        requireAbsent(before.name, devices, address);
+        // An operation before this one may have attached others, and another client this one.
+        const { isDefined, isLive } = await domains.devices.where(vmId, pciAlias(address));
+        requireAbsent(before.name, isDefined || isLive === true ? [address] : devices, address);
         requireFits(before, name, devices);
       }
       effects.add(SPEC);
       const add = (devices: readonly PlacedDevice[]) => [...without(devices, address), device];
       const spec = await step(SPEC, () => rewriteDevices(context, vmId, add));
+      // From here on the ledger counts the device as the VM's, also if QEMU hangs in its attachment.
+      await seenWith(context, spec);
       effects.add(ATTACH);
       const xml = buildHostDevice(hostDevice(address));
       await step(ATTACH, () => domains.devices.attach(vmId, pciAlias(address), xml), 0.5);
@@ -142,6 +148,18 @@ const rewriteDevices = (
 
 const without = (devices: readonly PlacedDevice[], address: string): readonly PlacedDevice[] =>
   devices.filter((device) => device.address !== address);
+
+/** The address that the ledger chooses. Throws `already_exists` DEVICE_ATTACHED if the VM has the device that it asks for. */
+function placed({ name, spec, placedDevices: addresses }: Vm, device: string, choose: () => string): string {
+  try {
+    return choose();
+  } catch (thrown) {
+    const own = placedDevices(spec, addresses).find((each) => each.name === device);
+    if (own !== undefined && toSocleError(thrown).reason === "NO_CAPACITY")
+      requireAbsent(name, [own.address], own.address);
+    throw thrown;
+  }
+}
 
 function requireAbsent(vm: string, devices: readonly string[] = [], address: string): void {
   if (!devices.includes(address)) return;

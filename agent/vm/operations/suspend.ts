@@ -48,9 +48,11 @@ async function suspend(context: WorkContext, run: WorkRun, cut: Cut): Promise<Re
     }
   } else {
     requireState(before.state, ["running", "paused"], "suspended");
-    // An operation before this one may have begun a rescue, whose memory would be restored in the place of the guest's.
-    const { spec, rescue } = await readSpec(context, vmId);
+    // An operation before this one may have begun a rescue, whose memory would be restored in the place of the guest's, or attached
+    // a device.
+    const { spec, rescue, placement } = await readSpec(context, vmId);
     requireNotRescued({ name: spec.name, rescue });
+    if (placement.devices.length > 0) throw hasDevices(spec.name);
     // The memory would be restored over the file that libvirt shows.
     await requireRecorded(context, vmId);
     await stampRun(context, run);

@@ -68,7 +68,7 @@ export function liveSizeOf(
     devices.memoryBalloon?.model === "virtio" &&
     memoryBacking?.hugePages === undefined &&
     launchSecurity === undefined &&
-    devices.hostDevices.length === 0;
+    !devices.hostDevices.some(({ type }) => type === "pci");
   return {
     ...(fields.includes("vcpus") && canPlug ? { vcpus: spec.vcpus } : {}),
     ...(fields.includes("memoryBytes") && hasBalloon

@@ -204,7 +204,7 @@ test("a guest that keeps its device keeps it in its definition, its spec and the
   assert.match(kept.error?.message ?? "", /0000:af:00\.0/);
   assert.deepEqual([on.live, on.defined, on.socle], [new Set([GPU]), new Set([GPU]), before]);
   assert.equal(holder(GPU), "allocated web");
-  assert.equal(await refusal(attach("gpu")), "exhausted NO_CAPACITY");
+  assert.equal(await refusal(attach("gpu")), "already_exists DEVICE_ATTACHED device");
 });
 
 test("a device that libvirt refuses leaves nothing behind, and is free again", async (t) => {
@@ -217,6 +217,32 @@ test("a device that libvirt refuses leaves nothing behind, and is free again", a
   const refused = await ended(attach("gpu"));
   assert.deepEqual([refused.state, refused.error?.reason], ["failed", "LIBVIRT_INTERNAL_ERROR"]);
   assert.deepEqual([on.live.size, on.defined.size, on.socle, holder(GPU)], [0, 0, before, "free"]);
+});
+
+test("a device that another client put into the definition is not attached, and stays there", async (t) => {
+  const { on, attach, ended, holder } = await stage(t);
+  on.defined.add(GPU);
+  const refused = await ended(attach("gpu"));
+  assert.deepEqual([refused.state, refused.error?.reason], ["failed", "DEVICE_ATTACHED"]);
+  assert.deepEqual([on.live.size, on.defined, holder(GPU)], [0, new Set([GPU]), "free"]);
+});
+
+test("a guest that another client starts in a detachment has to release the device again", async () => {
+  const on = new HostDeviceStage({ placement: { devices: ["gpu"] } }, [GPU]);
+  on.isRunning = false;
+  on.before = (what) => {
+    if (what === "detach config") on.isRunning = true;
+  };
+  await detachPciDevice.run(on.context, { device: "gpu", address: GPU }, on.run());
+  assert.deepEqual([on.live.size, on.defined.size], [0, 0]);
+});
+
+test("an attachment whose steps the journal has lost is finished", async () => {
+  const on = new HostDeviceStage({ placement: { devices: ["gpu"] } }, [GPU]);
+  on.live.clear();
+  on.defined.clear();
+  await attachPciDevice.run(on.context, { device: "gpu", address: GPU }, on.run(undefined, []));
+  assert.deepEqual([on.live, on.defined], [new Set([GPU]), new Set([GPU])]);
 });
 
 test("a lost reply of libvirt is no failure: its XML shows whether the guest has the device", async (t) => {
