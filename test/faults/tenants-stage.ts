@@ -41,7 +41,7 @@ export const COMMON_NETWORK = "common";
 export const VICTIM_NETWORK = "victims";
 export const VICTIM_ADDRESS = "10.66.0.7";
 /** Resources for the permitted tenant only, and for the provider only. */
-export const HOST_DEVICE = "0000:00:01.0";
+export const HOST_DEVICE = "0000:ff:1f.7";
 export const DEDICATED_CPU = 1;
 export const HOST_BRIDGE = "virbr0";
 /** Labels of a VM that makes a list large. */

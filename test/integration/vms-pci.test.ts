@@ -66,10 +66,12 @@ suite("PCI devices of existing VMs over a real libvirtd", { skip: unavailable, t
     );
 
   /** All that virsh shows of a VM, without the marks of operations and of its first start. libvirt orders metadata anew. */
-  const dump = async (vm: string): Promise<string[]> => {
+  const dump = async (vm: string, leftOut = /$^/g): Promise<string[]> => {
     const live = await virsh(libvirtd.uri, ["dumpxml", vm]);
-    const lines = `${live}${await virsh(libvirtd.uri, ["dumpxml", vm, "--inactive"])}`.split("\n");
+    const lines = `${live}${await virsh(libvirtd.uri, ["dumpxml", vm, "--inactive"])}`;
     return lines
+      .replaceAll(leftOut, "")
+      .split("\n")
       .map((line) => line.trim())
       .filter((line) => !/^<socle(-op:stamp|:unstarted)/.test(line))
       .sort();
@@ -119,7 +121,9 @@ suite("PCI devices of existing VMs over a real libvirtd", { skip: unavailable, t
   test("a VM that is off gets a device in its definition, for itself, and gives it back", async () => {
     host.offer(bound);
     const [vm, rival] = [await create("first", true), await create("second", true)];
-    const [shown, free] = [await dump(vm), devices()];
+    // For a device that is no PCIe device, libvirt adds a bridge, which stays.
+    const bridges = /<controller type='pci'[\s\S]*?<\/controller>/g;
+    const [shown, free] = [await dump(vm, bridges), devices()];
     const { result } = await rig.succeeds(attach(vm, "card"));
     assert.deepEqual(result, { device: "card", address: first, applies: "at the next start" });
     const [hostdev = "", ...more] = await hostdevs(vm);
@@ -131,7 +135,7 @@ suite("PCI devices of existing VMs over a real libvirtd", { skip: unavailable, t
     await assert.rejects(attach(vm, first), { reason: "DEVICE_ATTACHED" });
     assert.equal((await rig.succeeds(detach(vm, "card"))).result["address"], first);
     await eventually(() => devices().join() === free.join(), { what: "the device to be free" });
-    assert.deepEqual(await dump(vm), shown);
+    assert.deepEqual(await dump(vm, bridges), shown);
     // libvirt cannot bind it to VFIO here: the VM stays off, with its device.
     await rig.succeeds(attach(vm, "card"));
     assert.equal((await start(vm)).state, "failed");

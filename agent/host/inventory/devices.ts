@@ -115,7 +115,10 @@ function whyWithheld(
   if (driver !== "vfio-pci") return { cause: "host_driver", why: `a driver of the host has it; ${bind}` };
   const isShared = group.some((member) => member.driver !== undefined && !isKeptFromHost(member.driver));
   if (!isShared) return undefined;
-  return { cause: "shared_group", why: `a driver of the host has another device of its IOMMU group; ${bind}` };
+  return {
+    cause: "shared_group",
+    why: `a driver of the host has another device of its IOMMU group; ${bind}`,
+  };
 }
 
 function groupsOf(devices: readonly PciDevice[]): (device: PciDevice) => readonly PciDevice[] {

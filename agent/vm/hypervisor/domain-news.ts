@@ -7,7 +7,7 @@ type Kind = libvirt.DomainEvent["kind"];
 const MOST_WAITING = 16;
 
 /**
- * Hears libvirt's events of one domain until it is disposed of, so that a wait for an effect ends sooner than with the next
+ * Receives libvirt's events of one domain until it is disposed of, so that a wait for an effect ends sooner than with the next
  * look. It proves nothing: events may be lost, and the effect is looked for.
  */
 export class DomainNews implements Disposable {

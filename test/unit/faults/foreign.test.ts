@@ -21,11 +21,11 @@ test("the campaigns try each method that callers of one tenant may call", () => 
   );
 });
 
-/** Texts that name nothing of another tenant's: they are new, free, or the caller's own. Reservations are the provider's. */
+/** Texts that name nothing of another tenant's: they are new, free, or the caller's own. The provider's: reservations, devices. */
 const namesNothing = new Set([
   ...["requestId", "etag", "pageToken", "name", "description", "tenant", "pool", "sha256", "url"],
   ...["user", "password", "keys", "path", "arguments", "environment", "ticket"],
-  ...["disk", "disks", "moreDisks", "nic", "reservationId"],
+  ...["disk", "disks", "moreDisks", "nic", "device", "reservationId"],
 ]);
 /** The tries of CreateVm and AttachDisk name volumes and images in whole specs and disks. */
 const isReference = (typeName: string): boolean => typeName.endsWith("VolumeReference");

@@ -77,7 +77,7 @@ test("events that were lost end the wait: they may have been of the domain", asy
   assert.equal(await ends(wait), true);
 });
 
-test("a listener that has ended hears nothing", async () => {
+test("a listener that has ended receives nothing", async () => {
   const { events, news } = stage();
   news[Symbol.dispose]();
   events.publish(removed(ID));
