@@ -3,14 +3,8 @@ import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
 import { damaged, openFile, type ByteSource } from "./byte-source.ts";
-import {
-  chainOf,
-  MANIFEST,
-  syncDirectory,
-  type Manifest,
-  type StoredBackup,
-  type StoredDisk,
-} from "./manifest.ts";
+import { MANIFEST, syncDirectory, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
+import { passphraseMissing } from "./passphrase.ts";
 import { Qcow2Chain, Qcow2File } from "./qcow2-file.ts";
 
 /** Opens a file of a backup by its name. */
@@ -79,13 +73,12 @@ export async function removeLeftovers(
 /** Of a disk and a backup's id, also without the lock that named the backup. Others' files may be in the directory. */
 const UNFINISHED = /^\w[\w-]*\.[0-9a-f]{16}\.qcow2\.part$/;
 
-/** Why a backup cannot go on from the files of this one; undefined: it can. */
+/** Why a backup cannot go on from these files; undefined: it can. */
 export async function lacksFiles(
   directory: string,
-  manifest: Manifest,
-  { disks }: StoredBackup,
+  files: readonly StoredDisk[],
 ): Promise<string | undefined> {
-  for (const { file, sizeBytes } of disks.flatMap((disk) => chainOf(manifest, disk))) {
+  for (const { file, sizeBytes } of files) {
     const found = await stat(join(directory, file)).catch(() => undefined);
     if (found === undefined) return `there is no ${file}`;
     if (found.size !== sizeBytes) return `${file} has ${found.size} bytes in place of ${sizeBytes}`;
@@ -139,6 +132,19 @@ export async function requireReadable(
       await chain.close();
     }
   }
+}
+
+/** Also where the next backup is full, as without its base. Throws as `requireReadable`, of the files that are whole. */
+export async function requireSamePassphrase(
+  directory: string,
+  { disks }: StoredBackup,
+  passphrase: Buffer | undefined,
+): Promise<void> {
+  const encrypted = disks.find(({ encryption }) => encryption !== undefined);
+  if (encrypted !== undefined && passphrase === undefined) throw passphraseMissing(encrypted.file);
+  for (const disk of disks)
+    if ((await lacksFiles(directory, [disk])) === undefined)
+      await requireReadable(inDirectory(directory), [disk], passphrase);
 }
 
 /** Reads a file whole. Throws `invalid` BACKUP_DAMAGED unless it is as it was written. */

@@ -2,6 +2,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 import { openPlain } from "./plain-file.ts";
 
+const LEAST_BYTES = 8;
 const MOST_BYTES = 1024;
 
 /**
@@ -17,10 +18,13 @@ export async function readPassphrase(path: string): Promise<Buffer> {
   try {
     const { mode, size } = await handle.stat();
     if ((mode & 0o077) !== 0) throw unusable(path, "other users than its owner may read it: chmod 600");
-    if (size === 0 || size > MOST_BYTES) throw unusable(path, `it must have 1 to ${MOST_BYTES} bytes`);
+    if (size > MOST_BYTES) throw unusable(path, `it has more than ${MOST_BYTES} bytes`);
     const bytes = await handle.readFile();
     if (bytes.includes(0) || !isUtf8(bytes))
       throw unusable(path, "QEMU takes only text: openssl rand -base64 32 makes one");
+    // A variable that is not set leaves the end of a line.
+    if (Buffer.byteLength(bytes.toString("utf8").trim()) < LEAST_BYTES)
+      throw unusable(path, `it has fewer than ${LEAST_BYTES} bytes besides spaces and line ends`);
     return bytes;
   } finally {
     await handle.close();

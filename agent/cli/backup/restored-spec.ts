@@ -54,6 +54,8 @@ export function restoredSpec(
     toRestore.push({ stored, format: format === "DISK_FORMAT_RAW" ? "raw" : "qcow2" });
     const { capacityBytes } = stored;
     const encryption = newVolume?.encryption == null ? {} : { encryption: newVolume.encryption };
+    if (stored.encryption !== undefined && newVolume?.encryption !== "VOLUME_ENCRYPTION_LUKS")
+      notes.push(`its disk ${stored.disk} is not encrypted on the host`);
     return [{ ...disk, volume: null, newVolume: { pool: wanted, capacityBytes, format, ...encryption } }];
   });
   if (toRestore.length !== backup.disks.length)

@@ -15,8 +15,8 @@ import {
   nameParts,
   openChain,
   removeFiles,
-  requireReadable,
   removeLeftovers,
+  requireSamePassphrase,
   writePart,
   type Written,
 } from "./backup-directory.ts";
@@ -76,10 +76,11 @@ export async function takeBackup(
     if (manifest !== undefined && manifest.vm.id !== vm.vmId) throw ofAnother(directory, manifest);
     const complete = await settleEarlier(session, agent, vm, manifest, lock.leftBackupId);
     await removeLeftovers(directory, manifest, lock.leftBackupId);
+    const newest = manifest?.backups.at(-1);
+    if (newest !== undefined && options.full !== true)
+      await requireSamePassphrase(directory, newest, passphrase);
     const { base, fullBecause } = await baseOf(directory, manifest, complete, options);
     if (fullBecause !== undefined) remark(session, `full backup: ${fullBecause}`);
-    if (manifest !== undefined && base !== undefined)
-      await requireReadable(inDirectory(directory), base.disks, passphrase);
     const allowEncrypted = passphrase !== undefined;
     const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce, allowEncrypted };
     return await openBackup(session, agent, request, async (backupId, ending) => {
@@ -133,7 +134,7 @@ async function baseOf(
   directory: string,
   manifest: Manifest | undefined,
   complete: Backup__Output | undefined,
-  { full = false }: BackupOptions,
+  { full = false, passphraseFile }: BackupOptions,
 ): Promise<{ base?: StoredBackup; fullBecause?: string }> {
   if (full) return { fullBecause: "--full" };
   const newest = manifest?.backups.at(-1);
@@ -144,7 +145,10 @@ async function baseOf(
     return {
       fullBecause: `the newest of the host is ${complete.backupId}, and that of the directory ${newest.id}`,
     };
-  const lacking = await lacksFiles(directory, manifest, newest);
+  const chains = newest.disks.flatMap((disk) => chainOf(manifest, disk));
+  if (passphraseFile !== undefined && chains.some(({ encryption }) => encryption === undefined))
+    return { fullBecause: "the newest of the directory is in clear" };
+  const lacking = await lacksFiles(directory, chains);
   return lacking === undefined ? { base: newest } : { fullBecause: lacking };
 }
 

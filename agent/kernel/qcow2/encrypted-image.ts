@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { SocleError } from "../errors.ts";
 import { CLUSTER_BYTES, TABLE_CLUSTERS, TABLE_COVERS_BYTES } from "./cluster-map.ts";
 import { LUKS_BYTES, SECTOR_BYTES, type Luks } from "./luks.ts";
@@ -10,6 +11,8 @@ const LUKS_CLUSTERS = Math.ceil(LUKS_BYTES / CLUSTER_BYTES);
 export const CRYPT_LUKS = 2;
 export const CRYPTO_HEADER = 0x0537be77;
 export const CRYPTO_HEADER_BYTES = 24;
+/** What is encrypted in a turn of the event loop: a fast source and reader would leave it no other. */
+const TURN_BYTES = 2 * CLUSTER_BYTES;
 /** In the upper half of a reference. */
 const COPIED = 2 ** 31;
 
@@ -77,8 +80,10 @@ async function* encrypted(
     for (let entry = 0; entry < TABLE_CLUSTERS; entry += 1)
       if (isReferred(l2, entry, at + data, true)) data += 1;
     yield movedReferences(l2, moved);
-    for (const end = at + data; at < end; at += 1)
+    for (const end = at + data; at < end; at += 1) {
       yield cipher.encrypt(await source.next(), ((at + moved) * CLUSTER_BYTES) / SECTOR_BYTES);
+      if ((at * CLUSTER_BYTES) % TURN_BYTES === 0) await nextTurn();
+    }
   }
   if (at !== plain.clusters) throw otherOrder(`${plain.clusters - at} of its clusters belong to no table`);
   await source.requireEnd();
@@ -95,8 +100,12 @@ export async function* encryptedRaw(
   for await (const piece of disk) {
     const bytes = Buffer.concat([rest, piece]);
     const whole = bytes.length - (bytes.length % SECTOR_BYTES);
-    yield cipher.encrypt(bytes.subarray(0, whole), sector);
-    sector += whole / SECTOR_BYTES;
+    for (let from = 0; from < whole; from += TURN_BYTES) {
+      const part = bytes.subarray(from, Math.min(from + TURN_BYTES, whole));
+      yield cipher.encrypt(part, sector);
+      sector += part.length / SECTOR_BYTES;
+      await nextTurn();
+    }
     rest = bytes.subarray(whole);
   }
   if (rest.length > 0) throw otherOrder(`it ends with ${rest.length} bytes of a sector`);
@@ -107,6 +116,8 @@ function requireOrder(header: Buffer, { refTableClusters }: Layout): number {
   const capacityBytes = Number(header.readBigUInt64BE(24));
   const tables = Math.ceil(capacityBytes / TABLE_COVERS_BYTES);
   const l1Clusters = Math.max(1, Math.ceil((tables * 8) / CLUSTER_BYTES));
+  // Without a file below it has no extensions; else there must be room for one more.
+  const behind = header.readBigUInt64BE(8) === 0n ? HEADER_BYTES : CLUSTER_BYTES - CRYPTO_HEADER_BYTES;
   const isInOrder =
     header.readUInt32BE(0) === MAGIC &&
     header.readUInt32BE(4) === 3 &&
@@ -121,7 +132,7 @@ function requireOrder(header: Buffer, { refTableClusters }: Layout): number {
     header.subarray(72, 96).every((byte) => byte === 0) &&
     header.readUInt32BE(96) === 4 &&
     header.readUInt32BE(100) === HEADER_BYTES &&
-    header.subarray(-CRYPTO_HEADER_BYTES).every((byte) => byte === 0);
+    header.subarray(behind).every((byte) => byte === 0);
   if (!isInOrder) throw otherOrder("its header is another one");
   return l1Clusters;
 }

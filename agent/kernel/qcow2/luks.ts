@@ -43,7 +43,8 @@ export const iterations = {
 } as const;
 /** A changed header must not occupy a thread for hours. */
 const MOST_ITERATIONS = 20_000_000;
-const STRIPES_IN_A_TURN = 200;
+/** Of whole sectors. */
+const STRIPES_IN_A_TURN = 48;
 
 /** The header with all key slots: what is encrypted is behind it. */
 export const LUKS_BYTES = PAYLOAD_SECTOR * SECTOR_BYTES;

@@ -92,6 +92,19 @@ export class DomainBackups {
     return (await this.opened(id, name)) !== undefined;
   }
 
+  /**
+   * Whether QEMU has the backup's files: also if an agent that is gone has asked for it, and libvirt has yet to begin. Throws
+   * `outcome_unknown` after a minute with another job.
+   */
+  async hasBegun(id: string, name: string): Promise<boolean> {
+    if (await this.isOpen(id, name)) return true;
+    await this.#certainty.quiet();
+    // The job is there before the backup, and as long.
+    const look = async (): Promise<boolean | undefined> =>
+      (await this.isOpen(id, name)) || ((await this.#hasJob(id)) ? undefined : false);
+    return (await this.#certainty.once(look, (found) => found !== undefined)) === true;
+  }
+
   /** The devices of an open backup of which it has only the changes; undefined if it is not open. */
   async opened(id: string, name: string): Promise<ReadonlySet<string> | undefined> {
     const args = { dom: reference(id), flags: 0 };
@@ -258,14 +271,19 @@ export class DomainBackups {
 
   /**
    * libvirt would wait for the other job until its deadline. Throws `conflict` DISK_BUSY if another client has a job on the domain,
-   * and VM_JOB_STUCK for one that libvirt does not know.
+   * and as `#hasJob`.
    */
   async #requireNoJob(id: string): Promise<void> {
+    if (await this.#hasJob(id)) throw busy();
+  }
+
+  /** Throws `conflict` VM_JOB_STUCK for a job that libvirt does not know. */
+  async #hasJob(id: string): Promise<boolean> {
     const hasJob = async (): Promise<boolean> => {
       const { type } = await this.#libvirt.call(libvirt.domainGetJobInfo, { dom: reference(id) });
       return type !== libvirt.DomainJobType.NONE;
     };
-    const found = await hasJob()
+    return await hasJob()
       .catch(async (thrown: unknown) => {
         if (!isInternal(thrown)) throw thrown;
         // It may be QEMU's end, which libvirt shows a moment later.
@@ -275,7 +293,6 @@ export class DomainBackups {
       .catch((thrown: unknown) => {
         throw isInternal(thrown) ? jobStuck(toSocleError(thrown)) : thrown;
       });
-    if (found) throw busy();
   }
 
   /** libvirt's default for a disk that is not named is that it has a part. */

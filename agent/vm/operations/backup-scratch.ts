@@ -22,17 +22,26 @@ export interface SizedSource extends Source {
   readonly capacityBytes: number;
 }
 
+interface ScratchRun {
+  /** The backup's. */
+  readonly id: string;
+  /** An earlier run has perhaps made them. */
+  readonly mayBeThere: boolean;
+  readonly signal: AbortSignal;
+}
+
 /** Makes the scratch volumes; that of an encrypted disk is encrypted with its passphrase. */
 export async function makeScratch(
   context: WorkContext,
   vmId: string,
   own: readonly Source[],
-  { id, mayBeThere }: { readonly id: string; readonly mayBeThere: boolean },
+  { id, mayBeThere, signal }: ScratchRun,
 ): Promise<readonly SizedSource[]> {
   const { domains, volumes } = context;
   const sized: SizedSource[] = [];
+  const hasSealed = own.some((source) => secretOf(vmId, source) !== undefined);
   // An encrypted volume would be replaced under the QEMU that writes to it.
-  const isUsed = mayBeThere && (await domains.backups.isOpen(vmId, id));
+  const isUsed = hasSealed && mayBeThere && (await domains.backups.hasBegun(vmId, id));
   for (const source of own) {
     const { pool, scratch: name } = source;
     const device = await deviceOf(domains, vmId, source.disk);
@@ -43,7 +52,7 @@ export async function makeScratch(
     if (secretUuid !== undefined && !isUsed) {
       // Of an earlier run, perhaps in part.
       if (mayBeThere) await volumes.remove({ pool, volume: name });
-      await fillSealed(context, vmId, source.disk, volume);
+      await fillSealed(context, { vmId, disk: source.disk }, volume, signal);
     }
     const { path } = made ?? (await volumes.resolve({ pool, volume: name }));
     sized.push({ ...source, device, path, secretUuid, capacityBytes });
@@ -54,15 +63,17 @@ export async function makeScratch(
 /** libvirt would have it made with as many iterations as take two seconds, in which QEMU's guest then stands still. */
 async function fillSealed(
   context: WorkContext,
-  vmId: string,
-  disk: string,
+  { vmId, disk }: { readonly vmId: string; readonly disk: string },
   { pool, name: volume, capacityBytes }: VolumeToMake & { readonly capacityBytes: number },
+  signal: AbortSignal,
 ): Promise<void> {
+  const { volumes } = context.images;
   const empty = new ClusterMap(capacityBytes, false);
   const bytes = imageBytes(empty);
   const none = () => Promise.reject(new Error("an empty image has no clusters"));
   const image = encryptedImage(bytes, qcow2Image(empty, none), await luksOf(context, vmId, disk));
-  await context.images.volumes.fill({ pool, volume }, encryptedBytes(bytes), image);
+  await volumes.requireRoom(pool, encryptedBytes(bytes), "backups");
+  await volumes.fill({ pool, volume }, encryptedBytes(bytes), image, { signal });
 }
 
 /** Throws `conflict` BACKUP_UNSUPPORTED for a disk that is no file. */

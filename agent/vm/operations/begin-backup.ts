@@ -216,7 +216,7 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
     // libvirt has forgotten them if it was restarted since the start of the guest.
     if (own.some(({ source }) => source.encryption !== undefined))
       await step("keys", () => restoreKeys(context, spec));
-    const scratch = { id, mayBeThere: isClaimed };
+    const scratch = { id, mayBeThere: isClaimed, signal: run.signal };
     const sources = await step("make scratch volumes", () => makeScratch(context, vmId, own, scratch), 0.3);
     await step("delete old bitmaps", () => forgetStale(context, vmId), 0.1);
     open = await openNow(context, run, { asked, spec, sources, noted: { ...noted, ...before.open } });

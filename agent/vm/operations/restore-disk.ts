@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { encryptedBytes, encryptedImage, encryptedRaw } from "../../kernel/qcow2/encrypted-image.ts";
-import { LUKS_BYTES, type Luks } from "../../kernel/qcow2/luks.ts";
+import { LUKS_BYTES, SECTOR_BYTES, type Luks } from "../../kernel/qcow2/luks.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { imageFields } from "../images/image.ts";
 import { mismatch, requireSafeHeader } from "../images/header-check.ts";
@@ -69,8 +69,8 @@ export const restoreDisk = defineOperation({
   mayLeaveHalf: true,
   endState: "unchanged",
   /**
-   * Throws `not_found` DISK_NOT_FOUND, `invalid` SPEC_INVALID and RESTORE_SIZE_INVALID, `conflict` VM_HAS_STARTED,
-   * RESTORE_UNSUPPORTED, VM_HAS_SAVED_STATE and VM_STATE_CONFLICT.
+   * Throws `not_found` DISK_NOT_FOUND, `invalid` SPEC_INVALID, RESTORE_SIZE_INVALID and IMAGE_FORMAT_MISMATCH, `conflict`
+   * VM_HAS_STARTED, RESTORE_UNSUPPORTED, VM_HAS_SAVED_STATE and VM_STATE_CONFLICT.
    */
   admit({ disk: name, upload, moreDisks, ...bytes }: RestoreRequest, vm) {
     const { sha256, sizeBytes } = checkPart(digest, { ...bytes, sha256: bytes.sha256.toLowerCase() });
@@ -188,8 +188,12 @@ async function write(
   });
 }
 
-const encryptedSize = (format: Intent["format"], sizeBytes: number): number =>
-  format === "qcow2" ? encryptedBytes(sizeBytes) : LUKS_BYTES + sizeBytes;
+/** Throws `invalid` RESTORE_SIZE_INVALID, and IMAGE_FORMAT_MISMATCH for a qcow2 image of a part of a cluster. */
+function encryptedSize(format: Intent["format"], sizeBytes: number): number {
+  if (format === "qcow2") return encryptedBytes(sizeBytes);
+  if (sizeBytes % SECTOR_BYTES === 0) return LUKS_BYTES + sizeBytes;
+  throw sizeInvalid("size_bytes", `an encrypted raw disk has whole sectors of ${SECTOR_BYTES} bytes`);
+}
 
 const encrypted = (
   format: Intent["format"],
@@ -234,7 +238,7 @@ async function rewrite(
   return { restoring };
 }
 
-/** A plain volume that was made for the VM. Throws `not_found` DISK_NOT_FOUND, `conflict` RESTORE_UNSUPPORTED. */
+/** A volume that was made for the VM, with no other below it. Throws `not_found` DISK_NOT_FOUND, `conflict` RESTORE_UNSUPPORTED. */
 function requireRestorable(vm: Vm, name: string): OwnDisk {
   const disk = requireDisk(vm, name);
   const { source } = disk;
@@ -279,7 +283,7 @@ const hasStarted = (vm: string): SocleError =>
   );
 
 function unsupported({ name }: Pick<Vm, "name">, why: string): SocleError {
-  const message = `a disk of VM ${name} cannot be restored: ${why}; create a VM with plain new volumes for it`;
+  const message = `a disk of VM ${name} cannot be restored: ${why}; create a VM with new volumes without a base for it`;
   return new SocleError("conflict", "RESTORE_UNSUPPORTED", message, {
     details: { fields: { disk: message } },
   });

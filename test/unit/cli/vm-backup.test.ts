@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
@@ -219,15 +219,37 @@ test("verify needs no agent, and finds a file that was changed", async (context)
   assert.match(stdout, /root\.b1\.qcow2 .* damaged/);
 });
 
+test("a first backup with a passphrase over one in clear is full, so that no file below it is in clear", async (context) => {
+  const on = await stage(context);
+  const key = `${on.directory}.key`;
+  await writeFile(key, "the passphrase\n", { mode: 0o600 });
+  const create = (...more: string[]) =>
+    on.run("vm", "backup", "create", "web-1", "--to", on.directory, ...more);
+  await create();
+  const sealed = await create("--passphrase-file", key);
+  assert.equal(sealed.exitCode, 0, sealed.stderr);
+  assert.match(sealed.stderr, /full backup: the newest of the directory is in clear/);
+  const next = await create("--passphrase-file", key);
+  assert.equal(next.exitCode, 0, next.stderr);
+  assert.deepEqual(
+    on.asked.flatMap((each) => (Array.isArray(each) && each[0] === "begin" ? [each[1] as string] : [])),
+    ["", "", "b2"],
+  );
+});
+
 test("with a passphrase all files are encrypted, and nothing is read without it", async (context) => {
   const spec = { disks: [{ name: "root", newVolume: { pool: "images" } }] };
   const on = await stage(context, spec);
   const key = (name: string): string => `${on.directory}.${name}`;
   for (const [name, text, mode] of [
-    ["key", "first", 0o600],
-    ["other", "second", 0o600],
-    ["seen", "first", 0o640],
+    ["key", "first passphrase", 0o600],
+    ["other", "second passphrase", 0o600],
+    ["seen", "first passphrase", 0o640],
     ["empty", "", 0o600],
+    ["line", "\n", 0o600],
+    ["blank", `${" ".repeat(40)}\n`, 0o600],
+    ["short", "secret!\n", 0o600],
+    ["long", "a".repeat(1025), 0o600],
     ["binary", "\xff\xfe", 0o600],
   ] as const)
     await writeFile(key(name), Buffer.from(text, "latin1"), { mode });
@@ -240,7 +262,11 @@ test("with a passphrase all files are encrypted, and nothing is read without it"
   };
   for (const [name, pattern] of [
     ["seen", /chmod 600/],
-    ["empty", /must have 1 to 1024 bytes/],
+    ["empty", /fewer than 8 bytes/],
+    ["line", /fewer than 8 bytes/],
+    ["blank", /fewer than 8 bytes/],
+    ["short", /fewer than 8 bytes/],
+    ["long", /more than 1024 bytes/],
     ["binary", /takes only text/],
     ["none", /cannot be read: ENOENT/],
   ] as const)
@@ -256,6 +282,15 @@ test("with a passphrase all files are encrypted, and nothing is read without it"
   // Before anything begins on the host.
   await refused(create(), /is encrypted: name the file/);
   await refused(create("--passphrase-file", key("other")), /does not open with this passphrase/);
+  // The host has lost its base, then the directory its newest file: it would be full, in clear or under another passphrase.
+  const kept = on.backups;
+  on.backups = [];
+  await refused(create(), /is encrypted: name the file/);
+  await refused(create("--passphrase-file", key("other")), /does not open with this passphrase/);
+  on.backups = kept;
+  await rename(join(on.directory, "root.b1.qcow2"), join(on.directory, "away"));
+  await refused(create(), /is encrypted: name the file/);
+  await rename(join(on.directory, "away"), join(on.directory, "root.b1.qcow2"));
   assert.equal(on.asked.length, 2);
   const restore = (...more: string[]) => on.run("vm", "restore", on.directory, "--name", "web-2", ...more);
   await refused(restore(), /is encrypted: name the file/);

@@ -152,6 +152,17 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
   assert.equal(kept.spec.nics?.[0]?.mac, "52:54:00:00:00:01");
 });
 
+test("a disk that is encrypted in the backup alone is named", () => {
+  const notesOf = (encryption: string | undefined): readonly string[] => {
+    const spec = { disks: [{ name: "root", newVolume: { pool: "fast", encryption } }] };
+    const stored = { ...disk("a.qcow2"), encryption: "luks" as const };
+    return restoredSpec({ vm }, backup("1", [stored], spec), "new-id", {}).notes;
+  };
+  assert.deepEqual(notesOf("VOLUME_ENCRYPTION_LUKS"), []);
+  for (const encryption of ["VOLUME_ENCRYPTION_UNSPECIFIED", undefined])
+    assert.deepEqual(notesOf(encryption), ["its disk root is not encrypted on the host"]);
+});
+
 test("a manifest with another shape of spec is refused by the name of the field", () => {
   for (const [spec, field] of [
     [{ disks: 5 }, "disks"],

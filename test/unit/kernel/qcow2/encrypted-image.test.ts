@@ -13,7 +13,12 @@ import {
   encryptedRaw,
 } from "../../../../agent/kernel/qcow2/encrypted-image.ts";
 import { isOwnLuks, LUKS_BYTES, makeLuks, openLuks, type Luks } from "../../../../agent/kernel/qcow2/luks.ts";
-import { imageBytes, qcow2Image, type Backing } from "../../../../agent/kernel/qcow2/qcow2-image.ts";
+import {
+  HEADER_BYTES,
+  imageBytes,
+  qcow2Image,
+  type Backing,
+} from "../../../../agent/kernel/qcow2/qcow2-image.ts";
 
 const run = promisify(execFile);
 const MIB = 2 ** 20;
@@ -105,6 +110,9 @@ test("an image in another order, or of another length, is refused", async () => 
     [60, 1],
     [76, 1],
     [56, 2],
+    // Extensions, which may name another encryption.
+    [HEADER_BYTES, 0x0537be77],
+    [HEADER_BYTES + 24, 1],
     [CLUSTER_BYTES + 4, 0],
     [l2 + 4, 0],
     [l2, 0],
@@ -118,6 +126,28 @@ test("an image in another order, or of another length, is refused", async () => 
   ])
     await assert.rejects(through(image), { reason: "IMAGE_FORMAT_MISMATCH" });
   await assert.rejects(through(bytes, bytes.length + CLUSTER_BYTES), { reason: "IMAGE_FORMAT_MISMATCH" });
+});
+
+test("other work runs while much is encrypted at once", async () => {
+  const count = 64;
+  const luks: Luks = { header: Buffer.alloc(LUKS_BYTES), cipher: await anyCipher() };
+  const offsets = Array.from({ length: count }, (_, index) => index * CLUSTER_BYTES);
+  const plain = plainImage(count * CLUSTER_BYTES, clusters(...offsets));
+  for (const image of [
+    encryptedImage(plain.sizeBytes, plain.image(), luks),
+    encryptedRaw(each(randomBytes(count * CLUSTER_BYTES)), luks),
+  ]) {
+    let turns = 0;
+    let isOver = false;
+    const other = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(other);
+    };
+    setImmediate(other);
+    for await (const _ of image);
+    isOver = true;
+    assert.ok(turns >= count / 2, String(turns));
+  }
 });
 
 const anyCipher = async () => (await makeLuks(passphrase, "random")).cipher;

@@ -149,11 +149,13 @@ test("a backup of an encrypted disk needs consent, also if the disk was encrypte
 
 test("the scratch volume of an encrypted disk is encrypted, and is not made again under its QEMU", async () => {
   const sealed = { ...root, source: { ...root.source, encryption: "luks" } };
+  const { signal } = new AbortController();
+  let freeBytes = 0;
   for (const isOpen of [false, true]) {
     const on = new WorkStage([sealed, { ...root, name: "log" }]);
     const asked: unknown[] = [];
     Object.assign(on.context.domains, {
-      backups: { isOpen: () => Promise.resolve(isOpen), capacityBytes: () => Promise.resolve(2 ** 26) },
+      backups: { hasBegun: () => Promise.resolve(isOpen), capacityBytes: () => Promise.resolve(2 ** 26) },
     });
     Object.assign(on.context.domains.devices, {
       disk: () => Promise.resolve({ source: { type: "file", path: "/x" }, target: { device: "vda" } }),
@@ -163,7 +165,17 @@ test("the scratch volume of an encrypted disk is encrypted, and is not made agai
       keys: { passphrase: () => Promise.resolve("the passphrase") },
       images: {
         volumes: {
-          fill: async ({ volume }: VolumeRef, bytes: number, chunks: AsyncIterable<Buffer>) => {
+          requireRoom: (pool: string, bytes: number) =>
+            bytes <= freeBytes
+              ? Promise.resolve()
+              : Promise.reject(new SocleError("exhausted", "POOL_FULL", pool)),
+          fill: async (
+            { volume }: VolumeRef,
+            bytes: number,
+            chunks: AsyncIterable<Buffer>,
+            settings: { signal: AbortSignal },
+          ) => {
+            assert.equal(settings.signal, signal);
             const parts: Buffer[] = [];
             for await (const chunk of chunks) parts.push(chunk);
             const image = Buffer.concat(parts);
@@ -177,7 +189,11 @@ test("the scratch volume of an encrypted disk is encrypted, and is not made agai
     on.volumes.set("images/root.qcow2", 2 ** 26);
     const { spec } = on;
     const own = ownDisks(spec).map((disk) => ({ ...disk, pool: "images", scratch: `${disk.disk}.qcow2` }));
-    const made = await makeScratch(on.context, WorkStage.id, own, { id: ID, mayBeThere: true });
+    const make = () => makeScratch(on.context, WorkStage.id, own, { id: ID, mayBeThere: true, signal });
+    freeBytes = 2 ** 21;
+    if (!isOpen) await assert.rejects(make(), { reason: "POOL_FULL" });
+    freeBytes = 2 ** 30;
+    const made = await make();
     const uuid = secretUuid(WorkStage.id, "disk/root");
     assert.deepEqual(
       made.map((each) => each.secretUuid),

@@ -52,6 +52,8 @@ test("only plain disks of a VM that is off and has never started are restored", 
   const sealed = withDisks({ root: { ...plain, encryption: "luks" } });
   assert.equal(admit(sealed)?.sizeBytes, MIB);
   refused(sealed, "IMAGE_FORMAT_MISMATCH", { sizeBytes: MIB + 1 });
+  const odd = { ...plain, format: "raw", encryption: "luks", capacityBytes: MIB + 1 };
+  refused(withDisks({ root: odd }), "RESTORE_SIZE_INVALID", { sizeBytes: MIB + 1 });
 });
 
 test("the note of a restoration is read as it was written, or not at all", () => {
