@@ -73,7 +73,7 @@ suite("PCI devices of existing VMs over a real libvirtd", { skip: unavailable, t
       .replaceAll(leftOut, "")
       .split("\n")
       .map((line) => line.trim())
-      .filter((line) => !/^<socle(-op:stamp|:unstarted)/.test(line))
+      .filter((line) => line !== "" && !/^<socle(-op:stamp|:unstarted)/.test(line))
       .sort();
   };
   const devices = () =>
