@@ -40,6 +40,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/^socle vm disk \w+ builder /, "needs a guest that installs a system: images-from-volumes.test.ts"],
   [/ new-1 /, "needs images of media: media-images.test.ts"],
   [/^socle vm (screen|screenshot) /, "needs a guest that runs with a screen: vms-screen.test.ts"],
+  [/^socle vm pci /, "needs a PCI device behind an IOMMU: vms-pci.test.ts"],
   [/^socle vm unrescue /, "needs a rescue system: vms-rescue.test.ts"],
   [/^grep .* \/run\/libvirt\//, "needs a job that libvirt does not end: backups-interrupted.test.ts"],
   [/^socle --person-file /, "needs an identity provider: people.test.ts"],
