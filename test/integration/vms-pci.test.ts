@@ -95,11 +95,11 @@ suite("PCI devices of existing VMs over a real libvirtd", { skip: unavailable, t
     await assert.rejects(attach(vm, "0000:ff:1f.7"), { reason: "NO_SUCH_DEVICE" });
     const used = machine.map((device, iommuGroup) => ({ ...device, iommuGroup, driver: "virtio-pci" }));
     host.offer(used);
-    await assert.rejects(attach(vm, "card"), { message: /driver virtio-pci; bind it/ });
+    await assert.rejects(attach(vm, "card"), { message: /a driver of the host has it/ });
     host.offer(
       bound.map((device, index) => ({ ...device, iommuGroup: 1, driver: index === 1 ? "nvme" : "vfio-pci" })),
     );
-    await assert.rejects(attach(vm, "card"), { message: new RegExp(`${second} of its IOMMU group`) });
+    await assert.rejects(attach(vm, "card"), { message: /another device of its IOMMU group/ });
     assert.deepEqual(await dump(vm), shown);
     await remove(vm);
   });
