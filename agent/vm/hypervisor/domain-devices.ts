@@ -289,6 +289,13 @@ export class DomainDevices {
     }
   }
 
+  /** Takes an attached device back, from a running guest too. Also succeeds without the domain. Throws as `release`. */
+  async takeBack(id: string, alias: string): Promise<void> {
+    if ((await this.#reads.state(id)) === undefined) return;
+    await this.release(id, alias);
+    await this.undefine(id, alias);
+  }
+
   /** A request whose reply is lost may have reached the guest: only the XML shows it. */
   async #ask(id: string, alias: string): Promise<SocleError | undefined> {
     try {

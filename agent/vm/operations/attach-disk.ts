@@ -184,11 +184,7 @@ function undoes(
     },
     {
       step: ATTACH,
-      async remove() {
-        if ((await domains.state(vmId)) === undefined) return;
-        await domains.devices.release(vmId, diskAlias(disk.name));
-        await domains.devices.undefine(vmId, diskAlias(disk.name));
-      },
+      remove: () => domains.devices.takeBack(vmId, diskAlias(disk.name)),
     },
   ];
   return all.filter(({ step }) => effects.has(step));

@@ -101,11 +101,7 @@ function undoes(
     },
     {
       step: ATTACH,
-      async remove() {
-        if ((await domains.state(vmId)) === undefined) return;
-        await domains.devices.release(vmId, nicAlias(name));
-        await domains.devices.undefine(vmId, nicAlias(name));
-      },
+      remove: () => domains.devices.takeBack(vmId, nicAlias(name)),
     },
   ];
   return all.filter(({ step }) => effects.has(step));

@@ -113,11 +113,7 @@ function undoes(
     },
     {
       step: ATTACH,
-      async remove() {
-        if ((await domains.state(vmId)) === undefined) return;
-        await domains.devices.release(vmId, pciAlias(address));
-        await domains.devices.undefine(vmId, pciAlias(address));
-      },
+      remove: () => domains.devices.takeBack(vmId, pciAlias(address)),
     },
   ];
   return all.filter(({ step }) => effects.has(step));
