@@ -29,7 +29,6 @@ const ways: readonly Way[] = [
     procedures: [
       libvirt.storagePoolLookupByName,
       libvirt.storagePoolIsActive,
-      libvirt.storageVolLookupByName,
       libvirt.storageVolGetXmlDesc,
       libvirt.storagePoolRefresh,
       libvirt.storagePoolGetInfo,
@@ -54,7 +53,7 @@ const ways: readonly Way[] = [
     procedures: [
       libvirt.domainDestroyFlags,
       libvirt.domainUndefineFlags,
-      libvirt.storageVolLookupByName,
+      libvirt.storageVolGetXmlDesc,
       libvirt.storageVolDelete,
     ],
   },

@@ -8,6 +8,7 @@ const noPool: libvirt.StoragePool = { name: "nowhere", uuid: uuidOf(801) };
 const vol = (name: string) => (side: Side) => ({
   vol: { pool: "images", name, key: `${side.images}/${name}` },
 });
+const named = (name: string, of = pool.name): libvirt.StorageVol => ({ pool: of, name, key: "" });
 const volumeXml = (name: string, format: string, backing = ""): string =>
   `<volume><name>${name}</name><capacity unit='bytes'>1048576</capacity><allocation unit='bytes'>0</allocation>
    <target><format type='${format}'/></target>${backing}</volume>`;
@@ -70,6 +71,10 @@ export const storageSteps: readonly Step[] = [
   ...["a.raw", "b.qcow2", "c.qcow2", "d.raw"].map((name) =>
     step(name, libvirt.storageVolGetXmlDesc, (side) => ({ ...vol(name)(side), flags: 0 }), volumeView),
   ),
+  // The names alone find a volume.
+  step("without key", libvirt.storageVolGetXmlDesc, { vol: named("a.raw"), flags: 0 }, volumeView),
+  step("missing", libvirt.storageVolGetXmlDesc, { vol: named("e.raw"), flags: 0 }),
+  step("in no pool", libvirt.storageVolGetXmlDesc, { vol: named("a.raw", noPool.name), flags: 0 }),
   step("there", libvirt.storageVolGetInfo, vol("a.raw"), ({ type, capacity }) => ({ type, capacity })),
   step("larger", libvirt.storageVolResize, (side) => ({
     ...vol("a.raw")(side),

@@ -1,7 +1,7 @@
 import * as libvirt from "../../libvirt/index.ts";
 import { buildDisk, type Disk, type DiskSource } from "../../libvirt/xml/index.ts";
 import type { Certainty, LibvirtCalls } from "./certainty.ts";
-import type { DomainReads } from "./domain-devices.ts";
+import type { DomainReads } from "./domain-reads.ts";
 import { reference } from "./stamps.ts";
 import { diskAlias } from "../model/device-names.ts";
 import type { VmDomain } from "../model/vm-domain.ts";

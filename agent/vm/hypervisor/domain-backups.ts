@@ -11,7 +11,7 @@ import {
 } from "../../libvirt/xml/index.ts";
 import { buildLease, leaseMark, parseLease } from "../model/vm-domain.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
-import type { DomainReads } from "./domain-devices.ts";
+import type { DomainReads } from "./domain-reads.ts";
 import { isActive } from "./domain-state.ts";
 import { AHEAD, reference } from "./stamps.ts";
 import { jobStuck } from "./stuck-job.ts";

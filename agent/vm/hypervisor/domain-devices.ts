@@ -18,18 +18,11 @@ import {
 import { isActive } from "./domain-state.ts";
 import { Certainty, type DomainCalls } from "./certainty.ts";
 import { DomainNews } from "./domain-news.ts";
+import { runningOf, type DomainReads } from "./domain-reads.ts";
 import { AHEAD, reference } from "./stamps.ts";
 import { ALIAS_PREFIX, deviceName, pciAddressIn } from "../model/device-names.ts";
 import { hasHostDevice, hostDevice } from "../model/host-devices.ts";
 import { freePciePorts } from "../model/pcie-ports.ts";
-import type { VmState } from "../model/vm.ts";
-import type { VmDomain } from "../model/vm-domain.ts";
-
-/** Reads of a domain; undefined: libvirt reports that it does not exist. */
-export interface DomainReads {
-  state(id: string): Promise<{ readonly state: VmState } | undefined>;
-  document(id: string, as: "defined" | "running"): Promise<VmDomain | undefined>;
-}
 
 /** Where a domain has a device: in the definition that its next start uses, and in the running guest. */
 interface Presence {
@@ -102,7 +95,7 @@ export class DomainDevices {
 
   /** Throws `not_found` VM_NOT_FOUND if the domain is gone. */
   async where(id: string, alias: string): Promise<Presence> {
-    const [defined, running] = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    const [defined, running] = await Promise.all([this.#defined(id), this.#running(id)]);
     if (defined === undefined)
       throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${id} on this host any more`);
     return {
@@ -113,7 +106,7 @@ export class DomainDevices {
 
   /** The disk with this alias, as the running guest or else the definition has it. */
   async disk(id: string, alias: string): Promise<Disk | undefined> {
-    for (const devices of [await this.#running(id), await this.#devices(id, "defined")]) {
+    for (const devices of [await this.#running(id), await this.#defined(id)]) {
       const disk = devices?.disks.find((each) => each.alias === alias);
       if (disk !== undefined) return disk;
     }
@@ -122,7 +115,7 @@ export class DomainDevices {
 
   /** The names of disk devices (vda, ...) that the definition and the running guest use. */
   async diskTargets(id: string): Promise<ReadonlySet<string>> {
-    const both = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    const both = await Promise.all([this.#defined(id), this.#running(id)]);
     return new Set(both.flatMap((devices) => devices?.disks.map(({ target }) => target.device) ?? []));
   }
 
@@ -217,7 +210,7 @@ export class DomainDevices {
       const message = `the domain or its running guest has no disk ${nameOf(alias)} any more; detach it, or restart the VM`;
       throw new SocleError("conflict", "DISK_NOT_ATTACHED", message);
     };
-    const [defined, running] = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    const [defined, running] = await Promise.all([this.#defined(id), this.#running(id)]);
     return running === undefined ? [of(defined)] : [of(defined), of(running)];
   }
 
@@ -229,7 +222,7 @@ export class DomainDevices {
       const message = `the domain or its running guest has no NIC ${nameOf(alias)} any more; detach it, then attach it again`;
       throw new SocleError("conflict", "NIC_NOT_ATTACHED", message);
     };
-    const [defined, running] = await Promise.all([this.#devices(id, "defined"), this.#running(id)]);
+    const [defined, running] = await Promise.all([this.#defined(id), this.#running(id)]);
     return running === undefined ? [of(defined)] : [of(defined), of(running)];
   }
 
@@ -326,11 +319,11 @@ export class DomainDevices {
   }
 
   async #running(id: string): Promise<Devices | undefined> {
-    return isActive(await this.#reads.state(id)) ? await this.#devices(id, "running") : undefined;
+    return (await runningOf(this.#reads, id))?.devices;
   }
 
-  async #devices(id: string, as: "defined" | "running"): Promise<Devices | undefined> {
-    return (await this.#reads.document(id, as))?.devices;
+  async #defined(id: string): Promise<Devices | undefined> {
+    return (await this.#reads.document(id, "defined"))?.devices;
   }
 
   /** Sets the size of a running guest's disk. libvirt also makes it smaller, without a warning: check before. */

@@ -6,7 +6,7 @@ import { BlockJobs, type BlockJob, type PivotNotes, type Watch } from "./block-j
 import { isActive } from "./domain-state.ts";
 import { Certainty, type DomainCalls } from "./certainty.ts";
 import { defineFile, pathOf } from "./define-file.ts";
-import type { DomainReads } from "./domain-devices.ts";
+import { runningOf, type DomainReads } from "./domain-reads.ts";
 import {
   replaced,
   off,
@@ -171,20 +171,16 @@ export class DomainLayers {
   /** Whether the disks use these files, in the running guest or else in the definition. */
   async isSwitched(id: string, overlays: readonly Overlay[]): Promise<boolean> {
     const disks = await this.#disks(id);
-    return overlays.every(({ disk, path }) =>
-      disks.some(({ alias, source }) => alias === diskAlias(disk) && pathOf(source) === path),
-    );
+    return overlays.every((overlay) => uses(disks, overlay));
   }
 
   /** Whether the disk is this file, in the definition and in a running guest. */
   async isFile(id: string, disk: string, path: string): Promise<boolean> {
-    const documents = [await this.#reads.document(id, "defined")];
-    if (isActive(await this.#reads.state(id))) documents.push(await this.#reads.document(id, "running"));
-    return documents.every((document) =>
-      document?.devices.disks.some(
-        ({ alias, source }) => alias === diskAlias(disk) && pathOf(source) === path,
-      ),
-    );
+    const [defined, running] = await Promise.all([
+      this.#reads.document(id, "defined"),
+      runningOf(this.#reads, id),
+    ]);
+    return [defined, running ?? defined].every((each) => uses(each?.devices.disks ?? [], { disk, path }));
   }
 
   /**
@@ -386,12 +382,16 @@ export class DomainLayers {
   }
 
   async #seen(id: string): Promise<{ as: "running" | "defined"; disks: readonly Disk[] }> {
-    const as = isActive(await this.#reads.state(id)) ? "running" : "defined";
-    return { as, disks: (await this.#reads.document(id, as))?.devices.disks ?? [] };
+    const running = await runningOf(this.#reads, id);
+    if (running !== undefined) return { as: "running", disks: running.devices.disks };
+    return { as: "defined", disks: (await this.#reads.document(id, "defined"))?.devices.disks ?? [] };
   }
 }
 
 const { COPY, ACTIVE_COMMIT } = libvirt.DomainBlockJobType;
+
+const uses = (disks: readonly Disk[], { disk, path }: Overlay): boolean =>
+  disks.some(({ alias, source }) => alias === diskAlias(disk) && pathOf(source) === path);
 
 const pathsOf = (overlays: readonly Overlay[]): readonly string[] => overlays.map(({ path }) => path);
 

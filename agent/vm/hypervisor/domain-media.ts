@@ -5,7 +5,7 @@ import * as libvirt from "../../libvirt/index.ts";
 import { buildDisk, type Disk } from "../../libvirt/xml/index.ts";
 import { deviceName } from "../model/device-names.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
-import type { DomainReads } from "./domain-devices.ts";
+import type { DomainReads } from "./domain-reads.ts";
 import { isActive } from "./domain-state.ts";
 import { reference } from "./stamps.ts";
 

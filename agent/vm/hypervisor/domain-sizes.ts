@@ -3,7 +3,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import { isActive } from "./domain-state.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import type { DomainReads } from "./domain-devices.ts";
+import type { DomainReads } from "./domain-reads.ts";
 import { reference } from "./stamps.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 

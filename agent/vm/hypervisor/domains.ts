@@ -31,6 +31,8 @@ export type { DomainCalls } from "./certainty.ts";
 export { isActive } from "./domain-state.ts";
 
 const JOB_WAIT_MS = 5000;
+/** Two texts for each of the operations that run at once. */
+const MOST_PARSED = 64;
 
 export const libvirtStartPaused = libvirt.DomainCreateFlags.START_PAUSED;
 
@@ -60,6 +62,8 @@ export class Domains {
    * documents in a new libvirtd, one may be refused for missing types. The queue is as long as the client's own.
    */
   readonly #validation = new Mutex(8192, "libvirt to validate");
+  /** By VM and kind of document. Parsing takes a millisecond, and most reads of an operation find the text unchanged. */
+  readonly #parsed = new Map<string, { readonly xml: string; readonly document: VmDomain }>();
 
   constructor(calls: DomainCalls, clock: Clock, verdicts?: StartVerdicts) {
     this.#libvirt = calls;
@@ -89,8 +93,19 @@ export class Domains {
   async document(id: string, as: "defined" | "running" = "defined"): Promise<VmDomain | undefined> {
     return await orGone(async () => {
       const flags = as === "defined" ? libvirt.DomainXMLFlags.INACTIVE : 0;
-      return parseVmDomain(await this.#domain(id).xml({ flags }));
+      return this.#parse(`${id} ${as}`, await this.#domain(id).xml({ flags }));
     });
+  }
+
+  #parse(key: string, xml: string): VmDomain {
+    const known = this.#parsed.get(key);
+    const document = known?.xml === xml ? known.document : parseVmDomain(xml);
+    // The newest last.
+    this.#parsed.delete(key);
+    this.#parsed.set(key, { xml, document });
+    const [oldest] = this.#parsed.keys();
+    if (this.#parsed.size > MOST_PARSED && oldest !== undefined) this.#parsed.delete(oldest);
+    return document;
   }
 
   /**

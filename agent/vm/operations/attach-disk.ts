@@ -101,7 +101,7 @@ export const attachDisk = defineOperation({
         hasBegun: effects.has(ATTACH),
       });
       if (!effects.has(SPEC)) requireFits(spec, disk);
-      requireDriveOff(spec, disk, await domains.state(vmId));
+      if (disk.source.kind === "cdrom") requireDriveOff(spec, disk, await domains.state(vmId));
       // The guest may have written to a disk that an earlier run attached.
       const before = await domains.devices.disk(vmId, diskAlias(disk.name));
       const image = before === undefined ? await provide(context, spec, intent, run, effects) : undefined;

@@ -150,10 +150,9 @@ async function makeLayers(
     const { pool, volume: name, capacityBytes: asked } = layer;
     const [base, own] = [below(disk), [disk.volume.volume, ...mayBeBelow(disk)]];
     // The disk may have been enlarged since the snapshot or the admission, and libvirt rounds up.
-    const { capacityBytes: least } = await volumes.resolve({ pool, volume: base }, own);
-    const capacityBytes = Math.max(asked, disk.source.capacityBytes ?? 0, least);
+    const capacityBytes = Math.max(asked, disk.source.capacityBytes ?? 0);
     const { path } = await volumes.make(
-      { pool, name, format: "qcow2", capacityBytes, base, own },
+      { pool, name, format: "qcow2", capacityBytes, base, orAsBase: true, own },
       mayBeThere,
     );
     overlays.push({ disk: disk.disk, path });

@@ -1,10 +1,11 @@
 import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { ifPresent, SocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
+import { parsePool } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { HEADER_BYTES, readQcow2Header } from "./qcow2-header.ts";
+import { VolumeLookup } from "./volume-lookup.ts";
 import { readVolume } from "./volume-read.ts";
 import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import { formatOf, vmOfVolume } from "../model/volume-names.ts";
@@ -40,10 +41,12 @@ const MOST_OVERLAYS = 32;
  */
 export class VolumeGuard {
   readonly #libvirt: LibvirtCalls;
+  readonly #lookup: VolumeLookup;
   readonly #look: Look;
 
   constructor(calls: LibvirtCalls, look: Look = lstat) {
     this.#libvirt = calls;
+    this.#lookup = new VolumeLookup(calls);
     this.#look = look;
   }
 
@@ -114,17 +117,10 @@ export class VolumeGuard {
         image,
         `is an overlay of ${name}, which is another VM's disk or a tenant's volume; put a copy without that base into the pool`,
       );
-    const vol = await this.#volume(pool, name);
-    if (vol === undefined) throw outside(image, backing.file);
-    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
-    const { path, type } = parseVolume(xml);
-    if (path === undefined || dirname(path) !== directory) throw outside(image, backing.file);
+    const found = await this.#lookup.volume({ pool: pool.name, volume: name });
+    if (found?.path === undefined || dirname(found.path) !== directory) throw outside(image, backing.file);
+    const { vol, path, type } = found;
     return { vol, name, path, format, type };
-  }
-
-  async #volume(pool: libvirt.StoragePool, name: string): Promise<libvirt.StorageVol | undefined> {
-    const lookup = () => this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name });
-    return (await ifPresent("LIBVIRT_NO_STORAGE_VOL", lookup))?.vol;
   }
 
   /** libvirt reads it: the agent may not open the file. */

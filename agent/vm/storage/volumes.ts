@@ -3,7 +3,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { silentLog, type Logger } from "../../kernel/log.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { buildVolume, parseVolume } from "../../libvirt/xml/index.ts";
+import { buildVolume } from "../../libvirt/xml/index.ts";
 import { Certainty, type LibvirtCalls } from "../hypervisor/certainty.ts";
 import { OverlaySearch, type BusyWait, type Dependents } from "./overlay-search.ts";
 import { PoolRefresh } from "./pool-refresh.ts";
@@ -11,6 +11,7 @@ import type { VolumeRef } from "../../contract/spec.ts";
 import { StorageNames } from "./storage-names.ts";
 import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
 import { formatOf } from "../model/volume-names.ts";
+import { NO_VOLUME, VolumeLookup } from "./volume-lookup.ts";
 import { readVolume } from "./volume-read.ts";
 import { poolBusy, poolFull, volumeExists } from "./volume-refusals.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -32,6 +33,8 @@ export interface VolumeToMake {
   readonly capacityBytes?: number;
   /** The base volume, in the same pool. */
   readonly base?: string;
+  /** A larger base volume decides the capacity. */
+  readonly orAsBase?: boolean;
   /** The disks of VMs that may be below the base volume. */
   readonly own?: readonly string[];
   /** The libvirt secret with its passphrase: the volume is encrypted with LUKS. */
@@ -46,8 +49,6 @@ interface Found extends Image {
 
 /** A pool must keep this much free, or the first write of a guest would pause it. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
-
-const NO_VOLUME = "LIBVIRT_NO_STORAGE_VOL";
 
 /** More than the LUKS header and the image format's header take; both are at the beginning. */
 const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
@@ -68,6 +69,7 @@ export class Volumes {
   readonly #clock: Clock;
   readonly #pools: PoolRefresh;
   readonly #overlays: OverlaySearch;
+  readonly #lookup: VolumeLookup;
 
   constructor(
     calls: LibvirtCalls,
@@ -83,7 +85,10 @@ export class Volumes {
     this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
     this.#pools = new PoolRefresh(calls, log);
-    this.#overlays = new OverlaySearch(calls, clock, this.names, this.#pools, (name) => this.#pool(name));
+    this.#lookup = new VolumeLookup(calls);
+    this.#overlays = new OverlaySearch(calls, clock, this.names, this.#pools, (name) =>
+      this.activePool(name),
+    );
   }
 
   /**
@@ -92,7 +97,8 @@ export class Volumes {
    */
   async resolve(reference: VolumeRef, own?: readonly string[]): Promise<ResolvedVolume> {
     const found = await this.#findSurely(reference);
-    const beneath = await this.#guard.check(await this.#pool(reference.pool), found, own);
+    // It is active: libvirt has described a volume of it.
+    const beneath = await this.#guard.check(await this.#lookup.pool(reference.pool), found, own);
     return { ...found, beneath };
   }
 
@@ -101,9 +107,9 @@ export class Volumes {
     // Only a refresh finds volumes that another host made in a network pool. A pool that is too busy for a refresh passes:
     // libvirt creates no volume over a file.
     for (const name of new Set(references.map(({ pool }) => pool)))
-      await this.#pools.refresh(await this.#pool(name)).catch(unlessBusy);
+      await this.#pools.refresh(await this.#lookup.activePool(name)).catch(unlessBusy);
     for (const reference of references)
-      if ((await this.#lookup(reference)) !== undefined) throw volumeExists(reference);
+      if ((await this.#lookup.volume(reference)) !== undefined) throw volumeExists(reference);
   }
 
   async #findSurely(reference: VolumeRef): Promise<Found> {
@@ -134,7 +140,8 @@ export class Volumes {
       volume.base === undefined
         ? undefined
         : await this.resolve({ pool: volume.pool, volume: volume.base }, volume.own);
-    const capacityBytes = volume.capacityBytes ?? base?.capacityBytes ?? 0;
+    const asked = volume.capacityBytes ?? base?.capacityBytes ?? 0;
+    const capacityBytes = volume.orAsBase === true ? Math.max(asked, base?.capacityBytes ?? 0) : asked;
     if (base !== undefined && capacityBytes < base.capacityBytes) {
       const message = `volume ${volume.name} must not be smaller than its base volume (${formatExactBytes(base.capacityBytes)})`;
       throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
@@ -145,11 +152,11 @@ export class Volumes {
     const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
     if (isKnown && existing.capacityBytes >= capacityBytes) {
       const own = volume.base === undefined ? [] : [volume.base, ...(volume.own ?? [])];
-      await this.#guard.check(await this.#pool(volume.pool), existing, own);
+      await this.#guard.check(await this.#lookup.pool(volume.pool), existing, own);
       return existing;
     }
     if (existing !== undefined) await this.remove(reference);
-    const pool = await this.#pool(volume.pool);
+    const pool = await this.#lookup.activePool(volume.pool);
     // libvirt knows the free space from the last refresh, which `requireAbsent` requests. A refusal, since another volume of
     // the pool is being created, is no failure: that creation refreshed the pool recently.
     if (mayBeThere) await this.#pools.refresh(pool).catch(unlessBusy);
@@ -171,11 +178,11 @@ export class Volumes {
       await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
     };
     try {
-      await this.#certainty.ensure(create, async () => (await this.#lookup(reference)) !== undefined);
+      await this.#certainty.ensure(create, async () => (await this.#lookup.volume(reference)) !== undefined);
     } catch (thrown) {
       // The first attempt had a reply, so no volume of ours can exist.
       if (tries > 1 || !NAME_TAKEN.has(toSocleError(thrown).reason)) throw thrown;
-      await this.#pool(volume.pool);
+      await this.#lookup.activePool(volume.pool);
       throw volumeExists(reference, thrown);
     }
     made();
@@ -216,7 +223,7 @@ export class Volumes {
 
   /** Throws `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE. */
   async activePool(name: string): Promise<libvirt.StoragePool> {
-    return await this.#pool(name);
+    return await this.#lookup.activePool(name);
   }
 
   /** Undefined if it does not exist. Throws as `resolve` for its pool. */
@@ -226,7 +233,7 @@ export class Volumes {
 
   /** False without its pool. Throws `unavailable` POOL_INACTIVE. */
   async isThere(reference: VolumeRef): Promise<boolean> {
-    return (await ifPresent("POOL_NOT_FOUND", () => this.#lookup(reference))) !== undefined;
+    return (await ifPresent("POOL_NOT_FOUND", () => this.#lookup.volume(reference))) !== undefined;
   }
 
   /** Deletes the volume. Also succeeds if it does not exist; returns whether it existed. */
@@ -234,12 +241,12 @@ export class Volumes {
     let wasThere = false;
     await this.#certainty.ensure(
       async () => {
-        const vol = await this.#lookup(reference);
+        const vol = (await this.#lookup.volume(reference))?.vol;
         if (vol === undefined) return;
         wasThere = true;
         await ifPresent(NO_VOLUME, () => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
       },
-      async () => (await this.#lookup(reference)) === undefined,
+      async () => (await this.#lookup.volume(reference)) === undefined,
     );
     return wasThere;
   }
@@ -257,7 +264,7 @@ export class Volumes {
     if (found === undefined) return undefined;
     const { vol, bytes, holeBytes } = found;
     if (holeBytes > 0) {
-      const pool = await this.#pool(reference.pool);
+      const pool = await this.#lookup.activePool(reference.pool);
       const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
       if (available < holeBytes + LEAST_FREE_BYTES) throw poolFull(reference.pool, available);
       await this.#writeZeros(vol, bytes, { signal });
@@ -285,10 +292,9 @@ export class Volumes {
   async #measured(
     reference: VolumeRef,
   ): Promise<{ vol: libvirt.StorageVol; bytes: number; holeBytes: number; isFile: boolean } | undefined> {
-    const vol = await this.#lookup(reference);
-    if (vol === undefined) return undefined;
-    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
-    const { physicalBytes, capacityBytes, allocationBytes, type } = parseVolume(xml);
+    const found = await this.#lookup.volume(reference);
+    if (found === undefined) return undefined;
+    const { vol, physicalBytes, capacityBytes, allocationBytes, type } = found;
     const bytes = physicalBytes ?? capacityBytes;
     return { vol, bytes, holeBytes: bytes - (allocationBytes ?? 0), isFile: type === "file" };
   }
@@ -318,10 +324,9 @@ export class Volumes {
   }
 
   async #find(reference: VolumeRef): Promise<Found | undefined> {
-    const vol = await this.#lookup(reference);
-    if (vol === undefined) return undefined;
-    const { xml } = await this.#libvirt.call(libvirt.storageVolGetXmlDesc, { vol, flags: 0 });
-    const { path, format: probed, capacityBytes, type } = parseVolume(xml);
+    const found = await this.#lookup.volume(reference);
+    if (found === undefined) return undefined;
+    const { vol, path, format: probed, capacityBytes, type } = found;
     if (path === undefined) {
       throw new SocleError(
         "unsupported",
@@ -348,7 +353,7 @@ export class Volumes {
   }
 
   async #refreshed<T>(reference: VolumeRef, look: () => Promise<T>): Promise<T> {
-    const pool = await this.#pool(reference.pool);
+    const pool = await this.#lookup.activePool(reference.pool);
     const deadlineMs = this.#clock.monotonicMs() + REFRESH_FOR_MS;
     for (;;) {
       try {
@@ -360,31 +365,6 @@ export class Volumes {
         await this.#clock.sleep(REFRESH_EVERY_MS);
       }
     }
-  }
-
-  async #lookup(reference: VolumeRef): Promise<libvirt.StorageVol | undefined> {
-    const pool = await this.#pool(reference.pool);
-    const name = { pool, name: reference.volume };
-    const lookup = () => this.#libvirt.call(libvirt.storageVolLookupByName, name);
-    return (await ifPresent(NO_VOLUME, lookup))?.vol;
-  }
-
-  async #pool(name: string): Promise<libvirt.StoragePool> {
-    try {
-      const { pool } = await this.#libvirt.call(libvirt.storagePoolLookupByName, { name });
-      const { active } = await this.#libvirt.call(libvirt.storagePoolIsActive, { pool });
-      if (active) return pool;
-    } catch (thrown) {
-      if (toSocleError(thrown).reason !== "LIBVIRT_NO_STORAGE_POOL") throw thrown;
-      throw new SocleError("not_found", "POOL_NOT_FOUND", `there is no storage pool ${name} on this host`, {
-        cause: thrown,
-      });
-    }
-    throw new SocleError(
-      "unavailable",
-      "POOL_INACTIVE",
-      `storage pool ${name} is not active; start it (virsh pool-start ${name})`,
-    );
   }
 }
 

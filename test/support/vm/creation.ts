@@ -68,6 +68,7 @@ export const volume = { vol: { pool: "images", name: `socle-${ID}-data.qcow2`, k
 const volumeXml =
   `<volume><name>socle-${ID}-data.qcow2</name><capacity>${MIB}</capacity>` +
   `<target><path>/images/d.qcow2</path><format type='qcow2'/></target></volume>`;
+export const described = { xml: volumeXml };
 
 export const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no such domain");
 export const noVolume = new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "no such volume");
@@ -86,8 +87,7 @@ export const fresh = {
   STORAGE_POOL_IS_ACTIVE: [{ active: true }],
   STORAGE_POOL_REFRESH: [{}],
   STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
-  STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, noVolume, volume],
-  STORAGE_VOL_GET_XML_DESC: [{ xml: volumeXml }],
+  STORAGE_VOL_GET_XML_DESC: [noVolume, noVolume, described],
   STORAGE_VOL_CREATE_XML: [volume],
   STORAGE_VOL_DELETE: [{}],
   DOMAIN_GET_XML_DESC: [noDomain],
@@ -97,7 +97,7 @@ export const fresh = {
   DOMAIN_GET_STATE: [noDomain],
 };
 /** An earlier run got as far as the domain. */
-export const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_LOOKUP_BY_NAME: [volume] };
+export const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_GET_XML_DESC: [described] };
 
 /** Steps like the journal's: none begins once the operation was cancelled; `begun` lists those that did. */
 function steps(signal: AbortSignal, begun: string[]): Step {

@@ -35,7 +35,6 @@ const off = {
   DOMAIN_HAS_MANAGED_SAVE_IMAGE: [{ result: false }],
   STORAGE_POOL_LOOKUP_BY_NAME: [{ pool: { name: "images" } }],
   STORAGE_POOL_IS_ACTIVE: [{ active: true }],
-  STORAGE_VOL_LOOKUP_BY_NAME: [{ vol: {} }],
   STORAGE_VOL_GET_XML_DESC: [
     { xml: "<volume><name>x</name><capacity>1</capacity><target><path>/images/x</path></target></volume>" },
   ],

@@ -63,14 +63,11 @@ async function judged(
   { poolType = "dir", base }: { readonly poolType?: string; readonly base?: string } = {},
 ): Promise<string> {
   const put = (name: string): Put => files[name] ?? {};
-  const answers: Record<string, (args: { name?: string; vol?: { name: string } }) => unknown> = {
+  const answers: Record<string, (args: { vol?: { name: string } }) => unknown> = {
     STORAGE_POOL_GET_XML_DESC: () => ({ xml: `<pool type='${poolType}'><name>images</name></pool>` }),
-    STORAGE_VOL_LOOKUP_BY_NAME: ({ name = "" }) => {
-      if (files[name] === undefined) throw new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "none");
-      return { vol: { pool: "images", name, key: "" } };
-    },
     STORAGE_VOL_GET_XML_DESC: ({ vol }) => {
       const name = vol?.name ?? "";
+      if (files[name] === undefined) throw new SocleError("not_found", "LIBVIRT_NO_STORAGE_VOL", "none");
       const path = `<target><path>/images/${name}</path></target>`;
       return {
         xml: `<volume type='${put(name).type ?? "file"}'><name>x</name><capacity>1</capacity>${path}</volume>`,
@@ -78,7 +75,7 @@ async function judged(
     },
   };
   const call = <A, R>({ name }: Procedure<A, R>, args: A): Promise<R> =>
-    Promise.resolve().then(() => answers[name]?.(args as { name?: string }) as R);
+    Promise.resolve().then(() => answers[name]?.(args as { vol?: { name: string } }) as R);
   const openStream = <A, R>(_procedure: Procedure<A, R>, args: A): Promise<LibvirtStream<R>> => {
     const { vol } = args as { vol: { name: string } };
     const pieces = [put(vol.name).bytes ?? header()];

@@ -16,8 +16,7 @@ const wanted = { pool: "images", name: "new.qcow2", format: "qcow2", capacityByt
 test("a volume is created also while others are created in its pool, which libvirt then refuses to refresh", async () => {
   const { calls } = answering({
     ...pool,
-    STORAGE_VOL_LOOKUP_BY_NAME: [none, made],
-    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    STORAGE_VOL_GET_XML_DESC: [none, { xml }],
     STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
     STORAGE_VOL_CREATE_XML: [made],
     STORAGE_POOL_REFRESH: [busy],
@@ -29,8 +28,7 @@ test("a volume is created also while others are created in its pool, which libvi
 test("a volume put into a pool is found once the pool is not busy any more", async () => {
   const { calls } = answering({
     ...pool,
-    STORAGE_VOL_LOOKUP_BY_NAME: [none, made],
-    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    STORAGE_VOL_GET_XML_DESC: [none, { xml }],
     STORAGE_POOL_REFRESH: [busy, busy, {}],
   });
   const checked: string[] = [];
@@ -47,7 +45,6 @@ test("a volume put into a pool is found once the pool is not busy any more", asy
 test("a volume that an earlier run may have created is adopted only if it is safe", async () => {
   const { calls, called } = answering({
     ...pool,
-    STORAGE_VOL_LOOKUP_BY_NAME: [made],
     STORAGE_VOL_GET_XML_DESC: [{ xml }],
   });
   const guard = { check: () => Promise.reject(new SocleError("denied", "VOLUME_UNSAFE", "it is a link")) };
@@ -61,7 +58,6 @@ test("an existing volume is neither adopted nor deleted, whether encrypted, too 
   for (const more of [{}, { capacityBytes: 2 ** 30 }, { secretUuid: "s" }]) {
     const { calls, called } = answering({
       ...pool,
-      STORAGE_VOL_LOOKUP_BY_NAME: [made],
       STORAGE_VOL_GET_XML_DESC: [{ xml }],
     });
     await assert.rejects(new Volumes(calls, sleepingClock()).make({ ...wanted, ...more }, false), {
@@ -78,11 +74,11 @@ test("a volume that another host put into a shared pool is found before the clai
   const { calls, called } = answering({
     ...pool,
     STORAGE_POOL_REFRESH: [{}],
-    STORAGE_VOL_LOOKUP_BY_NAME: [made],
+    STORAGE_VOL_GET_XML_DESC: [{ xml }],
   });
   const claim = new Volumes(calls, sleepingClock()).requireAbsent([{ pool: "images", volume: "new.qcow2" }]);
   await assert.rejects(claim, { reason: "VOLUME_EXISTS" });
-  assert.ok(called.indexOf("STORAGE_POOL_REFRESH") < called.indexOf("STORAGE_VOL_LOOKUP_BY_NAME"));
+  assert.ok(called.indexOf("STORAGE_POOL_REFRESH") < called.indexOf("STORAGE_VOL_GET_XML_DESC"));
 });
 
 test("a file that libvirt finds only during creation is foreign; one left by a lost reply is not", async () => {
@@ -91,18 +87,17 @@ test("a file that libvirt finds only during creation is foreign; one left by a l
   );
   const answers = {
     ...pool,
-    STORAGE_VOL_GET_XML_DESC: [{ xml }],
     STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
   };
   for (const refusal of refusals) {
-    const there = { ...answers, STORAGE_VOL_LOOKUP_BY_NAME: [none], STORAGE_VOL_CREATE_XML: [refusal] };
+    const there = { ...answers, STORAGE_VOL_GET_XML_DESC: [none], STORAGE_VOL_CREATE_XML: [refusal] };
     const { calls } = answering(there);
     await assert.rejects(new Volumes(calls, sleepingClock()).make(wanted, false), {
       reason: "VOLUME_EXISTS",
     });
   }
   const lost = new SocleError("outcome_unknown", "LIBVIRT_OUTCOME_UNKNOWN", "lost");
-  const ours = { STORAGE_VOL_LOOKUP_BY_NAME: [none, made], STORAGE_VOL_CREATE_XML: [lost, refusals[0]] };
+  const ours = { STORAGE_VOL_GET_XML_DESC: [none, { xml }], STORAGE_VOL_CREATE_XML: [lost, refusals[0]] };
   const { calls } = answering({ ...answers, ...ours });
   assert.equal((await new Volumes(calls, sleepingClock()).make(wanted, false)).path, "/images/new.qcow2");
 });
@@ -110,7 +105,7 @@ test("a file that libvirt finds only during creation is foreign; one left by a l
 test("no volume counts as missing in a pool that stays busy", async () => {
   const { calls } = answering({
     ...pool,
-    STORAGE_VOL_LOOKUP_BY_NAME: [none],
+    STORAGE_VOL_GET_XML_DESC: [none],
     STORAGE_POOL_REFRESH: [busy],
   });
   const found = new Volumes(calls, sleepingClock()).resolve({ pool: "images", volume: "new.qcow2" });
@@ -121,7 +116,6 @@ test("a volume whose creation was interrupted is created again", async () => {
   const torn = xml.replace("1048576", "0");
   const { calls, called } = answering({
     ...pool,
-    STORAGE_VOL_LOOKUP_BY_NAME: [made],
     STORAGE_VOL_GET_XML_DESC: [{ xml: torn }, { xml }],
     STORAGE_POOL_REFRESH: [{}],
     STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
