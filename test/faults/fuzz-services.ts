@@ -13,6 +13,8 @@ import { ReportedState } from "../../agent/scheduler/state.ts";
 import type { Operation } from "../../agent/state/operations/operation.ts";
 import { checkSpec } from "../../agent/vm/model/spec-check.ts";
 import { hostSnapshot, protos, startApi, vm, type Harness } from "../support/api/harness.ts";
+import { methodsOf, type AnyMethod } from "./contract-methods.ts";
+import { foreignRows } from "./foreign-rows.ts";
 import type { Chance } from "./fuzz-chance.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
 
@@ -53,33 +55,28 @@ const seed = {
   input: Buffer.from("\n"),
 };
 
-const methods: readonly Method[] = [
-  protos.vms,
-  protos.images,
-  protos.guests,
-  protos.operations,
-  protos.host,
-  protos.events,
-  protos.storage,
-  protos.networks,
-  protos.health,
-  protos.reflection,
-]
-  .flatMap(
-    (service) =>
-      Object.values(service) as {
-        path: string;
-        requestStream: boolean;
-        responseStream: boolean;
-        requestSerialize: (value: object) => Buffer;
-      }[],
-  )
-  .map(({ path, requestStream, responseStream, requestSerialize }) => ({
-    path,
-    requestStream,
-    responseStream,
-    seeds: [requestSerialize(seed), requestSerialize({})],
-  }));
+/** Services that the agent calls, and does not serve. */
+export const calledServices: Readonly<Record<string, string>> = {
+  SchedulerService: "the target `scheduler` is a session with such a scheduler",
+  EnrollmentService: "its answers are a certificate authority's; `attack` has hostile ones",
+};
+
+const own = { vm: "name-a", tenant: "" };
+
+/** The empty request, the fields of any, and those that would name another tenant's things: whole disks, NICs and specs. */
+function seedsOf({ path, requestSerialize }: AnyMethod): readonly Buffer[] {
+  const row = foreignRows[path.replace("/socle.v1.", "")];
+  const named = row === undefined || "noneBecause" in row ? [] : (row.names ?? []);
+  const requests = named.map(({ request }) => ({ requestId: "r-1", ...request("name-a", own) }));
+  return [seed, {}, ...requests].map((request) => requestSerialize(request));
+}
+
+const methods: readonly Method[] = [...methodsOf(protos).values()]
+  .filter(({ path }) => !Object.keys(calledServices).some((service) => path.includes(`.${service}/`)))
+  .map((method) => ({ ...method, seeds: seedsOf(method) }));
+
+/** The methods that the target `grpc` calls. */
+export const fuzzedPaths: ReadonlySet<string> = new Set(methods.map(({ path }) => path));
 
 interface Asked {
   readonly path: string;
