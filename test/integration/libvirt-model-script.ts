@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as libvirt from "../../agent/libvirt/index.ts";
 import { parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
 import { eventually } from "../support/wait.ts";
+import { deviceSteps, deviceVolume, ports } from "./libvirt-model-devices.ts";
 import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
 import { parseVmDomain } from "../../agent/vm/model/vm-domain.ts";
@@ -276,6 +277,25 @@ const domainSteps: readonly Step[] = [
   state("gone", 4),
 ];
 
+/** Not on a running guest: after an NMI this one ends without the event of a shutdown. */
+const nmi = (what: string, number: number): Step =>
+  step(what, libvirt.domainInjectNmi, { dom: dom(number), flags: 0 });
+
+const hotplugSteps: readonly Step[] = [
+  deviceVolume,
+  ...deviceSteps("missing", 5),
+  define("with ports", (side) =>
+    domainXml(5, "five", bootDisk(side)).replace("<devices>", `<devices>${ports}`),
+  ),
+  ...deviceSteps("off", 5),
+  nmi("off", 5),
+  start("off", 5),
+  ...deviceSteps("running", 5),
+  destroy("with devices", 5),
+  xml("after its end, with devices", 5, inactive),
+  undefine("with devices", 5),
+];
+
 /** Needs the `net` of a lookup. */
 const networkSteps: readonly Step[] = [
   ofNetwork(libvirt.networkIsActive, (net) => ({ net })),
@@ -312,4 +332,5 @@ export const script: readonly Step[] = [
   ...secretSteps,
   ...leaseSteps,
   ...domainSteps,
+  ...hotplugSteps,
 ];

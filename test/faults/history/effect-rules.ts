@@ -1,50 +1,8 @@
 import type { EffectCall, History } from "./history.ts";
+import { callsOf, onceOnly } from "./effect-calls.ts";
 import { isForgetting, type Accepted } from "./requests.ts";
 import { isOfDaemon, lifeAt, runAt, type Effect, type Life, type Run, type VmTimeline } from "./timeline.ts";
 import type { Violation } from "./checker.ts";
-
-const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
-  CreateVm: new Set<EffectCall>([
-    "volume_create",
-    "secret_define",
-    "define",
-    "set_metadata",
-    "start",
-    // Rollback calls.
-    "destroy",
-    "undefine",
-    "volume_delete",
-    "secret_undefine",
-  ]),
-  StartVm: new Set<EffectCall>(["set_metadata", "secret_define", "start"]),
-  StopVm: new Set<EffectCall>(["set_metadata", "shutdown", "destroy"]),
-  RebootVm: new Set<EffectCall>(["set_metadata", "reboot", "reset"]),
-  PauseVm: new Set<EffectCall>(["set_metadata", "suspend"]),
-  ResumeVm: new Set<EffectCall>(["set_metadata", "resume"]),
-  DeleteVm: new Set<EffectCall>([
-    "set_metadata",
-    "destroy",
-    "volume_upload",
-    "volume_wipe",
-    "volume_delete",
-    "undefine",
-    "secret_undefine",
-  ]),
-};
-
-/** Effects that an operation has once. Others are requests to the guest, or idempotent writes. */
-const onceOnly: ReadonlySet<EffectCall> = new Set([
-  "define",
-  "undefine",
-  "start",
-  "destroy",
-  "reboot",
-  "reset",
-  "suspend",
-  "resume",
-  "volume_create",
-  "volume_delete",
-]);
 
 /** A cancelled forced stop may have cut another stop short just before. */
 const CUT_WITHIN_MS = 5000;
@@ -163,7 +121,7 @@ function take(way: Way, turn: Turn): Way | undefined {
   const thing = `${effect.call} ${effect.volume ?? ""}`;
   const isOnce = onceOnly.has(effect.call) && (effect.changed || effect.call === "reboot");
   if (isOnce && before.has(thing)) return undefined;
-  if (operation.request.method === "CreateVm" && effect.changed) {
+  if (isMaking.has(operation.request.method) && effect.changed) {
     // A rollback removes only what the operation created.
     const made = { volume_delete: "volume_create", undefine: "define" }[effect.call as string];
     if (made !== undefined && !before.has(`${made} ${effect.volume ?? ""}`)) return undefined;
@@ -213,6 +171,8 @@ function isMarkGone({ operationId }: Accepted, { at }: Effect, { timeline }: Con
   );
 }
 
+const isMaking: ReadonlySet<string> = new Set(["CreateVm", "AttachDisk"]);
+
 const isTakenBack = ({ request }: Accepted, { call }: Effect): boolean =>
   call === "volume_delete" || (request.method === "CreateVm" && (call === "undefine" || call === "destroy"));
 
@@ -245,7 +205,10 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   if (isPatient && effect.call === "destroy" && !isForcedMeanwhile(effect, context))
     return "is a stop without force";
   const { timeline, starts } = context;
-  if (isOnDisk.has(effect.call) && wasSeenRunning(effect, context)) return "must not write under its guest";
+  if (request.method === "AttachDisk" || request.method === "DetachDisk") {
+    if (effect.isOpen === true) return "must not delete a volume that a guest has open";
+  } else if (isOnDisk.has(effect.call) && wasSeenRunning(effect, context))
+    return "must not write under its guest";
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !timeline.lives.some((one) => isSameVm(one, life) && existed(one, operation)))
     return "was requested for an earlier instance of this VM";

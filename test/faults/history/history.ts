@@ -128,6 +128,10 @@ export type EffectCall =
   | "suspend"
   | "resume"
   | "set_metadata"
+  | "attach_device"
+  | "detach_device"
+  | "update_device"
+  | "inject_nmi"
   | "volume_create"
   | "volume_upload"
   | "volume_resize"
@@ -161,6 +165,10 @@ export interface EffectBegin {
   readonly stamp?: Stamp;
   /** `pool/name`. */
   readonly volume?: string;
+  /** For `volume_delete`: a running guest has the volume's file open. */
+  readonly isOpen?: boolean;
+  /** A device's alias, and where the call changes it: in the definition, in the running guest, or in both. */
+  readonly device?: string;
 }
 
 /** An operation's record on a domain: `run` marks the guest's run that the operation is bound to. */
@@ -251,6 +259,16 @@ export interface WorldDomain {
   readonly tenant?: string;
   /** `pool/name` of the domain's disks. */
   readonly volumes: readonly string[];
+  /** The names of its disks and NICs. Absent: they were not read, or it has no readable spec. */
+  readonly devices?: DeviceSight;
+}
+
+/** Each is sorted. */
+export interface DeviceSight {
+  readonly spec: readonly string[];
+  readonly definition: readonly string[];
+  /** Absent: no guest runs. */
+  readonly guest?: readonly string[];
 }
 
 /** Collects the events of one history in order. */

@@ -46,6 +46,15 @@ export const mutations: ReadonlySet<string> = new Set([
   "PauseVm",
   "ResumeVm",
   "DeleteVm",
+  "UpdateVm",
+  "AttachDisk",
+  "DetachDisk",
+  "AttachNic",
+  "DetachNic",
+  "UpdateNic",
+  "AttachPciDevice",
+  "DetachPciDevice",
+  "InjectNmi",
 ]);
 
 export const isEnded = ({ state }: OperationRead): boolean =>

@@ -14,6 +14,7 @@ export function worldRules(
     ...etagsHold(history, requests, byVm),
     ...nothingIsLeft(history, requests, byVm),
     ...quietReadsAreTrue(history, requests),
+    ...devicesAgree(history, requests),
   ];
 }
 
@@ -235,6 +236,29 @@ function* quietReadsAreTrue(history: History, { calls }: Requests): Generator<Vi
       message: `VM ${vm} is read as ${state}, and libvirt does not have it`,
     };
 }
+
+/** Operations that end half done say so; then, and after another client's change, the places may disagree. */
+function* devicesAgree(history: History, { accepted }: Requests): Generator<Violation> {
+  const quiet = quietWorld(history);
+  const isForgotten = history.some((event) => event.event === "fault" && isForgetting(event.fault));
+  if (quiet === undefined || isForgotten) return;
+  const { at, world } = quiet;
+  for (const { vm, devices } of world.domains) {
+    if (devices === undefined) continue;
+    const changes = accepted.filter(({ request }) => request.vm === vm && ofDevices.has(request.method));
+    if (changes.some(({ end }) => end !== undefined && end.state !== "succeeded")) continue;
+    const { spec, definition, guest = definition } = devices;
+    if (spec.join() === definition.join() && definition.join() === guest.join()) continue;
+    yield {
+      rule: "spec, definition and guest have the same devices at rest",
+      at,
+      vm,
+      message: `VM ${vm} has ${spec.join()} in its spec, ${definition.join()} in its definition, ${guest.join()} in its guest`,
+    };
+  }
+}
+
+const ofDevices: ReadonlySet<string> = new Set(["AttachDisk", "DetachDisk", "AttachNic", "DetachNic"]);
 
 function quietWorld(history: History): { at: number; world: WorldSeen } | undefined {
   const at = history.findLastIndex((event) => event.event === "world" && event.quiet);

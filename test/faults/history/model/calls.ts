@@ -2,6 +2,7 @@
 import { libvirtError } from "../../../../agent/libvirt/rpc/errors.ts";
 import { connectGetAllDomainStats, type Procedure } from "../../../../agent/libvirt/index.ts";
 import { XdrReader, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
+import { deviceCalls } from "./devices.ts";
 import { domainCalls } from "./domains.ts";
 import { objectCalls } from "./objects.ts";
 import { statisticsCalls } from "./statistics.ts";
@@ -9,7 +10,7 @@ import { storageCalls } from "./storage.ts";
 import { Refusal, type Entry } from "./world.ts";
 
 const entries = new Map<string, Entry>(
-  [...domainCalls, ...statisticsCalls, ...storageCalls, ...objectCalls].map((entry) => [
+  [...domainCalls, ...deviceCalls, ...statisticsCalls, ...storageCalls, ...objectCalls].map((entry) => [
     entry.procedure.name,
     entry,
   ]),

@@ -4,7 +4,8 @@ import type { WorldDomain } from "../history.ts";
 import type { EffectFacts } from "./call-plan.ts";
 import type { ModelLibvirtOptions } from "./client.ts";
 import { sourcesOf } from "./definition.ts";
-import { socleText, stampedOperation, viewXml, type Element } from "./element.ts";
+import { aliasOf } from "./devices.ts";
+import { find, socleText, stampedOperation, viewXml, type Element } from "./element.ts";
 import { isActive } from "./guest-run.ts";
 import type { Entry, ModelDomain, Subject, World } from "./world.ts";
 
@@ -23,8 +24,34 @@ export function worldDomain(world: World, domain: ModelDomain): WorldDomain {
     ...(operation === undefined ? {} : { operation }),
     ...(tenant === undefined ? {} : { tenant }),
     volumes,
+    ...deviceSight(domain),
   };
 }
+
+/** Socle's devices by name, as the spec, the definition and the guest have them. */
+function deviceSight({ config, live }: ModelDomain): Pick<WorldDomain, "devices"> {
+  const text = socleText(config, "spec");
+  if (text === undefined) return {};
+  const stored = JSON.parse(text) as Readonly<Record<"disks" | "nics", readonly { name: string }[]>>;
+  const spec = [
+    ...stored.disks.map(({ name }) => `ua-disk-${name}`),
+    ...stored.nics.map(({ name }) => `ua-nic-${name}`),
+  ].sort();
+  const definition = aliasesIn(config);
+  return { devices: { spec, definition, ...(live === undefined ? {} : { guest: aliasesIn(live) }) } };
+}
+
+const aliasesIn = (domain: Element): string[] =>
+  (find(domain, "devices")?.children ?? [])
+    .flatMap((device) => aliasOf(device) ?? [])
+    .filter((alias) => /^ua-(disk|nic)-/.test(alias))
+    .sort();
+
+/** Whether a running guest has the file of a volume. */
+const isOpenFile = (world: World, volume: string): boolean =>
+  [...world.domains.values()].some(({ live }) =>
+    (live === undefined ? [] : sourcesOf(live)).some((path) => volumeAt(world, path) === volume),
+  );
 
 function volumeAt(world: World, path: string): string | undefined {
   for (const pool of world.pools.values())
@@ -52,6 +79,7 @@ export function effectFacts(
     by,
     ...(agentRun === undefined ? {} : { agentRun }),
     ...subject,
+    ...(call === "volume_delete" && isOpenFile(world, subject.volume ?? "") ? { isOpen: true } : {}),
     ...(instance === undefined ? {} : { instance }),
     ...(operation === undefined ? {} : { operation }),
     ...(tenant === undefined ? {} : { tenant }),

@@ -165,6 +165,7 @@ export interface Entry {
 export interface Subject {
   readonly vm?: string;
   readonly volume?: string;
+  readonly device?: string;
   readonly stamp?: Stamp;
 }
 

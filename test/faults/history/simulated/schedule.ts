@@ -24,6 +24,9 @@ export const vmId = (vm: number): string => `00000000-0000-4000-8000-${String(vm
 /** Every VM boots from this volume, read-only: the agent refuses a VM without a boot source. */
 export const bootVolume = { pool: "images", volume: "bootsector.img" };
 
+/** The host's network. */
+export const NETWORK = "default";
+
 /** A caller sends a request. */
 export interface CallAction {
   readonly do: "call";
@@ -44,6 +47,8 @@ export interface CallAction {
   /** With the caller's last read etag. */
   readonly withEtag?: boolean;
   readonly controlEpoch?: number;
+  /** The number of a disk or NIC beside those of the creation. */
+  readonly device?: number;
 }
 
 /** Repeats the request, or reads its operation. */

@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
+import { withChanges } from "./changes.ts";
 import { scheduleOf, type Schedule } from "./schedule.ts";
 import { withEpochProbes } from "./epoch-probes.ts";
 import { withMoments } from "./moments.ts";
@@ -64,7 +65,7 @@ function whole(text: string | undefined, option: string): number {
 }
 
 function wholeScheduleOf(seed: number): Schedule {
-  return withEpochProbes(withSecondTenant(withMoments(scheduleOf(seed))));
+  return withChanges(withEpochProbes(withSecondTenant(withMoments(scheduleOf(seed)))));
 }
 
 async function played(schedule: Schedule): Promise<Played> {

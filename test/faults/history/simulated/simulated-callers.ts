@@ -1,5 +1,6 @@
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import type { Recorder, RequestBegin } from "../history.ts";
+import { changeOf } from "./changes.ts";
 import { isComplete, operationsIn, vmsIn } from "./reads.ts";
 import { bootVolume, callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
 import type { Answered, CallBy } from "./simulated-agent.ts";
@@ -241,7 +242,7 @@ export class SimulatedCallers {
       case "ListVms":
         return { pageSize: 1000 };
       default:
-        return { vm: subject };
+        return { vm: subject, ...changeOf({ method, ...action }) };
     }
   }
 }

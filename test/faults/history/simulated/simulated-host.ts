@@ -1,8 +1,9 @@
 import * as libvirt from "../../../../agent/libvirt/index.ts";
-import type { EffectCall, Recorder } from "../history.ts";
+import type { EffectBegin, EffectCall, Recorder } from "../history.ts";
 import { ModelHost, type CallPlan, type ModelCall } from "../libvirt-model.ts";
+import { guestReleases } from "../model/devices.ts";
 import type { Chance } from "./chance.ts";
-import { bootVolume, vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
+import { bootVolume, NETWORK, vmId, type FaultAction, type ForeignAction } from "./schedule.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** libvirt's error without its secret daemon. */
@@ -57,12 +58,14 @@ export class SimulatedHost {
         recorder.add({ event: "effect", effect, ...facts });
         return (outcome) => {
           recorder.add({ event: "effect_end", effect, ...outcome });
+          if (facts.call === "detach_device" && outcome.changed) this.#releaseLater(facts);
           if (facts.call === "shutdown" && outcome.changed) this.#shutDownLater(facts.vm ?? "");
           if (facts.by === "agent") this.#onAgentEffect(facts.call);
         };
       },
       eventDelayMs: () => this.#chance.number() * 5,
     });
+    this.model.addNetwork(NETWORK);
     const { path, volumes } = this.model.addPool({ name: bootVolume.pool });
     const name = bootVolume.volume;
     const bytes = { capacityBytes: 4096, allocationBytes: 4096 };
@@ -128,6 +131,14 @@ export class SimulatedHost {
     if (!this.#chance.is(0.6)) return;
     const end = (): void => this.#guestEnds(vm, () => this.model.guestShutsDown(vm));
     this.#time.set(this.#chance.number() * SHUTDOWN_WITHIN_MS, end, "world");
+  }
+
+  /** Most guests release a device soon, some later than the agent waits, some never. */
+  #releaseLater({ vm = "", device = "" }: Pick<EffectBegin, "vm" | "device">): void {
+    const [alias = "", places = ""] = device.split(" in ");
+    if (!places.includes("guest") || this.#chance.is(0.1)) return;
+    const ms = this.#chance.is(0.8) ? this.#chance.number() * 200 : this.#chance.number() * 25_000;
+    this.#time.set(ms, () => guestReleases(this.model.world, vm, alias), "world");
   }
 
   #guestEnds(vm: string, end: () => boolean): void {

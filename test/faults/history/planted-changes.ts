@@ -1,0 +1,46 @@
+import { effectRules, type PlantedBug } from "./plant.ts";
+
+const atRest = "spec, definition and guest have the same devices at rest";
+
+/** Bugs in changes of a VM's devices and spec. */
+export const changeBugs: readonly PlantedBug[] = [
+  {
+    name: "volume-deleted-under-guest",
+    what: "a detached disk's volume is deleted although the guest keeps the disk",
+    edits: [
+      {
+        file: "vm/hypervisor/domain-devices.ts",
+        find: "if (nowMs >= startMs + RELEASE_WITHIN_MS) throw keepsDevice(alias, refusal);",
+        replace: "if (nowMs >= startMs + RELEASE_WITHIN_MS) return void keepsDevice(alias, refusal);",
+      },
+    ],
+    rules: effectRules,
+    seed: 278,
+  },
+  {
+    name: "still-defined",
+    what: "a detached disk stays in the definition",
+    edits: [
+      {
+        file: "vm/operations/detach-disk.ts",
+        find: 'await step("change definition", () => domains.devices.undefine(vmId, diskAlias(disk)));',
+        replace: "",
+      },
+    ],
+    rules: [atRest],
+    seed: 166,
+  },
+  {
+    name: "nic-not-noted",
+    what: "an attached NIC is missing in the spec",
+    edits: [
+      {
+        file: "vm/operations/attach-nic.ts",
+        find: "{ ...spec, nics: [...spec.nics, nic] };",
+        replace: "spec;",
+      },
+    ],
+    rules: [atRest],
+    seed: 8,
+  },
+];

@@ -1,0 +1,70 @@
+import * as libvirt from "../../agent/libvirt/index.ts";
+import { parseVmDomain } from "../../agent/vm/model/vm-domain.ts";
+import { pool } from "./libvirt-model-storage.ts";
+import { step, uuidOf, type Side, type Step } from "./libvirt-model-step.ts";
+
+const { LIVE, CONFIG } = libvirt.DomainModificationImpact;
+const BYTES = 2 ** 20;
+
+const diskXml = ({ images }: Side, name: string, target: string): string =>
+  `<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${images}/${name}.img'/>
+   <target dev='${target}' bus='virtio'/><alias name='ua-disk-${name}'/></disk>`;
+
+const devicesOf = ({ xml }: { xml: string }): readonly (string | undefined)[] =>
+  parseVmDomain(xml)
+    .devices.disks.map(({ alias }) => alias)
+    .filter((alias) => alias?.startsWith("ua-"));
+
+/** Every call for devices, on a missing, a stopped and a running domain. */
+export function deviceSteps(what: string, number: number): readonly Step[] {
+  const dom = { name: "", uuid: uuidOf(number), id: -1 };
+  const attach = (how: string, name: string, target: string, flags: number): Step =>
+    step(`${what}, ${how}`, libvirt.domainAttachDeviceFlags, (side) => ({
+      dom,
+      xml: diskXml(side, name, target),
+      flags,
+    }));
+  const detach = (how: string, alias: string, flags: number): Step =>
+    step(`${what}, ${how}`, libvirt.domainDetachDeviceAlias, { dom, alias, flags });
+  const shown = (how: string, flags: number): Step =>
+    step(`${what}, ${how}`, libvirt.domainGetXmlDesc, { dom, flags }, devicesOf);
+  const { INACTIVE } = libvirt.DomainXMLFlags;
+  return [
+    attach("defined", "more", "vdb", CONFIG),
+    attach("defined again", "more", "vdb", CONFIG),
+    attach("live", "more", "vdc", LIVE),
+    attach("live again", "more", "vdc", LIVE),
+    attach("live, without its file", "missing", "vdd", LIVE),
+    shown("as configured", INACTIVE),
+    shown("as shown", 0),
+    step(`${what}, defined`, libvirt.domainUpdateDeviceFlags, (side) => ({
+      dom,
+      xml: diskXml(side, "more", "vdb"),
+      flags: CONFIG,
+    })),
+    detach("an unknown one, defined", "ua-disk-other", CONFIG),
+    detach("an unknown one, live", "ua-disk-other", LIVE),
+    // This guest has no driver that gives a device back.
+    detach("asked", "ua-disk-more", LIVE),
+    shown("asked", 0),
+    detach("defined", "ua-disk-more", CONFIG),
+    shown("without it", INACTIVE),
+  ];
+}
+
+/** The file of the disks. */
+export const deviceVolume: Step = step(
+  "for devices",
+  libvirt.storageVolCreateXml,
+  {
+    pool,
+    xml: `<volume><name>more.img</name><capacity>${BYTES}</capacity><target><format type='raw'/></target></volume>`,
+    flags: 0,
+  },
+  () => "made",
+);
+
+/** A guest gets a device only where it has a port for it. */
+export const ports = [1, 2, 3, 4]
+  .map((index) => `<controller type='pci' index='${index}' model='pcie-root-port'/>`)
+  .join("");
