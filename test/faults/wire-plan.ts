@@ -29,6 +29,7 @@ const ways: readonly Way[] = [
     procedures: [
       libvirt.storagePoolLookupByName,
       libvirt.storagePoolIsActive,
+      libvirt.storageVolLookupByName,
       libvirt.storageVolGetXmlDesc,
       libvirt.storagePoolRefresh,
       libvirt.storagePoolGetInfo,
@@ -53,7 +54,7 @@ const ways: readonly Way[] = [
     procedures: [
       libvirt.domainDestroyFlags,
       libvirt.domainUndefineFlags,
-      libvirt.storageVolGetXmlDesc,
+      libvirt.storageVolLookupByName,
       libvirt.storageVolDelete,
     ],
   },

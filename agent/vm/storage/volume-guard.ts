@@ -117,7 +117,7 @@ export class VolumeGuard {
         image,
         `is an overlay of ${name}, which is another VM's disk or a tenant's volume; put a copy without that base into the pool`,
       );
-    const found = await this.#lookup.volume({ pool: pool.name, volume: name });
+    const found = await this.#lookup.describe({ pool: pool.name, volume: name });
     if (found?.path === undefined || dirname(found.path) !== directory) throw outside(image, backing.file);
     const { vol, path, type } = found;
     return { vol, name, path, format, type };

@@ -17,8 +17,15 @@ export class VolumeLookup {
     this.#libvirt = calls;
   }
 
-  /** As of its pool's last refresh. Undefined: the pool has no such volume. Throws as `activePool` does. */
-  async volume({ pool, volume: name }: VolumeRef): Promise<Described | undefined> {
+  /** Also of a volume whose file is gone or unreadable. Undefined: the pool has no such volume. Throws as `activePool` does. */
+  async reference({ pool: name, volume }: VolumeRef): Promise<libvirt.StorageVol | undefined> {
+    const pool = await this.activePool(name);
+    const lookup = () => this.#libvirt.call(libvirt.storageVolLookupByName, { pool, name: volume });
+    return (await ifPresent(NO_VOLUME, lookup))?.vol;
+  }
+
+  /** libvirt reads its file. Undefined: the pool has no such volume. Throws as `activePool` does. */
+  async describe({ pool, volume: name }: VolumeRef): Promise<Described | undefined> {
     // libvirt finds a volume by the two names: neither the pool nor the volume is looked up before.
     const vol = { pool, name, key: "" };
     try {

@@ -109,7 +109,7 @@ export class Volumes {
     for (const name of new Set(references.map(({ pool }) => pool)))
       await this.#pools.refresh(await this.#lookup.activePool(name)).catch(unlessBusy);
     for (const reference of references)
-      if ((await this.#lookup.volume(reference)) !== undefined) throw volumeExists(reference);
+      if ((await this.#lookup.reference(reference)) !== undefined) throw volumeExists(reference);
   }
 
   async #findSurely(reference: VolumeRef): Promise<Found> {
@@ -178,7 +178,10 @@ export class Volumes {
       await this.#libvirt.call(libvirt.storageVolCreateXml, { pool, xml, flags: 0 });
     };
     try {
-      await this.#certainty.ensure(create, async () => (await this.#lookup.volume(reference)) !== undefined);
+      await this.#certainty.ensure(
+        create,
+        async () => (await this.#lookup.reference(reference)) !== undefined,
+      );
     } catch (thrown) {
       // The first attempt had a reply, so no volume of ours can exist.
       if (tries > 1 || !NAME_TAKEN.has(toSocleError(thrown).reason)) throw thrown;
@@ -233,7 +236,7 @@ export class Volumes {
 
   /** False without its pool. Throws `unavailable` POOL_INACTIVE. */
   async isThere(reference: VolumeRef): Promise<boolean> {
-    return (await ifPresent("POOL_NOT_FOUND", () => this.#lookup.volume(reference))) !== undefined;
+    return (await ifPresent("POOL_NOT_FOUND", () => this.#lookup.reference(reference))) !== undefined;
   }
 
   /** Deletes the volume. Also succeeds if it does not exist; returns whether it existed. */
@@ -241,12 +244,12 @@ export class Volumes {
     let wasThere = false;
     await this.#certainty.ensure(
       async () => {
-        const vol = (await this.#lookup.volume(reference))?.vol;
+        const vol = await this.#lookup.reference(reference);
         if (vol === undefined) return;
         wasThere = true;
         await ifPresent(NO_VOLUME, () => this.#libvirt.call(libvirt.storageVolDelete, { vol, flags: 0 }));
       },
-      async () => (await this.#lookup.volume(reference)) === undefined,
+      async () => (await this.#lookup.reference(reference)) === undefined,
     );
     return wasThere;
   }
@@ -292,7 +295,7 @@ export class Volumes {
   async #measured(
     reference: VolumeRef,
   ): Promise<{ vol: libvirt.StorageVol; bytes: number; holeBytes: number; isFile: boolean } | undefined> {
-    const found = await this.#lookup.volume(reference);
+    const found = await this.#lookup.describe(reference);
     if (found === undefined) return undefined;
     const { vol, physicalBytes, capacityBytes, allocationBytes, type } = found;
     const bytes = physicalBytes ?? capacityBytes;
@@ -324,7 +327,7 @@ export class Volumes {
   }
 
   async #find(reference: VolumeRef): Promise<Found | undefined> {
-    const found = await this.#lookup.volume(reference);
+    const found = await this.#lookup.describe(reference);
     if (found === undefined) return undefined;
     const { vol, path, format: probed, capacityBytes, type } = found;
     if (path === undefined) {

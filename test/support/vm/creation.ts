@@ -87,7 +87,8 @@ export const fresh = {
   STORAGE_POOL_IS_ACTIVE: [{ active: true }],
   STORAGE_POOL_REFRESH: [{}],
   STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
-  STORAGE_VOL_GET_XML_DESC: [noVolume, noVolume, described],
+  STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, volume],
+  STORAGE_VOL_GET_XML_DESC: [noVolume, described],
   STORAGE_VOL_CREATE_XML: [volume],
   STORAGE_VOL_DELETE: [{}],
   DOMAIN_GET_XML_DESC: [noDomain],
@@ -96,8 +97,10 @@ export const fresh = {
   DOMAIN_UNDEFINE_FLAGS: [{}],
   DOMAIN_GET_STATE: [noDomain],
 };
+/** Its volume exists. */
+export const hasVolume = { STORAGE_VOL_LOOKUP_BY_NAME: [volume], STORAGE_VOL_GET_XML_DESC: [described] };
 /** An earlier run got as far as the domain. */
-export const defined = { ...fresh, DOMAIN_GET_XML_DESC: [{ xml }], STORAGE_VOL_GET_XML_DESC: [described] };
+export const defined = { ...fresh, ...hasVolume, DOMAIN_GET_XML_DESC: [{ xml }] };
 
 /** Steps like the journal's: none begins once the operation was cancelled; `begun` lists those that did. */
 function steps(signal: AbortSignal, begun: string[]): Step {

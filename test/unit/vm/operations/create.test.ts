@@ -23,6 +23,8 @@ import {
   silence,
   spec,
   described,
+  hasVolume,
+  volume,
   xml,
 } from "../../../support/vm/creation.ts";
 import { buildVmDomain, buildVmMetadata } from "../../../../agent/vm/model/vm-domain.ts";
@@ -105,7 +107,7 @@ test("a failed creation is rolled back, however long libvirt is unavailable mean
   const away = Array.from({ length: 100 }, () => silence);
   const { error, called } = await create({
     ...fresh,
-    STORAGE_VOL_GET_XML_DESC: [noVolume, noVolume, described, ...away, described],
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, ...away, volume],
     DOMAIN_CREATE_WITH_FLAGS: [refusal],
     DOMAIN_UNDEFINE_FLAGS: [silence, refusal, {}],
   });
@@ -135,7 +137,7 @@ test("an existing disk is neither adopted nor deleted, and no key is created", a
   for (const requested of [intent, sealed] as (typeof intent)[]) {
     // An earlier run without effects does not prove that it created the volume.
     for (const resumed of [false, true]) {
-      const there = { ...fresh, STORAGE_VOL_GET_XML_DESC: [described] };
+      const there = { ...fresh, ...hasVolume };
       const { error, called } = await create(there, { requested, resumed, done: resumed ? ["resolve"] : [] });
       assert.equal(error?.reason, "VOLUME_EXISTS");
       for (const change of [
@@ -180,13 +182,13 @@ test("the free names are journaled before anything is created", async () => {
 });
 
 test("a disk created between check and creation stays, also after a rollback", async () => {
-  const { error, called } = await create({ ...fresh, STORAGE_VOL_GET_XML_DESC: [noVolume, described] });
+  const { error, called } = await create({ ...fresh, STORAGE_VOL_GET_XML_DESC: [described] });
   assert.equal(error?.reason, "VOLUME_EXISTS");
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
 });
 
 test("an interrupted creation adopts its own volume, and deletes it when it fails", async () => {
-  const interrupted = { ...fresh, STORAGE_VOL_GET_XML_DESC: [described] };
+  const interrupted = { ...fresh, ...hasVolume };
   const well = await create(interrupted, { resumed: true, done: CLAIMED });
   assert.equal(well.result?.["state"], "running");
   assert.equal(count(well.called, "STORAGE_VOL_CREATE_XML"), 0);
@@ -204,17 +206,14 @@ test("a creation with a lost reply for its volume stays outcome_unknown and roll
   const { error, called } = await create({
     ...fresh,
     STORAGE_VOL_CREATE_XML: [lost],
-    STORAGE_VOL_GET_XML_DESC: [noVolume, noVolume, ...away],
+    STORAGE_VOL_LOOKUP_BY_NAME: [noVolume, ...away],
   });
   assert.equal(error?.kind, "outcome_unknown");
   assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);
 });
 
 test("a creation cancelled after an interruption is rolled back completely, its guest included", async () => {
-  const halfMade = await create(
-    { ...fresh, STORAGE_VOL_GET_XML_DESC: [described] },
-    { resumed: true, done: CLAIMED, cancel: true },
-  );
+  const halfMade = await create({ ...fresh, ...hasVolume }, { resumed: true, done: CLAIMED, cancel: true });
   const runs = await create(
     {
       ...defined,
@@ -234,7 +233,7 @@ test("a creation cancelled after an interruption is rolled back completely, its 
 
 test("a creation cancelled before any effect changes nothing", async () => {
   for (const resumed of [false, true]) {
-    const there = { ...fresh, STORAGE_VOL_GET_XML_DESC: [described] };
+    const there = { ...fresh, ...hasVolume };
     const { error, called } = await create(there, { resumed, cancel: true });
     assert.equal(error, cancelled);
     assert.equal(count(called, "STORAGE_VOL_DELETE"), 0);

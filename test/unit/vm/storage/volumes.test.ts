@@ -74,11 +74,11 @@ test("a volume that another host put into a shared pool is found before the clai
   const { calls, called } = answering({
     ...pool,
     STORAGE_POOL_REFRESH: [{}],
-    STORAGE_VOL_GET_XML_DESC: [{ xml }],
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
   });
   const claim = new Volumes(calls, sleepingClock()).requireAbsent([{ pool: "images", volume: "new.qcow2" }]);
   await assert.rejects(claim, { reason: "VOLUME_EXISTS" });
-  assert.ok(called.indexOf("STORAGE_POOL_REFRESH") < called.indexOf("STORAGE_VOL_GET_XML_DESC"));
+  assert.ok(called.indexOf("STORAGE_POOL_REFRESH") < called.indexOf("STORAGE_VOL_LOOKUP_BY_NAME"));
 });
 
 test("a file that libvirt finds only during creation is foreign; one left by a lost reply is not", async () => {
@@ -87,6 +87,7 @@ test("a file that libvirt finds only during creation is foreign; one left by a l
   );
   const answers = {
     ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
     STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
   };
   for (const refusal of refusals) {
@@ -116,6 +117,7 @@ test("a volume whose creation was interrupted is created again", async () => {
   const torn = xml.replace("1048576", "0");
   const { calls, called } = answering({
     ...pool,
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
     STORAGE_VOL_GET_XML_DESC: [{ xml: torn }, { xml }],
     STORAGE_POOL_REFRESH: [{}],
     STORAGE_POOL_GET_INFO: [{ available: 1e12 }],
@@ -125,4 +127,21 @@ test("a volume whose creation was interrupted is created again", async () => {
   await new Volumes(calls, sleepingClock()).make(wanted, true);
   const changes = called.filter((name) => name === "STORAGE_VOL_DELETE" || name === "STORAGE_VOL_CREATE_XML");
   assert.deepEqual(changes, ["STORAGE_VOL_DELETE", "STORAGE_VOL_CREATE_XML"]);
+});
+
+test("a volume that libvirt cannot read any more is deleted, and its name is not free", async () => {
+  const unreadable = new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "cannot parse the header");
+  const { calls, called } = answering({
+    ...pool,
+    STORAGE_POOL_REFRESH: [{}],
+    STORAGE_VOL_LOOKUP_BY_NAME: [made],
+    STORAGE_VOL_GET_XML_DESC: [unreadable],
+    STORAGE_VOL_DELETE: [{}],
+  });
+  const volumes = new Volumes(calls, sleepingClock());
+  const volume = { pool: "images", volume: "new.qcow2" };
+  await assert.rejects(volumes.requireAbsent([volume]), { reason: "VOLUME_EXISTS" });
+  assert.equal(await volumes.isThere(volume), true);
+  assert.equal(await volumes.remove(volume), true);
+  assert.ok(called.includes("STORAGE_VOL_DELETE"));
 });
