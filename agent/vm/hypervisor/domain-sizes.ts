@@ -1,9 +1,8 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { isActive } from "./domain-state.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import type { DomainReads } from "./domain-reads.ts";
+import { runningOf, type DomainReads } from "./domain-reads.ts";
 import { reference } from "./stamps.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 
@@ -33,7 +32,7 @@ export class DomainSizes {
 
   /** Undefined: no guest runs. */
   async running(id: string): Promise<VmDomain | undefined> {
-    return isActive(await this.#reads.state(id)) ? await this.#reads.document(id, "running") : undefined;
+    return await runningOf(this.#reads, id);
   }
 
   /**
