@@ -12,6 +12,7 @@ import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } f
 import { hasLeftQemu, withQemu } from "./paused-qemu.ts";
 import { isRecorded, requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
+import { noteMemory } from "./snapshot-memory.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { pivotNotes, switchState, type Doubt } from "./switch-doubt.ts";
@@ -159,9 +160,10 @@ const asDeleting = (now: Snapshots, id: string): Snapshots => ({
 function withoutSnapshot(now: Snapshots, id: string): Snapshots {
   const gone = findSnapshot(now, id);
   if (gone === undefined) return now;
-  const { parent } = gone;
+  const { parent, memory } = gone;
   const loose = Object.entries(gone.volumes).map(([disk, volume]) => ({ disk, volume }));
-  const { current, ...rest } = withLoose(now, loose);
+  const noted = memory === undefined ? now : noteMemory(now, memory);
+  const { current, ...rest } = withLoose(noted, loose);
   return defined<Snapshots>({
     ...rest,
     current: current === id ? parent : current,

@@ -12,9 +12,11 @@ import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import type { Vm } from "../model/vm.ts";
 import { isSameBesideState } from "../observation/vm-from-domain.ts";
 import { requireEtag } from "./request.ts";
+import { removeFiles } from "./snapshot-memory.ts";
 import { defineOperation } from "./definition.ts";
 import { ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { ownFacts } from "../model/own-facts.ts";
+import { memoryFilesOf } from "../model/snapshots.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
@@ -133,6 +135,8 @@ export const deleteVm = defineOperation({
       await step("pull plug", () => domains.destroy(vmId, { isOver }), 0.3);
     }
     const hasDomain = !isGone && (await begin(context, intent, run, guestRun !== undefined));
+    // First: a directory that cannot be used must not leave a VM without disks.
+    if (hasDomain) await removeMemory(context, run);
     // A guest that runs on an overwritten disk is harmed; on a deleted one it does not start.
     const requireOff = async (): Promise<void> => {
       if (hasDomain) await keepOff(context, intent, run);
@@ -170,6 +174,13 @@ export const deleteVm = defineOperation({
       : { ...deleted, ...receiptOf(context, intent.erase, erased, run) };
   },
 });
+
+/** Of its snapshots. The domain alone names it: throws as `removeFiles`, and the VM stays. */
+async function removeMemory(context: WorkContext, { vmId, step }: WorkRun): Promise<void> {
+  const { snapshots } = ownFacts(await context.domains.stamps.facts(vmId), vmId);
+  const files = memoryFilesOf(snapshots);
+  if (files.length > 0) await step("delete memory", () => removeFiles(context, vmId, files), 0);
+}
 
 const deleteStep = ({ volume }: VolumeRef): string => `delete volume ${volume}`;
 

@@ -1,12 +1,13 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
-import type { Overlay } from "../hypervisor/domain-layers.ts";
+import type { Overlay } from "../hypervisor/switch-xml.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import {
   extraOf,
   findSnapshot,
   layerName,
+  looseMemoryOf,
   withExtra,
   type ExtraVolume,
   type Snapshot,
@@ -16,8 +17,9 @@ import type { Vm } from "../model/vm.ts";
 import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { mayBeBelow } from "./own-volume.ts";
 import { requireIdle } from "./detach-disk.ts";
+import { removeLooseMemory } from "./snapshot-memory.ts";
 import { readSpec, rewriteSnapshots } from "./spec-change.ts";
-import type { Undo } from "./undo.ts";
+import { because, type Undo } from "./undo.ts";
 import { mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
 
 /** An overlay that an operation makes, and the volume below it. */
@@ -174,6 +176,20 @@ export async function existing(
   return overlays;
 }
 
+/** Throws `conflict` SWITCH_IN_DOUBT. */
+export async function requireExisting(context: WorkContext, layers: readonly Layer[]): Promise<Overlay[]> {
+  const overlays = await existing(context, layers);
+  if (overlays !== undefined) return overlays;
+  const message = `the guest may have written to layers that are not found now: ${namesOf(layers)}. Restore their pools or files`;
+  throw new SocleError("conflict", "SWITCH_IN_DOUBT", message);
+}
+
+const namesOf = (layers: readonly Layer[]): string =>
+  layers.map(({ pool, volume }) => `${volume} in pool ${pool}`).join(", ");
+
+export const layersKept = (error: SocleError, layers: readonly Layer[]): SocleError =>
+  because(error, `the layers ${namesOf(layers)} stay: they may have what the guest wrote last`);
+
 export const looseOf = (layers: readonly Layer[]) => layers.map(({ disk, volume }) => ({ disk, volume }));
 
 export const withLoose = (snapshots: Snapshots, loose: Snapshots["loose"]): Snapshots => ({
@@ -212,15 +228,15 @@ export async function requireAsNoted(
 
 /** Whether volumes wait for their deletion. */
 export const hasLeftovers = (snapshots: Snapshots): boolean =>
-  snapshots.loose.length + extraOf(snapshots).length > 0;
+  snapshots.loose.length + extraOf(snapshots).length + looseMemoryOf(snapshots).length > 0;
 
 /** The extra volumes of a disk, or of all, that may be deleted: a guest may still write to those in doubt. */
 export const leftoversOf = (snapshots: Snapshots, disk?: string): ExtraVolume[] =>
   extraOf(snapshots).filter((extra) => extra.inDoubt !== true && (disk === undefined || extra.disk === disk));
 
 /**
- * Deletes volumes that are noted as loose, and the extra ones, then the notes; those in doubt stay. Throws `conflict`
- * DISKS_REPLACED for one that the domain uses.
+ * Deletes volumes that are noted as loose, and the extra ones, then the notes; those in doubt stay. Then the files of memory.
+ * Throws `conflict` DISKS_REPLACED for one that the domain uses, and as `removeLooseMemory`.
  */
 export async function removeLoose(
   context: WorkContext,
@@ -236,9 +252,10 @@ export async function removeLoose(
   for (const each of [...loose, ...extra]) await removeUnused(context, spec.id, each);
   const isLeft = ({ pool, volume }: VolumeRef): boolean =>
     !extra.some((gone) => gone.pool === pool && gone.volume === volume);
-  return await rewriteSnapshots(context, spec.id, (snapshots) =>
+  await rewriteSnapshots(context, spec.id, (snapshots) =>
     withExtra(withoutLoose(snapshots, loose), extraOf(snapshots).filter(isLeft)),
   );
+  return await removeLooseMemory(context, spec.id);
 }
 
 /** Throws `conflict` DISKS_REPLACED for a volume that the domain uses. */
