@@ -1,4 +1,4 @@
-import { arch } from "node:os";
+import { arch, totalmem } from "node:os";
 import { tenantRules, type TenantRules } from "../config/tenants.ts";
 import { probeCommand } from "../hardware/system/identity.ts";
 import { HostService } from "../host/host-service.ts";
@@ -32,6 +32,7 @@ import type { Autostart } from "../vm/operations/autostart.ts";
 import type { CrashRestarts } from "../vm/operations/crash-restarts.ts";
 import { DumpLeftovers } from "../vm/operations/dump-leftovers.ts";
 import { Settler } from "../vm/operations/recovery.ts";
+import { hasDynamicMemslots } from "../vm/model/memory-growth.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
 import type { VmHost } from "../vm/model/vm-host.ts";
@@ -115,6 +116,8 @@ export function buildHypervisor(
   const { nbdAddress } = config.backups;
   const ports = portRange(config.backups.nbdPorts);
   const dumps = new DumpDirectory(config.vm.dumpDirectory ?? undefined);
+  const { memoryHeadroomMiB } = config.vm;
+  const memoryHeadroomBytes = memoryHeadroomMiB === null ? undefined : memoryHeadroomMiB * MIB;
   const vms = new Vms(
     defined({
       domains,
@@ -135,12 +138,15 @@ export function buildHypervisor(
           ? undefined
           : new NbdPorts({ address: nbdAddress, ports, table, clock }),
       dumps,
-      memoryHeadroomBytes:
-        config.vm.memoryHeadroomMiB === null ? undefined : config.vm.memoryHeadroomMiB * MIB,
+      memoryHeadroomBytes,
+      hasDynamicMemslots: () => hasDynamicMemslots(libvirt.status),
       kvmProbe: new KvmProbe({ libvirt, verdicts: host.reports, architecture, clock, log }),
       host: vmHostOf(host, reservations),
       policy: {
         ...config.vm,
+        ...(memoryHeadroomBytes === undefined && !config.vm.allowUnlimitedGrowth
+          ? {}
+          : { maxMemoryBytes: totalmem() }),
         gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
         permissionsOf: (tenant) => {
           const rules = tenantRules(config.tenants, tenant);

@@ -92,6 +92,9 @@ const vm = z.strictObject({
     .describe(
       "Limits a new VM's QEMU to the memory that guest and QEMU need, plus this headroom in MiB. The kernel kills a QEMU above the limit, so leave room: 1024. null: no limit.",
     ),
+  allowUnlimitedGrowth: flag(false).describe(
+    "Whether a spec may have maxMemoryBytes without memoryHeadroomMiB. Only where all guests are trusted: a guest's kernel can then take its maximum at any time, and capacity does not count it.",
+  ),
   volumeKeyFile: noPath.describe(
     "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",
   ),

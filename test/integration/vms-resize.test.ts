@@ -133,6 +133,129 @@ suite("the size of VMs over a real libvirtd", { skip: libvirtdUnavailable(), tim
     await remove(vm);
   });
 
+  const GROWING = { memoryBytes: 192 * MIB, maxMemoryBytes: 512 * MIB };
+  /** Of the running guest's device, or of the definition's. */
+  const grownMib = async (vm: string, what: "requested" | "current" | "size"): Promise<number> =>
+    Number(new RegExp(`<${what} unit='KiB'>(\\d+)`).exec(await xml(vm))?.[1]) / 1024;
+  const memTotalMib = async (shell: GuestShell): Promise<number> =>
+    Number(/MemTotal: +(\d+)/.exec(await shell.run("grep MemTotal /proc/meminfo"))?.[1]) / 1024;
+
+  test("a running guest gets memory up to its maximum and gives it back, and its next start has it from the beginning", async () => {
+    // Memory that the kernel uses for itself could not be given back.
+    const { kernelBoot } = linux("grows").spec as { kernelBoot: { commandLine: string } };
+    const commandLine = `${kernelBoot.commandLine} memhp_default_state=online_movable`;
+    const vm = await create("grows", { ...GROWING, kernelBoot: { ...kernelBoot, commandLine } });
+    const shell = await GuestShell.join(rig.libvirt, "grows");
+    const booted = await memTotalMib(shell);
+    const now = { applies: "now" };
+    assert.deepEqual(await planOf(vm, { memoryBytes: 384 * MIB }), {
+      validated: "true",
+      changes: "memory_bytes",
+      ...now,
+    });
+    assert.equal(await grownMib(vm, "requested"), 0);
+    assert.match(await xml(vm), /<target dynamicMemslots='yes'>/);
+    assert.deepEqual(await update(vm, { memoryBytes: 384 * MIB }), { changed: "memory_bytes", ...now });
+    assert.deepEqual([await grownMib(vm, "requested"), await grownMib(vm, "current")], [192, 192]);
+    await eventually(async () => (await memTotalMib(shell)) - booted > 180, {
+      what: "the guest to use its memory",
+    });
+    const seen = rig.table.get(vm);
+    assert.deepEqual([seen?.spec?.memoryBytes, seen?.memoryBytes], [384 * MIB, 384 * MIB]);
+
+    assert.deepEqual(await update(vm, { memoryBytes: 256 * MIB }), { changed: "memory_bytes", ...now });
+    assert.deepEqual([await grownMib(vm, "requested"), await grownMib(vm, "current")], [64, 64]);
+    assert.equal(rig.table.get(vm)?.memoryBytes, 256 * MIB);
+    // Below what it was started with, the balloon takes the rest.
+    await update(vm, { memoryBytes: 160 * MIB });
+    assert.deepEqual([await grownMib(vm, "current"), await balloonMib(vm)], [0, 160]);
+    await update(vm, { memoryBytes: 320 * MIB });
+    assert.deepEqual([await grownMib(vm, "current"), await balloonMib(vm)], [128, 192]);
+
+    await stop(vm);
+    await start(vm);
+    const again = await GuestShell.join(rig.libvirt, "grows");
+    assert.ok((await memTotalMib(again)) - booted > 110, "it boots with all of its memory");
+    assert.deepEqual([await grownMib(vm, "current"), await grownMib(vm, "size")], [0, 256]);
+    await update(vm, { memoryBytes: 512 * MIB });
+    assert.equal(await grownMib(vm, "current"), 192);
+    await remove(vm);
+  });
+
+  test("a grown guest has its memory after a reset, and after it was suspended", async () => {
+    const vm = await create("keeps", GROWING);
+    const first = await GuestShell.join(rig.libvirt, "keeps");
+    const booted = await memTotalMib(first);
+    await first.close();
+    await update(vm, { memoryBytes: 384 * MIB });
+    const reset = { requestId: requestId(), vm, force: true };
+    await rig.succeeds(rig.vms.begin("REBOOT_VM", reset, "tester"));
+    const shell = await GuestShell.join(rig.libvirt, "keeps");
+    await eventually(async () => (await grownMib(vm, "current")) === 192, {
+      what: "the guest to take its memory",
+    });
+    await eventually(async () => (await memTotalMib(shell)) - booted > 180, {
+      what: "the guest to use its memory",
+    });
+    await shell.run("echo remembered >/run/memory");
+    const had = await memTotalMib(shell);
+    await shell.close();
+
+    await rig.succeeds(rig.vms.begin("SUSPEND_VM", { requestId: requestId(), vm }, "tester"));
+    assert.match(await virsh(libvirtd.uri, ["domstate", "keeps", "--reason"]), /saved/);
+    assert.equal((await refusal(vm, { memoryBytes: 256 * MIB })).reason, "VM_HAS_SAVED_STATE");
+    await start(vm);
+    const again = await GuestShell.join(rig.libvirt, "keeps");
+    assert.match(await again.run("cat /run/memory"), /remembered/);
+    assert.equal(await memTotalMib(again), had);
+    assert.deepEqual([await grownMib(vm, "requested"), await grownMib(vm, "current")], [192, 192]);
+    assert.equal(rig.table.get(vm)?.memoryBytes, 384 * MIB);
+    await update(vm, { memoryBytes: 448 * MIB });
+    await eventually(async () => (await memTotalMib(again)) - had > 50, { what: "the guest to grow again" });
+    await again.close();
+    await remove(vm);
+  });
+
+  test("a guest that takes no memory beyond what it was started with refuses, and nothing is changed", async () => {
+    const vm = await create("takes-none", { ...GROWING, kernelBoot: undefined, disks: [disk("root")] });
+    const before = await picture(vm);
+    assert.equal((await refusal(vm, { memoryBytes: 256 * MIB })).reason, "GUEST_KEEPS_MEMORY");
+    assert.deepEqual(await picture(vm), before);
+    assert.deepEqual([await grownMib(vm, "requested"), await grownMib(vm, "current")], [0, 0]);
+    await eventually(() => rig.table.get(vm)?.memoryBytes === 192 * MIB, { what: "the memory to be shown" });
+    await remove(vm);
+  });
+
+  test("a VM gets a maximum, and loses it, at its next start", async () => {
+    const vm = await create("gets-more", { cpuMode: "custom", cpuModel: "Nehalem", maxVcpus: 2 });
+    assert.deepEqual((await refusal(vm, { maxMemoryBytes: 64 * MIB })).fields, {
+      "spec.memoryBytes": `must be at most maxMemoryBytes (${64 * MIB}); raise that, too`,
+    });
+    const later = { applies: "at the next start", at_next_start: "max_memory_bytes" };
+    assert.deepEqual(await update(vm, { maxMemoryBytes: 256 * MIB }), {
+      changed: "max_memory_bytes",
+      ...later,
+    });
+    assert.equal(Number.isNaN(await grownMib(vm, "size")), true);
+    await stop(vm);
+    await start(vm);
+    const shell = await GuestShell.join(rig.libvirt, "gets-more");
+    const booted = await memTotalMib(shell);
+    await update(vm, { memoryBytes: 256 * MIB });
+    await eventually(async () => (await memTotalMib(shell)) - booted > 110, { what: "the guest's memory" });
+    // At its maximum, the next start needs no device.
+    assert.doesNotMatch(await xml(vm, "--inactive"), /virtio-mem|<maxMemory|<numa>/);
+    assert.match(await xml(vm, "--inactive"), /Nehalem/);
+    await update(vm, { memoryBytes: 128 * MIB, maxVcpus: 3 });
+    assert.match(await xml(vm, "--inactive"), /<cell id='0' cpus='0-2' memory='131072'/);
+    await update(vm, { maxMemoryBytes: undefined });
+    assert.doesNotMatch(await xml(vm, "--inactive"), /virtio-mem|<maxMemory|<numa>/);
+    await stop(vm);
+    await start(vm);
+    assert.doesNotMatch(await xml(vm), /virtio-mem/);
+    await remove(vm);
+  });
+
   test("a running guest gets vCPUs up to its maximum, and more at its next start", async () => {
     const vm = await create("plugged", { maxVcpus: 3 });
     assert.deepEqual(await vcpus(vm), [3, 3, 1, 1]);

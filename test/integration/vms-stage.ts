@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
@@ -16,6 +16,7 @@ import { Observer } from "../../agent/vm/observation/observer.ts";
 import { Settler } from "../../agent/vm/operations/recovery.ts";
 import { VmTable } from "../../agent/vm/observation/vm-table.ts";
 import { unbound } from "../../agent/state/reservations/placement.ts";
+import { hasDynamicMemslots } from "../../agent/vm/model/memory-growth.ts";
 import { nothingPermitted } from "../../agent/vm/model/tenant-policy.ts";
 import type { GrowthClaim, RoomClaim, VmHost } from "../../agent/vm/model/vm-host.ts";
 import { Vms, type CreateRequest } from "../../agent/vm/operations/vms.ts";
@@ -90,9 +91,11 @@ export class Rig {
       kvmProbe: { suspect: () => Promise.resolve() },
       operations,
       host,
+      hasDynamicMemslots: () => hasDynamicMemslots(libvirt.status),
       policy: {
         bridges: [],
         allowSpoofing: false,
+        maxMemoryBytes: totalmem(),
         accelerator: "tcg",
         gracefulStopMs: 30_000,
         permissionsOf: () => nothingPermitted,

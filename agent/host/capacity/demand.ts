@@ -95,8 +95,8 @@ export function memoryOf({
 }
 
 /**
- * QEMU's own memory beside the guest's: 64 MiB, 1 MiB per vCPU, 1/256 of the guest's memory, and 64 MiB
- * when it emulates.
+ * QEMU's own memory beside the guest's: 64 MiB, 1 MiB per vCPU, 1/256 of the guest's memory, 64 MiB
+ * when it emulates, and 1/8192 of the memory that the running guest can be given, for QEMU's bitmaps of it.
  *
  * Measured with QEMU 10.0 (q35, virtio net, serial and balloon; resident size less the guest's preallocated memory):
  * 41 MiB with 1 vCPU and 256 MiB, 42 MiB with 16, 41 MiB with 4 GiB, 44 MiB emulated; the kernel's page tables for it
@@ -106,8 +106,10 @@ export function memoryOf({
  * with QEMU's default one, 20 s after its start.
  */
 export function qemuOverheadBytes(
-  vm: Pick<Footprint, "vcpus" | "memoryBytes" | "hugepageBytes" | "accelerator">,
+  vm: Pick<Footprint, "vcpus" | "memoryBytes" | "maxMemoryBytes" | "hugepageBytes" | "accelerator">,
 ): number {
   const pageTableBytes = vm.hugepageBytes === undefined ? Math.ceil(vm.memoryBytes / 256) : 0;
-  return 64 * MIB + vm.vcpus * MIB + pageTableBytes + (vm.accelerator === "tcg" ? 64 * MIB : 0);
+  const { maxMemoryBytes = 0 } = vm;
+  const bitmapBytes = maxMemoryBytes > vm.memoryBytes ? Math.ceil(maxMemoryBytes / 8192) : 0;
+  return 64 * MIB + vm.vcpus * MIB + pageTableBytes + bitmapBytes + (vm.accelerator === "tcg" ? 64 * MIB : 0);
 }

@@ -57,10 +57,14 @@ export const vmVcpu = ofParts(
 );
 
 export const vmMemory = ofVm("vm_memory", [
-  perVm.gauge("memory_balloon_bytes", "Memory the balloon leaves to the guest.", "balloonBytes"),
+  perVm.gauge(
+    "memory_balloon_bytes",
+    "Memory the guest has: without what its balloon holds.",
+    "balloonBytes",
+  ),
   perVm.gauge(
     "memory_maximum_bytes",
-    "Most memory the balloon can leave to the guest.",
+    "Most memory the guest can be given while it runs.",
     "balloonMaximumBytes",
   ),
   perVm.gauge("memory_rss_bytes", "The host's memory that the VM's process holds.", "rssBytes"),

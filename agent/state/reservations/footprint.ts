@@ -6,6 +6,8 @@ import type { Accelerator, PlacementRequest, VolumeRef } from "../../contract/sp
 export interface VmSize {
   readonly vcpus: number;
   readonly memoryBytes: number;
+  /** What the running guest can be given, where that is more. */
+  readonly maxMemoryBytes?: number;
   /** Under tcg, QEMU also caches translated code. Absent: not known. */
   readonly accelerator?: Accelerator;
 }

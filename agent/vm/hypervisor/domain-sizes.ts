@@ -1,10 +1,12 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
+import { buildMemoryDevice } from "../../libvirt/xml/index.ts";
 import { isActive } from "./domain-state.ts";
 import type { LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-reads.ts";
 import { reference } from "./stamps.ts";
+import { bootBytesOf, grownBytesOf, growthDevice } from "../model/memory-growth.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 
 /** How long a guest may make no progress before the request counts as refused. */
@@ -60,6 +62,33 @@ export class DomainSizes {
     await this.#libvirt.call(libvirt.domainSetMemoryFlags, args);
   }
 
+  /**
+   * Sets what a running guest has beyond the memory that it was started with, and waits until it has it, or has given it back.
+   * Does nothing without a running guest. Throws libvirt's refusals, and `conflict` GUEST_KEEPS_MEMORY.
+   */
+  async setGrown(id: string, bytes: number): Promise<void> {
+    await this.#change(id, grownBytesOf, bytes, () => this.askToGrow(id, bytes), keepsGrown(bytes));
+  }
+
+  /** As `setGrown`, without the wait. */
+  async askToGrow(id: string, bytes: number): Promise<void> {
+    const running = await this.running(id);
+    const device = running && growthDevice(running);
+    if (device === undefined) return;
+    // libvirt finds the device by its place, and refuses a change of anything else.
+    const xml = buildMemoryDevice({ ...device, requestedBytes: bytes });
+    await this.#libvirt.call(libvirt.domainUpdateDeviceFlags, { dom: reference(id), xml, flags: LIVE });
+  }
+
+  /** Sets or raises the limit of a running guest's QEMU. It is never lowered: the kernel kills a QEMU that is above it. */
+  async raiseMemoryLimit(id: string, bytes: number): Promise<void> {
+    const running = await this.running(id);
+    if (running === undefined || (running.memoryHardLimitBytes ?? 0) >= bytes) return;
+    const value = { type: "ullong", value: Math.ceil(bytes / KIB) } as const;
+    const params = [{ field: libvirt.VIR_DOMAIN_MEMORY_HARD_LIMIT, value }];
+    await this.#libvirt.call(libvirt.domainSetMemoryParameters, { dom: reference(id), params, flags: LIVE });
+  }
+
   async #change(
     id: string,
     count: Count,
@@ -68,7 +97,7 @@ export class DomainSizes {
     keeps: (now: number, cause: SocleError | undefined) => SocleError,
   ): Promise<void> {
     const first = await this.running(id);
-    // An earlier run of the operation may have asked for a balloon that is not there yet: its target is set again.
+    // An earlier run of the operation may have asked for memory that is not there yet: its target is set again.
     if (first === undefined || (count === vcpuCount && count(first) === wanted)) return;
     const isGrowth = wanted > count(first);
     const endMs = this.#clock.monotonicMs() + CHANGE_WITHIN_MS;
@@ -101,7 +130,9 @@ export class DomainSizes {
 }
 
 const vcpuCount: Count = ({ vcpus }) => vcpus.current;
-const balloonBytes: Count = ({ currentMemoryBytes, memoryBytes }) => currentMemoryBytes ?? memoryBytes;
+/** After a restore from a saved state libvirt 11.3 counts what a guest was given twice: the balloon leaves what it began with at most. */
+const balloonBytes: Count = (running) =>
+  Math.min(bootBytesOf(running), (running.currentMemoryBytes ?? running.memoryBytes) - grownBytesOf(running));
 
 /** It shows nothing of the guest. */
 const isOfLibvirt = ({ kind, reason }: SocleError): boolean =>
@@ -124,6 +155,20 @@ function keepsVcpus(now: number, cause: SocleError | undefined): SocleError {
     details: { metadata: { vcpus: String(now) } },
   });
 }
+
+const keepsGrown =
+  (wanted: number) =>
+  (now: number, cause: SocleError | undefined): SocleError => {
+    if (cause?.kind === "outcome_unknown") return cause;
+    const message =
+      `the guest has ${now / (KIB * KIB)} of ${wanted / (KIB * KIB)} MiB beyond the memory that it was started with, and made no progress for ` +
+      `${STANDSTILL_MS / 1000} s${reasonOf(cause)}; the VM's definition is unchanged. A guest that is booting, paused or has no virtio-mem driver ` +
+      "does not follow, and one that uses the memory cannot give it back: retry, or stop the VM and change it then";
+    return new SocleError("conflict", "GUEST_KEEPS_MEMORY", message, {
+      cause,
+      details: { metadata: { grown_bytes: String(now) } },
+    });
+  };
 
 function keepsMemory(now: number, cause: SocleError | undefined): SocleError {
   if (cause?.kind === "outcome_unknown") return cause;

@@ -3,7 +3,7 @@ import type { Controller, DomainDevices } from "../../libvirt/xml/index.ts";
 /** How many devices can be added to a running guest: libvirt adds no port to it. */
 export const SPARE_PCIE_PORTS = 16;
 
-/** Besides disks, NICs and devices of the host: the serial bus, the balloon and the random number generator. */
+/** Besides disks, NICs, memory and devices of the host: the serial bus, the balloon and the random number generator. */
 const OTHER_DEVICES = 3;
 
 const MODEL = "pcie-root-port";
@@ -14,17 +14,23 @@ export const scsiController: Controller = { type: "scsi", index: 0, model: "virt
 /** Without an index: libvirt chooses it. */
 export const pciePort: Controller = { type: "pci", model: MODEL };
 
-type Devices = Pick<DomainDevices, "disks" | "interfaces" | "hostDevices">;
+type Devices = Pick<DomainDevices, "disks" | "interfaces" | "hostDevices" | "memoryDevices">;
 
-const needed = ({
-  disks,
-  interfaces,
-  hostDevices,
-}: { readonly [Kind in keyof Devices]: readonly unknown[] }): number =>
-  disks.length + interfaces.length + hostDevices.length + OTHER_DEVICES;
+interface Counted extends Pick<Devices, "memoryDevices"> {
+  readonly disks: readonly unknown[];
+  readonly interfaces: readonly unknown[];
+  readonly hostDevices: readonly unknown[];
+}
+
+const needed = ({ disks, interfaces, hostDevices, memoryDevices }: Counted): number =>
+  disks.length +
+  interfaces.length +
+  hostDevices.length +
+  memoryDevices.filter(({ model }) => model === "virtio-mem").length +
+  OTHER_DEVICES;
 
 /** A port for each device that the VM begins with, and the spare ones. */
-export const pcieControllers = (devices: Parameters<typeof needed>[0]): Controller[] => [
+export const pcieControllers = (devices: Counted): Controller[] => [
   { type: "pci", index: 0, model: "pcie-root" },
   ...Array.from({ length: needed(devices) + SPARE_PCIE_PORTS }, (_, index) => ({
     ...pciePort,

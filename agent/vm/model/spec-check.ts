@@ -8,6 +8,8 @@ import { uuid } from "../../contract/spec-values.ts";
 export interface SpecPolicy {
   readonly bridges: readonly string[];
   readonly allowSpoofing: boolean;
+  /** The most that a running guest's memory can grow to; undefined: QEMU's memory has no limit, so no guest's grows. */
+  readonly maxMemoryBytes?: number;
 }
 
 /**
@@ -66,6 +68,7 @@ export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
     parsed.data.nics.forEach((nic, index) =>
       Object.assign(fields, notAllowed(nic, policy, `spec.nics[${index}]`)),
     );
+    Object.assign(fields, maximumNotAllowed(parsed.data, policy));
     const spec = withSeedPool(parsed.data);
     if (spec === undefined)
       fields["spec.cloudInit.pool"] = "must be given: the VM has no new disk, whose pool is the default";
@@ -95,6 +98,26 @@ export function checkSeed(input: unknown, root = "spec.cloudInit"): SeedSecrets 
 export function requireNicAllowed(nic: NicSpec, policy: SpecPolicy, root: string): void {
   const fields = notAllowed(nic, policy, root);
   if (Object.keys(fields).length > 0) throw invalid(fields);
+}
+
+/** Checks the maximum of a VM's memory that a change gives it, as `checkSpec` does. */
+export function requireMaximumAllowed(spec: VmSpec, policy: SpecPolicy): void {
+  const fields = maximumNotAllowed(spec, policy);
+  if (Object.keys(fields).length > 0) throw invalid(fields);
+}
+
+/** Only the limit of QEMU's memory keeps a guest's kernel off what it can be given later. */
+function maximumNotAllowed(
+  { memoryBytes, maxMemoryBytes: asked = memoryBytes }: VmSpec,
+  { maxMemoryBytes: most }: SpecPolicy,
+): Record<string, string> {
+  if (asked <= memoryBytes) return {};
+  if (most === undefined)
+    return {
+      "spec.maxMemoryBytes":
+        "needs a limit of QEMU's memory, without which the guest can take its maximum by itself: set vm.memoryHeadroomMiB in this host's configuration, or leave it out",
+    };
+  return asked <= most ? {} : { "spec.maxMemoryBytes": `must be at most ${most}, the memory of this host` };
 }
 
 /** The fields of a NIC that the host's configuration does not allow. */

@@ -26,7 +26,12 @@ export interface Vm {
   readonly managed: boolean;
   readonly accelerator?: Accelerator;
   readonly vcpus: number;
+  /** What the guest can take by itself. */
   readonly memoryBytes: number;
+  /** As libvirt counts it where that is more: with all that the guest may be given later. */
+  readonly libvirtMemoryBytes?: number;
+  /** The running guest has another part of it than it was given. libvirt has no event for the next change. */
+  readonly isResizing?: true;
   /** NUMA cells that its memory is bound to; empty: any. */
   readonly cells: readonly number[];
   readonly hugepageBytes?: number;

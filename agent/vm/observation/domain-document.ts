@@ -10,6 +10,8 @@ import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../
 import { defined } from "../../kernel/defined.ts";
 import { SEED_ALIAS, diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
 import { ioTuneOf } from "../model/io-tune.ts";
+import { GROWTH_ALIAS, growthDevice, memoryGrowthOf, type MemoryPlace } from "../model/memory-growth.ts";
+import { hardLimit, memoryLimitOf, TCG_CACHE_BYTES } from "../model/memory-limit.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
 import { hostDevice } from "../model/host-devices.ts";
 import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
@@ -24,7 +26,7 @@ export interface DiskImage {
 export type NoMedium = "no medium";
 
 /** A spec with its resolved volumes and the decisions made at admission. */
-export interface ResolvedSpec extends MachinePlace {
+export interface ResolvedSpec extends MachinePlace, MemoryPlace {
   readonly spec: VmSpec;
   readonly accelerator: Accelerator;
   /** In the order of spec.disks. */
@@ -43,12 +45,8 @@ export interface ResolvedSpec extends MachinePlace {
   readonly isLeftStopped?: boolean;
   /** The operation that creates the domain. */
   readonly operationId?: string;
-  /** How much memory QEMU may take beyond the known need of the guest and QEMU; undefined: no limit. */
-  readonly memoryHeadroomBytes?: number;
 }
 
-const MIB = 1024 * 1024;
-const TCG_CACHE_BYTES = 32 * MIB;
 /** The nwfilter that libvirt ships against MAC, ARP and IP spoofing. */
 const ANTI_SPOOFING_FILTER = "clean-traffic";
 
@@ -62,6 +60,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
   ];
   const uefi = spec.firmware !== "bios";
   const secure = spec.firmware === "uefi-secure-boot";
+  const growth = memoryGrowthOf(spec, resolved);
   return defined({
     type: accelerator === "kvm" ? "kvm" : "qemu",
     name: spec.name,
@@ -83,6 +82,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
         resolved.operationId === undefined ? undefined : { operation: resolved.operationId, phase: "begun" },
     }),
     memoryBytes: spec.memoryBytes,
+    ...(growth && { currentMemoryBytes: spec.memoryBytes, maxMemory: growth.maxMemory }),
     memoryHardLimitBytes:
       resolved.memoryHeadroomBytes === undefined ? undefined : hardLimit(spec, resolved.memoryHeadroomBytes),
     launchSecurity:
@@ -132,6 +132,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
           disks,
           interfaces: spec.nics,
           hostDevices: resolved.placement.devices,
+          memoryDevices: growth === undefined ? [] : [growth.device],
         }),
       ],
       serials: [{ type: "pty", target: { port: 0 } }],
@@ -152,6 +153,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
                 encryptionSecretUuid: secretUuid(spec.id, TPM_PART),
               },
             ],
+      memoryDevices: growth === undefined ? [] : [growth.device],
       memoryBalloon: { model: "virtio", statsPeriodSeconds: 10, freePageReporting: true },
       panics: x86 ? [{ model: "isa" }] : [],
       ...screenOf(spec, resolved),
@@ -228,15 +230,7 @@ const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
   tdx: 0x10000000,
 };
 
-type Size = Pick<VmSpec, "memoryBytes" | "vcpus" | "maxVcpus">;
-
-/** Page tables take 1/512 of the memory they map, and may exist twice; each vCPU has a stack and buffers. */
-function hardLimit({ memoryBytes, vcpus, maxVcpus = vcpus }: Size, headroomBytes: number): number {
-  const known = memoryBytes + memoryBytes / 256 + maxVcpus * 8 * MIB + TCG_CACHE_BYTES;
-  return Math.ceil((known + headroomBytes) / MIB) * MIB;
-}
-
-const vcpusOf = ({ vcpus, maxVcpus }: Size, cpuSet: readonly number[] | undefined): VmDomain["vcpus"] =>
+const vcpusOf = ({ vcpus, maxVcpus }: VmSpec, cpuSet: readonly number[] | undefined): VmDomain["vcpus"] =>
   defined({
     max: maxVcpus ?? vcpus,
     current: vcpus,
@@ -254,6 +248,7 @@ export const definedFields = [
   "cpuMode",
   "cpuModel",
   "memoryBytes",
+  "maxMemoryBytes",
   "bootOrder",
   "graphics",
   "watchdog",
@@ -261,20 +256,25 @@ export const definedFields = [
 
 /** What makes these fields of a VM's definition those of the spec. A limit of QEMU's memory keeps its headroom. */
 export function definitionEdits(
-  defn: Pick<VmDomain, "type" | "vcpus" | "memoryBytes" | "memoryHardLimitBytes">,
+  defn: Pick<VmDomain, "type" | "vcpus" | "memoryBytes" | "memoryHardLimitBytes" | "devices">,
   spec: VmSpec,
   fields: readonly DefinedField[],
-  place: MachinePlace,
+  place: MachinePlace & MemoryPlace,
 ): DomainEdits {
   const has = (...names: DefinedField[]): boolean => names.some((name) => fields.includes(name));
-  const { max: maxVcpus, current: vcpus, cpuSet } = defn.vcpus;
-  const known = hardLimit({ memoryBytes: defn.memoryBytes, vcpus, maxVcpus }, 0);
-  const headroomBytes = (defn.memoryHardLimitBytes ?? known) - known;
+  const device = growthDevice(defn);
+  const growth = memoryGrowthOf(spec, place, device);
+  // A maximum alone changes nothing that libvirt counts: its total follows the cell and the device.
+  const isGrowing = growth !== undefined || device !== undefined;
   return defined({
-    vcpus: has("vcpus", "maxVcpus", "cpuTopology") ? vcpusOf(spec, cpuSet) : undefined,
-    memoryBytes: has("memoryBytes") ? spec.memoryBytes : undefined,
-    memoryHardLimitBytes: has("vcpus", "maxVcpus", "memoryBytes")
-      ? hardLimit(spec, Math.max(0, headroomBytes))
+    vcpus: has("vcpus", "maxVcpus", "cpuTopology") ? vcpusOf(spec, defn.vcpus.cpuSet) : undefined,
+    memoryBytes: has("memoryBytes") || (isGrowing && has("maxMemoryBytes")) ? spec.memoryBytes : undefined,
+    memoryGrowth:
+      isGrowing && has("vcpus", "maxVcpus", "memoryBytes", "maxMemoryBytes")
+        ? defined({ alias: GROWTH_ALIAS, to: growth })
+        : undefined,
+    memoryHardLimitBytes: has("vcpus", "maxVcpus", "memoryBytes", "maxMemoryBytes")
+      ? memoryLimitOf(defn, spec, place)
       : undefined,
     cpu: has("cpuTopology", "cpuMode", "cpuModel")
       ? (cpu(spec, defn.type === "kvm" ? "kvm" : "tcg").cpu ?? "none")
@@ -322,9 +322,10 @@ function whereOnHost(
 function cpu(spec: VmSpec, accelerator: Accelerator): Pick<VmDomain, "cpu"> {
   const { cpuTopology: topology, cpuModel: name } = spec;
   const mode = spec.cpuMode ?? (accelerator === "kvm" ? "host-model" : undefined);
-  if (mode === undefined) return topology === undefined ? {} : { cpu: { topology } };
   const model = name === undefined ? undefined : ({ name, fallback: "forbid" } as const);
-  return { cpu: defined({ mode, model, topology }) };
+  const parts = defined({ topology, cells: memoryGrowthOf(spec)?.cells });
+  if (mode === undefined) return Object.keys(parts).length === 0 ? {} : { cpu: parts };
+  return { cpu: defined({ mode, model, ...parts }) };
 }
 
 /** A NIC's device in the domain. */

@@ -29,6 +29,7 @@ const changing: ReadonlySet<DomainEvent["kind"]> = new Set<DomainEvent["kind"]>(
   "device_added",
   "device_removed",
   "balloon_change",
+  "memory_device_size_change",
   "tunable",
 ]);
 

@@ -56,11 +56,14 @@ export function footprintFeed(
 /** The greater of what the VM has and what was asked for, which its next start takes. */
 function footprintOf(vm: Vm, before: Footprint | undefined): Footprint {
   const { id, spec, accelerator, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
+  const memoryBytes = Math.max(vm.memoryBytes, spec?.memoryBytes ?? 0);
+  const most = Math.max(vm.libvirtMemoryBytes ?? 0, spec?.maxMemoryBytes ?? 0);
   return defined({
     id,
     ...quotaFacts(vm, before),
     vcpus: Math.max(vm.vcpus, spec?.vcpus ?? 0),
-    memoryBytes: Math.max(vm.memoryBytes, spec?.memoryBytes ?? 0),
+    memoryBytes,
+    maxMemoryBytes: most > memoryBytes ? most : undefined,
     accelerator,
     cells,
     hugepageBytes,

@@ -352,9 +352,13 @@ export class Observer implements Service {
   }
 }
 
-/** Whether the table has another size than libvirt reports. */
+/** Whether the table has, or may have, another size than libvirt reports. */
 const isResized = (vm: Vm, { size: { vcpus, memoryBytes } }: Sample): boolean =>
-  (vcpus ?? vm.vcpus) !== vm.vcpus || (memoryBytes ?? vm.memoryBytes) !== vm.memoryBytes;
+  vm.isResizing === true ||
+  (vcpus ?? vm.vcpus) !== vm.vcpus ||
+  (memoryBytes ?? sizeInLibvirt(vm)) !== sizeInLibvirt(vm);
+
+const sizeInLibvirt = ({ memoryBytes, libvirtMemoryBytes = memoryBytes }: Vm): number => libvirtMemoryBytes;
 
 function withMigration(stats: VmStats, { migration }: Sample): VmStats {
   if (migration === undefined) return stats;

@@ -7,7 +7,7 @@ const EVERY_MS = 45_000;
 
 /**
  * Selects VMs to read again without an event: stopped VMs, whose definition can change without one (virsh attach-disk
- * --config), and unreadable VMs, which may have been repaired. The work is spread over the turns.
+ * --config), unreadable VMs, which may have been repaired, and guests whose memory grows: an event of it may be lost. The work is spread over the turns.
  */
 export class RereadRota {
   readonly #clock: Pick<Clock, "monotonicMs">;
@@ -23,7 +23,9 @@ export class RereadRota {
   next(vms: readonly Vm[]): readonly Vm[] {
     const nowMs = this.#clock.monotonicMs();
     const sinceMs = nowMs - (this.#lastMs ?? nowMs);
-    const due = vms.filter((vm) => !isActive(vm) || vm.unreadable !== undefined);
+    const due = vms.filter(
+      (vm) => !isActive(vm) || vm.unreadable !== undefined || vm.libvirtMemoryBytes !== undefined,
+    );
     const count = Math.min(due.length, Math.ceil((due.length * sinceMs) / EVERY_MS));
     this.#lastMs = nowMs;
     const behind = due.findIndex(({ id }) => id > this.#last);

@@ -1,11 +1,12 @@
 import { hash } from "node:crypto";
 import type { Domain } from "../../libvirt/index.ts";
 import { formatPciAddress, type DiskSource } from "../../libvirt/xml/index.ts";
-import type { Accelerator } from "../../contract/spec.ts";
+import type { Accelerator, VmSpec } from "../../contract/spec.ts";
 import type { Placement } from "../../state/reservations/placement.ts";
 import { deviceName } from "../model/device-names.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { isRescueSystem } from "../model/rescue.ts";
+import { givenBytesOf, isResizing } from "../model/memory-growth.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
@@ -43,7 +44,7 @@ export const vmFromDomain = (
       isRescued: isRescueSystem(document) ? true : undefined,
       accelerator: acceleratorByType.get(document.type),
       vcpus: document.vcpus.current,
-      memoryBytes: document.memoryBytes,
+      ...memoryOf(document),
       ...onHost(document, own.placedDevices),
       disks: document.devices.disks.map((disk) => {
         const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
@@ -66,6 +67,16 @@ export const vmFromDomain = (
       ),
     }),
   );
+
+function memoryOf(document: VmDomain): Pick<Vm, "memoryBytes" | "libvirtMemoryBytes" | "isResizing"> {
+  const memoryBytes = givenBytesOf(document);
+  const { memoryBytes: total } = document;
+  return {
+    memoryBytes,
+    ...(total === memoryBytes ? {} : { libvirtMemoryBytes: total }),
+    ...(isResizing(document) ? { isResizing: true } : {}),
+  };
+}
 
 /** Undefined: neither a file nor a volume of this host. */
 export function imageOf(source: DiskSource | undefined): VmImage | undefined {
@@ -90,7 +101,7 @@ export function vmWithoutXml(known: {
   const { domain, size, facts, metadata, disks = [], before, problem } = known;
   const own = ownFacts(metadata, domain.uuid);
   const vcpus = size.vcpus ?? own.spec?.vcpus;
-  const memoryBytes = size.memoryBytes ?? own.spec?.memoryBytes;
+  const { memoryBytes, libvirtMemoryBytes } = memoryWithoutXml(size.memoryBytes, before, own.spec);
   if (vcpus === undefined || memoryBytes === undefined) return undefined;
   const { accelerator = metadata?.socle?.accelerator } = before ?? {};
   const reasons = [own.unreadable, problem].filter((reason) => reason !== undefined);
@@ -105,6 +116,7 @@ export function vmWithoutXml(known: {
       accelerator,
       vcpus,
       memoryBytes,
+      libvirtMemoryBytes,
       ...(before === undefined
         ? asPlaced(storedPlacement(metadata))
         : onHostBefore(before, own.placedDevices)),
@@ -113,6 +125,19 @@ export function vmWithoutXml(known: {
       ...(reasons.length > 0 && { unreadable: shortReason(reasons.join("; ")) }),
     }),
   );
+}
+
+/** libvirt's size has all that the guest may be given later, and does not say how much of it the guest has. */
+function memoryWithoutXml(
+  total: number | undefined,
+  before: Vm | undefined,
+  spec: VmSpec | undefined,
+): { readonly memoryBytes: number | undefined; readonly libvirtMemoryBytes?: number } {
+  const { memoryBytes: asked, maxMemoryBytes: most = asked ?? 0 } = spec ?? {};
+  const mayGrow = before?.libvirtMemoryBytes !== undefined || most > (asked ?? 0);
+  if (total === undefined || !mayGrow) return { memoryBytes: total ?? asked };
+  const memoryBytes = before?.memoryBytes ?? asked ?? total;
+  return memoryBytes === total ? { memoryBytes } : { memoryBytes, libvirtMemoryBytes: total };
 }
 
 const isIn = (disks: readonly VmDisk[] = [], path: string | undefined): boolean =>

@@ -165,7 +165,8 @@ async function define(
   named: ReadonlyMap<string, ResolvedVolume>,
   { isDefined, isClaimed, instance, made }: Making,
 ): Promise<void> {
-  const { domains, volumes, architecture, socketDirectory, memoryHeadroomBytes } = context;
+  const { domains, volumes, architecture, socketDirectory, memoryHeadroomBytes, hasDynamicMemslots } =
+    context;
   const { spec, createdAtMs, accelerator, placement = unbound, placementEpoch, seed } = intent;
   const { step } = run;
   const own = ownVolumes(spec);
@@ -214,6 +215,7 @@ async function define(
     ...bootOf(named, spec),
     keys,
     memoryHeadroomBytes,
+    hasDynamicMemslots,
   });
   await make(
     DEFINE,

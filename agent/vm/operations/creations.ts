@@ -113,13 +113,14 @@ export const sized = async (spec: VmSpec, volumes: Pick<Volumes, "resolve">): Pr
 });
 
 export const sizeOf = (spec: VmSpec, accelerator: Accelerator): VmClaim => {
-  const { id, tenant, vcpus, memoryBytes, placement } = spec;
+  const { id, tenant, vcpus, memoryBytes, maxMemoryBytes, placement } = spec;
   const volumes = ownCapacities(spec);
   return defined({
     holder: id,
     tenant,
     vcpus,
     memoryBytes,
+    maxMemoryBytes,
     accelerator,
     placementRequest: placement,
     volumes,

@@ -1,6 +1,8 @@
 import * as z from "../../kernel/zod.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { vmSpec, type VmSpec } from "../../contract/spec.ts";
+import type { MemoryDevice } from "../../libvirt/xml/index.ts";
+import { bootBytesOf, growthDevice } from "../model/memory-growth.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definedFields, type DefinedField } from "../observation/domain-document.ts";
 
@@ -19,6 +21,7 @@ export const changes = z.strictObject({
   cpuMode: shape.cpuMode.unwrap().nullable().exactOptional(),
   cpuModel: shape.cpuModel.unwrap().nullable().exactOptional(),
   memoryBytes: shape.memoryBytes.exactOptional(),
+  maxMemoryBytes: shape.maxMemoryBytes.unwrap().nullable().exactOptional(),
   bootOrder: shape.bootOrder.unwrap().nullable().exactOptional(),
   graphics: shape.graphics.unwrap().nullable().exactOptional(),
   watchdog: shape.watchdog.unwrap().nullable().exactOptional(),
@@ -50,18 +53,27 @@ export function withChanges(spec: VmSpec, changed: Changes): VmSpec {
 /** What a running guest is given of a spec; an absent value stays. */
 export interface LiveSize {
   readonly vcpus?: number;
-  readonly memoryBytes?: number;
+  /** What the balloon leaves of the memory that it was started with. */
+  readonly balloonBytes?: number;
+  /** What it is given beyond that. */
+  readonly grownBytes?: number;
 }
+
+/** Of the spec before the change: its maximum is the running guest's. */
+type Memory = Pick<VmSpec, "memoryBytes" | "maxMemoryBytes">;
 
 /**
  * How far a running guest can follow a spec. Its vCPUs: within its maximum, without those that it cannot release. Its memory:
- * by the balloon, which does not work on huge pages and on memory that is pinned, as for host devices.
+ * down by the balloon, which does not work on huge pages and on pinned memory, as for host devices; up by the device that it
+ * was started with.
  */
 export function liveSizeOf(
-  { vcpus, memoryBytes, memoryBacking, launchSecurity, devices }: VmDomain,
+  running: VmDomain,
   spec: VmSpec,
   fields: readonly DefinedField[],
+  { memoryBytes, maxMemoryBytes = memoryBytes }: Memory = spec,
 ): LiveSize {
+  const { vcpus, memoryBacking, launchSecurity, devices } = running;
   const least = vcpus.current - (vcpus.removable ?? 0);
   const canPlug = spec.vcpus <= vcpus.max && spec.vcpus >= least;
   const hasBalloon =
@@ -69,12 +81,22 @@ export function liveSizeOf(
     memoryBacking?.hugePages === undefined &&
     launchSecurity === undefined &&
     !devices.hostDevices.some(({ type }) => type === "pci");
+  const changesMemory = fields.includes("memoryBytes");
+  const bootBytes = bootBytesOf(running);
+  const device = growthDevice(running);
+  // The device is larger than the maximum, and its last part the guest may be unable to take.
+  const within = Math.min(spec.memoryBytes, maxMemoryBytes) - bootBytes;
   return {
     ...(fields.includes("vcpus") && canPlug ? { vcpus: spec.vcpus } : {}),
-    ...(fields.includes("memoryBytes") && hasBalloon
-      ? { memoryBytes: Math.min(spec.memoryBytes, memoryBytes) }
-      : {}),
+    ...(changesMemory && hasBalloon ? { balloonBytes: Math.min(spec.memoryBytes, bootBytes) } : {}),
+    ...(changesMemory && device ? { grownBytes: grownWithin(device, within) } : {}),
   };
+}
+
+/** In whole blocks of the device. */
+function grownWithin({ sizeBytes, blockBytes = 1 }: MemoryDevice, bytes: number): number {
+  const within = Math.max(0, Math.min(bytes, sizeBytes));
+  return within - (within % blockBytes);
 }
 
 /** The changed fields that wait for the next start. `running`: the guest before or after the change; undefined: none runs. */
@@ -82,11 +104,13 @@ export function waiting(
   running: VmDomain | undefined,
   spec: VmSpec,
   fields: readonly DefinedField[],
+  before: Memory = spec,
 ): DefinedField[] {
   if (running === undefined) return [...fields];
-  const live = liveSizeOf(running, spec, fields);
+  const { vcpus, balloonBytes, grownBytes = 0 } = liveSizeOf(running, spec, fields, before);
+  const memoryBytes = (balloonBytes ?? bootBytesOf(running)) + grownBytes;
   return fields.filter((field) => {
-    if (field === "vcpus") return live.vcpus !== spec.vcpus;
-    return field !== "memoryBytes" || live.memoryBytes !== spec.memoryBytes;
+    if (field === "vcpus") return vcpus !== spec.vcpus;
+    return field !== "memoryBytes" || memoryBytes !== spec.memoryBytes;
   });
 }

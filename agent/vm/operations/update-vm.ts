@@ -3,7 +3,9 @@ import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import { checkPart, checkRules } from "../model/spec-check.ts";
+import { checkPart, checkRules, requireMaximumAllowed } from "../model/spec-check.ts";
+import { bootBytesOf, givenBytesOf, grownBytesOf } from "../model/memory-growth.ts";
+import { memoryLimitOf } from "../model/memory-limit.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definitionEdits, type DefinedField } from "../observation/domain-document.ts";
 import { isSeenForBackup, outdateQemu, runningGuest } from "./backup-qemu.ts";
@@ -14,7 +16,7 @@ import { beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./sp
 import { undoAll } from "./undo.ts";
 import * as fields from "./update-fields.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
+import { isUndecided, mayHaveBegun, seen, type WorkContext } from "./work.ts";
 
 const GUEST = "change guest";
 const DEFINITION = "change definition";
@@ -55,7 +57,7 @@ export const updateVm = defineOperation({
     return request;
   },
   /** Throws `invalid` UPDATE_MASK_INVALID and SPEC_INVALID, `conflict` ETAG_MISMATCH, VM_HAS_SAVED_STATE and DEDICATED_CPUS_FIXED. */
-  admit({ spec, updateMask, etag }: UpdateRequest, vm) {
+  admit({ spec, updateMask, etag }: UpdateRequest, vm, { policy }) {
     requireSpecOf(etag, vm);
     if (updateMask.length === 0) throw badMask("names no field");
     const values = updateMask.map((name) => {
@@ -67,7 +69,9 @@ export const updateVm = defineOperation({
     if (fields.definedIn(changed).length > 0) requireNotSaved(vm);
     if (vm.spec !== undefined) {
       requireNotDedicated(vm.spec, changed);
-      checkRules(fields.withChanges(vm.spec, changed));
+      const asked = checkRules(fields.withChanges(vm.spec, changed));
+      const isMore = (changed.memoryBytes ?? 0) > vm.spec.memoryBytes;
+      if (isMore || changed.maxMemoryBytes !== undefined) requireMaximumAllowed(asked, policy);
     }
     return defined({ changes: changed, etag });
   },
@@ -93,7 +97,8 @@ export const updateVm = defineOperation({
       if (parts.length > 0) {
         mayBeChanged = true;
         await outdateQemu(context, vmId);
-        if (running !== undefined) await step(GUEST, () => resize(context, running, asked, parts), 0.5);
+        if (running !== undefined)
+          await step(GUEST, () => resize(context, running, before, asked, parts), 0.5);
         await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);
       }
       step.commit();
@@ -103,7 +108,9 @@ export const updateVm = defineOperation({
       mayBeChanged = false;
       await stampComplete(context, run, isActive(await domains.state(vmId)));
       await seenWith(context, spec);
-      return { changed: namesIn(changed), ...when(running, asked, changed) };
+      if (running !== undefined)
+        await seenGrown(context, running, fields.liveSizeOf(running, asked, parts, before));
+      return { changed: namesIn(changed), ...when(running, before, changed) };
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
@@ -113,16 +120,35 @@ export const updateVm = defineOperation({
   },
 });
 
-/** First what the guest has to agree to. */
+/** First what the guest has to agree to. Of the memory first what becomes less, so that the balloon takes what stays. */
 async function resize(
-  { domains }: WorkContext,
+  { domains, memoryHeadroomBytes }: WorkContext,
   running: VmDomain,
+  before: VmSpec,
   spec: VmSpec,
   parts: readonly DefinedField[],
 ): Promise<void> {
-  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
-  if (memoryBytes !== undefined) await domains.sizes.setMemory(running.uuid, memoryBytes);
-  if (vcpus !== undefined) await domains.sizes.setVcpus(running.uuid, vcpus);
+  const { uuid } = running;
+  const { vcpus, balloonBytes, grownBytes } = fields.liveSizeOf(running, spec, parts, before);
+  const shrinks = grownBytes !== undefined && grownBytes < grownBytesOf(running);
+  if (shrinks) await domains.sizes.setGrown(uuid, grownBytes);
+  if (balloonBytes !== undefined) await domains.sizes.setMemory(uuid, balloonBytes);
+  if (grownBytes !== undefined && !shrinks) {
+    const defn = await domains.document(uuid);
+    const memoryBytes = bootBytesOf(running) + grownBytes;
+    const limit = defn && memoryLimitOf(defn, { ...spec, memoryBytes }, defined({ memoryHeadroomBytes }));
+    if (limit !== undefined) await domains.sizes.raiseMemoryLimit(uuid, limit);
+    await domains.sizes.setGrown(uuid, grownBytes);
+  }
+  if (vcpus !== undefined) await domains.sizes.setVcpus(uuid, vcpus);
+}
+
+/** Waits until readers see what the guest was given. */
+async function seenGrown(context: WorkContext, running: VmDomain, live: fields.LiveSize): Promise<void> {
+  const { grownBytes } = live;
+  if (grownBytes === undefined) return;
+  const memoryBytes = bootBytesOf(running) + grownBytes;
+  await seen(context, running.uuid, (vm) => vm === undefined || vm.memoryBytes === memoryBytes);
 }
 
 async function redefine(
@@ -143,17 +169,23 @@ async function asInSpec(context: WorkContext, vmId: string, parts: readonly Defi
   await redefine(context, vmId, spec, parts);
   const running = await runningGuest(context, vmId);
   if (running === undefined) return;
-  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
-  // A guest that keeps its memory would not follow: its balloon stands, and has its target again.
-  if (memoryBytes !== undefined) await domains.sizes.askForMemory(vmId, memoryBytes);
+  const { vcpus, balloonBytes, grownBytes } = fields.liveSizeOf(running, spec, parts);
+  // A guest that keeps its memory, or takes none, would not follow: it has its targets again.
+  if (grownBytes !== undefined) await domains.sizes.askToGrow(vmId, grownBytes);
+  if (balloonBytes !== undefined) await domains.sizes.askForMemory(vmId, balloonBytes);
   if (vcpus !== undefined) await domains.sizes.setVcpus(vmId, vcpus);
+  if (grownBytes === undefined) return;
+  // The claim of the growth ends with the operation: what the guest has kept of it counts from here on.
+  const after = await domains.sizes.running(vmId);
+  if (after !== undefined)
+    await seen(context, vmId, (vm) => vm === undefined || vm.memoryBytes >= givenBytesOf(after));
 }
 
 /** When the changes have their effect, and which of them wait for the VM's next start. */
 function when(running: VmDomain | undefined, spec: VmSpec | undefined, changed: fields.Changes): Result {
   const parts = fields.definedIn(changed);
   const later =
-    spec === undefined ? parts : fields.waiting(running, fields.withChanges(spec, changed), parts);
+    spec === undefined ? parts : fields.waiting(running, fields.withChanges(spec, changed), parts, spec);
   return later.length === 0
     ? { applies: "now" }
     : { applies: "at the next start", at_next_start: fields.namesOf(later) };

@@ -17,6 +17,7 @@ import type { ImageRoom, ImageStore } from "../images/image-store.ts";
 import type { ImageVolumes } from "../images/image-volumes.ts";
 import type { Vm } from "../model/vm.ts";
 import type { DeviceSpec } from "../model/volume-names.ts";
+import type { MemoryPlace } from "../model/memory-growth.ts";
 import type { VmTable } from "../observation/vm-table.ts";
 import type { DumpDirectory } from "../storage/dump-directory.ts";
 import type { Volumes } from "../storage/volumes.ts";
@@ -36,7 +37,7 @@ export interface ImageParts {
 }
 
 /** Dependencies of the works of all kinds of operation. */
-export interface WorkContext {
+export interface WorkContext extends MemoryPlace {
   readonly domains: Domains;
   readonly volumes: Volumes;
   readonly networks: Networks;
@@ -60,8 +61,6 @@ export interface WorkContext {
   readonly nbdPorts?: NbdPorts;
   /** Where guests' memory is dumped; absent: nowhere. */
   readonly dumps?: DumpDirectory;
-  /** See domain-document.ts. */
-  readonly memoryHeadroomBytes?: number;
 }
 
 /** Adds the state that the runs of all operations share. */

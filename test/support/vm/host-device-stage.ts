@@ -79,7 +79,7 @@ export class HostDeviceStage {
       os: { type: "hvm" },
       devices: {
         ...noDevices,
-        controllers: pcieControllers({ disks: [], interfaces: [], hostDevices: [] }),
+        controllers: pcieControllers({ disks: [], interfaces: [], hostDevices: [], memoryDevices: [] }),
         hostDevices: [...addresses].map(hostDevice),
       },
       metadata: { socle: this.socle },

@@ -197,7 +197,18 @@ function rngNode(rng: Rng): XmlNode {
 }
 
 export function memoryDeviceNode(device: MemoryDevice): XmlNode {
-  const { model, access, discard, pageSizeBytes, hostCells, blockBytes, requestedBytes } = device;
+  const {
+    model,
+    access,
+    discard,
+    pageSizeBytes,
+    hostCells,
+    blockBytes,
+    requestedBytes,
+    baseAddress,
+    dynamicMemslots,
+    address,
+  } = device;
   if (model !== "dimm" && model !== "virtio-mem")
     throw notWritable("DOMAIN", `a memory device of model ${model}`);
   return node("memory", { model, access, discard: yes(discard) }, [
@@ -205,13 +216,15 @@ export function memoryDeviceNode(device: MemoryDevice): XmlNode {
       kibibytesNode("pagesize", pageSizeBytes),
       textNode("nodemask", hostCells && formatCpuSet(hostCells)),
     ]),
-    node("target", {}, [
+    node("target", { dynamicMemslots: yes(dynamicMemslots) }, [
       kibibytesNode("size", device.sizeBytes),
       textNode("node", device.guestCell),
       kibibytesNode("block", blockBytes),
       kibibytesNode("requested", requestedBytes),
+      nodeIfAny("address", { base: baseAddress === undefined ? undefined : `0x${baseAddress.toString(16)}` }),
     ]),
     aliasNode(device.alias),
+    address && node("address", { type: "pci", ...pciAddressAttributes(address) }),
   ]);
 }
 

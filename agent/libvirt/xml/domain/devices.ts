@@ -230,7 +230,12 @@ export interface MemoryDevice {
   readonly requestedBytes?: number;
   /** virtio-mem: how much of it the guest uses; only on parse. */
   readonly currentBytes?: number;
+  /** virtio-mem: what the guest was not given is not in its address space, in steps of 1 GiB at least. */
+  readonly dynamicMemslots?: boolean;
+  /** Where it is in the guest's memory: of a running guest. */
+  readonly baseAddress?: number;
   readonly alias?: string;
+  readonly address?: PciAddress;
 }
 
 /** A screen. Without `socket` it is on TCP; only loopback addresses are written. */

@@ -1,23 +1,31 @@
 import { SaxesParser } from "saxes";
 import { parseDocument } from "../document.ts";
 import { kibibytesNode, node, write, type ElementRule, type XmlNode } from "../writer.ts";
-import { cpuNode, vcpuNode, vcpusNode } from "./build.ts";
-import type { DomainCpu, Vcpus } from "./domain.ts";
+import { cpuNode, maxMemoryNode, numaNode, vcpuNode, vcpusNode } from "./build.ts";
+import type { DomainCpu, DomainDocument, Vcpus } from "./domain.ts";
 import { bootOrder, deviceRules } from "./device-rules.ts";
-import type { Disk, Graphics, Video, Watchdog } from "./devices.ts";
-import { diskNode, graphicsNode, videoNode, watchdogNode } from "./devices-build.ts";
+import type { Disk, Graphics, MemoryDevice, Video, Watchdog } from "./devices.ts";
+import { diskNode, graphicsNode, memoryDeviceNode, videoNode, watchdogNode } from "./devices-build.ts";
 import { domainRules } from "./rules.ts";
+
+/** A device of memory that the guest can be given while it runs, and what the domain needs for it. */
+export interface MemoryGrowth {
+  readonly device: MemoryDevice;
+  readonly maxMemory: NonNullable<DomainDocument["maxMemory"]>;
+  readonly cells: NonNullable<DomainCpu["cells"]>;
+}
 
 /** Parts of a domain to write anew; what is absent stays. */
 export interface DomainEdits {
   readonly vcpus?: Vcpus;
   readonly memoryBytes?: number;
-  /** Written only where the domain has a limit. */
   readonly memoryHardLimitBytes?: number;
   /** `none`: without the element. */
   readonly cpu?: DomainCpu | "none";
   /** The aliases of the disks and NICs to boot from, in this order; no others are. */
   readonly bootOrder?: readonly string[];
+  /** Replaces the memory device with this alias, the maximum and the cells; without `to` it has none of them. */
+  readonly memoryGrowth?: { readonly alias: string; readonly to?: MemoryGrowth };
   /** All that the domain has afterwards of such devices. */
   readonly graphics?: readonly Graphics[];
   readonly videos?: readonly Video[];
@@ -70,12 +78,25 @@ export function editDomain(xml: string, edits: DomainEdits): string {
     put("currentMemory", kibibytesNode("currentMemory", edits.memoryBytes));
   }
   if (edits.cpu !== undefined) put("cpu", edits.cpu === "none" ? undefined : cpuNode(edits.cpu));
-  const limit = found("memtune")?.children.find(({ name }) => name === "hard_limit");
-  if (edits.memoryHardLimitBytes !== undefined && limit !== undefined) {
+  if (edits.memoryGrowth !== undefined) {
+    const { alias, to } = edits.memoryGrowth;
+    put("maxMemory", to && maxMemoryNode(to.maxMemory));
+    if (edits.cpu === undefined && found("cpu") === undefined) put("cpu", to && cpuNode({ cells: to.cells }));
+    else if (edits.cpu === undefined) all.push(...cellEdits(xml, found("cpu"), to?.cells));
+    all.push(...memoryEdits(found("devices"), alias, to?.device));
+  }
+  if (edits.memoryHardLimitBytes !== undefined) {
     const value = kibibytesNode("hard_limit", edits.memoryHardLimitBytes);
-    const rule = domainRules.rule.children?.["memtune"]?.children?.["hard_limit"];
-    if (value !== undefined && rule !== undefined)
-      all.push({ start: limit.start, end: limit.end, text: write({ root: "hard_limit", rule }, value) });
+    const tune = found("memtune");
+    const rule = domainRules.rule.children?.["memtune"]?.children?.["hard_limit"] ?? {};
+    if (tune === undefined || tune.closing === tune.opened) put("memtune", node("memtune", {}, [value]));
+    else if (value !== undefined) {
+      const { start, end } = tune.children.find(({ name }) => name === "hard_limit") ?? {
+        start: tune.closing,
+        end: tune.closing,
+      };
+      all.push({ start, end, text: write({ root: "hard_limit", rule }, value) });
+    }
   }
   if (edits.bootOrder !== undefined) all.push(...bootEdits(found("devices"), edits.bootOrder));
   const devices = found("devices");
@@ -88,6 +109,30 @@ export function editDomain(xml: string, edits: DomainEdits): string {
   return all
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: by }) => text.slice(0, start) + by + text.slice(end), xml);
+}
+
+function cellEdits(xml: string, cpu: Span | undefined, cells: MemoryGrowth["cells"] | undefined): Edit[] {
+  const rule = domainRules.rule.children?.["cpu"]?.children?.["numa"] ?? {};
+  const text = cells === undefined ? "" : write({ root: "numa", rule }, numaNode(cells));
+  const old = cpu?.children.find(({ name }) => name === "numa");
+  if (old !== undefined) return [{ start: old.start, end: old.end, text }];
+  if (cpu === undefined || text === "") return [];
+  const { opened, closing } = cpu;
+  // <cpu mode='host-model'/> has no end tag.
+  return xml.endsWith("/>", opened)
+    ? [{ start: opened - 2, end: opened, text: `>${text}</cpu>` }]
+    : [{ start: closing, end: closing, text }];
+}
+
+function memoryEdits(devices: Span | undefined, alias: string, device: MemoryDevice | undefined): Edit[] {
+  if (devices === undefined) return [];
+  const text =
+    device === undefined ? "" : write({ root: "memory", rule: deviceRules.memory }, memoryDeviceNode(device));
+  const old = devices.children.find(
+    ({ name, children }) => name === "memory" && children.some((child) => child.alias === alias),
+  );
+  const { start, end } = old ?? { start: devices.closing, end: devices.closing };
+  return [{ start, end, text }];
 }
 
 function bootEdits(devices: Span | undefined, aliases: readonly string[]): Edit[] {

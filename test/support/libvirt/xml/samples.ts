@@ -252,6 +252,9 @@ export const fullDomain: VmDomain = {
         guestCell: 0,
         blockBytes: 2 * mebibyte,
         requestedBytes: 64 * mebibyte,
+        dynamicMemslots: true,
+        alias: "ua-memory",
+        address: { domain: 0, bus: 30, slot: 0, function: 0 },
       },
     ],
     graphics: [

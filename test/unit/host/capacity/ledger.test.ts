@@ -56,6 +56,13 @@ test("a claim that does not fit is refused with the resource and its free amount
   ledger.claim({ ...small, holder: "vm-b", vcpus: 4, ...on(0) });
 });
 
+test("QEMU's bitmaps of the memory that a guest can be given count, and that memory does not", () => {
+  const { ledger } = ledgerOf([cell(0)]);
+  ledger.claim({ ...small, maxMemoryBytes: 900 * GIB });
+  const plain = small.memoryBytes + qemuOverheadBytes(small);
+  assert.equal(row(ledger, 0, "memory").claimed, plain + (900 * GIB) / 8192);
+});
+
 test("a claim may take the last byte, and not one more", () => {
   const { ledger } = ledgerOf([cell(0)]);
   const overheadOf = (memoryBytes: number) => qemuOverheadBytes({ vcpus: 1, memoryBytes });

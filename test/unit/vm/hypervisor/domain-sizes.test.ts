@@ -104,3 +104,96 @@ test("a size that the guest has needs no request, and a guest that stops has not
   assert.equal(same.requests(), 0);
   await guest(timeout, (at) => (at.runs = false)).sizes.setVcpus(ID, 2);
 });
+
+/** A guest of 512 MiB that can have 512 MiB more. `behave`: what it has of that at each look. */
+function growingGuest(
+  behave: (at: { grownMib: number; requestedMib: number }) => void,
+  memoryHardLimitBytes?: number,
+) {
+  const at = { grownMib: 0, requestedMib: 0, surplusMib: 0 };
+  const sent: unknown[] = [];
+  const calls = {
+    call: <A, R>(_procedure: Procedure<A, R>, args: A): Promise<R> => {
+      const { xml, params, flags } = args as { xml?: string; params?: unknown; flags: number };
+      sent.push(params ?? flags);
+      if (xml !== undefined) {
+        assert.match(xml, /<address base="0x100000000"\/>/);
+        at.requestedMib = Number(/<requested unit="KiB">(\d+)/.exec(xml)?.[1]) / 1024;
+      }
+      return Promise.resolve(undefined as R);
+    },
+    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+  };
+  const sizes = new DomainSizes(calls, sleepingClock(), {
+    state: () => Promise.resolve({ state: "running" }),
+    document() {
+      if (sent.length > 0) behave(at);
+      const document: VmDomain = {
+        type: "kvm",
+        name: "web-1",
+        uuid: ID,
+        memoryBytes: 1024 * MIB,
+        currentMemoryBytes: (512 + at.grownMib + at.surplusMib) * MIB,
+        ...(memoryHardLimitBytes === undefined ? {} : { memoryHardLimitBytes }),
+        vcpus: { max: 1, current: 1 },
+        os: { type: "hvm" },
+        devices: {
+          ...noDevices,
+          memoryDevices: [
+            {
+              model: "virtio-mem",
+              sizeBytes: 512 * MIB,
+              blockBytes: 2 * MIB,
+              requestedBytes: at.requestedMib * MIB,
+              currentBytes: at.grownMib * MIB,
+              baseAddress: 0x100000000,
+              alias: "ua-memory",
+            },
+          ],
+        },
+      };
+      return Promise.resolve(document);
+    },
+  });
+  return { sizes, at, sent };
+}
+
+test("a guest is waited for while it takes memory or gives it back, in the running guest alone", async () => {
+  const step = (at: { grownMib: number; requestedMib: number }): void => {
+    at.grownMib += Math.sign(at.requestedMib - at.grownMib) * 2;
+  };
+  const { sizes, at, sent } = growingGuest(step);
+  await sizes.setGrown(ID, 256 * MIB);
+  assert.deepEqual([at.grownMib, at.requestedMib], [256, 256]);
+  await sizes.setGrown(ID, 64 * MIB);
+  assert.deepEqual([at.grownMib, at.requestedMib], [64, 64]);
+  assert.deepEqual([...new Set(sent)], [1]);
+  // The balloon counts without it.
+  await sizes.setMemory(ID, 512 * MIB);
+  // Also where libvirt counts it twice, as after a restore from a saved state.
+  at.surplusMib = 64;
+  await sizes.setMemory(ID, 512 * MIB);
+});
+
+test("a guest that takes no memory, or keeps some, fails with what it has", async () => {
+  const none = growingGuest(() => undefined);
+  await assert.rejects(none.sizes.setGrown(ID, 256 * MIB), {
+    kind: "conflict",
+    reason: "GUEST_KEEPS_MEMORY",
+    message: /has 0 of 256 MiB/,
+  });
+  const keeps = growingGuest((at) => (at.grownMib = Math.max(2, at.requestedMib)));
+  await keeps.sizes.setGrown(ID, 256 * MIB);
+  await assert.rejects(keeps.sizes.setGrown(ID, 0), { reason: "GUEST_KEEPS_MEMORY" });
+});
+
+test("the limit of a running guest's QEMU is set or raised, never lowered", async () => {
+  const limited = growingGuest(() => undefined, 700 * MIB);
+  await limited.sizes.raiseMemoryLimit(ID, 600 * MIB);
+  assert.deepEqual(limited.sent, []);
+  await limited.sizes.raiseMemoryLimit(ID, 900 * MIB);
+  assert.deepEqual(limited.sent, [[{ field: "hard_limit", value: { type: "ullong", value: 900 * 1024 } }]]);
+  const free = growingGuest(() => undefined);
+  await free.sizes.raiseMemoryLimit(ID, 900 * MIB);
+  assert.deepEqual(free.sent, limited.sent);
+});

@@ -17,15 +17,26 @@ const port = (index: number, chassis = index) =>
    <target chassis='${chassis}' port='0x8'/></controller>`;
 const root = "<controller type='pci' index='0' model='pcie-root'/>";
 const disk = "<disk type='file' device='disk'><source file='/a'/><target dev='vda' bus='virtio'/></disk>";
+const memory = "<memory model='virtio-mem'><target><size unit='KiB'>2048</size></target></memory>";
 
 test("a new VM has the spare ports, and lacks as many as it has got devices since", () => {
-  const controllers = pcieControllers({ disks: [1], interfaces: [], hostDevices: [] });
+  const controllers = pcieControllers({
+    disks: [1],
+    interfaces: [],
+    hostDevices: [],
+    memoryDevices: [{ model: "virtio-mem", sizeBytes: 1 }],
+  });
   const xml = controllers
     .filter(({ model }) => model === "pcie-root-port")
     .map(({ index = 0 }) => port(index))
     .join("");
-  assert.deepEqual(missingPciePorts(domainWith(root + xml + disk)), []);
-  assert.equal(missingPciePorts(domainWith(root + xml + disk.repeat(3))).length, 2);
+  assert.deepEqual(missingPciePorts(domainWith(root + xml + disk + memory)), []);
+  assert.equal(missingPciePorts(domainWith(root + xml + disk.repeat(3) + memory)).length, 2);
+  // A dimm needs no port.
+  assert.deepEqual(
+    missingPciePorts(domainWith(root + xml + disk + memory.replace("virtio-mem", "dimm"))),
+    [],
+  );
 });
 
 test("a VM with the ports that libvirt chose lacks the spare ones, if its machine has PCIe", () => {

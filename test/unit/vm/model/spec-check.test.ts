@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SocleError } from "../../../../agent/kernel/errors.ts";
+import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
 
-const policy = { bridges: ["br0"], allowSpoofing: false };
+const unlimited = { bridges: ["br0"], allowSpoofing: false };
+const policy = { ...unlimited, maxMemoryBytes: 2 ** 46 };
 const good = {
   name: "web-1",
   id: "6f1c2f1e-0000-4000-8000-000000000001",
@@ -173,6 +174,45 @@ test("parts of a spec that contradict each other are refused", () => {
   assert.ok("spec.disks[0].capacityBytes" in refused({ ...good, disks: [noSize] }));
   const multicast = { name: "n", source: { kind: "network", network: "d" }, mac: "53:54:00:00:00:01" };
   assert.ok("spec.nics[0].mac" in refused({ ...good, nics: [multicast] }));
+});
+
+test("memory that a running guest can be given comes in whole blocks, to guests whose memory is not pinned", () => {
+  const mib = 1024 ** 2;
+  const grows = { ...good, memoryBytes: 512 * mib, maxMemoryBytes: 1024 * mib };
+  const pages = (pageSizeBytes: number) => ({ placement: { pageSizeBytes } });
+  assert.deepEqual(refused({ ...grows, ...pages(4096) }), {});
+  const wrong: [object, string][] = [
+    [{ memoryBytes: 1026 * mib }, "spec.memoryBytes"],
+    [{ memoryBytes: 513 * mib }, "spec.memoryBytes"],
+    [{ maxMemoryBytes: 1025 * mib }, "spec.maxMemoryBytes"],
+    // Huge pages are not reserved for a growth.
+    [pages(2 * mib), "spec.maxMemoryBytes"],
+    [pages(1024 * mib), "spec.memoryBytes"],
+    // A guest with 40 bits of addresses would not start.
+    [{ maxMemoryBytes: 962 * 1024 * mib }, "spec.maxMemoryBytes"],
+    [{ firmware: "uefi", launchSecurity: "sev" }, "spec.maxMemoryBytes"],
+    [{ placement: { devices: ["gpu0"] } }, "spec.maxMemoryBytes"],
+  ];
+  for (const [changes, field] of wrong)
+    assert.equal(Object.keys(refused({ ...grows, ...changes }))[0], field, JSON.stringify(changes));
+});
+
+test("a maximum beyond the memory needs a limit of QEMU's memory, and is within the host's memory", () => {
+  const mib = 1024 ** 2;
+  const sizes = (maxMemoryBytes: number) => ({ ...good, memoryBytes: 512 * mib, maxMemoryBytes });
+  const of = (spec: object, most?: number): string => {
+    try {
+      checkSpec(spec, most === undefined ? unlimited : { ...unlimited, maxMemoryBytes: most });
+      return "";
+    } catch (thrown) {
+      return toSocleError(thrown).message;
+    }
+  };
+  assert.match(of(sizes(1024 * mib)), /needs a limit of QEMU's memory.*vm\.memoryHeadroomMiB/);
+  assert.match(of(sizes(1026 * mib), 1024 * mib), /the memory of this host/);
+  assert.equal(of(sizes(1024 * mib), 1024 * mib), "");
+  // The memory itself has its own bounds.
+  assert.equal(of(sizes(512 * mib)), "");
 });
 
 test("an unknown key is refused, not ignored", () => {

@@ -74,7 +74,7 @@ function admitted(request: CreateVmRequest): { readonly spec: VmSpec; readonly f
   const input = specFromProto(spec);
   const body = { ...rest, spec: input, reservationId: reservationId === "" ? undefined : reservationId };
   return {
-    spec: checkSpec(input, { bridges: ["br0"], allowSpoofing: true }),
+    spec: checkSpec(input, { bridges: ["br0"], allowSpoofing: true, maxMemoryBytes: 2 ** 46 }),
     fingerprint: fingerprintOf("CREATE_VM", { ...body, ...noIdentity }),
   };
 }

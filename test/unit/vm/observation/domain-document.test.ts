@@ -33,7 +33,7 @@ const resolved = (
       tenant: "blue",
       ...changes,
     },
-    { bridges: [], allowSpoofing: true },
+    { bridges: [], allowSpoofing: true, maxMemoryBytes: 2 ** 46 },
   ),
   accelerator: "kvm",
   architecture: "x86_64",
@@ -229,6 +229,21 @@ test("a VM's claim is read back from its domain, and from the placement where th
   assert.equal(vmWithoutXml({ domain, size, facts, metadata: undefined }), undefined);
 });
 
+test("a guest that hangs keeps the memory that it was last seen with: libvirt's size has its maximum, too", () => {
+  const GIB = 2 ** 30;
+  const document = domainDocument(resolved({ memoryBytes: 2 * GIB, maxMemoryBytes: 8 * GIB }));
+  const domain = { name: "web-1", uuid: ID, id: 7 };
+  const of = { domain, facts, metadata: document.metadata, size: { vcpus: 2, memoryBytes: 8 * GIB } };
+  const seen = vmWithoutXml(of);
+  assert.deepEqual([seen?.memoryBytes, seen?.libvirtMemoryBytes], [2 * GIB, 8 * GIB]);
+  assert.ok(seen !== undefined);
+  const grown = vmWithoutXml({ ...of, before: { ...seen, memoryBytes: 5 * GIB } });
+  assert.deepEqual([grown?.memoryBytes, grown?.libvirtMemoryBytes], [5 * GIB, 8 * GIB]);
+  // Without a maximum, libvirt's size is the guest's.
+  const plain = { ...of, metadata: domainDocument(resolved()).metadata };
+  assert.equal(vmWithoutXml(plain)?.memoryBytes, 8 * GIB);
+});
+
 test("VMs on shared CPUs and their QEMU threads are confined to the shared CPUs", () => {
   const xml = xmlOf(resolved({}, { placement: { ...unbound, sharedCpus: [0, 1, 8] } }));
   assert.match(xml, /<vcpu placement=['"]static['"] cpuset=['"]0-1,8['"]>2<\/vcpu>/);
@@ -255,6 +270,54 @@ test("a memory limit leaves room beyond the guest, its page tables and the headr
   const document = domainDocument(resolved({ memoryBytes: 64 * GIB }, { memoryHeadroomBytes: GIB }));
   const limit = parseVmDomain(buildVmDomain(document)).memoryHardLimitBytes ?? 0;
   assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
+});
+
+test("memory that the guest can be given is a device of which it has nothing, and counts as far as it is given", () => {
+  const GIB = 2 ** 30;
+  const each = resolved(
+    { memoryBytes: 2 * GIB, maxMemoryBytes: 8 * GIB, maxVcpus: 4 },
+    { memoryHeadroomBytes: GIB },
+  );
+  const xml = xmlOf(each).replaceAll('"', "'");
+  for (const part of [
+    `<maxMemory slots='1' unit='KiB'>${8 * 2 ** 20}</maxMemory>`,
+    `<currentMemory unit='KiB'>${2 * 2 ** 20}</currentMemory>`,
+    `<numa><cell id='0' cpus='0-3' memory='${2 * 2 ** 20}' unit='KiB'/></numa>`,
+    `<memory model='virtio-mem'><target><size unit='KiB'>${6 * 2 ** 20}</size><node>0</node><block unit='KiB'>2048</block><requested unit='KiB'>0</requested></target><alias name='ua-memory'/></memory>`,
+  ])
+    assert.ok(xml.includes(part), `${part}\nis not in\n${xml}`);
+  // Not of the maximum: a guest that uses what it was not given is stopped there.
+  assert.ok((parseVmDomain(xmlOf(each)).memoryHardLimitBytes ?? 0) < 4 * GIB);
+  const sizeOf = (requested: number, current: number) => {
+    const [total, all] = [`<memory unit="KiB">${2 * 2 ** 20}<`, `<memory unit="KiB">${8 * 2 ** 20}<`];
+    const live = xmlOf(each)
+      .replace(total, all)
+      .replace(
+        '<requested unit="KiB">0</requested>',
+        `<requested unit="KiB">${requested * 2 ** 20}</requested><current unit="KiB">${current * 2 ** 20}</current>`,
+      );
+    const { memoryBytes, libvirtMemoryBytes = 0, isResizing } = vmFromDomain(parseVmDomain(live), facts);
+    return [memoryBytes / GIB, libvirtMemoryBytes / GIB, isResizing];
+  };
+  assert.deepEqual(sizeOf(0, 0), [2, 8, undefined]);
+  assert.deepEqual(sizeOf(4, 1), [6, 8, true]);
+  // A guest that has not given memory back still has it.
+  assert.deepEqual(sizeOf(1, 3), [5, 8, true]);
+  // Another client may fill a device of its own at any time: it counts as a whole.
+  const others = parseVmDomain(xmlOf(each).replaceAll("ua-memory", "ua-others"));
+  assert.equal(vmFromDomain({ ...others, memoryBytes: 8 * GIB }, facts).memoryBytes, 8 * GIB);
+  const slots = (has: boolean): string => xmlOf({ ...each, hasDynamicMemslots: () => has });
+  assert.match(slots(true), /<target dynamicMemslots="yes">/);
+  assert.doesNotMatch(slots(false), /dynamicMemslots/);
+  // Whole memory blocks of a Linux guest, so that it can have all of the maximum.
+  const deviceOf = (memoryBytes: number, maxMemoryBytes: number): number | undefined =>
+    domainDocument(resolved({ memoryBytes, maxMemoryBytes })).devices.memoryDevices[0]?.sizeBytes;
+  assert.equal(deviceOf(GIB, GIB + 2 ** 21), 2 ** 27);
+  assert.equal(deviceOf(61 * GIB, 62 * GIB), GIB);
+  // The addresses below 4 GiB that are not memory count: from here on its blocks are of 2 GiB.
+  for (const memory of [62, 64]) assert.equal(deviceOf(memory * GIB, (memory + 1) * GIB), 4 * GIB);
+  for (const changes of [{}, { memoryBytes: GIB, maxMemoryBytes: GIB }])
+    assert.doesNotMatch(xmlOf(resolved(changes)), /<maxMemory|<numa|virtio-mem|<currentMemory/);
 });
 
 test("a TPM is emulated, with its state encrypted by the VM's own secret", () => {

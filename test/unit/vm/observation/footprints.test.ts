@@ -45,15 +45,19 @@ test("a VM counts with the greater of what it has and what was asked for", async
   const asked = (vcpus: number, memoryBytes: number) =>
     ({ disks: [], vcpus, memoryBytes }) as unknown as VmSpec;
   table.put(vm(1, { vcpus: 2, memoryBytes: 8, spec: asked(4, 4) }));
-  table.put(vm(2, { vcpus: 3, memoryBytes: 8, spec: asked(1, 16) }));
+  table.put(vm(2, { vcpus: 3, memoryBytes: 8, libvirtMemoryBytes: 32, spec: asked(1, 16) }));
   table.completed(1);
   const published = follow(t, table);
   await eventually(() => published.length === 1);
   assert.deepEqual(
-    published[0]?.footprints.map(({ vcpus, memoryBytes }) => [vcpus, memoryBytes]),
+    published[0]?.footprints.map(({ vcpus, memoryBytes, maxMemoryBytes }) => [
+      vcpus,
+      memoryBytes,
+      maxMemoryBytes,
+    ]),
     [
-      [4, 8],
-      [3, 16],
+      [4, 8, undefined],
+      [3, 16, 32],
     ],
   );
 });

@@ -24,14 +24,14 @@ for (const roundMs of [1000, 10_000, 17_000])
     assert.ok(most <= Math.ceil((500 * roundMs) / 45_000), `${most} in one round`);
   });
 
-test("a running VM is read again only while it is unreadable", () => {
+test("a running VM is read again while it is unreadable, and where its memory grows", () => {
   let nowMs = 0;
   const rota = new RereadRota({ monotonicMs: () => nowMs });
-  const vms = [vm("a"), vm("b", { unreadable: "spec: it is not JSON" })];
+  const vms = [vm("a"), vm("b", { unreadable: "spec: it is not JSON" }), vm("c", { libvirtMemoryBytes: 9 })];
   rota.next(vms);
   nowMs += 45_000;
   assert.deepEqual(
     rota.next(vms).map((each) => each.id),
-    ["b"],
+    ["b", "c"],
   );
 });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Immutable } from "../../../../agent/kernel/immutable.ts";
 import { noDevices } from "../../../../agent/libvirt/xml/index.ts";
 import { checkSpec } from "../../../../agent/vm/model/spec-check.ts";
+import { memoryLimitOf } from "../../../../agent/vm/model/memory-limit.ts";
 import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 import { definitionEdits } from "../../../../agent/vm/observation/domain-document.ts";
 import {
@@ -46,13 +47,16 @@ const running: VmDomain = {
   devices: { ...noDevices, memoryBalloon: { model: "virtio" } },
 };
 const asked = (changes: Changes) => withChanges(spec, changes);
-const later = (guest: VmDomain | undefined, changes: Immutable<Changes>): readonly string[] =>
-  waiting(guest, asked(changes), definedIn(changes));
+const later = (
+  guest: VmDomain | undefined,
+  changes: Immutable<Changes>,
+  before?: { readonly memoryBytes: number; readonly maxMemoryBytes: number },
+): readonly string[] => waiting(guest, asked(changes), definedIn(changes), before);
 
 test("the fields that can be changed are named as in the contract", () => {
   assert.deepEqual(
     updatable.join(" "),
-    "labels autostart start_priority start_delay_seconds crash_policy vcpus max_vcpus cpu_topology cpu_mode cpu_model memory_bytes boot_order graphics watchdog",
+    "labels autostart start_priority start_delay_seconds crash_policy vcpus max_vcpus cpu_topology cpu_mode cpu_model memory_bytes max_memory_bytes boot_order graphics watchdog",
   );
   assert.equal(fieldNamed("memory_bytes"), "memoryBytes");
   assert.equal(fieldNamed("memoryBytes"), undefined);
@@ -81,8 +85,8 @@ test("a running guest follows within its maximum, and the rest waits for the nex
   assert.deepEqual(later(running, other), ["maxVcpus", "cpuMode", "cpuModel", "bootOrder"]);
   assert.deepEqual(later(undefined, { vcpus: 1 }), ["vcpus"]);
   // As far as the balloon goes.
-  const { memoryBytes } = liveSizeOf(running, asked({ memoryBytes: 1024 * MIB }), ["memoryBytes"]);
-  assert.equal(memoryBytes, 512 * MIB);
+  const { balloonBytes } = liveSizeOf(running, asked({ memoryBytes: 1024 * MIB }), ["memoryBytes"]);
+  assert.equal(balloonBytes, 512 * MIB);
 });
 
 test("memory in huge pages, pinned memory, and a guest without a balloon wait for the next start", () => {
@@ -93,6 +97,113 @@ test("memory in huge pages, pinned memory, and a guest without a balloon wait fo
     { ...running, devices: { ...noDevices, memoryBalloon: { model: "none" } } },
   ])
     assert.deepEqual(later(guest, less), ["memoryBytes"]);
+});
+
+const growing: VmDomain = {
+  ...running,
+  memoryBytes: 2048 * MIB,
+  currentMemoryBytes: 512 * MIB,
+  devices: {
+    ...running.devices,
+    memoryDevices: [
+      {
+        model: "virtio-mem",
+        sizeBytes: 1536 * MIB,
+        blockBytes: 2 * MIB,
+        requestedBytes: 128 * MIB,
+        currentBytes: 64 * MIB,
+        alias: "ua-memory",
+        address: { domain: 0, bus: 7, slot: 0, function: 0 },
+      },
+    ],
+  },
+};
+const live = (mib: number, guest = growing) => {
+  const { balloonBytes, grownBytes } = liveSizeOf(guest, asked({ memoryBytes: mib * MIB }), ["memoryBytes"]);
+  return [balloonBytes, grownBytes].map((bytes) => bytes && bytes / MIB);
+};
+
+test("a running guest gets memory beyond what it was started with up to the maximum, and the balloon takes the rest", () => {
+  assert.deepEqual(live(1024), [512, 512]);
+  assert.deepEqual(live(512), [512, 0]);
+  assert.deepEqual(live(256), [256, 0]);
+  assert.deepEqual(live(4096), [512, 1536]);
+  assert.deepEqual(live(515), [512, 2]);
+  // Not what the device is larger than the maximum that the guest runs with.
+  const before = { memoryBytes: 512 * MIB, maxMemoryBytes: 1000 * MIB };
+  const { grownBytes = 0 } = liveSizeOf(growing, asked({ memoryBytes: 1024 * MIB }), ["memoryBytes"], before);
+  assert.equal(grownBytes / MIB, 488);
+  const most = { memoryBytes: 512 * MIB, maxMemoryBytes: 2048 * MIB };
+  assert.deepEqual(later(growing, { memoryBytes: 1024 * MIB }, most), []);
+  assert.deepEqual(later(growing, { memoryBytes: 2049 * MIB }, most), ["memoryBytes"]);
+  assert.deepEqual(later(growing, { memoryBytes: 1024 * MIB, maxMemoryBytes: 4096 * MIB }, most), [
+    "maxMemoryBytes",
+  ]);
+});
+
+test("memory in huge pages grows and shrinks beyond what the guest was started with", () => {
+  const huge = { ...growing, memoryBacking: { hugePages: [{}] } };
+  assert.deepEqual(live(1024, huge), [undefined, 512]);
+  assert.deepEqual(later(huge, { memoryBytes: 1024 * MIB }), []);
+  assert.deepEqual(later(huge, { memoryBytes: 256 * MIB }), ["memoryBytes"]);
+});
+
+test("a definition has the memory of the spec at its start, and the rest up to the maximum beside it", () => {
+  const grows = asked({ memoryBytes: 1024 * MIB, maxMemoryBytes: 4096 * MIB });
+  const edits = definitionEdits(growing, grows, ["memoryBytes"], place);
+  assert.equal(edits.memoryBytes, 1024 * MIB);
+  assert.deepEqual(edits.memoryGrowth, {
+    alias: "ua-memory",
+    to: {
+      maxMemory: { bytes: 4096 * MIB, slots: 1 },
+      cells: [{ id: 0, cpus: [0, 1, 2, 3], memoryBytes: 1024 * MIB }],
+      device: {
+        model: "virtio-mem",
+        sizeBytes: 3072 * MIB,
+        guestCell: 0,
+        blockBytes: 2 * MIB,
+        requestedBytes: 0,
+        alias: "ua-memory",
+        address: { domain: 0, bus: 7, slot: 0, function: 0 },
+      },
+    },
+  });
+  // The cell has all vCPUs.
+  const more = definitionEdits(
+    growing,
+    asked({ maxVcpus: 6, maxMemoryBytes: 4096 * MIB }),
+    ["maxVcpus"],
+    place,
+  );
+  assert.deepEqual(more.memoryGrowth?.to?.cells[0]?.cpus, [0, 1, 2, 3, 4, 5]);
+  for (const maxMemoryBytes of [null, 512 * MIB])
+    assert.deepEqual(
+      definitionEdits(growing, asked({ maxMemoryBytes }), ["maxMemoryBytes"], place).memoryGrowth,
+      { alias: "ua-memory" },
+    );
+  // One that has no device and needs none.
+  assert.deepEqual(definitionEdits(running, asked({ maxMemoryBytes: null }), ["maxMemoryBytes"], place), {});
+  const mode = definitionEdits(growing, { ...grows, cpuMode: "host-passthrough" }, ["cpuMode"], place);
+  assert.deepEqual(mode.cpu, { mode: "host-passthrough", cells: edits.memoryGrowth.to.cells });
+});
+
+test("the limit of QEMU's memory follows what the guest is given, by the headroom of the definition", () => {
+  const limit = (mib: number, most = 0): number =>
+    Math.ceil(mib + mib / 256 + most / 8192 + 4 * 8 + 32 + 100) * MIB;
+  const own = { memoryHeadroomBytes: 100 * MIB };
+  const defn = { ...growing, memoryHardLimitBytes: limit(512, 2048) };
+  const more = asked({ memoryBytes: 1024 * MIB, maxMemoryBytes: 2048 * MIB });
+  assert.equal(memoryLimitOf(defn, more, {}), limit(1024, 2048));
+  // A VM from before the host's headroom gets the limit with what its guest could take by itself.
+  assert.equal(memoryLimitOf(growing, asked({ memoryBytes: 1024 * MIB }), {}), undefined);
+  assert.equal(memoryLimitOf(growing, asked({ memoryBytes: 1024 * MIB }), own), limit(1024));
+  assert.equal(memoryLimitOf(running, asked({ maxMemoryBytes: 2048 * MIB }), own), limit(512, 2048));
+  assert.equal(memoryLimitOf(running, asked({ memoryBytes: 1024 * MIB }), own), undefined);
+  const edits = definitionEdits(running, asked({ maxMemoryBytes: 2048 * MIB }), ["maxMemoryBytes"], {
+    ...place,
+    ...own,
+  });
+  assert.equal(edits.memoryHardLimitBytes, limit(512, 2048));
 });
 
 const place = { architecture: "x86_64", socketDirectory: "/run/socle-guests" };

@@ -58,8 +58,56 @@ test("without an edit a domain is unchanged, and what it lacks is added", () => 
     "host-passthrough",
   );
   assert.equal(parseDomain(editDomain(xml, { cpu: "none" })).cpu, undefined);
-  assert.equal(editDomain(bare, { memoryHardLimitBytes: 2 ** 30 }), bare);
+  // A limit comes to a domain without one, also beside another client's.
+  for (const tune of ["", "<memtune/>", "<memtune><soft_limit unit='KiB'>7</soft_limit></memtune>"]) {
+    const limited = editDomain(bare.replace("<devices>", `${tune}<devices>`), {
+      memoryHardLimitBytes: 2 ** 30,
+    });
+    assert.equal(parseDomain(limited).memoryHardLimitBytes, 2 ** 30, tune);
+    assert.equal(limited.includes("soft_limit"), tune.includes("soft_limit"));
+    assert.equal(limited.match(/<memtune>/g)?.length, 1);
+  }
   assert.equal(parseDomain(editDomain(xml, { bootOrder: [] })).devices.disks[0]?.bootOrder, undefined);
+});
+
+test("memory that the guest can be given comes and goes, and the rest of the CPU stays", () => {
+  const memory = (requestedBytes: number) =>
+    ({
+      model: "virtio-mem",
+      sizeBytes: 768 * 1024 ** 2,
+      guestCell: 0,
+      blockBytes: 2 * 1024 ** 2,
+      requestedBytes,
+      alias: "ua-memory",
+    }) as const;
+  const growth = (requestedBytes: number) => ({
+    alias: "ua-memory",
+    to: {
+      device: memory(requestedBytes),
+      maxMemory: { bytes: 1024 ** 3, slots: 1 },
+      cells: [{ id: 0, cpus: [0, 1], memoryBytes: 256 * 1024 ** 2 }],
+    },
+  });
+  const bare = xml.replace(/<cpu [^>]*>/, "");
+  const named = xml.replace(/<cpu [^>]*>/, "<cpu mode='custom'><model>EPYC</model></cpu>");
+  for (const [before, mode, model] of [
+    [xml, "host-model", undefined],
+    [bare, undefined, undefined],
+    [named, "custom", "EPYC"],
+  ] as const) {
+    const edited = editDomain(editDomain(before, { memoryGrowth: growth(1024 ** 2) }), {
+      memoryGrowth: growth(0),
+    });
+    const { maxMemory, cpu, devices } = parseDomain(edited);
+    assert.deepEqual(maxMemory, { bytes: 1024 ** 3, slots: 1 });
+    assert.deepEqual([cpu?.mode, cpu?.model?.name, cpu?.cells], [mode, model, growth(0).to.cells]);
+    assert.deepEqual(devices.memoryDevices, [memory(0)]);
+    const without = parseDomain(editDomain(edited, { memoryGrowth: { alias: "ua-memory" } }));
+    assert.deepEqual(
+      [without.maxMemory, without.cpu?.cells, without.cpu?.mode, without.devices.memoryDevices],
+      [undefined, undefined, mode, []],
+    );
+  }
 });
 
 test("a value that may not be written is refused", () => {
