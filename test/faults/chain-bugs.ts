@@ -38,4 +38,23 @@ export const chainBugs: readonly CampaignBug[] = [
     },
     found: /^UNSNAP .*: its files: /m,
   },
+  {
+    what: "an increment of an encrypted disk is written in clear",
+    edit: {
+      file: "cli/backup/file-image.ts",
+      find: "if (passphrase === undefined) return",
+      replace: "if (passphrase === undefined || backing !== undefined) return",
+    },
+    found: /^BACKUP of the encrypted disk, .*: \S+ has data in clear/m,
+  },
+  {
+    what: "a restored disk is under another key than its VM's",
+    edit: {
+      file: "vm/operations/restore-disk.ts",
+      find: "luks === undefined ? bytes : encrypted(format, sizeBytes, bytes, luks);",
+      replace:
+        "luks === undefined ? bytes : encrypted(format, sizeBytes, bytes, { ...luks, header: Buffer.from(luks.header).fill(7, 4096, 8192) });",
+    },
+    found: /^BACKUP of the encrypted disk, .*: the restored disk: qemu-img: /m,
+  },
 ];

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
@@ -11,6 +12,7 @@ import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { DISK_BYTES } from "./chain-content.ts";
 import { chainFaults, ChainStrikes, type ChainFault } from "./chain-faults.ts";
+import { SealedVictim } from "./chain-sealed.ts";
 import { ChainVictim, lifeOfAChain } from "./chain-victim.ts";
 import { FaultyHost, mutation } from "./host.ts";
 import { Killer } from "./killer.ts";
@@ -21,6 +23,9 @@ const MIB = 2 ** 20;
 const END_WITHIN_MS = 180_000;
 /** The agent abandons backups in a pool with less than 512 MiB. */
 const POOL_MIB = 640;
+/** The encrypted disk has a round after so many steps of each other disk; the first at `SEALED_FROM`. */
+const SEALED_EVERY = 5;
+const SEALED_FROM = 2;
 
 interface ChainOptions {
   /** By default this tree's. */
@@ -40,8 +45,10 @@ export async function sufferChain(
   const { path: small, unmount } = await mountInMemory("chain", POOL_MIB);
   run.cleanUp(unmount);
   const death = run.keep(await AgentDeath.make());
+  const volumeKeyFile = await keyFile(run);
   const host = await FaultyHost.start(run, {
     ...death.agentOptions,
+    config: { vm: { volumeKeyFile } },
     ...(bundle === undefined ? {} : { bundle }),
   });
   await host.witness.virsh("pool-create-as", "small", "dir", "--target", small);
@@ -62,6 +69,7 @@ export async function sufferChain(
   };
   const victims: ChainVictim[] = [];
   for (const name of vms) victims.push(await make(name));
+  const sealed = await SealedVictim.make(run, host, places, volumeKeyFile);
   let [restored, lost, inDoubt] = [0, 0, 0];
   for (let at = 0; run.tries < run.count; at += 1) {
     const round = Math.floor(at / lifeOfAChain.length);
@@ -89,6 +97,10 @@ export async function sufferChain(
         restored += 1;
       }
     }
+    if (at % SEALED_EVERY === SEALED_FROM && run.tries < run.count) {
+      run.tries += 1;
+      await sealed.suffer(faults[Math.floor(at / SEALED_EVERY) % faults.length] ?? "agent", strikes, killer);
+    }
   }
   watch.mayEnd(bystander);
   await host.untilListed();
@@ -104,9 +116,19 @@ export async function sufferChain(
     inDoubt: victims.reduce((sum, victim) => sum + victim.inDoubt, inDoubt),
     failures,
     restored,
+    restoredSealed: sealed.restored,
     deaths: killer.deaths,
     boundaries: killer.boundaries,
   };
+}
+
+/** The key under which the agent seals passphrases. */
+async function keyFile(run: CampaignRun): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "socle-chain-"));
+  run.cleanUp(() => rm(directory, { recursive: true, force: true }));
+  const file = join(directory, "volume-key");
+  await writeFile(file, randomBytes(32), { mode: 0o600 });
+  return file;
 }
 
 /** A new VM gets the bytes of a backup, over the agent's death. */
