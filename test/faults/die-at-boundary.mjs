@@ -1,6 +1,7 @@
 // Loaded into an agent first (node --import): kills it with SIGKILL at a boundary of its journals of operations and
 // reservations. The file SOCLE_DEATH holds the boundary's number, counted from the next new operation or reservation, which
-// takes the file away: each write has one boundary before and one after it, each sync one after it.
+// takes the file away: each write has one boundary before and one after it, each sync one after it. With "begin" in the file
+// the agent lives, and takes it away once such a begin is durable.
 import { readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 
@@ -10,6 +11,8 @@ await file.close();
 const { write, datasync } = prototype;
 /** Boundaries that are left before the last one; undefined while none is counted. */
 let left;
+/** The file goes once the begin is durable. */
+let isAwaited = false;
 
 const isJournal = ({ fd }) =>
   /\/(operations|reservations)\.journal$/.test(readlinkSync(`/proc/self/fd/${fd}`));
@@ -17,7 +20,10 @@ const isBegin = (buffer) => buffer.includes('"t":"begin"') || buffer.includes('"
 
 function count() {
   try {
-    left = Number(readFileSync(process.env.SOCLE_DEATH, "utf8"));
+    const text = readFileSync(process.env.SOCLE_DEATH, "utf8");
+    isAwaited = text === "begin";
+    if (isAwaited) return;
+    left = Number(text);
     unlinkSync(process.env.SOCLE_DEATH);
   } catch (thrown) {
     if (thrown.code !== "ENOENT") throw thrown;
@@ -41,5 +47,9 @@ prototype.write = async function (buffer, ...rest) {
 
 prototype.datasync = async function () {
   await datasync.call(this);
+  if (isAwaited && isJournal(this)) {
+    isAwaited = false;
+    unlinkSync(process.env.SOCLE_DEATH);
+  }
   if (left !== undefined && isJournal(this)) pass();
 };

@@ -43,6 +43,8 @@ export interface Rule {
   readonly among?: ReadonlySet<number>;
   /** Absent: every lane. */
   readonly lane?: ProxyLane;
+  /** Calls before this is true pass, and do not count. */
+  readonly since?: () => boolean;
   /** The number of matching calls that pass first. */
   readonly skip?: number;
   /** The number of affected calls; absent: all until the rule is removed. */
@@ -65,6 +67,7 @@ export class ActiveRule {
     if (rule.procedure !== undefined && rule.procedure.number !== procedure) return false;
     if (rule.among?.has(procedure) === false) return false;
     if (rule.lane !== undefined && rule.lane !== lane) return false;
+    if (rule.since?.() === false) return false;
     this.#seen += 1;
     if (this.#seen <= (rule.skip ?? 0) || this.struck >= (rule.times ?? Infinity)) return false;
     this.struck += 1;

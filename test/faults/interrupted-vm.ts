@@ -125,6 +125,7 @@ export class Victim {
     const after = await this.#look();
     const starts = after.starts - before.starts;
     const found = JSON.stringify({ ...after, starts });
+    this.#run.log(`${host.describe(end)}, and it is ${found}`);
     this.#run.demand(
       isRight(kind, end, { ...after, stateBefore: before.state, starts }),
       `${host.describe(end)}, but it is ${found}`,

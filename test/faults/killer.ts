@@ -52,7 +52,7 @@ export class Killer {
       case "journal":
         return await this.#atBoundary(kind, depth);
       case "call":
-        return this.#atCall(kind, depth);
+        return await this.#atCall(kind, depth);
       case "moment":
         return this.#atMoment("SIGKILL");
       case "stop":
@@ -84,11 +84,14 @@ export class Killer {
     };
   }
 
-  #atCall(kind: Act, depth: number): Trap {
+  async #atCall(kind: Act, depth: number): Promise<Trap> {
+    // A call that another operation, or the agent itself, has left to do is not its own.
+    const since = await this.#death.awaitBegin();
     const at = depth % 2 === 0 ? "call" : "reply";
     const skip = Math.floor(depth / 2);
     const rule = this.#host.proxy.add({
       lane: "command",
+      since,
       skip,
       times: 1,
       fault: { kind: "notify", at, act: () => this.#kill("SIGKILL") },

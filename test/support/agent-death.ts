@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +25,12 @@ export class AgentDeath {
   /** Of the next operation or reservation that begins, and of what follows it. */
   async setAt(boundary: number): Promise<void> {
     await writeFile(this.#file, String(boundary));
+  }
+
+  /** The agent lives. Returns whether an operation or reservation has durably begun since. */
+  async awaitBegin(): Promise<() => boolean> {
+    await writeFile(this.#file, "begin");
+    return () => !existsSync(this.#file);
   }
 
   /** A boundary that is being counted to stays until the agent ends. */

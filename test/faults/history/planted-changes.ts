@@ -15,7 +15,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 278,
+    seed: 447,
   },
   {
     name: "still-defined",

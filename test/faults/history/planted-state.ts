@@ -91,7 +91,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 22,
+    seed: 775,
   },
   {
     name: "request-forgotten-by-compaction",
