@@ -261,13 +261,17 @@ export class DomainDevices {
     this.#kept.add(key);
   }
 
-  /** Removes the device from the definition. Also succeeds if it is not there. */
+  /**
+   * Removes the device from the definition. Also succeeds if it is not there. Throws as `release`: another client may have started
+   * the VM with it meanwhile.
+   */
   async undefine(id: string, alias: string): Promise<void> {
     const isGone = async (): Promise<boolean> => !(await this.where(id, alias)).isDefined;
     await this.#certainty.ensure(async () => {
       if (await isGone()) return;
       await this.#detach(id, alias, CONFIG);
     }, isGone);
+    await this.release(id, alias, true);
   }
 
   /** A host device by its address: in the domains of earlier agents it has no alias. */

@@ -46,8 +46,6 @@ export const detachPciDevice = defineOperation({
     await step(RELEASE, () => domains.devices.release(vmId, alias, mayHaveBegun(run, RELEASE)), 0.6);
     step.commit();
     await step("change definition", () => domains.devices.undefine(vmId, alias));
-    // Another client may have started the VM before that.
-    await step("look again", () => domains.devices.release(vmId, alias, true));
     const spec = await step("write spec", () => removeFromSpec(context, vmId, address));
     const state = await domains.state(vmId);
     await stampComplete(context, run, isActive(state));

@@ -13,9 +13,14 @@ export const changeBugs: readonly PlantedBug[] = [
         find: "if (nowMs >= startMs + RELEASE_WITHIN_MS) throw keepsDevice(alias, refusal);",
         replace: "if (nowMs >= startMs + RELEASE_WITHIN_MS) return void keepsDevice(alias, refusal);",
       },
+      {
+        file: "vm/hypervisor/domain-devices.ts",
+        find: "await this.release(id, alias, true);",
+        replace: "",
+      },
     ],
     rules: effectRules,
-    seed: 447,
+    seed: 1159,
   },
   {
     name: "still-defined",
