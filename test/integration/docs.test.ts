@@ -33,6 +33,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/^socle vm seed /, "needs a person's key: first-boot.test.ts"],
   [/^install .*\/socle-dumps$/, "needs the user that the package makes"],
   [/^socle vm dump /, "needs a guest that runs, and a directory for dumps: vms-dump.test.ts"],
+  [/ in-the-act /, "needs a guest that runs, and a directory for its memory: memory-snapshots.test.ts"],
   [/^(socle vm backup (open|end)|nbdcopy) /, "needs certificates: backups-nbd.test.ts"],
   [/^qemu-img convert --object /, "names a file of a backup: backups-encrypted.test.ts"],
   [/^socle image (import|rm) /, "needs an image server: images.test.ts"],
