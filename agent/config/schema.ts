@@ -96,7 +96,7 @@ const vm = z.strictObject({
     "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",
   ),
   dumpDirectory: noPath.describe(
-    "Directory of the host for dumps of guests' memory (socle vm dump), owned by the agent's user with mode 0700, on a file system of its own: not that of guests' disks or of the agent's state. They hold all that the guests have in memory. null: no dumps.",
+    "Directory of the host for dumps of guests' memory (socle vm dump) and for the memory of snapshots (socle vm snapshot create --memory), owned by the agent's user with mode 0700, on a file system of its own: not that of guests' disks or of the agent's state. They hold all that the guests have in memory. null: neither.",
   ),
   gracefulStopSeconds: number(1, 3600, 90).describe(
     "How long a guest may take to shut down, unless the request sets a time.",

@@ -59,6 +59,11 @@ const permissions = {
     .describe(
       "Whether the tenant's callers may suspend VMs. Their memory then fills the host's disk (/var/lib/libvirt/qemu/save), which no quota counts.",
     ),
+  snapshotMemory: z
+    .boolean()
+    .describe(
+      "Whether the tenant's callers may keep the memory of VMs in snapshots: 4 for each VM, each at most twice its memory. It fills the host's disk (vm.dumpDirectory), which no quota counts.",
+    ),
   guestExec: z
     .boolean()
     .describe(
@@ -86,6 +91,7 @@ const rulesSchema = z.strictObject({
   hugePages: permissions.hugePages.default(false),
   dedicatedCpus: permissions.dedicatedCpus.default(false),
   suspend: permissions.suspend.default(false),
+  snapshotMemory: permissions.snapshotMemory.default(false),
   guestExec: permissions.guestExec.default(true),
   quotas: quotasSchema
     .prefault({})

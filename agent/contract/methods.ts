@@ -132,11 +132,14 @@ export const methods: Readonly<Record<string, Method>> = {
   "/socle.v1.ImageService/GetImage": { ...vmReads, class: "read" },
   "/socle.v1.ImageService/ListImages": { ...vmReads, class: "read" },
   "/socle.v1.ImageService/DeleteImage": { ...vms, audit: ["image"] },
-  "/socle.v1.SnapshotService/CreateSnapshot": { ...vms, audit: ["name", "quiesce", ...change] },
+  "/socle.v1.SnapshotService/CreateSnapshot": { ...vms, audit: ["name", "quiesce", "memory", ...change] },
   "/socle.v1.SnapshotService/GetSnapshot": { ...vmReads, class: "read" },
   "/socle.v1.SnapshotService/ListSnapshots": { ...vmReads, class: "read" },
   "/socle.v1.SnapshotService/DeleteSnapshot": { ...vms, audit: ["snapshot", ...change] },
-  "/socle.v1.SnapshotService/RevertSnapshot": { ...vms, audit: ["snapshot", "force", ...change] },
+  "/socle.v1.SnapshotService/RevertSnapshot": {
+    ...vms,
+    audit: ["snapshot", "force", "discardMemory", ...change],
+  },
   // A ticket is worth what it opens, so all three are audited.
   "/socle.v1.ScreenService/CreateScreenTicket": { ...vms, audit: [] },
   "/socle.v1.ScreenService/OpenScreen": { ...vms, class: "stream", audit: [] },

@@ -144,11 +144,11 @@ _socle() {
       "vm disk move") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm disk resize") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot") words="create ls show rm revert --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm snapshot create") words="--request-id --no-wait --timeout --dry-run --description --quiesce --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot create") words="--request-id --no-wait --timeout --dry-run --description --quiesce --memory --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot ls") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot show") words="--version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm snapshot rm") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
+      "vm snapshot revert") words="--request-id --no-wait --timeout --dry-run --force --discard-memory --yes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup") words="create ls open renew end verify --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm backup create") words="--to --full --quiesce --disk --passphrase-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup ls") words="--open --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;

@@ -30,6 +30,15 @@ export const chainBugs: readonly CampaignBug[] = [
     found: /^REVERT .*: its whole backup: \w{16}, not none/m,
   },
   {
+    what: "a deleted snapshot leaves the guest's memory",
+    edit: {
+      file: "vm/operations/delete-snapshot.ts",
+      find: "memory === undefined ? now : noteMemory(now, memory)",
+      replace: "now",
+    },
+    found: /^UNSNAP .*: its files of memory: /m,
+  },
+  {
     what: "a deleted snapshot leaves its layer",
     edit: {
       file: "vm/operations/delete-snapshot.ts",

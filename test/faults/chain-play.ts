@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "../../agent/gen/socle/v1/VmSpec.ts";
@@ -40,8 +41,11 @@ export async function sufferChain(
   const { path: small, unmount } = await mountInMemory("chain", POOL_MIB);
   run.cleanUp(unmount);
   const death = run.keep(await AgentDeath.make());
+  const dumps = await mkdtemp(join(tmpdir(), "socle-memory-"));
+  run.cleanUp(() => rm(dumps, { recursive: true, force: true }));
   const host = await FaultyHost.start(run, {
     ...death.agentOptions,
+    config: { vm: { dumpDirectory: dumps } },
     ...(bundle === undefined ? {} : { bundle }),
   });
   await host.witness.virsh("pool-create-as", "small", "dir", "--target", small);
@@ -58,7 +62,7 @@ export async function sufferChain(
     const begun = await host.client.ask(host.client.contract.vms.CreateVm, request);
     const end = await host.ended(begun, END_WITHIN_MS);
     if (end.state !== "STATE_SUCCEEDED") throw new Error(host.describe(end));
-    return new ChainVictim(run, host, { name, vmId: end.vmId, places, settledWithinMs });
+    return new ChainVictim(run, host, { name, vmId: end.vmId, places, dumps, settledWithinMs });
   };
   const victims: ChainVictim[] = [];
   for (const name of vms) victims.push(await make(name));

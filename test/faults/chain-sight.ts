@@ -20,11 +20,14 @@ interface Backup {
 export interface Model {
   readonly disk: Content;
   readonly snapshots: ReadonlyMap<string, Content>;
+  /** The snapshots with the guest's memory. */
+  readonly memories: ReadonlySet<string>;
   readonly open?: Backup | undefined;
   readonly whole?: Backup | undefined;
   readonly pool: Place;
   /** Files of its disk that should not be there, and were reported. */
   readonly stray: ChainSeen["files"];
+  readonly strayMemories: number;
 }
 
 /** What it has, from sources other than the agent where there are. */
@@ -34,6 +37,8 @@ export interface ChainSeen {
   readonly snapshots: readonly string[];
   /** Files of the VM's disk by pool, with layers and scratch. */
   readonly files: Readonly<Record<Place, number>>;
+  /** Files of its memory. */
+  readonly memories: number;
   /** Ids of backups. */
   readonly open: string | undefined;
   readonly whole: string | undefined;
@@ -42,19 +47,26 @@ export interface ChainSeen {
   readonly hasJob: boolean;
 }
 
+export interface SightOptions {
+  readonly vmId: string;
+  /** The directories of its pools. */
+  readonly places: Readonly<Record<Place, string>>;
+  readonly dumps: string;
+}
+
 /** Looks at a VM's disk, and writes to it as its guest does. */
 export class ChainSight {
   readonly #host: FaultyHost;
   readonly #vmId: string;
   readonly #places: Readonly<Record<Place, string>>;
+  /** Of the memory of snapshots. */
+  readonly #dumps: string;
 
-  constructor(
-    host: FaultyHost,
-    { vmId, places }: { readonly vmId: string; readonly places: Readonly<Record<Place, string>> },
-  ) {
+  constructor(host: FaultyHost, { vmId, places, dumps }: SightOptions) {
     this.#host = host;
     this.#vmId = vmId;
     this.#places = places;
+    this.#dumps = dumps;
   }
 
   state(): Promise<string> {
@@ -97,6 +109,7 @@ export class ChainSight {
         small: await this.#filesIn(this.#places.small),
         images: await this.#filesIn(this.#places.images),
       },
+      memories: (await readdir(this.#dumps)).filter((name) => name.startsWith(`socle-${this.#vmId}.`)).length,
       ...(await this.backups()),
       state,
       hasJob: /Operation:\s+Backup/.test(job),
@@ -137,6 +150,7 @@ export function disagreementsOf(seen: ChainSeen, model: Model, name: "off" | "ru
   compare("its snapshots", [...seen.snapshots].sort().join(), [...model.snapshots.keys()].sort().join());
   const files = ({ small, images }: ChainSeen["files"]): string => `${small} in small, ${images} in images`;
   compare("its files", files(seen.files), files(filesOf(model)));
+  compare("its files of memory", String(seen.memories), String(model.memories.size + model.strayMemories));
   compare("its open backup", seen.open ?? "none", model.open?.id ?? "none");
   compare("its whole backup", seen.whole ?? "none", model.whole?.id ?? "none");
   const rests = model.open === undefined ? "shut off" : "paused";
@@ -153,6 +167,7 @@ export function asSeen(model: Model, seen: ChainSeen): Model {
     ...model,
     disk: seen.disk,
     stray: { small: added("small"), images: added("images") },
+    strayMemories: seen.memories - model.memories.size,
     open: model.open?.id === seen.open ? model.open : undefined,
     whole: seen.whole === undefined ? undefined : { content: nothing, ...model.whole, id: seen.whole },
   };

@@ -7,7 +7,7 @@ import type { CampaignRun } from "./campaign.ts";
 import { bytesOf, BLOCK_BYTES, contentOf, difference, nothing, type Content } from "./chain-content.ts";
 import { decided } from "./chain-doubt.ts";
 import type { ChainFault, ChainStrikes } from "./chain-faults.ts";
-import { asSeen, ChainSight, disagreementsOf, type Model, type Place } from "./chain-sight.ts";
+import { asSeen, ChainSight, disagreementsOf, type Model, type SightOptions } from "./chain-sight.ts";
 import { mutation, type FaultyHost } from "./host.ts";
 
 const END_WITHIN_MS = 180_000;
@@ -61,11 +61,13 @@ interface End {
   readonly text: string;
 }
 
-interface ChainVictimOptions {
+/** Of a guest that runs, these keep its memory. */
+const WITH_MEMORY: ReadonlySet<string> = new Set(["one", "two"]);
+/** Without an effect, but that of the agent's death or the fault: libvirt is not asked for memory a second time. */
+const NOT_TAKEN: ReadonlySet<string> = new Set(["SNAPSHOT_NOT_TAKEN", "EFFECT_NOT_OBSERVED"]);
+
+interface ChainVictimOptions extends SightOptions {
   readonly name: "off" | "runs";
-  readonly vmId: string;
-  /** The directories of its pools. */
-  readonly places: Readonly<Record<Place, string>>;
   /** What a fault left is removed by then. */
   readonly settledWithinMs: number;
 }
@@ -89,22 +91,21 @@ export class ChainVictim {
   readonly #host: FaultyHost;
   readonly #sight: ChainSight;
   readonly #settledWithinMs: number;
-  #model: Model = { disk: nothing, snapshots: new Map(), pool: "small", stray: { small: 0, images: 0 } };
+  #model: Model = {
+    ...{ disk: nothing, snapshots: new Map(), memories: new Set(), pool: "small" },
+    ...{ stray: { small: 0, images: 0 }, strayMemories: 0 },
+  };
   #written = 0;
   /** A fault may have ended the open backup, which the agent finds out later. */
   #mayLose = false;
 
-  constructor(
-    run: CampaignRun,
-    host: FaultyHost,
-    { name, vmId, places, settledWithinMs }: ChainVictimOptions,
-  ) {
+  constructor(run: CampaignRun, host: FaultyHost, { name, settledWithinMs, ...sight }: ChainVictimOptions) {
     this.#run = run;
     this.#host = host;
     this.name = name;
-    this.vmId = vmId;
+    this.vmId = sight.vmId;
     this.#settledWithinMs = settledWithinMs;
-    this.#sight = new ChainSight(host, { vmId, places });
+    this.#sight = new ChainSight(host, sight);
   }
 
   get hasOpenBackup(): boolean {
@@ -141,13 +142,15 @@ export class ChainVictim {
       this.isLost = true;
       return;
     }
-    // It had not noted yet which run of the guest it ends.
-    const isUndone = act === "REVERT" && end.reason === "INTERRUPTED";
-    const mayFail = fault !== "agent" || isUndone || this.#mayLose;
+    // It had not noted yet which run of the guest it ends; or its guest, which continues once, may have run since.
+    const isOnce = end.reason === "VM_NOT_STARTED" && this.#model.memories.has(snapshot);
+    const isUndone = act === "REVERT" && (end.reason === "INTERRUPTED" || isOnce);
+    const isNotTaken = this.#hasMemory(step) && NOT_TAKEN.has(end.reason);
+    const mayFail = fault !== "agent" || isUndone || isNotTaken || this.#mayLose;
     run.demand(end.isDone || mayFail, `the agent's death made it fail: ${end.text}`);
     if (act !== "FINISH") this.#mayLose = fault === "qemu" || fault === "pool";
     else this.#mayLose ||= fault === "qemu" || fault === "pool";
-    const hasEffect = end.isDone || end.reason === "VM_NOT_STARTED";
+    const hasEffect = end.isDone || /^(VM_NOT_STARTED|SNAPSHOT_WITHOUT_MEMORY)$/.test(end.reason);
     await this.#follow(step, { ...end, isDone: hasEffect });
     await this.#comesBack();
     if (!hasEffect) await this.#again(step);
@@ -168,7 +171,11 @@ export class ChainVictim {
     const of = { requestId, vm: this.vmId };
     switch (act) {
       case "SNAPSHOT":
-        return client.ask(snapshots.CreateSnapshot, { ...of, name: snapshot });
+        return client.ask(snapshots.CreateSnapshot, {
+          ...of,
+          name: snapshot,
+          memory: this.#hasMemory([act, snapshot]),
+        });
       case "REVERT":
         return client.ask(snapshots.RevertSnapshot, { ...of, snapshot, force: true });
       case "UNSNAP":
@@ -208,11 +215,17 @@ export class ChainVictim {
     );
   }
 
+  #hasMemory([act, snapshot = ""]: Step): boolean {
+    return this.name === "runs" && act === "SNAPSHOT" && WITH_MEMORY.has(snapshot);
+  }
+
   /** What should be there after the operation. */
-  async #follow([act, snapshot = ""]: Step, { isDone }: End): Promise<void> {
+  async #follow(step: Step, { isDone, reason }: End): Promise<void> {
+    const [act, snapshot = ""] = step;
     const model = this.#model;
     const { disk, snapshots, open } = model;
     const others = [...snapshots].filter(([name]) => name !== snapshot);
+    const memories = new Set([...model.memories].filter((name) => name !== snapshot));
     if (act === "FINISH") {
       const left = await this.#sight.backups();
       if (!isDone && left.open === open?.id && left.whole !== open?.id) return;
@@ -227,13 +240,14 @@ export class ChainVictim {
     if (!isDone) return;
     switch (act) {
       case "SNAPSHOT":
-        this.#model = { ...model, snapshots: new Map([...others, [snapshot, disk]]) };
+        if (this.#hasMemory(step) && reason !== "SNAPSHOT_WITHOUT_MEMORY") memories.add(snapshot);
+        this.#model = { ...model, memories, snapshots: new Map([...others, [snapshot, disk]]) };
         break;
       case "REVERT":
         this.#model = { ...model, disk: snapshots.get(snapshot) ?? nothing, whole: undefined };
         break;
       case "UNSNAP":
-        this.#model = { ...model, snapshots: new Map(others) };
+        this.#model = { ...model, memories, snapshots: new Map(others) };
         break;
       case "BACKUP": {
         const { open: id } = await this.#sight.backups();

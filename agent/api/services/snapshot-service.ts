@@ -66,7 +66,17 @@ function requireNamed(snapshot: string): void {
 
 const toProto =
   ({ current }: Snapshots) =>
-  ({ id, name, description, parent, createdAtMs, deleting, quiesced, volumes }: Snapshot): ProtoSnapshot => ({
+  ({
+    id,
+    name,
+    description,
+    parent,
+    createdAtMs,
+    deleting,
+    quiesced,
+    memory,
+    volumes,
+  }: Snapshot): ProtoSnapshot => ({
     id,
     name,
     description: description ?? "",
@@ -76,4 +86,5 @@ const toProto =
     quiesced: quiesced === true,
     current: id === current,
     disks: Object.keys(volumes),
+    memoryBytes: memory?.bytes ?? 0,
   });

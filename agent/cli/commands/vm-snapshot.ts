@@ -2,17 +2,25 @@ import type { Snapshot__Output } from "../../gen/socle/v1/Snapshot.ts";
 import { confirm } from "../confirm.ts";
 import { usageError } from "../errors.ts";
 import { mutate, type MutationOptions } from "../follow.ts";
-import { enumWord, formatTime, printable } from "../format.ts";
+import { enumWord, formatBytes, formatTime, printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
 import { renderFields, renderTable, type Column } from "../table.ts";
 
 type Options = MutationOptions & { readonly dryRun?: boolean };
-type CreateOptions = Options & { readonly description?: string; readonly quiesce?: boolean };
-type RevertOptions = Options & { readonly force?: boolean; readonly yes?: boolean };
+type CreateOptions = Options & {
+  readonly description?: string;
+  readonly quiesce?: boolean;
+  readonly memory?: boolean;
+};
+type RevertOptions = Options & {
+  readonly force?: boolean;
+  readonly yes?: boolean;
+  readonly discardMemory?: boolean;
+};
 
 export const createSnapshot: Command = (session, [vm = "", name = ""], options: CreateOptions) => {
-  const { description = "", quiesce = false, dryRun: validateOnly = false } = options;
-  const request = { vm, name, description, quiesce, validateOnly };
+  const { description = "", quiesce = false, memory = false, dryRun: validateOnly = false } = options;
+  const request = { vm, name, description, quiesce, memory, validateOnly };
   return mutate(session, options, ({ snapshots }) => snapshots.CreateSnapshot, request);
 };
 
@@ -26,9 +34,9 @@ export const deleteSnapshot: Command = (session, [vm = "", snapshot = ""], optio
 };
 
 export const revertSnapshot: Command = async (session, [vm = "", snapshot = ""], options: RevertOptions) => {
-  const { force = false, yes = false, dryRun: validateOnly = false } = options;
+  const { force = false, yes = false, discardMemory = false, dryRun: validateOnly = false } = options;
   const etag = yes || validateOnly ? "" : await confirmed(session, vm, snapshot);
-  const request = { vm, snapshot, force, validateOnly, etag };
+  const request = { vm, snapshot, force, discardMemory, validateOnly, etag };
   return await mutate(session, options, ({ snapshots }) => snapshots.RevertSnapshot, request);
 };
 
@@ -70,6 +78,9 @@ function treeOf(snapshots: readonly Snapshot__Output[]): Row[] {
   return under("", 0);
 }
 
+const memoryOf = ({ memoryBytes }: Snapshot__Output): string =>
+  memoryBytes === 0 ? "no" : formatBytes(memoryBytes);
+
 const columns: Column<Row>[] = [
   {
     title: "SNAPSHOT",
@@ -79,6 +90,7 @@ const columns: Column<Row>[] = [
   { title: "CREATED", cell: ({ snapshot }) => formatTime(snapshot.createdAt) },
   { title: "STATE", cell: ({ snapshot }) => enumWord(snapshot.state, "SNAPSHOT_STATE") },
   { title: "QUIESCED", cell: ({ snapshot }) => (snapshot.quiesced ? "yes" : "no") },
+  { title: "MEMORY", cell: ({ snapshot }) => memoryOf(snapshot) },
   { title: "PRESENT", cell: ({ snapshot }) => (snapshot.current ? "based on it" : "") },
   { title: "DESCRIPTION", cell: ({ snapshot }) => printable(snapshot.description), spare: true },
 ];
@@ -94,6 +106,7 @@ export const showSnapshot: Command = async (session, [vm = "", snapshot = ""]) =
     ["created", formatTime(found.createdAt)],
     ["state", enumWord(found.state, "SNAPSHOT_STATE")],
     ["quiesced", found.quiesced ? "yes" : "no"],
+    ["memory", memoryOf(found)],
     ["present disks", found.current ? "based on it" : "based on another"],
     ["disks", found.disks.map((disk) => printable(disk)).join(", ")],
   ];

@@ -11,6 +11,11 @@ export const vmSnapshots = collector(
       "Snapshots that the VM's present disks are based on: a read may pass through as many layers.",
       ["vm"],
     ),
+    memory: gauge(
+      "socle_vm_snapshot_memory_bytes",
+      "Files with the memory of a VM's snapshots on the host.",
+      ["vm"],
+    ),
     frozen: gauge("socle_vm_frozen", "1 while the file systems of the guest are frozen, or may be.", ["vm"]),
   },
   function* ({ vms, isFrozen }, emit) {
@@ -18,6 +23,10 @@ export const vmSnapshots = collector(
       if (!managed) continue;
       emit.count(snapshots?.snapshots.length ?? 0, id);
       emit.depth(snapshots === undefined ? 0 : ancestry(snapshots).length, id);
+      emit.memory(
+        (snapshots?.snapshots ?? []).reduce((sum, { memory }) => sum + (memory?.bytes ?? 0), 0),
+        id,
+      );
       emit.frozen(isFrozen(id) ? 1 : 0, id);
       yield;
     }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { buildDisk, buildSnapshot, type Disk } from "../../libvirt/xml/index.ts";
+import { buildDisk, type Disk } from "../../libvirt/xml/index.ts";
 import { BlockJobs, type BlockJob, type PivotNotes, type Watch } from "./block-jobs.ts";
 import { isActive } from "./domain-state.ts";
 import { Certainty, type DomainCalls } from "./certainty.ts";
@@ -20,13 +20,8 @@ import {
 } from "./layer-refusals.ts";
 import { filesInQemu } from "./qemu-disks.ts";
 import { reference } from "./stamps.ts";
+import { switchXml, type Overlay } from "./switch-xml.ts";
 import { diskAlias } from "../model/device-names.ts";
-
-/** A disk by its name in the spec, and the overlay that the guest is to write to. */
-export interface Overlay {
-  readonly disk: string;
-  readonly path: string;
-}
 
 /** A switch that libvirt may have been asked for before. */
 export interface AskedSwitch {
@@ -135,14 +130,7 @@ export class DomainLayers {
     await this.#certainty.ensure(
       async () => {
         if (await this.isSwitched(id, overlays)) return;
-        const disks = (await this.#disks(id)).map(({ alias, source, target: { device: name } }) => {
-          const path = overlays.find(({ disk }) => diskAlias(disk) === alias)?.path;
-          // The definition of a guest that has ended may have been written for some of the disks alone.
-          return path === undefined || path === pathOf(source)
-            ? ({ name, snapshot: "no" } as const)
-            : ({ name, snapshot: "external", overlay: { type: "file", path, format: "qcow2" } } as const);
-        });
-        const xmlDesc = buildSnapshot({ disks });
+        const xmlDesc = switchXml(await this.#disks(id), overlays);
         if (await isOtherRun()) throw usedBefore(pathsOf(overlays));
         try {
           const args = { dom: reference(id), xmlDesc, flags };

@@ -3,7 +3,12 @@ import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import { Mutex } from "../../kernel/concurrency/mutex.ts";
 import type { Accelerator } from "../../contract/spec.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { editDomain, parseDomainCapabilities, type DomainEdits } from "../../libvirt/xml/index.ts";
+import {
+  editDomain,
+  parseDomainCapabilities,
+  withOverlays,
+  type DomainEdits,
+} from "../../libvirt/xml/index.ts";
 import { Certainty, type DomainCalls } from "./certainty.ts";
 import { isActive, stateOf } from "./domain-state.ts";
 import { DomainBackups } from "./domain-backups.ts";
@@ -15,6 +20,7 @@ import { startFaultOf, type Culprit } from "./start-fault.ts";
 import { Freezes } from "./freezes.ts";
 import { GuestAgents } from "./guest-agents.ts";
 import { MemoryDumps } from "./memory-dumps.ts";
+import { MemorySnapshots, type RestoredMemory } from "./memory-snapshots.ts";
 import { SavedStates } from "./saved-states.ts";
 import { AHEAD, reference, Stamps } from "./stamps.ts";
 import type { VmState } from "../model/vm.ts";
@@ -53,6 +59,7 @@ export class Domains {
   readonly sizes: DomainSizes;
   readonly savedStates: SavedStates;
   readonly memoryDumps: MemoryDumps;
+  readonly memorySnapshots: MemorySnapshots;
   readonly guestAgents: GuestAgents;
   readonly backups: DomainBackups;
   readonly freezes: Freezes;
@@ -75,6 +82,7 @@ export class Domains {
     this.sizes = new DomainSizes(calls, clock, this);
     this.savedStates = new SavedStates(calls, clock);
     this.memoryDumps = new MemoryDumps(calls, clock);
+    this.memorySnapshots = new MemorySnapshots(calls, clock, this);
     this.guestAgents = new GuestAgents(calls, clock);
     this.backups = new DomainBackups(calls, clock, this);
     this.freezes = new Freezes(calls, clock, this.guestAgents);
@@ -157,12 +165,26 @@ export class Domains {
     return customModels.filter(({ usable }) => usable !== false).map(({ name }) => name);
   }
 
+  /** The text of what the next start uses, with its secrets. */
+  async definition(id: string): Promise<string> {
+    const { SECURE, INACTIVE } = libvirt.DomainXMLFlags;
+    return await this.#domain(id).xml({ flags: SECURE | INACTIVE });
+  }
+
   /** Changes parts of the definition that the next start uses. Throws libvirt's refusals: then nothing has changed. */
   async redefine(id: string, edits: DomainEdits): Promise<void> {
-    const { SECURE, INACTIVE } = libvirt.DomainXMLFlags;
+    await this.#rewrite(id, (xml) => editDomain(xml, edits));
+  }
+
+  /** The next start uses these qcow2 files as its disks, by alias: all of them, or none. Throws as `redefine`. */
+  async redefineFiles(id: string, files: ReadonlyMap<string, string>): Promise<void> {
+    await this.#rewrite(id, (xml) => withOverlays(xml, files));
+  }
+
+  async #rewrite(id: string, change: (xml: string) => string): Promise<void> {
     await this.#certainty.ensure(async () => {
-      const before = await this.#domain(id).xml({ flags: SECURE | INACTIVE });
-      const xml = editDomain(before, edits);
+      const before = await this.definition(id);
+      const xml = change(before);
       if (xml === before) return;
       const args = { xml, flags: libvirt.DomainDefineFlags.VALIDATE };
       await this.#validation.run(() => this.#libvirt.call(libvirt.domainDefineXmlFlags, args));
@@ -185,12 +207,20 @@ export class Domains {
 
   /**
    * Also succeeds if it runs already. `culprit`: the possible cause of a failure, beside the host. `from`: another document than
-   * its definition, which stays as it is.
+   * its definition, which stays as it is. `memory`: it continues from that.
    */
   async start(
     id: string,
     culprit: Culprit = { vmId: id, tenant: "", image: id },
-    { from, ...settings }: libvirt.CallSettings & { readonly flags?: number; readonly from?: VmDomain } = {},
+    {
+      from,
+      memory,
+      ...settings
+    }: libvirt.CallSettings & {
+      readonly flags?: number;
+      readonly from?: VmDomain;
+      readonly memory?: RestoredMemory;
+    } = {},
   ): Promise<void> {
     const look = async (): Promise<boolean | undefined> => {
       const seen = await this.state(id);
@@ -203,11 +233,14 @@ export class Domains {
       return await look();
     };
     const create = async (): Promise<void> => {
-      if (from === undefined) await this.#domain(id).start(settings);
+      if (memory !== undefined) await this.memorySnapshots.restore(memory, settings);
+      else if (from === undefined) await this.#domain(id).start(settings);
       else await this.#libvirt.call(libvirt.domainCreateXml, { xmlDesc: buildVmDomain(from), flags: 0 });
     };
     try {
-      await this.#certainty.ensure(() => unlessAlready(runs, create), runs, "once");
+      // A guest that another client has started does not continue from the memory.
+      const ask = memory === undefined ? () => unlessAlready(runs, create) : create;
+      await this.#certainty.ensure(ask, runs, "once");
     } catch (thrown) {
       const error = toSocleError(thrown);
       const fault = startFaultOf(error);

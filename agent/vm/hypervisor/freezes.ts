@@ -16,6 +16,8 @@ interface Guest {
 const SNAPSHOT_MS = 30_000;
 const RETRY_MS = 5000;
 const MOST_REFUSALS = 3;
+/** So often a restored guest is tried to be thawed that may have no agent. */
+const MOST_TRIES = 12;
 /** Errors after which the guest was not asked to freeze. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
   "GUEST_AGENT_NOT_CONNECTED",
@@ -142,6 +144,15 @@ export class Freezes {
     if (!this.#armed.has(guest.id)) this.#arm(guest, 0);
   }
 
+  /**
+   * Thaws a guest that continues from the memory of an earlier moment, at which it may have been frozen. `wasFrozen`: it was, by
+   * an agent; another guest is given up after a minute without an answer.
+   */
+  async thawRestored(guest: Guest, wasFrozen: boolean): Promise<void> {
+    await this.#mark(guest.id, this.#clock.now());
+    this.#arm(guest, 0, wasFrozen ? undefined : MOST_TRIES);
+  }
+
   /** Whether the guest is frozen, or may be. */
   isFrozen(id: string): boolean {
     return this.#armed.has(id);
@@ -154,12 +165,12 @@ export class Freezes {
     this.#armed.clear();
   }
 
-  #arm(guest: Guest, afterMs: number): void {
+  #arm(guest: Guest, afterMs: number, mostTries = Number.POSITIVE_INFINITY): void {
     this.#armed.get(guest.id)?.abort();
     if (this.#isClosed) return;
     const timer = new AbortController();
     this.#armed.set(guest.id, timer);
-    void this.#thawAfter(guest, afterMs, timer);
+    void this.#thawAfter(guest, afterMs, timer, mostTries);
   }
 
   /** Without the removal of the mark, the guest is thawed once more. */
@@ -174,11 +185,11 @@ export class Freezes {
     this.#armed.delete(guest.id);
   }
 
-  async #thawAfter(guest: Guest, afterMs: number, timer: AbortController): Promise<void> {
+  async #thawAfter(guest: Guest, afterMs: number, timer: AbortController, mostTries: number): Promise<void> {
     const { signal } = timer;
     let waitMs = afterMs;
     let refusals = 0;
-    for (;;) {
+    for (let tries = 1; ; tries += 1) {
       try {
         await this.#clock.sleep(waitMs, signal);
       } catch {
@@ -190,9 +201,8 @@ export class Freezes {
         await this.thaw(guest);
       } catch (thrown) {
         // libvirt or the guest does not answer: again, until the guest stops. An agent that refuses cannot thaw anything.
-        if (toSocleError(thrown).reason !== "GUEST_REFUSED") continue;
-        refusals += 1;
-        if (refusals === MOST_REFUSALS) await this.#thawed(guest);
+        if (toSocleError(thrown).reason === "GUEST_REFUSED") refusals += 1;
+        if (refusals === MOST_REFUSALS || tries >= mostTries) await this.#thawed(guest);
       }
     }
     if (this.#armed.get(guest.id) === timer) this.#armed.delete(guest.id);

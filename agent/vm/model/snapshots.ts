@@ -17,6 +17,10 @@ export const snapshotId = z.string().regex(/^[0-9a-f]{8}$/);
 /** Volumes by disk, in the pool of the disk. */
 const volumes = z.record(deviceName, resourceName);
 
+/** The memory of a snapshot, in a directory of the host (DumpDirectory). */
+export const memoryFile = z.object({ directory: z.string().startsWith("/"), file: z.string() });
+export type MemoryFile = Readonly<z.output<typeof memoryFile>>;
+
 const snapshot = z.object({
   id: snapshotId,
   name: snapshotName,
@@ -28,6 +32,8 @@ const snapshot = z.object({
   quiesced: z.literal(true).exactOptional(),
   /** Each disk as it was: no guest writes to these. */
   volumes,
+  /** The guest's memory and devices at the same moment, as libvirt saved them. */
+  memory: z.object({ ...memoryFile.shape, bytes: z.number() }).exactOptional(),
   /** Its deletion has begun: a part of its bytes may be newer, so it is no state of the guest any more. */
   deleting: z.literal(true).exactOptional(),
 });
@@ -65,6 +71,8 @@ const schema = z.object({
       }),
     )
     .exactOptional(),
+  /** Files of memory that are being written or deleted. */
+  looseMemory: z.array(memoryFile).exactOptional(),
 });
 export type Snapshots = Immutable<z.output<typeof schema>>;
 
@@ -80,6 +88,8 @@ export function snapshotsOf(vmId: string, text: string): Snapshots {
   const noted = [...loose, ...extra].map((each) => [each.disk, each.volume] as const);
   for (const [disk, volume] of [...named, ...noted])
     if (!isOwn(vmId, disk, volume)) throw new Error(`${volume} is no layer of disk ${disk}`);
+  for (const { file } of memoryFilesOf(value))
+    if (!isOwnMemory(vmId, file)) throw new Error(`${file} is no memory of this VM`);
   return value;
 }
 
@@ -87,17 +97,42 @@ export function snapshotsOf(vmId: string, text: string): Snapshots {
 const isOwn = (vmId: string, disk: string, volume: string): boolean =>
   volume.startsWith(`socle-${vmId}-${disk}.`);
 
+/** As memoryName() makes it. */
+const isOwnMemory = (vmId: string, file: string): boolean =>
+  file.startsWith(`socle-${vmId}.`) && /^[0-9a-f]{8}\.memory$/.test(file.slice(`socle-${vmId}.`.length));
+
 /** Undefined if there is nothing to store. */
-export const snapshotsText = (value: Snapshots): string | undefined =>
-  value.snapshots.length + value.loose.length + Object.keys(value.active).length + extraOf(value).length === 0
-    ? undefined
-    : JSON.stringify(value);
+export function snapshotsText(value: Snapshots): string | undefined {
+  const { snapshots, loose, active } = value;
+  const noted = [snapshots, loose, Object.keys(active), extraOf(value), looseMemoryOf(value)];
+  return noted.every(({ length }) => length === 0) ? undefined : JSON.stringify(value);
+}
 
 export const extraOf = (value: Snapshots | undefined): readonly ExtraVolume[] => value?.extra ?? [];
 
 /** With these extra volumes alone. */
 export const withExtra = ({ extra: _, ...same }: Snapshots, extra: readonly ExtraVolume[]): Snapshots =>
   extra.length === 0 ? same : { ...same, extra };
+
+export const looseMemoryOf = (value: Snapshots | undefined): readonly MemoryFile[] =>
+  value?.looseMemory ?? [];
+
+/** With these files of memory alone to be deleted. */
+export const withLooseMemory = (
+  { looseMemory: _, ...same }: Snapshots,
+  looseMemory: readonly MemoryFile[],
+): Snapshots => (looseMemory.length === 0 ? same : { ...same, looseMemory });
+
+/** All files that hold memory of the VM, or may. */
+export const memoryFilesOf = (value: Snapshots | undefined): readonly MemoryFile[] => [
+  ...(value?.snapshots ?? []).flatMap(({ memory }) =>
+    memory === undefined ? [] : [{ directory: memory.directory, file: memory.file }],
+  ),
+  ...looseMemoryOf(value),
+];
+
+/** The id of the VM keeps it apart from the files of others, also of another host's. */
+export const memoryName = (vmId: string, id: string): string => `socle-${vmId}.${id}.memory`;
 
 /** Disk names have no dot, so that no disk's first volume has this name. */
 export const layerName = (vmId: string, disk: string, id: string): string =>

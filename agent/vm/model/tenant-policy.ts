@@ -22,6 +22,8 @@ export interface TenantPermissions {
   readonly keepDisks: boolean;
   /** Whether VMs may be suspended: their memory fills the host's disk, which no quota counts. */
   readonly suspend: boolean;
+  /** Whether the memory of VMs may be kept in snapshots, as above. */
+  readonly snapshotMemory: boolean;
   /** Whether any caller may run programs in the guests of the tenant's VMs. */
   readonly guestExec: boolean;
 }
@@ -38,6 +40,7 @@ export const nothingPermitted: TenantPermissions = {
   dedicatedCpus: false,
   keepDisks: true,
   suspend: false,
+  snapshotMemory: false,
   guestExec: false,
 };
 

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import type { Overlay } from "../hypervisor/domain-layers.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { checkPart } from "../model/spec-check.ts";
 import {
@@ -26,21 +25,40 @@ import {
   existing,
   growthOfLayers,
   keepInDoubt,
+  layersKept,
   layerSchema,
   looseOf,
   newLayers,
   provideLayers,
   requireAsNoted,
+  requireExisting,
   requireSameLayers,
   undoLayers,
   withoutLoose,
   type Layer,
 } from "./layers.ts";
+import {
+  forgetLooseMemory,
+  keptMemory,
+  memoryFor,
+  requireMemoryNow,
+  sizedNow,
+  switchWithMemory,
+  untilWritten,
+} from "./create-memory.ts";
 import { hasOwnQemu } from "./paused-qemu.ts";
 import { requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
-import { because, undoAll } from "./undo.ts";
+import {
+  memoryRoomOf,
+  NOT_RUNNING,
+  requireMemoryRoom,
+  withoutMemory,
+  withoutNote,
+} from "./snapshot-memory.ts";
+import type { Cut } from "./stop-escalation.ts";
+import { undoAll } from "./undo.ts";
 import { requireNotSaved, requireState } from "./vm-state.ts";
 import {
   isUndecided,
@@ -54,6 +72,7 @@ import {
 const SWITCH = "switch disks";
 /** Durable before libvirt is asked to switch a guest that may write. */
 const RUNS = "note that it runs";
+const WITHOUT_MEMORY = withoutMemory("").reason;
 
 const names = z.object({ name: snapshotName, description: snapshotDescription.exactOptional() });
 
@@ -61,6 +80,8 @@ const intent = z.object({
   id: z.string(),
   ...names.shape,
   quiesce: z.boolean(),
+  /** Where the memory is kept: the configuration may change before the end. Absent: the disks alone. */
+  memory: keptMemory.exactOptional(),
   layers: z.array(layerSchema),
   ...changeIntent,
 });
@@ -71,77 +92,116 @@ interface CreateSnapshotRequest {
   readonly name: string;
   readonly description?: string | undefined;
   readonly quiesce: boolean;
+  readonly memory?: boolean;
+  /** That of the configuration. */
+  readonly directory?: string;
   readonly etag?: string | undefined;
 }
 
-/** Keeps a VM's disks as they are at one instant. From then on the guest writes to overlays. A failure undoes what was done. */
+/**
+ * Keeps a VM's disks as they are at one instant, and its memory if asked. From then on the guest writes to overlays. A failure
+ * undoes what was done.
+ */
 export const createSnapshot = defineOperation({
   kind: "CREATE_SNAPSHOT",
   intent,
-  lane: "heavy",
+  // Much memory takes minutes: it holds no place that a start needs.
+  lane: ({ memory }) => (memory === undefined ? "heavy" : "command"),
   mayLeaveHalf: true,
   notDuringBackup: "any",
   endState: "unchanged",
   grows: ({ layers }) => growthOfLayers(layers),
+  // No look at the directory: it is not for every caller.
+  prepare: (request: CreateSnapshotRequest, _vm, { dumps }) =>
+    Promise.resolve(
+      request.memory === true ? defined({ ...request, directory: dumps?.configured }) : request,
+    ),
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` SNAPSHOT_EXISTS, `exhausted` SNAPSHOT_LIMIT_REACHED, `conflict`
-   * SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and ETAG_MISMATCH.
+   * SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and ETAG_MISMATCH, with
+   * memory also `denied` SNAPSHOT_MEMORY_NOT_ALLOWED, and `conflict` SNAPSHOT_MEMORY_NOT_CONFIGURED and as `requireKeepable`.
    */
-  admit({ name, description, quiesce, etag }: CreateSnapshotRequest, vm) {
+  admit(request: CreateSnapshotRequest, vm, admission) {
+    const { name, description, quiesce, etag } = request;
     requireSpecOf(etag, vm);
     const asked = checkPart(names, defined({ name, description }));
     requireNotSaved(vm);
     requireRoomFor(vm, asked.name);
     if (quiesce) requireQuiescible(vm);
     const id = randomUUID().slice(0, 8);
-    return defined<Intent>({ ...asked, id, quiesce, layers: newLayers(vm, id), etag });
+    const memory = request.memory === true ? memoryFor(request, vm, { id, ...admission }) : undefined;
+    return defined<Intent>({ ...asked, id, quiesce, memory, layers: newLayers(vm, id), etag });
   },
-  async plan({ volumes }, { name, layers, quiesce }) {
-    await volumes.requireAbsent(layers);
-    return {
+  async plan(context, { name, layers, quiesce, memory }) {
+    await context.volumes.requireAbsent(layers);
+    if (memory !== undefined) await requireMemoryRoom(context, memory);
+    return defined<Result>({
       snapshot: name,
       disks: layers.map(({ disk }) => disk).join(","),
       quiesced: String(quiesce),
       may_grow_by_bytes: String(growthOfLayers(layers).diskBytes),
-    };
+      memory_bytes_at_most: memory && String(memoryRoomOf(memory)),
+    });
   },
-  async run(context, asked, run) {
-    const { vmId } = run;
-    const effects = effectsOf(run, [SWITCH]);
-    if (run.done.has(RUNS)) for (const name of [SWITCH, RUNS]) effects.add(name);
-    try {
-      return await create(context, asked, run, effects);
-    } catch (thrown) {
-      const error = toSocleError(thrown);
-      if (isUndecided(error, run)) throw error;
-      // Once the guest writes to the overlays, they are kept.
-      if (effects.has(SWITCH) && (await isRecordedOrSwitched(context, vmId, asked)))
-        throw outcomeUnknown(error);
-      const guest = await guestOf(context, vmId, effects);
-      if (guest === "ended") throw outcomeUnknown(error);
-      if (guest === "gone") throw layersKept(error, asked.layers);
-      const isInDoubt = error.reason === "SWITCH_IN_DOUBT";
-      // Nothing was asked now: what an earlier run asked for is not known.
-      if (guest === "runs" && run.done.has(RUNS) && error.kind === "exhausted") throw outcomeUnknown(error);
-      if (isInDoubt || (guest === "runs" && run.done.has(RUNS))) {
-        await keepInDoubt(context, vmId, asked.layers).catch((cause: unknown) => {
-          throw outcomeUnknown(toSocleError(cause));
-        });
-        throw isInDoubt ? error : layersKept(error, asked.layers);
-      }
-      throw await undoAll(context, run, undoLayers(context, vmId, { layers: asked.layers, effects }), error);
-    }
-  },
+  // A forced stop does not wait for the memory.
+  run: (context, asked, run) =>
+    asked.memory === undefined
+      ? createOrUndo(context, asked, run)
+      : context.escalation.during(run.vmId, run.caller, (cut) => createOrUndo(context, asked, run, cut)),
 });
+
+async function createOrUndo(context: RunContext, asked: Intent, run: WorkRun, cut?: Cut): Promise<Result> {
+  const { vmId } = run;
+  const effects = effectsOf(run, [SWITCH]);
+  if (run.done.has(RUNS)) for (const name of [SWITCH, RUNS]) effects.add(name);
+  if (cut !== undefined && asked.memory !== undefined && effects.has(SWITCH))
+    await untilWritten(context, run, asked.memory, cut);
+  try {
+    return await create(context, asked, run, effects, cut);
+  } catch (thrown) {
+    const error = toSocleError(thrown);
+    // The snapshot is there, without its memory.
+    if (isUndecided(error, run) || error.reason === WITHOUT_MEMORY) throw error;
+    // Once the guest writes to the overlays, they are kept.
+    if (effects.has(SWITCH) && (await isRecordedOrSwitched(context, vmId, asked)))
+      throw outcomeUnknown(error);
+    const guest = await guestOf(context, vmId, effects);
+    if (guest === "ended") throw outcomeUnknown(error);
+    if (guest === "gone") {
+      await forgetLooseMemory(context, vmId, asked.memory);
+      throw layersKept(error, asked.layers);
+    }
+    const isInDoubt = error.reason === "SWITCH_IN_DOUBT";
+    // Nothing was asked now: what an earlier run asked for is not known.
+    if (guest === "runs" && run.done.has(RUNS) && error.kind === "exhausted") throw outcomeUnknown(error);
+    if (isInDoubt || (guest === "runs" && run.done.has(RUNS))) {
+      await keepInDoubt(context, vmId, asked.layers).catch((cause: unknown) => {
+        throw outcomeUnknown(toSocleError(cause));
+      });
+      throw isInDoubt ? error : layersKept(error, asked.layers);
+    }
+    const undone = await undoAll(
+      context,
+      run,
+      undoLayers(context, vmId, { layers: asked.layers, effects }),
+      error,
+    );
+    await forgetLooseMemory(context, vmId, asked.memory);
+    throw undone;
+  }
+}
 
 async function create(
   context: RunContext,
-  { id, name, description, quiesce, layers, etag }: Intent,
+  asked: Intent,
   run: WorkRun,
   effects: Set<string>,
+  cut: Cut | undefined,
 ): Promise<Result> {
+  const { id, name, description, quiesce, layers, etag } = asked;
   const { domains } = context;
   const { vmId, step } = run;
+  const memory = asked.memory && (await sizedNow(context, vmId, asked.memory));
   const hasEnded = (await guestOf(context, vmId, effects)) === "ended";
   if (hasEnded) step.goOn();
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(SWITCH) });
@@ -151,42 +211,56 @@ async function create(
     const own = requireSameLayers(spec, before, layers);
     requireRoomFor({ name: spec.name, snapshots: before }, name);
     if (!effects.has(SWITCH)) await requireRecorded(context, vmId);
+    if (memory !== undefined && !effects.has(SWITCH)) await requireMemoryNow(context, spec, memory);
     const below = (disk: OwnDisk): string => disk.volume.volume;
     // A layer that a guest may have written to is not made anew.
     const overlays = effects.has(RUNS)
       ? await requireExisting(context, layers)
       : await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
     if (hasOwnQemu(run) || !isActive(await domains.state(vmId))) await forgetCheckpoints(context, run, spec);
+    if (memory !== undefined && !effects.has(RUNS))
+      requireState((await domains.state(vmId))?.state ?? "stopped", ["running"], NOT_RUNNING);
     if (isActive(await domains.state(vmId)) && !effects.has(RUNS)) {
       await step.durable(RUNS, () => noteRun(context, run, layers), 0);
       effects.add(RUNS);
     }
     effects.add(SWITCH);
-    const isQuiesced = await step(
-      SWITCH,
-      async () => {
-        const mayBeAsked = mayHaveBegun(run, SWITCH) || run.done.has(RUNS);
-        // No guest has written to the layers of a VM that was off.
-        const isSameRun = async (): Promise<boolean> =>
-          !effects.has(RUNS) || (await isInRun(context, run, "marked"));
-        const switchNow = () => domains.layers.switchTo(vmId, overlays, { mayBe: mayBeAsked, isSameRun });
-        const guest = { id: vmId, tenant: spec.tenant };
-        const isSwitched =
-          (await domains.layers.isSwitched(vmId, overlays)) ||
-          (mayBeAsked && (await domains.layers.isUnrecorded(vmId, overlays)));
-        if (isSwitched) {
-          // Of a running guest, libvirt may have lost the switch.
+    const mayBeAsked = mayHaveBegun(run, SWITCH) || run.done.has(RUNS);
+    const memoryBytes =
+      memory === undefined || cut === undefined
+        ? undefined
+        : await switchWithMemory(
+            context,
+            run,
+            { memory, own, overlays, effects, names: { asked: SWITCH, runs: RUNS } },
+            cut,
+          );
+    const isQuiesced =
+      memory === undefined &&
+      (await step(
+        SWITCH,
+        async () => {
+          // No guest has written to the layers of a VM that was off.
+          const isSameRun = async (): Promise<boolean> =>
+            !effects.has(RUNS) || (await isInRun(context, run, "marked"));
+          const switchNow = () => domains.layers.switchTo(vmId, overlays, { mayBe: mayBeAsked, isSameRun });
+          const guest = { id: vmId, tenant: spec.tenant };
+          const isSwitched =
+            (await domains.layers.isSwitched(vmId, overlays)) ||
+            (mayBeAsked && (await domains.layers.isUnrecorded(vmId, overlays)));
+          if (isSwitched) {
+            // Of a running guest, libvirt may have lost the switch.
+            await switchNow();
+            return false;
+          }
+          await requireAsNoted(context, vmId, own, effects.has(RUNS) ? overlays : []);
+          if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
+          if (quiesce && !hasEnded) return await domains.freezes.during(guest, switchNow, mayBeAsked);
           await switchNow();
           return false;
-        }
-        await requireAsNoted(context, vmId, own, effects.has(RUNS) ? overlays : []);
-        if (!isActive(await domains.state(vmId))) await dropCheckpoints(context, vmId);
-        if (quiesce && !hasEnded) return await domains.freezes.during(guest, switchNow, mayBeAsked);
-        await switchNow();
-        return false;
-      },
-      0.3,
-    );
+        },
+        0.3,
+      ));
     const made = defined<Snapshot>({
       id,
       name,
@@ -194,16 +268,28 @@ async function create(
       parent: before.current,
       createdAtMs: context.clock.now(),
       quiesced: isQuiesced ? true : undefined,
+      memory:
+        memory === undefined || memoryBytes === undefined ? undefined : { ...memory, bytes: memoryBytes },
       volumes: Object.fromEntries(own.map(({ disk, volume }) => [disk, volume.volume])),
     });
     snapshots = await step("write snapshot", () =>
       rewriteSnapshots(context, vmId, (now) => withSnapshot(now, made, layers)),
     );
   }
+  const found = findSnapshot(snapshots, id);
+  if (memory !== undefined && found?.memory === undefined) {
+    await forgetLooseMemory(context, vmId, memory);
+    await seenWithSnapshots(context, vmId, (await readSpec(context, vmId)).snapshots);
+    throw withoutMemory(name);
+  }
   await stampComplete(context, run, isActive(await domains.state(vmId)));
   await seenWithSnapshots(context, vmId, snapshots);
-  const quiesced = findSnapshot(snapshots, id)?.quiesced === true;
-  return { snapshot_id: id, snapshot: name, quiesced: String(quiesced) };
+  return defined<Result>({
+    snapshot_id: id,
+    snapshot: name,
+    quiesced: String(found?.quiesced === true),
+    memory_bytes: found?.memory && String(found.memory.bytes),
+  });
 }
 
 /** Other operations keep the layers from now on, also once a person has settled this one. The mark shows another run of the guest. */
@@ -233,22 +319,8 @@ async function guestOf(
   }
 }
 
-/** Throws `conflict` SWITCH_IN_DOUBT. */
-async function requireExisting(context: WorkContext, layers: readonly Layer[]): Promise<Overlay[]> {
-  const overlays = await existing(context, layers);
-  if (overlays !== undefined) return overlays;
-  const message = `the guest may have written to layers that are not found now: ${namesOf(layers)}. Restore their pools or files`;
-  throw new SocleError("conflict", "SWITCH_IN_DOUBT", message);
-}
-
-const namesOf = (layers: readonly Layer[]): string =>
-  layers.map(({ pool, volume }) => `${volume} in pool ${pool}`).join(", ");
-
-const layersKept = (error: SocleError, layers: readonly Layer[]): SocleError =>
-  because(error, `the layers ${namesOf(layers)} stay: they may have what the guest wrote last`);
-
 const withSnapshot = (now: Snapshots, made: Snapshot, layers: readonly Layer[]): Snapshots => ({
-  ...withoutLoose(now, looseOf(layers)),
+  ...withoutLoose(made.memory === undefined ? now : withoutNote(now, made.memory), looseOf(layers)),
   snapshots: [...now.snapshots, made],
   current: made.id,
   active: { ...now.active, ...Object.fromEntries(layers.map(({ disk, volume }) => [disk, volume])) },

@@ -4,7 +4,14 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import type { PivotNotes, Watch } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import { ancestry, findSnapshot, noSnapshots, type Snapshot, type Snapshots } from "../model/snapshots.ts";
+import {
+  ancestry,
+  findSnapshot,
+  looseMemoryOf,
+  noSnapshots,
+  type Snapshot,
+  type Snapshots,
+} from "../model/snapshots.ts";
 import { formatOf, ownDisk } from "../model/volume-names.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
@@ -12,6 +19,8 @@ import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } f
 import { hasLeftQemu, withQemu } from "./paused-qemu.ts";
 import { isRecorded, requireRecorded } from "./recorded.ts";
 import { requireSpecOf } from "./request.ts";
+import { because } from "./undo.ts";
+import { noteMemory, removeLooseMemory } from "./snapshot-memory.ts";
 import { beginChange, changeIntent, readSpec, rewriteSnapshots, seenWithSnapshots } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
 import { pivotNotes, switchState, type Doubt } from "./switch-doubt.ts";
@@ -119,8 +128,22 @@ async function remove(
         return snapshots;
       },
     );
+  let left: SocleError | undefined;
+  if (looseMemoryOf(snapshots).length > 0)
+    snapshots = await step("delete memory", () => removeLooseMemory(context, vmId)).catch(
+      (thrown: unknown) => {
+        left = toSocleError(thrown);
+        if (isUndecided(left, run)) throw left;
+        return snapshots;
+      },
+    );
   await stampComplete(context, run, isActive(await domains.state(vmId)));
   await seenWithSnapshots(context, vmId, snapshots);
+  if (left !== undefined)
+    throw because(
+      left,
+      `snapshot ${name} is gone, and the next change of the VM's snapshots deletes the file`,
+    );
   return { snapshot_id: id, snapshot: name };
 }
 
@@ -159,9 +182,10 @@ const asDeleting = (now: Snapshots, id: string): Snapshots => ({
 function withoutSnapshot(now: Snapshots, id: string): Snapshots {
   const gone = findSnapshot(now, id);
   if (gone === undefined) return now;
-  const { parent } = gone;
+  const { parent, memory } = gone;
   const loose = Object.entries(gone.volumes).map(([disk, volume]) => ({ disk, volume }));
-  const { current, ...rest } = withLoose(now, loose);
+  const noted = memory === undefined ? now : noteMemory(now, memory);
+  const { current, ...rest } = withLoose(noted, loose);
   return defined<Snapshots>({
     ...rest,
     current: current === id ? parent : current,

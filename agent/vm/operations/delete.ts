@@ -12,9 +12,12 @@ import { requireUnused, usersNow, volumeKey } from "../storage/volume-users.ts";
 import type { Vm } from "../model/vm.ts";
 import { isSameBesideState } from "../observation/vm-from-domain.ts";
 import { requireEtag } from "./request.ts";
+import { deleteMemory } from "./snapshot-memory.ts";
 import { defineOperation } from "./definition.ts";
+import { because } from "./undo.ts";
 import { ownVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { ownFacts } from "../model/own-facts.ts";
+import { memoryFile, memoryFilesOf } from "../model/snapshots.ts";
 import { keyedParts, TPM_PART } from "../model/sealed-keys.ts";
 import { requireDisksGo } from "../model/tenant-policy.ts";
 import { KEEP_DISKS, requireReadable } from "../model/unreadable.ts";
@@ -39,6 +42,8 @@ const schema = z.object({
   keysUnknown: z.literal(true).exactOptional(),
   /** The volumes are made unreadable before deletion. */
   erase: erasureSchema.exactOptional(),
+  /** The memory of its snapshots, which nothing names once the domain is gone. Absent: none. */
+  memory: z.array(memoryFile).exactOptional(),
   /** The VM as the caller read it. */
   etag: z.string().exactOptional(),
 });
@@ -90,9 +95,11 @@ export const deleteVm = defineOperation({
     const volumes = keepDisks || owned === undefined ? [] : ownVolumes(owned);
     // The run looks for overlays that no spec names.
     requireUnused(vm.id, volumes, { vms: table.all(), creations: creations() }, { paths: [], overlays: [] });
+    const memory = memoryFilesOf(vm.snapshots);
     return defined({
       name: vm.name,
       volumes,
+      memory: memory.length === 0 ? undefined : memory,
       deletesDisks: keepDisks ? undefined : true,
       force,
       keyedParts: parts.length === 0 ? undefined : parts,
@@ -107,6 +114,9 @@ export const deleteVm = defineOperation({
     // The domain goes last. If it is gone, so are its disks, unless another client removed it.
     const isGone = resumed && standing === undefined;
     if (isGone || hasBegun(run)) step.goOn();
+    // Without a domain a file that cannot be deleted now must not keep the rest.
+    const removeWithout = () => deleteMemory(context, run, intent.memory).then(() => undefined, toSocleError);
+    let memoryLeft = isGone ? await removeWithout() : undefined;
     if (isGone) await requireDisksGone(context, intent, run);
     const before = isGone ? undefined : await deletable(context, intent, run);
     requireUnchanged(intent.etag, table.get(vmId), hasBegun(run));
@@ -133,6 +143,13 @@ export const deleteVm = defineOperation({
       await step("pull plug", () => domains.destroy(vmId, { isOver }), 0.3);
     }
     const hasDomain = !isGone && (await begin(context, intent, run, guestRun !== undefined));
+    // First: a directory that cannot be used must not leave a VM without disks.
+    if (hasDomain) {
+      const { snapshots } = ownFacts(await domains.stamps.facts(vmId), vmId);
+      await deleteMemory(context, run, memoryFilesOf(snapshots)).catch((thrown: unknown) => {
+        throw because(toSocleError(thrown), "then delete the VM again");
+      });
+    } else if (!isGone) memoryLeft = await removeWithout();
     // A guest that runs on an overwritten disk is harmed; on a deleted one it does not start.
     const requireOff = async (): Promise<void> => {
       if (hasDomain) await keepOff(context, intent, run);
@@ -161,6 +178,7 @@ export const deleteVm = defineOperation({
     await removeRest(context, intent, run, isGone);
     await removeSocket(context, vmId);
     await seen(context, vmId, (vm) => vm === undefined);
+    if (memoryLeft !== undefined) throw because(memoryLeft, "all else of the VM is deleted");
     const deleted = defined<Record<string, string>>({
       volumes_deleted: String(deletedVolumes),
       pools_not_searched: unsearched.length === 0 ? undefined : unsearched.join(","),

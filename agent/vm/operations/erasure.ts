@@ -4,7 +4,7 @@ import * as z from "../../kernel/zod.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
-import { extraOf } from "../model/snapshots.ts";
+import { extraOf, memoryFilesOf } from "../model/snapshots.ts";
 import { namedVolumes, ownDisks, seedVolumes, type Layered } from "../model/volume-names.ts";
 import type { Step } from "../../state/operations/operations.ts";
 import { diskPart, TPM_PART } from "../model/sealed-keys.ts";
@@ -32,6 +32,8 @@ export const erasureSchema = z.object({
   tpm: z.boolean(),
   /** Its memory was saved in a file, which is removed with the domain and not overwritten. */
   savedState: z.literal(true).exactOptional(),
+  /** So was that of its snapshots. */
+  snapshotMemory: z.literal(true).exactOptional(),
   /** Volumes that the VM used and does not own. */
   kept: z.array(volumeSchema),
 });
@@ -56,6 +58,7 @@ export function erasureOf(spec: VmSpec & Layered, savedState = false): Erasure {
   for (const volume of seedVolumes(spec)) disks.push({ disk: "seed", volume, encrypted: false });
   return {
     ...(savedState ? { savedState } : {}),
+    ...(memoryFilesOf(spec.snapshots).length > 0 ? { snapshotMemory: true } : {}),
     name: spec.name,
     tenant: spec.tenant,
     disks,
@@ -163,7 +166,7 @@ async function destroyKeys(
 /** The operation's result: later proof of what was done with a tenant's data. */
 export function receiptOf(
   { attest }: WorkContext,
-  { name, tenant, tpm, savedState, kept }: Erasure,
+  { name, tenant, tpm, savedState, snapshotMemory, kept }: Erasure,
   disks: readonly ErasedDisk[],
   { vmId, operationId }: WorkRun,
 ): Record<string, string> {
@@ -176,6 +179,7 @@ export function receiptOf(
     disks,
     tpm: tpm ? "crypto-erase" : undefined,
     saved_state: savedState === true ? "removed" : undefined,
+    snapshot_memory: snapshotMemory === true ? "removed" : undefined,
     kept,
   });
   const { text, signature } = attest(statement);

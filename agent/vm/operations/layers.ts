@@ -1,7 +1,7 @@
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
-import type { Overlay } from "../hypervisor/domain-layers.ts";
+import type { Overlay } from "../hypervisor/switch-xml.ts";
 import { isEncrypted } from "../model/sealed-keys.ts";
 import {
   extraOf,
@@ -17,7 +17,7 @@ import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import { mayBeBelow } from "./own-volume.ts";
 import { requireIdle } from "./detach-disk.ts";
 import { readSpec, rewriteSnapshots } from "./spec-change.ts";
-import type { Undo } from "./undo.ts";
+import { because, type Undo } from "./undo.ts";
 import { mayHaveBegun, type WorkContext, type WorkRun } from "./work.ts";
 
 /** An overlay that an operation makes, and the volume below it. */
@@ -173,6 +173,20 @@ export async function existing(
   }
   return overlays;
 }
+
+/** Throws `conflict` SWITCH_IN_DOUBT. */
+export async function requireExisting(context: WorkContext, layers: readonly Layer[]): Promise<Overlay[]> {
+  const overlays = await existing(context, layers);
+  if (overlays !== undefined) return overlays;
+  const message = `the guest may have written to layers that are not found now: ${namesOf(layers)}. Restore their pools or files`;
+  throw new SocleError("conflict", "SWITCH_IN_DOUBT", message);
+}
+
+const namesOf = (layers: readonly Layer[]): string =>
+  layers.map(({ pool, volume }) => `${volume} in pool ${pool}`).join(", ");
+
+export const layersKept = (error: SocleError, layers: readonly Layer[]): SocleError =>
+  because(error, `the layers ${namesOf(layers)} stay: they may have what the guest wrote last`);
 
 export const looseOf = (layers: readonly Layer[]) => layers.map(({ disk, volume }) => ({ disk, volume }));
 

@@ -4,14 +4,15 @@ import { defined } from "../../kernel/defined.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import type { Overlay } from "../hypervisor/domain-layers.ts";
+import type { Overlay } from "../hypervisor/switch-xml.ts";
 import { culpritOf } from "../hypervisor/start-fault.ts";
 import { withoutWhole } from "../model/backups.ts";
-import type { Snapshot, Snapshots } from "../model/snapshots.ts";
+import { findSnapshot, looseMemoryOf, type Snapshot, type Snapshots } from "../model/snapshots.ts";
 import type { VmState } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { requireDisksFree } from "../storage/volume-users.ts";
 import { dropCheckpoints } from "./backup-end.ts";
+import { forgetLooseMemory } from "./create-memory.ts";
 import { endQemu } from "./end-qemu.ts";
 import { forgetCheckpoints } from "./forget-checkpoints.ts";
 import { defineOperation, type Result } from "./definition.ts";
@@ -21,13 +22,16 @@ import {
   existing,
   growthOfLayers,
   hasLeftovers,
+  keepInDoubt,
   layeredDisks,
   layerSchema,
+  layersKept,
   looseOf,
   newLayers,
   provideLayers,
   removeLoose,
   requireAsNoted,
+  requireExisting,
   requireSameLayers,
   requireSnapshot,
   undoLayers,
@@ -37,6 +41,15 @@ import {
 } from "./layers.ts";
 import { hasOwnQemu } from "./paused-qemu.ts";
 import { requireSpecOf } from "./request.ts";
+import {
+  hasContinued,
+  hasMemory,
+  hasRun,
+  mayHaveContinued,
+  requireRestorable,
+  restoreMemory,
+} from "./restore-memory.ts";
+import { DISCARD, requireKeepable } from "./snapshot-memory.ts";
 import { beginChange, changeIntent, readSpec, rewriteKept, seenWithSnapshots } from "./spec-change.ts";
 import { checkVolumes, restoreKeys } from "./start.ts";
 import { undoAll, type Undo } from "./undo.ts";
@@ -57,6 +70,8 @@ const intent = z.object({
   id: z.string(),
   name: z.string(),
   force: z.boolean(),
+  /** The guest continues from the snapshot's memory. */
+  memory: z.literal(true).exactOptional(),
   layers: z.array(layerSchema),
   ...changeIntent,
 });
@@ -67,12 +82,14 @@ interface RevertSnapshotRequest {
   readonly snapshot: string;
   /** A running guest is stopped, as by a power cut, and boots from the snapshot. */
   readonly force: boolean;
+  /** Of a snapshot with memory too only the disks. */
+  readonly discardMemory?: boolean;
   readonly etag?: string | undefined;
 }
 
 /**
  * Gives a VM the disks of a snapshot: new overlays of the snapshot's volumes. What the guest wrote since the newest snapshot
- * is lost; all snapshots stay.
+ * is lost; all snapshots stay. With its memory, the guest runs on from the snapshot's moment, also of a VM that was off.
  */
 export const revertSnapshot = defineOperation({
   kind: "REVERT_SNAPSHOT",
@@ -81,32 +98,44 @@ export const revertSnapshot = defineOperation({
   notDuringBackup: "any",
   mayLeaveHalf: true,
   grows: ({ layers }) => growthOfLayers(layers),
+  startsUnder: ({ memory }, vm) => (memory === true ? vm?.accelerator : undefined),
   /**
    * Throws `not_found` SNAPSHOT_NOT_FOUND, `conflict` VM_RUNNING without `force`, SNAPSHOT_BEING_DELETED,
-   * SNAPSHOT_DISKS_DIFFER, SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE and ETAG_MISMATCH.
+   * SNAPSHOT_DISKS_DIFFER, SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, ETAG_MISMATCH, and for
+   * memory as `requireKeepable`.
    */
-  admit({ snapshot, force, etag }: RevertSnapshotRequest, vm) {
+  admit({ snapshot, force, discardMemory = false, etag }: RevertSnapshotRequest, vm) {
     requireSpecOf(etag, vm);
     const found = requireSnapshot(vm, snapshot);
     requireUsable(vm.name, found, layeredDisks(vm));
     requireNotSaved(vm);
     requireOff(vm.name, vm.state, force);
+    const memory = hasMemory(found) && !discardMemory ? true : undefined;
+    if (memory === true) requireKeepable(vm, DISCARD);
     const layers = newLayers(vm, randomUUID().slice(0, 8));
-    return defined<Intent>({ id: found.id, name: found.name, force, layers, etag });
+    return defined<Intent>({ id: found.id, name: found.name, force, memory, layers, etag });
   },
-  async plan({ volumes }, { name, layers }, vm) {
-    await volumes.requireAbsent(layers);
-    return {
+  async plan(context, { id, name, layers, memory }, vm) {
+    await context.volumes.requireAbsent(layers);
+    const found = findSnapshot(vm.snapshots, id);
+    if (memory === true && vm.spec !== undefined && hasMemory(found))
+      await requireRestorable(context, vm.spec, found);
+    return defined<Result>({
       snapshot: name,
       disks: layers.map(({ disk }) => disk).join(","),
+      memory: memory && "restored",
       restarts: String(isActive(vm)),
       applies: "now",
-    };
+    });
   },
   async run(context, asked, run) {
     const effects = effectsOf(run, [STOP, SWITCH]);
     // The begin of a step is recorded lazily, the mark on the run that is ended durably.
     if (run.resumed && hasMarkedRun(run)) effects.add(STOP);
+    if (mayHaveContinued(run, effects)) {
+      effects.add(SWITCH);
+      run.step.goOn();
+    }
     try {
       return await revert(context, asked, run, effects);
     } catch (thrown) {
@@ -116,6 +145,13 @@ export const revertSnapshot = defineOperation({
       // The start of the guest has failed, or a deletion.
       if (how === "recorded") throw error;
       if (how === "switched") throw outcomeUnknown(error);
+      // A guest that has ended since may have written to the layers.
+      if (mayHaveContinued(run, effects)) {
+        await keepLayers(context, run.vmId, asked).catch((cause: unknown) => {
+          throw outcomeUnknown(toSocleError(cause));
+        });
+        throw layersKept(error, asked.layers);
+      }
       throw await undoAll(context, run, undoes(context, run, asked, effects), error);
     }
   },
@@ -123,7 +159,7 @@ export const revertSnapshot = defineOperation({
 
 async function revert(
   context: RunContext,
-  { id, name, force, layers, etag }: Intent,
+  { id, name, force, memory, layers, etag }: Intent,
   run: WorkRun,
   effects: Set<string>,
 ): Promise<Result> {
@@ -132,22 +168,39 @@ async function revert(
   const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.size > 0 });
   let { snapshots } = await readSpec(context, vmId);
   // An earlier run may have left its QEMU, which ran no guest.
-  if (hasOwnQemu(run) && !effects.has(STOP)) await step("stop paused", () => endQemu(context, vmId), 0.05);
-  const wasOn = effects.has(STOP) || isActive(await domains.state(vmId));
+  const hasAsked = mayHaveContinued(run, effects);
+  if (hasOwnQemu(run) && !effects.has(STOP) && !hasAsked)
+    await step("stop paused", () => endQemu(context, vmId), 0.05);
+  const wasOn = effects.has(STOP) || (!hasAsked && isActive(await domains.state(vmId)));
+  let continues = hasContinued(run);
   if (!isReverted(snapshots, layers)) {
     const own = requireSameLayers(spec, snapshots, layers);
     const found = requireSnapshot({ name: spec.name, snapshots }, id);
     requireUsable(spec.name, found, own);
-    if (!effects.has(STOP)) requireOff(spec.name, (await domains.state(vmId))?.state ?? "stopped", force);
+    if (memory === true && !hasAsked) {
+      await requireRestorable(context, spec, withMemory(found));
+      await requireAsNoted(context, vmId, own);
+    }
+    if (!effects.has(STOP) && !hasAsked)
+      requireOff(spec.name, (await domains.state(vmId))?.state ?? "stopped", force);
     const below = ({ disk, volume }: OwnDisk): string => found.volumes[disk] ?? volume.volume;
-    const overlays = await provideLayers(context, run, { layers, effects }, { own, below, part: 0.3 });
-    await forgetCheckpoints(context, run, spec);
-    if (wasOn) {
+    // A layer that a guest may have written to is not made anew.
+    const overlays = hasAsked
+      ? await requireExisting(context, layers).catch((thrown: unknown) => {
+          throw outcomeUnknown(toSocleError(thrown));
+        })
+      : await provideLayers(context, run, { layers, effects }, { own, below, part: 0.3 });
+    if (!hasAsked) await forgetCheckpoints(context, run, spec);
+    if (wasOn && !hasAsked) {
       step.commit();
       await stop(context, run, effects);
     }
     effects.add(SWITCH);
-    await step(SWITCH, () => switchOff(context, { id: vmId, name: spec.name }, own, overlays), 0.2);
+    if (memory === true) {
+      step.commit();
+      const asked = { spec, snapshot: withMemory(found), snapshots, layers, overlays, effects };
+      continues = await step("start", () => restoreMemory(context, run, asked), 0.2);
+    } else await step(SWITCH, () => switchOff(context, { id: vmId, name: spec.name }, own, overlays), 0.2);
     step.commit();
     snapshots = await step("write snapshot", () =>
       // What has changed since a backup is not known any more.
@@ -159,30 +212,59 @@ async function revert(
   }
   // First the guest: a pool that refuses a deletion must not keep it off.
   const now = snapshots;
-  const failure = wasOn
-    ? await step("start", () => startAgain(context, spec, now), 0.2).then(
-        () => undefined,
-        (thrown: unknown) => toSocleError(thrown),
-      )
-    : undefined;
+  const failure =
+    memory === true
+      ? continues
+        ? undefined
+        : hasRun()
+      : wasOn
+        ? await step("start", () => startAgain(context, spec, now), 0.2).then(
+            () => undefined,
+            (thrown: unknown) => toSocleError(thrown),
+          )
+        : undefined;
   if (failure !== undefined && isUndecided(failure, run)) throw failure;
   const { loose } = snapshots;
   if (hasLeftovers(snapshots))
     snapshots = await step("delete volumes", () => removeLoose(context, spec, loose)).catch(
       (thrown: unknown) => {
-        throw failure === undefined ? thrown : notStarted(spec.name, name, failure);
+        throw failure === undefined ? thrown : notStarted(spec.name, name, failure, memory);
       },
     );
+  if (looseMemoryOf(snapshots).length > 0) {
+    await forgetLooseMemory(context, vmId);
+    ({ snapshots } = await readSpec(context, vmId));
+  }
   const state = (await domains.state(vmId))?.state ?? "stopped";
   await stampComplete(context, run, isActive({ state }));
   await seenWithSnapshots(context, vmId, snapshots);
   await seen(context, vmId, (vm) => isActive(vm) === isActive({ state }));
-  if (failure !== undefined) throw notStarted(spec.name, name, failure);
-  return { snapshot_id: id, snapshot: name, restarted: String(wasOn) };
+  // A guest that another client has started has the disks that were asked for.
+  if (failure !== undefined && memory === true && isActive({ state }))
+    throw notRestored(spec.name, name, failure);
+  if (failure !== undefined && !isActive({ state })) throw notStarted(spec.name, name, failure, memory);
+  return defined<Result>({
+    snapshot_id: id,
+    snapshot: name,
+    restarted: String(wasOn),
+    memory: memory && "restored",
+  });
 }
 
-function notStarted(vm: string, snapshot: string, cause: SocleError): SocleError {
-  const message = `VM ${vm} has the disks of snapshot ${snapshot}, but did not start: ${cause.message}: start it (socle vm start ${vm})`;
+function withMemory(found: Snapshot): Parameters<typeof requireRestorable>[2] {
+  if (hasMemory(found)) return found;
+  const message = `snapshot ${found.name} has no memory any more: ${DISCARD}`;
+  throw new SocleError("conflict", "SNAPSHOT_MEMORY_LOST", message);
+}
+
+function notStarted(vm: string, snapshot: string, cause: SocleError, memory?: true): SocleError {
+  const orElse = memory === true ? ", or revert again, to its memory" : "";
+  const message = `VM ${vm} has the disks of snapshot ${snapshot}, but did not start: ${cause.message}: start it (socle vm start ${vm}), which boots it from them${orElse}`;
+  return new SocleError("conflict", "VM_NOT_STARTED", message, { cause });
+}
+
+function notRestored(vm: string, snapshot: string, cause: SocleError): SocleError {
+  const message = `VM ${vm} runs with the disks of snapshot ${snapshot}, and may have booted from them: ${cause.message}: revert again for its memory`;
   return new SocleError("conflict", "VM_NOT_STARTED", message, { cause });
 }
 
@@ -254,6 +336,11 @@ async function howFar(
   }
 }
 
+/** Without its domain, nothing notes them. */
+async function keepLayers(context: WorkContext, vmId: string, { layers }: Intent): Promise<void> {
+  if ((await context.domains.state(vmId)) !== undefined) await keepInDoubt(context, vmId, layers);
+}
+
 function undoes(context: RunContext, { vmId }: WorkRun, { layers }: Intent, effects: Set<string>): Undo[] {
   const start: Undo = {
     step: STOP,
@@ -263,7 +350,8 @@ function undoes(context: RunContext, { vmId }: WorkRun, { layers }: Intent, effe
       await startAgain(context, spec, snapshots);
     },
   };
-  return [...(effects.has(STOP) ? [start] : []), ...undoLayers(context, vmId, { layers, effects })];
+  // First the guest: a pool that refuses a deletion must not keep it off.
+  return [...undoLayers(context, vmId, { layers, effects }), ...(effects.has(STOP) ? [start] : [])];
 }
 
 /** Throws `conflict` SNAPSHOT_BEING_DELETED, SNAPSHOT_DISKS_DIFFER. */

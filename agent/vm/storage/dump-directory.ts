@@ -69,6 +69,11 @@ export class DumpDirectory {
     );
   }
 
+  /** Undefined: none is configured. */
+  get configured(): string | undefined {
+    return this.#path;
+  }
+
   partOf(file: string): string {
     return `${join(this.path, file)}${PART}`;
   }
@@ -80,19 +85,25 @@ export class DumpDirectory {
   async requireRoom(bytes: number): Promise<void> {
     const { path } = this;
     const { availableBytes, sizeBytes } = await this.#space();
+    await this.#requireOwn();
+    const claimed = [...this.#claimedBytes.values()].reduce((sum, each) => sum + each, 0);
+    const free = availableBytes - claimed - Math.max(LEAST_FREE_BYTES, sizeBytes * LEAST_FREE_RATIO);
+    if (free < bytes) throw noSpace(path, bytes, free);
+  }
+
+  /** Without its file system, a mount point is there as an empty directory: what is not in it is not known to be gone. */
+  async #requireOwn(): Promise<void> {
+    const { path } = this;
     const found = await this.#call(async () => {
       await access(path, constants.W_OK | constants.X_OK);
       return await stat(path);
     }).catch((thrown: unknown) => {
-      throw unusable(path, codeOf(thrown) ?? messageOf(thrown));
+      throw thrown instanceof SocleError ? thrown : unusable(path, codeOf(thrown) ?? messageOf(thrown));
     });
     if (!found.isDirectory()) throw unusable(path, "it is no directory");
     // libvirt writes as root: another user must not place a link for it there.
     if (found.uid !== process.getuid?.()) throw unusable(path, "another user owns it");
     if ((found.mode & ALL_OF_OTHERS) !== 0) throw unusable(path, "other users may use it");
-    const claimed = [...this.#claimedBytes.values()].reduce((sum, each) => sum + each, 0);
-    const free = availableBytes - claimed - Math.max(LEAST_FREE_BYTES, sizeBytes * LEAST_FREE_RATIO);
-    if (free < bytes) throw noSpace(path, bytes, free);
   }
 
   /** Throws as `requireRoom`. `release` when libvirt does not write any more. */
@@ -126,10 +137,13 @@ export class DumpDirectory {
    * Makes the file a whole dump, durably, and returns where it is and its size. Also if that is done already. Throws `internal`
    * DUMP_NOT_KEPT, which names the part.
    */
-  async keep(file: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
+  async keep(
+    file: string,
+    owner: "libvirt" | "libvirt or QEMU" = "libvirt",
+  ): Promise<{ readonly path: string; readonly sizeBytes: number }> {
     const part = this.partOf(file);
     try {
-      return (await this.whole(file)) ?? (await this.#keep(part, join(this.path, file)));
+      return (await this.whole(file)) ?? (await this.#keep(part, join(this.path, file), owner));
     } catch (thrown) {
       const { message } = toSocleError(thrown);
       const left = `the memory was written to ${part}, but that could not be made a dump (${message}): look at that file, and delete it`;
@@ -137,33 +151,58 @@ export class DumpDirectory {
     }
   }
 
-  async #keep(part: string, path: string): Promise<{ readonly path: string; readonly sizeBytes: number }> {
+  async #keep(
+    part: string,
+    path: string,
+    owner: "libvirt" | "libvirt or QEMU",
+  ): Promise<{ readonly path: string; readonly sizeBytes: number }> {
     await this.#space();
-    const { size } = await this.#call(() => requireClosed(part));
+    const { size } = await this.#call(() => requireClosed(part, owner));
     // The name without .part says that the dump is whole, also after a power failure.
     await this.#sync(this.path);
     await this.#call(async () => {
       await rename(part, path);
-      const directory = await open(this.path, "r");
-      try {
-        await directory.sync();
-      } finally {
-        await directory.close();
-      }
+      await syncDirectory(this.path);
     });
     return { path, sizeBytes: size };
   }
 
-  /** Undefined: there is no whole dump of this name. */
+  /** Undefined: there is no whole dump of this name. Throws `unavailable` DUMP_DIRECTORY_UNUSABLE if that is not known. */
   async whole(file: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined> {
     const path = join(this.path, file);
     await this.#space();
+    const sizeBytes = await this.#sizeOf(path);
+    return sizeBytes === undefined ? undefined : { path, sizeBytes };
+  }
+
+  /** The size of the part of this name, in bytes; undefined: there is none. Throws as `whole`. */
+  async partBytes(file: string): Promise<number | undefined> {
+    await this.#space();
+    return await this.#sizeOf(this.partOf(file));
+  }
+
+  async #sizeOf(path: string): Promise<number | undefined> {
     try {
-      return { path, sizeBytes: (await this.#call(() => lstat(path))).size };
+      return (await this.#call(() => lstat(path))).size;
     } catch (thrown) {
-      if (codeOf(thrown) === "ENOENT") return undefined;
-      throw thrown;
+      if (codeOf(thrown) !== "ENOENT") throw thrown;
+      await this.#requireOwn();
+      return undefined;
     }
+  }
+
+  /** Deletes the file, whole or in part, durably. Also succeeds without it. Throws `unavailable` DUMP_DIRECTORY_UNUSABLE. */
+  async remove(file: string): Promise<void> {
+    // A file system that does not answer would hold a thread.
+    await this.#space();
+    await this.#requireOwn();
+    await this.#call(async () => {
+      for (const path of [join(this.path, file), this.partOf(file)]) await rm(path, { force: true });
+      await syncDirectory(this.path);
+    }).catch((thrown: unknown) => {
+      if (thrown instanceof SocleError) throw thrown;
+      throw unusable(this.path, codeOf(thrown) ?? messageOf(thrown));
+    });
   }
 
   /** Deletes what there is of a dump that is not whole. */
@@ -186,13 +225,25 @@ export class DumpDirectory {
   }
 }
 
-/** Throws unless the part is a file that libvirt made, which only root or the agent can read. */
-async function requireClosed(part: string): Promise<{ readonly size: number }> {
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Throws unless the part is a file that libvirt made, which only its owner can read. libvirt gives QEMU's user what QEMU writes. */
+async function requireClosed(
+  part: string,
+  owner: "libvirt" | "libvirt or QEMU",
+): Promise<{ readonly size: number }> {
   const found = await lstat(part);
-  const owners = [0, process.getuid?.()];
-  const isClosed = found.nlink === 1 && (found.mode & ALL_OF_OTHERS) === 0 && owners.includes(found.uid);
-  if (found.isFile() && isClosed) return found;
-  throw new Error("it is not a file of libvirt that only root can read");
+  const isClosed = found.nlink === 1 && (found.mode & ALL_OF_OTHERS) === 0;
+  const isOwned = owner !== "libvirt" || [0, process.getuid?.()].includes(found.uid);
+  if (found.isFile() && isClosed && isOwned) return found;
+  throw new Error("it is not a file of libvirt that only its owner can read");
 }
 
 const unusable = (path: string, why: string): SocleError =>

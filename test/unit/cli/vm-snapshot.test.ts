@@ -18,7 +18,11 @@ test("snapshots are shown as a tree", async (context) => {
           snapshots: [
             snapshot("00000001", "one"),
             snapshot("00000002", "two", "00000001"),
-            snapshot("00000003", "branch", "00000001", { current: true, quiesced: true }),
+            snapshot("00000003", "branch", "00000001", {
+              current: true,
+              quiesced: true,
+              memoryBytes: 2 ** 20,
+            }),
             snapshot("00000004", "three", "00000002", { state: "SNAPSHOT_STATE_DELETING" }),
           ],
         });
@@ -28,7 +32,7 @@ test("snapshots are shown as a tree", async (context) => {
   const { stdout } = await socle(["vm", "snapshot", "ls", "web-1"], { socket });
   const shown = stdout.split("\n").map((line) => /^ *[a-z]+/.exec(line)?.[0] ?? "");
   assert.deepEqual(shown, ["", "one", "  two", "    three", "  branch", ""]);
-  assert.match(stdout, /branch +00000003 .* yes +based on it/);
+  assert.match(stdout, /branch +00000003 .* yes +1 MiB +based on it/);
   assert.match(stdout, /three .*deleting/);
 });
 
@@ -36,16 +40,16 @@ test("flags become the request; a revert without a prompt needs --yes", async (c
   const asked: unknown[] = [];
   const socket = await fakeAgent(context, {
     snapshots: {
-      CreateSnapshot({ request: { vm, name, description, quiesce, validateOnly } }, done) {
-        asked.push(["create", vm, name, description, quiesce, validateOnly]);
+      CreateSnapshot({ request: { vm, name, description, quiesce, memory, validateOnly } }, done) {
+        asked.push(["create", vm, name, description, quiesce, memory, validateOnly]);
         done(null, running);
       },
       DeleteSnapshot({ request: { vm, snapshot: name, validateOnly } }, done) {
         asked.push(["rm", vm, name, validateOnly]);
         done(null, running);
       },
-      RevertSnapshot({ request: { vm, snapshot: name, force, validateOnly } }, done) {
-        asked.push(["revert", vm, name, force, validateOnly]);
+      RevertSnapshot({ request: { vm, snapshot: name, force, discardMemory, validateOnly } }, done) {
+        asked.push(["revert", vm, name, force, discardMemory, validateOnly]);
         done(null, running);
       },
     },
@@ -59,11 +63,15 @@ test("flags become the request; a revert without a prompt needs --yes", async (c
   assert.match(refused.stderr, /--yes/);
   await run("revert", "web-1", "one", "--dry-run");
   await run("revert", "web-1", "one", "--force", "--yes");
+  await run("create", "web-1", "two", "--memory");
+  await run("revert", "web-1", "two", "--discard-memory", "--yes");
   assert.deepEqual(asked, [
-    ["create", "web-1", "one", "before", true, false],
+    ["create", "web-1", "one", "before", true, false, false],
     ["rm", "web-1", "one", true],
-    ["revert", "web-1", "one", false, true],
-    ["revert", "web-1", "one", true, false],
+    ["revert", "web-1", "one", false, false, true],
+    ["revert", "web-1", "one", true, false, false],
+    ["create", "web-1", "two", "", false, true, false],
+    ["revert", "web-1", "two", false, true, false],
   ]);
 });
 

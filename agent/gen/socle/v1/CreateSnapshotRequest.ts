@@ -9,6 +9,7 @@ export interface CreateSnapshotRequest {
   'name'?: (string);
   'description'?: (string);
   'quiesce'?: (boolean);
+  'memory'?: (boolean);
 }
 
 export interface CreateSnapshotRequest__Output {
@@ -19,4 +20,5 @@ export interface CreateSnapshotRequest__Output {
   'name': (string);
   'description': (string);
   'quiesce': (boolean);
+  'memory': (boolean);
 }

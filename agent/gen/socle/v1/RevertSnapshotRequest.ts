@@ -8,6 +8,7 @@ export interface RevertSnapshotRequest {
   'validateOnly'?: (boolean);
   'snapshot'?: (string);
   'force'?: (boolean);
+  'discardMemory'?: (boolean);
 }
 
 export interface RevertSnapshotRequest__Output {
@@ -17,4 +18,5 @@ export interface RevertSnapshotRequest__Output {
   'validateOnly': (boolean);
   'snapshot': (string);
   'force': (boolean);
+  'discardMemory': (boolean);
 }

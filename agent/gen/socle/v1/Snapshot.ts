@@ -2,6 +2,7 @@
 
 import type { Timestamp as _google_protobuf_Timestamp, Timestamp__Output as _google_protobuf_Timestamp__Output } from '../../google/protobuf/Timestamp.ts';
 import type { SnapshotState as _socle_v1_SnapshotState, SnapshotState__Output as _socle_v1_SnapshotState__Output } from '../../socle/v1/SnapshotState.ts';
+import type { Long } from '@grpc/proto-loader';
 
 export interface Snapshot {
   'id'?: (string);
@@ -13,6 +14,7 @@ export interface Snapshot {
   'quiesced'?: (boolean);
   'current'?: (boolean);
   'disks'?: (string)[];
+  'memoryBytes'?: (number | string | Long);
 }
 
 export interface Snapshot__Output {
@@ -25,4 +27,5 @@ export interface Snapshot__Output {
   'quiesced': (boolean);
   'current': (boolean);
   'disks': (string)[];
+  'memoryBytes': (number);
 }

@@ -85,9 +85,57 @@ export function editDomain(xml: string, edits: DomainEdits): string {
   if (edits.watchdogs !== undefined)
     all.push(...deviceEdits(devices, "watchdog", edits.watchdogs.map(watchdogNode)));
   if (edits.disks !== undefined) all.push(...edits.disks.flatMap((disk) => diskEdits(devices, disk)));
-  return all
+  return edited(xml, all);
+}
+
+const edited = (xml: string, edits: readonly Edit[]): string =>
+  [...edits]
     .sort((a, b) => b.start - a.start)
     .reduce((text, { start, end, text: by }) => text.slice(0, start) + by + text.slice(end), xml);
+
+/**
+ * The domain with these of its elements as another has them, in libvirt's own words; those that the other lacks are removed. Throws
+ * as `parseDocument` does.
+ */
+export function withParts(xml: string, from: string, names: readonly string[]): string {
+  for (const text of [xml, from]) parseDocument(text, "domain");
+  const [root, other] = [spansOf(xml), spansOf(from)];
+  const isNamed = ({ name }: Span): boolean => names.includes(name);
+  const put = other.children.filter(isNamed).map(({ start, end }) => from.slice(start, end));
+  const gone = root.children.filter(isNamed).map(({ start, end }) => ({ start, end, text: "" }));
+  return edited(xml, [...gone, { start: root.opened, end: root.opened, text: put.join("") }]);
+}
+
+/**
+ * The domain with these qcow2 files as its disks, by alias; libvirt finds what is below each in the file itself. Throws as
+ * `parseDocument` does, and an error if it lacks one of the disks.
+ */
+export function withOverlays(xml: string, files: ReadonlyMap<string, string>): string {
+  parseDocument(xml, "domain");
+  const devices = spansOf(xml).children.find(({ name }) => name === "devices")?.children ?? [];
+  const edits = [...files].flatMap(([of, path]) => {
+    const disk = devices.find(
+      ({ name, children }) => name === "disk" && children.some(({ alias }) => alias === of),
+    );
+    const driver = disk?.children.find(({ name }) => name === "driver");
+    const source = disk?.children.find(({ name }) => name === "source");
+    if (disk === undefined || driver === undefined || source === undefined)
+      throw new Error(`the domain has no disk ${of} with a driver and a file`);
+    const tag = xml.slice(driver.start, driver.opened).replace(/ type=(['"])[^'"]*\1/, " type='qcow2'");
+    if (!tag.includes(" type='qcow2'")) throw new Error(`the driver of disk ${of} has no format`);
+    const overlay = {
+      device: "disk",
+      source: { type: "file", path },
+      target: { device: "vda", bus: "virtio" },
+    } as const;
+    const below = disk.children.filter(({ name }) => name === "backingStore");
+    return [
+      { start: driver.start, end: driver.opened, text: tag },
+      { start: source.start, end: source.end, text: sourceText(overlay) },
+      ...below.map(({ start, end }) => ({ start, end, text: "" })),
+    ];
+  });
+  return edited(xml, edits);
 }
 
 function bootEdits(devices: Span | undefined, aliases: readonly string[]): Edit[] {
@@ -120,13 +168,17 @@ function diskEdits(devices: Span | undefined, disk: Disk): Edit[] {
         text: write({ root: "disk", rule: deviceRules.disk }, element),
       },
     ];
-  const parts = typeof element.content === "object" ? element.content : [];
-  const source = parts.find((part) => part?.name === "source");
-  const rule = deviceRules.disk.children?.["source"] ?? {};
-  const text = source === undefined ? "" : write({ root: "source", rule }, source);
+  const text = sourceText(disk);
   const old = before.children.find(({ name }) => name === "source");
   const at = old ?? { start: before.opened, end: before.opened };
   return [{ start: at.start, end: at.end, text }];
+}
+
+function sourceText(disk: Disk): string {
+  const { content } = diskNode(disk);
+  const source = (typeof content === "object" ? content : []).find((part) => part?.name === "source");
+  const rule = deviceRules.disk.children?.["source"] ?? {};
+  return source === undefined ? "" : write({ root: "source", rule }, source);
 }
 
 /** Replaces all devices of the element's name. */

@@ -26,13 +26,13 @@ test("snapshots are read from memory, as a tree, by name and id", async (t) => {
   const { GetSnapshot, ListSnapshots } = protos.snapshots;
   const { snapshots: found } = await client.call(ListSnapshots, { vm: "web" });
   assert.deepEqual(
-    found.map(({ name, parentId, state, current, quiesced, disks }) => [
-      ...[name, parentId, state, current, quiesced],
+    found.map(({ name, parentId, state, current, quiesced, memoryBytes, disks }) => [
+      ...[name, parentId, state, current, quiesced, memoryBytes],
       disks.join(),
     ]),
     [
-      ["one", "", "SNAPSHOT_STATE_READY", false, false, "root,data"],
-      ["two", "00000001", "SNAPSHOT_STATE_DELETING", true, true, "root"],
+      ["one", "", "SNAPSHOT_STATE_READY", false, false, 0, "root,data"],
+      ["two", "00000001", "SNAPSHOT_STATE_DELETING", true, true, 0, "root"],
     ],
   );
   for (const snapshot of ["two", "00000002"])
@@ -75,16 +75,21 @@ test("changes of snapshots carry their request to the VM layer", async (t) => {
   await client.call(CreateSnapshot, { requestId: "1", ...web, name: "one", quiesce: true, etag: "e" });
   await client.call(DeleteSnapshot, { requestId: "2", ...web, snapshot: "one", validateOnly: true });
   await client.call(RevertSnapshot, { requestId: "3", ...web, snapshot: "one", force: true });
+  await client.call(CreateSnapshot, { requestId: "4", ...web, name: "two", memory: true });
+  await client.call(RevertSnapshot, { requestId: "5", ...web, snapshot: "two", discardMemory: true });
   const plain = { ...web, etag: undefined, validateOnly: false };
+  const made = { description: undefined };
   assert.deepEqual(
     requests.map(([kind, request]) => [kind, request]),
     [
       [
         "CREATE_SNAPSHOT",
-        { ...plain, requestId: "1", etag: "e", name: "one", description: undefined, quiesce: true },
+        { ...plain, ...made, requestId: "1", etag: "e", name: "one", quiesce: true, memory: false },
       ],
       ["DELETE_SNAPSHOT", { ...plain, requestId: "2", snapshot: "one", validateOnly: true }],
-      ["REVERT_SNAPSHOT", { ...plain, requestId: "3", snapshot: "one", force: true }],
+      ["REVERT_SNAPSHOT", { ...plain, requestId: "3", snapshot: "one", force: true, discardMemory: false }],
+      ["CREATE_SNAPSHOT", { ...plain, ...made, requestId: "4", name: "two", quiesce: false, memory: true }],
+      ["REVERT_SNAPSHOT", { ...plain, requestId: "5", snapshot: "two", force: false, discardMemory: true }],
     ],
   );
 });

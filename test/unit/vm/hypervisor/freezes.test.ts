@@ -159,3 +159,20 @@ test("work does not count as quiesced if another caller thaws the guest during i
   assert.equal(await freezes.during(guest, async () => void (await freezes.thaw(guest))), false);
   assert.equal(await freezes.during(guest, () => Promise.resolve()), true);
 });
+
+test("a restored guest is thawed, and one that was not frozen and has no agent is given up", async () => {
+  const { did, freezes, pass } = stage();
+  await freezes.thawRestored(guest, false);
+  await pass(0);
+  assert.deepEqual(did, ["mark", "thaw", "unmark"]);
+  assert.ok(!freezes.isFrozen(guest.id));
+  for (const wasFrozen of [false, true]) {
+    const other = stage();
+    other.state.fail = silent;
+    await other.freezes.thawRestored(guest, wasFrozen);
+    for (let tries = 0; tries < 20; tries += 1) await other.pass(5000);
+    assert.equal(other.freezes.isFrozen(guest.id), wasFrozen);
+    assert.equal(other.state.mark !== undefined, wasFrozen);
+    other.freezes.close();
+  }
+});

@@ -4,9 +4,12 @@ import {
   ancestry,
   layerName,
   layersOf,
+  memoryFilesOf,
+  memoryName,
   noSnapshots,
   snapshotsOf,
   snapshotsText,
+  withLooseMemory,
   type Snapshot,
   type Snapshots,
 } from "../../../../agent/vm/model/snapshots.ts";
@@ -126,4 +129,25 @@ test("the volumes that a detached disk has left are noted with their pool, and d
   const without = { ...spec, disks: spec.disks.slice(0, 1), snapshots: left };
   const own = ownVolumes(without).map(({ pool, volume }) => `${pool}/${volume}`);
   assert.deepEqual(own, [`fast/${first}`, `fast/${a}`, `large/${layerName(ID, "data", "aaaaaaaa")}`]);
+});
+
+test("memory is named by its VM, and a file that is left is noted without a snapshot", () => {
+  const mine = { directory: "/memory", file: memoryName(ID, "0a1b2c3d") };
+  const loose: Snapshots = { ...noSnapshots, looseMemory: [mine] };
+  assert.deepEqual(snapshotsOf(ID, snapshotsText(loose) ?? ""), loose);
+  assert.equal(snapshotsText(withLooseMemory(loose, [])), undefined);
+  const kept: Snapshots = {
+    ...two,
+    snapshots: two.snapshots.map((each) => ({ ...each, memory: { ...mine, bytes: 5 } })),
+  };
+  assert.deepEqual(memoryFilesOf(snapshotsOf(ID, snapshotsText(kept) ?? "")), [mine, mine]);
+  const other = "6f1c2f1e-0000-4000-8000-000000000002";
+  for (const file of [
+    memoryName(other, "0a1b2c3d"),
+    `socle-${ID}.0a1b2c3d.elf`,
+    `socle-${ID}./../x.memory`,
+  ]) {
+    const theirs = snapshotsText({ ...noSnapshots, looseMemory: [{ ...mine, file }] }) ?? "";
+    assert.throws(() => snapshotsOf(ID, theirs), /no memory of this VM/);
+  }
 });

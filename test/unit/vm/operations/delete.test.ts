@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { chmod, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { silentLog } from "../../../../agent/kernel/log.ts";
@@ -6,6 +8,7 @@ import { deleteVm, type DeleteIntent } from "../../../../agent/vm/operations/del
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import type { RunContext, WorkRun } from "../../../../agent/vm/operations/work.ts";
+import { folder } from "../../../support/state/folder.ts";
 import { steps } from "../../../support/vm/steps.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
@@ -200,15 +203,34 @@ test("the result counts the disks that existed and are deleted", async () => {
   assert.equal(rest["volumes_deleted"], "1");
 });
 
-test("a VM whose transient domain disappears loses its disks too", async () => {
+test("a VM whose transient domain disappears loses its disks too, and the memory of its snapshots", async (t) => {
+  const directory = await folder(t);
+  await chmod(directory, 0o700);
+  const file = `socle-${ID}.0a0a0a0a.memory`;
+  await writeFile(join(directory, file), "memory");
   const noDomain = new SocleError("not_found", "LIBVIRT_NO_DOMAIN", "no domain");
-  const deletion = { ...intent, volumes: [{ pool: "images", volume: "a.qcow2" }] };
-  const transient = startedAt("undefine", "running");
+  const volumes = [{ pool: "images", volume: "a.qcow2" }];
+  const deletion = { ...intent, volumes, memory: [{ directory, file }] };
   const begin = (): Promise<void> => Promise.reject(noDomain);
-  const [mark, runNumber] = [() => Promise.resolve(), () => Promise.resolve(7)];
-  Object.assign(transient.context.domains.stamps, { begin, mark, runNumber });
-  const result = await deleteVm.run(transient.context, deletion, run);
-  assert.deepEqual([transient.done, result["volumes_deleted"]], [["raise", "destroy", "remove"], "1"]);
+  const transient = () => {
+    const stage = startedAt("undefine", "running");
+    const [mark, runNumber] = [() => Promise.resolve(), () => Promise.resolve(7)];
+    Object.assign(stage.context.domains.stamps, { begin, mark, runNumber });
+    const memorySnapshots = { isUnderWay: () => Promise.resolve(false) };
+    Object.assign(stage.context.domains, { memorySnapshots });
+    return stage;
+  };
+  const { context, done } = transient();
+  const result = await deleteVm.run(context, deletion, run);
+  assert.deepEqual([done, result["volumes_deleted"]], [["raise", "destroy", "remove"], "1"]);
+  assert.deepEqual(await readdir(directory), []);
+  const unusable = transient();
+  const memory = [{ directory: join(directory, "none"), file }];
+  await assert.rejects(deleteVm.run(unusable.context, { ...deletion, memory }, run), {
+    reason: "SNAPSHOT_MEMORY_LEFT",
+    message: /all else of the VM is deleted/,
+  });
+  assert.deepEqual(unusable.done, done);
   // Another client removed the domain of a VM that was off: the disks may be needed.
   const removed = startedAt("undefine");
   Object.assign(removed.context.domains.stamps, { begin });

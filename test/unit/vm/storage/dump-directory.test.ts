@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, link, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readdir, readFile, rename, rmdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { DumpDirectory } from "../../../../agent/vm/storage/dump-directory.ts";
@@ -105,4 +105,30 @@ test("a change of the configured directory leaves a dump where it was begun", as
   const before = await folder(t);
   assert.equal(dumps.at(before).partOf("a"), join(before, "a.part"));
   assert.equal(dumps.at(path), dumps);
+});
+
+test("a file is deleted whole or in part, and is known to be gone only in the agent's own directory", async (t) => {
+  const { path, probe, dumps } = await withFree(t, 2 ** 40);
+  for (const file of ["a", "a.part", "b"]) await writeFile(join(path, file), "memory");
+  await dumps.remove("a");
+  await dumps.remove("a");
+  assert.deepEqual(await readdir(path), ["b"]);
+  const unusable = { kind: "unavailable", reason: "DUMP_DIRECTORY_UNUSABLE" };
+  // As the mount point of a file system that is not there.
+  const point = join(path, "point");
+  await mkdir(point);
+  for (const [directory, mode] of [
+    [join(path, "none"), undefined],
+    [point, 0o755],
+  ] as const) {
+    if (mode !== undefined) await chmod(directory, mode);
+    const away = new DumpDirectory(directory, { probe });
+    for (const call of [away.remove("b"), away.whole("b"), away.partBytes("b")])
+      await assert.rejects(call, unusable);
+  }
+  await rmdir(point);
+  await assert.rejects(new DumpDirectory(join(path, "b"), { probe }).remove("c"), unusable);
+  const hung = { read: () => Promise.resolve({ kind: "failed", reason: "x", code: "timeout" } as const) };
+  await assert.rejects(new DumpDirectory(path, { probe: hung }).remove("b"), unusable);
+  assert.deepEqual(await readdir(path), ["b"]);
 });

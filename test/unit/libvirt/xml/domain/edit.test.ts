@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { editDomain, parseDomain } from "../../../../../agent/libvirt/xml/index.ts";
+import { editDomain, parseDomain, withParts } from "../../../../../agent/libvirt/xml/index.ts";
 
 const xml = `<domain type='kvm' xmlns:x='urn:x'>
   <name>web-1</name>
@@ -86,4 +86,20 @@ test("a disk is added, or gets another source and keeps all else", () => {
   assert.equal(bare(changed), bare(wanted));
   const path = "../relative";
   assert.throws(() => editDomain(xml, { disks: [{ ...disk, source: { ...source, path } }] }));
+});
+
+test("parts are taken from another document as they are there, and all else stays", () => {
+  const other =
+    "<domain><vcpus><vcpu id='0' enabled='yes' order='1'/></vcpus><cpu mode='custom'><model>Nehalem</model></cpu><name>b</name></domain>";
+  const edited = withParts(xml, other, ["currentMemory", "vcpus", "cpu"]);
+  const put =
+    "<vcpus><vcpu id='0' enabled='yes' order='1'/></vcpus><cpu mode='custom'><model>Nehalem</model></cpu>";
+  const expected = xml
+    .replace("<cpu mode='host-model' check='partial'/>", "")
+    .replace("<currentMemory unit='KiB'>262144</currentMemory>", "");
+  assert.equal(edited.replace(put, ""), expected);
+  assert.ok(edited.includes(put));
+  // Also without any space between the elements.
+  assert.equal(withParts("<domain><cpu/><name>a</name></domain>", other, ["cpu"]).match(/<cpu/g)?.length, 1);
+  assert.throws(() => withParts(xml, "<domain>", ["cpu"]));
 });
