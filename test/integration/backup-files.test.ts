@@ -194,7 +194,7 @@ suite("backups in directories", { skip: libvirtdUnavailable(), timeout: 900_000 
     const line = [...socleCommand, "vm", "backup", "create", "web", "--full", "--to", at()];
     const child = spawn(process.execPath, line, { env: environment(), stdio: "ignore" });
     const ended = once(child, "exit");
-    await eventually(async () => (await readFile(join(at(), "backup.lock"), "utf8")).includes("backupId"), {
+    await eventually(async () => (await readFile(join(at(), "backup.begun"), "utf8")).includes("backupId"), {
       what: "the backup to be noted",
       timeoutMs: 60_000,
     });
@@ -214,7 +214,7 @@ suite("backups in directories", { skip: libvirtdUnavailable(), timeout: 900_000 
     // Ctrl-C ends it on the host as well.
     const second = spawn(process.execPath, line, { env: environment(), stdio: "ignore" });
     const over = once(second, "exit");
-    await eventually(async () => (await readFile(join(at(), "backup.lock"), "utf8")).includes("backupId"), {
+    await eventually(async () => (await readFile(join(at(), "backup.begun"), "utf8")).includes("backupId"), {
       what: "the backup to be noted",
       timeoutMs: 60_000,
     });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { fromStatus } from "../../agent/cli/rpc-error.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { MortalHost } from "../support/mortal-host.ts";
+import { socleCommand } from "../support/programs.ts";
 import { bootSector, type SocleHost } from "../support/socle-host.ts";
 import { removeStuckJob, runRecord } from "../support/stuck-job.ts";
 import { eventually } from "../support/wait.ts";
@@ -129,6 +130,38 @@ suite("interrupted backups", { skip: libvirtdUnavailable(), timeout: 1_500_000 }
     const id = await create("sealed", false, sealed);
     const number = await host.virsh("domid", "sealed");
     await chain("sealed", id, false, 11, number);
+  });
+
+  test("a backup whose agent dies as it begins is ended by the next run into its directory", async () => {
+    const vm = "command";
+    const id = await create(vm, false);
+    const files = await reader.files(id);
+    const to = join(keys, "backups");
+    const command = [...socleCommand, "vm", "backup", "create", vm, "--full", "--to", to];
+    const env = { ...process.env, SOCLE_SOCKET: host.agent.socketPath };
+    const backUp = async (): Promise<string> => (await run(process.execPath, command, { env })).stderr;
+    let ended = 0;
+    for (const boundary of [1, 5, 10, 15]) {
+      const before = await readdir(to).catch(() => []);
+      let text = "";
+      const died = await mortal.diesIn(boundary, () =>
+        backUp().catch((thrown: unknown) => {
+          text = (thrown as { stderr: string }).stderr;
+          throw thrown;
+        }),
+      );
+      assert.ok(died, `no death at boundary ${boundary}`);
+      assert.match(text, /a backup that this command began may stay open/, `boundary ${boundary}`);
+      assert.deepEqual((await readdir(to)).sort(), [...before, "backup.begun"].sort());
+      if ((await backUp()).includes("which an earlier run left open")) ended += 1;
+      const names = await readdir(to);
+      assert.equal(names.length, Math.max(before.length, 1) + 1, names.join());
+      const states = (await reader.list(vm)).map(({ state }) => state);
+      assert.deepEqual(states, ["BACKUP_STATE_COMPLETE"]);
+      assert.deepEqual(await reader.files(id), files);
+    }
+    assert.ok(ended > 0, "no death left a backup open");
+    await host.remove(vm);
   });
 
   test("an open backup is read on after a death of the agent, and after one of libvirtd", async () => {

@@ -3,8 +3,9 @@ import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
 import { damaged, openFile, type ByteSource } from "./byte-source.ts";
-import { MANIFEST, syncDirectory, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
+import { MANIFEST, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { passphraseMissing } from "./passphrase.ts";
+import { syncDirectory } from "./plain-file.ts";
 import { Qcow2Chain, Qcow2File } from "./qcow2-file.ts";
 
 /** Opens a file of a backup by its name. */

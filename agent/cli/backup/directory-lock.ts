@@ -1,8 +1,7 @@
-import { link, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, open, readFile, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "../../kernel/zod.ts";
-import { defined } from "../../kernel/defined.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
 import { codeOf } from "../../kernel/thrown.ts";
@@ -14,31 +13,23 @@ const schema = z.object({
   /** Of the process, in the clock ticks of /proc: a number may be that of a later process. */
   startedAt: z.string(),
   host: z.string(),
-  /** The backup that the process began. */
-  backupId: z.string().exactOptional(),
 });
 type Holder = z.output<typeof schema>;
 
 /** Excludes other backups into a directory, by a file that names this process. */
 export class DirectoryLock {
-  /** The backup that a process began which did not finish it. */
-  readonly leftBackupId: string | undefined;
   readonly #path: string;
-  readonly #own: Holder;
 
-  private constructor(path: string, own: Holder, leftBackupId: string | undefined) {
+  private constructor(path: string) {
     this.#path = path;
-    this.#own = own;
-    this.leftBackupId = leftBackupId;
   }
 
   /** Takes over the lock of a process that is gone. Throws `conflict` BACKUP_DIRECTORY_BUSY. */
   static async take(directory: string): Promise<DirectoryLock> {
     const path = join(directory, LOCK);
     const own = { pid: process.pid, startedAt: (await startOf(process.pid)) ?? "", host: hostname() };
-    let left: string | undefined;
     for (let tries = 0; tries < 3; tries += 1) {
-      if (await create(path, own)) return new DirectoryLock(path, own, left);
+      if (await create(path, own)) return new DirectoryLock(path);
       const text = await readFile(path, "utf8").catch((thrown: unknown) => {
         if (codeOf(thrown) === "ENOENT") return undefined;
         throw thrown;
@@ -46,16 +37,9 @@ export class DirectoryLock {
       if (text === undefined) continue;
       const holder = schema.safeParse(parseJson(text)).data;
       if (holder === undefined || !(await isGone(holder))) throw busy(path, holder);
-      if (await remove(path, text)) left = holder.backupId ?? left;
+      await remove(path, text);
     }
     throw busy(path, undefined);
-  }
-
-  /** Notes a backup durably, for the process that takes the lock over. */
-  async note(backupId: string): Promise<void> {
-    const part = `${this.#path}.part`;
-    await writeFile(part, textOf({ ...this.#own, backupId }), { mode: 0o600, flush: true });
-    await rename(part, this.#path);
   }
 
   async release(): Promise<void> {
@@ -63,14 +47,12 @@ export class DirectoryLock {
   }
 }
 
-const textOf = (holder: Holder): string => `${JSON.stringify(defined(holder))}\n`;
-
 /** The file appears with its text. False: there is one. */
 async function create(path: string, own: Holder): Promise<boolean> {
   const part = `${path}.${process.pid}`;
   const handle = await open(part, "w", 0o600);
   try {
-    await handle.writeFile(textOf(own));
+    await handle.writeFile(`${JSON.stringify(own)}\n`);
     await handle.sync();
   } finally {
     await handle.close();
@@ -87,19 +69,18 @@ async function create(path: string, own: Holder): Promise<boolean> {
 }
 
 /** Removes the lock if it still has this text: another process may have taken it over meanwhile. */
-async function remove(path: string, text: string): Promise<boolean> {
+async function remove(path: string, text: string): Promise<void> {
   const aside = `${path}.${process.pid}.left`;
   try {
     await rename(path, aside);
   } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return false;
+    if (codeOf(thrown) === "ENOENT") return;
     throw thrown;
   }
   const isSame = (await readFile(aside, "utf8")) === text;
   // Back in place, unless a third one has it now.
   if (!isSame) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });
-  return isSame;
 }
 
 async function isGone({ pid, startedAt, host }: Holder): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
@@ -35,8 +35,9 @@ export async function exportVm(
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
   const allowEncrypted = passphrase !== undefined;
-  const request = { vm: vm.vmId, disks: [], baseBackup: "", quiesce, allowEncrypted };
-  return await openBackup(session, agent, request, async (backupId, { end }) => {
+  const of = { requestId: randomUUID(), vm: vm.vmId };
+  const request = { ...of, disks: [], baseBackup: "", quiesce, allowEncrypted };
+  return await openBackup(session, agent, { request }, async (backupId, { end }) => {
     const backup = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
     const archive = new Archive(session, agent, { vm, backup, passphrase });
     await write(archive);

@@ -1,11 +1,9 @@
-import { open, rename, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "../../kernel/zod.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
-import { codeOf } from "../../kernel/thrown.ts";
-import { openPlain } from "./plain-file.ts";
+import { readPlain, writeDurably } from "./plain-file.ts";
 
 export const MANIFEST = "manifest.json";
 const VERSION = "socle backup 1";
@@ -110,19 +108,8 @@ export function parseManifest(text: string, where: string): Manifest {
 /** Undefined: the directory has none. Throws `invalid` BACKUP_DAMAGED and FILE_UNREADABLE. */
 export async function readManifest(directory: string): Promise<Manifest | undefined> {
   const path = join(directory, MANIFEST);
-  let handle: FileHandle | undefined;
-  try {
-    handle = await openPlain(path, "read");
-    return parseManifest(await handle.readFile("utf8"), path);
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return undefined;
-    if (cause instanceof SocleError) throw cause;
-    throw new SocleError("invalid", "FILE_UNREADABLE", `${path} cannot be read: ${codeOf(cause) ?? ""}`, {
-      cause,
-    });
-  } finally {
-    await handle?.close();
-  }
+  const text = await readPlain(path);
+  return text === undefined ? undefined : parseManifest(text, path);
 }
 
 /** Throws `not_found` BACKUP_NOT_FOUND and BACKUP_DAMAGED. */
@@ -133,28 +120,8 @@ export async function requireManifest(directory: string): Promise<Manifest> {
   throw new SocleError("not_found", "BACKUP_NOT_FOUND", message);
 }
 
-/** The file is whole and durable, or as before. */
-export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
-  const path = join(directory, MANIFEST);
-  const handle = await openPlain(`${path}.part`, "write");
-  try {
-    await handle.writeFile(manifestText(manifest));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${path}.part`, path);
-  await syncDirectory(directory);
-}
-
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+export const writeManifest = (directory: string, manifest: Manifest): Promise<void> =>
+  writeDurably(join(directory, MANIFEST), manifestText(manifest));
 
 /** By id; by default the newest. Throws `not_found` BACKUP_NOT_FOUND. */
 export function requireBackup({ backups, vm }: Manifest, id?: string): StoredBackup {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError, type ErrorKind } from "../../kernel/errors.ts";
 import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { Contract } from "../../contract/load.ts";
 import type { Agent, Method } from "../client.ts";
@@ -24,6 +24,19 @@ export async function succeed<Request extends { readonly requestId?: string }>(
   const begun = await agent.ask(method(agent.contract), asked);
   return requireSuccess(agent, await follow(session, agent, begun, undefined));
 }
+
+/** Errors that do not show whether a request was accepted. */
+const unanswered: readonly ErrorKind[] = [
+  "unavailable",
+  "timeout",
+  "cancelled",
+  "outcome_unknown",
+  "out_of_range",
+  "internal",
+];
+
+/** Whether a new request that failed so may have begun its operation. Repeating it shows that. */
+export const isUnanswered = (thrown: unknown): boolean => unanswered.includes(toSocleError(thrown).kind);
 
 export function requireSuccess(agent: Agent, ended: Operation__Output): Operation__Output {
   if (ended.error !== null) throw fromStatus(agent.contract, ended.error);

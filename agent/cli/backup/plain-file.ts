@@ -1,6 +1,8 @@
 import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { open, rename, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
+import { codeOf } from "../../kernel/thrown.ts";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK, O_NOFOLLOW } = constants;
 /** Without O_NONBLOCK the open of a FIFO waits for another process. */
@@ -18,6 +20,45 @@ export async function openPlain(path: string, to: keyof typeof FLAGS): Promise<F
   } catch (thrown) {
     await handle.close();
     throw thrown;
+  }
+}
+
+/** Undefined: there is no file. Throws `invalid` FILE_UNREADABLE. */
+export async function readPlain(path: string): Promise<string | undefined> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await openPlain(path, "read");
+    return await handle.readFile("utf8");
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined;
+    if (cause instanceof SocleError) throw cause;
+    throw new SocleError("invalid", "FILE_UNREADABLE", `${path} cannot be read: ${codeOf(cause) ?? ""}`, {
+      cause,
+    });
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** The file is whole and durable, or as before. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const handle = await openPlain(`${path}.part`, "write");
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${path}.part`, path);
+  await syncDirectory(dirname(path));
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

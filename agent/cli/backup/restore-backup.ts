@@ -2,8 +2,10 @@ import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { SocleError } from "../../kernel/errors.ts";
+import type { CreateVmRequest } from "../../gen/socle/v1/CreateVmRequest.ts";
 import type { Operation__Output } from "../../gen/socle/v1/Operation.ts";
 import type { RestoreDiskRequest } from "../../gen/socle/v1/RestoreDiskRequest.ts";
+import type { VmSpec } from "../../gen/socle/v1/VmSpec.ts";
 import type { Agent } from "../client.ts";
 import { interrupted } from "../errors.ts";
 import { follow } from "../follow.ts";
@@ -13,7 +15,7 @@ import { ByteProgress } from "./byte-progress.ts";
 import { CLUSTER_BYTES } from "../../kernel/qcow2/cluster-map.ts";
 import { chainOf, requireBackup, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { readPassphrase } from "./passphrase.ts";
-import { remark, requireSuccess, succeed } from "./operation.ts";
+import { isUnanswered, remark, requireSuccess, succeed } from "./operation.ts";
 import type { Qcow2Chain } from "./qcow2-file.ts";
 import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
 import { restoredSpec, type DiskToRestore, type RestoreOptions } from "./restored-spec.ts";
@@ -63,7 +65,11 @@ export async function restoreBackup(session: Session, from: Source, options: Opt
   requireSuccess(agent, await agent.ask(agent.contract.vms.CreateVm, ask));
   await verify(session, openSource, files);
   for (const note of notes) remark(session, note);
-  const begun = await agent.ask(agent.contract.vms.CreateVm, { ...create, requestId: randomUUID() });
+  const request = { ...create, requestId: randomUUID() };
+  const begun = await agent.ask(agent.contract.vms.CreateVm, request).catch(async (thrown: unknown) => {
+    if (isUnanswered(thrown)) await discard(session, request);
+    throw thrown;
+  });
   const { vmId } = begun;
   try {
     requireSuccess(agent, await follow(session, agent, begun, undefined));
@@ -72,7 +78,7 @@ export async function restoreBackup(session: Session, from: Source, options: Opt
       await restoreDisk(session, agent, source, { vm: vmId, moreDisks }, disk);
     }
   } catch (thrown) {
-    await discard(session, begun);
+    await discard(session, request);
     throw thrown;
   }
   if (options.start === true)
@@ -212,13 +218,21 @@ async function send(
   stream.end();
 }
 
-/** Deletes the VM that this command made, also after an interrupt. */
-async function discard(session: Session, begun: Operation__Output): Promise<void> {
+/** Deletes the VM that the request makes, also after an interrupt. */
+async function discard(
+  session: Session,
+  request: CreateVmRequest & { readonly spec: VmSpec },
+): Promise<void> {
   const aside = session.aside(AbortSignal.timeout(CLEANUP_MS));
-  const { operationId, vmId } = begun;
   try {
     const agent = await aside.agent();
     const { operations, vms } = agent.contract;
+    // A refusal now shows that it was never accepted.
+    const begun = await agent.ask(vms.CreateVm, request).catch((thrown: unknown) => {
+      if (isUnanswered(thrown)) throw thrown;
+    });
+    if (begun === undefined) return;
+    const { operationId, vmId } = begun;
     // Its creation may not have ended: a VM that appears later would stay.
     if (!begun.done) {
       await agent.ask(operations.CancelOperation, { operationId }).catch(() => undefined);
@@ -227,7 +241,8 @@ async function discard(session: Session, begun: Operation__Output): Promise<void
     await succeed(aside, agent, () => vms.DeleteVm, { vm: vmId });
   } catch (thrown) {
     if (thrown instanceof SocleError && thrown.kind === "not_found") return;
-    remark(session, `VM ${vmId} is left: socle vm rm ${vmId}`);
+    const { vmId, name } = request.spec;
+    remark(session, `VM ${name} may be left: socle vm rm ${vmId}`);
   } finally {
     await aside.close();
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { codeOf } from "../../kernel/thrown.ts";
@@ -20,6 +21,7 @@ import {
   writePart,
   type Written,
 } from "./backup-directory.ts";
+import { forgetBegun, noteBegun, readBegun, type BegunBackup } from "./begun-note.ts";
 import { ByteProgress } from "./byte-progress.ts";
 import { ClusterFeed } from "./cluster-feed.ts";
 import { DirectoryLock } from "./directory-lock.ts";
@@ -34,7 +36,7 @@ import {
 } from "./manifest.ts";
 import { fileImage } from "./file-image.ts";
 import { readPassphrase } from "./passphrase.ts";
-import { openBackup, type Ending } from "./open-backup.ts";
+import { begunBy, isOpen, openBackup, type Ending } from "./open-backup.ts";
 import { remark, succeed } from "./operation.ts";
 
 export interface BackupOptions {
@@ -74,17 +76,22 @@ export async function takeBackup(
   try {
     const manifest = await readManifest(directory);
     if (manifest !== undefined && manifest.vm.id !== vm.vmId) throw ofAnother(directory, manifest);
-    const complete = await settleEarlier(session, agent, vm, manifest, lock.leftBackupId);
-    await removeLeftovers(directory, manifest, lock.leftBackupId);
+    const begun = await readBegun(directory);
+    const complete = await settleEarlier(session, agent, vm, manifest, begun);
+    await removeLeftovers(directory, manifest, begun?.backupId);
+    await forgetBegun(directory);
     const newest = manifest?.backups.at(-1);
     if (newest !== undefined && options.full !== true)
       await requireSamePassphrase(directory, newest, passphrase);
     const { base, fullBecause } = await baseOf(directory, manifest, complete, options);
     if (fullBecause !== undefined) remark(session, `full backup: ${fullBecause}`);
     const allowEncrypted = passphrase !== undefined;
-    const request = { vm: vm.vmId, disks: [...disk], baseBackup: base?.id ?? "", quiesce, allowEncrypted };
-    return await openBackup(session, agent, request, async (backupId, ending) => {
-      await lock.note(backupId);
+    const of = { requestId: randomUUID(), vm: vm.vmId };
+    const request = { ...of, disks: [...disk], baseBackup: base?.id ?? "", quiesce, allowEncrypted };
+    await noteBegun(directory, { request });
+    const onOver = () => forgetBegun(directory);
+    return await openBackup(session, agent, { request, onOver }, async (backupId, ending) => {
+      await noteBegun(directory, { request, backupId });
       const spec = toJson(vm.spec ?? {}) as StoredBackup["spec"];
       const backup = await read(session, agent, {
         vm,
@@ -111,23 +118,23 @@ async function settleEarlier(
   agent: Agent,
   { vmId: vm }: Vm__Output,
   manifest: Manifest | undefined,
-  leftBackupId: string | undefined,
+  begun: BegunBackup | undefined,
 ): Promise<Backup__Output | undefined> {
-  const list = async () => (await agent.ask(agent.contract.backups.ListBackups, { vm })).backups;
-  const backups = await list();
-  const isOpen = (id: string | undefined): boolean =>
-    backups.some(({ backupId, state }) => backupId === id && state === "BACKUP_STATE_OPEN");
   const newest = manifest?.backups.at(-1)?.id;
-  const left = [newest, leftBackupId].find((id) => id !== undefined && isOpen(id));
-  if (left === undefined) return completeOf(backups);
-  remark(session, `ending backup ${left}, which an earlier run left open`);
-  const finish = { vm, backupId: left, success: left === newest };
-  await succeed(session, agent, (contract) => contract.backups.FinishBackup, finish);
-  return completeOf(await list());
+  const found = begun?.backupId ?? (begun && (await begunBy(session, agent, begun.request)));
+  const left = [
+    { vm: begun?.request.vm ?? vm, backupId: found },
+    { vm, backupId: newest },
+  ];
+  for (const { vm: of, backupId } of left) {
+    if (backupId === undefined || !(await isOpen(agent, of, backupId))) continue;
+    remark(session, `ending backup ${backupId}, which an earlier run left open`);
+    const finish = { vm: of, backupId, success: backupId === newest };
+    await succeed(session, agent, (contract) => contract.backups.FinishBackup, finish);
+  }
+  const { backups } = await agent.ask(agent.contract.backups.ListBackups, { vm });
+  return backups.find(({ state }) => state === "BACKUP_STATE_COMPLETE");
 }
-
-const completeOf = (backups: readonly Backup__Output[]): Backup__Output | undefined =>
-  backups.find(({ state }) => state === "BACKUP_STATE_COMPLETE");
 
 /** The backup to go on from, or why there is none. */
 async function baseOf(

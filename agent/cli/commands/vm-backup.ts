@@ -78,8 +78,8 @@ export const openForReaders: Command = async (session, [vm = ""], options: OpenO
   const asked = { vm, disks: [...disks], baseBackup, ...read, leaseSeconds: secondsOf(options) };
   if (wait === false) return await mutate(session, options, ({ backups }) => backups.BeginBackup, asked);
   const agent = await session.agent();
-  const request = { ...asked, ...(requestId !== undefined && { requestId }) };
-  await openBackup(session, agent, request, async (backupId) => {
+  const request = { ...asked, requestId: requestId ?? randomUUID() };
+  await openBackup(session, agent, { request, isRepeatable: requestId !== undefined }, async (backupId) => {
     const backup = await agent.ask(agent.contract.backups.GetBackup, { vm, backupId });
     show(session, vm, backup);
   });

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { openPlain } from "../backup/plain-file.ts";
-import { parseManifest, MANIFEST, syncDirectory } from "../backup/manifest.ts";
+import { openPlain, syncDirectory } from "../backup/plain-file.ts";
+import { parseManifest, MANIFEST } from "../backup/manifest.ts";
 import { damaged, openFile } from "../backup/byte-source.ts";
 import { exportVm as exported, type ExportOptions } from "../backup/export.ts";
 import { restoreBackup } from "../backup/restore-backup.ts";

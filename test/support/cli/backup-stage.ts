@@ -1,0 +1,163 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { status } from "@grpc/grpc-js";
+import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
+import type { VmSpec } from "../../../agent/gen/socle/v1/VmSpec.ts";
+import { protos } from "../api/client.ts";
+import { fakeAgent, rpcError, socle, type FakeHandlers } from "./fake-agent.ts";
+import { operation, vm, vmId } from "./samples.ts";
+
+export const CLUSTER = 64 * 1024;
+const CAPACITY = 4 * CLUSTER;
+
+/** An agent with a VM that is backed up into `directory`. */
+export interface BackupStage {
+  readonly directory: string;
+  readonly run: (...line: readonly string[]) => ReturnType<typeof socle>;
+  /** What the agent was asked for, in order. */
+  readonly asked: unknown[];
+  /** The names of the VMs that it was asked to make. */
+  readonly made: unknown[];
+  /** Its backups, the open one first. */
+  backups: Backup[];
+  /** How often ReadExtents breaks after its first piece. */
+  breaks: number;
+  /** Reads are refused after the first piece. */
+  isAbandoned: boolean;
+  /** A backup begins after the answer. */
+  beginsLater: boolean;
+  /** It makes VMs, and the answer to the creation is lost. */
+  losesCreation: boolean;
+  /** How many answers to BeginBackup are lost, to new and repeated requests. */
+  lostAnswers: number;
+  /** Whether data of encrypted disks was asked for in clear, by request. */
+  readonly consents: boolean[];
+  /** Where the reads began. */
+  readonly offsets: number[];
+}
+
+export async function backupStage(context: TestContext, spec?: VmSpec): Promise<BackupStage> {
+  const parent = await mkdtemp(join(tmpdir(), "socle-unit-"));
+  context.after(() => rm(parent, { recursive: true, force: true }));
+  const directory = join(parent, "web");
+  const on: BackupStage = {
+    directory,
+    asked: [],
+    made: [],
+    backups: [],
+    breaks: 0,
+    isAbandoned: false,
+    beginsLater: false,
+    losesCreation: false,
+    lostAnswers: 0,
+    offsets: [],
+    consents: [],
+    run: (...line) => socle(line, { socket }),
+  };
+  let count = 0;
+  const lost = rpcError(protos, status.UNAVAILABLE, "the connection was lost", { reason: "LOST" });
+  const abandoned = rpcError(protos, status.FAILED_PRECONDITION, "it outgrew its scratch volume", {
+    reason: "BACKUP_ABANDONED",
+  });
+  const open = rpcError(protos, status.FAILED_PRECONDITION, "a backup is open", { reason: "BACKUP_OPEN" });
+  const begunBy = new Map<string, string>();
+  const done = (result: Record<string, string>) => operation({ kind: "BACKUP", result });
+  const backups: FakeHandlers["backups"] = {
+    BeginBackup({ request: { requestId, baseBackup, quiesce, disks, allowEncrypted } }, answer) {
+      let backupId = begunBy.get(requestId);
+      if (backupId === undefined) {
+        on.consents.push(allowEncrypted);
+        on.asked.push(["begin", baseBackup, quiesce, disks]);
+        if (on.backups.some(({ state }) => state === "BACKUP_STATE_OPEN")) {
+          answer(open);
+          return;
+        }
+        backupId = `b${(count += 1)}`;
+        begunBy.set(requestId, backupId);
+        const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
+        on.backups = [
+          { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup },
+          ...on.backups,
+        ];
+      }
+      if (on.lostAnswers > 0) {
+        on.lostAnswers -= 1;
+        answer(lost);
+        return;
+      }
+      const begun = done({ backup_id: backupId });
+      answer(null, on.beginsLater ? { ...begun, state: "STATE_RUNNING", done: false, result: {} } : begun);
+    },
+    GetBackup: ({ request: { backupId } }, answer) =>
+      answer(null, on.backups.find((each) => each.backupId === backupId) ?? {}),
+    ListBackups: (_call, answer) => answer(null, { backups: on.backups }),
+    ListExtents(call) {
+      const extents = [
+        { offsetBytes: 0, lengthBytes: 2 * CLUSTER },
+        { offsetBytes: 2 * CLUSTER, lengthBytes: CLUSTER, zero: true },
+      ];
+      call.write({ extents });
+      call.end();
+    },
+    ReadExtents(call) {
+      const from = call.request.offsetBytes;
+      on.offsets.push(from);
+      for (let at = from; at < 2 * CLUSTER; at += CLUSTER) {
+        call.write({ offsetBytes: at, content: Buffer.alloc(CLUSTER, 1 + at / CLUSTER) });
+        if (on.isAbandoned) {
+          call.emit("error", abandoned);
+          return;
+        }
+        if (on.breaks > 0) {
+          on.breaks -= 1;
+          call.emit("error", lost);
+          return;
+        }
+      }
+      call.write({ offsetBytes: 2 * CLUSTER, zeroBytes: CLUSTER });
+      call.end();
+    },
+    FinishBackup({ request: { backupId, success } }, answer) {
+      const isNamed = existsSync(join(directory, "manifest.json"));
+      on.asked.push(["finish", backupId, success, isNamed]);
+      const ended = on.backups.filter((each) => each.backupId === backupId);
+      on.backups = success
+        ? ended.map((each) => ({ ...each, state: "BACKUP_STATE_COMPLETE" as const }))
+        : on.backups.filter((each) => each.backupId !== backupId);
+      answer(null, done({}));
+    },
+  };
+  const socket = await fakeAgent(context, {
+    backups,
+    vms: {
+      GetVm: (_call, answer) => answer(null, spec === undefined ? vm() : vm({ spec })),
+      ListVms: (_call, answer) => answer(null, { vms: [vm()], totalSize: 1 }),
+      CreateVm({ request }, answer) {
+        if (on.losesCreation && request.validateOnly) {
+          answer(null, done({}));
+          return;
+        }
+        const isRepeated = on.made.includes(request.requestId);
+        on.made.push(on.losesCreation ? request.requestId : request.spec?.name);
+        if (on.losesCreation) {
+          answer(isRepeated ? null : lost, operation({ kind: "CREATE_VM", vmId: request.spec?.vmId ?? "" }));
+          return;
+        }
+        answer(rpcError(protos, status.RESOURCE_EXHAUSTED, "the host is full", { reason: "HOST_FULL" }));
+      },
+      DeleteVm({ request }, answer) {
+        on.asked.push(["delete", request.vm]);
+        answer(null, done({}));
+      },
+    },
+    operations: {
+      WatchOperations: (call) => {
+        call.write(done({}));
+      },
+    },
+  });
+  return on;
+}
