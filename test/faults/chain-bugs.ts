@@ -47,4 +47,13 @@ export const chainBugs: readonly CampaignBug[] = [
     },
     found: /^UNSNAP .*: its files: /m,
   },
+  {
+    what: "an increment of an encrypted disk is written in clear",
+    edit: {
+      file: "cli/backup/file-image.ts",
+      find: "if (passphrase === undefined) return",
+      replace: "if (passphrase === undefined || backing !== undefined) return",
+    },
+    found: /^BACKUP of the encrypted disk, .*: \S+ has data in clear/m,
+  },
 ];

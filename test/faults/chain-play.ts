@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { eventually } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
 import { DISK_BYTES } from "./chain-content.ts";
 import { chainFaults, ChainStrikes, type ChainFault } from "./chain-faults.ts";
+import { SealedVictim } from "./chain-sealed.ts";
 import { ChainVictim, lifeOfAChain } from "./chain-victim.ts";
 import { FaultyHost, mutation } from "./host.ts";
 import { Killer } from "./killer.ts";
@@ -22,6 +23,9 @@ const MIB = 2 ** 20;
 const END_WITHIN_MS = 180_000;
 /** The agent abandons backups in a pool with less than 512 MiB. */
 const POOL_MIB = 640;
+/** The encrypted disk has a round among so many steps of each other disk, after `SEALED_FROM` of them. */
+const SEALED_EVERY = 10;
+const SEALED_FROM = 2;
 
 interface ChainOptions {
   /** By default this tree's. */
@@ -43,9 +47,10 @@ export async function sufferChain(
   const death = run.keep(await AgentDeath.make());
   const dumps = await mkdtemp(join(tmpdir(), "socle-memory-"));
   run.cleanUp(() => rm(dumps, { recursive: true, force: true }));
+  const volumeKeyFile = await keyFile(run);
   const host = await FaultyHost.start(run, {
     ...death.agentOptions,
-    config: { vm: { dumpDirectory: dumps } },
+    config: { vm: { dumpDirectory: dumps, volumeKeyFile } },
     ...(bundle === undefined ? {} : { bundle }),
   });
   await host.witness.virsh("pool-create-as", "small", "dir", "--target", small);
@@ -66,6 +71,7 @@ export async function sufferChain(
   };
   const victims: ChainVictim[] = [];
   for (const name of vms) victims.push(await make(name));
+  const sealed = await SealedVictim.make(run, host, { places, dumps, volumeKeyFile });
   let [restored, lost, inDoubt] = [0, 0, 0];
   for (let at = 0; run.tries < run.count; at += 1) {
     const round = Math.floor(at / lifeOfAChain.length);
@@ -93,6 +99,10 @@ export async function sufferChain(
         restored += 1;
       }
     }
+    if (at % SEALED_EVERY === SEALED_FROM && run.tries < run.count) {
+      run.tries += 1;
+      await sealed.suffer(faults[Math.floor(at / SEALED_EVERY) % faults.length] ?? "agent", strikes, killer);
+    }
   }
   watch.mayEnd(bystander);
   await host.untilListed();
@@ -108,9 +118,19 @@ export async function sufferChain(
     inDoubt: victims.reduce((sum, victim) => sum + victim.inDoubt, inDoubt),
     failures,
     restored,
+    restoredSealed: sealed.restored,
     deaths: killer.deaths,
     boundaries: killer.boundaries,
   };
+}
+
+/** The key under which the agent seals passphrases. */
+async function keyFile(run: CampaignRun): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "socle-chain-"));
+  run.cleanUp(() => rm(directory, { recursive: true, force: true }));
+  const file = join(directory, "volume-key");
+  await writeFile(file, randomBytes(32), { mode: 0o600 });
+  return file;
 }
 
 /** A new VM gets the bytes of a backup, over the agent's death. */
