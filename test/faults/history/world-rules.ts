@@ -11,6 +11,7 @@ export function worldRules(
 ): Violation[] {
   return [
     ...endsAreTrue(history, requests, byVm),
+    ...savesAreTrue(history, requests, byVm),
     ...etagsHold(history, requests, byVm),
     ...nothingIsLeft(history, requests, byVm),
     ...quietReadsAreTrue(history, requests),
@@ -25,6 +26,7 @@ const wantedStates: Readonly<Record<string, readonly StateSpan["state"][]>> = {
   PauseVm: ["paused"],
   ResumeVm: ["running"],
   DeleteVm: ["absent"],
+  SuspendVm: ["stopped"],
 };
 
 /**
@@ -91,6 +93,49 @@ function* endsAreTrue(
           message: `${name} is ${end.state}, but its domain ${vm} is removed`,
         };
     }
+  }
+}
+
+/**
+ * A suspension succeeds only if the VM's memory was saved, and fails only if it is not. After a discard, no memory was saved for
+ * a moment.
+ */
+function* savesAreTrue(
+  history: History,
+  { accepted }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const isForgotten = history.some((event) => event.event === "fault" && isForgetting(event.fault));
+  for (const { request, from, endedAt, end, operationId } of accepted) {
+    const { method, vm = "" } = request;
+    if (end === undefined || (method !== "SuspendVm" && method !== "DiscardSavedState")) continue;
+    const { saves = [], effects = [] } = byVm.get(vm) ?? {};
+    const there = saves.filter((save) => save.from <= endedAt && save.to >= from);
+    const isSaved = there.length > 0;
+    const isSavedThroughout = there.some((save) => save.from < from && save.to > endedAt);
+    const isOthers = effects.some(
+      ({ by, at, changed }) => by === "foreign" && changed && at > from && at < endedAt,
+    );
+    const own = there.find(({ by }) => by.by === "agent" && by.operation === operationId && by.at > from);
+    const problem =
+      end.state === "succeeded"
+        ? method === "SuspendVm"
+          ? isSaved
+            ? undefined
+            : "succeeded, but its memory was not saved"
+          : isSavedThroughout
+            ? "succeeded, but its saved memory was there throughout"
+            : undefined
+        : method === "SuspendVm" && own !== undefined && !isOthers && !isForgotten
+          ? `is ${end.state}, but its memory was saved`
+          : undefined;
+    if (problem !== undefined)
+      yield {
+        rule: "an outcome is true",
+        at: endedAt,
+        vm,
+        message: `${method} ${operationId ?? ""} of ${request.caller} for VM ${vm} ${problem}`,
+      };
   }
 }
 
