@@ -103,6 +103,8 @@ export const specFile = z.strictObject({
   cpuModel: text(shape.cpuModel.unwrap()),
   memory: size(shape.memoryBytes),
   memoryBytes: size(shape.memoryBytes),
+  maxMemory: size(shape.maxMemoryBytes.unwrap()),
+  maxMemoryBytes: size(shape.maxMemoryBytes.unwrap()),
   accelerator: word(shape.accelerator.unwrap(), specEnums.accelerator),
   firmware: word(shape.firmware.unwrap(), specEnums.firmware),
   disks: z
@@ -261,8 +263,12 @@ export async function parseSpecFile(content: string, name: string): Promise<VmSp
     const message = `${name} is not a VM's spec; socle vm create --example prints one with every field`;
     throw new SocleError("invalid", "SPEC_INVALID", message, { details: { fields } });
   }
-  const { memory, ...spec } = parsed.data;
-  return memory === undefined ? spec : { ...spec, memoryBytes: memory };
+  const { memory, maxMemory, ...spec } = parsed.data;
+  return {
+    ...spec,
+    ...(memory === undefined ? {} : { memoryBytes: memory }),
+    ...(maxMemory === undefined ? {} : { maxMemoryBytes: maxMemory }),
+  };
 }
 
 /** The wrong fields of an issue, by path, each with what it must be. */

@@ -54,6 +54,7 @@ export function addVm(program: Cli, bind: Bind): void {
       .option("--vcpus <number>", "Its vCPUs.", whole("--vcpus", 1))
       .option("--max-vcpus <number>", "How many it can get while it runs.", whole("--max-vcpus", 1))
       .option("--memory <size>", "Its memory, e.g. 2GiB.", size("--memory"))
+      .option("--max-memory <size>", "How much it can get while it runs.", size("--max-memory"))
       .option(
         "--disk <disk>",
         "pool/volume, or new:POOL:SIZE[:BASE] for a new one; may be repeated, the first boots.",
@@ -146,8 +147,13 @@ export function addVm(program: Cli, bind: Bind): void {
     )
     .option(
       "--memory <size>",
-      "Its memory, e.g. 2GiB; of a running VM at once, up to what it was started with.",
+      "Its memory, e.g. 2GiB; of a running VM at once, up to what it was started with, or its maximum.",
       size("--memory"),
+    )
+    .option(
+      "--max-memory <size>",
+      "How much memory it can get while it runs; 0: as much as it has. From the next start on.",
+      size("--max-memory"),
     )
     .addOption(
       new Option("--cpu-mode <mode>", "Its CPU model from the next start on.").choices([

@@ -20,6 +20,7 @@ export interface SpecFlags extends PlacementFlags, MachineFlags {
   readonly maxVcpus?: number;
   /** In bytes. */
   readonly memory?: number;
+  readonly maxMemory?: number;
   readonly disk?: readonly string[];
   /** An image for the first disk, with its pool. */
   readonly image?: string;
@@ -68,6 +69,7 @@ export function withFlags(spec: VmSpec, flags: SpecFlags): VmSpec {
     vcpus: flags.vcpus ?? spec.vcpus,
     maxVcpus: flags.maxVcpus ?? spec.maxVcpus,
     memoryBytes: flags.memory ?? spec.memoryBytes,
+    maxMemoryBytes: flags.maxMemory ?? spec.maxMemoryBytes,
     ...withDrives(
       withEncryption(disksOf(spec, flags), flags.encrypt === true),
       flags.cdrom,

@@ -33,6 +33,7 @@ import type { CrashRestarts } from "../vm/operations/crash-restarts.ts";
 import { DumpLeftovers } from "../vm/operations/dump-leftovers.ts";
 import { Settler } from "../vm/operations/recovery.ts";
 import { unreadableWatch } from "../vm/model/unreadable.ts";
+import { canAddMemory } from "../vm/model/memory-growth.ts";
 import { VmTable } from "../vm/observation/vm-table.ts";
 import type { VmHost } from "../vm/model/vm-host.ts";
 import type { ImageCollector } from "../vm/operations/image-collector.ts";
@@ -141,6 +142,7 @@ export function buildHypervisor(
       host: vmHostOf(host, reservations),
       policy: {
         ...config.vm,
+        canAddMemory: () => canAddMemory(libvirt.status),
         gracefulStopMs: config.vm.gracefulStopSeconds * 1000,
         permissionsOf: (tenant) => {
           const rules = tenantRules(config.tenants, tenant);

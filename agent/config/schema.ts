@@ -90,7 +90,7 @@ const vm = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "Limits a new VM's QEMU to the memory that guest and QEMU need, plus this headroom in MiB. The kernel kills a QEMU above the limit, so leave room: 1024. null: no limit.",
+      "Limits a new VM's QEMU to the memory that QEMU and the guest, at its maximum, need, plus this headroom in MiB. The kernel kills a QEMU above the limit, so leave room: 1024. null: no limit.",
     ),
   volumeKeyFile: noPath.describe(
     "File with the volume key: 32 random bytes that seal the passphrases of encrypted disks. Only the agent's user may read it. Keep it outside /etc/socle and the state directory, which a purge deletes. null: the systemd credential socle-volume-key, if any.",

@@ -3,6 +3,7 @@ import type { Immutable } from "../kernel/immutable.ts";
 import { cloudInit } from "./spec-cloud-init.ts";
 import { diskSpec, refuseDrive } from "./spec-disk.ts";
 import { machineDevices } from "./spec-machine.ts";
+import { isWholePages, maxMemoryBytes, memoryBytes, refuseMemory, WHOLE_PAGES } from "./spec-memory.ts";
 import { specEnums } from "./spec-enums.ts";
 import {
   address,
@@ -146,11 +147,6 @@ const placementRequest = z
   });
 
 const vcpus = count(512).meta(help("Number of vCPUs.", 2));
-const memoryBytes = bytes
-  .multipleOf(MIB, "must be a multiple of 1 MiB")
-  .min(MIB)
-  .max(2 ** 46, "must be at most 64 TiB")
-  .meta(help("Memory of the guest; a multiple of 1 MiB.", "2GiB"));
 const accelerator = z
   .enum(specEnums.accelerator.words)
   .meta(help("tcg emulates: slow, for hosts without KVM. Default: the host's configuration decides.", "kvm"));
@@ -198,6 +194,7 @@ const fields = z.strictObject({
     .meta(help("With cpuMode custom, and only then.", "EPYC-Rome"))
     .exactOptional(),
   memoryBytes,
+  maxMemoryBytes: maxMemoryBytes.exactOptional(),
   accelerator: accelerator.exactOptional(),
   firmware: z.enum(specEnums.firmware.words).meta(help("Default: bios.", "uefi")).default("bios"),
   disks: z
@@ -270,10 +267,6 @@ const fields = z.strictObject({
   cloudInit: cloudInit.meta(help("A seed volume that cloud-init reads at the first boot.")).exactOptional(),
 });
 
-const WHOLE_PAGES = "must be a multiple of the page size";
-const isWholePages = (memory: number, request: { readonly pageSizeBytes: number } | undefined): boolean =>
-  memory % (request?.pageSizeBytes ?? 1) === 0;
-
 /** The rules between fields. Domains' metadata is read by this schema too: it must accept what it accepted before. */
 export const vmSpec = fields.superRefine((spec, context) => {
   const refuse = (path: (string | number)[], message: string): void =>
@@ -292,7 +285,7 @@ export const vmSpec = fields.superRefine((spec, context) => {
     refuse(["launchSecurity"], "needs the firmware UEFI, without secure boot");
   if (spec.launchSecurity !== undefined && spec.accelerator === "tcg")
     refuse(["launchSecurity"], "needs the accelerator KVM");
-  if (!isWholePages(spec.memoryBytes, spec.placement)) refuse(["memoryBytes"], WHOLE_PAGES);
+  refuseMemory(spec, refuse);
   if ((spec.cpuMode === "custom") !== (spec.cpuModel !== undefined)) {
     refuse(["cpuModel"], "must be given with cpuMode custom, and only then");
   }

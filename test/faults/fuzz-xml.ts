@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, string>> = {
     "emulator disk interface controller serial console channel rng memballoon watchdog tpm video hostdev input panic vsock memory graphics",
   disk: "driver source target iotune readonly shareable serial boot alias",
   encryption: "secret",
-  target: "model size node block requested",
+  target: "model size node block requested address",
   iotune:
     "total_bytes_sec read_bytes_sec write_bytes_sec total_iops_sec read_iops_sec write_iops_sec " +
     "total_bytes_sec_max read_bytes_sec_max write_bytes_sec_max total_iops_sec_max read_iops_sec_max write_iops_sec_max " +
@@ -52,7 +52,7 @@ const allowed: Readonly<Record<string, string>> = {
   video: "model",
   hostdev: "source driver boot rom alias",
   vsock: "cid",
-  memory: "source target alias",
+  memory: "source target alias address",
   graphics: "listen",
 };
 const children = new Map(Object.entries(allowed).map(([name, names]) => [name, new Set(names.split(" "))]));

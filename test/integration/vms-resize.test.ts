@@ -133,6 +133,164 @@ suite("the size of VMs over a real libvirtd", { skip: libvirtdUnavailable(), tim
     await remove(vm);
   });
 
+  const GROWING = { memoryBytes: 192 * MIB, maxMemoryBytes: 704 * MIB };
+  /** Of each memory device: what it is, what the guest was asked to use of it, and what it uses, in MiB. */
+  const devices = async (vm: string, ...flags: string[]): Promise<string[]> => {
+    const all = (await xml(vm, ...flags)).match(/<memory model='virtio-mem'>.*?<\/memory>/gs) ?? [];
+    const mib = (device: string, what: string): number =>
+      Number(new RegExp(`<${what} unit='KiB'>(\\d+)`).exec(device)?.[1]) / 1024;
+    return all.map((each) => ["size", "requested", "current"].map((what) => mib(each, what)).join(" "));
+  };
+  const totalMib = async (vm: string): Promise<number> =>
+    Number(/<memory unit='KiB'>(\d+)/.exec(await xml(vm))?.[1]) / 1024;
+  const memTotalMib = async (shell: GuestShell): Promise<number> =>
+    Number(/MemTotal: +(\d+)/.exec(await shell.run("grep MemTotal /proc/meminfo"))?.[1]) / 1024;
+  const shownMib = (vm: string): number => (rig.table.get(vm)?.memoryBytes ?? 0) / MIB;
+  /** Memory that the kernel uses for itself could not be given back. */
+  const movable = (name: string): Record<string, unknown> => {
+    const { kernelBoot } = linux(name).spec as { kernelBoot: { commandLine: string } };
+    const commandLine = `${kernelBoot.commandLine} memhp_default_state=online_movable`;
+    return { ...GROWING, kernelBoot: { ...kernelBoot, commandLine } };
+  };
+
+  test("a running guest gets memory up to its maximum and gives it back, and its next start has it from the beginning", async () => {
+    const vm = await create("grows", movable("grows"));
+    const shell = await GuestShell.join(rig.libvirt, "grows");
+    const booted = await memTotalMib(shell);
+    const now = { applies: "now" };
+    assert.deepEqual(await planOf(vm, { memoryBytes: 448 * MIB }), {
+      validated: "true",
+      changes: "memory_bytes",
+      ...now,
+    });
+    // What the guest was not given is not in its machine.
+    assert.deepEqual([await devices(vm), await totalMib(vm), shownMib(vm)], [[], 192, 192]);
+    assert.deepEqual(await update(vm, { memoryBytes: 448 * MIB }), { changed: "memory_bytes", ...now });
+    assert.deepEqual([await devices(vm), await totalMib(vm), shownMib(vm)], [["256 256 256"], 448, 448]);
+    await eventually(async () => (await memTotalMib(shell)) - booted > 240, {
+      what: "the guest to use its memory",
+    });
+    assert.equal(rig.table.get(vm)?.spec?.memoryBytes, 448 * MIB);
+    await update(vm, { memoryBytes: 576 * MIB });
+    assert.deepEqual([await devices(vm), shownMib(vm)], [["256 256 256", "128 128 128"], 576]);
+
+    // Of a device that the guest still uses a part of, it can take the rest back: the whole counts.
+    assert.deepEqual(await update(vm, { memoryBytes: 320 * MIB }), { changed: "memory_bytes", ...now });
+    assert.deepEqual([await devices(vm), await totalMib(vm), shownMib(vm)], [["256 128 128"], 448, 448]);
+    await update(vm, { memoryBytes: 448 * MIB });
+    assert.deepEqual([await devices(vm), shownMib(vm)], [["256 256 256"], 448]);
+    // Below what it was started with, the balloon takes the rest.
+    await update(vm, { memoryBytes: 160 * MIB });
+    assert.deepEqual([await devices(vm), await balloonMib(vm), shownMib(vm)], [[], 160, 192]);
+    await update(vm, { memoryBytes: 320 * MIB });
+    assert.deepEqual([await devices(vm), await balloonMib(vm)], [["128 128 128"], 192]);
+    assert.deepEqual(await devices(vm, "--inactive"), []);
+
+    await stop(vm);
+    await start(vm);
+    const again = await GuestShell.join(rig.libvirt, "grows");
+    assert.ok((await memTotalMib(again)) - booted > 110, "it boots with all of its memory");
+    assert.deepEqual([await devices(vm), shownMib(vm)], [[], 320]);
+    // A Linux guest takes whole memory blocks: what is beyond them waits.
+    const partly = { applies: "at the next start", at_next_start: "memory_bytes" };
+    assert.deepEqual(await update(vm, { memoryBytes: 600 * MIB }), { changed: "memory_bytes", ...partly });
+    assert.deepEqual([await devices(vm), shownMib(vm)], [["256 256 256"], 576]);
+    await remove(vm);
+  });
+
+  test("a grown guest has its memory after each reset, and what it can take counts while it is suspended", async () => {
+    const vm = await create("keeps", movable("keeps"));
+    const first = await GuestShell.join(rig.libvirt, "keeps");
+    const booted = await memTotalMib(first);
+    await first.close();
+    await update(vm, { memoryBytes: 448 * MIB });
+    const reset = async (): Promise<GuestShell> => {
+      await rig.succeeds(rig.vms.begin("REBOOT_VM", { requestId: requestId(), vm, force: true }, "tester"));
+      const shell = await GuestShell.join(rig.libvirt, "keeps");
+      const grown = async (): Promise<boolean> => (await devices(vm))[0] === "256 256 256";
+      await eventually(grown, { what: "the guest to take its memory" });
+      await eventually(async () => (await memTotalMib(shell)) - booted > 240, {
+        what: "the guest to use its memory",
+      });
+      return shell;
+    };
+    await (await reset()).close();
+    const shell = await reset();
+    await update(vm, { memoryBytes: 320 * MIB });
+    assert.deepEqual([await devices(vm), shownMib(vm)], [["256 128 128"], 448]);
+    await shell.run("echo remembered >/run/memory");
+    const had = await memTotalMib(shell);
+    await shell.close();
+
+    await rig.succeeds(rig.vms.begin("SUSPEND_VM", { requestId: requestId(), vm }, "tester"));
+    assert.match(await virsh(libvirtd.uri, ["domstate", "keeps", "--reason"]), /saved/);
+    // Its kernel can use the rest of the device again once it continues.
+    const { memoryBytes, savedMemoryBytes } = rig.table.get(vm) ?? {};
+    assert.deepEqual([memoryBytes, savedMemoryBytes], [320 * MIB, 448 * MIB]);
+    assert.equal((await refusal(vm, { memoryBytes: 256 * MIB })).reason, "VM_HAS_SAVED_STATE");
+    await start(vm);
+    assert.equal(rig.table.get(vm)?.savedMemoryBytes, undefined);
+    const again = await GuestShell.join(rig.libvirt, "keeps");
+    assert.match(await again.run("cat /run/memory"), /remembered/);
+    assert.equal(await memTotalMib(again), had);
+    assert.deepEqual([await devices(vm), shownMib(vm)], [["256 128 128"], 448]);
+    await update(vm, { memoryBytes: 576 * MIB });
+    await eventually(async () => (await memTotalMib(again)) - had > 240, {
+      what: "the guest to grow again",
+    });
+    // Its balloon follows, although libvirt's count of it is wrong after a reset.
+    await update(vm, { memoryBytes: 160 * MIB });
+    assert.deepEqual([await devices(vm), shownMib(vm), await balloonMib(vm)], [[], 192, 160]);
+    await again.close();
+    await remove(vm);
+  });
+
+  test("a guest that takes no memory refuses, and what it keeps of the devices counts until its next start", async () => {
+    const vm = await create("takes-none", { ...GROWING, kernelBoot: undefined, disks: [disk("root")] });
+    const before = await picture(vm);
+    assert.equal((await refusal(vm, { memoryBytes: 320 * MIB })).reason, "GUEST_KEEPS_MEMORY");
+    assert.deepEqual(await picture(vm), before);
+    // It has no driver that would release the device, whose memory its kernel could use.
+    assert.deepEqual([await devices(vm), await totalMib(vm), shownMib(vm)], [["128 0 0"], 320, 320]);
+    // QEMU has asked the guest to release it, and does not fill it again: a repetition changes nothing.
+    assert.equal((await refusal(vm, { memoryBytes: 320 * MIB })).reason, "GUEST_KEEPS_MEMORY");
+    assert.deepEqual([await devices(vm), shownMib(vm)], [["128 0 0"], 320]);
+    await stop(vm);
+    await start(vm);
+    assert.deepEqual([await devices(vm), shownMib(vm)], [[], 192]);
+    await remove(vm);
+  });
+
+  test("a VM gets a maximum, and loses it, at its next start", async () => {
+    const vm = await create("gets-more", { cpuMode: "custom", cpuModel: "Nehalem", maxVcpus: 2 });
+    assert.deepEqual((await refusal(vm, { maxMemoryBytes: 64 * MIB })).fields, {
+      "spec.memoryBytes": `must be at most maxMemoryBytes (${64 * MIB}); raise that, too`,
+    });
+    const later = { applies: "at the next start", at_next_start: "max_memory_bytes" };
+    assert.deepEqual(await update(vm, { maxMemoryBytes: 256 * MIB }), {
+      changed: "max_memory_bytes",
+      ...later,
+    });
+    assert.doesNotMatch(await xml(vm), /<maxMemory/);
+    await stop(vm);
+    await start(vm);
+    const shell = await GuestShell.join(rig.libvirt, "gets-more");
+    const booted = await memTotalMib(shell);
+    await update(vm, { memoryBytes: 256 * MIB });
+    await eventually(async () => (await memTotalMib(shell)) - booted > 110, { what: "the guest's memory" });
+    // At its maximum, the next start has no more to give.
+    assert.doesNotMatch(await xml(vm, "--inactive"), /virtio-mem|<maxMemory|<numa>/);
+    assert.match(await xml(vm, "--inactive"), /Nehalem/);
+    await update(vm, { memoryBytes: 128 * MIB, maxVcpus: 3 });
+    assert.match(await xml(vm, "--inactive"), /<cell id='0' cpus='0-2' memory='131072'/);
+    await update(vm, { maxMemoryBytes: undefined });
+    assert.doesNotMatch(await xml(vm, "--inactive"), /virtio-mem|<maxMemory|<numa>/);
+    await stop(vm);
+    await start(vm);
+    assert.doesNotMatch(await xml(vm), /<maxMemory|<numa>/);
+    await remove(vm);
+  });
+
   test("a running guest gets vCPUs up to its maximum, and more at its next start", async () => {
     const vm = await create("plugged", { maxVcpus: 3 });
     assert.deepEqual(await vcpus(vm), [3, 3, 1, 1]);

@@ -30,6 +30,7 @@ export function specFromProto(spec: VmSpec__Output | null): SpecInput {
     cpuMode: cpuModes.fromProto("spec.cpuMode", spec.cpuMode),
     cpuModel: nonEmpty(spec.cpuModel),
     memoryBytes: spec.memoryBytes,
+    maxMemoryBytes: spec.maxMemoryBytes === 0 ? undefined : spec.maxMemoryBytes,
     accelerator: accelerators.fromProto("spec.accelerator", spec.accelerator),
     firmware: firmwares.fromProto("spec.firmware", spec.firmware),
     disks: spec.disks.map((disk, index) => diskFromProto(disk, `spec.disks[${index}]`)),

@@ -168,19 +168,22 @@ function renderVm(vm: Vm__Output, paint: Paint, nowMs: number): string {
 function vcpusText({ vcpus, spec }: Vm__Output): string {
   const { maxVcpus = 0 } = spec ?? {};
   const asked = spec?.vcpus || vcpus;
-  const most = maxVcpus > 0 ? `, at most ${maxVcpus} while it runs` : "";
+  const most = maxVcpus > 0 ? `, maximum ${maxVcpus}` : "";
   return `${vcpus}${asked === vcpus ? "" : ` (${asked} asked for)`}${most}`;
 }
 
-/** The guest's balloon may leave it less than it can take. */
+/** The guest's balloon may leave it less than it can take, and it may have taken less than it was given. */
 function memoryText({ memoryBytes, spec, stats }: Vm__Output): string {
+  const { maxMemoryBytes = 0 } = spec ?? {};
   const asked = spec?.memoryBytes || memoryBytes;
   const now = stats?.memoryBalloonBytes ?? memoryBytes;
   const notes = [
     asked === memoryBytes ? "" : `${formatBytes(asked)} asked for`,
     now === memoryBytes ? "" : `${formatBytes(now)} in the guest now`,
   ].filter((note) => note !== "");
-  return `${formatBytes(memoryBytes)}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
+  const most = maxMemoryBytes > 0 ? `, maximum ${formatBytes(maxMemoryBytes)}` : "";
+  const counted = asked < memoryBytes ? "; the rest counts until the next start" : "";
+  return `${formatBytes(memoryBytes)}${notes.length === 0 ? "" : ` (${notes.join(", ")}${counted})`}${most}`;
 }
 
 const launchSecurityText = (kind: LaunchSecurity__Output | undefined): string =>

@@ -18,6 +18,7 @@ type Options = MutationOptions &
     readonly vcpus?: number;
     readonly maxVcpus?: number;
     readonly memory?: number;
+    readonly maxMemory?: number;
     readonly cpuMode?: CpuMode;
     readonly cpuModel?: string;
     readonly boot?: string;
@@ -31,7 +32,7 @@ export const updateVm: Command = async (session, [name = ""], options: Options) 
   const changed = { ...changedFields(options), ...withPowerFlags({}, options), ...machineFields(options) };
   if (!changesLabels && Object.keys(changed).length === 0)
     throw usageError(
-      "name what to change: --label, --remove-label, --[no-]autostart, --start-priority, --start-delay, --crash-policy, --vcpus, --max-vcpus, --memory, --cpu-mode, --cpu-model, --boot, --graphics or --watchdog",
+      "name what to change: --label, --remove-label, --[no-]autostart, --start-priority, --start-delay, --crash-policy, --vcpus, --max-vcpus, --memory, --max-memory, --cpu-mode, --cpu-model, --boot, --graphics or --watchdog",
     );
   const agent = await session.agent();
   const vm = await agent.ask(agent.contract.vms.GetVm, { vm: name });
@@ -50,19 +51,22 @@ const maskNames: Readonly<Record<string, string>> = {
   crashPolicy: "crash_policy",
   maxVcpus: "max_vcpus",
   memoryBytes: "memory_bytes",
+  maxMemoryBytes: "max_memory_bytes",
   cpuMode: "cpu_mode",
   cpuModel: "cpu_model",
   bootOrder: "boot_order",
 };
 
 /** Mode and model go together: a model is of the mode custom, and any other mode has none. */
-function changedFields({ autostart, vcpus, maxVcpus, memory, cpuMode, cpuModel, boot }: Options): VmSpec {
+function changedFields(options: Options): VmSpec {
+  const { autostart, vcpus, maxVcpus, memory, maxMemory, cpuMode, cpuModel, boot } = options;
   const mode = cpuMode ?? (cpuModel === undefined ? undefined : "custom");
   return {
     ...(autostart === undefined ? {} : { autostart }),
     ...(vcpus === undefined ? {} : { vcpus }),
     ...(maxVcpus === undefined ? {} : { maxVcpus }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
+    ...(maxMemory === undefined ? {} : { maxMemoryBytes: maxMemory }),
     ...(mode === undefined
       ? {}
       : {

@@ -8,7 +8,7 @@ export {
   buildInterface,
   buildMemoryDevice,
 } from "./domain/build.ts";
-export { editDomain, withOverlays, withParts, type DomainEdits } from "./domain/edit.ts";
+export { editDomain, withOverlays, withParts, type DomainEdits, type MemoryGrowth } from "./domain/edit.ts";
 export { buildMetadata, type MetadataElement, type MetadataNamespace } from "./domain/metadata.ts";
 export { parseDocument } from "./document.ts";
 export type { XmlElement } from "./element.ts";

@@ -112,7 +112,7 @@ const valueKinds = {
   word: mustMatch("be a word of letters, digits and ._+:-", /^[A-Za-z0-9][A-Za-z0-9._+:-]{0,127}$/),
   integer: mustMatch("be an integer from 0", /^(?:0|[1-9]\d{0,15})$/),
   octal: mustMatch("be an octal file mode", /^0[0-7]{1,5}$/),
-  hex: mustMatch("be a hexadecimal number", /^0x[\da-f]{1,8}$/),
+  hex: mustMatch("be a hexadecimal number", /^0x[\da-f]{1,16}$/),
   uuid: mustMatch("be a lower-case UUID", /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/),
   mac: mustMatch("be a lower-case MAC address", /^[\da-f]{2}(?::[\da-f]{2}){5}$/),
   address: mustMatch("be an IP address", /^[\da-fA-F.:]{2,45}$/),

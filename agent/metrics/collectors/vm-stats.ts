@@ -57,7 +57,11 @@ export const vmVcpu = ofParts(
 );
 
 export const vmMemory = ofVm("vm_memory", [
-  perVm.gauge("memory_balloon_bytes", "Memory the balloon leaves to the guest.", "balloonBytes"),
+  perVm.gauge(
+    "memory_balloon_bytes",
+    "Memory the balloon leaves to the guest; absent if it has grown.",
+    "balloonBytes",
+  ),
   perVm.gauge(
     "memory_maximum_bytes",
     "Most memory the balloon can leave to the guest.",

@@ -20,7 +20,7 @@ import { Certainty, type DomainCalls } from "./certainty.ts";
 import { DomainNews } from "./domain-news.ts";
 import { runningOf, type DomainReads } from "./domain-reads.ts";
 import { AHEAD, reference } from "./stamps.ts";
-import { ALIAS_PREFIX, deviceName, pciAddressIn } from "../model/device-names.ts";
+import { ALIAS_PREFIX, deviceName, isGrowthAlias, pciAddressIn } from "../model/device-names.ts";
 import { hasHostDevice, hostDevice } from "../model/host-devices.ts";
 import { freePciePorts } from "../model/pcie-ports.ts";
 
@@ -350,7 +350,8 @@ export class DomainDevices {
 /** Another client may have given the alias to a device of another kind. */
 function hasAlias(devices: Devices, alias: string): boolean {
   if (alias.startsWith(ALIAS_PREFIX.pci)) return hasHostDevice(devices, alias);
-  const { disks, interfaces } = devices;
+  const { disks, interfaces, memoryDevices } = devices;
+  if (isGrowthAlias(alias)) return memoryDevices.some((device) => device.alias === alias);
   return (alias.startsWith(ALIAS_PREFIX.disk) ? disks : interfaces).some((device) => device.alias === alias);
 }
 
@@ -369,7 +370,7 @@ const notObserved = (device: string): SocleError =>
     `libvirt accepted the change of ${device} and does not show it: another client may change it too (virsh dumpxml); retry`,
   );
 
-const noFreePort = (cause: unknown): SocleError =>
+export const noFreePort = (cause?: unknown): SocleError =>
   new SocleError(
     "exhausted",
     "NO_FREE_PORT",

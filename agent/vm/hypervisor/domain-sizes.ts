@@ -1,9 +1,13 @@
 import type { Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
+import { buildMemoryDevice } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
+import { noFreePort } from "./domain-devices.ts";
 import { runningOf, type DomainReads } from "./domain-reads.ts";
 import { reference } from "./stamps.ts";
+import { bootBytesOf, emptyDevices, grownBytesOf, grownTo } from "../model/memory-growth.ts";
+import { freePciePorts } from "../model/pcie-ports.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 
 /** How long a guest may make no progress before the request counts as refused. */
@@ -59,6 +63,37 @@ export class DomainSizes {
     await this.#libvirt.call(libvirt.domainSetMemoryFlags, args);
   }
 
+  /**
+   * Sets what a running guest has beyond the memory that it was started with, and waits until it has it, or has given it back.
+   * Does nothing without a running guest. Throws libvirt's refusals, `exhausted` NO_FREE_PORT, and `conflict`
+   * GUEST_KEEPS_MEMORY.
+   */
+  async setGrown(id: string, bytes: number): Promise<void> {
+    await this.#change(id, grownBytesOf, bytes, () => this.askToGrow(id, bytes), keepsGrown(bytes));
+  }
+
+  /** As `setGrown`, without the wait. */
+  async askToGrow(id: string, bytes: number): Promise<void> {
+    const running = await this.running(id);
+    if (running === undefined) return;
+    const { resized, added } = grownTo(running, bytes);
+    const change = { dom: reference(id), flags: LIVE };
+    // libvirt finds a device by its place, and refuses a change of anything else.
+    const leaving = new Set(emptyDevices(running).map(({ alias }) => alias));
+    for (const device of resized)
+      await this.#libvirt
+        .call(libvirt.domainUpdateDeviceFlags, { ...change, xml: buildMemoryDevice(device) })
+        .catch((thrown: unknown) => {
+          const error = toSocleError(thrown);
+          // QEMU does not fill a device again that it has asked the guest to release.
+          const isPending = leaving.has(device.alias) && error.reason === "LIBVIRT_INTERNAL_ERROR";
+          throw isPending ? keepsDevice(error) : thrown;
+        });
+    if (added === undefined) return;
+    if (freePciePorts(running.devices) <= 0) throw noFreePort();
+    await this.#libvirt.call(libvirt.domainAttachDeviceFlags, { ...change, xml: buildMemoryDevice(added) });
+  }
+
   async #change(
     id: string,
     count: Count,
@@ -67,12 +102,13 @@ export class DomainSizes {
     keeps: (now: number, cause: SocleError | undefined) => SocleError,
   ): Promise<void> {
     const first = await this.running(id);
-    // An earlier run of the operation may have asked for a balloon that is not there yet: its target is set again.
+    // An earlier run of the operation may have asked for memory that is not there yet: its target is set again.
     if (first === undefined || (count === vcpuCount && count(first) === wanted)) return;
     const isGrowth = wanted > count(first);
     const endMs = this.#clock.monotonicMs() + CHANGE_WITHIN_MS;
     let deadlineMs = endMs;
     let refusal: SocleError | undefined;
+    let lost: SocleError | undefined;
     let askAtMs = 0;
     let last: number | undefined;
     let waitMs = FIRST_LOOK_MS;
@@ -83,16 +119,18 @@ export class DomainSizes {
           () => undefined,
           (thrown: unknown) => toSocleError(thrown),
         );
+        // A refusal does not show that an earlier request has no effect any more.
+        if (refusal === undefined || refusal.kind === "outcome_unknown") lost = refusal;
         askAtMs = this.#clock.monotonicMs() + ASK_EVERY_MS;
       }
       const running = await this.running(id);
       const now = running === undefined ? wanted : count(running);
       if (isGrowth ? now >= wanted : now <= wanted) return;
       if (refusal !== undefined && !isOpen(refusal))
-        throw isGrowth || isOfLibvirt(refusal) ? refusal : keeps(now, refusal);
+        throw lost ?? (isGrowth || isOfLibvirt(refusal) ? refusal : keeps(now, refusal));
       if (now !== last) deadlineMs = Math.min(endMs, this.#clock.monotonicMs() + STANDSTILL_MS);
       last = now;
-      if (this.#clock.monotonicMs() >= deadlineMs) throw keeps(now, refusal);
+      if (this.#clock.monotonicMs() >= deadlineMs) throw keeps(now, lost ?? refusal);
       waitMs = Math.min(2 * waitMs, LOOK_EVERY_MS);
       await this.#clock.sleep(waitMs);
     }
@@ -100,7 +138,9 @@ export class DomainSizes {
 }
 
 const vcpuCount: Count = ({ vcpus }) => vcpus.current;
-const balloonBytes: Count = ({ currentMemoryBytes, memoryBytes }) => currentMemoryBytes ?? memoryBytes;
+/** libvirt 11.3 adds what a guest was given once more at each reset: the balloon leaves what it began with at most. */
+const balloonBytes: Count = (running) =>
+  Math.min(bootBytesOf(running), (running.currentMemoryBytes ?? running.memoryBytes) - grownBytesOf(running));
 
 /** It shows nothing of the guest. */
 const isOfLibvirt = ({ kind, reason }: SocleError): boolean =>
@@ -123,6 +163,30 @@ function keepsVcpus(now: number, cause: SocleError | undefined): SocleError {
     details: { metadata: { vcpus: String(now) } },
   });
 }
+
+const keepsGrown =
+  (wanted: number) =>
+  (now: number, cause: SocleError | undefined): SocleError => {
+    if (cause?.kind === "outcome_unknown") return cause;
+    const message =
+      `the guest has ${now / (KIB * KIB)} of ${wanted / (KIB * KIB)} MiB beyond the memory that it was started with, and made no progress for ` +
+      `${STANDSTILL_MS / 1000} s${reasonOf(cause)}; the VM's definition is unchanged. A guest that is booting, paused or has no virtio-mem driver ` +
+      "does not follow, and one that uses the memory cannot give it back; what it keeps of a growth counts until its next start: " +
+      "retry, or stop the VM and change it then";
+    return new SocleError("conflict", "GUEST_KEEPS_MEMORY", message, {
+      cause,
+      details: { metadata: { grown_bytes: String(now) } },
+    });
+  };
+
+const keepsDevice = (cause: SocleError): SocleError =>
+  new SocleError(
+    "conflict",
+    "GUEST_KEEPS_MEMORY",
+    `the guest was asked to release a memory device that it had given back, and cannot grow until it has (${cause.message}). ` +
+      "A guest that is booting, paused or has no hotplug driver does not release it: retry, or stop the VM and change it then",
+    { cause },
+  );
 
 function keepsMemory(now: number, cause: SocleError | undefined): SocleError {
   if (cause?.kind === "outcome_unknown") return cause;

@@ -6,6 +6,12 @@ export const ALIAS_PREFIX = { disk: "ua-disk-", nic: "ua-nic-", pci: "ua-pci-" }
 /** Of the disk with the cloud-init seed. */
 export const SEED_ALIAS = "ua-seed";
 
+/** Of the devices with the memory that a running guest was given beyond its start, numbered from 1. */
+const GROWTH_ALIAS_PREFIX = "ua-memory-";
+export const growthAlias = (number: number): string => `${GROWTH_ALIAS_PREFIX}${number}`;
+export const isGrowthAlias = (alias: string | undefined): boolean =>
+  alias?.startsWith(GROWTH_ALIAS_PREFIX) === true;
+
 export const diskAlias = (name: string): string => `${ALIAS_PREFIX.disk}${name}`;
 export const nicAlias = (name: string): string => `${ALIAS_PREFIX.nic}${name}`;
 /** Of the host's device at this address, whose ":" and "." no alias may have. */

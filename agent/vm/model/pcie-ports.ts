@@ -15,6 +15,7 @@ export const scsiController: Controller = { type: "scsi", index: 0, model: "virt
 export const pciePort: Controller = { type: "pci", model: MODEL };
 
 type Devices = Pick<DomainDevices, "disks" | "interfaces" | "hostDevices">;
+type AllDevices = Devices & Pick<DomainDevices, "controllers" | "memoryDevices">;
 
 const needed = ({
   disks,
@@ -33,13 +34,14 @@ export const pcieControllers = (devices: Parameters<typeof needed>[0]): Controll
 ];
 
 /** How many ports have no device. Devices that another client added, with a bus of their own, may make it too low. */
-export const freePciePorts = (devices: Devices & Pick<DomainDevices, "controllers">): number =>
+export const freePciePorts = (devices: AllDevices): number =>
   devices.controllers.filter(({ model }) => model === MODEL).length -
   needed({ ...devices, disks: devices.disks.filter(({ target }) => target.bus === "virtio") }) -
-  devices.controllers.filter(({ type }) => type === "scsi").length;
+  devices.controllers.filter(({ type }) => type === "scsi").length -
+  devices.memoryDevices.filter(({ model }) => model === "virtio-mem").length;
 
 /** The ports that a definition lacks for its devices and the spare ones; none on a machine without PCIe. */
-export function missingPciePorts(devices: Parameters<typeof freePciePorts>[0]): Controller[] {
+export function missingPciePorts(devices: AllDevices): Controller[] {
   const { controllers } = devices;
   if (!controllers.some(({ model }) => model === "pcie-root")) return [];
   const missing = Math.max(0, SPARE_PCIE_PORTS - freePciePorts(devices));

@@ -16,7 +16,7 @@ export const vmReadings = {
   cpuSeconds: nanoseconds("cpu.time"),
   cpuUserSeconds: nanoseconds("cpu.user"),
   cpuSystemSeconds: nanoseconds("cpu.system"),
-  balloonBytes: kibibytes("balloon.current"),
+  countedBalloonBytes: kibibytes("balloon.current"),
   balloonMaximumBytes: kibibytes("balloon.maximum"),
   rssBytes: kibibytes("balloon.rss"),
   /** When the guest's balloon driver last reported the following values; libvirt itself knows the others. */

@@ -8,6 +8,8 @@ import { uuid } from "../../contract/spec-values.ts";
 export interface SpecPolicy {
   readonly bridges: readonly string[];
   readonly allowSpoofing: boolean;
+  /** Whether libvirt can add memory to running guests; absent: yes. */
+  readonly canAddMemory?: () => boolean;
 }
 
 /**
@@ -66,6 +68,7 @@ export function checkSpec(input: unknown, policy: SpecPolicy): VmSpec {
     parsed.data.nics.forEach((nic, index) =>
       Object.assign(fields, notAllowed(nic, policy, `spec.nics[${index}]`)),
     );
+    Object.assign(fields, maximumNotPossible(parsed.data, policy));
     const spec = withSeedPool(parsed.data);
     if (spec === undefined)
       fields["spec.cloudInit.pool"] = "must be given: the VM has no new disk, whose pool is the default";
@@ -95,6 +98,21 @@ export function checkSeed(input: unknown, root = "spec.cloudInit"): SeedSecrets 
 export function requireNicAllowed(nic: NicSpec, policy: SpecPolicy, root: string): void {
   const fields = notAllowed(nic, policy, root);
   if (Object.keys(fields).length > 0) throw invalid(fields);
+}
+
+/** Checks the maximum of a VM's memory that a change gives it, as `checkSpec` does. */
+export function requireMaximumPossible(spec: VmSpec, policy: SpecPolicy): void {
+  const fields = maximumNotPossible(spec, policy);
+  if (Object.keys(fields).length > 0) throw invalid(fields);
+}
+
+function maximumNotPossible(
+  { memoryBytes, maxMemoryBytes = memoryBytes }: VmSpec,
+  { canAddMemory }: SpecPolicy,
+): Record<string, string> {
+  if (maxMemoryBytes === memoryBytes || canAddMemory?.() !== false) return {};
+  const why = "needs libvirt 7.9 or newer on this host: update libvirt, or leave it out";
+  return { "spec.maxMemoryBytes": why };
 }
 
 /** The fields of a NIC that the host's configuration does not allow. */

@@ -69,6 +69,10 @@ export interface Vm {
   readonly claimedTenant?: string;
   /** Of a stopped VM: its memory is saved, and a start continues from it. Undefined: not known, or the VM is active. */
   readonly savedState?: boolean | undefined;
+  /** What its guest can take once it continues from there: it may be more than the definition has. */
+  readonly savedMemoryBytes?: number | undefined;
+  /** Its guest was given memory beyond its start, in devices of its own. */
+  readonly isGrown?: true;
   /** Ids of the volume keys that sealed its passphrases. */
   readonly sealedBy?: readonly string[];
   readonly disks: readonly VmDisk[];
@@ -149,6 +153,8 @@ export interface VmStats extends Readings<typeof vmReadings> {
   readonly sampledAtMonotonicMs: number;
   /** The guest's process did not answer; the values are from sampledAtMs. */
   readonly unresponsive: boolean;
+  /** What the guest has. Not known of one that has grown: libvirt adds each of its devices again at each reset. */
+  readonly balloonBytes?: number | undefined;
   readonly vcpus: readonly VcpuStats[];
   readonly nics: readonly NicStats[];
   readonly disks: readonly DiskStats[];

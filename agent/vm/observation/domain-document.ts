@@ -10,6 +10,7 @@ import type { Accelerator, DiskSpec, LaunchSecurity, NicSpec, VmSpec } from "../
 import { defined } from "../../kernel/defined.ts";
 import { SEED_ALIAS, diskAlias, diskTarget, nicAlias } from "../model/device-names.ts";
 import { ioTuneOf } from "../model/io-tune.ts";
+import { memoryGrowthOf } from "../model/memory-growth.ts";
 import { pcieControllers, scsiController } from "../model/pcie-ports.ts";
 import { hostDevice } from "../model/host-devices.ts";
 import { screenOf, watchdogsOf, type MachinePlace } from "../model/machine-devices.ts";
@@ -83,6 +84,7 @@ export function domainDocument(resolved: ResolvedSpec): VmDomain {
         resolved.operationId === undefined ? undefined : { operation: resolved.operationId, phase: "begun" },
     }),
     memoryBytes: spec.memoryBytes,
+    maxMemory: memoryGrowthOf(spec)?.maxMemory,
     memoryHardLimitBytes:
       resolved.memoryHeadroomBytes === undefined ? undefined : hardLimit(spec, resolved.memoryHeadroomBytes),
     launchSecurity:
@@ -228,11 +230,15 @@ const launchPolicies: Readonly<Record<LaunchSecurity, number>> = {
   tdx: 0x10000000,
 };
 
-type Size = Pick<VmSpec, "memoryBytes" | "vcpus" | "maxVcpus">;
+type Size = Pick<VmSpec, "memoryBytes" | "maxMemoryBytes" | "vcpus" | "maxVcpus">;
 
-/** Page tables take 1/512 of the memory they map, and may exist twice; each vCPU has a stack and buffers. */
-function hardLimit({ memoryBytes, vcpus, maxVcpus = vcpus }: Size, headroomBytes: number): number {
-  const known = memoryBytes + memoryBytes / 256 + maxVcpus * 8 * MIB + TCG_CACHE_BYTES;
+/**
+ * Page tables take 1/512 of the memory they map, and may exist twice; each vCPU has a stack and buffers. A running guest may
+ * grow to its maximum, which the limit must not stop: the kernel would kill it.
+ */
+function hardLimit(size: Size, headroomBytes: number): number {
+  const { memoryBytes, maxMemoryBytes: bytes = memoryBytes, vcpus, maxVcpus = vcpus } = size;
+  const known = bytes + bytes / 256 + maxVcpus * 8 * MIB + TCG_CACHE_BYTES;
   return Math.ceil((known + headroomBytes) / MIB) * MIB;
 }
 
@@ -254,6 +260,7 @@ export const definedFields = [
   "cpuMode",
   "cpuModel",
   "memoryBytes",
+  "maxMemoryBytes",
   "bootOrder",
   "graphics",
   "watchdog",
@@ -261,19 +268,27 @@ export const definedFields = [
 
 /** What makes these fields of a VM's definition those of the spec. A limit of QEMU's memory keeps its headroom. */
 export function definitionEdits(
-  defn: Pick<VmDomain, "type" | "vcpus" | "memoryBytes" | "memoryHardLimitBytes">,
+  defn: Pick<VmDomain, "type" | "vcpus" | "memoryBytes" | "maxMemory" | "memoryHardLimitBytes" | "devices">,
   spec: VmSpec,
   fields: readonly DefinedField[],
   place: MachinePlace,
 ): DomainEdits {
   const has = (...names: DefinedField[]): boolean => names.some((name) => fields.includes(name));
+  const { memoryBytes, maxMemory } = defn;
   const { max: maxVcpus, current: vcpus, cpuSet } = defn.vcpus;
-  const known = hardLimit({ memoryBytes: defn.memoryBytes, vcpus, maxVcpus }, 0);
+  const known = hardLimit(defined({ memoryBytes, maxMemoryBytes: maxMemory?.bytes, vcpus, maxVcpus }), 0);
   const headroomBytes = (defn.memoryHardLimitBytes ?? known) - known;
+  const growth = memoryGrowthOf(spec);
+  // Another client's devices need the maximum, too.
+  const hadGrowth = maxMemory !== undefined && defn.devices.memoryDevices.length === 0;
   return defined({
     vcpus: has("vcpus", "maxVcpus", "cpuTopology") ? vcpusOf(spec, cpuSet) : undefined,
     memoryBytes: has("memoryBytes") ? spec.memoryBytes : undefined,
-    memoryHardLimitBytes: has("vcpus", "maxVcpus", "memoryBytes")
+    memoryGrowth:
+      (growth !== undefined || hadGrowth) && has("vcpus", "maxVcpus", "memoryBytes", "maxMemoryBytes")
+        ? (growth ?? "none")
+        : undefined,
+    memoryHardLimitBytes: has("vcpus", "maxVcpus", "memoryBytes", "maxMemoryBytes")
       ? hardLimit(spec, Math.max(0, headroomBytes))
       : undefined,
     cpu: has("cpuTopology", "cpuMode", "cpuModel")
@@ -322,9 +337,10 @@ function whereOnHost(
 function cpu(spec: VmSpec, accelerator: Accelerator): Pick<VmDomain, "cpu"> {
   const { cpuTopology: topology, cpuModel: name } = spec;
   const mode = spec.cpuMode ?? (accelerator === "kvm" ? "host-model" : undefined);
-  if (mode === undefined) return topology === undefined ? {} : { cpu: { topology } };
   const model = name === undefined ? undefined : ({ name, fallback: "forbid" } as const);
-  return { cpu: defined({ mode, model, topology }) };
+  const parts = defined({ topology, cells: memoryGrowthOf(spec)?.cells });
+  if (mode === undefined) return Object.keys(parts).length === 0 ? {} : { cpu: parts };
+  return { cpu: defined({ mode, model, ...parts }) };
 }
 
 /** A NIC's device in the domain. */

@@ -9,6 +9,7 @@ import {
   domainGetState,
   domainGetXmlDesc,
   domainHasManagedSaveImage,
+  domainManagedSaveGetXmlDesc,
   DomainMetadataType,
   DomainStatsTypes,
   ConnectGetAllDomainStatsFlags,
@@ -78,7 +79,8 @@ export class DomainReader {
       ]);
       const seen = stateOf(state, reason);
       const savedState = isActive(seen) ? undefined : await this.#savedState(domain);
-      const facts = { ...seen, savedState, observedAtMs: this.#clock.now() };
+      const savedMemoryBytes = savedState === true ? await this.#savedMemoryBytes(domain) : undefined;
+      const facts = { ...seen, savedState, savedMemoryBytes, observedAtMs: this.#clock.now() };
       return await this.#fromXml(domain, xml, facts, before);
     } catch (thrown) {
       if (toSocleError(thrown).reason !== "LIBVIRT_NO_DOMAIN") throw thrown;
@@ -102,6 +104,18 @@ export class DomainReader {
   async #savedState(domain: Domain): Promise<boolean | undefined> {
     try {
       return (await this.#call(domainHasManagedSaveImage, { dom: domain, flags: 0 })).result;
+    } catch (thrown) {
+      const { kind, reason } = toSocleError(thrown);
+      if (OF_LIBVIRT.has(kind) || reason === "LIBVIRT_NO_DOMAIN") throw thrown;
+      return undefined;
+    }
+  }
+
+  /** Undefined: libvirt does not accept the image, of which no start continues. */
+  async #savedMemoryBytes(domain: Domain): Promise<number | undefined> {
+    try {
+      return parseVmDomain((await this.#call(domainManagedSaveGetXmlDesc, { dom: domain, flags: 0 })).xml)
+        .memoryBytes;
     } catch (thrown) {
       const { kind, reason } = toSocleError(thrown);
       if (OF_LIBVIRT.has(kind) || reason === "LIBVIRT_NO_DOMAIN") throw thrown;

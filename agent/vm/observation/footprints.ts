@@ -53,14 +53,14 @@ export function footprintFeed(
   };
 }
 
-/** The greater of what the VM has and what was asked for, which its next start takes. */
+/** The most of what the VM has and what was asked for, which its next start takes, unless it continues from what was saved. */
 function footprintOf(vm: Vm, before: Footprint | undefined): Footprint {
   const { id, spec, accelerator, cells, hugepageBytes, vcpuPins, emulatorPin, devices } = vm;
   return defined({
     id,
     ...quotaFacts(vm, before),
     vcpus: Math.max(vm.vcpus, spec?.vcpus ?? 0),
-    memoryBytes: Math.max(vm.memoryBytes, spec?.memoryBytes ?? 0),
+    memoryBytes: Math.max(vm.memoryBytes, spec?.memoryBytes ?? 0, vm.savedMemoryBytes ?? 0),
     accelerator,
     cells,
     hugepageBytes,

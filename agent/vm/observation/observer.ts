@@ -143,8 +143,9 @@ export class Observer implements Service {
     if (state === undefined || vm === undefined) return;
     if (state === "running" && this.#endedRuns.has(domain)) return;
     const now = { state, stateReason: detail.toUpperCase(), observedAtMs: clock.now() };
-    const savedState = detail === "saved" ? true : vm.savedState;
-    this.#take(withEtag({ ...vm, ...now, savedState, presence: "present" }));
+    // The read that follows finds the definition's memory.
+    const saved = detail === "saved" ? { savedState: true, savedMemoryBytes: vm.memoryBytes } : {};
+    this.#take(withEtag({ ...vm, ...now, ...saved, presence: "present" }));
   }
 
   #publishKind(event: DomainEvent): void {

@@ -15,7 +15,7 @@ export type SampledAt = Pick<VmStats, "sampledAtMs" | "sampledAtMonotonicMs">;
 /** Marks that the agent adds to the readings of one sampling. */
 type StatMarks = Partial<
   Pick<VmStats, "unresponsive" | "migrationProcessedBytes" | "migrationRemainingBytes" | "rates">
->;
+> & { readonly isGrown?: boolean };
 
 /** The same readings with other marks. */
 export const marked = (stats: VmStats, marks: StatMarks): VmStats =>
@@ -116,6 +116,7 @@ export class SampledStats extends readingsOf(vmReadings) implements VmStats {
   readonly migrationProcessedBytes: number | undefined;
   readonly migrationRemainingBytes: number | undefined;
   readonly rates: VmStats["rates"];
+  readonly #isGrown: boolean;
   readonly #shape: Shape;
   readonly #values: Values;
 
@@ -124,6 +125,7 @@ export class SampledStats extends readingsOf(vmReadings) implements VmStats {
     this.sampledAtMs = at.sampledAtMs;
     this.sampledAtMonotonicMs = at.sampledAtMonotonicMs;
     this.unresponsive = marks.unresponsive ?? false;
+    this.#isGrown = marks.isGrown ?? false;
     this.migrationProcessedBytes = marks.migrationProcessedBytes;
     this.migrationRemainingBytes = marks.migrationRemainingBytes;
     this.rates = marks.rates;
@@ -133,8 +135,18 @@ export class SampledStats extends readingsOf(vmReadings) implements VmStats {
 
   with(marks: StatMarks): SampledStats {
     const { unresponsive, migrationProcessedBytes, migrationRemainingBytes, rates } = this;
-    const before = { unresponsive, migrationProcessedBytes, migrationRemainingBytes, rates };
+    const before = {
+      unresponsive,
+      isGrown: this.#isGrown,
+      migrationProcessedBytes,
+      migrationRemainingBytes,
+      rates,
+    };
     return new SampledStats(this.#shape, this.#values, this, { ...before, ...marks });
+  }
+
+  get balloonBytes(): number | undefined {
+    return this.#isGrown ? undefined : this.countedBalloonBytes;
   }
 
   get vcpus(): readonly VcpuStats[] {

@@ -7,6 +7,7 @@ import { deviceName } from "../model/device-names.ts";
 import { isActive } from "../hypervisor/domains.ts";
 import { isRescueSystem } from "../model/rescue.ts";
 import { ownFacts, shortReason, storedPlacement } from "../model/own-facts.ts";
+import { growthDevices } from "../model/memory-growth.ts";
 import type { Vm, VmDisk, VmImage, VmState } from "../model/vm.ts";
 import { defined } from "../../kernel/defined.ts";
 import type { DomainMetadata, VmDomain } from "../model/vm-domain.ts";
@@ -21,6 +22,7 @@ export interface DomainFacts {
   readonly observedAtMs: number;
   /** As Vm.savedState. */
   readonly savedState?: boolean | undefined;
+  readonly savedMemoryBytes?: number | undefined;
 }
 
 /** Converts a libvirt domain to a VM. `own`: the facts of its metadata. */
@@ -38,12 +40,14 @@ export const vmFromDomain = (
       state: facts.state,
       stateReason: facts.stateReason,
       savedState: facts.savedState,
+      savedMemoryBytes: facts.savedMemoryBytes,
       ...own,
       newestOperation: document.metadata?.stamp?.operation,
       isRescued: isRescueSystem(document) ? true : undefined,
       accelerator: acceleratorByType.get(document.type),
       vcpus: document.vcpus.current,
       memoryBytes: document.memoryBytes,
+      isGrown: growthDevices(document.devices).length > 0 ? true : undefined,
       ...onHost(document, own.placedDevices),
       disks: document.devices.disks.map((disk) => {
         const backing = (disk.backingChain ?? []).flatMap(({ source }) => imageOf(source) ?? []);
@@ -181,7 +185,7 @@ const acceleratorByType = new Map<string, Accelerator>([
 
 /** The VM with an etag over everything but readings. The first part stays the same over starts and stops. */
 export function withEtag(seen: Omit<Vm, "etag">): Vm {
-  const vm = seen.savedState !== undefined && isActive(seen) ? { ...seen, savedState: undefined } : seen;
+  const vm = isActive(seen) ? { ...seen, savedState: undefined, savedMemoryBytes: undefined } : seen;
   const { id, instance, name, tenant, labels, createdAtMs, placementEpoch, spec, vcpus, memoryBytes } = vm;
   const lasting: unknown[] = [id, instance, name, tenant, labels, createdAtMs, placementEpoch];
   lasting.push(spec, vcpus, memoryBytes);

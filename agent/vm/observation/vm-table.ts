@@ -146,7 +146,7 @@ export class VmTable implements SampledVms {
   putStats(id: string, stats: VmStats, observedAtMs = stats.sampledAtMs): void {
     const vm = this.#vms.get(id);
     if (vm === undefined || !isActive(vm)) return;
-    const rated = marked(stats, { rates: ratesBetween(vm.stats, stats) });
+    const rated = marked(stats, { rates: ratesBetween(vm.stats, stats), isGrown: vm.isGrown === true });
     this.#vms.set(id, { ...vm, stats: rated, observedAtMs });
     this.#sorted = undefined;
   }

@@ -4,6 +4,7 @@ import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import type { Overlay } from "../hypervisor/switch-xml.ts";
 import { looseMemoryOf, memoryName, noSnapshots } from "../model/snapshots.ts";
+import { growthDevices } from "../model/memory-growth.ts";
 import type { Vm } from "../model/vm.ts";
 import type { OwnDisk } from "../model/volume-names.ts";
 import { dropCheckpoints } from "./backup-end.ts";
@@ -47,6 +48,7 @@ export function memoryFor(
   if (byTenant) requireMayKeepMemory(vm.tenant, policy.permissionsOf(vm.tenant));
   if (quiesce) throw quiescedWithMemory();
   requireKeepable(vm, LEAVE_OUT);
+  if (vm.isGrown === true) throw hasGrown(vm.name);
   requirePlace(vm);
   requireState(vm.state, ["running"], NOT_RUNNING);
   return { directory: requireMemoryDirectory(directory), file: memoryName(vm.id, id), bytes: vm.memoryBytes };
@@ -80,11 +82,21 @@ export async function sizedNow(
 export async function requireMemoryNow(context: RunContext, spec: VmSpec, memory: KeptMemory): Promise<void> {
   const { id: vmId, name } = spec;
   await requireKeepableNow(context, spec, LEAVE_OUT);
+  const running = await context.domains.document(vmId, "running");
+  if (running !== undefined && growthDevices(running.devices).length > 0) throw hasGrown(name);
   requirePlace({ name, snapshots: (await readSpec(context, vmId)).snapshots }, memory.file);
   requireState((await known(context, vmId)).state, ["running"], NOT_RUNNING);
   await requireMemoryRoom(context, memory);
   const { directory, file } = memory;
   await rewriteSnapshots(context, vmId, (now) => noteMemory(now, { directory, file }));
+}
+
+/** A revert starts the guest as it was defined, and no definition has what a running guest was given. */
+function hasGrown(vm: string): SocleError {
+  const message = `VM ${vm} was given memory while it runs, which no revert could restore: leave memory out, or stop and start the VM first, which gives it all of its memory from the beginning`;
+  return new SocleError("conflict", "SNAPSHOT_MEMORY_GROWN", message, {
+    details: { fields: { memory: message } },
+  });
 }
 
 interface Switching {

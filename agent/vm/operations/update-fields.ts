@@ -1,6 +1,7 @@
 import * as z from "../../kernel/zod.ts";
 import type { Immutable } from "../../kernel/immutable.ts";
 import { vmSpec, type VmSpec } from "../../contract/spec.ts";
+import { bootBytesOf, growthTowards } from "../model/memory-growth.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definedFields, type DefinedField } from "../observation/domain-document.ts";
 
@@ -19,6 +20,7 @@ export const changes = z.strictObject({
   cpuMode: shape.cpuMode.unwrap().nullable().exactOptional(),
   cpuModel: shape.cpuModel.unwrap().nullable().exactOptional(),
   memoryBytes: shape.memoryBytes.exactOptional(),
+  maxMemoryBytes: shape.maxMemoryBytes.unwrap().nullable().exactOptional(),
   bootOrder: shape.bootOrder.unwrap().nullable().exactOptional(),
   graphics: shape.graphics.unwrap().nullable().exactOptional(),
   watchdog: shape.watchdog.unwrap().nullable().exactOptional(),
@@ -50,30 +52,31 @@ export function withChanges(spec: VmSpec, changed: Changes): VmSpec {
 /** What a running guest is given of a spec; an absent value stays. */
 export interface LiveSize {
   readonly vcpus?: number;
-  readonly memoryBytes?: number;
+  /** What the balloon leaves of the memory that it was started with. */
+  readonly balloonBytes?: number;
+  /** What it is given beyond that. */
+  readonly grownBytes?: number;
 }
 
 /**
  * How far a running guest can follow a spec. Its vCPUs: within its maximum, without those that it cannot release. Its memory:
- * by the balloon, which does not work on huge pages and on memory that is pinned, as for host devices.
+ * down by the balloon, up by devices that are added to it; neither works on huge pages, which are not reserved for it, and on
+ * pinned memory, as for host devices.
  */
-export function liveSizeOf(
-  { vcpus, memoryBytes, memoryBacking, launchSecurity, devices }: VmDomain,
-  spec: VmSpec,
-  fields: readonly DefinedField[],
-): LiveSize {
+export function liveSizeOf(running: VmDomain, spec: VmSpec, fields: readonly DefinedField[]): LiveSize {
+  const { vcpus, memoryBacking, launchSecurity, devices } = running;
   const least = vcpus.current - (vcpus.removable ?? 0);
   const canPlug = spec.vcpus <= vcpus.max && spec.vcpus >= least;
-  const hasBalloon =
-    devices.memoryBalloon?.model === "virtio" &&
+  const canResize =
+    fields.includes("memoryBytes") &&
     memoryBacking?.hugePages === undefined &&
     launchSecurity === undefined &&
     !devices.hostDevices.some(({ type }) => type === "pci");
+  const hasBalloon = devices.memoryBalloon?.model === "virtio";
   return {
     ...(fields.includes("vcpus") && canPlug ? { vcpus: spec.vcpus } : {}),
-    ...(fields.includes("memoryBytes") && hasBalloon
-      ? { memoryBytes: Math.min(spec.memoryBytes, memoryBytes) }
-      : {}),
+    ...(canResize && hasBalloon ? { balloonBytes: Math.min(spec.memoryBytes, bootBytesOf(running)) } : {}),
+    ...(canResize ? { grownBytes: growthTowards(running, spec.memoryBytes) } : {}),
   };
 }
 
@@ -84,9 +87,10 @@ export function waiting(
   fields: readonly DefinedField[],
 ): DefinedField[] {
   if (running === undefined) return [...fields];
-  const live = liveSizeOf(running, spec, fields);
+  const { vcpus, balloonBytes = bootBytesOf(running), grownBytes } = liveSizeOf(running, spec, fields);
+  const memoryBytes = grownBytes === undefined ? undefined : balloonBytes + grownBytes;
   return fields.filter((field) => {
-    if (field === "vcpus") return live.vcpus !== spec.vcpus;
-    return field !== "memoryBytes" || live.memoryBytes !== spec.memoryBytes;
+    if (field === "vcpus") return vcpus !== spec.vcpus;
+    return field !== "memoryBytes" || memoryBytes !== spec.memoryBytes;
   });
 }

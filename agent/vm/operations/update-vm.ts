@@ -3,7 +3,9 @@ import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VmSpec } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import { checkPart, checkRules } from "../model/spec-check.ts";
+import { emptyDevices, grownBytesOf } from "../model/memory-growth.ts";
+import { checkPart, checkRules, requireMaximumPossible } from "../model/spec-check.ts";
+import type { Vm } from "../model/vm.ts";
 import type { VmDomain } from "../model/vm-domain.ts";
 import { definitionEdits, type DefinedField } from "../observation/domain-document.ts";
 import { isSeenForBackup, outdateQemu, runningGuest } from "./backup-qemu.ts";
@@ -14,7 +16,7 @@ import { beginChange, changeIntent, readSpec, rewriteSpec, seenWith } from "./sp
 import { undoAll } from "./undo.ts";
 import * as fields from "./update-fields.ts";
 import { requireNotSaved } from "./vm-state.ts";
-import { isUndecided, mayHaveBegun, type WorkContext } from "./work.ts";
+import { isUndecided, mayHaveBegun, seen, type WorkContext, type WorkRun } from "./work.ts";
 
 const GUEST = "change guest";
 const DEFINITION = "change definition";
@@ -55,7 +57,7 @@ export const updateVm = defineOperation({
     return request;
   },
   /** Throws `invalid` UPDATE_MASK_INVALID and SPEC_INVALID, `conflict` ETAG_MISMATCH, VM_HAS_SAVED_STATE and DEDICATED_CPUS_FIXED. */
-  admit({ spec, updateMask, etag }: UpdateRequest, vm) {
+  admit({ spec, updateMask, etag }: UpdateRequest, vm, { policy }) {
     requireSpecOf(etag, vm);
     if (updateMask.length === 0) throw badMask("names no field");
     const values = updateMask.map((name) => {
@@ -67,7 +69,8 @@ export const updateVm = defineOperation({
     if (fields.definedIn(changed).length > 0) requireNotSaved(vm);
     if (vm.spec !== undefined) {
       requireNotDedicated(vm.spec, changed);
-      checkRules(fields.withChanges(vm.spec, changed));
+      const asked = checkRules(fields.withChanges(vm.spec, changed));
+      if (changed.maxMemoryBytes !== undefined) requireMaximumPossible(asked, policy);
     }
     return defined({ changes: changed, etag });
   },
@@ -93,7 +96,7 @@ export const updateVm = defineOperation({
       if (parts.length > 0) {
         mayBeChanged = true;
         await outdateQemu(context, vmId);
-        if (running !== undefined) await step(GUEST, () => resize(context, running, asked, parts), 0.5);
+        if (running !== undefined) await step(GUEST, () => resize(context, run, running, asked, parts), 0.5);
         await step(DEFINITION, () => redefine(context, vmId, asked, parts), 0.2);
       }
       step.commit();
@@ -107,22 +110,49 @@ export const updateVm = defineOperation({
     } catch (thrown) {
       const error = toSocleError(thrown);
       if (isUndecided(error, run)) throw error;
-      const undo = { step: DEFINITION, remove: () => asInSpec(context, vmId, parts) };
+      const undo = { step: DEFINITION, remove: () => asInSpec(context, run, parts) };
       throw await undoAll(context, run, mayBeChanged ? [undo] : [], error);
     }
   },
 });
 
-/** First what the guest has to agree to. */
+/** First what the guest has to agree to. Of the memory first what becomes less, so that the balloon takes what stays. */
 async function resize(
-  { domains }: WorkContext,
+  context: WorkContext,
+  run: WorkRun,
   running: VmDomain,
   spec: VmSpec,
   parts: readonly DefinedField[],
 ): Promise<void> {
-  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
-  if (memoryBytes !== undefined) await domains.sizes.setMemory(running.uuid, memoryBytes);
-  if (vcpus !== undefined) await domains.sizes.setVcpus(running.uuid, vcpus);
+  const { sizes } = context.domains;
+  const { uuid } = running;
+  const { vcpus, balloonBytes, grownBytes } = fields.liveSizeOf(running, spec, parts);
+  const shrinks = grownBytes !== undefined && grownBytes < grownBytesOf(running);
+  if (shrinks) await sizes.setGrown(uuid, grownBytes);
+  if (balloonBytes !== undefined) await sizes.setMemory(uuid, balloonBytes);
+  if (grownBytes !== undefined && !shrinks) {
+    // QEMU does not fill a device again that the guest was asked to release.
+    if (grownBytes > grownBytesOf(running)) await removeEmpty(context, run);
+    await sizes.setGrown(uuid, grownBytes);
+  }
+  if (vcpus !== undefined) await sizes.setVcpus(uuid, vcpus);
+  if (grownBytes !== undefined) await removeEmpty(context, run);
+}
+
+/** Takes the memory devices that the guest has given back. One that the guest keeps stays in libvirt's total, which counts. */
+async function removeEmpty({ domains, log }: WorkContext, { vmId, resumed }: WorkRun): Promise<void> {
+  const running = await domains.sizes.running(vmId);
+  const release = (alias: string): Promise<void> =>
+    domains.devices.release(vmId, alias, resumed).catch((thrown: unknown) => {
+      const error = toSocleError(thrown);
+      if (error.reason !== "GUEST_KEEPS_DEVICE") throw thrown;
+      log.warn(
+        { vm: vmId, err: error },
+        "the guest keeps an empty memory device, which counts until its next start",
+      );
+    });
+  const empty = running === undefined ? [] : emptyDevices(running);
+  await Promise.all(empty.map(({ alias = "" }) => release(alias)));
 }
 
 async function redefine(
@@ -136,17 +166,31 @@ async function redefine(
 }
 
 /** The spec is written last: until then it has the values from before. */
-async function asInSpec(context: WorkContext, vmId: string, parts: readonly DefinedField[]): Promise<void> {
-  const { domains } = context;
+async function asInSpec(context: WorkContext, run: WorkRun, parts: readonly DefinedField[]): Promise<void> {
+  const { domains, table } = context;
+  const { vmId } = run;
   if ((await domains.state(vmId)) === undefined) return;
   const { spec } = await readSpec(context, vmId);
   await redefine(context, vmId, spec, parts);
   const running = await runningGuest(context, vmId);
   if (running === undefined) return;
-  const { vcpus, memoryBytes } = fields.liveSizeOf(running, spec, parts);
-  // A guest that keeps its memory would not follow: its balloon stands, and has its target again.
-  if (memoryBytes !== undefined) await domains.sizes.askForMemory(vmId, memoryBytes);
-  if (vcpus !== undefined) await domains.sizes.setVcpus(vmId, vcpus);
+  const { vcpus, balloonBytes, grownBytes } = fields.liveSizeOf(running, spec, parts);
+  // A guest that keeps its memory, or takes none, would not follow: it has its targets again.
+  if (balloonBytes !== undefined) await domains.sizes.askForMemory(vmId, balloonBytes);
+  try {
+    if (grownBytes !== undefined) {
+      await domains.sizes.askToGrow(vmId, grownBytes);
+      await removeEmpty(context, run);
+    }
+  } finally {
+    if (vcpus !== undefined) await domains.sizes.setVcpus(vmId, vcpus);
+  }
+  if (grownBytes === undefined) return;
+  // The claim of a growth ends with the operation: from here on the table has what the guest keeps of it.
+  const { memoryBytes = 0 } = (await domains.sizes.running(vmId)) ?? {};
+  const counts = (vm: Vm | undefined): boolean => vm === undefined || vm.memoryBytes >= memoryBytes;
+  await seen(context, vmId, counts);
+  if (!counts(table.get(vmId))) throw notCounted();
 }
 
 /** When the changes have their effect, and which of them wait for the VM's next start. */
@@ -158,6 +202,13 @@ function when(running: VmDomain | undefined, spec: VmSpec | undefined, changed: 
     ? { applies: "now" }
     : { applies: "at the next start", at_next_start: fields.namesOf(later) };
 }
+
+const notCounted = (): SocleError =>
+  new SocleError(
+    "outcome_unknown",
+    "EFFECT_UNDER_WAY",
+    "libvirt has not shown the guest's memory since the change was undone; what was claimed for it still counts",
+  );
 
 const namesIn = (changed: fields.Changes): string => fields.namesOf(Object.keys(changed));
 

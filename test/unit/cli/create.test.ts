@@ -48,7 +48,7 @@ test("create sends the placement of the VM and its reservation", async (context)
 test("create builds a spec from its flags", async (context) => {
   const { socket, requests } = await creator(context);
   const line =
-    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --encrypt --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --tpm --launch-security tdx --guest-agent --start-priority 7 --start-delay 90s --crash-policy restart --leave-stopped";
+    "vm create --name web-1 --vcpus 2 --memory 1.5GiB --max-memory 6GiB --disk new:default:10GiB:debian.qcow2 --disk default/dir/data.raw --encrypt --nic default --nic bridge:br0 --kernel boot/vmlinuz --initrd boot/initrd --accelerator tcg --firmware uefi --label a=b --label c=d=e --tenant blue --tpm --launch-security tdx --guest-agent --start-priority 7 --start-delay 90s --crash-policy restart --leave-stopped";
   const { exitCode, stderr } = await socle([...line.split(" "), "--cmdline", "console=ttyS0 quiet"], {
     socket,
   });
@@ -65,6 +65,7 @@ test("create builds a spec from its flags", async (context) => {
       vmId: "",
       vcpus: 2,
       maxVcpus: 0,
+      maxMemoryBytes: 6 * 2 ** 30,
       bootOrder: [],
       cpuTopology: null,
       cpuMode: "CPU_MODE_UNSPECIFIED",

@@ -41,8 +41,10 @@ test("flags become the fields of the mask, and a change of nothing is a usage er
     vms: {
       GetVm: (_call, done) => done(null, vm()),
       UpdateVm({ request: { spec, updateMask, etag } }, done) {
-        const { vcpus, maxVcpus, memoryBytes, cpuMode, cpuModel, bootOrder, labels } = spec ?? {};
-        const values = { vcpus, maxVcpus, memoryBytes, cpuMode, cpuModel, bootOrder, labels };
+        const { vcpus, maxVcpus, memoryBytes, maxMemoryBytes, cpuMode, cpuModel, bootOrder, labels } =
+          spec ?? {};
+        const sizes = { vcpus, maxVcpus, memoryBytes, maxMemoryBytes };
+        const values = { ...sizes, cpuMode, cpuModel, bootOrder, labels };
         asked.push({ paths: updateMask?.paths, values, etag });
         done(null, running);
       },
@@ -59,18 +61,27 @@ test("flags become the fields of the mask, and a change of nothing is a usage er
     "8",
     "--memory",
     "8GiB",
+    "--max-memory",
+    "16GiB",
     "--boot",
     "root,front",
   );
   assert.match(stdout, /at_next_start: cpu_model/);
   await update("--cpu-model", "EPYC-Rome", "--label", "a=b");
   await update("--cpu-mode", "default", "--boot", "");
-  const plain = { vcpus: 0, maxVcpus: 0, memoryBytes: 0, cpuMode: "CPU_MODE_UNSPECIFIED", cpuModel: "" };
-  const none = { ...plain, bootOrder: [], labels: {} };
+  const sizes = { vcpus: 0, maxVcpus: 0, memoryBytes: 0, maxMemoryBytes: 0 };
+  const none = { ...sizes, cpuMode: "CPU_MODE_UNSPECIFIED", cpuModel: "", bootOrder: [], labels: {} };
   assert.deepEqual(JSON.parse(JSON.stringify(asked)), [
     {
-      paths: ["vcpus", "max_vcpus", "memory_bytes", "boot_order"],
-      values: { ...none, vcpus: 4, maxVcpus: 8, memoryBytes: 8 * 2 ** 30, bootOrder: ["root", "front"] },
+      paths: ["vcpus", "max_vcpus", "memory_bytes", "max_memory_bytes", "boot_order"],
+      values: {
+        ...none,
+        vcpus: 4,
+        maxVcpus: 8,
+        memoryBytes: 8 * 2 ** 30,
+        maxMemoryBytes: 16 * 2 ** 30,
+        bootOrder: ["root", "front"],
+      },
       etag: "",
     },
     {
@@ -98,7 +109,17 @@ test("vm show tells asked, given and seen apart", async (context) => {
   };
   const socket = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, shown) } });
   const { stdout } = await socle(["vm", "show", "web-1"], { socket });
-  assert.match(stdout, /^vcpus +2 \(4 asked for\), at most 8 while it runs$/m);
-  assert.match(stdout, /^memory +1\.5 GiB \(1 GiB asked for, 1 GiB in the guest now\)$/m);
+  assert.match(stdout, /^vcpus +2 \(4 asked for\), maximum 8$/m);
+  assert.match(
+    stdout,
+    /^memory +1\.5 GiB \(1 GiB asked for, 1 GiB in the guest now; the rest counts until the next start\)$/m,
+  );
   assert.match(stdout, /^boot order +nic0, root$/m);
+  const growing = { ...shown, spec: { ...shown.spec, maxMemoryBytes: 4 * 2 ** 30 } };
+  const grows = await fakeAgent(context, { vms: { GetVm: (_call, done) => done(null, growing) } });
+  const { stdout: more } = await socle(["vm", "show", "web-1"], { socket: grows });
+  assert.match(
+    more,
+    /^memory +1\.5 GiB \(1 GiB asked for, 1 GiB in the guest now; the rest counts until the next start\), maximum 4 GiB$/m,
+  );
 });

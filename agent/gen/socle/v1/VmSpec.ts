@@ -43,6 +43,7 @@ export interface VmSpec {
   'bootOrder'?: (string)[];
   'graphics'?: (_socle_v1_Graphics);
   'watchdog'?: (_socle_v1_Watchdog | null);
+  'maxMemoryBytes'?: (number | string | Long);
 }
 
 export interface VmSpec__Output {
@@ -73,4 +74,5 @@ export interface VmSpec__Output {
   'bootOrder': (string)[];
   'graphics': (_socle_v1_Graphics__Output);
   'watchdog': (_socle_v1_Watchdog__Output | null);
+  'maxMemoryBytes': (number);
 }

@@ -52,7 +52,7 @@ export function buildDomain(domain: DomainDocument, metadata: readonly MetadataE
       textNode("title", domain.title),
       textNode("description", domain.description),
       nodeIfAny("metadata", {}, metadata.map(metadataNode)),
-      kibibytesNode("maxMemory", domain.maxMemory?.bytes, { slots: domain.maxMemory?.slots }),
+      domain.maxMemory && maxMemoryNode(domain.maxMemory),
       kibibytesNode("memory", domain.memoryBytes),
       kibibytesNode("currentMemory", domain.currentMemoryBytes),
       nodeIfAny("memtune", {}, [kibibytesNode("hard_limit", domain.memoryHardLimitBytes)]),
@@ -122,6 +122,13 @@ function refuseReadOnly(domain: DomainDocument, metadata: readonly MetadataEleme
 
 const hexadecimal = (value: number | undefined): string | undefined =>
   value === undefined ? undefined : `0x${value.toString(16).padStart(4, "0")}`;
+
+export function maxMemoryNode({
+  bytes,
+  slots,
+}: NonNullable<DomainDocument["maxMemory"]>): XmlNode | undefined {
+  return kibibytesNode("maxMemory", bytes, { slots });
+}
 
 function memoryBackingNode(backing: MemoryBacking | undefined): XmlNode | undefined {
   if (backing === undefined) return undefined;
@@ -252,21 +259,24 @@ export function cpuNode(cpu: DomainCpu | undefined): XmlNode | undefined {
     textNode("vendor", cpu.vendor),
     topology && node("topology", { ...topology }),
     ...(cpu.features ?? []).map(({ name, policy }) => node("feature", { policy, name })),
-    cpu.cells &&
-      node(
-        "numa",
-        {},
-        cpu.cells.map((cell) =>
-          node("cell", {
-            id: cell.id,
-            cpus: cell.cpus && formatCpuSet(cell.cpus),
-            memory: kibibytes(cell.memoryBytes),
-            unit: "KiB",
-            memAccess: cell.memoryAccess,
-          }),
-        ),
-      ),
+    cpu.cells && numaNode(cpu.cells),
   ]);
+}
+
+export function numaNode(cells: NonNullable<DomainCpu["cells"]>): XmlNode {
+  return node(
+    "numa",
+    {},
+    cells.map((cell) =>
+      node("cell", {
+        id: cell.id,
+        cpus: cell.cpus && formatCpuSet(cell.cpus),
+        memory: kibibytes(cell.memoryBytes),
+        unit: "KiB",
+        memAccess: cell.memoryAccess,
+      }),
+    ),
+  );
 }
 
 function clockNode(clock: DomainClock | undefined): XmlNode | undefined {

@@ -131,8 +131,17 @@ export const deviceRules = {
     attributes: { model: ["dimm", "virtio-mem"], access: ["shared", "private"], discard: yesNo },
     children: {
       source: { children: { pagesize: kibibytes, nodemask: { text: "set" } } },
-      target: { children: { size: kibibytes, node: integer, block: kibibytes, requested: kibibytes } },
+      target: {
+        children: {
+          size: kibibytes,
+          node: integer,
+          block: kibibytes,
+          requested: kibibytes,
+          address: { attributes: { base: "hex" } },
+        },
+      },
       alias,
+      address: pciAddress,
     },
   },
   // On TCP, a screen is for this host alone: a relay on the host authenticates its callers.

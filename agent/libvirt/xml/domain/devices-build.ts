@@ -198,6 +198,7 @@ function rngNode(rng: Rng): XmlNode {
 
 export function memoryDeviceNode(device: MemoryDevice): XmlNode {
   const { model, access, discard, pageSizeBytes, hostCells, blockBytes, requestedBytes } = device;
+  const { baseAddress, address } = device;
   if (model !== "dimm" && model !== "virtio-mem")
     throw notWritable("DOMAIN", `a memory device of model ${model}`);
   return node("memory", { model, access, discard: yes(discard) }, [
@@ -210,8 +211,10 @@ export function memoryDeviceNode(device: MemoryDevice): XmlNode {
       textNode("node", device.guestCell),
       kibibytesNode("block", blockBytes),
       kibibytesNode("requested", requestedBytes),
+      nodeIfAny("address", { base: baseAddress === undefined ? undefined : `0x${baseAddress.toString(16)}` }),
     ]),
     aliasNode(device.alias),
+    address && node("address", { type: "pci", ...pciAddressAttributes(address) }),
   ]);
 }
 

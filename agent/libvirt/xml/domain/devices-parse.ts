@@ -153,6 +153,7 @@ function readTpm(element: XmlElement): Tpm {
 
 function readMemoryDevice(element: XmlElement): MemoryDevice {
   const target = element.child("target");
+  const address = element.child("address");
   const nodeMask = element.textAt("source/nodemask");
   return present<MemoryDevice>({
     model: element.attr("model") ?? "",
@@ -166,7 +167,9 @@ function readMemoryDevice(element: XmlElement): MemoryDevice {
     blockBytes: target?.bytesAt("block"),
     requestedBytes: target?.bytesAt("requested"),
     currentBytes: target?.bytesAt("current"),
+    baseAddress: target?.child("address")?.integerAttr("base"),
     alias: aliasOf(element),
+    address: address?.attr("type") === "pci" ? parsePciAddress(address) : undefined,
   });
 }
 

@@ -230,7 +230,10 @@ export interface MemoryDevice {
   readonly requestedBytes?: number;
   /** virtio-mem: how much of it the guest uses; only on parse. */
   readonly currentBytes?: number;
+  /** Where it is in the guest's memory: of a running guest. */
+  readonly baseAddress?: number;
   readonly alias?: string;
+  readonly address?: PciAddress;
 }
 
 /** A screen. Without `socket` it is on TCP; only loopback addresses are written. */

@@ -1,12 +1,18 @@
 import { SaxesParser } from "saxes";
 import { parseDocument } from "../document.ts";
 import { kibibytesNode, node, write, type ElementRule, type XmlNode } from "../writer.ts";
-import { cpuNode, vcpuNode, vcpusNode } from "./build.ts";
-import type { DomainCpu, Vcpus } from "./domain.ts";
+import { cpuNode, maxMemoryNode, numaNode, vcpuNode, vcpusNode } from "./build.ts";
+import type { DomainCpu, DomainDocument, Vcpus } from "./domain.ts";
 import { bootOrder, deviceRules } from "./device-rules.ts";
 import type { Disk, Graphics, Video, Watchdog } from "./devices.ts";
 import { diskNode, graphicsNode, videoNode, watchdogNode } from "./devices-build.ts";
 import { domainRules } from "./rules.ts";
+
+/** What a domain needs so that memory devices can be added to its running guest. */
+export interface MemoryGrowth {
+  readonly maxMemory: NonNullable<DomainDocument["maxMemory"]>;
+  readonly cells: NonNullable<DomainCpu["cells"]>;
+}
 
 /** Parts of a domain to write anew; what is absent stays. */
 export interface DomainEdits {
@@ -18,6 +24,8 @@ export interface DomainEdits {
   readonly cpu?: DomainCpu | "none";
   /** The aliases of the disks and NICs to boot from, in this order; no others are. */
   readonly bootOrder?: readonly string[];
+  /** `none`: without the maximum and the cells. */
+  readonly memoryGrowth?: MemoryGrowth | "none";
   /** All that the domain has afterwards of such devices. */
   readonly graphics?: readonly Graphics[];
   readonly videos?: readonly Video[];
@@ -70,6 +78,12 @@ export function editDomain(xml: string, edits: DomainEdits): string {
     put("currentMemory", kibibytesNode("currentMemory", edits.memoryBytes));
   }
   if (edits.cpu !== undefined) put("cpu", edits.cpu === "none" ? undefined : cpuNode(edits.cpu));
+  if (edits.memoryGrowth !== undefined) {
+    const to = edits.memoryGrowth === "none" ? undefined : edits.memoryGrowth;
+    put("maxMemory", to && maxMemoryNode(to.maxMemory));
+    if (edits.cpu === undefined && found("cpu") === undefined) put("cpu", to && cpuNode({ cells: to.cells }));
+    else if (edits.cpu === undefined) all.push(...cellEdits(xml, found("cpu"), to?.cells));
+  }
   const limit = found("memtune")?.children.find(({ name }) => name === "hard_limit");
   if (edits.memoryHardLimitBytes !== undefined && limit !== undefined) {
     const value = kibibytesNode("hard_limit", edits.memoryHardLimitBytes);
@@ -136,6 +150,19 @@ export function withOverlays(xml: string, files: ReadonlyMap<string, string>): s
     ];
   });
   return edited(xml, edits);
+}
+
+function cellEdits(xml: string, cpu: Span | undefined, cells: MemoryGrowth["cells"] | undefined): Edit[] {
+  const rule = domainRules.rule.children?.["cpu"]?.children?.["numa"] ?? {};
+  const text = cells === undefined ? "" : write({ root: "numa", rule }, numaNode(cells));
+  const old = cpu?.children.find(({ name }) => name === "numa");
+  if (old !== undefined) return [{ start: old.start, end: old.end, text }];
+  if (cpu === undefined || text === "") return [];
+  const { opened, closing } = cpu;
+  // <cpu mode='host-model'/> has no end tag.
+  return xml.endsWith("/>", opened)
+    ? [{ start: opened - 2, end: opened, text: `>${text}</cpu>` }]
+    : [{ start: closing, end: closing, text }];
 }
 
 function bootEdits(devices: Span | undefined, aliases: readonly string[]): Edit[] {

@@ -252,6 +252,8 @@ export const fullDomain: VmDomain = {
         guestCell: 0,
         blockBytes: 2 * mebibyte,
         requestedBytes: 64 * mebibyte,
+        alias: "ua-memory-1",
+        address: { domain: 0, bus: 30, slot: 0, function: 0 },
       },
     ],
     graphics: [

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import type { Procedure } from "../../../../agent/libvirt/index.ts";
-import { noDevices } from "../../../../agent/libvirt/xml/index.ts";
+import * as libvirt from "../../../../agent/libvirt/index.ts";
+import { noDevices, type MemoryDevice } from "../../../../agent/libvirt/xml/index.ts";
 import { DomainSizes } from "../../../../agent/vm/hypervisor/domain-sizes.ts";
 import type { VmDomain } from "../../../../agent/vm/model/vm-domain.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
@@ -96,6 +97,10 @@ test("after a lost reply the domain shows the outcome", async () => {
   });
   await grows.sizes.setVcpus(ID, 6);
   await assert.rejects(guest(lost, nothing).sizes.setVcpus(ID, 6), { kind: "outcome_unknown" });
+  // The first request may still have its effect.
+  const answers = [lost(), timeout()];
+  const thenTimeout = guest(() => answers.shift() ?? timeout(), nothing);
+  await assert.rejects(thenTimeout.sizes.setVcpus(ID, 6), { kind: "outcome_unknown" });
 });
 
 test("a size that the guest has needs no request, and a guest that stops has nothing to release", async () => {
@@ -103,4 +108,82 @@ test("a size that the guest has needs no request, and a guest that stops has not
   await same.sizes.setVcpus(ID, 4);
   assert.equal(same.requests(), 0);
   await guest(timeout, (at) => (at.runs = false)).sizes.setVcpus(ID, 2);
+});
+
+/** A guest with 512 MiB and free PCIe ports, which takes or gives back memory at each look. */
+function growing(answer: (xml: string) => Error | undefined = nothing, ports = 16) {
+  const clock = sleepingClock();
+  let memory: (MemoryDevice & { readonly requestedBytes: number })[] = [];
+  const asked: string[] = [];
+  const mib = (xml: string, what: string): number =>
+    (Number(new RegExp(`<${what} unit="KiB">(\\d+)`).exec(xml)?.[1]) * 1024) / MIB;
+  const calls = {
+    call<A, R>(procedure: Procedure<A, R>, args: A): Promise<R> {
+      const { xml = "" } = args as { readonly xml?: string };
+      const alias = /alias name="([^"]+)"/.exec(xml)?.[1] ?? "";
+      const error = answer(xml);
+      const requestedBytes = mib(xml, "requested") * MIB;
+      const isNew = procedure.name === libvirt.domainAttachDeviceFlags.name;
+      if (error === undefined || error.message === "no reply") {
+        asked.push(`${isNew ? "+" : "="} ${alias} ${requestedBytes / MIB}`);
+        const device = { model: "virtio-mem", sizeBytes: mib(xml, "size") * MIB, requestedBytes, alias };
+        memory = [...memory.filter((each) => each.alias !== alias), device];
+      }
+      return error === undefined ? Promise.resolve(undefined as R) : Promise.reject(error);
+    },
+    openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
+  };
+  const controllers = Array.from({ length: ports }, () => ({ type: "pci", model: "pcie-root-port" }));
+  const sizes = new DomainSizes(calls, clock, {
+    state: () => Promise.resolve({ state: "running" }),
+    document: () =>
+      Promise.resolve<VmDomain>({
+        type: "kvm",
+        name: "web-1",
+        uuid: ID,
+        memoryBytes: 512 * MIB + memory.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        vcpus: { max: 8, current: 4 },
+        os: { type: "hvm" },
+        devices: {
+          ...noDevices,
+          controllers,
+          memoryDevices: memory.map((each) => ({ ...each, currentBytes: each.requestedBytes })),
+        },
+      }),
+  });
+  return { sizes, asked };
+}
+
+test("a guest grows by devices of what it is given, and gives back from the last", async () => {
+  const { sizes, asked } = growing();
+  await sizes.setGrown(ID, 256 * MIB);
+  await sizes.setGrown(ID, 384 * MIB);
+  await sizes.setGrown(ID, 384 * MIB);
+  await sizes.setGrown(ID, 128 * MIB);
+  assert.deepEqual(asked, ["+ ua-memory-1 256", "+ ua-memory-2 128", "= ua-memory-1 128", "= ua-memory-2 0"]);
+});
+
+test("after a lost reply to a growth the domain shows the device, and no second one is added", async () => {
+  const { sizes, asked } = growing(lost);
+  await sizes.setGrown(ID, 256 * MIB);
+  assert.deepEqual(asked, ["+ ua-memory-1 256"]);
+});
+
+test("a guest without a free port does not grow, and libvirt's refusal is the error", async () => {
+  await assert.rejects(growing(nothing, 3).sizes.setGrown(ID, 256 * MIB), { reason: "NO_FREE_PORT" });
+  // QEMU does not fill a device again that the guest was asked to release.
+  let isPending = false;
+  const pending = () =>
+    isPending ? new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "unplug is pending") : undefined;
+  const { sizes, asked } = growing(pending);
+  await sizes.setGrown(ID, 256 * MIB);
+  await sizes.setGrown(ID, 0);
+  isPending = true;
+  await assert.rejects(sizes.setGrown(ID, 256 * MIB), {
+    reason: "GUEST_KEEPS_MEMORY",
+    message: /stop the VM/,
+  });
+  assert.deepEqual(asked, ["+ ua-memory-1 256", "= ua-memory-1 0"]);
+  const invalid = () => new SocleError("invalid", "LIBVIRT_CONFIG_UNSUPPORTED", "no virtio-mem");
+  await assert.rejects(growing(invalid).sizes.setGrown(ID, 256 * MIB), { kind: "invalid" });
 });

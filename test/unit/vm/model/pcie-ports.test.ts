@@ -26,6 +26,11 @@ test("a new VM has the spare ports, and lacks as many as it has got devices sinc
     .join("");
   assert.deepEqual(missingPciePorts(domainWith(root + xml + disk)), []);
   assert.equal(missingPciePorts(domainWith(root + xml + disk.repeat(3))).length, 2);
+  // Memory that a guest was given takes a port; a dimm needs none.
+  const memory = "<memory model='virtio-mem'><target><size unit='KiB'>2048</size></target></memory>";
+  assert.equal(missingPciePorts(domainWith(root + xml + disk + memory)).length, 1);
+  const dimm = memory.replace("virtio-mem", "dimm");
+  assert.deepEqual(missingPciePorts(domainWith(root + xml + disk + dimm)), []);
 });
 
 test("a VM with the ports that libvirt chose lacks the spare ones, if its machine has PCIe", () => {

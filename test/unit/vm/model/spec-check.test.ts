@@ -175,6 +175,37 @@ test("parts of a spec that contradict each other are refused", () => {
   assert.ok("spec.nics[0].mac" in refused({ ...good, nics: [multicast] }));
 });
 
+test("a maximum of memory is refused where memory is pinned, protected or in huge pages, or below the memory", () => {
+  const mib = 1024 ** 2;
+  const grows = { ...good, memoryBytes: 512 * mib, maxMemoryBytes: 1024 * mib };
+  const pages = (pageSizeBytes: number) => ({ placement: { pageSizeBytes } });
+  for (const changes of [pages(4096), { maxMemoryBytes: 513 * mib }, { maxMemoryBytes: 512 * mib }])
+    assert.deepEqual(refused({ ...grows, ...changes }), {});
+  const wrong: [object, string][] = [
+    [{ memoryBytes: 1026 * mib }, "spec.memoryBytes"],
+    [{ maxMemoryBytes: 1024 * mib + 1 }, "spec.maxMemoryBytes"],
+    // Huge pages are not reserved for a growth.
+    [pages(2 * mib), "spec.maxMemoryBytes"],
+    [pages(1024 * mib), "spec.memoryBytes"],
+    // A guest with 40 bits of addresses would not start.
+    [{ maxMemoryBytes: 962 * 1024 * mib }, "spec.maxMemoryBytes"],
+    [{ firmware: "uefi", launchSecurity: "sev" }, "spec.maxMemoryBytes"],
+    [{ placement: { devices: ["gpu0"] } }, "spec.maxMemoryBytes"],
+  ];
+  for (const [changes, field] of wrong)
+    assert.equal(Object.keys(refused({ ...grows, ...changes }))[0], field, JSON.stringify(changes));
+});
+
+test("a maximum of memory is refused on a host whose libvirt cannot add memory", () => {
+  const mib = 1024 ** 2;
+  const grows = { ...good, memoryBytes: 512 * mib, maxMemoryBytes: 1024 * mib };
+  const old = { ...policy, canAddMemory: () => false };
+  const isRefused = { reason: "SPEC_INVALID", message: /update libvirt/ };
+  assert.throws(() => checkSpec(grows, old), isRefused);
+  assert.ok(checkSpec({ ...grows, maxMemoryBytes: 512 * mib }, old));
+  assert.ok(checkSpec(grows, { ...policy, canAddMemory: () => true }));
+});
+
 test("an unknown key is refused, not ignored", () => {
   assert.ok("spec" in refused({ ...good, emulator: "/bin/sh" }));
 });

@@ -257,6 +257,39 @@ test("a memory limit leaves room beyond the guest, its page tables and the headr
   assert.ok(limit >= 65 * GIB + (64 * GIB) / 512 && limit <= 66 * GIB, String(limit));
 });
 
+test("a guest that can grow has its memory in one cell, and counts with each device that it was given", () => {
+  const GIB = 2 ** 30;
+  const each = resolved(
+    { memoryBytes: 2 * GIB, maxMemoryBytes: 8 * GIB, maxVcpus: 4 },
+    { memoryHeadroomBytes: GIB },
+  );
+  const xml = xmlOf(each);
+  for (const part of [
+    `<maxMemory slots="8" unit="KiB">${8 * 2 ** 20}</maxMemory>`,
+    `<memory unit="KiB">${2 * 2 ** 20}</memory>`,
+    `<numa><cell id="0" cpus="0-3" memory="${2 * 2 ** 20}" unit="KiB"/></numa>`,
+  ])
+    assert.ok(xml.includes(part), `${part}\nis not in\n${xml}`);
+  assert.doesNotMatch(xml, /virtio-mem/);
+  // The kernel would kill a guest that grew beyond a limit of its first memory.
+  assert.ok((parseVmDomain(xml).memoryHardLimitBytes ?? 0) >= 9 * GIB);
+  assert.equal(vmFromDomain(parseVmDomain(xml), facts).memoryBytes, 2 * GIB);
+  // Of a device that it was given the guest can take the whole, whatever it was asked to use, and whichever client added it.
+  for (const alias of ["ua-memory-1", "virtiomem0"]) {
+    const device = { model: "virtio-mem", sizeBytes: 4 * GIB, requestedBytes: 0, currentBytes: 0, alias };
+    const live = parseVmDomain(xml);
+    const devices = { ...live.devices, memoryDevices: [device] };
+    assert.equal(vmFromDomain({ ...live, memoryBytes: 6 * GIB, devices }, facts).memoryBytes, 6 * GIB);
+  }
+  // Also of a guest that hangs, and was never read.
+  const { metadata } = domainDocument(each);
+  const domain = { name: "web-1", uuid: ID, id: 7 };
+  const hung = vmWithoutXml({ domain, facts, metadata, size: { vcpus: 2, memoryBytes: 6 * GIB } });
+  assert.equal(hung?.memoryBytes, 6 * GIB);
+  for (const changes of [{}, { memoryBytes: GIB, maxMemoryBytes: GIB }])
+    assert.doesNotMatch(xmlOf(resolved(changes)), /<maxMemory|<numa/);
+});
+
 test("a TPM is emulated, with its state encrypted by the VM's own secret", () => {
   const xml = buildVmDomain(domainDocument(resolved({ tpm: true })));
   assert.match(

@@ -46,6 +46,8 @@ test("a VM counts with the greater of what it has and what was asked for", async
     ({ disks: [], vcpus, memoryBytes }) as unknown as VmSpec;
   table.put(vm(1, { vcpus: 2, memoryBytes: 8, spec: asked(4, 4) }));
   table.put(vm(2, { vcpus: 3, memoryBytes: 8, spec: asked(1, 16) }));
+  // It takes this again once it continues.
+  table.put(vm(3, { state: "stopped", vcpus: 1, memoryBytes: 8, savedMemoryBytes: 24, spec: asked(1, 8) }));
   table.completed(1);
   const published = follow(t, table);
   await eventually(() => published.length === 1);
@@ -54,6 +56,7 @@ test("a VM counts with the greater of what it has and what was asked for", async
     [
       [4, 8],
       [3, 16],
+      [1, 24],
     ],
   );
 });

@@ -44,6 +44,7 @@ test("the stats of a real libvirt and guest are read in base units", async () =>
     cpuUserSeconds: 11.047298,
     cpuSystemSeconds: 0.936888,
     balloonBytes: 96 * 2 ** 20,
+    countedBalloonBytes: 96 * 2 ** 20,
     balloonMaximumBytes: 96 * 2 ** 20,
     rssBytes: 191728 * 1024,
     guestAvailableBytes: 56400 * 1024,
@@ -78,6 +79,13 @@ test("the stats of a real libvirt and guest are read in base units", async () =>
     [disk?.["device"], disk?.["readSeconds"], disk?.["physicalBytes"]],
     ["vda", 735472 / 1e9, 1052672],
   );
+});
+
+test("what a guest has that has grown is not known from libvirt's count of its balloon", () => {
+  const stats = sampled(new Map([["balloon.current", 512]]));
+  assert.equal(marked(stats, { isGrown: true }).balloonBytes, undefined);
+  assert.equal(marked(marked(stats, { isGrown: true }), { unresponsive: true }).balloonBytes, undefined);
+  assert.equal(marked(stats, { unresponsive: true }).balloonBytes, 512 * 1024);
 });
 
 test("missing values are left out, and a record without name or state is dropped", () => {

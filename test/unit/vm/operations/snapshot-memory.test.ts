@@ -269,6 +269,7 @@ test("a tenant without the permission, secrets, and a guest that is off are refu
     [() => admit({ quiesce: true }, { spec: { ...on.spec, guestAgent: true } }), "SPEC_INVALID"],
     [() => admit({}, { spec: { ...on.spec, launchSecurity: "sev" } }), "SNAPSHOT_MEMORY_NOT_ENCRYPTED"],
     [() => admit({}, { devices: [{}] }), "VM_HAS_HOST_DEVICES"],
+    [() => admit({}, { isGrown: true }), "SNAPSHOT_MEMORY_GROWN"],
     [() => admit({}, { state: "stopped" }), "VM_STATE_CONFLICT"],
     [() => admit({ directory: undefined }), "SNAPSHOT_MEMORY_NOT_CONFIGURED"],
   ] as const)

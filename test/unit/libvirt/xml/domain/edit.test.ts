@@ -62,6 +62,32 @@ test("without an edit a domain is unchanged, and what it lacks is added", () => 
   assert.equal(parseDomain(editDomain(xml, { bootOrder: [] })).devices.disks[0]?.bootOrder, undefined);
 });
 
+test("what a growth of memory needs comes and goes, and the rest of the CPU stays", () => {
+  const growth = (mib: number) => ({
+    maxMemory: { bytes: mib * 1024 ** 2, slots: 8 },
+    cells: [{ id: 0, cpus: [0, 1], memoryBytes: 256 * 1024 ** 2 }],
+  });
+  const bare = xml.replace(/<cpu [^>]*>/, "");
+  const named = xml.replace(/<cpu [^>]*>/, "<cpu mode='custom'><model>EPYC</model></cpu>");
+  for (const [before, mode, model] of [
+    [xml, "host-model", undefined],
+    [bare, undefined, undefined],
+    [named, "custom", "EPYC"],
+  ] as const) {
+    const edited = editDomain(editDomain(before, { memoryGrowth: growth(512) }), {
+      memoryGrowth: growth(1024),
+    });
+    const { maxMemory, cpu } = parseDomain(edited);
+    assert.deepEqual(maxMemory, growth(1024).maxMemory);
+    assert.deepEqual([cpu?.mode, cpu?.model?.name, cpu?.cells], [mode, model, growth(1024).cells]);
+    const without = parseDomain(editDomain(edited, { memoryGrowth: "none" }));
+    assert.deepEqual(
+      [without.maxMemory, without.cpu?.cells, without.cpu?.mode],
+      [undefined, undefined, mode],
+    );
+  }
+});
+
 test("a value that may not be written is refused", () => {
   assert.throws(() => editDomain(xml, { cpu: { mode: "host'/><x" } }), { reason: "XML_VALUE_REFUSED" });
   assert.throws(() => editDomain(`<!DOCTYPE d>${xml}`, {}), { reason: "XML_MALFORMED" });

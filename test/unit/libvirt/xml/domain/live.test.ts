@@ -32,6 +32,7 @@ const live = `<domain type='qemu' id='3'>
         <address base='0x140000000'/>
       </target>
       <alias name='virtiomem0'/>
+      <address type='pci' domain='0x0000' bus='0x09' slot='0x00' function='0x0'/>
     </memory>
     <memory model='dimm'>
       <target><size unit='KiB'>131072</size><node>0</node></target>
@@ -63,7 +64,9 @@ describe("a running domain", () => {
         blockBytes: 2 * mebibyte,
         requestedBytes: 64 * mebibyte,
         currentBytes: 4 * mebibyte,
+        baseAddress: 0x140000000,
         alias: "virtiomem0",
+        address: { domain: 0, bus: 9, slot: 0, function: 0 },
       },
       { model: "dimm", sizeBytes, guestCell: 0, alias: "dimm1" },
       { model: "nvdimm", sizeBytes, guestCell: 0 },
@@ -87,6 +90,14 @@ describe("a running domain", () => {
     );
     assert.throws(() => buildVmDomain(domain), notWritable);
     assert.throws(() => buildMemoryDevice(nvdimm), notWritable);
+  });
+
+  it("finds a memory device again by its address in the guest, which libvirt compares", () => {
+    const [virtio] = parseVmDomain(live).devices.memoryDevices;
+    assert.ok(virtio);
+    const text = buildMemoryDevice({ ...virtio, requestedBytes: 0 });
+    assert.match(text, /<address base="0x140000000"\/>/);
+    assert.match(text, /<address type="pci" domain="0x0000" bus="0x09" slot="0x00" function="0x0"\/>/);
   });
 
   it("has no screen that the network reaches, and no kind but VNC", () => {
