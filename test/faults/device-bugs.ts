@@ -58,3 +58,27 @@ export const deviceBugs: readonly CampaignBug[] = [
     found: /LINK has settled, and the NICs of spec, definition and guest: n1=up; n1=down/,
   },
 ];
+
+/** As those, of a guest that grows and shrinks. */
+export const growthBugs: readonly CampaignBug[] = [
+  {
+    what: "a guest can take more than it was given",
+    edit: {
+      file: "vm/model/memory-growth.ts",
+      find: "sizeBytes: left, guestCell: 0",
+      replace: "sizeBytes: 2 * left, guestCell: 0",
+    },
+    found: /GROW, .*the guest can take 402653184 bytes, the spec has 268435456/,
+  },
+  {
+    what: "capacity counts what was asked for, not what a guest can take",
+    edit: {
+      file: "vm/observation/vm-from-domain.ts",
+      find: "memoryBytes: document.memoryBytes,",
+      replace: "memoryBytes: own.spec?.memoryBytes ?? document.memoryBytes,",
+    },
+    // The guest of the bug above can take more.
+    found:
+      /GROW, .*the ledger has \{"vcpus":1,"memoryBytes":268435456\}, not \{"vcpus":1,"memoryBytes":402653184\}/,
+  },
+];

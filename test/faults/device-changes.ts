@@ -10,7 +10,7 @@ import { isSame } from "./witness.ts";
 
 /**
  * A disk's life, and that of a NIC beside it. A guest that keeps its devices takes 15 s to refuse each detachment: it suffers every
- * fifth life, and has no NIC.
+ * fifth life, and has no NIC. Only a guest that runs with drivers grows.
  */
 export const lifeOfADisk: readonly Change[] = [
   "ATTACH",
@@ -18,18 +18,26 @@ export const lifeOfADisk: readonly Change[] = [
   "LIMIT",
   "INSERT",
   "MOVE",
+  "GROW",
   "UPDATE",
   "PLUG",
   "LINK",
   "UNPLUG",
   "DETACH",
 ];
-const guests: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
+const everyGuest: readonly Guest[] = ["off", "runs", "off", "runs", "keeps"];
 
-/** Plays `run.count` changes against the agent of `bundle`, by default this tree's. Returns figures. */
+interface Play {
+  /** By default this tree's. */
+  readonly bundle?: string;
+  readonly guests?: readonly Guest[];
+  readonly life?: readonly Change[];
+}
+
+/** Plays `run.count` changes against an agent. Returns figures. */
 export async function sufferChanges(
   run: CampaignRun,
-  bundle?: string,
+  { bundle, guests = everyGuest, life = lifeOfADisk }: Play = {},
 ): Promise<Readonly<Record<string, unknown>>> {
   const death = run.keep(await AgentDeath.make());
   const host = await FaultyHost.start(run, {
@@ -57,9 +65,10 @@ export async function sufferChanges(
     await host.witness.virsh("detach-disk", vm, "vdz", "--config");
   };
   for (let step = 0; run.tries < run.count; step += 1) {
-    const guest = guests[Math.floor(step / lifeOfADisk.length) % guests.length] ?? "off";
-    const change = lifeOfADisk[step % lifeOfADisk.length] ?? "ATTACH";
+    const guest = guests[Math.floor(step / life.length) % guests.length] ?? "off";
+    const change = life[step % life.length] ?? "ATTACH";
     if (guest === "keeps" && isNicChange(change)) continue;
+    if (guest !== "runs" && change === "GROW") continue;
     const victim = victims.get(guest) ?? (await DeviceVictim.make(run, host, guest));
     victims.set(guest, victim);
     run.tries += 1;

@@ -27,6 +27,7 @@ export type Change =
   | "LIMIT"
   | "INSERT"
   | "MOVE"
+  | "GROW"
   | (typeof nicChanges)[number];
 
 export const isNicChange = (change: Change): boolean => nicChanges.some((each) => each === change);
@@ -93,8 +94,19 @@ export class DeviceVictim {
     const end = await this.#host.ended(again, END_WITHIN_MS);
     await this.#host.untilListed();
     await this.#judge(change, end);
+    if (change === "GROW" && end.state !== "STATE_SUCCEEDED") await this.#grow();
     for (let at = before; at < run.violations.length; at += 1)
       run.violations[at] = `${change}, guest ${this.guest}, ${trap.what}: ${run.violations[at]}`;
+  }
+
+  /** Once the guest has booted it grows: without that, the change after it would take nothing back. */
+  async #grow(): Promise<void> {
+    const isGrown = async (): Promise<boolean> => {
+      const end = await this.#host.ended(await this.#begin("GROW", randomUUID()), END_WITHIN_MS);
+      await this.#judge("GROW", end);
+      return end.state === "STATE_SUCCEEDED";
+    };
+    await eventually(isGrown, { what: "the guest to take memory", timeoutMs: 300_000, intervalMs: 1000 });
   }
 
   /** A guest that keeps its devices has none when it is off. */
@@ -140,8 +152,9 @@ export class DeviceVictim {
         return client.ask(vms.DetachNic, { ...of, nic });
       case "DETACH":
         return client.ask(vms.DetachDisk, { ...of, disk, deleteVolume: true });
+      case "GROW":
       case "UPDATE": {
-        const { vcpus, memoryBytes } = this.#size();
+        const { vcpus, memoryBytes } = this.#size(change);
         const spec = { labels: { at: String(this.#disks) }, vcpus, memoryBytes };
         const paths = this.guest === "off" ? ["labels", "vcpus", "memory_bytes"] : ["labels", "memory_bytes"];
         return client.ask(vms.UpdateVm, { ...of, spec, updateMask: { paths } });
@@ -150,19 +163,17 @@ export class DeviceVictim {
   }
 
   /** What the newest update asked for: a VM gets more, then less. A guest without a balloon driver keeps its memory. */
-  #size(): { readonly vcpus: number; readonly memoryBytes: number } {
+  #size(change: Change): { readonly vcpus: number; readonly memoryBytes: number } {
     const isOdd = this.#disks % 2 === 1;
+    if (change === "GROW") return { vcpus: 1, memoryBytes: 256 * MIB };
     const mib = { off: isOdd ? 48 : 32, runs: isOdd ? 112 : 128, keeps: 32 }[this.guest];
     return { vcpus: this.guest === "off" && isOdd ? 2 : 1, memoryBytes: mib * MIB };
   }
 
   /** Spec, definition and ledger have the same size; what a running guest was started with counts until it stops. */
-  async #judgeSize(isDone: boolean): Promise<void> {
+  async #judgeSize(change: Change, isDone: boolean): Promise<void> {
     const xml = await this.#host.witness.virsh("dumpxml", this.vmId, "--inactive");
-    const defined = {
-      vcpus: Number(/<vcpu [^>]*>(\d+)</.exec(xml)?.[1]),
-      memoryBytes: Number(/<memory unit='KiB'>(\d+)</.exec(xml)?.[1]) * 1024,
-    };
+    const defined = { vcpus: Number(/<vcpu [^>]*>(\d+)</.exec(xml)?.[1]), memoryBytes: memoryIn(xml) };
     const { spec } = await this.#host.get(this.vmId);
     const stored = { vcpus: spec?.vcpus, memoryBytes: spec?.memoryBytes };
     const is = (other: object): boolean => JSON.stringify(defined) === JSON.stringify(other);
@@ -170,11 +181,18 @@ export class DeviceVictim {
       is(stored),
       `the spec has ${JSON.stringify(stored)}, libvirt ${JSON.stringify(defined)}`,
     );
-    if (isDone) this.#run.demand(is(this.#size()), `libvirt has ${JSON.stringify(defined)} after the update`);
+    if (isDone)
+      this.#run.demand(is(this.#size(change)), `libvirt has ${JSON.stringify(defined)} after the update`);
     const { tenants } = await this.#host.client.ask(this.#host.client.contract.host.ListTenants, {});
     const dimensions = tenants.find(({ tenant }) => tenant === this.guest)?.dimensions ?? [];
     const used = (of: string): number => dimensions.find(({ name }) => name === of)?.used ?? 0;
-    const memoryBytes = this.guest === "runs" ? 128 * MIB : defined.memoryBytes;
+    // A device that the guest has emptied and not released counts, too.
+    const memoryBytes =
+      this.guest === "runs"
+        ? memoryIn(await this.#host.witness.virsh("dumpxml", this.vmId))
+        : defined.memoryBytes;
+    if (change === "GROW" && isDone && memoryBytes !== defined.memoryBytes)
+      this.#run.violation(`the guest can take ${memoryBytes} bytes, the spec has ${defined.memoryBytes}`);
     const counted = { vcpus: used("vcpus"), memoryBytes: used("memory") };
     const wanted = JSON.stringify({ ...defined, memoryBytes });
     this.#run.demand(
@@ -188,10 +206,11 @@ export class DeviceVictim {
     const reason = end.error === null ? "" : fromStatus(client.contract, end.error).reason;
     const keeps = this.guest === "keeps" && change === "DETACH";
     const isDone = end.state === "STATE_SUCCEEDED";
-    // A guest that still boots has no balloon yet.
-    const boots = this.guest === "runs" && change === "UPDATE" && reason === "GUEST_KEEPS_MEMORY";
+    const resizes = change === "UPDATE" || change === "GROW";
+    // A guest that still boots has no drivers yet.
+    const boots = this.guest === "runs" && resizes && reason === "GUEST_KEEPS_MEMORY";
     this.#run.demand(keeps ? reason === "GUEST_KEEPS_DEVICE" : isDone || boots, this.#host.describe(end));
-    if (change === "UPDATE") await this.#judgeSize(isDone);
+    if (resizes) await this.#judgeSize(change, isDone);
     const seen = await this.#settled(change);
     const disk = `d${this.#disks}`;
     const bytes = seen.spec.get(disk);
@@ -211,7 +230,7 @@ export class DeviceVictim {
     if (isNicChange(change) && seen.nics?.[0] !== (link === undefined ? "" : `n${this.#disks}=${link}`))
       this.#run.violation(`after ${this.#host.describe(end)} the NICs are [${seen.nics?.[0]}]`);
     const wanted = change === "DETACH" && !keeps ? undefined : this.#mib * MIB;
-    if (change !== "UPDATE")
+    if (!resizes)
       this.#run.demand(bytes === wanted, `after ${this.#host.describe(end)} the disk has ${bytes} bytes`);
   }
 
@@ -282,6 +301,9 @@ export class DeviceVictim {
   }
 }
 
+/** libvirt's total, with what a running guest can take of the devices that it was given. */
+const memoryIn = (xml: string): number => Number(/<memory unit='KiB'>(\d+)</.exec(xml)?.[1]) * 1024;
+
 const aliasesIn = (xml: string): string[] =>
   [...xml.matchAll(/<alias name='ua-disk-([^']+)'/g)].map(([, name = ""]) => name);
 
@@ -344,6 +366,9 @@ const kernelBoot = {
 const drive = { name: "cd", cdrom: {} };
 const specs: Readonly<Record<Guest, VmSpec>> = {
   off: { name: "off", tenant: "off", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk, drive] },
-  runs: { name: "runs", tenant: "runs", vcpus: 1, memoryBytes: 128 * MIB, kernelBoot, disks: [drive] },
+  runs: {
+    ...{ name: "runs", tenant: "runs", vcpus: 1, memoryBytes: 128 * MIB, maxMemoryBytes: 384 * MIB },
+    ...{ kernelBoot, disks: [drive] },
+  },
   keeps: { name: "keeps", tenant: "keeps", vcpus: 1, memoryBytes: 32 * MIB, disks: [bootDisk, drive] },
 };
