@@ -3,6 +3,7 @@ import * as libvirt from "../../agent/libvirt/index.ts";
 import { parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
 import { eventually } from "../support/wait.ts";
 import { deviceSteps, deviceVolume, ports } from "./libvirt-model-devices.ts";
+import { saveSteps } from "./libvirt-model-saves.ts";
 import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
 import { parseVmDomain } from "../../agent/vm/model/vm-domain.ts";
@@ -333,4 +334,8 @@ export const script: readonly Step[] = [
   ...leaseSteps,
   ...domainSteps,
   ...hotplugSteps,
+  ...saveSteps(
+    6,
+    define("to be saved", (side) => domainXml(6, "six", bootDisk(side))),
+  ),
 ];

@@ -20,6 +20,9 @@ export const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
   RebootVm: new Set<EffectCall>(["set_metadata", "reboot", "reset"]),
   PauseVm: new Set<EffectCall>(["set_metadata", "suspend"]),
   ResumeVm: new Set<EffectCall>(["set_metadata", "resume"]),
+  // It removes a part of an image, and a forced stop cuts it short.
+  SuspendVm: new Set<EffectCall>(["set_metadata", "save", "save_remove", "destroy"]),
+  DiscardSavedState: new Set<EffectCall>(["set_metadata", "save_remove"]),
   UpdateVm: new Set<EffectCall>(["set_metadata"]),
   AttachDisk: new Set<EffectCall>([
     "set_metadata",
@@ -58,4 +61,6 @@ export const onceOnly: ReadonlySet<EffectCall> = new Set([
   "volume_create",
   "volume_delete",
   "inject_nmi",
+  "save",
+  "save_remove",
 ]);

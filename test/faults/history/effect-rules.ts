@@ -55,9 +55,9 @@ export function explainEffects(
   for (const effect of timeline.effects) {
     if (effect.by === "foreign") {
       // An effect that another client reverted may be repeated.
-      const undone = undoneBy[effect.call];
-      if (undone !== undefined && effect.changed)
-        ways = ways.map((way) => (hasStopped(way) ? way : without(way, undone)));
+      if (effect.changed)
+        for (const undone of undoneBy[effect.call] ?? [])
+          ways = ways.map((way) => (hasStopped(way) ? way : without(way, undone)));
       continue;
     }
     // An attempt without a change is harmless: libvirt refuses it.
@@ -91,19 +91,20 @@ function undoneWithin(way: Way, { call, at, endAt }: Effect, { effects }: VmTime
       other.changed &&
       other.at > at &&
       other.at < endAt &&
-      undoneBy[other.call] === call,
+      undoneBy[other.call]?.includes(call) === true,
   );
   return isUndone ? without(way, call) : way;
 }
 
-const undoneBy: Partial<Record<EffectCall, EffectCall>> = {
-  undefine: "define",
-  destroy: "start",
-  guest_stopped: "start",
-  volume_delete: "volume_create",
-  start: "destroy",
-  resume: "suspend",
-  suspend: "resume",
+const undoneBy: Partial<Record<EffectCall, readonly EffectCall[]>> = {
+  undefine: ["define"],
+  destroy: ["start"],
+  guest_stopped: ["start"],
+  volume_delete: ["volume_create"],
+  start: ["destroy"],
+  resume: ["suspend"],
+  suspend: ["resume"],
+  save: ["start", "save_remove"],
 };
 
 interface Turn {
@@ -128,10 +129,9 @@ function take(way: Way, turn: Turn): Way | undefined {
   }
   if (!isOnce) return { current: operation, over, done: before };
   const done = new Set([...before, thing]);
-  const undone = undoneBy[effect.call];
-  if (undone !== undefined && isTakenBack(operation, effect)) {
+  if (isTakenBack(operation, effect)) {
     // The same operation may create again what it rolled back.
-    done.delete(`${undone} ${effect.volume ?? ""}`);
+    for (const undone of undoneBy[effect.call] ?? []) done.delete(`${undone} ${effect.volume ?? ""}`);
     done.delete(thing);
   }
   return { current: operation, over, done };
@@ -201,9 +201,9 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
     return effect.call === "volume_delete" && hasRunOn(operation, effect, context)
       ? "started a guest that has written to it"
       : undefined;
-  const isPatient = request.method === "StopVm" && request.force === false;
-  if (isPatient && effect.call === "destroy" && !isForcedMeanwhile(effect, context))
-    return "is a stop without force";
+  const isCut = request.method === "SuspendVm" || (request.method === "StopVm" && request.force === false);
+  if (isCut && effect.call === "destroy" && !isForcedMeanwhile(effect, context))
+    return "ends the guest only for a forced stop";
   const { timeline, starts } = context;
   if (request.method === "AttachDisk" || request.method === "DetachDisk") {
     if (effect.isOpen === true) return "must not delete a volume that a guest has open";
@@ -212,13 +212,16 @@ function whyNot(operation: Accepted, effect: Effect, context: Context): string |
   const life = lifeAt(timeline, effect.at);
   if (life !== undefined && !timeline.lives.some((one) => isSameVm(one, life) && existed(one, operation)))
     return "was requested for an earlier instance of this VM";
-  const isAboutRun = effect.call === "destroy" || effect.call === "shutdown" || effect.call === "reset";
+  if (request.method === "SuspendVm" && effect.isWhole === true) return "must not remove the saved memory";
+  const isAboutRun = ofRun.has(effect.call);
   const run = isAboutRun ? runAt(timeline, effect.at) : undefined;
   const isMarked = run !== undefined && hasMarked(run, operation, effect, context);
   if (run?.by.by === "foreign" && isLaterRun(run, operation, effect, starts) && !isMarked)
     return "was requested before another client started the guest again";
   return undefined;
 }
+
+const ofRun: ReadonlySet<EffectCall> = new Set(["destroy", "shutdown", "reset", "save"]);
 
 /**
  * The creation started its guest before. libvirt reports that until libvirt restarts after the guest's end.

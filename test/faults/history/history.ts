@@ -132,6 +132,8 @@ export type EffectCall =
   | "detach_device"
   | "update_device"
   | "inject_nmi"
+  | "save"
+  | "save_remove"
   | "volume_create"
   | "volume_upload"
   | "volume_resize"
@@ -167,6 +169,8 @@ export interface EffectBegin {
   readonly volume?: string;
   /** For `volume_delete`: a running guest has the volume's file open. */
   readonly isOpen?: boolean;
+  /** For `save_remove`: the image is whole, so it holds the guest's memory. */
+  readonly isWhole?: boolean;
   /** A device's alias, and where the call changes it: in the definition, in the running guest, or in both. */
   readonly device?: string;
 }

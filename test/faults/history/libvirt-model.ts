@@ -19,6 +19,7 @@ import { ModelLibvirt, type Daemon, type ModelLibvirtOptions } from "./model/cli
 import { ended, isActive } from "./model/guest-run.ts";
 import { forgetEphemeralSecrets } from "./model/objects.ts";
 import { effectFacts, worldDomain } from "./model/observed.ts";
+import { cancelSave } from "./model/saves.ts";
 import { downloadOf } from "./model/storage.ts";
 import { ModelStream } from "./model/stream.ts";
 import {
@@ -134,6 +135,7 @@ export class ModelHost implements Daemon {
   startDaemon(): void {
     if (this.#isUp) return;
     for (const domain of this.world.domains.values()) {
+      cancelSave(domain);
       if (!isActive(domain)) domain.reason = DomainStateReason.SHUTOFF.UNKNOWN;
       // libvirt gives no reason for a QEMU whose monitor its predecessor had not reached.
       if (domain.isStarting) ended(this.world, domain, domain.starts % 2 === 0 ? "UNKNOWN" : "DAEMON");

@@ -1,6 +1,6 @@
 const noLayers = "the model of libvirt has no layers, block jobs and backups; `chain` and `kill` break them";
 const noMedia = "the model of libvirt has no media and seeds; `kill` breaks it";
-const noSaving = "the model of libvirt saves and dumps no memory; `kill` breaks it";
+const noSaving = "the model of libvirt dumps no memory; `kill` breaks it";
 const noSizes = "the model of libvirt changes no disk that a guest has open; `devices` and `kill` break it";
 const noGuest = "no guest of the model has an agent, and it is no operation; integration tests have one";
 const noImages = "the simulated agent serves no images; `image` breaks them";
@@ -12,8 +12,6 @@ const noReservations = "it is no operation; `overbook` and `clock` break them";
 export const uninterleaved: Readonly<Record<string, string>> = {
   "VmService/ResizeDisk": noSizes,
   "VmService/UpdateDisk": noSizes,
-  "VmService/SuspendVm": noSaving,
-  "VmService/DiscardSavedState": noSaving,
   "VmService/DumpMemory": noSaving,
   "VmService/ChangeMedia": noMedia,
   "VmService/ChangeSeed": noMedia,

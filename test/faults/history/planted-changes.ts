@@ -48,4 +48,61 @@ export const changeBugs: readonly PlantedBug[] = [
     rules: [atRest],
     seed: 8,
   },
+  {
+    name: "saved-again",
+    what: "a suspension that was interrupted saves whatever runs after the restart",
+    edits: [
+      {
+        file: "vm/operations/suspend.ts",
+        find: "  if (resumed) {\n",
+        replace: "  if (resumed && !isActive(before)) {\n",
+      },
+    ],
+    rules: effectRules,
+    seed: 237,
+  },
+  {
+    name: "saved-and-failed",
+    what: "a suspension whose end was interrupted fails although its memory is saved",
+    edits: [
+      {
+        file: "vm/operations/suspend.ts",
+        find: "if ((await isSaved(context, vmId)) !== true) {",
+        replace: "if ((await isSaved(context, vmId)) !== undefined) {",
+      },
+    ],
+    rules: ["an outcome is true"],
+    seed: 2,
+  },
+  {
+    name: "off-not-saved",
+    what: "a suspension that was interrupted succeeds if the VM is off, also without saved memory",
+    edits: [
+      {
+        file: "vm/operations/suspend.ts",
+        find: "if ((await isSaved(context, vmId)) !== true) {",
+        replace: "if (isActive(before)) {",
+      },
+    ],
+    rules: ["an outcome is true"],
+    seed: 244,
+  },
+  {
+    name: "discard-lies",
+    what: "a discard succeeds that removes nothing",
+    edits: [
+      {
+        file: "vm/operations/discard-saved-state.ts",
+        find: "() => domains.savedStates.remove(vmId)",
+        replace: "async () => undefined",
+      },
+      {
+        file: "vm/operations/discard-saved-state.ts",
+        find: "      await seen(context, vmId, (vm) => vm?.savedState !== true);\n",
+        replace: "      void seen;\n",
+      },
+    ],
+    rules: ["an outcome is true"],
+    seed: 12,
+  },
 ];

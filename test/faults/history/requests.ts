@@ -46,6 +46,8 @@ export const mutations: ReadonlySet<string> = new Set([
   "PauseVm",
   "ResumeVm",
   "DeleteVm",
+  "SuspendVm",
+  "DiscardSavedState",
   "UpdateVm",
   "AttachDisk",
   "DetachDisk",

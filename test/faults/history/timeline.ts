@@ -43,6 +43,16 @@ export interface VmTimeline {
   readonly lives: Life[];
   readonly runs: Run[];
   readonly states: StateSpan[];
+  readonly saves: Save[];
+}
+
+/** A saved memory of the VM, from the start of its saving to the start of the effect that removes it. */
+export interface Save {
+  readonly from: number;
+  to: number;
+  readonly by: Effect;
+  /** A start leaves the guest paused, as it was saved. */
+  readonly isPaused: boolean;
 }
 
 const idInName = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
@@ -72,6 +82,7 @@ export function timelines(history: History): Map<string, VmTimeline> {
       lives: [],
       runs: [],
       states: [{ from: 0, state: "absent" }],
+      saves: [],
     };
     all.set(vm, timeline);
     timeline.effects.push(effect);
@@ -81,6 +92,7 @@ export function timelines(history: History): Map<string, VmTimeline> {
     for (const effect of timeline.effects.toSorted((a, b) => turn(a) - turn(b)))
       if (effect.changed) follow(timeline, vm, effect);
       else if (effect.call === "start") followFailedStart(timeline, effect);
+      else if (effect.call === "save") followFailedSave(timeline, effect);
     timeline.states.sort((a, b) => a.from - b.from);
   }
   return all;
@@ -122,7 +134,20 @@ function followFailedStart({ effects, states, runs }: VmTimeline, { at, endAt }:
   if (endAt < Infinity && !isRestarted) states.push({ from: endAt, state: "stopped" });
 }
 
-function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect): void {
+const endsRun: ReadonlySet<Effect["call"]> = new Set(["destroy", "guest_stopped"]);
+
+/** During a save the guest is shown as paused, also if the save fails. */
+function followFailedSave({ effects, states }: VmTimeline, { at, endAt }: Effect): void {
+  const before = states.findLast(({ from }) => from <= at)?.state ?? "absent";
+  if (before !== "running") return;
+  states.push({ from: at, state: "paused" }, { from: at, state: "running" });
+  const isEnded = effects.some(
+    ({ call, changed, at: other }) => changed && endsRun.has(call) && other > at && other < endAt,
+  );
+  if (endAt < Infinity && !isEnded) states.push({ from: endAt, state: "running" });
+}
+
+function follow({ lives, runs, states, saves }: VmTimeline, vm: string, effect: Effect): void {
   const { at, call, instance, tenant } = effect;
   // The state changes between the effect's start and its end, and other clients may act in between.
   const become = (state: StateSpan["state"]): void => {
@@ -134,6 +159,11 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
   const isRunning = run !== undefined && run.to === Infinity;
   const endRun = (): void => {
     if (isRunning) run.to = Math.max(at, run.from);
+  };
+  const lastSave = saves.at(-1);
+  const save = lastSave?.to === Infinity ? lastSave : undefined;
+  const endSave = (): void => {
+    if (save !== undefined) save.to = at;
   };
   const endLife = (ended: Life): void => {
     ended.to = at;
@@ -160,6 +190,7 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
     case "undefine":
       // A domain without a definition exists until its run ends.
       if (life === undefined) return;
+      endSave();
       if (isRunning) life.isUndefined = true;
       else {
         endLife(life);
@@ -168,10 +199,12 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
       return;
     case "start":
       endRun();
+      endSave();
       runs.push({ vm, from: at, to: Infinity, by: effect });
       // libvirt shows a starting guest as paused.
       become("paused");
       become("running");
+      if (save?.isPaused === true) become("paused");
       return;
     case "destroy":
     case "guest_stopped":
@@ -179,6 +212,20 @@ function follow({ lives, runs, states }: VmTimeline, vm: string, effect: Effect)
       if (life?.isUndefined === true) endLife(life);
       become("stopped");
       if (life === undefined || life.to < Infinity) become("absent");
+      return;
+    case "save":
+      endRun();
+      saves.push({
+        from: at,
+        to: Infinity,
+        by: effect,
+        isPaused: states.findLast(({ from }) => from <= at)?.state === "paused",
+      });
+      become("paused");
+      become("stopped");
+      return;
+    case "save_remove":
+      endSave();
       return;
     case "suspend":
       become("paused");

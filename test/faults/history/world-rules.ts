@@ -11,6 +11,7 @@ export function worldRules(
 ): Violation[] {
   return [
     ...endsAreTrue(history, requests, byVm),
+    ...savesAreTrue(history, requests, byVm),
     ...etagsHold(history, requests, byVm),
     ...nothingIsLeft(history, requests, byVm),
     ...quietReadsAreTrue(history, requests),
@@ -25,6 +26,7 @@ const wantedStates: Readonly<Record<string, readonly StateSpan["state"][]>> = {
   PauseVm: ["paused"],
   ResumeVm: ["running"],
   DeleteVm: ["absent"],
+  SuspendVm: ["stopped"],
 };
 
 /**
@@ -92,6 +94,58 @@ function* endsAreTrue(
         };
     }
   }
+}
+
+/**
+ * A suspension succeeds only if the VM's memory was saved, and does not fail if it saved it. After a discard, no memory was saved
+ * for a moment.
+ */
+function* savesAreTrue(
+  history: History,
+  { accepted }: Requests,
+  byVm: ReadonlyMap<string, VmTimeline>,
+): Generator<Violation> {
+  const isForgotten = history.some((event) => event.event === "fault" && isForgetting(event.fault));
+  for (const operation of accepted) {
+    const { request, endedAt, end, operationId } = operation;
+    const { method, vm = "" } = request;
+    const timeline = byVm.get(vm);
+    if (end === undefined || timeline === undefined) continue;
+    const problem =
+      end.state === "succeeded"
+        ? savesContradict(operation, timeline)
+        : method === "SuspendVm" && !isForgotten && hasSaved(operation, timeline)
+          ? `is ${end.state}, but it saved the memory`
+          : undefined;
+    if (problem !== undefined)
+      yield {
+        rule: "an outcome is true",
+        at: endedAt,
+        vm,
+        message: `${method} ${operationId ?? ""} of ${request.caller} for VM ${vm} ${problem}`,
+      };
+  }
+}
+
+function savesContradict({ request, from, endedAt }: Accepted, { saves }: VmTimeline): string | undefined {
+  const there = saves.filter((save) => save.from <= endedAt && save.to >= from);
+  if (request.method === "SuspendVm" && there.length === 0) return "succeeded, but its memory was not saved";
+  if (request.method === "DiscardSavedState" && there.some((save) => save.from < from && save.to > endedAt))
+    return "succeeded, but its saved memory was there throughout";
+  return undefined;
+}
+
+/** The memory was saved under this suspension's stamp, and no other client acted meanwhile. */
+function hasSaved({ from, endedAt, operationId }: Accepted, { saves, effects }: VmTimeline): boolean {
+  const stampAt = (at: number): string | undefined =>
+    effects.findLast(({ stamp, changed, at: stampedAt }) => stamp !== undefined && changed && stampedAt < at)
+      ?.stamp?.operation;
+  const isOthers = effects.some(
+    ({ by, at, changed }) => by === "foreign" && changed && at > from && at < endedAt,
+  );
+  return (
+    !isOthers && saves.some(({ by }) => by.at > from && by.endAt < endedAt && stampAt(by.at) === operationId)
+  );
 }
 
 /** The agent's effect ended the instance: no guest ran on without a definition. */

@@ -5,15 +5,15 @@ import { XdrReader, XdrWriter } from "../../../../agent/libvirt/rpc/xdr.ts";
 import { deviceCalls } from "./devices.ts";
 import { domainCalls } from "./domains.ts";
 import { objectCalls } from "./objects.ts";
+import { saveCalls } from "./saves.ts";
 import { statisticsCalls } from "./statistics.ts";
 import { storageCalls } from "./storage.ts";
 import { Refusal, type Entry } from "./world.ts";
 
 const entries = new Map<string, Entry>(
-  [...domainCalls, ...deviceCalls, ...statisticsCalls, ...storageCalls, ...objectCalls].map((entry) => [
-    entry.procedure.name,
-    entry,
-  ]),
+  [...domainCalls, ...deviceCalls, ...saveCalls, ...statisticsCalls, ...storageCalls, ...objectCalls].map(
+    (entry) => [entry.procedure.name, entry],
+  ),
 );
 
 /** Every call of the model, by libvirt's name. */

@@ -63,6 +63,7 @@ export const fresh = (uuid: string, name: string, config: Element): ModelDomain 
   autostart: false,
   starts: 0,
   isStarting: false,
+  saved: undefined,
 });
 
 /** The files of the domain's disks. */

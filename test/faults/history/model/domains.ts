@@ -47,11 +47,6 @@ export const domainCalls: readonly Entry[] = [
     return { state: domain.state, maxMem: memory, memory, nrVirtCpu, cpuTime: 0 };
   }),
   answering(libvirt.domainIsActive, (world, { dom }) => ({ active: isActive(world.domain(dom)) })),
-  // It has no call that saves a guest.
-  answering(libvirt.domainHasManagedSaveImage, (world, { dom }) => {
-    world.domain(dom);
-    return { result: false };
-  }),
   answering(libvirt.domainGetXmlDesc, (world, { dom, flags }) => {
     const domain = world.domain(dom);
     const inactive = (flags & libvirt.DomainXMLFlags.INACTIVE) !== 0;
@@ -63,10 +58,13 @@ export const domainCalls: readonly Entry[] = [
   }),
   answering(
     libvirt.domainUndefineFlags,
-    (world, { dom }) => {
+    (world, { dom, flags }) => {
       const domain = world.domain(dom);
       if (!domain.isPersistent)
         throw new Refusal(55, "Requested operation is not valid: cannot undefine transient domain");
+      if (domain.saved !== undefined && (flags & libvirt.DomainUndefineFlagsValues.MANAGED_SAVE) === 0)
+        throw new Refusal(55, "Refusing to undefine while domain managed save image exists");
+      domain.saved = undefined;
       domain.isPersistent = false;
       domain.autostart = false;
       if (!isActive(domain)) world.domains.delete(domain.uuid);
@@ -84,7 +82,11 @@ export const domainCalls: readonly Entry[] = [
       return { dom: { ...referenceTo(domain), name: dom.name } };
     },
     { call: "start", of: ofDomain },
-    (world, { dom }) => beginStart(world, world.domain(dom)),
+    (world, { dom, flags }) => {
+      const domain = world.domain(dom);
+      if ((flags & libvirt.DomainCreateFlags.START_FORCE_BOOT) !== 0) domain.saved = undefined;
+      beginStart(world, domain);
+    },
   ),
   answering(
     libvirt.domainCreateXml,

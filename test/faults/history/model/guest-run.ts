@@ -13,10 +13,11 @@ export const isActive = ({ id }: Pick<ModelDomain, "id">): boolean => id >= 0;
 /** The guest is there, and does not run yet. */
 export function beginStart(world: World, domain: ModelDomain): void {
   if (isActive(domain)) throw new Refusal(55, "Requested operation is not valid: domain is already running");
+  if (domain.saved?.isWhole === false) domain.saved = undefined;
   refuseMissingFiles(world, domain);
   domain.id = world.number();
   domain.starts += 1;
-  domain.live = liveOf(world, domain.config, domain.id);
+  domain.live = liveOf(world, domain.saved?.live ?? domain.config, domain.id);
   domain.isStarting = true;
   domain.state = State.PAUSED;
   domain.reason = Reason.PAUSED.STARTING_UP;
@@ -26,7 +27,7 @@ function refuseMissingFiles(world: World, domain: ModelDomain): void {
   const paths = new Set(
     [...world.pools.values()].flatMap((pool) => [...pool.volumes.values()].map((v) => v.path)),
   );
-  for (const path of sourcesOf(domain.config)) {
+  for (const path of sourcesOf(domain.saved?.live ?? domain.config)) {
     const isOfPool = [...world.pools.values()].some((pool) => path.startsWith(`${pool.path}/`));
     if (!isOfPool || paths.has(path)) continue;
     domain.reason = Reason.SHUTOFF.FAILED;
@@ -48,11 +49,31 @@ function liveOf(world: World, config: Element, id: number): Element {
 
 export function started(world: World, domain: ModelDomain, paused: boolean): void {
   domain.isStarting = false;
+  if (domain.saved !== undefined) {
+    restored(world, domain, paused, domain.saved.isPaused);
+    return;
+  }
   domain.state = paused ? State.PAUSED : State.RUNNING;
   domain.reason = paused ? Reason.PAUSED.USER : Reason.RUNNING.BOOTED;
   if (!paused) world.emit(domain, { kind: "lifecycle", event: "resumed", detail: "unpaused" });
   world.emit(domain, { kind: "lifecycle", event: "started", detail: "booted" });
   if (paused) world.emit(domain, { kind: "lifecycle", event: "suspended", detail: "paused" });
+}
+
+/** A start from a whole image, which is removed. */
+function restored(world: World, domain: ModelDomain, startsPaused: boolean, wasPaused: boolean): void {
+  const paused = startsPaused || wasPaused;
+  domain.saved = undefined;
+  domain.state = paused ? State.PAUSED : State.RUNNING;
+  domain.reason = paused ? Reason.PAUSED.MIGRATION : Reason.RUNNING.RESTORED;
+  world.emit(domain, { kind: "lifecycle", event: "started", detail: "restored" });
+  if (!paused) world.emit(domain, { kind: "lifecycle", event: "resumed", detail: "from_snapshot" });
+  else
+    world.emit(domain, {
+      kind: "lifecycle",
+      event: "suspended",
+      detail: startsPaused ? "paused" : "restored",
+    });
 }
 
 /** The details of "stopped" by the reason of SHUTOFF. */
@@ -61,6 +82,7 @@ const details = {
   DESTROYED: "destroyed",
   CRASHED: "crashed",
   FAILED: "failed",
+  SAVED: "saved",
   DAEMON: "failed",
   UNKNOWN: "failed",
 } as const;

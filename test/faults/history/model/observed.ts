@@ -80,6 +80,7 @@ export function effectFacts(
     ...(agentRun === undefined ? {} : { agentRun }),
     ...subject,
     ...(call === "volume_delete" && isOpenFile(world, subject.volume ?? "") ? { isOpen: true } : {}),
+    ...(call === "save_remove" && domain?.saved?.isWhole === true ? { isWhole: true } : {}),
     ...(instance === undefined ? {} : { instance }),
     ...(operation === undefined ? {} : { operation }),
     ...(tenant === undefined ? {} : { tenant }),

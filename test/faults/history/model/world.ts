@@ -28,6 +28,16 @@ export interface ModelDomain {
   starts: number;
   /** A start is in progress: a crash of the daemon ends the guest. */
   isStarting: boolean;
+  /** Its managed save image. Not whole: it is being written, or its daemon died meanwhile. */
+  saved: SavedMemory | undefined;
+}
+
+export interface SavedMemory {
+  readonly live: Element;
+  /** The count of starts of the saved guest. */
+  readonly run: number;
+  readonly isPaused: boolean;
+  isWhole: boolean;
 }
 
 export interface ModelVolume {

@@ -26,6 +26,8 @@ const acts: Readonly<Record<Exclude<ForeignAction["act"], "guest_stopped">, AsVi
   suspend: (client, dom) => client.call(libvirt.domainSuspend, { dom }),
   resume: (client, dom) => client.call(libvirt.domainResume, { dom }),
   undefine: (client, dom) => client.call(libvirt.domainUndefineFlags, { dom, flags: 0 }),
+  save: (client, dom) => client.call(libvirt.domainManagedSave, { dom, flags: 0 }),
+  save_remove: (client, dom) => client.call(libvirt.domainManagedSaveRemove, { dom, flags: 0 }),
 };
 const stateNames: Readonly<Record<number, string>> = {
   1: "running",

@@ -84,7 +84,15 @@ export interface FaultAction {
 /** An act of another client or of the guest. */
 export interface ForeignAction {
   readonly do: "foreign";
-  readonly act: "start" | "destroy" | "suspend" | "resume" | "undefine" | "guest_stopped";
+  readonly act:
+    | "start"
+    | "destroy"
+    | "suspend"
+    | "resume"
+    | "undefine"
+    | "guest_stopped"
+    | "save"
+    | "save_remove";
   readonly vm: number;
   /** Absent: now. */
   readonly at?: Moment;

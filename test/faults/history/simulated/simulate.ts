@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { check, describe } from "../checker.ts";
 import { toLines } from "../history.ts";
 import { withChanges } from "./changes.ts";
+import { withSaves } from "./saves.ts";
 import { scheduleOf, type Schedule } from "./schedule.ts";
 import { withEpochProbes } from "./epoch-probes.ts";
 import { withMoments } from "./moments.ts";
@@ -65,7 +66,7 @@ function whole(text: string | undefined, option: string): number {
 }
 
 function wholeScheduleOf(seed: number): Schedule {
-  return withChanges(withEpochProbes(withSecondTenant(withMoments(scheduleOf(seed)))));
+  return withSaves(withChanges(withEpochProbes(withSecondTenant(withMoments(scheduleOf(seed))))));
 }
 
 async function played(schedule: Schedule): Promise<Played> {

@@ -101,6 +101,9 @@ export class SimulatedHost {
     const domain = model.world.domains.get(uuid);
     // libvirt makes it wait for a running start.
     if (!model.isUp || domain === undefined || domain.isStarting) return;
+    const isSaving =
+      domain.saved?.isWhole === false && domain.reason === libvirt.DomainStateReason.PAUSED.SAVE;
+    if (isSaving && act !== "destroy" && act !== "guest_stopped") return;
     const dom = { name: "", uuid, id: -1 };
     try {
       switch (act) {
@@ -118,6 +121,12 @@ export class SimulatedHost {
           return;
         case "undefine":
           model.foreign(libvirt.domainUndefineFlags, { dom, flags: 0 });
+          return;
+        case "save":
+          model.foreign(libvirt.domainManagedSave, { dom, flags: 0 });
+          return;
+        case "save_remove":
+          model.foreign(libvirt.domainManagedSaveRemove, { dom, flags: 0 });
           return;
         case "guest_stopped":
           this.#guestEnds(uuid, () => model.guestShutsDown(uuid));
@@ -159,7 +168,10 @@ export class SimulatedHost {
     if (!changes && loss !== undefined) return { lose: "answer", ...loss };
     if (!changes)
       return chance.is(0.7) ? {} : { queueMs: chance.number() * 3, answerMs: chance.number() * 8 };
-    const isSlow = procedure.startsWith("DOMAIN_CREATE") || procedure.startsWith("DOMAIN_DESTROY");
+    const isSlow =
+      procedure.startsWith("DOMAIN_CREATE") ||
+      procedure.startsWith("DOMAIN_DESTROY") ||
+      procedure === "DOMAIN_MANAGED_SAVE";
     const workMs = chance.number() * (isSlow ? 1500 : 30);
     if (loss !== undefined) return { workMs, lose: chance.is(0.8) ? "answer" : "request", ...loss };
     if (chance.is(0.01)) return { workMs, refuse: { code: 1, message: "internal error: the model refuses" } };

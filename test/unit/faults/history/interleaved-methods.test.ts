@@ -4,6 +4,7 @@ import { methods } from "../../../../agent/contract/methods.ts";
 import { uninterleaved } from "../../../faults/history/not-interleaved.ts";
 import { mutations } from "../../../faults/history/requests.ts";
 import { changeMethods } from "../../../faults/history/simulated/changes.ts";
+import { saveMethods } from "../../../faults/history/simulated/saves.ts";
 import { Chance } from "../../../faults/history/simulated/chance.ts";
 import { methodOf } from "../../../faults/history/simulated/schedule.ts";
 
@@ -17,7 +18,7 @@ const changing = Object.entries(methods).flatMap(([path, { audit }]) =>
 const chance = new Chance(1);
 const drawn = new Set(Array.from({ length: DRAWS }, () => methodOf(chance)));
 const scheduled = new Set(
-  [...drawn, ...changeMethods, "CancelOperation"].map((method) =>
+  [...drawn, ...changeMethods, ...saveMethods, "CancelOperation"].map((method) =>
     method === "CancelOperation" ? `OperationService/${method}` : `VmService/${method}`,
   ),
 );
@@ -32,7 +33,7 @@ test("the interleave campaign schedules each changing method, or says why not", 
 });
 
 test("the checker of histories knows each operation that is scheduled", () => {
-  const operations = [...drawn, ...changeMethods].filter((method) =>
+  const operations = [...drawn, ...changeMethods, ...saveMethods].filter((method) =>
     changing.includes(`VmService/${method}`),
   );
   assert.deepEqual(operations.sort(), [...mutations].sort());
