@@ -10,10 +10,15 @@ const diskXml = ({ images }: Side, name: string, target: string): string =>
   `<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${images}/${name}.img'/>
    <target dev='${target}' bus='virtio'/><alias name='ua-disk-${name}'/></disk>`;
 
+const driveXml = (medium = ""): string =>
+  `<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>${medium}
+   <target dev='sda' bus='sata'/><readonly/><alias name='ua-disk-drive'/></disk>`;
+
 const devicesOf = ({ xml }: { xml: string }): readonly (string | undefined)[] =>
-  parseVmDomain(xml)
-    .devices.disks.map(({ alias }) => alias)
-    .filter((alias) => alias?.startsWith("ua-"));
+  parseVmDomain(xml).devices.disks.flatMap(({ alias, device, source }) => {
+    if (alias?.startsWith("ua-") !== true) return [];
+    return device === "cdrom" && source !== undefined ? `${alias} with a medium` : alias;
+  });
 
 /** Every call for devices, on a missing, a stopped and a running domain. */
 export function deviceSteps(what: string, number: number): readonly Step[] {
@@ -29,6 +34,15 @@ export function deviceSteps(what: string, number: number): readonly Step[] {
   const shown = (how: string, flags: number): Step =>
     step(`${what}, ${how}`, libvirt.domainGetXmlDesc, { dom, flags }, devicesOf);
   const { INACTIVE } = libvirt.DomainXMLFlags;
+  const insert = (how: string, flags: number, isEmpty = false): readonly Step[] => [
+    step(`${what}, ${how}`, libvirt.domainUpdateDeviceFlags, ({ images }) => ({
+      dom,
+      xml: driveXml(isEmpty ? "" : `<source file='${images}/medium.img'/>`),
+      flags,
+    })),
+    shown(`${how}, as configured`, INACTIVE),
+    shown(`${how}, as shown`, 0),
+  ];
   return [
     attach("defined", "more", "vdb", CONFIG),
     attach("defined again", "more", "vdb", CONFIG),
@@ -42,6 +56,10 @@ export function deviceSteps(what: string, number: number): readonly Step[] {
       xml: diskXml(side, "more", "vdb"),
       flags: CONFIG,
     })),
+    ...insert("a medium, defined", CONFIG),
+    ...insert("a medium, live", LIVE),
+    ...insert("no medium", CONFIG | LIVE, true),
+    ...insert("no medium, defined", CONFIG, true),
     detach("an unknown one, defined", "ua-disk-other", CONFIG),
     detach("an unknown one, live", "ua-disk-other", LIVE),
     // This guest has no driver that gives a device back.
@@ -52,19 +70,22 @@ export function deviceSteps(what: string, number: number): readonly Step[] {
   ];
 }
 
-/** The file of the disks. */
-export const deviceVolume: Step = step(
-  "for devices",
-  libvirt.storageVolCreateXml,
-  {
-    pool,
-    xml: `<volume><name>more.img</name><capacity>${BYTES}</capacity><target><format type='raw'/></target></volume>`,
-    flags: 0,
-  },
-  () => "made",
+/** The files of the disk and of the medium: QEMU does not open one twice. */
+export const deviceVolumes: readonly Step[] = ["more", "medium"].map((name) =>
+  step(
+    name,
+    libvirt.storageVolCreateXml,
+    {
+      pool,
+      xml: `<volume><name>${name}.img</name><capacity>${BYTES}</capacity><target><format type='raw'/></target></volume>`,
+      flags: 0,
+    },
+    () => "made",
+  ),
 );
 
-/** A guest gets a device only where it has a port for it. */
-export const ports = [1, 2, 3, 4]
+/** A guest gets a device only where it has a port for it, and a medium only in its drive. */
+export const portsAndDrive = [1, 2, 3, 4]
   .map((index) => `<controller type='pci' index='${index}' model='pcie-root-port'/>`)
-  .join("");
+  .join("")
+  .concat(driveXml());

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as libvirt from "../../agent/libvirt/index.ts";
 import { parseNetwork, parseSecret } from "../../agent/libvirt/xml/index.ts";
 import { eventually } from "../support/wait.ts";
-import { deviceSteps, deviceVolume, ports } from "./libvirt-model-devices.ts";
+import { deviceSteps, deviceVolumes, portsAndDrive } from "./libvirt-model-devices.ts";
 import { saveSteps } from "./libvirt-model-saves.ts";
 import { storageSteps } from "./libvirt-model-storage.ts";
 import { answerOf, step, uuidOf, type Procedure, type Side, type Step } from "./libvirt-model-step.ts";
@@ -283,10 +283,10 @@ const nmi = (what: string, number: number): Step =>
   step(what, libvirt.domainInjectNmi, { dom: dom(number), flags: 0 });
 
 const hotplugSteps: readonly Step[] = [
-  deviceVolume,
+  ...deviceVolumes,
   ...deviceSteps("missing", 5),
-  define("with ports", (side) =>
-    domainXml(5, "five", bootDisk(side)).replace("<devices>", `<devices>${ports}`),
+  define("with ports and a drive", (side) =>
+    domainXml(5, "five", bootDisk(side)).replace("<devices>", `<devices>${portsAndDrive}`),
   ),
   ...deviceSteps("off", 5),
   nmi("off", 5),

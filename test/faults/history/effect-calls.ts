@@ -36,6 +36,7 @@ export const callsOf: Readonly<Record<string, ReadonlySet<EffectCall>>> = {
   AttachNic: new Set<EffectCall>(["set_metadata", "attach_device", "detach_device"]),
   DetachNic: new Set<EffectCall>(["set_metadata", "detach_device"]),
   UpdateNic: new Set<EffectCall>(["set_metadata", "update_device"]),
+  ChangeMedia: new Set<EffectCall>(["set_metadata", "update_device"]),
   InjectNmi: new Set<EffectCall>(["set_metadata", "inject_nmi"]),
   DeleteVm: new Set<EffectCall>([
     "set_metadata",

@@ -1,6 +1,6 @@
 const noLayers = "the model of libvirt has no layers, block jobs and backups; `chain` and `kill` break them";
-const noMedia = "the model of libvirt has no media and seeds; `kill` breaks it";
-const noSaving = "the model of libvirt dumps no memory; `kill` breaks it";
+const noSeeds = "the model of libvirt has no seeds and no rescue; `kill` breaks them";
+const noDumps = "the model of libvirt dumps no memory; `kill` breaks it";
 const noSizes = "the model of libvirt changes no disk that a guest has open; `devices` and `kill` break it";
 const noGuest = "no guest of the model has an agent, and it is no operation; integration tests have one";
 const noImages = "the simulated agent serves no images; `image` breaks them";
@@ -12,11 +12,10 @@ const noReservations = "it is no operation; `overbook` and `clock` break them";
 export const uninterleaved: Readonly<Record<string, string>> = {
   "VmService/ResizeDisk": noSizes,
   "VmService/UpdateDisk": noSizes,
-  "VmService/DumpMemory": noSaving,
-  "VmService/ChangeMedia": noMedia,
-  "VmService/ChangeSeed": noMedia,
-  "VmService/RescueVm": noMedia,
-  "VmService/UnrescueVm": noMedia,
+  "VmService/DumpMemory": noDumps,
+  "VmService/ChangeSeed": noSeeds,
+  "VmService/RescueVm": noSeeds,
+  "VmService/UnrescueVm": noSeeds,
   "VmService/MoveDisk": noLayers,
   "SnapshotService/CreateSnapshot": noLayers,
   "SnapshotService/DeleteSnapshot": noLayers,

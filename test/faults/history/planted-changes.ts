@@ -20,7 +20,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 1159,
+    seed: 2067,
   },
   {
     name: "still-defined",
@@ -33,7 +33,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [atRest],
-    seed: 166,
+    seed: 236,
   },
   {
     name: "nic-not-noted",
@@ -46,7 +46,20 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [atRest],
-    seed: 8,
+    seed: 21,
+  },
+  {
+    name: "medium-not-noted",
+    what: "the spec keeps a drive's previous medium",
+    edits: [
+      {
+        file: "vm/operations/change-media.ts",
+        find: "write: (spec) => withMedium(spec, disk, medium),",
+        replace: "write: (spec) => spec,",
+      },
+    ],
+    rules: [atRest],
+    seed: 21,
   },
   {
     name: "saved-again",
@@ -59,7 +72,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 237,
+    seed: 357,
   },
   {
     name: "saved-and-failed",

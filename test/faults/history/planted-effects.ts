@@ -142,7 +142,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 82,
+    seed: 165,
   },
   {
     name: "read-backwards",
@@ -181,7 +181,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["a failed creation leaves nothing", "a deleted VM leaves nothing"],
-    seed: 11,
+    seed: 13,
   },
   {
     name: "stamp-ignored",
@@ -209,7 +209,7 @@ export const effectBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an etag is enforced"],
-    seed: 29,
+    seed: 38,
   },
   {
     name: "rollback-unseen",

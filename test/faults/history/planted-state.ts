@@ -26,7 +26,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: [...effectRules, "an outcome never changes"],
-    seed: 13,
+    seed: 14,
   },
   {
     name: "decided-shown",
@@ -52,7 +52,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 72,
+    seed: 77,
   },
   {
     name: "refused-unmarked",
@@ -153,7 +153,7 @@ export const stateBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["acknowledged operations are durable", "a refused request has no effect", ...effectRules],
-    seed: 10,
+    seed: 13,
   },
   {
     name: "journal-not-synced",

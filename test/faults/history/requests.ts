@@ -54,6 +54,7 @@ export const mutations: ReadonlySet<string> = new Set([
   "AttachNic",
   "DetachNic",
   "UpdateNic",
+  "ChangeMedia",
   "AttachPciDevice",
   "DetachPciDevice",
   "InjectNmi",

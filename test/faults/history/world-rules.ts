@@ -312,7 +312,13 @@ function* devicesAgree(history: History, { accepted }: Requests): Generator<Viol
   }
 }
 
-const ofDevices: ReadonlySet<string> = new Set(["AttachDisk", "DetachDisk", "AttachNic", "DetachNic"]);
+const ofDevices: ReadonlySet<string> = new Set([
+  "AttachDisk",
+  "DetachDisk",
+  "AttachNic",
+  "DetachNic",
+  "ChangeMedia",
+]);
 
 function quietWorld(history: History): { at: number; world: WorldSeen } | undefined {
   const at = history.findLastIndex((event) => event.event === "world" && event.quiet);

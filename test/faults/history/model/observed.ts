@@ -24,27 +24,47 @@ export function worldDomain(world: World, domain: ModelDomain): WorldDomain {
     ...(operation === undefined ? {} : { operation }),
     ...(tenant === undefined ? {} : { tenant }),
     volumes,
-    ...deviceSight(domain),
+    ...deviceSight(world, domain),
   };
 }
 
-/** Socle's devices by name, as the spec, the definition and the guest have them. */
-function deviceSight({ config, live }: ModelDomain): Pick<WorldDomain, "devices"> {
-  const text = socleText(config, "spec");
-  if (text === undefined) return {};
-  const stored = JSON.parse(text) as Readonly<Record<"disks" | "nics", readonly { name: string }[]>>;
-  const spec = [
-    ...stored.disks.map(({ name }) => `ua-disk-${name}`),
-    ...stored.nics.map(({ name }) => `ua-nic-${name}`),
-  ].sort();
-  const definition = aliasesIn(config);
-  return { devices: { spec, definition, ...(live === undefined ? {} : { guest: aliasesIn(live) }) } };
+interface StoredDisk {
+  readonly name: string;
+  readonly source: {
+    readonly kind: string;
+    readonly volume?: { readonly pool: string; readonly volume: string };
+  };
 }
 
-const aliasesIn = (domain: Element): string[] =>
+/** Socle's devices by name, drives with their medium, as the spec, the definition and the guest have them. */
+function deviceSight(world: World, { config, live }: ModelDomain): Pick<WorldDomain, "devices"> {
+  const text = socleText(config, "spec");
+  if (text === undefined) return {};
+  const stored = JSON.parse(text) as { disks: readonly StoredDisk[]; nics: readonly { name: string }[] };
+  const spec = [
+    ...stored.disks.map(({ name, source: { kind, volume } }) =>
+      withMedium(
+        `ua-disk-${name}`,
+        kind === "cdrom" && volume ? `${volume.pool}/${volume.volume}` : undefined,
+      ),
+    ),
+    ...stored.nics.map(({ name }) => `ua-nic-${name}`),
+  ].sort();
+  const definition = devicesIn(world, config);
+  return { devices: { spec, definition, ...(live === undefined ? {} : { guest: devicesIn(world, live) }) } };
+}
+
+const withMedium = (alias: string, medium: string | undefined): string =>
+  medium === undefined ? alias : `${alias} with ${medium}`;
+
+const devicesIn = (world: World, domain: Element): string[] =>
   (find(domain, "devices")?.children ?? [])
-    .flatMap((device) => aliasOf(device) ?? [])
-    .filter((alias) => /^ua-(disk|nic)-/.test(alias))
+    .flatMap((device) => {
+      const alias = aliasOf(device) ?? "";
+      if (!/^ua-(disk|nic)-/.test(alias)) return [];
+      const file = device.attributes.device === "cdrom" ? find(device, "source")?.attributes.file : undefined;
+      return withMedium(alias, file && volumeAt(world, file));
+    })
     .sort();
 
 /** Whether a running guest has the file of a volume. */

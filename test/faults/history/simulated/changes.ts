@@ -1,6 +1,6 @@
 import { askAbout, fault, nextVm } from "./additions.ts";
 import { Chance } from "./chance.ts";
-import { NETWORK, type Action, type CallAction, type Schedule } from "./schedule.ts";
+import { bootVolume, NETWORK, type Action, type CallAction, type Schedule } from "./schedule.ts";
 
 const MIB = 1024 ** 2;
 /** The share of histories. */
@@ -8,6 +8,9 @@ const SHARE = 0.3;
 
 type Details = Partial<CallAction>;
 type Request = (device: number, id: number) => object;
+
+/** The name of a VM's CD-ROM drive. */
+export const DRIVE = "drive";
 
 /** Changes of a VM, and their requests beside the VM. */
 const changes: Readonly<Record<string, Request>> = {
@@ -22,6 +25,7 @@ const changes: Readonly<Record<string, Request>> = {
     nic: `net-${device}`,
     linkState: id % 2 === 0 ? "NIC_LINK_DOWN" : "NIC_LINK_UP",
   }),
+  ChangeMedia: (_device, id) => ({ disk: DRIVE, ...(id % 2 === 0 ? { volume: bootVolume } : {}) }),
   InjectNmi: () => ({}),
   // The host has no such device: it is refused, or fails without an effect.
   AttachPciDevice: () => ({ device: "0000:3b:00.0" }),
@@ -45,7 +49,7 @@ export function withChanges(schedule: Schedule): Schedule {
   const actions = [...schedule.actions];
   const vm = nextVm(actions);
   const ask = askAbout(actions, vm);
-  const create = ask("CreateVm", { hasDisk: chance.is(0.5), leaveStopped: chance.is(0.4) });
+  const create = ask("CreateVm", { hasDisk: chance.is(0.5), hasDrive: true, leaveStopped: chance.is(0.4) });
   actions.push(create);
   const ids = [create.id];
   const most = chance.whole(4, 10);
@@ -79,6 +83,11 @@ function troubleOf(chance: Chance, vm: number, ids: readonly number[]): Action |
     fault("kill", { afterMs, at: chance.of(["volume_create", "volume_delete", "set_metadata"]) }),
     fault("answer_lost", { afterMs, silently: chance.is(0.3) }),
     fault("answer_lost", { of: chance.of(["DOMAIN_ATTACH_DEVICE_FLAGS", "DOMAIN_DETACH_DEVICE_ALIAS"]) }),
+    fault(chance.of(["kill", "libvirt_down"]), {
+      afterMs,
+      at: "update_device",
+      forMs: chance.number() * 20_000,
+    }),
     fault("libvirt_down", { afterMs, forMs: chance.number() * 20_000 }),
     fault("sync_failed", { afterMs }),
     { afterMs, do: "foreign", act: chance.of(["start", "destroy", "guest_stopped"]), vm },

@@ -39,6 +39,8 @@ export interface CallAction {
   readonly byName?: boolean;
   readonly tenant?: string;
   readonly hasDisk?: boolean;
+  /** With an empty CD-ROM drive. */
+  readonly hasDrive?: boolean;
   readonly leaveStopped?: boolean;
   readonly force?: boolean;
   readonly graceSeconds?: number;

@@ -1,6 +1,6 @@
 import type { Vm } from "../../../../agent/vm/model/vm.ts";
 import type { Recorder, RequestBegin } from "../history.ts";
-import { changeOf } from "./changes.ts";
+import { changeOf, DRIVE } from "./changes.ts";
 import { isComplete, operationsIn, vmsIn } from "./reads.ts";
 import { bootVolume, callers, vmId, type Action, type CallAction, type Schedule } from "./schedule.ts";
 import type { Answered, CallBy } from "./simulated-agent.ts";
@@ -214,6 +214,7 @@ export class SimulatedCallers {
       eraseDisks = false,
       graceSeconds = 5,
       hasDisk = false,
+      hasDrive = false,
       leaveStopped = false,
     } = action;
     switch (method) {
@@ -227,7 +228,7 @@ export class SimulatedCallers {
           memoryBytes: 64 * MIB,
           accelerator: "ACCELERATOR_TCG",
           tenant: action.tenant ?? "",
-          disks: hasDisk ? [boot, disk] : [boot],
+          disks: [boot, ...(hasDisk ? [disk] : []), ...(hasDrive ? [{ name: DRIVE, cdrom: {} }] : [])],
         };
         return { spec, leaveStopped };
       }
