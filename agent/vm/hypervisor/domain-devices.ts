@@ -124,19 +124,24 @@ export class DomainDevices {
    * guest has no PCI port for it.
    */
   async attach(id: string, alias: string, xml: string): Promise<void> {
+    const add = (): Promise<void> =>
+      this.#steadily(id, async () => {
+        const { isDefined, isLive } = await this.where(id, alias);
+        const flags = (isDefined ? 0 : CONFIG) | (isLive === false ? LIVE : 0);
+        if (flags === 0) return;
+        await this.#libvirt.call(libvirt.domainAttachDeviceFlags, { dom: reference(id), xml, flags });
+      }).catch(async (thrown: unknown) => {
+        // libvirt has no error number of its own for it.
+        if (toSocleError(thrown).reason === "LIBVIRT_INTERNAL_ERROR" && (await this.#isFull(id)))
+          throw noFreePort(thrown);
+        throw thrown;
+      });
     await this.#certainty.ensure(
-      () =>
-        this.#steadily(id, async () => {
-          const { isDefined, isLive } = await this.where(id, alias);
-          const flags = (isDefined ? 0 : CONFIG) | (isLive === false ? LIVE : 0);
-          if (flags === 0) return;
-          await this.#libvirt.call(libvirt.domainAttachDeviceFlags, { dom: reference(id), xml, flags });
-        }).catch(async (thrown: unknown) => {
-          // libvirt has no error number of its own for it.
-          if (toSocleError(thrown).reason === "LIBVIRT_INTERNAL_ERROR" && (await this.#isFull(id)))
-            throw noFreePort(thrown);
-          throw thrown;
-        }),
+      async () => {
+        await add();
+        // A guest that has started meanwhile lacks it.
+        await add();
+      },
       async () => {
         const { isDefined, isLive } = await this.where(id, alias);
         return isDefined && isLive !== false;

@@ -9,6 +9,8 @@ import type { DomainReads } from "./domain-reads.ts";
 import { isActive } from "./domain-state.ts";
 import { reference } from "./stamps.ts";
 
+const MOST_TRIES = 3;
+
 /** The media of a domain's CD-ROM drives. */
 export class DomainMedia {
   readonly #libvirt: LibvirtCalls;
@@ -23,7 +25,8 @@ export class DomainMedia {
 
   /**
    * Gives a drive this medium, in the definition and in a running guest; undefined: none. `force`: also if the guest locks the
-   * tray. Throws `conflict` GUEST_KEEPS_MEDIUM, and DISK_NOT_ATTACHED if the definition or the running guest lacks the drive.
+   * tray. Throws `conflict` GUEST_KEEPS_MEDIUM, and DISK_NOT_ATTACHED if the definition or the running guest lacks the drive, and
+   * `unavailable` EFFECT_NOT_OBSERVED.
    */
   async change(id: string, alias: string, path: string | undefined, force: boolean): Promise<void> {
     const isChanged = async (): Promise<boolean> =>
@@ -32,10 +35,11 @@ export class DomainMedia {
       for (let tries = 1; ; tries += 1) {
         const [drive] = await this.#drives(id, alias);
         if (await isChanged()) return;
+        if (tries > MOST_TRIES) throw notObserved(alias);
         const wasOn = isActive(await this.#reads.state(id));
         try {
+          // Of a guest that starts meanwhile it changes the definition alone: the next try finds that.
           await this.#update(id, drive, path, force);
-          return;
         } catch (thrown) {
           const error = toSocleError(thrown);
           const isOn = isActive(await this.#reads.state(id));
@@ -82,6 +86,13 @@ const pathOf = (source: Disk["source"]): string | undefined =>
   source !== undefined && "path" in source ? source.path : undefined;
 
 const nameOf = (alias: string): string => deviceName("disk", alias) ?? alias;
+
+const notObserved = (alias: string): SocleError =>
+  new SocleError(
+    "unavailable",
+    "EFFECT_NOT_OBSERVED",
+    `libvirt accepted the medium of drive ${nameOf(alias)} and does not show it: another client may change it too (virsh dumpxml); retry`,
+  );
 
 const keepsMedium = (alias: string, cause: SocleError): SocleError =>
   new SocleError(

@@ -20,7 +20,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 2067,
+    seed: 2090,
   },
   {
     name: "still-defined",
