@@ -19,7 +19,8 @@ import type { Chance } from "./fuzz-chance.ts";
 import type { CleanUp, FuzzTarget } from "./fuzz-target.ts";
 
 const ANSWER_WITHIN_MS = 120_000;
-const LISTEN_MS = 5;
+/** A stream may stay silent. An error that takes longer is not seen. */
+const LISTEN_MS = 100;
 
 interface Method {
   readonly path: string;

@@ -55,6 +55,10 @@ export interface Harness {
   stop(): Promise<void>;
 }
 
+/** A refusal as the agent's own: an unknown error would be its defect. */
+const none = (what: string): SocleError =>
+  new SocleError("not_found", "NOT_IN_TEST", `no ${what} in this test`);
+
 /**
  * An API server on its own socket, over real tables and logs, with fakes for the parts that need a
  * hypervisor.
@@ -117,7 +121,7 @@ export async function startApi(
           ? { state: "succeeded", result: { settled_by: caller } }
           : { state: "failed", error: new SocleError("conflict", "SETTLED_BY_PERSON", caller) },
       ),
-    openConsole: () => Promise.reject(new Error("no console in this test")),
+    openConsole: () => Promise.reject(none("console")),
     guest: () => {
       throw new SocleError("unavailable", "GUEST_AGENT_NOT_CONNECTED", "no guest in this test");
     },
@@ -131,9 +135,9 @@ export async function startApi(
     vms,
     screens: {
       require: () => undefined,
-      connect: () => Promise.reject(new Error("no screen in this test")),
+      connect: () => Promise.reject(none("screen")),
       screenshot: () => {
-        throw new Error("no screen in this test");
+        throw none("screen");
       },
     },
     backups: readsWithoutBackups({ clock, log }),
@@ -158,12 +162,12 @@ export async function startApi(
     controlEpochs,
     audit: auditLog ?? {
       state: { sequence: 0, bytes: 0, waiting: 0, refused: 0 },
-      page: () => Promise.reject(new Error("no audit log in this test")),
-      checkpoint: () => Promise.reject(new Error("no audit log in this test")),
+      page: () => Promise.reject(none("audit log")),
+      checkpoint: () => Promise.reject(none("audit log")),
     },
     trust: {
       state: () => ({ domain: null }),
-      enroll: () => Promise.reject(new Error("no enrollment in this test")),
+      enroll: () => Promise.reject(none("enrollment")),
     },
     position: () => ({ bootId: "boot-1", agentEpoch: 7, generation: position.generation }),
   };
@@ -176,7 +180,7 @@ export async function startApi(
     people: {
       rules: configSchema.parse({}).people,
       verify: () => {
-        throw new Error("no people in this test");
+        throw none("people");
       },
       brokeGlass: () => undefined,
       ...people,
