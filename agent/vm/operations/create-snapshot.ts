@@ -119,7 +119,8 @@ export const createSnapshot = defineOperation({
   /**
    * Throws `invalid` SPEC_INVALID, `already_exists` SNAPSHOT_EXISTS, `exhausted` SNAPSHOT_LIMIT_REACHED, `conflict`
    * SNAPSHOT_UNSUPPORTED, DISK_BUSY, VM_HAS_SAVED_STATE, GUEST_AGENT_NOT_CONFIGURED, VM_STATE_CONFLICT and ETAG_MISMATCH, with
-   * memory also `denied` SNAPSHOT_MEMORY_NOT_ALLOWED, and `conflict` SNAPSHOT_MEMORY_NOT_CONFIGURED and as `requireKeepable`.
+   * memory also `denied` SNAPSHOT_MEMORY_NOT_ALLOWED, and `conflict` SNAPSHOT_MEMORY_NOT_CONFIGURED, SNAPSHOT_MEMORY_GROWN and as
+   * `requireKeepable`.
    */
   admit(request: CreateSnapshotRequest, vm, admission) {
     const { name, description, quiesce, etag } = request;
