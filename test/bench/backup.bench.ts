@@ -5,7 +5,7 @@ import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { bench } from "./bench.ts";
-import { createFullGuest, inMemory, startBenchHost, succeeded } from "./bench-host.ts";
+import { createFullGuest, inMemory, startBenchHost, succeeded, warmMemory } from "./bench-host.ts";
 import { measurePairs } from "./pairs.ts";
 
 const execute = promisify(execFile);
@@ -46,7 +46,13 @@ await bench("backup", async (run) => {
     const line = ["vm", "backup", "create", "guest", "--to", to, ...options];
     await execute(process.execPath, [bundle, ...line], { env });
   };
-  const byDirectory = await measurePairs(run, pairs, () => ({ socle: () => take("--full"), peer, tidy }));
+  const ready = () => warmMemory(directory, mib);
+  const byDirectory = await measurePairs(run, pairs, () => ({
+    socle: () => take("--full"),
+    peer,
+    ready,
+    tidy,
+  }));
   const byNbd = await measurePairs(run, pairs, () => ({
     socle: async () => {
       const of = () => ({ requestId: randomUUID(), vm: "guest" });
@@ -57,6 +63,7 @@ await bench("backup", async (run) => {
       await succeeded(host, client.ask(backups.FinishBackup, { ...of(), backupId, success: true }));
     },
     peer,
+    ready,
     tidy,
   }));
 

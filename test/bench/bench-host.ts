@@ -66,11 +66,26 @@ export async function createFullGuest(
   return { vmId, volume };
 }
 
+/**
+ * Fills a directory in memory, and empties it: a virtual machine may give its host what it frees, and get it back slowly. A
+ * side that follows another would pay for that.
+ */
+export async function warmMemory(directory: string, mib: number): Promise<void> {
+  const path = join(directory, "warm");
+  const zeros = Buffer.alloc(MIB);
+  await write(path, mib, () => zeros);
+  await rm(path);
+}
+
 /** A file of bytes that no tool compresses or leaves out. */
 export async function writeRandom(path: string, mib: number): Promise<void> {
+  await write(path, mib, () => randomBytes(MIB));
+}
+
+async function write(path: string, mib: number, next: () => Buffer): Promise<void> {
   const file = await open(path, "wx");
   try {
-    for (let written = 0; written < mib; written += 1) await file.write(randomBytes(MIB));
+    for (let written = 0; written < mib; written += 1) await file.write(next());
   } finally {
     await file.close();
   }

@@ -5,7 +5,7 @@ import { readFile, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { ImageServer } from "../support/image-server.ts";
 import { bench } from "./bench.ts";
-import { inMemory, startBenchHost, succeeded, writeRandom } from "./bench-host.ts";
+import { inMemory, startBenchHost, succeeded, warmMemory, writeRandom } from "./bench-host.ts";
 import { measurePairs } from "./pairs.ts";
 
 const execute = promisify(execFile);
@@ -35,14 +35,16 @@ await bench("import", async (run) => {
     const { stdout } = await execute("sha256sum", [copy]);
     if (!stdout.startsWith(sha256)) throw new Error(`sha256sum: ${stdout}`);
   };
-  const tidy = async (): Promise<void> => {
-    await succeeded(
-      host,
-      host.client.ask(images.DeleteImage, { requestId: randomUUID(), image: request.name }),
-    );
+  const removed = async (): Promise<void> => {
+    const asked = { requestId: randomUUID(), image: request.name };
+    await succeeded(host, host.client.ask(images.DeleteImage, asked));
+  };
+  const tidy = async (side: "socle" | "peer"): Promise<void> => {
+    if (side === "socle") return await removed();
     await rm(copy);
     await rm(converted, { force: true });
   };
+  const ready = () => warmMemory(pool, 2 * mib);
   const socle = () =>
     succeeded(host, host.client.ask(images.ImportImage, { requestId: randomUUID(), ...request }));
   const all = await measurePairs(run, pairs, () => ({
@@ -51,10 +53,11 @@ await bench("import", async (run) => {
       await download();
       await execute("qemu-img", ["convert", "-f", "qcow2", "-O", "raw", copy, converted]);
     },
+    ready,
     tidy,
   }));
   // What an import does as well: the agent keeps an image in its format, and disks are overlays of it.
-  const alike = await measurePairs(run, pairs, () => ({ socle, peer: download, tidy }));
+  const alike = await measurePairs(run, pairs, () => ({ socle, peer: download, ready, tidy }));
   return {
     figures: {
       mib,

@@ -1,11 +1,15 @@
 import type { Run } from "./bench.ts";
 import { median, timed } from "./statistics.ts";
 
+type Side = "socle" | "peer";
+
 export interface Pair {
   readonly socle: () => Promise<unknown>;
   readonly peer: () => Promise<unknown>;
-  /** After both; not measured. */
-  readonly tidy?: () => Promise<unknown>;
+  /** Before each side; not measured. */
+  readonly ready?: () => Promise<unknown>;
+  /** After each side, so that it leaves the other as much memory as it had; not measured. */
+  readonly tidy?: (side: Side) => Promise<unknown>;
 }
 
 export interface PairedFigures {
@@ -25,9 +29,11 @@ export async function measurePairs(
   const tookMs = { socle: [] as number[], peer: [] as number[] };
   for (let pair = 0; pair < pairs; pair += 1) {
     const sides = await of(pair);
-    for (const side of pair % 2 === 0 ? (["socle", "peer"] as const) : (["peer", "socle"] as const))
+    for (const side of pair % 2 === 0 ? (["socle", "peer"] as const) : (["peer", "socle"] as const)) {
+      await sides.ready?.();
       tookMs[side].push(await timed(sides[side]));
-    await sides.tidy?.();
+      await sides.tidy?.(side);
+    }
     const [socle, peer] = [tookMs.socle[pair] ?? NaN, tookMs.peer[pair] ?? NaN];
     run.log(`pair ${pair + 1}: socle ${socle.toFixed(0)} ms, peer ${peer.toFixed(0)} ms`);
   }

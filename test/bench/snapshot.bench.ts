@@ -34,20 +34,20 @@ await bench("snapshot", async (run) => {
     // It leaves the file.
     delete: () => host.virsh("blockcommit", "theirs", target, "--active", "--pivot", "--wait"),
   };
-  const tidy = () => rm(overlay);
+  const remove = { socle: socle.delete, peer: () => peer.delete().then(() => rm(overlay)) };
   const created = await measurePairs(run, pairs, () => ({
     socle: socle.create,
     peer: peer.create,
-    tidy: async () => {
-      await socle.delete();
-      await peer.delete();
-      await tidy();
-    },
+    tidy: (side) => remove[side](),
   }));
   const deleted = await measurePairs(run, pairs, async () => {
     await socle.create();
     await peer.create();
-    return { socle: socle.delete, peer: peer.delete, tidy };
+    return {
+      socle: socle.delete,
+      peer: peer.delete,
+      tidy: async (side) => (side === "peer" ? await rm(overlay) : undefined),
+    };
   });
   return {
     figures: {
