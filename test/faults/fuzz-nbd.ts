@@ -82,7 +82,7 @@ async function feedAnswers(source: ByteSource): Promise<void> {
   const onBytes = (bytes: Buffer | undefined): void => {
     if (bytes !== undefined && bytes.length !== RANGE.lengthBytes) wrong(`${bytes.length} bytes`);
   };
-  waiting.set(1, bytesAnswer(RANGE, onBytes, refused));
+  waiting.set(1, bytesAnswer(RANGE, Buffer.alloc(RANGE.lengthBytes), onBytes, refused));
   const onRuns = ({ zero, changed = [] }: Parameters<Parameters<typeof runsAnswer>[2]>[0]): void => {
     for (const runs of [zero, changed])
       if (sumOf(runs) > RANGE.lengthBytes || sumOf(runs) === 0) wrong(`runs of ${sumOf(runs)} bytes`);
@@ -94,11 +94,13 @@ async function feedAnswers(source: ByteSource): Promise<void> {
 function bytesOf(input: Buffer): ByteSource {
   let taken = 0;
   return {
-    take(count) {
+    take(count, into) {
       if (count < 0 || count > 4 * 2 ** 20) return Promise.reject(new Error(`${count} bytes are asked for`));
       if (taken + count > input.length) return Promise.reject(new Error(END));
       taken += count;
-      return Promise.resolve(input.subarray(taken - count, taken));
+      const bytes = input.subarray(taken - count, taken);
+      if (into !== undefined) bytes.copy(into);
+      return Promise.resolve(into ?? bytes);
     },
   };
 }

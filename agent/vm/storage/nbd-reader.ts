@@ -24,13 +24,15 @@ import {
 const ANSWER_WITHIN_MS = 30_000;
 /** Reads in flight: the next ones while the caller takes the last. */
 const READS_AHEAD = 4;
+/** Of the buffer for what is short, as the heads of answers. */
+const SHORT_BYTES = 32 * 1024;
 
 /** A range of a disk that a backup has. `zero`: all its bytes are zeros. */
 export interface Extent extends Range {
   readonly zero: boolean;
 }
 
-/** The bytes of a range; `bytes` undefined: all are zeros. */
+/** The bytes of a range, which are valid until the next piece is asked for; `bytes` undefined: all are zeros. */
 export interface Piece extends Range {
   readonly bytes: Bytes;
 }
@@ -44,15 +46,15 @@ interface Where {
 
 /** One connection to the export of a disk. */
 export class NbdReader {
-  readonly #socket: Socket;
   readonly #source: SocketBytes;
   readonly #answers = new Map<number, Answer>();
   readonly #export: Export;
+  /** Buffers of past pieces: new ones for each would keep the garbage collector busy. */
+  readonly #spare: Buffer[] = [];
   #cookie = 0;
   #failure: SocleError | undefined;
 
-  private constructor(socket: Socket, source: SocketBytes, found: Export) {
-    this.#socket = socket;
+  private constructor(source: SocketBytes, found: Export) {
     this.#source = source;
     this.#export = found;
     void this.#follow();
@@ -60,13 +62,12 @@ export class NbdReader {
 
   /** Throws `unavailable` BACKUP_READ_FAILED, and the signal's reason. */
   static async open({ socket: path, exportName, changes }: Where, signal: AbortSignal): Promise<NbdReader> {
-    const socket = connect({ path });
-    const source = new SocketBytes(socket, signal);
+    const source = new SocketBytes(path, signal);
     try {
-      const found = await negotiate(source, (bytes) => socket.write(bytes), { name: exportName, changes });
-      return new NbdReader(socket, source, found);
+      const found = await negotiate(source, (bytes) => source.send(bytes), { name: exportName, changes });
+      return new NbdReader(source, found);
     } catch (thrown) {
-      socket.destroy();
+      source.close();
       throw thrown;
     }
   }
@@ -76,8 +77,8 @@ export class NbdReader {
   }
 
   close(): void {
-    if (!this.#socket.destroyed) this.#socket.write(disconnectRequest());
-    this.#socket.destroy();
+    this.#source.send(disconnectRequest());
+    this.#source.close();
   }
 
   /** The extents from an offset on, by offset, neighbours merged. */
@@ -104,10 +105,13 @@ export class NbdReader {
 
   /** The bytes of the extents, read some ahead. */
   async *pieces(offsetBytes: number): AsyncGenerator<Piece, void, undefined> {
-    const ahead: { readonly range: Range; readonly bytes: Promise<Bytes> }[] = [];
+    const ahead: { readonly range: Range; readonly buffer: Buffer; readonly bytes: Promise<Bytes> }[] = [];
+    const spare = this.#spare;
     const next = async function* (): AsyncGenerator<Piece, void, undefined> {
       const first = ahead.shift();
-      if (first !== undefined) yield { ...first.range, bytes: await first.bytes };
+      if (first === undefined) return;
+      yield { ...first.range, bytes: await first.bytes };
+      spare.push(first.buffer);
     };
     for await (const extent of this.extents(offsetBytes)) {
       if (extent.zero) {
@@ -116,10 +120,11 @@ export class NbdReader {
         continue;
       }
       for (const range of split(extent)) {
-        const bytes = this.#read(range);
+        const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(MOST_READ_BYTES);
+        const bytes = this.#read(range, buffer.subarray(0, range.lengthBytes));
         // It is awaited later.
         bytes.catch(() => undefined);
-        ahead.push({ range, bytes });
+        ahead.push({ range, buffer, bytes });
         if (ahead.length >= READS_AHEAD) yield* next();
       }
     }
@@ -133,10 +138,10 @@ export class NbdReader {
     );
   }
 
-  async #read(range: Range): Promise<Bytes> {
+  async #read(range: Range, into: Buffer): Promise<Bytes> {
     return await this.#ask<Bytes>(
       (cookie) => readRequest(cookie, range),
-      (resolve, reject) => bytesAnswer(range, resolve, reject),
+      (resolve, reject) => bytesAnswer(range, into, resolve, reject),
     );
   }
 
@@ -151,7 +156,7 @@ export class NbdReader {
       }
       this.#cookie += 1;
       this.#answers.set(this.#cookie, answerOf(resolve, reject));
-      this.#socket.write(requestOf(this.#cookie));
+      this.#source.send(requestOf(this.#cookie));
       this.#source.wake();
     });
   }
@@ -164,37 +169,62 @@ export class NbdReader {
       }
     } catch (thrown) {
       this.#failure = thrown instanceof SocleError ? thrown : broken("the connection ended", thrown);
-      this.#socket.destroy();
+      this.#source.close();
       for (const answer of this.#answers.values()) answer.fail(this.#failure);
       this.#answers.clear();
     }
   }
 }
 
-/** A socket's bytes on demand: what is not taken stays with the sender. */
+interface Wanted {
+  readonly into: Buffer;
+  at: number;
+  readonly resolve: () => void;
+}
+
+/**
+ * A socket's bytes on demand: what is not taken stays with the sender. Long ones are read into their place, short ones into
+ * two buffers in turns: the socket has the one while the other has bytes.
+ */
 class SocketBytes implements ByteSource {
   readonly #socket: Socket;
+  readonly #short = [Buffer.allocUnsafeSlow(SHORT_BYTES), Buffer.allocUnsafeSlow(SHORT_BYTES)] as const;
+  #turn: 0 | 1 = 0;
+  /** Read, and not taken yet. */
+  #left = Buffer.alloc(0);
+  #wanted: Wanted | undefined;
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(socket: Socket, signal: AbortSignal) {
-    this.#socket = socket;
+  constructor(path: string, signal: AbortSignal) {
+    const onread = {
+      buffer: () => this.#place(),
+      callback: (count: number, buffer: Uint8Array) => this.#arrived(count, buffer),
+    };
+    this.#socket = connect({ path, onread });
     const end = (error: Error): void => {
       this.#failure ??= error;
       this.#wake();
     };
-    socket.on("readable", () => this.#wake());
-    socket.on("error", (error) => end(broken(error.message, error)));
-    socket.on("close", () => {
+    this.#socket.on("error", (error) => end(broken(error.message, error)));
+    this.#socket.on("close", () => {
       signal.removeEventListener("abort", onAbort);
       end(broken("the connection was closed"));
     });
     const onAbort = (): void => {
       end(abortReason(signal));
-      socket.destroy();
+      this.#socket.destroy();
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  send(bytes: Buffer): void {
+    if (!this.#socket.destroyed) this.#socket.write(bytes);
+  }
+
+  close(): void {
+    this.#socket.destroy();
   }
 
   wake(): void {
@@ -208,23 +238,58 @@ class SocketBytes implements ByteSource {
     }
   }
 
-  async take(count: number): Promise<Buffer> {
+  async take(count: number, into = Buffer.allocUnsafe(count)): Promise<Buffer> {
+    const wanted = { into, at: 0, resolve: () => this.#wake() };
+    this.#wanted = wanted;
+    this.#pass();
+    if (wanted.at === count) return into;
     const timer = setTimeout(() => {
       this.#failure ??= broken(`it has not answered within ${ANSWER_WITHIN_MS / 1000} s`);
       this.#wake();
     }, ANSWER_WITHIN_MS);
+    this.#socket.resume();
     try {
-      for (;;) {
-        if (this.#failure !== undefined) throw this.#failure;
-        const bytes = this.#socket.read(count) as Buffer | null;
-        // At the end of the stream the rest is less than what was asked for.
-        if (bytes?.length === count) return bytes;
-        if (bytes !== null || this.#socket.readableEnded) throw broken("the connection was closed");
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-      }
+      await this.until(() => wanted.at === count);
+      return into;
     } finally {
       clearTimeout(timer);
+      this.#wanted = undefined;
     }
+  }
+
+  /** Where the socket reads next. */
+  #place(): Buffer {
+    const wanted = this.#wanted;
+    if (wanted !== undefined && wanted.into.length - wanted.at >= SHORT_BYTES)
+      return wanted.into.subarray(wanted.at);
+    this.#turn = this.#turn === 0 ? 1 : 0;
+    return this.#short[this.#turn];
+  }
+
+  /** Whether the socket may go on. */
+  #arrived(count: number, buffer: Uint8Array): boolean {
+    if (buffer.buffer === this.#short[this.#turn].buffer) {
+      this.#left = this.#short[this.#turn].subarray(0, count);
+      this.#pass();
+    } else if (this.#wanted !== undefined) {
+      this.#wanted.at += count;
+      if (this.#wanted.at === this.#wanted.into.length) this.#satisfied(this.#wanted);
+    }
+    return this.#wanted !== undefined;
+  }
+
+  #pass(): void {
+    const wanted = this.#wanted;
+    if (wanted === undefined) return;
+    const count = this.#left.copy(wanted.into, wanted.at);
+    this.#left = this.#left.subarray(count);
+    wanted.at += count;
+    if (wanted.at === wanted.into.length) this.#satisfied(wanted);
+  }
+
+  #satisfied(wanted: Wanted): void {
+    this.#wanted = undefined;
+    wanted.resolve();
   }
 }
 

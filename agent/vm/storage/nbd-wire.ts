@@ -6,8 +6,8 @@ import { SocleError } from "../../kernel/errors.ts";
 
 /** Bytes that arrive in order. */
 export interface ByteSource {
-  /** The next `count` bytes. Throws if they do not come. */
-  take(count: number): Promise<Buffer>;
+  /** The next `count` bytes, in `into` if it is given. Throws if they do not come. */
+  take(count: number, into?: Buffer): Promise<Buffer>;
 }
 
 const GREETING = Buffer.from("NBDMAGICIHAVEOPT", "latin1");
@@ -216,16 +216,16 @@ export async function readChunk(source: ByteSource, answers: Map<number, Answer>
 /** Of one answer: QEMU splits it at blocks of at least 512 bytes. */
 const MOST_CHUNKS = MOST_READ_BYTES / 512;
 
-/** The bytes of a range, from chunks that cover all of it once. */
+/** The bytes of a range, from chunks that cover all of it once; in `into`, which has its length. */
 export function bytesAnswer(
   { offsetBytes, lengthBytes }: Range,
+  into: Buffer,
   resolve: (bytes: Bytes) => void,
   reject: (error: SocleError) => void,
 ): Answer {
-  let bytes: Bytes;
   /** Ranges that have come, without overlap. */
-  const covered: { from: number; to: number }[] = [];
-  const cover = (from: number, length: number): void => {
+  const covered: { from: number; to: number; isHole: boolean }[] = [];
+  const cover = (from: number, length: number, isHole: boolean): void => {
     const to = from + length;
     const isInside = from >= offsetBytes && to <= offsetBytes + lengthBytes && length > 0;
     if (
@@ -234,28 +234,31 @@ export function bytesAnswer(
       covered.some((other) => from < other.to && other.from < to)
     )
       throw broken("its answer is of other bytes");
-    covered.push({ from, to });
+    covered.push({ from, to, isHole });
   };
   return {
     async take(type, length, source) {
       if (type === chunk.hole) {
         if (length !== 12) throw broken("its answer cannot be read");
         const data = await source.take(12);
-        cover(Number(data.readBigUInt64BE(0)), data.readUInt32BE(8));
+        cover(Number(data.readBigUInt64BE(0)), data.readUInt32BE(8), true);
         return;
       }
       if (type !== chunk.data || length <= 8 || length > lengthBytes + 8)
         throw broken("its answer is not what was asked for");
       const from = Number((await source.take(8)).readBigUInt64BE(0));
-      cover(from, length - 8);
-      const data = await source.take(length - 8);
-      if (data.length === lengthBytes) bytes = data;
-      else data.copy((bytes ??= Buffer.alloc(lengthBytes)), from - offsetBytes);
+      cover(from, length - 8, false);
+      await source.take(length - 8, into.subarray(from - offsetBytes, from - offsetBytes + length - 8));
     },
     end() {
       const sum = covered.reduce((all, { from, to }) => all + to - from, 0);
-      if (sum === lengthBytes) resolve(bytes);
-      else throw broken("its answer lacks bytes");
+      if (sum !== lengthBytes) throw broken("its answer lacks bytes");
+      const holes = covered.filter(({ isHole }) => isHole);
+      if (holes.length === covered.length) resolve(undefined);
+      else {
+        for (const { from, to } of holes) into.fill(0, from - offsetBytes, to - offsetBytes);
+        resolve(into);
+      }
     },
     fail: reject,
   };

@@ -5,7 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { NbdReader, type Extent, type Piece } from "../../../../agent/vm/storage/nbd-reader.ts";
-import { dataOf, handshake, nbdServer, statusOf, type Request } from "../../../support/vm/nbd-server.ts";
+import {
+  chunkOf,
+  dataOf,
+  handshake,
+  nbdServer,
+  statusOf,
+  type Request,
+} from "../../../support/vm/nbd-server.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -96,6 +103,50 @@ test("an increment's extents are the changed blocks, of which some are zeros", a
     ],
   );
   reader.close();
+});
+
+test("the bytes are right however they arrive, and holes are zeros although their buffer had other bytes", async (t) => {
+  const size = 4 * MIB;
+  const byteAt = (offset: number): number => 1 + ((offset / 512) % 251);
+  const isHole = (offset: number): boolean => (offset / (64 * KIB)) % 3 === 1;
+  const partOf = (cookie: number, offset: number): Buffer => {
+    if (!isHole(offset)) {
+      const bytes = Buffer.alloc(64 * KIB);
+      for (let at = 0; at < bytes.length; at += 512) bytes.fill(byteAt(offset + at), at, at + 512);
+      return dataOf(cookie, offset, bytes, false);
+    }
+    const hole = Buffer.alloc(12);
+    hole.writeBigUInt64BE(BigInt(offset));
+    hole.writeUInt32BE(64 * KIB, 8);
+    return chunkOf({ type: 2, cookie }, hole);
+  };
+  const partsOf = ({ cookie, offset, length }: Request): Buffer[] =>
+    Array.from({ length: length / (64 * KIB) }, (_, at) => partOf(cookie, offset + at * 64 * KIB));
+  const end = (cookie: number): Buffer => chunkOf({ type: 0, cookie, done: true }, Buffer.alloc(0));
+  for (const fragmentBytes of [Infinity, 100_003, 4099]) {
+    const open = await serve(t, handshake(size), (request, socket) => {
+      if (request.type === 7) return statusOf(request.cookie, 1, [[request.length, 0]], true);
+      const answer = Buffer.concat([...partsOf(request).toReversed(), end(request.cookie)]);
+      for (let at = 0; at < answer.length; at += fragmentBytes)
+        socket.write(answer.subarray(at, at + fragmentBytes));
+      return undefined;
+    });
+    const reader = await open();
+    let next = 0;
+    for await (const { offsetBytes, lengthBytes, bytes } of reader.pieces(0)) {
+      assert.equal(offsetBytes, next);
+      next += lengthBytes;
+      for (let at = 0; at < lengthBytes; at += 512) {
+        const expected = isHole(Math.floor((offsetBytes + at) / (64 * KIB)) * 64 * KIB)
+          ? 0
+          : byteAt(offsetBytes + at);
+        const found = bytes?.subarray(at, at + 512) ?? Buffer.alloc(512);
+        assert.ok(found.equals(Buffer.alloc(512, expected)), `at ${offsetBytes + at}`);
+      }
+    }
+    assert.equal(next, size);
+    reader.close();
+  }
 });
 
 test("answers that do not fit their requests are refused", async (t) => {
