@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
 import { damaged, openFile, type ByteSource } from "./byte-source.ts";
@@ -29,19 +29,75 @@ export async function writePart(
 ): Promise<Written> {
   const handle = await open(join(directory, `${file}.part`), "wx", 0o600);
   const hash = createHash("sha256");
-  let sizeBytes = 0;
+  const pieces = new PieceWriter(handle);
   try {
     for await (const chunk of chunks) {
       hash.update(chunk);
-      for (let at = 0; at < chunk.length;)
-        at += (await handle.write(chunk, at, chunk.length - at, sizeBytes + at)).bytesWritten;
-      sizeBytes += chunk.length;
+      await pieces.add(chunk);
     }
+    await pieces.end();
     await handle.sync();
   } finally {
+    await pieces.idle;
     await handle.close();
   }
-  return { sha256: hash.digest("hex"), sizeBytes };
+  return { sha256: hash.digest("hex"), sizeBytes: pieces.sizeBytes };
+}
+
+const PIECE_BYTES = 1024 * 1024;
+
+/** Gathers what is added, and writes one piece while the next is gathered. */
+class PieceWriter {
+  readonly #handle: FileHandle;
+  #gathered = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  #other = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  #length = 0;
+  #position = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  get sizeBytes(): number {
+    return this.#position + this.#length;
+  }
+
+  /** Resolves once no write is under way, whatever its outcome. */
+  get idle(): Promise<void> {
+    return this.#writing.catch(() => undefined);
+  }
+
+  /** Throws the error of an earlier write. */
+  async add(chunk: Buffer): Promise<void> {
+    for (let at = 0; at < chunk.length;) {
+      const count = chunk.copy(this.#gathered, this.#length, at);
+      at += count;
+      this.#length += count;
+      if (this.#length === PIECE_BYTES) await this.#next();
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#next();
+    await this.#writing;
+  }
+
+  async #next(): Promise<void> {
+    await this.#writing;
+    const piece = this.#gathered.subarray(0, this.#length);
+    this.#writing = this.#write(piece, this.#position);
+    // It is awaited later.
+    this.#writing.catch(() => undefined);
+    this.#position += this.#length;
+    this.#length = 0;
+    [this.#gathered, this.#other] = [this.#other, this.#gathered];
+  }
+
+  async #write(piece: Buffer, position: number): Promise<void> {
+    for (let at = 0; at < piece.length;)
+      at += (await this.#handle.write(piece, at, piece.length - at, position + at)).bytesWritten;
+  }
 }
 
 /** Gives whole files their names, durably. */
