@@ -8,7 +8,7 @@ import { requestOf, type Malformed } from "./wire.ts";
 
 type Writable = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
 
-/** Bytes of one stream that are buffered before the next write waits. */
+/** Bytes of one stream, beside its newest message, that are buffered before the next write waits. */
 const bytesAhead = 64 * 1024;
 
 /** Writes a stream's messages at the caller's pace. */
@@ -43,8 +43,10 @@ export class StreamWriter {
       this.#ahead -= bytes.length;
       this.#wake();
     });
-    if (hasRoom && this.#ahead < bytesAhead) return;
-    while (this.#ahead >= bytesAhead || this.#call.writableNeedDrain) {
+    // Of large messages one is made while another is on its way.
+    const isFull = (): boolean => this.#ahead - bytes.length >= bytesAhead;
+    if (hasRoom && !isFull()) return;
+    while (isFull() || this.#call.writableNeedDrain) {
       if (signal.aborted) throw abortReason(signal);
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
