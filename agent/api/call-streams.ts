@@ -8,7 +8,7 @@ import { requestOf, type Malformed } from "./wire.ts";
 
 type Writable = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
 
-/** Bytes of one stream, beside its newest message, that are buffered before the next write waits. */
+/** Bytes of one stream that are buffered before the next write waits; of large messages two. */
 const bytesAhead = 64 * 1024;
 
 /** Writes a stream's messages at the caller's pace. */
@@ -43,8 +43,7 @@ export class StreamWriter {
       this.#ahead -= bytes.length;
       this.#wake();
     });
-    // Of large messages one is made while another is on its way.
-    const isFull = (): boolean => this.#ahead - bytes.length >= bytesAhead;
+    const isFull = (): boolean => this.#ahead >= Math.max(bytesAhead, 2 * bytes.length);
     if (hasRoom && !isFull()) return;
     while (isFull() || this.#call.writableNeedDrain) {
       if (signal.aborted) throw abortReason(signal);

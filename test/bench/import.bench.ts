@@ -40,9 +40,8 @@ await bench("import", async (run) => {
     await succeeded(host, host.client.ask(images.DeleteImage, asked));
   };
   const tidy = async (side: "socle" | "peer"): Promise<void> => {
-    if (side === "socle") return await removed();
-    await rm(copy);
-    await rm(converted, { force: true });
+    if (side === "socle") await removed();
+    for (const path of [copy, converted]) await rm(path, { force: true });
   };
   const ready = () => warmMemory(pool, 2 * mib);
   const socle = () =>
