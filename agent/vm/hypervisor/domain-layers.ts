@@ -43,12 +43,14 @@ export interface Copy {
  */
 export class DomainLayers {
   readonly #libvirt: DomainCalls;
+  readonly #clock: Clock;
   readonly #certainty: Certainty;
   readonly #jobs: BlockJobs;
   readonly #reads: DomainReads;
 
   constructor(calls: DomainCalls, clock: Clock, reads: DomainReads) {
     this.#libvirt = calls;
+    this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
     this.#jobs = new BlockJobs(calls, clock);
     this.#reads = reads;
@@ -327,7 +329,7 @@ export class DomainLayers {
 
   /** The files that the QEMU of a running guest writes to, by disk, whatever libvirt shows; as `filesInQemu`. */
   async filesInQemu(id: string): Promise<ReadonlyMap<string, string>> {
-    return await filesInQemu(this.#libvirt, id);
+    return await filesInQemu(this.#libvirt, this.#clock, id);
   }
 
   /** Cancels a copy to this path, if one runs, and one whose path libvirt has lost. */

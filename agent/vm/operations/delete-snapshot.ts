@@ -119,30 +119,31 @@ async function remove(
     );
   }
   const { loose } = snapshots;
+  let left: SocleError | undefined;
+  const leave = (error: SocleError): Snapshots => {
+    if (isUndecided(error, run)) throw error;
+    left ??= error;
+    return snapshots;
+  };
   if (hasLeftovers(snapshots))
     snapshots = await step("delete volumes", () => removeLoose(context, spec, loose)).catch(
       async (thrown: unknown) => {
+        const error = toSocleError(thrown);
         // libvirt shows a layer until the next start if it lost the switch from it. The next change of snapshots deletes it.
-        if (toSocleError(thrown).reason !== "DISKS_REPLACED" || (await isRecorded(context, vmId)))
-          throw thrown;
-        return snapshots;
+        const isShownLater = error.reason === "DISKS_REPLACED" && !(await isRecorded(context, vmId));
+        return isShownLater ? snapshots : leave(error);
       },
     );
-  let left: SocleError | undefined;
   if (looseMemoryOf(snapshots).length > 0)
-    snapshots = await step("delete memory", () => removeLooseMemory(context, vmId)).catch(
-      (thrown: unknown) => {
-        left = toSocleError(thrown);
-        if (isUndecided(left, run)) throw left;
-        return snapshots;
-      },
+    snapshots = await step("delete memory", () => removeLooseMemory(context, vmId)).catch((thrown: unknown) =>
+      leave(toSocleError(thrown)),
     );
   await stampComplete(context, run, isActive(await domains.state(vmId)));
   await seenWithSnapshots(context, vmId, snapshots);
   if (left !== undefined)
     throw because(
       left,
-      `snapshot ${name} is gone, and the next change of the VM's snapshots deletes the file`,
+      `snapshot ${name} is gone, and the next change of the VM's snapshots deletes what is left of it`,
     );
   return { snapshot_id: id, snapshot: name };
 }

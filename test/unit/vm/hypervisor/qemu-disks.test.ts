@@ -1,23 +1,39 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import { domainMonitorCommand, type Procedure } from "../../../../agent/libvirt/index.ts";
+import {
+  domainGetState,
+  domainMonitorCommand,
+  DomainState,
+  type Procedure,
+} from "../../../../agent/libvirt/index.ts";
 import { filesInQemu } from "../../../../agent/vm/hypervisor/qemu-disks.ts";
+import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { blocksOf } from "../../../support/vm/qemu-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 
-async function files(answer: () => string): Promise<Readonly<Record<string, string>>> {
+/** `runs`: whether the guest does, at each look after a failure; the last answer stays. */
+async function files(
+  answer: () => string,
+  runs: readonly boolean[] = [true],
+): Promise<Readonly<Record<string, string>>> {
   const asked: unknown[] = [];
+  const looks = [...runs];
   const calls = {
     call: <A, R>({ name }: Procedure<A, R>, args: A): Promise<R> => {
+      if (name === domainGetState.name) {
+        const isRunning = looks.length > 1 ? looks.shift() : looks[0];
+        const state = isRunning === true ? DomainState.RUNNING : DomainState.SHUTOFF;
+        return Promise.resolve({ state, reason: 0 } as R);
+      }
       assert.equal(name, domainMonitorCommand.name);
       asked.push(JSON.parse((args as { cmd: string }).cmd));
       return new Promise((resolve) => resolve({ result: answer() } as R));
     },
     openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
   };
-  const found = await filesInQemu(calls, ID);
+  const found = await filesInQemu(calls, sleepingClock(), ID);
   assert.deepEqual(asked, [{ execute: "query-block" }], "QEMU is asked to change nothing");
   return Object.fromEntries(found);
 }
@@ -40,4 +56,11 @@ test("nothing is known of a guest that is off, of an answer in another form, and
 test("a QEMU that does not answer now may answer later", async () => {
   for (const kind of ["timeout", "unavailable", "outcome_unknown", "exhausted", "internal"] as const)
     await assert.rejects(files(refusal(kind, "LIBVIRT_LATE")), { kind });
+});
+
+test("a QEMU that ended while it was asked has no files, also if libvirt sees its end later", async () => {
+  const reset = refusal("internal", "LIBVIRT_SYSTEM_ERROR");
+  assert.deepEqual(await files(reset, [false]), {});
+  assert.deepEqual(await files(reset, [true, true, false]), {});
+  await assert.rejects(files(reset), { reason: "LIBVIRT_SYSTEM_ERROR" });
 });
