@@ -80,6 +80,36 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
   const drop = (vm: string) =>
     rig.succeeds(rig.vms.begin("DELETE_VM", { ...to(vm), keepDisks: false, force: true }, "tester"));
 
+  /** Gives QEMU nodes of the names that libvirt chooses next, as one that dies before it records them. */
+  const leaveNodes = async (vm: string, count: number): Promise<void> => {
+    const ask = async (execute: string, args: object = {}): Promise<string> =>
+      await virsh(libvirtd.uri, ["qemu-monitor-command", vm, JSON.stringify({ execute, arguments: args })]);
+    const nodes = await ask("query-named-block-nodes");
+    const last = Math.max(...[...nodes.matchAll(/"libvirt-(\d+)-/g)].map(([, number]) => Number(number)));
+    for (let number = last + 1; number <= last + count; number += 1)
+      for (const kind of ["storage", "format"])
+        await ask("blockdev-add", { driver: "null-co", "node-name": `libvirt-${number}-${kind}` });
+  };
+
+  test("block nodes that a libvirt which died left in QEMU stop neither a snapshot nor a disk", async () => {
+    const vm = await create("left", { disks: disks().slice(0, 1) });
+    await leaveNodes(vm, 3);
+    const file = join(libvirtd.imagesDirectory, "refused.qcow2");
+    const byVirsh = virsh(libvirtd.uri, [
+      ...["snapshot-create-as", "left", "--disk-only", "--no-metadata"],
+      ...["--diskspec", `vda,file=${file}`],
+    ]);
+    await assert.rejects(byVirsh, /Duplicate nodes/);
+    await snapshot(vm, "one");
+    assert.equal((await chain("left", "vda")).length, 2);
+    await leaveNodes(vm, 1);
+    const more = { name: "more", source: { kind: "new", pool: "images", capacityBytes: 8 * MIB } };
+    await rig.succeeds(rig.vms.begin("ATTACH_DISK", { ...to(vm), disk: more }, "tester"));
+    assert.equal((await chain("left", "vdb")).length, 1);
+    await drop(vm);
+    assert.deepEqual(await files(), []);
+  });
+
   test("a running guest's disks are kept, merged back and reverted, and its data is as at each snapshot", async () => {
     const vm = await create("web");
     const guest = await GuestShell.join(rig.libvirt, "web");

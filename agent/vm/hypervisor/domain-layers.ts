@@ -21,6 +21,7 @@ import {
 import { filesInQemu } from "./qemu-disks.ts";
 import { reference } from "./stamps.ts";
 import { switchXml, type Overlay } from "./switch-xml.ts";
+import { pastTakenNodes } from "./taken-nodes.ts";
 import { diskAlias } from "../model/device-names.ts";
 
 /** A switch that libvirt may have been asked for before. */
@@ -129,19 +130,21 @@ export class DomainLayers {
   ): Promise<void> {
     const { DISK_ONLY, ATOMIC, NO_METADATA, REUSE_EXT } = libvirt.DomainSnapshotCreateFlags;
     const flags = DISK_ONLY | ATOMIC | NO_METADATA | REUSE_EXT;
+    const ask = async (): Promise<void> => {
+      if (await this.isSwitched(id, overlays)) return;
+      const xmlDesc = switchXml(await this.#disks(id), overlays);
+      if (await isOtherRun()) throw usedBefore(pathsOf(overlays));
+      try {
+        const args = { dom: reference(id), xmlDesc, flags };
+        await this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, { lane: "slow" });
+      } catch (thrown) {
+        if (toSocleError(thrown).kind === "outcome_unknown") doubt.isOpen = true;
+        throw thrown;
+      }
+    };
     await this.#certainty.ensure(
-      async () => {
-        if (await this.isSwitched(id, overlays)) return;
-        const xmlDesc = switchXml(await this.#disks(id), overlays);
-        if (await isOtherRun()) throw usedBefore(pathsOf(overlays));
-        try {
-          const args = { dom: reference(id), xmlDesc, flags };
-          await this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, { lane: "slow" });
-        } catch (thrown) {
-          if (toSocleError(thrown).kind === "outcome_unknown") doubt.isOpen = true;
-          throw thrown;
-        }
-      },
+      // libvirt may have put the overlays into QEMU before: they are not added under other names.
+      () => (doubt.isOpen ? ask() : pastTakenNodes(ask)),
       () => this.isSwitched(id, overlays),
     );
   }

@@ -4,6 +4,7 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { diskSpec, type DiskSpec, type VmSpec } from "../../contract/spec.ts";
 import { buildDisk } from "../../libvirt/xml/index.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
+import { pastTakenNodes } from "../hypervisor/taken-nodes.ts";
 import { withImage } from "../images/image-disks.ts";
 import { diskPart, isEncrypted } from "../model/sealed-keys.ts";
 import { checkPart, checkRules } from "../model/spec-check.ts";
@@ -109,7 +110,8 @@ export const attachDisk = defineOperation({
         before ?? diskDevice(vmId, disk, image ?? unresolved(disk), await freeTarget(context, spec, disk));
       if (disk.source.kind === "cdrom") await requireController(context, vmId);
       effects.add(ATTACH);
-      await step(ATTACH, () => domains.devices.attach(vmId, diskAlias(disk.name), buildDisk(device)), 0.5);
+      const attach = () => domains.devices.attach(vmId, diskAlias(disk.name), buildDisk(device));
+      await step(ATTACH, () => pastTakenNodes(attach), 0.5);
       const state = await domains.state(vmId);
       await stampComplete(context, run, isActive(state));
       await seenWith(context, withDisk(spec, disk));

@@ -25,6 +25,8 @@ const disk: Disk = {
 const overlays = [{ disk: "root", path: "/pool/layer.qcow2" }];
 const lost = () => new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
 const refused = () => new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "QEMU refused the switch");
+/** As often as it is asked for. */
+const refusedAlways = [refused, refused, refused, refused];
 
 /** A domain whose XML never shows a switch. `answers`: of libvirt to the requests for one. */
 function layers(
@@ -73,8 +75,14 @@ test("a switch whose answer was lost, and that is then refused, is in doubt for 
   await assert.rejects(layers([lost, refused]).switchTo(ID, overlays), inDoubt);
   const asked = { mayBe: true, isSameRun: () => Promise.resolve(true) };
   await assert.rejects(layers([refused]).switchTo(ID, overlays, asked), inDoubt);
-  await assert.rejects(layers([refused]).switchTo(ID, overlays), asRefused);
+  await assert.rejects(layers(refusedAlways).switchTo(ID, overlays), asRefused);
   await assert.rejects(layers([lost, refused], "stopped").switchTo(ID, overlays), asRefused);
+});
+
+test("a switch passes block nodes that a libvirt which died left in QEMU, unless it may have been asked for before", async () => {
+  await layers([refused, refused, refused]).switchTo(ID, overlays);
+  const never = () => assert.fail("libvirt was asked again");
+  await assert.rejects(layers([lost, refused, never]).switchTo(ID, overlays), { reason: "SWITCH_IN_DOUBT" });
 });
 
 test("a switch that libvirt lost is made if QEMU shows it, and the next start uses the layers", async () => {
@@ -107,7 +115,7 @@ test("a layer that an earlier run of the guest may have written to is put over n
   await assert.rejects(layers([lost, never]).switchTo(ID, overlays, asked(false)), inDoubt);
   // No request was made before, or no guest runs.
   const asRefused = { reason: "LIBVIRT_INTERNAL_ERROR" };
-  await assert.rejects(layers([refused]).switchTo(ID, overlays, asked(false)), asRefused);
+  await assert.rejects(layers(refusedAlways).switchTo(ID, overlays, asked(false)), asRefused);
   await assert.rejects(layers([refused], "stopped").switchTo(ID, overlays, asked(true)), asRefused);
 });
 
