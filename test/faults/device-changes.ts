@@ -57,12 +57,20 @@ export async function sufferChanges(
   watch.mustLive(vmId);
   const foreign = join(host.libvirtd.imagesDirectory, "foreign.raw");
   await writeFile(foreign, Buffer.alloc(2 ** 20));
-  let meddled = 0;
-  /** Another client gives the VM a disk at the end of the names, and takes it away. */
+  let [meddled, undone] = [0, 0];
+  /**
+   * Another client gives the VM a disk at the end of the names, and takes it away. If it takes it away between the agent's look at
+   * the definition and its change of that, the disk is there again: libvirt does not compare what it replaces.
+   */
   const meddle = async ({ vmId: vm }: DeviceVictim): Promise<void> => {
     meddled += 1;
+    const takeAway = () => host.witness.virsh("detach-disk", vm, "vdz", "--config");
+    if (/^ *vdz /m.test(await host.witness.virsh("domblklist", vm, "--inactive"))) {
+      undone += 1;
+      await takeAway();
+    }
     await host.witness.virsh("attach-disk", vm, foreign, "vdz", "--config");
-    await host.witness.virsh("detach-disk", vm, "vdz", "--config");
+    await takeAway();
   };
   for (let step = 0; run.tries < run.count; step += 1) {
     const guest = guests[Math.floor(step / life.length) % guests.length] ?? "off";
@@ -82,7 +90,7 @@ export async function sufferChanges(
   for (const { vmId: left } of (await host.list()).vms) await host.succeeds(mutation("DELETE", left));
   const left = [...(await host.witness.volumes()), ...(await readdir(other))];
   run.demand(left.length === 0, "volumes remain without VMs");
-  return { deaths: killer.deaths, boundaries: killer.boundaries, meddled };
+  return { deaths: killer.deaths, boundaries: killer.boundaries, meddled, undone };
 }
 
 /** A network without addresses, until the end of the run. */
