@@ -1,4 +1,4 @@
-import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
+import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { abortReason, type Clock } from "../kernel/clock.ts";
 import { LATE, within } from "../kernel/concurrency/deadline.ts";
 import { SocleError } from "../kernel/errors.ts";
@@ -6,21 +6,25 @@ import type { LiveCall } from "./live-call.ts";
 import type { Outbox } from "./limits/outbox.ts";
 import { requestOf, type Malformed } from "./wire.ts";
 
-type Writable = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
+/** The caller's side of a stream. */
+interface Sink {
+  write(bytes: Buffer, taken: () => void): boolean;
+  readonly writableNeedDrain: boolean;
+}
 
-/** Bytes of one stream that are buffered before the next write waits; of large messages two. */
+/** Bytes of one stream that are buffered before the next write waits. */
 const bytesAhead = 64 * 1024;
 
 /** Writes a stream's messages at the caller's pace. */
 export class StreamWriter {
-  readonly #call: Writable;
-  readonly #live: LiveCall;
+  readonly #call: Sink;
+  readonly #live: Pick<LiveCall, "signal" | "account" | "holds" | "reset">;
   readonly #outbox: Outbox;
   readonly #untaken = new Set<() => void>();
   #ahead = 0;
   #wake: () => void = () => undefined;
 
-  constructor(call: Writable, live: LiveCall, outbox: Outbox) {
+  constructor(call: Sink, live: Pick<LiveCall, "signal" | "account" | "holds" | "reset">, outbox: Outbox) {
     this.#call = call;
     this.#live = live;
     this.#outbox = outbox;
@@ -43,7 +47,10 @@ export class StreamWriter {
       this.#ahead -= bytes.length;
       this.#wake();
     });
-    const isFull = (): boolean => this.#ahead >= Math.max(bytesAhead, 2 * bytes.length);
+    // Of large messages one is made while another is on its way, unless the caller leaves many unread.
+    const most = (): number =>
+      this.#outbox.hasAmpleRoom(account) ? Math.max(bytesAhead, 2 * bytes.length) : bytesAhead;
+    const isFull = (): boolean => this.#ahead >= most();
     if (hasRoom && !isFull()) return;
     while (isFull() || this.#call.writableNeedDrain) {
       if (signal.aborted) throw abortReason(signal);

@@ -16,6 +16,9 @@ export const outboxBounds: OutboxBounds = {
   takeWithinMs: 60_000,
 };
 
+/** Of a caller's bytes: below it, messages may be made ahead of their reader. */
+const AMPLE_SHARE = 1 / 8;
+
 interface Answer {
   readonly caller: string;
   readonly bytes: number;
@@ -51,6 +54,11 @@ export class Outbox {
     if (held < this.#bounds.bytesOfOne) return;
     const message = `${held} bytes of answers to this caller are unread; read them, then retry`;
     throw new SocleError("exhausted", "REPLIES_NOT_READ", message, { details: { retryAfterMs: 1000 } });
+  }
+
+  /** Whether most of the caller's bytes are free. */
+  hasAmpleRoom(caller: string): boolean {
+    return (this.#bytesOf.get(caller) ?? 0) <= this.#bounds.bytesOfOne * AMPLE_SHARE;
   }
 
   /**

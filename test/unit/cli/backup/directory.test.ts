@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import test, { type TestContext } from "node:test";
 import { DirectoryLock } from "../../../../agent/cli/backup/directory-lock.ts";
-import { removeLeftovers } from "../../../../agent/cli/backup/backup-directory.ts";
+import { removeLeftovers, writePart } from "../../../../agent/cli/backup/backup-directory.ts";
 import { openFile } from "../../../../agent/cli/backup/byte-source.ts";
 import {
   chainOf,
@@ -16,6 +18,7 @@ import {
   writeManifest,
 } from "../../../../agent/cli/backup/manifest.ts";
 import { restoredSpec } from "../../../../agent/cli/backup/restored-spec.ts";
+import { smallDisk } from "../../../support/small-disk.ts";
 
 async function folder(context: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "socle-unit-"));
@@ -253,4 +256,35 @@ test("volumes of the host that an archive names are refused by name, unless they
   // Read-only, and in the archive: it is restored.
   const stored = backup("1", [disk("a.qcow2")], { disks: [{ ...tools, name: "root" }] });
   assert.equal(restoredSpec({ vm }, stored, "new-id", {}).disks.length, 1);
+});
+
+test("a file has the bytes of its chunks, whatever their sizes, and their digest", async (context) => {
+  const directory = await folder(context);
+  for (const [at, sizes] of [[0], [1], [2 ** 20], [700_001, 3 * 2 ** 20 + 5, 64 * 1024, 9]].entries()) {
+    const chunks = sizes.map((size, index) => Buffer.alloc(size, `${at} ${index} `));
+    const written = await writePart(directory, `${at}`, Readable.from(chunks));
+    const found = await readFile(join(directory, `${at}.part`));
+    assert.ok(found.equals(Buffer.concat(chunks)));
+    const sha256 = createHash("sha256").update(found).digest("hex");
+    assert.deepEqual(written, { sha256, sizeBytes: found.length });
+  }
+});
+
+test("a file whose chunks fail is not reported as written", async (context) => {
+  const directory = await folder(context);
+  const fails = async function* (): AsyncGenerator<Buffer> {
+    await Promise.resolve();
+    yield Buffer.alloc(3 * 2 ** 20);
+    throw new Error("the reader is gone");
+  };
+  await assert.rejects(writePart(directory, "read", fails()), { message: "the reader is gone" });
+});
+
+test("a full disk ends the writing of a file, also in its last piece", async (context) => {
+  const small = await smallDisk(context);
+  if (small === undefined) return;
+  for (const mib of [2, 5]) {
+    const chunks = Array.from({ length: mib }, () => Buffer.alloc(2 ** 20));
+    await assert.rejects(writePart(small, `${mib}`, Readable.from(chunks)), { code: "ENOSPC" });
+  }
 });
