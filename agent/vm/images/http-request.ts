@@ -18,19 +18,14 @@ interface RequestOptions {
 }
 
 const OK = 200;
-/** What is read at once: to pass it on costs time for each piece. */
-const READ_AHEAD_BYTES = 512 * 1024;
+/** What a socket holds for its reader, who gets it in one piece: each piece costs time on its way. */
+const reading = { highWaterMark: 512 * 1024 };
 
 /** A GET without connection reuse. Resolves with the response's headers; its body is not read yet. */
 export async function request(url: URL, options: RequestOptions): Promise<http.IncomingMessage> {
   const { route, headers, signal } = options;
-  const common = {
-    method: "GET",
-    agent: false,
-    signal,
-    highWaterMark: READ_AHEAD_BYTES,
-    headers: { host: url.host, ...headers },
-  } as const;
+  const asked = { method: "GET", headers: { host: url.host, ...headers } } as const;
+  const common = { ...asked, ...reading, agent: false, signal } as const;
   const path = `${url.pathname}${url.search}`;
   const host = hostOf(url);
   // The certificate must be that of the URL's host, whatever the connection's address is.
@@ -50,7 +45,7 @@ export async function request(url: URL, options: RequestOptions): Promise<http.I
     );
   }
   const socket = await tunnel(proxy, `${url.hostname}:${portOf(url)}`, signal);
-  const createConnection = (): TLSSocket => connectTls({ ...secured, socket, host });
+  const createConnection = (): TLSSocket => connectTls({ ...secured, ...reading, socket, host });
   // With an agent, Node would ignore `createConnection` and connect to this host.
   return await answered(https.request({ ...common, agent: undefined, path, createConnection }));
 }
