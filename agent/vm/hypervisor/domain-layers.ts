@@ -332,7 +332,7 @@ export class DomainLayers {
 
   /** The files that the QEMU of a running guest writes to, by disk, whatever libvirt shows; as `filesInQemu`. */
   async filesInQemu(id: string): Promise<ReadonlyMap<string, string>> {
-    return await filesInQemu(this.#libvirt, this.#clock, id);
+    return await filesInQemu(this.#libvirt, this.#clock, this.#reads, id);
   }
 
   /** Cancels a copy to this path, if one runs, and one whose path libvirt has lost. */

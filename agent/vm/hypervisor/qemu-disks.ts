@@ -1,11 +1,12 @@
 import type { Clock } from "../../kernel/clock.ts";
-import { ifPresent, toSocleError } from "../../kernel/errors.ts";
+import { toSocleError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
 import * as z from "../../kernel/zod.ts";
 import * as libvirt from "../../libvirt/index.ts";
 import type { LibvirtCalls } from "./certainty.ts";
-import { isActive, stateOf } from "./domain-state.ts";
-import { AHEAD, reference } from "./stamps.ts";
+import type { DomainReads } from "./domain-reads.ts";
+import { isActive } from "./domain-state.ts";
+import { reference } from "./stamps.ts";
 import { deviceName } from "../model/device-names.ts";
 
 /** QEMU's BlockInfo (qapi/block-core.json), as far as it is needed. */
@@ -31,6 +32,7 @@ const LOOK_EVERY_MS = 100;
 export async function filesInQemu(
   calls: LibvirtCalls,
   clock: Pick<Clock, "monotonicMs" | "sleep">,
+  reads: Pick<DomainReads, "state">,
   id: string,
 ): Promise<ReadonlyMap<string, string>> {
   const args = { dom: reference(id), cmd: QUERY, flags: 0 };
@@ -39,7 +41,7 @@ export async function filesInQemu(
     const { kind } = toSocleError(thrown);
     if (LASTING.has(kind)) return undefined;
     // Its QEMU may have ended while it was asked.
-    if (kind === "internal" && (await hasEnded(calls, clock, id))) return undefined;
+    if (kind === "internal" && (await hasEnded(clock, reads, id))) return undefined;
     throw thrown;
   });
   try {
@@ -50,18 +52,16 @@ export async function filesInQemu(
 }
 
 async function hasEnded(
-  calls: LibvirtCalls,
   clock: Pick<Clock, "monotonicMs" | "sleep">,
+  reads: Pick<DomainReads, "state">,
   id: string,
 ): Promise<boolean> {
   const untilMs = clock.monotonicMs() + SEEN_ENDED_WITHIN_MS;
-  const look = () => calls.call(libvirt.domainGetState, { dom: reference(id), flags: 0 }, AHEAD);
-  for (;;) {
-    const seen = await ifPresent("LIBVIRT_NO_DOMAIN", look);
-    if (seen === undefined || !isActive(stateOf(seen.state, seen.reason))) return true;
+  while (isActive(await reads.state(id))) {
     if (clock.monotonicMs() >= untilMs) return false;
     await clock.sleep(LOOK_EVERY_MS);
   }
+  return true;
 }
 
 /** Throws for an answer in another form. */

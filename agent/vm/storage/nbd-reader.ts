@@ -179,7 +179,6 @@ export class NbdReader {
 interface Wanted {
   readonly into: Buffer;
   at: number;
-  readonly resolve: () => void;
 }
 
 /**
@@ -239,7 +238,7 @@ class SocketBytes implements ByteSource {
   }
 
   async take(count: number, into = Buffer.allocUnsafe(count)): Promise<Buffer> {
-    const wanted = { into, at: 0, resolve: () => this.#wake() };
+    const wanted = { into, at: 0 };
     this.#wanted = wanted;
     this.#pass();
     if (wanted.at === count) return into;
@@ -271,25 +270,24 @@ class SocketBytes implements ByteSource {
     if (buffer.buffer === this.#short[this.#turn].buffer) {
       this.#left = this.#short[this.#turn].subarray(0, count);
       this.#pass();
-    } else if (this.#wanted !== undefined) {
-      this.#wanted.at += count;
-      if (this.#wanted.at === this.#wanted.into.length) this.#satisfied(this.#wanted);
-    }
+    } else this.#got(count);
     return this.#wanted !== undefined;
   }
 
   #pass(): void {
-    const wanted = this.#wanted;
-    if (wanted === undefined) return;
-    const count = this.#left.copy(wanted.into, wanted.at);
+    if (this.#wanted === undefined) return;
+    const count = this.#left.copy(this.#wanted.into, this.#wanted.at);
     this.#left = this.#left.subarray(count);
-    wanted.at += count;
-    if (wanted.at === wanted.into.length) this.#satisfied(wanted);
+    this.#got(count);
   }
 
-  #satisfied(wanted: Wanted): void {
+  #got(count: number): void {
+    const wanted = this.#wanted;
+    if (wanted === undefined) return;
+    wanted.at += count;
+    if (wanted.at < wanted.into.length) return;
     this.#wanted = undefined;
-    wanted.resolve();
+    this.#wake();
   }
 }
 

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
-import {
-  domainGetState,
-  domainMonitorCommand,
-  DomainState,
-  type Procedure,
-} from "../../../../agent/libvirt/index.ts";
+import { domainMonitorCommand, type Procedure } from "../../../../agent/libvirt/index.ts";
 import { filesInQemu } from "../../../../agent/vm/hypervisor/qemu-disks.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { blocksOf } from "../../../support/vm/qemu-answers.ts";
@@ -20,20 +15,19 @@ async function files(
 ): Promise<Readonly<Record<string, string>>> {
   const asked: unknown[] = [];
   const looks = [...runs];
+  const state = (): Promise<{ state: "running" | "stopped" }> => {
+    const isRunning = looks.length > 1 ? looks.shift() : looks[0];
+    return Promise.resolve({ state: isRunning === true ? "running" : "stopped" });
+  };
   const calls = {
     call: <A, R>({ name }: Procedure<A, R>, args: A): Promise<R> => {
-      if (name === domainGetState.name) {
-        const isRunning = looks.length > 1 ? looks.shift() : looks[0];
-        const state = isRunning === true ? DomainState.RUNNING : DomainState.SHUTOFF;
-        return Promise.resolve({ state, reason: 0 } as R);
-      }
       assert.equal(name, domainMonitorCommand.name);
       asked.push(JSON.parse((args as { cmd: string }).cmd));
       return new Promise((resolve) => resolve({ result: answer() } as R));
     },
     openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
   };
-  const found = await filesInQemu(calls, sleepingClock(), ID);
+  const found = await filesInQemu(calls, sleepingClock(), { state }, ID);
   assert.deepEqual(asked, [{ execute: "query-block" }], "QEMU is asked to change nothing");
   return Object.fromEntries(found);
 }
