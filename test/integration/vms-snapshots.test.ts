@@ -93,7 +93,8 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
 
   test("block nodes that a libvirt which died left in QEMU stop neither a snapshot nor a disk", async () => {
     const vm = await create("left", { disks: disks().slice(0, 1) });
-    await leaveNodes(vm, 3);
+    // As many as of a VM with six disks.
+    await leaveNodes(vm, 6);
     const file = join(libvirtd.imagesDirectory, "refused.qcow2");
     const byVirsh = virsh(libvirtd.uri, [
       ...["snapshot-create-as", "left", "--disk-only", "--no-metadata"],

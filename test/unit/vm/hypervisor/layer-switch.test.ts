@@ -25,6 +25,12 @@ const disk: Disk = {
 const overlays = [{ disk: "root", path: "/pool/layer.qcow2" }];
 const lost = () => new SocleError("outcome_unknown", "LIBVIRT_DISCONNECTED", "the answer was lost");
 const refused = () => new SocleError("internal", "LIBVIRT_INTERNAL_ERROR", "QEMU refused the switch");
+const taken = (number: number) =>
+  new SocleError(
+    "internal",
+    "LIBVIRT_INTERNAL_ERROR",
+    `Duplicate nodes with node-name='libvirt-${number}-format'`,
+  );
 /** As often as it is asked for. */
 const refusedAlways = [refused, refused, refused, refused];
 
@@ -80,7 +86,8 @@ test("a switch whose answer was lost, and that is then refused, is in doubt for 
 });
 
 test("a switch passes block nodes that a libvirt which died left in QEMU, unless it may have been asked for before", async () => {
-  await layers([refused, refused, refused]).switchTo(ID, overlays);
+  const nodes = Array.from({ length: 9 }, (_, number) => () => taken(number));
+  await layers(nodes).switchTo(ID, overlays);
   const never = () => assert.fail("libvirt was asked again");
   await assert.rejects(layers([lost, refused, never]).switchTo(ID, overlays), { reason: "SWITCH_IN_DOUBT" });
 });
