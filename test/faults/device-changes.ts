@@ -59,13 +59,21 @@ export async function sufferChanges(
   await writeFile(foreign, Buffer.alloc(2 ** 20));
   let [meddled, undone] = [0, 0];
   /**
-   * Another client gives the VM a disk at the end of the names, and takes it away. If it takes it away between the agent's look at
-   * the definition and its change of that, the disk is there again: libvirt does not compare what it replaces.
+   * Another client gives the VM a disk at the end of the names, and takes it away. What it does between the agent's look at
+   * the definition and its change of that is undone: libvirt does not compare what it replaces.
    */
   const meddle = async ({ vmId: vm }: DeviceVictim): Promise<void> => {
     meddled += 1;
-    const takeAway = () => host.witness.virsh("detach-disk", vm, "vdz", "--config");
-    if (/^ *vdz /m.test(await host.witness.virsh("domblklist", vm, "--inactive"))) {
+    const isThere = async () => /^ *vdz /m.test(await host.witness.virsh("domblklist", vm, "--inactive"));
+    const takeAway = async (): Promise<void> => {
+      try {
+        await host.witness.virsh("detach-disk", vm, "vdz", "--config");
+      } catch (thrown) {
+        if (await isThere()) throw thrown;
+        undone += 1;
+      }
+    };
+    if (await isThere()) {
       undone += 1;
       await takeAway();
     }
