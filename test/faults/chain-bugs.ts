@@ -14,7 +14,7 @@ export const chainBugs: readonly CampaignBug[] = [
   {
     what: "an increment lacks what became zeros",
     edit: {
-      file: "vm/storage/nbd-reader.ts",
+      file: "kernel/nbd/nbd-reader.ts",
       find: "isPart: cRun.is };",
       replace: "isPart: cRun.is && !zRun.is };",
     },

@@ -7,7 +7,7 @@ import {
   type Answer,
   type ByteSource,
   type Export,
-} from "../../agent/vm/storage/nbd-wire.ts";
+} from "../../agent/kernel/nbd/nbd-wire.ts";
 import { chunkOf, handshake } from "../support/vm/nbd-server.ts";
 import type { Chance } from "./fuzz-chance.ts";
 import type { FuzzTarget } from "./fuzz-target.ts";

@@ -7,6 +7,7 @@ import type { ExtentData } from "../../gen/socle/v1/ExtentData.ts";
 import type { ExtentList } from "../../gen/socle/v1/ExtentList.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import {
+  CHANGES,
   exportNameOf,
   findBackup,
   noBackups,
@@ -148,6 +149,7 @@ function wholeToProto(vm: Vm, backup: OpenBackup | WholeBackup): ProtoBackup {
       incremental: disk.incremental === true,
       fullReason: disk.fullReason ?? "",
       nbdExport: isOpen && "device" in disk ? exportNameOf(backup, disk.device) : "",
+      nbdBitmap: isOpen && disk.incremental === true ? CHANGES : "",
     })),
   };
 }

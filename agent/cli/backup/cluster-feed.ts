@@ -1,12 +1,12 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { CLUSTER_BYTES } from "../../kernel/qcow2/cluster-map.ts";
 
-/** A part of a disk: bytes, or so many zeros. */
+/** A part of a disk, until the next one is asked for: bytes, or so many zeros. */
 export interface Piece {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   /** Absent: zeros. */
-  readonly bytes?: Buffer;
+  readonly bytes?: Buffer | undefined;
 }
 
 /**

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
+import type { BackupDisk__Output } from "../../gen/socle/v1/BackupDisk.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
-import type { Agent } from "../client.ts";
 import { toMs } from "../format.ts";
 import { toJson } from "../json.ts";
 import type { Session } from "../session.ts";
@@ -39,7 +39,7 @@ export async function exportVm(
   const request = { ...of, disks: [], baseBackup: "", quiesce, allowEncrypted };
   return await openBackup(session, agent, { request }, async (backupId, { end }) => {
     const backup = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
-    const archive = new Archive(session, agent, { vm, backup, passphrase });
+    const archive = new Archive(session, { vm, backup, passphrase });
     await write(archive);
     await end(false);
     return archive.stored;
@@ -48,7 +48,6 @@ export async function exportVm(
 
 class Archive implements AsyncIterable<Buffer> {
   readonly #session: Session;
-  readonly #agent: Agent;
   readonly #vm: Vm__Output;
   readonly #backup: Backup__Output;
   readonly #passphrase: Buffer | undefined;
@@ -56,7 +55,6 @@ class Archive implements AsyncIterable<Buffer> {
 
   constructor(
     session: Session,
-    agent: Agent,
     {
       vm,
       backup,
@@ -68,7 +66,6 @@ class Archive implements AsyncIterable<Buffer> {
     },
   ) {
     this.#session = session;
-    this.#agent = agent;
     this.#vm = vm;
     this.#backup = backup;
     this.#passphrase = passphrase;
@@ -85,10 +82,19 @@ class Archive implements AsyncIterable<Buffer> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    for (const { disk, capacityBytes, incremental } of this.#backup.disks) {
-      if (incremental)
-        throw new SocleError("internal", "EXTENTS_INVALID", `the agent sends changes of disk ${disk} alone`);
-      yield* this.#disk(disk, capacityBytes);
+    for (const disk of this.#backup.disks) {
+      if (disk.incremental)
+        throw new SocleError(
+          "internal",
+          "EXTENTS_INVALID",
+          `the agent sends changes of disk ${disk.disk} alone`,
+        );
+      const reader = await BackupReader.open(this.#session, this.#backup, disk);
+      try {
+        yield* this.#disk(disk, reader);
+      } finally {
+        reader.close();
+      }
     }
     const { vmId: id, name } = this.#vm;
     const manifest = Buffer.from(manifestText(manifestOf({ id, name }, [this.stored])));
@@ -98,14 +104,11 @@ class Archive implements AsyncIterable<Buffer> {
     yield tarEnd();
   }
 
-  async *#disk(disk: string, capacityBytes: number): AsyncGenerator<Buffer, void, undefined> {
-    const { backupId } = this.#backup;
-    const file = `${disk}.${backupId}.qcow2`;
-    const reader = new BackupReader(
-      this.#agent,
-      { vm: this.#vm.vmId, backupId, disk },
-      this.#session.interrupt,
-    );
+  async *#disk(
+    { disk, capacityBytes }: BackupDisk__Output,
+    reader: BackupReader,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const file = `${disk}.${this.#backup.backupId}.qcow2`;
     const map = await reader.map(capacityBytes, false);
     const feed = new ClusterFeed(reader.pieces());
     const passphrase = this.#passphrase;

@@ -180,7 +180,7 @@ async function read(session: Session, agent: Agent, reading: Reading): Promise<S
     for (const disk of backup.disks) {
       const file = `${disk.disk}.${backupId}.qcow2`;
       files.push(file);
-      made.push(await readDisk(session, agent, reading, disk, file));
+      made.push(await readDisk(session, reading, backup, disk, file));
     }
     await nameParts(directory, files);
     const stored: StoredBackup = {
@@ -206,11 +206,12 @@ async function read(session: Session, agent: Agent, reading: Reading): Promise<S
 
 async function readDisk(
   session: Session,
-  agent: Agent,
-  { vm, backupId, directory, manifest, passphrase }: Reading,
-  { disk, capacityBytes, incremental, fullReason }: BackupDisk__Output,
+  { directory, manifest, passphrase }: Reading,
+  backup: Backup__Output,
+  ofBackup: BackupDisk__Output,
   file: string,
 ): Promise<StoredDisk> {
+  const { disk, capacityBytes, incremental, fullReason } = ofBackup;
   const below = incremental ? manifest?.backups.at(-1)?.disks.find((each) => each.disk === disk) : undefined;
   if (incremental && (below === undefined || manifest === undefined))
     throw new SocleError(
@@ -223,8 +224,9 @@ async function readDisk(
     below === undefined || manifest === undefined
       ? undefined
       : await openChain(inDirectory(directory), chainOf(manifest, below), passphrase);
+  let reader: BackupReader | undefined;
   try {
-    const reader = new BackupReader(agent, { vm: vm.vmId, backupId, disk }, session.interrupt);
+    reader = await BackupReader.open(session, backup, ofBackup);
     const map = await reader.map(capacityBytes, incremental);
     const feed = new ClusterFeed(reader.pieces(), chain && ((offset, length) => chain.read(offset, length)));
     const backing = below && ({ file: below.file, format: "qcow2" } as const);
@@ -252,6 +254,7 @@ async function readDisk(
       ...written,
     };
   } finally {
+    reader?.close();
     await chain?.close();
   }
 }

@@ -29,8 +29,9 @@ const toStdout =
   (session: Session) =>
   async (chunks: AsyncIterable<Buffer>): Promise<void> => {
     const { signal } = { signal: session.interrupt };
+    // A chunk is another's buffer, and the stream may keep it.
     for await (const chunk of chunks)
-      if (!session.io.stdout.write(chunk)) await once(session.io.stdout, "drain", { signal });
+      if (!session.io.stdout.write(Buffer.from(chunk))) await once(session.io.stdout, "drain", { signal });
   };
 
 /** The file has its name once it is whole and durable. */

@@ -9,6 +9,7 @@ import {
   type BackupDisk,
   type BackupServer,
 } from "../../libvirt/xml/index.ts";
+import { CHANGES } from "../model/backups.ts";
 import { buildLease, leaseMark, parseLease } from "../model/vm-domain.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-reads.ts";
@@ -32,8 +33,6 @@ export interface BackupSource {
   readonly bitmap: boolean;
 }
 
-/** The name of the bitmap of changes at the NBD server. */
-export const CHANGES = "changes";
 const { LIVE } = libvirt.DomainModificationImpact;
 /** Nothing is written there: libvirt looks at the bitmaps before the file. */
 const NO_FILE = "/nonexistent/socle-scratch";

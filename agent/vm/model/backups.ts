@@ -101,6 +101,9 @@ export const scratchName = (vmId: string, disk: string, id: string): string =>
 export const exportNameOf = ({ id, nbd }: Pick<OpenBackup, "id" | "nbd">, device: string): string =>
   nbd === undefined ? device : `${id}-${device}`;
 
+/** The name of the bitmap of changes at the NBD server. */
+export const CHANGES = "changes";
+
 /** The most bytes of a disk's scratch volume. */
 export const mostScratchBytes = (
   { scratchBytes }: Pick<OpenBackup, "scratchBytes">,

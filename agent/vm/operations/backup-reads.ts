@@ -1,8 +1,7 @@
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { CHANGES } from "../hypervisor/domain-backups.ts";
-import type { OpenBackup } from "../model/backups.ts";
+import { CHANGES, type OpenBackup } from "../model/backups.ts";
 import type { Vm } from "../model/vm.ts";
-import { NbdReader, type Extent, type Piece } from "../storage/nbd-reader.ts";
+import { NbdReader, type Extent, type Piece } from "../../kernel/nbd/nbd-reader.ts";
 import { backupSocket } from "./backup-end.ts";
 import type { BackupLeases } from "./backup-leases.ts";
 import { leaseOf } from "./backup-request.ts";

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,6 +8,7 @@ import { status } from "@grpc/grpc-js";
 import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
 import type { VmSpec } from "../../../agent/gen/socle/v1/VmSpec.ts";
 import { protos } from "../api/client.ts";
+import { handshake, nbdServer } from "../vm/nbd-server.ts";
 import { fakeAgent, rpcError, socle, type FakeHandlers } from "./fake-agent.ts";
 import { operation, vm, vmId } from "./samples.ts";
 
@@ -35,8 +37,14 @@ export interface BackupStage {
   lostAnswers: number;
   /** Whether data of encrypted disks was asked for in clear, by request. */
   readonly consents: boolean[];
-  /** Where the reads began. */
+  /** Where the agent's reads began. */
   readonly offsets: number[];
+  /** Serves the disk beside the agent, as QEMU does: what it answers to a request. */
+  serveNbd: (answer: Parameters<typeof nbdServer>[1]) => Promise<void>;
+  /** How often the lease was renewed. */
+  renewals: number;
+  refusesRenewals: boolean;
+  nbdUri: string;
 }
 
 export async function backupStage(context: TestContext, spec?: VmSpec): Promise<BackupStage> {
@@ -55,6 +63,16 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
     lostAnswers: 0,
     offsets: [],
     consents: [],
+    renewals: 0,
+    refusesRenewals: false,
+    nbdUri: "",
+    async serveNbd(answer) {
+      const path = join(parent, "qemu.sock");
+      const server = nbdServer(handshake(CAPACITY), answer).listen(path);
+      await once(server, "listening");
+      context.after(() => server.close());
+      on.nbdUri = `nbd+unix:///?socket=${path}`;
+    },
     run: (...line) => socle(line, { socket }),
   };
   let count = 0;
@@ -79,7 +97,7 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
         begunBy.set(requestId, backupId);
         const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
         on.backups = [
-          { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup },
+          { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup, nbdUri: on.nbdUri },
           ...on.backups,
         ];
       }
@@ -93,6 +111,12 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
     },
     GetBackup: ({ request: { backupId } }, answer) =>
       answer(null, on.backups.find((each) => each.backupId === backupId) ?? {}),
+    RenewBackup({ request: { backupId } }, answer) {
+      on.renewals += 1;
+      const found = on.backups.find((each) => each.backupId === backupId);
+      if (on.refusesRenewals || found === undefined) answer(abandoned);
+      else answer(null, found);
+    },
     ListBackups: (_call, answer) => answer(null, { backups: on.backups }),
     ListExtents(call) {
       const extents = [

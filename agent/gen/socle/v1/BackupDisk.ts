@@ -8,6 +8,7 @@ export interface BackupDisk {
   'incremental'?: (boolean);
   'fullReason'?: (string);
   'nbdExport'?: (string);
+  'nbdBitmap'?: (string);
 }
 
 export interface BackupDisk__Output {
@@ -16,4 +17,5 @@ export interface BackupDisk__Output {
   'incremental': (boolean);
   'fullReason': (string);
   'nbdExport': (string);
+  'nbdBitmap': (string);
 }

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { abortReason } from "../../kernel/clock.ts";
-import { SocleError } from "../../kernel/errors.ts";
+import { abortReason } from "../clock.ts";
+import { SocleError } from "../errors.ts";
 import {
   broken,
   bytesAnswer,

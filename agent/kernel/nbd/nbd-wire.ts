@@ -1,4 +1,4 @@
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError } from "../errors.ts";
 
 // The NBD protocol as a reader of one export needs it: fixed newstyle, structured replies, and the metadata contexts of
 // blocks. The numbers are those of the protocol's document (NetworkBlockDevice/nbd, doc/proto.md). The server is the QEMU of a

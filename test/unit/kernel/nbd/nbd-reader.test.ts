@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { NbdReader, type Extent, type Piece } from "../../../../agent/vm/storage/nbd-reader.ts";
+import { NbdReader, type Extent, type Piece } from "../../../../agent/kernel/nbd/nbd-reader.ts";
 import {
   chunkOf,
   dataOf,
