@@ -106,7 +106,7 @@ export class DomainDevices {
 
   /** The disk with this alias, as the running guest or else the definition has it. */
   async disk(id: string, alias: string): Promise<Disk | undefined> {
-    for (const devices of [await this.#running(id), await this.#defined(id)]) {
+    for (const devices of await Promise.all([this.#running(id), this.#defined(id)])) {
       const disk = devices?.disks.find((each) => each.alias === alias);
       if (disk !== undefined) return disk;
     }

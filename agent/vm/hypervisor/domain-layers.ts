@@ -131,8 +131,9 @@ export class DomainLayers {
     const { DISK_ONLY, ATOMIC, NO_METADATA, REUSE_EXT } = libvirt.DomainSnapshotCreateFlags;
     const flags = DISK_ONLY | ATOMIC | NO_METADATA | REUSE_EXT;
     const ask = async (): Promise<void> => {
-      if (await this.isSwitched(id, overlays)) return;
-      const xmlDesc = switchXml(await this.#disks(id), overlays);
+      const disks = await this.#disks(id);
+      if (overlays.every((overlay) => uses(disks, overlay))) return;
+      const xmlDesc = switchXml(disks, overlays);
       if (await isOtherRun()) throw usedBefore(pathsOf(overlays));
       try {
         const args = { dom: reference(id), xmlDesc, flags };
@@ -234,7 +235,10 @@ export class DomainLayers {
         );
       },
       isLost,
-      isReady: async () => (await isTop()) && (await this.#isReady(id, disk)),
+      isReady: async () => {
+        const now = await this.#disk(id, disk);
+        return pathOf(now?.source) === top && now?.mirrorJob?.ready === "yes";
+      },
       failed: () => mergeFailed(disk),
       mayBeginAnew: false,
       pivot,

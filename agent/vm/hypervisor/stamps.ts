@@ -59,19 +59,21 @@ export class Stamps {
 
   /** Undefined: the domain does not exist. */
   async origin(id: string): Promise<Origin | undefined> {
-    const xml = await this.#metadata(id, vmMetadata.uri, libvirt.DomainModificationImpact.CURRENT);
-    if (xml === NO_DOMAIN) return undefined;
-    if (xml === undefined) return { isManaged: false };
-    const { socle, instance } = readVmMetadata(xml);
-    if (socle === undefined) return defined({ isManaged: true, instance });
-    const createdAtMs = Date.parse(socle.createdAt);
-    return { isManaged: true, instance: instanceOf(id, socle), createdAtMs };
+    return (await this.identity(id)).origin;
   }
 
   /** Socle's metadata, also of a domain whose XML cannot be read. Undefined: the domain does not exist, or has none. */
   async facts(id: string): Promise<DomainMetadata | undefined> {
+    return (await this.identity(id)).facts;
+  }
+
+  /** As `origin` and `facts`, from one read. */
+  async identity(id: string): Promise<{ readonly origin?: Origin; readonly facts?: DomainMetadata }> {
     const xml = await this.#metadata(id, vmMetadata.uri, libvirt.DomainModificationImpact.CURRENT);
-    return xml === undefined || xml === NO_DOMAIN ? undefined : readVmMetadata(xml);
+    if (xml === NO_DOMAIN) return {};
+    if (xml === undefined) return { origin: { isManaged: false } };
+    const facts = readVmMetadata(xml);
+    return { origin: originOf(id, facts), facts };
   }
 
   /** Undefined: the domain does not exist. */
@@ -163,6 +165,11 @@ export class Stamps {
       throw thrown;
     }
   }
+}
+
+function originOf(id: string, { socle, instance }: DomainMetadata): Origin {
+  if (socle === undefined) return defined({ isManaged: true, instance });
+  return { isManaged: true, instance: instanceOf(id, socle), createdAtMs: Date.parse(socle.createdAt) };
 }
 
 /** libvirt refused a call for a live or persistent definition that the domain does not have. */

@@ -96,7 +96,7 @@ export const attachDisk = defineOperation({
     const { vmId, step } = run;
     const effects = new Set([SPEC, VOLUME, ATTACH].filter((name) => mayHaveBegun(run, name)));
     try {
-      const spec = await beginChange(context, run, {
+      const { spec } = await beginChange(context, run, {
         etag: intent.etag,
         of: "devices",
         hasBegun: effects.has(ATTACH),

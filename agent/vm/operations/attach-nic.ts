@@ -63,7 +63,11 @@ export const attachNic = defineOperation({
     const { vmId, step } = run;
     const effects = new Set([SPEC, ATTACH].filter((name) => mayHaveBegun(run, name)));
     try {
-      const before = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(ATTACH) });
+      const { spec: before } = await beginChange(context, run, {
+        etag,
+        of: "devices",
+        hasBegun: effects.has(ATTACH),
+      });
       if (!effects.has(SPEC)) {
         requireFits(before, nic);
         await networks.check({ nics: [nic] }, neededBy(await domains.state(vmId)));

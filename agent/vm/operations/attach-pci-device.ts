@@ -67,7 +67,11 @@ export const attachPciDevice = defineOperation({
     const device = { name, address };
     const effects = new Set([SPEC, ATTACH].filter((effect) => mayHaveBegun(run, effect)));
     try {
-      const before = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(ATTACH) });
+      const { spec: before } = await beginChange(context, run, {
+        etag,
+        of: "devices",
+        hasBegun: effects.has(ATTACH),
+      });
       const { devices } = (await readSpec(context, vmId)).placement;
       // The journal may have lost the begin of a step. The claim keeps others from the device: an earlier run has placed it.
       if (run.resumed && devices.includes(address)) for (const effect of [SPEC, ATTACH]) effects.add(effect);

@@ -165,7 +165,7 @@ async function begin(context: RunContext, asked: Intent, run: WorkRun): Promise<
   const { vmId, step, done } = run;
   const { id, disks, base, leaseMs, scratchBytes, nbdTls, etag } = asked;
   const isClaimed = done.has(CLAIM);
-  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isClaimed });
+  const { spec } = await beginChange(context, run, { etag, of: "devices", hasBegun: isClaimed });
   const { backups: before, snapshots } = await readSpec(context, vmId);
   let { open } = before;
   if (open !== undefined && open.id !== id) throw backupOpen(spec.name, open);

@@ -163,7 +163,7 @@ async function change(
   const { vmId, step, done } = run;
   const wasSwitched = effects.has(SWITCH) && (await isSwitched(context, vmId, asked));
   if (wasSwitched) step.goOn();
-  const spec = await beginChange(context, run, {
+  const { spec } = await beginChange(context, run, {
     etag: asked.etag,
     of: "devices",
     hasBegun: effects.size > 0,

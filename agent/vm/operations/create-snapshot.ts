@@ -205,8 +205,11 @@ async function create(
   const memory = asked.memory && (await sizedNow(context, vmId, asked.memory));
   const hasEnded = (await guestOf(context, vmId, effects)) === "ended";
   if (hasEnded) step.goOn();
-  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.has(SWITCH) });
-  const { snapshots: before } = await readSpec(context, vmId);
+  const { spec, snapshots: before } = await beginChange(context, run, {
+    etag,
+    of: "devices",
+    hasBegun: effects.has(SWITCH),
+  });
   let snapshots = before;
   if (findSnapshot(before, id) === undefined) {
     const own = requireSameLayers(spec, before, layers);
@@ -218,10 +221,14 @@ async function create(
     const overlays = effects.has(RUNS)
       ? await requireExisting(context, layers)
       : await provideLayers(context, run, { layers, effects }, { own, below, part: 0.4 });
-    if (hasOwnQemu(run) || !isActive(await domains.state(vmId))) await forgetCheckpoints(context, run, spec);
+    let now = await domains.state(vmId);
+    if (hasOwnQemu(run) || !isActive(now)) {
+      await forgetCheckpoints(context, run, spec);
+      now = await domains.state(vmId);
+    }
     if (memory !== undefined && !effects.has(RUNS))
-      requireState((await domains.state(vmId))?.state ?? "stopped", ["running"], NOT_RUNNING);
-    if (isActive(await domains.state(vmId)) && !effects.has(RUNS)) {
+      requireState(now?.state ?? "stopped", ["running"], NOT_RUNNING);
+    if (isActive(now) && !effects.has(RUNS)) {
       await step.durable(RUNS, () => noteRun(context, run, layers), 0);
       effects.add(RUNS);
     }

@@ -106,8 +106,9 @@ async function remove(
   if (asked.length > 0) step.goOn();
   // A part of the snapshot may be merged: it is of no use any more.
   const isMarked = run.done.has(MARK);
-  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
-  let { snapshots } = await readSpec(context, vmId);
+  const begun = await beginChange(context, run, { etag, of: "devices", hasBegun: isMarked });
+  const { spec } = begun;
+  let { snapshots } = begun;
   if (findSnapshot(snapshots, id) !== undefined) {
     const child = childOf(snapshots, id);
     if (!isMarked) await requireRecorded(context, vmId);
@@ -264,7 +265,7 @@ async function mergeOne(
   watch: Watch,
   notes: PivotNotes | undefined,
 ): Promise<void> {
-  const [topPath, basePath] = [await volumes.pathOf(top), await volumes.pathOf(base)];
+  const [topPath, basePath] = await Promise.all([volumes.pathOf(top), volumes.pathOf(base)]);
   if (topPath === undefined || basePath === undefined) {
     const missing = topPath === undefined ? top : base;
     throw new SocleError(

@@ -14,7 +14,7 @@ import { defineOperation } from "./definition.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { requireSpecOf } from "./request.ts";
-import { appliesTo, beginChange, changeIntent, readSpec, seenWith } from "./spec-change.ts";
+import { appliesTo, beginChange, changeIntent, seenWith } from "./spec-change.ts";
 import { requireNotSaved } from "./vm-state.ts";
 import { mayHaveBegun, type RunContext } from "./work.ts";
 
@@ -81,14 +81,17 @@ export const detachDisk = defineOperation({
     const { vmId, step, resumed, done } = run;
     // The guest has lost the disk: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
-    const before = await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
+    const { spec: before, snapshots } = await beginChange(context, run, {
+      etag,
+      of: "devices",
+      hasBegun: done.has(RELEASE),
+    });
     // An operation before this one may have detached it, kept it in a snapshot, or set the boot order.
     const present = resumed ? undefined : requireDisk({ name: before.name, spec: before }, disk);
-    if (present !== undefined) requireDriveOff(before, present, await domains.state(vmId));
+    if (present?.source.kind === "cdrom") requireDriveOff(before, present, await domains.state(vmId));
     if (!mayHaveBegun(run, RELEASE)) {
       requireSameVolume(before, disk, volume);
       requireNotBoot({ name: before.name, spec: before }, disk);
-      const { snapshots } = await readSpec(context, vmId);
       requireInNoSnapshot({ name: before.name, snapshots }, disk);
     }
     await step("look for users", () => requireNoUsers(context, vmId, volume));

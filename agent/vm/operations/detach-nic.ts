@@ -42,7 +42,11 @@ export const detachNic = defineOperation({
     const { vmId, step, done } = run;
     // The guest has lost the NIC: the rest must follow.
     if (done.has(RELEASE)) step.goOn();
-    const before = await beginChange(context, run, { etag, of: "devices", hasBegun: done.has(RELEASE) });
+    const { spec: before } = await beginChange(context, run, {
+      etag,
+      of: "devices",
+      hasBegun: done.has(RELEASE),
+    });
     const mayBeAsked = mayHaveBegun(run, RELEASE);
     // An operation before this one may have set the boot order.
     if (!mayBeAsked) requireNotBoot({ name: before.name, spec: before }, nic);

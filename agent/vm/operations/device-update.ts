@@ -62,7 +62,7 @@ export async function updateDevice<Device>(
   try {
     // The spec has the new values, so that an undo would keep them.
     if (done.has(SPEC)) step.goOn();
-    const before = await beginChange(context, run, { etag, of: "devices", hasBegun: mayBeChanged });
+    const { spec: before } = await beginChange(context, run, { etag, of: "devices", hasBegun: mayBeChanged });
     // An operation before this one may have detached it.
     deviceOf({ name: before.name, spec: before });
     mayBeChanged = true;

@@ -35,7 +35,9 @@ export const finishBackup = defineOperation({
   async run(context, { id, success }, run) {
     const { domains, log } = context;
     const { vmId, step } = run;
-    const { name } = await beginChange(context, run, { of: "metadata" });
+    const {
+      spec: { name },
+    } = await beginChange(context, run, { of: "metadata" });
     let { backups } = await readSpec(context, vmId);
     const { open } = backups;
     if (open?.id !== id) {

@@ -158,7 +158,7 @@ async function move(
   const { vmId, step, done } = run;
   const now = effects.has(COPY) ? await moveState(context, run, asked, effects) : "open";
   if (now === "goes on" || now === "done") step.goOn();
-  let spec = await beginChange(context, run, {
+  let { spec } = await beginChange(context, run, {
     etag: asked.etag,
     of: "devices",
     hasBegun: effects.has(COPY),

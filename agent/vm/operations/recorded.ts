@@ -7,7 +7,7 @@ import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { extraOf, type Snapshots } from "../model/snapshots.ts";
 import { formatOf } from "../model/volume-names.ts";
 import { poolOf } from "./move-doubt.ts";
-import { readSpec } from "./spec-change.ts";
+import { storedIn } from "./spec-change.ts";
 import type { WorkContext } from "./work.ts";
 
 /**
@@ -18,12 +18,13 @@ import type { WorkContext } from "./work.ts";
 export async function requireRecorded(context: WorkContext, vmId: string): Promise<void> {
   const { domains } = context;
   if (!isActive(await domains.state(vmId))) return;
-  const disksOf = async (as: "running" | "defined"): Promise<readonly Disk[]> =>
-    (await domains.document(vmId, as))?.devices.disks ?? [];
-  const defined = await disksOf("defined");
-  const { spec, snapshots } = await readSpec(context, vmId);
+  // The definition first: a switch by another client in between shows in the running guest alone.
+  const document = await domains.document(vmId);
+  const { spec, snapshots } = storedIn(document, vmId);
+  const defined: readonly Disk[] = document?.devices.disks ?? [];
   const inDoubt = volumesInDoubt(spec, snapshots);
-  const suspects = (await disksOf("running")).flatMap(({ alias, source }) => {
+  const running: readonly Disk[] = (await domains.document(vmId, "running"))?.devices.disks ?? [];
+  const suspects = running.flatMap(({ alias, source }) => {
     const disk = deviceName("disk", alias);
     const next = pathOf(defined.find((each) => each.alias === alias)?.source);
     const isOther = next !== undefined && next !== pathOf(source);

@@ -113,7 +113,7 @@ export const resizeDisk = defineOperation({
     const { vmId, step } = run;
     // A disk cannot be made smaller again: the spec, which quotas count, must follow.
     if (mayHaveBegun(run, RESIZE)) step.goOn();
-    const before = await beginChange(context, run, {
+    const { spec: before } = await beginChange(context, run, {
       etag: intent.etag,
       of: "devices",
       hasBegun: mayHaveBegun(run, RESIZE),

@@ -165,7 +165,7 @@ async function revert(
 ): Promise<Result> {
   const { domains } = context;
   const { vmId, step } = run;
-  const spec = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.size > 0 });
+  const { spec } = await beginChange(context, run, { etag, of: "devices", hasBegun: effects.size > 0 });
   let { snapshots } = await readSpec(context, vmId);
   // An earlier run may have left its QEMU, which ran no guest.
   const hasAsked = mayHaveContinued(run, effects);

@@ -186,11 +186,11 @@ export class OperationRunner {
     if (checksInstance === "always" || (checksInstance === "in its first run" && !run.resumed))
       return await this.#do(definition, intent, run);
     if (!run.resumed) {
-      const origin = await stamps.origin(run.vmId);
+      const { origin, facts } = await stamps.identity(run.vmId);
       if (origin !== undefined) requireSameVm(run, origin);
       // A backup may have begun since the admission.
       if (definition.notDuringBackup !== undefined) {
-        const { backups, unstarted } = ownFacts(await stamps.facts(run.vmId), run.vmId);
+        const { backups, unstarted } = ownFacts(facts, run.vmId);
         requireNoBackup(run.vmId, backups, definition, intent);
         if (definition.acceptsUnrestored !== true) requireRestored({ name: run.vmId, unstarted });
       }

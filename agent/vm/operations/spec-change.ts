@@ -15,7 +15,7 @@ import { noSnapshots, snapshotsText, type Snapshots } from "../model/snapshots.t
 import { checkRules } from "../model/spec-check.ts";
 import { storedText } from "../model/stored-spec.ts";
 import type { VmState } from "../model/vm.ts";
-import type { VmMetadata } from "../model/vm-domain.ts";
+import type { VmDomain, VmMetadata } from "../model/vm-domain.ts";
 import { requireSpecOf } from "./request.ts";
 import { requireNotRescued, requireNotSavedNow, settled } from "./vm-state.ts";
 import { seen, type WorkContext, type WorkRun } from "./work.ts";
@@ -30,7 +30,7 @@ export const changeIntent = {
 };
 
 /**
- * The checks before the first effect of a change, and its stamp; returns the present spec. `hasBegun`: an earlier run had an
+ * The checks before the first effect of a change, and its stamp; returns what is stored. `hasBegun`: an earlier run had an
  * effect on the devices. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE, ETAG_MISMATCH if another change came
  * first, and for devices VM_HAS_SAVED_STATE and `unavailable` GUEST_UNRESPONSIVE.
  */
@@ -42,21 +42,22 @@ export async function beginChange(
     of,
     hasBegun = false,
   }: { etag?: string | undefined; of: "devices" | "metadata"; hasBegun?: boolean },
-): Promise<VmSpec> {
+): Promise<Stored> {
   const { domains, table } = context;
   const { vmId, operationId, step, resumed } = run;
   if (resumed) await settled(context, vmId);
   step.requireOpen();
-  if (of === "devices") {
-    if (!hasBegun) await requireNotSavedNow(context, vmId);
-    await domains.devices.requireResponsive(vmId);
-  }
-  const { spec, rescue } = await readSpec(context, vmId);
-  requireNotRescued({ name: spec.name, rescue });
+  if (of === "devices")
+    await Promise.all([
+      hasBegun ? undefined : requireNotSavedNow(context, vmId),
+      domains.devices.requireResponsive(vmId),
+    ]);
+  const stored = await readSpec(context, vmId);
+  requireNotRescued({ name: stored.spec.name, rescue: stored.rescue });
   const vm = table.get(vmId);
   if (!resumed && vm !== undefined) requireSpecOf(etag, vm);
   await domains.stamps.begin(vmId, operationId);
-  return spec;
+  return stored;
 }
 
 interface Stored {
@@ -71,7 +72,11 @@ interface Stored {
 
 /** The spec in the domain's metadata. Throws `not_found` VM_NOT_FOUND, `conflict` SPEC_UNREADABLE. */
 export async function readSpec({ domains }: WorkContext, vmId: string): Promise<Stored> {
-  const document = await domains.document(vmId);
+  return storedIn(await domains.document(vmId), vmId);
+}
+
+/** As `readSpec`, of a definition that was read. */
+export function storedIn(document: VmDomain | undefined, vmId: string): Stored {
   if (document === undefined)
     throw new SocleError("not_found", "VM_NOT_FOUND", `there is no VM ${vmId} on this host any more`);
   const { name, metadata } = document;
@@ -106,7 +111,10 @@ export async function rewriteSpec(
   { keys: changeKeys = same, snapshots: changeSnapshots = same, placement: place = same }: WithSpec = {},
 ): Promise<VmSpec> {
   const { domains } = context;
-  const { spec: before, socle, placement: placed, snapshots: noted } = await readSpec(context, vmId);
+  const [{ spec: before, socle, placement: placed, snapshots: noted }, state] = await Promise.all([
+    readSpec(context, vmId),
+    domains.state(vmId),
+  ]);
   const spec = checkRules(change(before, placed));
   const keys = changeKeys(socle.keys ?? {});
   const snapshots = changeSnapshots(noted, before);
@@ -128,7 +136,7 @@ export async function rewriteSpec(
     snapshots: isDeepStrictEqual(snapshots, noted) ? socle.snapshots : snapshotsText(snapshots),
     placement: isDeepStrictEqual(placement, placed) ? socle.placement : JSON.stringify(placement),
   });
-  await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
+  await domains.setMetadata(vmId, metadata, isActive(state));
   return spec;
 }
 
@@ -151,7 +159,10 @@ export async function rewriteKept(
   change: (kept: Kept) => Kept,
 ): Promise<Kept> {
   const { domains } = context;
-  const { socle, snapshots, backups } = await readSpec(context, vmId);
+  const [{ socle, snapshots, backups }, state] = await Promise.all([
+    readSpec(context, vmId),
+    domains.state(vmId),
+  ]);
   const before = { snapshots, backups };
   const kept = change(before);
   if (isDeepStrictEqual(kept, before)) return kept;
@@ -161,7 +172,7 @@ export async function rewriteKept(
     snapshots: snapshotsText(kept.snapshots),
     backups: backupsText(kept.backups),
   });
-  await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
+  await domains.setMetadata(vmId, metadata, isActive(state));
   return kept;
 }
 

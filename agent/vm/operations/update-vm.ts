@@ -85,7 +85,7 @@ export const updateVm = defineOperation({
     let mayBeChanged = mayHaveBegun(run, GUEST) || mayHaveBegun(run, DEFINITION);
     try {
       if (mayHaveBegun(run, SPEC)) step.goOn();
-      const before = await beginChange(context, run, {
+      const { spec: before } = await beginChange(context, run, {
         etag,
         of: parts.length > 0 ? "devices" : "metadata",
         hasBegun: mayBeChanged,

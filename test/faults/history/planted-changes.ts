@@ -98,7 +98,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: ["an outcome is true"],
-    seed: 244,
+    seed: 2038,
   },
   {
     name: "discard-lies",

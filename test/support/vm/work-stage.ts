@@ -180,6 +180,8 @@ export class WorkStage {
       runNumber: () => later(1),
       standing: () => later({ isManaged: true, live: this.mark }),
       facts: () => later({ socle: this.socle }),
+      identity: () =>
+        later({ origin: { isManaged: true, instance: this.socle.instance }, facts: { socle: this.socle } }),
       origin: () => later({ isManaged: true, instance: this.socle.instance }),
     },
     media: {
