@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { systemClock } from "../../agent/kernel/clock.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
+import type { Operation } from "../../agent/state/operations/operation.ts";
 import { Operations } from "../../agent/state/operations/operations.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { GuestShell } from "../support/guest-shell.ts";
@@ -195,14 +196,29 @@ suite("suspending VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
 
   test("a forced stop ends the suspension of a QEMU that hangs", async () => {
     const { vmId } = await rig.succeeds(rig.vms.create(linux("stuck"), "tester"));
-    process.kill(await qemuOf(vmId), "SIGSTOP");
-    const suspension = await suspend("stuck");
-    await eventually(
-      () => rig.operations.get(suspension.id).steps.some(({ name }) => name === "save memory"),
-      {
-        what: "the suspension to begin",
-      },
-    );
+    const isOccupied = async () => !(await virsh(libvirtd.uri, ["domcontrol", "stuck"])).startsWith("ok");
+    const hasBegun = ({ id }: Operation) =>
+      rig.operations.get(id).steps.some(({ name }) => name === "save memory");
+    /** If libvirt was asking QEMU for statistics when that stopped, the suspension waits for these. */
+    const suspendHung = async (): Promise<Operation> => {
+      const qemu = await qemuOf(vmId);
+      process.kill(qemu, "SIGSTOP");
+      const suspension = await suspend("stuck");
+      const seen = await eventually(
+        async () => {
+          const waits = await isOccupied();
+          if (hasBegun(suspension)) return "begun";
+          return waits ? "waits" : undefined;
+        },
+        { what: "the suspension to begin" },
+      );
+      if (seen === "begun") return suspension;
+      process.kill(qemu, "SIGCONT");
+      assert.equal((await rig.done(suspension)).error, undefined);
+      await rig.succeeds(start("stuck"));
+      return await suspendHung();
+    };
+    const suspension = await suspendHung();
     const stop = { requestId: requestId(), vm: "stuck", gracefulTimeoutMs: 0, force: true };
     const stopped = await rig.succeeds(rig.vms.begin("STOP_VM", stop, "tester"));
     assert.equal(stopped.result["stopped_by"], "already");
