@@ -111,10 +111,7 @@ export async function rewriteSpec(
   { keys: changeKeys = same, snapshots: changeSnapshots = same, placement: place = same }: WithSpec = {},
 ): Promise<VmSpec> {
   const { domains } = context;
-  const [{ spec: before, socle, placement: placed, snapshots: noted }, state] = await Promise.all([
-    readSpec(context, vmId),
-    domains.state(vmId),
-  ]);
+  const { spec: before, socle, placement: placed, snapshots: noted } = await readSpec(context, vmId);
   const spec = checkRules(change(before, placed));
   const keys = changeKeys(socle.keys ?? {});
   const snapshots = changeSnapshots(noted, before);
@@ -136,7 +133,7 @@ export async function rewriteSpec(
     snapshots: isDeepStrictEqual(snapshots, noted) ? socle.snapshots : snapshotsText(snapshots),
     placement: isDeepStrictEqual(placement, placed) ? socle.placement : JSON.stringify(placement),
   });
-  await domains.setMetadata(vmId, metadata, isActive(state));
+  await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
   return spec;
 }
 
@@ -159,10 +156,7 @@ export async function rewriteKept(
   change: (kept: Kept) => Kept,
 ): Promise<Kept> {
   const { domains } = context;
-  const [{ socle, snapshots, backups }, state] = await Promise.all([
-    readSpec(context, vmId),
-    domains.state(vmId),
-  ]);
+  const { socle, snapshots, backups } = await readSpec(context, vmId);
   const before = { snapshots, backups };
   const kept = change(before);
   if (isDeepStrictEqual(kept, before)) return kept;
@@ -172,7 +166,7 @@ export async function rewriteKept(
     snapshots: snapshotsText(kept.snapshots),
     backups: backupsText(kept.backups),
   });
-  await domains.setMetadata(vmId, metadata, isActive(state));
+  await domains.setMetadata(vmId, metadata, isActive(await domains.state(vmId)));
   return kept;
 }
 
