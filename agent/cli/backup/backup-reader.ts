@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SocleError } from "../../kernel/errors.ts";
+import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { NbdReader, type Extent } from "../../kernel/nbd/nbd-reader.ts";
 import { ClusterMap } from "../../kernel/qcow2/cluster-map.ts";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
@@ -32,6 +32,8 @@ export class BackupReader {
   readonly #interrupt: AbortSignal;
   #nbd: NbdReader | undefined;
   #renewals: NodeJS.Timeout | undefined;
+  /** Since the last renewal. A reader that stands still loses its lease, as at the agent. */
+  #hasRead = false;
 
   private constructor(agent: Agent, of: OfDisk, interrupt: AbortSignal) {
     this.#agent = agent;
@@ -68,6 +70,7 @@ export class BackupReader {
           const from = Math.max(offsetBytes, offset);
           offset = offsetBytes + lengthBytes;
           map.mark(from, offset - from, zero ? "zero" : "data");
+          this.#hasRead = true;
           attempts = 1;
         }
         return map;
@@ -83,6 +86,7 @@ export class BackupReader {
       try {
         for await (const piece of this.#piecesFrom(offset)) {
           attempts = 1;
+          this.#hasRead = true;
           offset = piece.offsetBytes + piece.lengthBytes;
           yield piece;
         }
@@ -95,10 +99,10 @@ export class BackupReader {
 
   /** Where it fails, the agent is read, and knows why. */
   async #openNbd(uri: string, { nbdExport, nbdBitmap, incremental }: BackupDisk__Output): Promise<void> {
-    const socket = uri.startsWith("nbd+unix:") ? new URL(uri).searchParams.get("socket") : null;
-    if (socket === null || (incremental && nbdBitmap === "")) return;
-    const where = { socket, exportName: nbdExport, ...(incremental && { changes: nbdBitmap }) };
+    if (!uri.startsWith("nbd+unix:") || (incremental && nbdBitmap === "")) return;
     try {
+      const socket = new URL(uri).searchParams.get("socket") ?? "";
+      const where = { socket, exportName: nbdExport, ...(incremental && { changes: nbdBitmap }) };
       this.#nbd = await NbdReader.open(where, this.#interrupt);
       // The next backup of the VM has the same socket: what is open now is what the connection has reached.
       await this.#renew();
@@ -106,8 +110,19 @@ export class BackupReader {
       this.close();
       return;
     }
-    this.#renewals = setInterval(() => void this.#renew().catch(() => undefined), RENEW_EVERY_MS);
+    this.#renewals = setInterval(() => void this.#renewIfRead(), RENEW_EVERY_MS);
     this.#renewals.unref();
+  }
+
+  /** The agent's stream renews the lease where the agent refuses to, or says why the backup cannot be read. */
+  async #renewIfRead(): Promise<void> {
+    if (!this.#hasRead) return;
+    this.#hasRead = false;
+    try {
+      await this.#renew();
+    } catch (thrown) {
+      if (toSocleError(thrown).kind !== "unavailable") this.close();
+    }
   }
 
   async #renew(): Promise<void> {

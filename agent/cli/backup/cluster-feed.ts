@@ -104,5 +104,5 @@ const invalid = (what: string): SocleError =>
   new SocleError(
     "internal",
     "EXTENTS_INVALID",
-    `the agent sent ${what}: report this, and back up again with --full`,
+    `the host sent ${what}: report this, and back up again with --full`,
   );

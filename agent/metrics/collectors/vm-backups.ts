@@ -16,7 +16,7 @@ export const vmBackups = collector(
     ),
     read: counter(
       "socle_backup_read_bytes_total",
-      "Bytes of disks sent to readers of backups, zeros left out; since the agent's start.",
+      "Bytes of disks that the agent sent to readers of backups, zeros left out, since its start; without reads by NBD.",
     ),
   },
   function* ({ vms, backups }, emit) {
