@@ -28,10 +28,10 @@ export const exportVm: Command = async (session, [vm = "", file = ""], options: 
 const toStdout =
   (session: Session) =>
   async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-    const { signal } = { signal: session.interrupt };
     // A chunk is another's buffer, and the stream may keep it.
     for await (const chunk of chunks)
-      if (!session.io.stdout.write(Buffer.from(chunk))) await once(session.io.stdout, "drain", { signal });
+      if (!session.io.stdout.write(Buffer.from(chunk)))
+        await once(session.io.stdout, "drain", { signal: session.interrupt });
   };
 
 /** The file has its name once it is whole and durable. */

@@ -35,9 +35,7 @@ export const finishBackup = defineOperation({
   async run(context, { id, success }, run) {
     const { domains, log } = context;
     const { vmId, step } = run;
-    const {
-      spec: { name },
-    } = await beginChange(context, run, { of: "metadata" });
+    const { name } = (await beginChange(context, run, { of: "metadata" })).spec;
     let { backups } = await readSpec(context, vmId);
     const { open } = backups;
     if (open?.id !== id) {

@@ -136,9 +136,6 @@ export class Volumes {
     made: () => void = () => undefined,
   ): Promise<Omit<ResolvedVolume, "beneath">> {
     const reference = { pool: volume.pool, volume: volume.name };
-    const looking = this.#find(reference);
-    // The base volume's failure is thrown first.
-    looking.catch(() => undefined);
     const base =
       volume.base === undefined
         ? undefined
@@ -149,7 +146,7 @@ export class Volumes {
       const message = `volume ${volume.name} must not be smaller than its base volume (${formatExactBytes(base.capacityBytes)})`;
       throw new SocleError("invalid", "VOLUME_TOO_SMALL", message);
     }
-    const existing = await looking;
+    const existing = await this.#find(reference);
     if (existing !== undefined && !mayBeThere) throw volumeExists(reference);
     if (existing !== undefined) made();
     const isKnown = existing?.isWhole === true && volume.secretUuid === undefined;
