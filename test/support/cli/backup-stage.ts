@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -13,12 +14,13 @@ import { fakeAgent, rpcError, socle, type FakeHandlers } from "./fake-agent.ts";
 import { operation, vm, vmId } from "./samples.ts";
 
 export const CLUSTER = 64 * 1024;
-const CAPACITY = 4 * CLUSTER;
 
 /** An agent with a VM that is backed up into `directory`. */
 export interface BackupStage {
   readonly directory: string;
   readonly run: (...line: readonly string[]) => ReturnType<typeof socle>;
+  /** The agent also listens at the address that this returns. */
+  readonly listen: () => Promise<string>;
   /** What the agent was asked for, in order. */
   readonly asked: unknown[];
   /** The names of the VMs that it was asked to make. */
@@ -47,7 +49,13 @@ export interface BackupStage {
   nbdUri: string;
 }
 
-export async function backupStage(context: TestContext, spec?: VmSpec): Promise<BackupStage> {
+/** `clusters`: how many of the disk have data. The next one is zero, and another one a hole. */
+export async function backupStage(
+  context: TestContext,
+  { spec, clusters = 2 }: { readonly spec?: VmSpec; readonly clusters?: number } = {},
+): Promise<BackupStage> {
+  const dataBytes = clusters * CLUSTER;
+  const capacityBytes = dataBytes + 2 * CLUSTER;
   const parent = await mkdtemp(join(tmpdir(), "socle-unit-"));
   context.after(() => rm(parent, { recursive: true, force: true }));
   const directory = join(parent, "web");
@@ -68,10 +76,20 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
     nbdUri: "",
     async serveNbd(answer) {
       const path = join(parent, "qemu.sock");
-      const server = nbdServer(handshake(CAPACITY), answer).listen(path);
+      const server = nbdServer(handshake(capacityBytes), answer).listen(path);
       await once(server, "listening");
       context.after(() => server.close());
       on.nbdUri = `nbd+unix:///?socket=${path}`;
+    },
+    async listen() {
+      const relay = createServer((from) => {
+        const to = connect(socket);
+        for (const end of [from, to]) end.on("error", () => undefined);
+        from.pipe(to).pipe(from);
+      }).listen(0, "127.0.0.1");
+      await once(relay, "listening");
+      context.after(() => relay.close());
+      return `127.0.0.1:${(relay.address() as AddressInfo).port}`;
     },
     run: (...line) => socle(line, { socket }),
   };
@@ -95,7 +113,7 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
         }
         backupId = `b${(count += 1)}`;
         begunBy.set(requestId, backupId);
-        const disk = { disk: "root", capacityBytes: CAPACITY, incremental: baseBackup !== "" };
+        const disk = { disk: "root", capacityBytes, incremental: baseBackup !== "" };
         on.backups = [
           { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup, nbdUri: on.nbdUri },
           ...on.backups,
@@ -120,8 +138,8 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
     ListBackups: (_call, answer) => answer(null, { backups: on.backups }),
     ListExtents(call) {
       const extents = [
-        { offsetBytes: 0, lengthBytes: 2 * CLUSTER },
-        { offsetBytes: 2 * CLUSTER, lengthBytes: CLUSTER, zero: true },
+        { offsetBytes: 0, lengthBytes: dataBytes },
+        { offsetBytes: dataBytes, lengthBytes: CLUSTER, zero: true },
       ];
       call.write({ extents });
       call.end();
@@ -129,7 +147,7 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
     ReadExtents(call) {
       const from = call.request.offsetBytes;
       on.offsets.push(from);
-      for (let at = from; at < 2 * CLUSTER; at += CLUSTER) {
+      for (let at = from; at < dataBytes; at += CLUSTER) {
         call.write({ offsetBytes: at, content: Buffer.alloc(CLUSTER, 1 + at / CLUSTER) });
         if (on.isAbandoned) {
           call.emit("error", abandoned);
@@ -141,7 +159,7 @@ export async function backupStage(context: TestContext, spec?: VmSpec): Promise<
           return;
         }
       }
-      call.write({ offsetBytes: 2 * CLUSTER, zeroBytes: CLUSTER });
+      call.write({ offsetBytes: dataBytes, zeroBytes: CLUSTER });
       call.end();
     },
     FinishBackup({ request: { backupId, success } }, answer) {

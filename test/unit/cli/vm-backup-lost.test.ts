@@ -61,7 +61,9 @@ test("a backup that is refused leaves no note, and the backup that it is refused
 });
 
 test("a restoration whose creation has no answer deletes the VM that it made", async (context) => {
-  const on = await backupStage(context, { disks: [{ name: "root", newVolume: { pool: "images" } }] });
+  const on = await backupStage(context, {
+    spec: { disks: [{ name: "root", newVolume: { pool: "images" } }] },
+  });
   await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
   on.asked.length = 0;
   on.losesCreation = true;

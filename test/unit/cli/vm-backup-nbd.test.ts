@@ -1,5 +1,6 @@
 // The command reads a disk from QEMU's own socket where it can, and else from the agent.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
@@ -10,6 +11,9 @@ const ZERO_AND_HOLE = 3;
 const READ = 0;
 const DISCONNECT = 2;
 
+/** More than the reader's buffers hold: they are used again. */
+const CLUSTERS = 48;
+
 /** The agent's bytes. */
 function answerOf({ type, cookie, offset, length }: Request): Buffer {
   if (type === READ) {
@@ -19,28 +23,56 @@ function answerOf({ type, cookie, offset, length }: Request): Buffer {
     return dataOf(cookie, offset, Buffer.concat(clusters));
   }
   const runs = [
-    [2 * CLUSTER, 0],
+    [CLUSTERS * CLUSTER, 0],
     [2 * CLUSTER, ZERO_AND_HOLE],
   ] as const;
   return statusOf(cookie, 1, runs, true);
 }
 
-const backUp = async (on: BackupStage): Promise<Buffer> => {
-  const { exitCode, stderr } = await on.run("vm", "backup", "create", "web-1", "--to", on.directory);
+const backUp = async (on: BackupStage, ...options: readonly string[]): Promise<Buffer> => {
+  const line = ["vm", "backup", "create", "web-1", "--to", on.directory, ...options];
+  const { exitCode, stderr } = await on.run(...line);
   assert.equal(exitCode, 0, stderr);
   return await readFile(join(on.directory, "root.b1.qcow2"));
 };
 
 test("a backup read from QEMU's socket is the one that the agent sends, and has its lease renewed", async (context) => {
-  const [byAgent, byNbd] = [await backupStage(context), await backupStage(context)];
+  const [byAgent, byNbd] = [
+    await backupStage(context, { clusters: CLUSTERS }),
+    await backupStage(context, { clusters: CLUSTERS }),
+  ];
   await byNbd.serveNbd(answerOf);
   assert.deepEqual(await backUp(byNbd), await backUp(byAgent));
   assert.deepEqual([byAgent.offsets, byNbd.offsets], [[0], []]);
   assert.deepEqual([byAgent.renewals, byNbd.renewals], [0, 1]);
 });
 
+test("an archive read from QEMU's socket has the disk that the agent sends", async (context) => {
+  const disks: Buffer[] = [];
+  for (const isByNbd of [false, true]) {
+    const on = await backupStage(context, { clusters: CLUSTERS });
+    if (isByNbd) await on.serveNbd(answerOf);
+    const archive = `${on.directory}.tar`;
+    const { exitCode, stderr } = await on.run("vm", "export", "web-1", archive);
+    assert.equal(exitCode, 0, stderr);
+    assert.deepEqual(on.offsets, isByNbd ? [] : [0]);
+    disks.push(execFileSync("tar", ["-xOf", archive, "root.b1.qcow2"], { maxBuffer: 2 ** 26 }));
+  }
+  assert.deepEqual(disks[0], disks[1]);
+});
+
+test("an agent that is reached by its address is read itself: its paths are another host's", async (context) => {
+  const on = await backupStage(context, { clusters: CLUSTERS });
+  await on.serveNbd(answerOf);
+  await backUp(on, "--address", await on.listen());
+  assert.deepEqual([on.offsets, on.renewals], [[0], 0]);
+});
+
 test("where QEMU's socket ends, the agent is read on", async (context) => {
-  const [whole, cut] = [await backupStage(context), await backupStage(context)];
+  const [whole, cut] = [
+    await backupStage(context, { clusters: CLUSTERS }),
+    await backupStage(context, { clusters: CLUSTERS }),
+  ];
   await cut.serveNbd((request, socket) => {
     if (request.type !== READ) return answerOf(request);
     socket.end();
@@ -51,7 +83,10 @@ test("where QEMU's socket ends, the agent is read on", async (context) => {
 });
 
 test("a socket that another backup has by now, or that does not answer, is not read", async (context) => {
-  const [other, silent] = [await backupStage(context), await backupStage(context)];
+  const [other, silent] = [
+    await backupStage(context, { clusters: CLUSTERS }),
+    await backupStage(context, { clusters: CLUSTERS }),
+  ];
   const asked: Request[] = [];
   await other.serveNbd((request) => {
     if (request.type !== DISCONNECT) asked.push(request);

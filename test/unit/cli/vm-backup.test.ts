@@ -120,7 +120,7 @@ test("a first backup with a passphrase over one in clear is full, so that no fil
 
 test("with a passphrase all files are encrypted, and nothing is read without it", async (context) => {
   const spec = { disks: [{ name: "root", newVolume: { pool: "images" } }] };
-  const on = await backupStage(context, spec);
+  const on = await backupStage(context, { spec });
   const key = (name: string): string => `${on.directory}.${name}`;
   for (const [name, text, mode] of [
     ["key", "first passphrase", 0o600],
@@ -200,7 +200,7 @@ test("an archive is written to a plain file alone, and its import reads no volum
       { name: "tools", volume: { pool: "iso", volume: "tools.iso" }, readOnly: true },
     ],
   };
-  const on = await backupStage(context, spec);
+  const on = await backupStage(context, { spec });
   const archive = `${on.directory}.tar`;
   execFileSync("mkfifo", [archive]);
   const taken = await on.run("vm", "export", "web-1", archive);
