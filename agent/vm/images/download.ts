@@ -1,18 +1,18 @@
 import { lookup as lookupByDns } from "node:dns/promises";
-import type { IncomingMessage } from "node:http";
 import { Backoff } from "../../kernel/concurrency/backoff.ts";
 import { LATE, within } from "../../kernel/concurrency/deadline.ts";
 import { abortReason, type Clock } from "../../kernel/clock.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isAddress } from "../../kernel/text/ip-ranges.ts";
 import { codeOf } from "../../kernel/thrown.ts";
-import { request, type Route } from "./http-request.ts";
+import { request, type Response, type Route } from "./http-request.ts";
 import { requireAllowedAddress, requireAllowedSource, shownUrl, type SourceRules } from "./source-policy.ts";
 
 /** The bytes of an image, from its server or elsewhere. */
 export interface Source {
   /** Exact: fewer or more bytes are an error. */
   readonly sizeBytes: number;
+  /** Each piece may be read until the next one is taken. */
   readonly bytes: AsyncIterable<Buffer>;
   /** Ends the connection, also if the bytes are not read. */
   readonly close: () => void;
@@ -66,7 +66,7 @@ const transientCodes: ReadonlySet<string> = new Set([
 ]);
 
 interface Answer {
-  readonly response: IncomingMessage;
+  readonly response: Response;
   /** Of the whole image. */
   readonly sizeBytes: number;
   /** The position of the response's first byte. */
@@ -197,7 +197,7 @@ class Download {
   }
 
   /** Resolves with the response's headers. */
-  async #request(url: URL, at: number, validator: string | undefined): Promise<IncomingMessage> {
+  async #request(url: URL, at: number, validator: string | undefined): Promise<Response> {
     requireAllowedSource(url, this.#rules);
     const over = new AbortController();
     const onAbort = (): void => over.abort(abortReason(this.#signal));
@@ -243,9 +243,9 @@ class Download {
   }
 
   /** The body. Throws Cut if no bytes arrive in time while they are awaited, or too few. */
-  async *#chunks(response: IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
+  async *#chunks(response: Response): AsyncGenerator<Buffer, void, undefined> {
     const { clock } = this.#options;
-    const iterator: AsyncIterator<Buffer> = response[Symbol.asyncIterator]();
+    const iterator: AsyncIterator<Buffer> = response.body[Symbol.asyncIterator]();
     let [periodBytes, waitedMs] = [0, 0];
     for (;;) {
       const sinceMs = clock.monotonicMs();
@@ -282,7 +282,7 @@ function headersOf(url: URL, at: number, validator: string | undefined): Record<
   return headers;
 }
 
-function answerOf(url: URL, response: IncomingMessage, at: number): Answer {
+function answerOf(url: URL, response: Response, at: number): Answer {
   const { statusCode, headers } = response;
   const refuse = (error: SocleError): SocleError => {
     response.destroy();
@@ -290,6 +290,12 @@ function answerOf(url: URL, response: IncomingMessage, at: number): Answer {
   };
   const encoding = headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") throw refuse(failed(url, `the server sends it encoded (${encoding})`));
+  const length = headers["content-length"];
+  const isChunked = headers["transfer-encoding"] !== undefined;
+  if (isChunked || length === undefined || !/^\d{1,15}$/.test(length)) {
+    const message = `the server of ${shownUrl(url)} does not report the image's length (Content-Length); use another server`;
+    throw refuse(new SocleError("invalid", "IMAGE_LENGTH_UNKNOWN", message));
+  }
   const etag = headers.etag;
   const validator = etag === undefined || etag.startsWith("W/") ? headers["last-modified"] : etag;
   if (statusCode === PARTIAL) {
@@ -297,11 +303,6 @@ function answerOf(url: URL, response: IncomingMessage, at: number): Answer {
     if (range === null || Number(range[1]) !== at)
       throw refuse(failed(url, "the server sends another range than requested"));
     return { response, sizeBytes: Number(range[3]), startsAt: at, validator };
-  }
-  const length = headers["content-length"];
-  if (length === undefined || !/^\d{1,15}$/.test(length)) {
-    const message = `the server of ${shownUrl(url)} does not report the image's length (Content-Length); use another server`;
-    throw refuse(new SocleError("invalid", "IMAGE_LENGTH_UNKNOWN", message));
   }
   return { response, sizeBytes: Number(length), startsAt: 0, validator };
 }

@@ -39,7 +39,7 @@ async function fetched(
   const { isTenants = false, signal = new AbortController().signal, ...rest } = options;
   const source = await downloads(rest).open(new URL(url), isTenants, signal);
   const pieces: Buffer[] = [];
-  for await (const piece of source.bytes) pieces.push(piece);
+  for await (const piece of source.bytes) pieces.push(Buffer.from(piece));
   const whole = Buffer.concat(pieces);
   assert.equal(whole.length, source.sizeBytes);
   return whole;
