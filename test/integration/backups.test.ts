@@ -8,6 +8,7 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { silentLog } from "../../agent/kernel/log.ts";
 import { Libvirt } from "../../agent/libvirt/index.ts";
 import { GuestShell } from "../support/guest-shell.ts";
+import { leaveNodes } from "../support/left-nodes.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { linux, SocleHost } from "../support/socle-host.ts";
 import { eventually } from "../support/wait.ts";
@@ -58,6 +59,16 @@ suite("backups over the API", { skip: libvirtdUnavailable(), timeout: 900_000 },
       `dd if=/dev/zero bs=65536 count=${blocks} 2>/dev/null | tr '\\0' ${letter} | dd of=/dev/${device} bs=65536 seek=${at} conv=notrunc,fsync 2>/dev/null; sync`,
     );
   const block = (bytes: Buffer, at: number): string => bytes.toString("latin1", at * 65536, at * 65536 + 3);
+
+  test("block nodes that a libvirt which died left in QEMU do not stop a backup", async () => {
+    const id = await create("left");
+    await leaveNodes(host.libvirtd.uri, "left", 2);
+    const { backupId, state } = await reader.begin("left");
+    assert.equal(state, "BACKUP_STATE_OPEN");
+    await reader.finish("left", backupId);
+    assert.deepEqual(await reader.checkpoints("left"), [backupId]);
+    assert.deepEqual(await reader.files(id), [`socle-${id}-root.qcow2`]);
+  });
 
   test("a full backup has the disk's bytes at its instant, and increments what the guest wrote since", async () => {
     const id = await create("web", [disk("root", ROOT_BYTES), disk("log", RAW_BYTES, "RAW")]);

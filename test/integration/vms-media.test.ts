@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { isoImage } from "../../agent/vm/storage/iso9660.ts";
 import { GuestShell } from "../support/guest-shell.ts";
+import { leaveNodes } from "../support/left-nodes.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
@@ -96,6 +97,17 @@ suite("CD-ROM drives over a real libvirtd", { skip: libvirtdUnavailable(), timeo
     await rig.succeeds(rig.vms.begin("CREATE_SNAPSHOT", snapshot, "tester"));
     assert.deepEqual(Object.keys(rig.table.get(vm)?.snapshots?.snapshots[0]?.volumes ?? {}), ["data"]);
     await rig.succeeds(rig.vms.begin("DELETE_SNAPSHOT", { ...to(vm), snapshot: "one" }, "tester"));
+    await guest.close();
+    await drop(vm);
+  });
+
+  test("block nodes that a libvirt which died left in QEMU do not stop a medium", async () => {
+    const vm = await create("left", [data, drive("one")]);
+    const guest = await GuestShell.join(rig.libvirt, "left");
+    await leaveNodes(libvirtd.uri, vm, 2);
+    await change(vm, "two");
+    assert.match(await guest.run(show), /medium two/);
+    assert.deepEqual([await medium(vm), await medium(vm, "--inactive")], ["two.iso", "two.iso"]);
     await guest.close();
     await drop(vm);
   });

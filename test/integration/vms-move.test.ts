@@ -8,6 +8,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { domainBlockCopy, DomainBlockCopyFlags } from "../../agent/libvirt/index.ts";
 import { GuestShell } from "../support/guest-shell.ts";
+import { leaveNodes } from "../support/left-nodes.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
@@ -90,6 +91,15 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
     Object.assign(libvirt, { call: changed });
     return () => void Object.assign(libvirt, { call });
   };
+
+  test("block nodes that a libvirt which died left in QEMU do not stop a move", async () => {
+    const vm = await create("left", data());
+    await leaveNodes(libvirtd.uri, vm, 2);
+    await move(vm, "data", "other");
+    assert.equal(await pathOf(vm), join(other, `socle-${vm}-data.qcow2`));
+    assert.deepEqual(await files(libvirtd.imagesDirectory), []);
+    await drop(vm);
+  });
 
   test("a running guest's disk moves while it writes, and is whole in the new pool", async () => {
     const vm = await create("writer", data());

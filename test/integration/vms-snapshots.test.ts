@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { GuestShell } from "../support/guest-shell.ts";
+import { leaveNodes } from "../support/left-nodes.ts";
 import { type Libvirtd, libvirtdUnavailable } from "../support/libvirtd.ts";
 import { virsh } from "../support/virsh.ts";
 import { eventually } from "../support/wait.ts";
@@ -80,21 +81,10 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
   const drop = (vm: string) =>
     rig.succeeds(rig.vms.begin("DELETE_VM", { ...to(vm), keepDisks: false, force: true }, "tester"));
 
-  /** Gives QEMU nodes of the names that libvirt chooses next, as one that dies before it records them. */
-  const leaveNodes = async (vm: string, count: number): Promise<void> => {
-    const ask = async (execute: string, args: object = {}): Promise<string> =>
-      await virsh(libvirtd.uri, ["qemu-monitor-command", vm, JSON.stringify({ execute, arguments: args })]);
-    const nodes = await ask("query-named-block-nodes");
-    const last = Math.max(...[...nodes.matchAll(/"libvirt-(\d+)-/g)].map(([, number]) => Number(number)));
-    for (let number = last + 1; number <= last + count; number += 1)
-      for (const kind of ["storage", "format"])
-        await ask("blockdev-add", { driver: "null-co", "node-name": `libvirt-${number}-${kind}` });
-  };
-
   test("block nodes that a libvirt which died left in QEMU stop neither a snapshot nor a disk", async () => {
     const vm = await create("left", { disks: disks().slice(0, 1) });
     // As many as of a VM with six disks.
-    await leaveNodes(vm, 6);
+    await leaveNodes(libvirtd.uri, vm, 6);
     const file = join(libvirtd.imagesDirectory, "refused.qcow2");
     const byVirsh = virsh(libvirtd.uri, [
       ...["snapshot-create-as", "left", "--disk-only", "--no-metadata"],
@@ -103,7 +93,7 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     await assert.rejects(byVirsh, /Duplicate nodes/);
     await snapshot(vm, "one");
     assert.equal((await chain("left", "vda")).length, 2);
-    await leaveNodes(vm, 1);
+    await leaveNodes(libvirtd.uri, vm, 1);
     const more = { name: "more", source: { kind: "new", pool: "images", capacityBytes: 8 * MIB } };
     await rig.succeeds(rig.vms.begin("ATTACH_DISK", { ...to(vm), disk: more }, "tester"));
     assert.equal((await chain("left", "vdb")).length, 1);

@@ -16,6 +16,7 @@ import type { DomainReads } from "./domain-reads.ts";
 import { isActive } from "./domain-state.ts";
 import { AHEAD, reference } from "./stamps.ts";
 import { jobStuck } from "./stuck-job.ts";
+import { pastTakenNodes } from "./taken-nodes.ts";
 
 /** A disk of a backup. */
 export interface BackupSource {
@@ -82,7 +83,7 @@ export class DomainBackups {
       if (await isOpen()) return;
       await this.#requireNoJob(id);
       const args = { dom: reference(id), backupXml, checkpointXml, flags };
-      await this.#libvirt.call(libvirt.domainBackupBegin, args, { lane: "slow" });
+      await pastTakenNodes(() => this.#libvirt.call(libvirt.domainBackupBegin, args, { lane: "slow" }));
     }, isOpen);
   }
 

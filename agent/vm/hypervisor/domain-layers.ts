@@ -281,7 +281,7 @@ export class DomainLayers {
         await this.#certainty.ensure(
           async () => {
             if (await isLost()) await this.#jobs.cancel(id, device);
-            await this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" });
+            await pastTakenNodes(() => this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" }));
           },
           async () => pathOf(await mirror()) === to.path || (await isDone()),
         );

@@ -8,6 +8,7 @@ import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-reads.ts";
 import { isActive } from "./domain-state.ts";
 import { reference } from "./stamps.ts";
+import { pastTakenNodes } from "./taken-nodes.ts";
 
 const MOST_TRIES = 3;
 
@@ -39,7 +40,7 @@ export class DomainMedia {
         const wasOn = isActive(await this.#reads.state(id));
         try {
           // Of a guest that starts meanwhile it changes the definition alone: the next try finds that.
-          await this.#update(id, drive, path, force);
+          await pastTakenNodes(() => this.#update(id, drive, path, force));
         } catch (thrown) {
           const error = toSocleError(thrown);
           const isOn = isActive(await this.#reads.state(id));

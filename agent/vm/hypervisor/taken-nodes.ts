@@ -10,11 +10,10 @@ const TAKEN = /Duplicate nodes/;
  * had added some and before it recorded that, it chooses the same names again, which QEMU refuses. Each attempt takes the
  * next number. `ask` must have no effect if libvirt refuses it.
  */
-export async function pastTakenNodes(ask: () => Promise<void>): Promise<void> {
+export async function pastTakenNodes<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempts = 1; ; attempts += 1)
     try {
-      await ask();
-      return;
+      return await ask();
     } catch (thrown) {
       const { reason, message } = toSocleError(thrown);
       const isTaken = reason === "LIBVIRT_INTERNAL_ERROR" && TAKEN.test(message);
