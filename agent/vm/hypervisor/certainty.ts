@@ -14,6 +14,7 @@ export type DomainCalls = LibvirtCalls & Pick<libvirt.Libvirt, "events">;
 const SETTLE_MS = 2000;
 /** How long to look for the outcome of a lost reply before the operation ends as `outcome_unknown`. */
 const OBSERVE_FOR_MS = 60_000;
+const FIRST_LOOK_MS = 8;
 const LOOK_EVERY_MS = 250;
 const NIL_DOMAIN: libvirt.Domain = { name: "", uuid: "00000000-0000-0000-0000-000000000000", id: -1 };
 
@@ -74,11 +75,11 @@ export class Certainty {
   /** Repeats `ask` until the answer `is` as wanted. Throws `outcome_unknown` after a minute, and what `ask` throws. */
   async once<T>(ask: () => Promise<T>, is: (answer: T) => boolean): Promise<T> {
     const deadlineMs = this.#clock.monotonicMs() + OBSERVE_FOR_MS;
-    for (;;) {
+    for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LOOK_EVERY_MS)) {
       const answer = await ask();
       if (is(answer)) return answer;
       if (this.#clock.monotonicMs() >= deadlineMs) throw undecided();
-      await this.#clock.sleep(LOOK_EVERY_MS);
+      await this.#clock.sleep(waitMs);
     }
   }
 

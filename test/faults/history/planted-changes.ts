@@ -20,7 +20,7 @@ export const changeBugs: readonly PlantedBug[] = [
       },
     ],
     rules: effectRules,
-    seed: 2090,
+    seed: 2165,
   },
   {
     name: "still-defined",
