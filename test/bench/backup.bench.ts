@@ -1,12 +1,13 @@
 // a full backup, and one of 1 % of changes, in a directory and by nbdcopy, against virsh backup-begin and nbdcopy
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { bench } from "./bench.ts";
 import { createFullGuest, inMemory, startBenchHost, succeeded, warmMemory } from "./bench-host.ts";
 import { measurePairs } from "./pairs.ts";
+import { peerBackup } from "./peer-backup.ts";
 
 const execute = promisify(execFile);
 
@@ -16,27 +17,13 @@ await bench("backup", async (run) => {
   const [directory, pool] = [await inMemory(run, 8192), await inMemory(run, 16_384)];
   const bundle = await run.bundle();
   const host = await startBenchHost(run, { bundle, pools: { memory: pool } });
-  const { client, libvirtd } = host;
+  const { client } = host;
   const { vms, backups } = client.contract;
   const { vmId } = await createFullGuest(host, "guest", { pool: "memory", directory: pool, mib });
   await succeeded(host, client.ask(vms.StartVm, { requestId: randomUUID(), vm: "guest" }));
 
-  const socket = join(libvirtd.socketDirectory, "peer.sock");
-  const [copy, to, xml] = [
-    `${directory}/copy.raw`,
-    `${directory}/backups`,
-    join(libvirtd.directory, "peer.xml"),
-  ];
-  await writeFile(
-    xml,
-    `<domainbackup mode='pull'><server transport='unix' socket='${socket}'/><disks><disk name='vda' backup='no'/>` +
-      `<disk name='vdb' type='file'><scratch file='${pool}/peer.scratch'/></disk></disks></domainbackup>`,
-  );
-  const peer = async (): Promise<void> => {
-    await host.virsh("backup-begin", "guest", xml);
-    await execute("nbdcopy", [`nbd+unix:///vdb?socket=${socket}`, copy]);
-    await host.virsh("domjobabort", "guest");
-  };
+  const [copy, to] = [`${directory}/copy.raw`, `${directory}/backups`];
+  const peer = await peerBackup(host, "guest", { pool, copy });
   const tidy = async (): Promise<void> => {
     await rm(copy, { force: true });
     await rm(to, { recursive: true, force: true });
