@@ -166,7 +166,7 @@ module.exports = {
     only(
       "sockets-stay-in-their-rooms",
       "^(node:)?net$",
-      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text|nbd)/(sd-notify|ip-ranges|process-name|nbd-reader)\\.ts|cli/(doctor/host-checks|commands/vm-screen)\\.ts|vm/hypervisor/screens\\.ts",
+      "libvirt/rpc/connection\\.ts|audit/(sinks|forwarder)\\.ts|api/|http/|metrics/|hardware/privileged/|kernel/(lifecycle|text|nbd)/(sd-notify|ip-ranges|process-name|nbd-reader)\\.ts|cli/(doctor/host-checks|commands/vm-screen)\\.ts|vm/hypervisor/screens\\.ts|vm/images/http-(connection|request)\\.ts",
     ),
     // The command asks systemd of its units, and starts the viewer of a screen, as a person would.
     only(

@@ -97,7 +97,7 @@ await bench("beside", async (run) => {
       p99Ms: p99(backups),
       p99BesideNbdcopyMs: p99(nbdcopies),
       p99Ratio: p99(backups) / p99(atRest),
-      // What the host's processors are short of, whoever reads.
+      // The part that the host's processors cost, and not the agent.
       p99RatioBesideNbdcopy: p99(nbdcopies) / p99(atRest),
       restRssMib: restRssBytes / MIB,
       moreRssMib: (mostRssBytes - restRssBytes) / MIB,

@@ -107,8 +107,8 @@ suite("rescue of VMs on a real host", { skip: libvirtdUnavailable(), timeout: 90
     const disk = { name: "more", newVolume: { pool: "images", capacityBytes: 2 ** 20 } };
     const attach = { requestId: crypto.randomUUID(), vm: "web", disk };
     for (const refused of [
-      host.client.ask(snapshots.CreateSnapshot, snapshot),
-      host.client.ask(vms.AttachDisk, attach),
+      () => host.client.ask(snapshots.CreateSnapshot, snapshot),
+      () => host.client.ask(vms.AttachDisk, attach),
     ])
       await assert.rejects(refused, { reason: "VM_RESCUED" });
 

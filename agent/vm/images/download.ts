@@ -184,7 +184,7 @@ class Download {
     let url = this.#url;
     for (let hops = 0; ; hops += 1) {
       const response = await this.#request(url, at, validator);
-      const { statusCode: status = 0, headers } = response;
+      const { statusCode: status, headers } = response;
       if (status === OK || (status === PARTIAL && at > 0)) return answerOf(url, response, at);
       response.destroy();
       if (!redirects.has(status) || headers.location === undefined) {

@@ -125,7 +125,7 @@ test("after requests of unknown outcome the journal accepts no more until a rest
   const { failing, restore } = await failingDisk(t, { code: "ENOSPC", tornWrites: true });
   failing.write = 1;
   const both = ["a", "b"].map((id) => operations.begin(request(id)));
-  for (const begun of both) await assert.rejects(begun, unknown);
+  await Promise.all(both.map((begun) => assert.rejects(begun, unknown)));
   restore();
   await operations.tryAgain();
   await assert.rejects(operations.begin(request("c")), { reason: "JOURNAL_FAILED" });

@@ -49,7 +49,11 @@ test("a directory that is missing, or that others may use, or whose file system 
   t.mock.restoreAll();
   const read = () => Promise.resolve({ kind: "failed", reason: "timeout" } as const);
   const silent = new DumpDirectory(path, { probe: { read } });
-  for (const call of [silent.requireRoom(1), silent.whole("a.elf"), silent.removePart("a.elf")])
+  for (const call of [
+    () => silent.requireRoom(1),
+    () => silent.whole("a.elf"),
+    () => silent.removePart("a.elf"),
+  ])
     await assert.rejects(call, { kind: "unavailable", reason: "DUMP_DIRECTORY_UNUSABLE" });
   const clock = { sleep: () => Promise.resolve() };
   await assert.rejects(new DumpDirectory(path, { probe, clock }).whole("a.elf"), /does not answer/);
@@ -123,7 +127,7 @@ test("a file is deleted whole or in part, and is known to be gone only in the ag
   ] as const) {
     if (mode !== undefined) await chmod(directory, mode);
     const away = new DumpDirectory(directory, { probe });
-    for (const call of [away.remove("b"), away.whole("b"), away.partBytes("b")])
+    for (const call of [() => away.remove("b"), () => away.whole("b"), () => away.partBytes("b")])
       await assert.rejects(call, unusable);
   }
   await rmdir(point);
