@@ -6,6 +6,7 @@ import { rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
+import { leaveNodes } from "../support/left-nodes.ts";
 import { libvirtdUnavailable } from "../support/libvirtd.ts";
 import { socleCommand } from "../support/programs.ts";
 import { bootSector, linux } from "../support/socle-host.ts";
@@ -91,6 +92,20 @@ suite("snapshots with memory", { skip: libvirtdUnavailable(), timeout: 1_200_000
     await change("DeleteSnapshot", { vm: "web", snapshot: "two" });
     assert.deepEqual([await memories(vmId), (await volumes(vmId)).length], [[], 1]);
     await host.remove("web");
+  });
+
+  test("block nodes that a libvirt which died left in QEMU do not stop it", async () => {
+    const { host, keep, revert, create, inGuest, words, memories } = stage;
+    const vmId = await create(linux("left", { disks: [disk] }));
+    await inGuest("left", write("first"));
+    await leaveNodes(host.libvirtd.uri, "left", 2);
+    await keep("left", "one");
+    assert.equal((await memories(vmId)).length, 1);
+    assert.equal(await host.virsh("domstate", "left"), "running");
+    await inGuest("left", write("second"));
+    await revert("left", "one");
+    assert.deepEqual(await words("left"), ["first", "first"]);
+    await host.remove("left");
   });
 
   test("a guest that changes its memory without pause is kept whole, and runs on", async () => {

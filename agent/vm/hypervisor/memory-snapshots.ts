@@ -9,6 +9,7 @@ import type { Overlay } from "./switch-xml.ts";
 import { memoryTransfer } from "./saved-states.ts";
 import { AHEAD, reference } from "./stamps.ts";
 import { switchXml } from "./switch-xml.ts";
+import { pastTakenNodes } from "./taken-nodes.ts";
 
 const LOOK_EVERY_MS = 500;
 /** A libvirt that does not answer a look must not hold up an abort. */
@@ -84,7 +85,8 @@ export class MemorySnapshots {
     const settings = { lane, timeoutMs: timeoutMs + ABORT_MS };
     await this.#watched(id, watched, () =>
       this.#certainty.ensure(
-        () => this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, settings),
+        // Each attempt writes the memory again: libvirt adds the overlays to QEMU after that.
+        () => pastTakenNodes(() => this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, settings)),
         async () => ((await this.isUnderWay(id)) ? undefined : await isSwitched()),
         "once",
       ),
