@@ -201,7 +201,8 @@ class Clusters {
     while (length < CLUSTER_BYTES) {
       const piece = await this.#pieces.next();
       if (piece.done === true) throw otherOrder("it ends early");
-      parts.push(piece.value);
+      // A piece may change once the next one is taken.
+      parts.push(length + piece.value.length < CLUSTER_BYTES ? Buffer.from(piece.value) : piece.value);
       length += piece.value.length;
     }
     const bytes = parts.length === 1 ? this.#rest : Buffer.concat(parts);

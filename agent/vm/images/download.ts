@@ -290,19 +290,20 @@ function answerOf(url: URL, response: Response, at: number): Answer {
   };
   const encoding = headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") throw refuse(failed(url, `the server sends it encoded (${encoding})`));
-  const length = headers["content-length"];
   const isChunked = headers["transfer-encoding"] !== undefined;
-  if (isChunked || length === undefined || !/^\d{1,15}$/.test(length)) {
-    const message = `the server of ${shownUrl(url)} does not report the image's length (Content-Length); use another server`;
-    throw refuse(new SocleError("invalid", "IMAGE_LENGTH_UNKNOWN", message));
-  }
   const etag = headers.etag;
   const validator = etag === undefined || etag.startsWith("W/") ? headers["last-modified"] : etag;
   if (statusCode === PARTIAL) {
     const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers["content-range"] ?? "");
     if (range === null || Number(range[1]) !== at)
       throw refuse(failed(url, "the server sends another range than requested"));
+    if (isChunked) throw refuse(failed(url, "the server sends a range in chunks, without its length"));
     return { response, sizeBytes: Number(range[3]), startsAt: at, validator };
+  }
+  const length = headers["content-length"];
+  if (isChunked || length === undefined || !/^\d{1,15}$/.test(length)) {
+    const message = `the server of ${shownUrl(url)} does not report the image's length (Content-Length); use another server`;
+    throw refuse(new SocleError("invalid", "IMAGE_LENGTH_UNKNOWN", message));
   }
   return { response, sizeBytes: Number(length), startsAt: 0, validator };
 }

@@ -18,6 +18,7 @@ export class HttpConnection extends Duplex {
   #filling = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #lent = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #unreadBytes = 0;
+  #headBytes = 0;
   #isInBody = false;
   #isOver = false;
   #failure: Error | undefined;
@@ -69,22 +70,33 @@ export class HttpConnection extends Duplex {
     if (this.#isOver) return false;
     if (this.#unreadBytes + bytes.length > BUFFER_BYTES) return this.#refuse("ENOBUFS");
     this.#unreadBytes += bytes.copy(this.#filling, this.#unreadBytes);
-    while (!this.#isInBody) {
-      const at = this.#filling.subarray(0, this.#unreadBytes).indexOf(HEAD_END);
-      if (at < 0) return this.#unreadBytes <= maxHeaderSize || this.#refuse("HPE_HEADER_OVERFLOW");
-      this.#passHead(at + HEAD_END.length);
-    }
+    if (!this.#isInBody && !this.#passHeads()) return !this.#isOver;
     this.#wake();
     return this.#unreadBytes < UNREAD_BYTES;
   }
 
-  #passHead(lengthBytes: number): void {
-    const head = Buffer.from(this.#filling.subarray(0, lengthBytes));
-    this.#filling.copyWithin(0, lengthBytes, this.#unreadBytes);
-    this.#unreadBytes -= lengthBytes;
-    // After an interim response (RFC 9110, 15.2), the head of another one follows.
-    this.#isInBody = !/^HTTP\/1\.\d 1/.test(head.toString("latin1", 0, 10));
-    this.push(head);
+  /** Passes on whole heads. Whether the body begins: a server may send interim ones without end (RFC 9110, 15.2). */
+  #passHeads(): boolean {
+    const unread = this.#filling.subarray(0, this.#unreadBytes);
+    let at = 0;
+    let isLast = false;
+    while (!isLast) {
+      const found = unread.indexOf(HEAD_END, at);
+      const end = found < 0 ? unread.length : found + HEAD_END.length;
+      if (this.#headBytes + end - at > maxHeaderSize) return this.#refuse("HPE_HEADER_OVERFLOW");
+      if (found < 0) break;
+      const head = Buffer.from(unread.subarray(at, end));
+      const [, kind] = /^HTTP\/1\.\d (\d)/.exec(head.toString("latin1", 0, 10)) ?? [];
+      if (kind === undefined) return this.#refuse("HPE_INVALID_CONSTANT");
+      isLast = kind !== "1";
+      this.#headBytes += head.length;
+      at = end;
+      this.push(head);
+    }
+    this.#filling.copyWithin(0, at, this.#unreadBytes);
+    this.#unreadBytes -= at;
+    this.#isInBody = isLast;
+    return isLast;
   }
 
   #refuse(code: string): false {

@@ -62,7 +62,7 @@ export async function request(url: URL, options: RequestOptions): Promise<Respon
       signal,
     }),
   );
-  const body = bodyOf(connection, Number(answered["content-length"] ?? 0));
+  const body = bodyOf(connection, Number(answered["content-length"] ?? Infinity));
   return { statusCode, headers: answered, body, destroy: () => connection.destroy() };
 }
 
