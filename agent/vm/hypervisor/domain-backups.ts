@@ -79,12 +79,13 @@ export class DomainBackups {
             })),
           });
     const flags = libvirt.DomainBackupBeginFlags.REUSE_EXTERNAL;
-    await this.#certainty.ensure(async () => {
+    const ask = async (): Promise<void> => {
       if (await isOpen()) return;
       await this.#requireNoJob(id);
       const args = { dom: reference(id), backupXml, checkpointXml, flags };
-      await pastTakenNodes(() => this.#libvirt.call(libvirt.domainBackupBegin, args, { lane: "slow" }));
-    }, isOpen);
+      await this.#libvirt.call(libvirt.domainBackupBegin, args, { lane: "slow" });
+    };
+    await pastTakenNodes(() => this.#certainty.ensure(ask, isOpen));
   }
 
   /** Whether the backup can be read. */

@@ -278,13 +278,12 @@ export class DomainLayers {
           params: [],
           flags: REUSE_EXT | TRANSIENT_JOB | (anew ? SYNCHRONOUS_WRITES : 0),
         };
-        await this.#certainty.ensure(
-          async () => {
-            if (await isLost()) await this.#jobs.cancel(id, device);
-            await pastTakenNodes(() => this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" }));
-          },
-          async () => pathOf(await mirror()) === to.path || (await isDone()),
-        );
+        const ask = async (): Promise<void> => {
+          if (await isLost()) await this.#jobs.cancel(id, device);
+          await this.#libvirt.call(libvirt.domainBlockCopy, args, { lane: "slow" });
+        };
+        const hasBegun = async (): Promise<boolean> => pathOf(await mirror()) === to.path || (await isDone());
+        await pastTakenNodes(() => this.#certainty.ensure(ask, hasBegun));
       },
       isLost,
       isReady: async () => {

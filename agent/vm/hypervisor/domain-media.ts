@@ -32,7 +32,7 @@ export class DomainMedia {
   async change(id: string, alias: string, path: string | undefined, force: boolean): Promise<void> {
     const isChanged = async (): Promise<boolean> =>
       (await this.#drives(id, alias)).every(({ source }) => pathOf(source) === path);
-    await this.#certainty.ensure(async () => {
+    const ask = async (): Promise<void> => {
       for (let tries = 1; ; tries += 1) {
         const [drive] = await this.#drives(id, alias);
         if (await isChanged()) return;
@@ -40,7 +40,7 @@ export class DomainMedia {
         const wasOn = isActive(await this.#reads.state(id));
         try {
           // Of a guest that starts meanwhile it changes the definition alone: the next try finds that.
-          await pastTakenNodes(() => this.#update(id, drive, path, force));
+          await this.#update(id, drive, path, force);
         } catch (thrown) {
           const error = toSocleError(thrown);
           const isOn = isActive(await this.#reads.state(id));
@@ -50,7 +50,8 @@ export class DomainMedia {
           throw keepsMedium(alias, error);
         }
       }
-    }, isChanged);
+    };
+    await pastTakenNodes(() => this.#certainty.ensure(ask, isChanged));
   }
 
   /** Whether the drive has this medium, in the definition or in a running guest; undefined: none. */

@@ -83,13 +83,12 @@ export class MemorySnapshots {
     };
     const { lane, timeoutMs } = transfer(watched.memoryBytes);
     const settings = { lane, timeoutMs: timeoutMs + ABORT_MS };
+    const ask = () => this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, settings);
+    const happened = async (): Promise<boolean | undefined> =>
+      (await this.isUnderWay(id)) ? undefined : await isSwitched();
     await this.#watched(id, watched, () =>
-      this.#certainty.ensure(
-        // Each attempt writes the memory again: libvirt adds the overlays to QEMU after that.
-        () => pastTakenNodes(() => this.#libvirt.call(libvirt.domainSnapshotCreateXml, args, settings)),
-        async () => ((await this.isUnderWay(id)) ? undefined : await isSwitched()),
-        "once",
-      ),
+      // Each attempt writes the memory again: libvirt adds the overlays to QEMU after that.
+      pastTakenNodes(() => this.#certainty.ensure(ask, happened, "once")),
     );
   }
 
