@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:http";
-import { connect, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { systemClock, type Clock } from "../../../../agent/kernel/clock.ts";
 import { toSocleError, type SocleError } from "../../../../agent/kernel/errors.ts";
 import { Downloads, type DownloadOptions } from "../../../../agent/vm/images/download.ts";
 import { Authority } from "../../../scheduler/authority.ts";
 import { ImageServer } from "../../../support/image-server.ts";
+import { proxyTo } from "../../../support/listening.ts";
 
 const bytes = randomBytes(1_000_000);
 /** Waits between attempts pass at once; deadlines stay. */
@@ -186,27 +185,6 @@ test("a cancelled download ends with the reason of its signal", async (t) => {
   end.abort(new Error("enough"));
   assert.equal((await errorOf(work)).message, "enough");
 });
-
-/** A proxy that connects each tunnel to `port`, and the targets that it was asked for. */
-async function proxyTo(t: TestContext, port: number): Promise<{ url: string; targets: string[] }> {
-  const targets: string[] = [];
-  const sockets = new Set<Socket>();
-  const proxy = createServer().on("connect", ({ url = "" }, client: Socket) => {
-    targets.push(url);
-    const server = connect(port, "127.0.0.1", () => client.write("HTTP/1.1 200 OK\r\n\r\n"));
-    server.pipe(client).pipe(server);
-    for (const socket of [client, server]) {
-      sockets.add(socket);
-      socket.on("error", () => undefined);
-    }
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
-  });
-  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, targets };
-}
 
 test("https goes through the proxy, to the server that the certificate names", async (t) => {
   const authority = await Authority.make("images.example");

@@ -1,30 +1,15 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { createServer as createProxy } from "node:http";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { setImmediate as turn } from "node:timers/promises";
 import { request, type Response, type Route } from "../../../../agent/vm/images/http-request.ts";
 import { Authority } from "../../../scheduler/authority.ts";
+import { listening, proxyTo } from "../../../support/listening.ts";
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
-
-/** Listens on loopback, and ends its connections with the test. */
-async function listening(t: TestContext, server: Server): Promise<number> {
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 /** A server that calls `answer` once it has read the head of a request. */
 const serve = (t: TestContext, answer: (socket: Socket) => void): Promise<number> =>
@@ -204,13 +189,6 @@ test("a server is read at the pace of the image's reader", async (t) => {
   await readsAtItsPace(direct, bytes, await secured(direct, () => ({ address: "127.0.0.1" })));
 
   const tunnelled = new Sender(bytes);
-  const toProxy = async (port: number): Promise<Route> => {
-    const proxy = createProxy().on("connect", (_, client: Socket) => {
-      const server = connect(port, "127.0.0.1", () => client.write("HTTP/1.1 200 OK\r\n\r\n"));
-      server.on("error", () => undefined);
-      server.pipe(client).pipe(server);
-    });
-    return { proxy: new URL(`http://127.0.0.1:${await listening(t, proxy)}`) };
-  };
+  const toProxy = async (port: number): Promise<Route> => ({ proxy: new URL((await proxyTo(t, port)).url) });
   await readsAtItsPace(tunnelled, bytes, await secured(tunnelled, toProxy));
 });
