@@ -8,6 +8,7 @@ const READ_BYTES = 256 * 1024;
 const UNREAD_BYTES = 512 * 1024;
 const BUFFER_BYTES = 2 * UNREAD_BYTES;
 const HEAD_END = "\r\n\r\n";
+const [CR, LF] = Buffer.from("\r\n");
 
 /**
  * A connection to a web server. Node's HTTP client reads the heads of responses from it; `next` reads the body that follows,
@@ -81,6 +82,8 @@ export class HttpConnection extends Duplex {
     let at = 0;
     let isLast = false;
     while (!isLast) {
+      // Node's parser, too, passes over empty lines before a head.
+      for (; unread[at] === CR || unread[at] === LF; at += 1) this.#headBytes += 1;
       const found = unread.indexOf(HEAD_END, at);
       const end = found < 0 ? unread.length : found + HEAD_END.length;
       if (this.#headBytes + end - at > maxHeaderSize) return this.#refuse("HPE_HEADER_OVERFLOW");

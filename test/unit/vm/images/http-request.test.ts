@@ -62,6 +62,17 @@ test("interim responses come before the response", async (t) => {
   assert.deepEqual(await read(response), bytes);
 });
 
+test("empty lines before a head are passed over, as Node's own client does, and those of a body are its own", async (t) => {
+  const empty = "\r\n\r\n\n";
+  const head = `${empty}HTTP/1.1 103 Early Hints\r\n\r\n${empty}${headOf(7)}`;
+  const together = await serve(t, (socket) => socket.end(`${head}${empty}OK`));
+  assert.equal((await read(await get(together))).toString(), `${empty}OK`);
+  const split = await serve(t, (socket) => {
+    socket.write("\r", () => setImmediate(() => socket.end(`\n${head}${empty}OK`)));
+  });
+  assert.equal((await read(await get(split))).toString(), `${empty}OK`);
+});
+
 test("bytes after the body's length are not the body's", async (t) => {
   const port = await serve(t, (socket) => socket.end(`${headOf(4)}bodyHTTP/1.1 200 OK\r\n\r\n`));
   assert.equal((await read(await get(port))).toString(), "body");
@@ -73,6 +84,7 @@ test("heads without an end are refused", async (t) => {
     ["HTTP/1.1 200 OK\r\nx: ", "x".repeat(1024)],
     [`${interim}HTTP/1.1 200 OK\r\nx: `, "x".repeat(1024)],
     [interim, interim.repeat(1000)],
+    ["\r\n", "\r\n".repeat(1000)],
   ] as const) {
     const port = await serve(t, (socket) => {
       socket.write(first);
