@@ -20,6 +20,15 @@ const devicesOf = ({ xml }: { xml: string }): readonly (string | undefined)[] =>
     return device === "cdrom" && source !== undefined ? `${alias} with a medium` : alias;
   });
 
+const QUERY = JSON.stringify({ execute: "query-block" });
+
+function driveInQemu({ result }: { result: string }): readonly string[] {
+  const blocks = (JSON.parse(result) as { return: { qdev?: string; inserted?: { file: string } }[] }).return;
+  return blocks.flatMap(({ qdev, inserted }) =>
+    qdev === "ua-disk-drive" ? [inserted?.file ?? "no medium"] : [],
+  );
+}
+
 /** Every call for devices, on a missing, a stopped and a running domain. */
 export function deviceSteps(what: string, number: number): readonly Step[] {
   const dom = { name: "", uuid: uuidOf(number), id: -1 };
@@ -42,6 +51,12 @@ export function deviceSteps(what: string, number: number): readonly Step[] {
     })),
     shown(`${how}, as configured`, INACTIVE),
     shown(`${how}, as shown`, 0),
+    step(
+      `${what}, ${how}, in QEMU`,
+      libvirt.domainMonitorCommand,
+      { dom, cmd: QUERY, flags: 0 },
+      driveInQemu,
+    ),
   ];
   return [
     attach("defined", "more", "vdb", CONFIG),

@@ -112,6 +112,24 @@ suite("CD-ROM drives over a real libvirtd", { skip: libvirtdUnavailable(), timeo
     await drop(vm);
   });
 
+  test("a drive that a failed change of another client left empty gets its medium back", async () => {
+    const vm = await create("emptied", [data, drive("one")]);
+    const guest = await GuestShell.join(rig.libvirt, "emptied");
+    await leaveNodes(libvirtd.uri, vm, 2);
+    const two = join(libvirtd.imagesDirectory, "two.iso");
+    await assert.rejects(
+      virsh(libvirtd.uri, ["change-media", vm, "sdb", two, "--update"]),
+      /Duplicate nodes/,
+    );
+    assert.equal(await medium(vm), "one.iso", "libvirt shows the medium that the guest lost");
+    await assert.rejects(guest.run(show), /No medium/);
+    await change(vm, "one");
+    assert.match(await guest.run(show), /medium one/);
+    assert.deepEqual([await medium(vm), await medium(vm, "--inactive")], ["one.iso", "one.iso"]);
+    await guest.close();
+    await drop(vm);
+  });
+
   test("a guest that locks the tray keeps its medium, unless it is forced", async () => {
     const vm = await create("locker", [data, drive("one")]);
     const guest = await GuestShell.join(rig.libvirt, "locker");

@@ -7,6 +7,7 @@ import { deviceName } from "../model/device-names.ts";
 import { Certainty, type LibvirtCalls } from "./certainty.ts";
 import type { DomainReads } from "./domain-reads.ts";
 import { isActive } from "./domain-state.ts";
+import { emptyInQemu } from "./qemu-disks.ts";
 import { reference } from "./stamps.ts";
 import { pastTakenNodes } from "./taken-nodes.ts";
 
@@ -15,11 +16,13 @@ const MOST_TRIES = 3;
 /** The media of a domain's CD-ROM drives. */
 export class DomainMedia {
   readonly #libvirt: LibvirtCalls;
+  readonly #clock: Clock;
   readonly #certainty: Certainty;
   readonly #reads: DomainReads;
 
   constructor(calls: LibvirtCalls, clock: Clock, reads: DomainReads) {
     this.#libvirt = calls;
+    this.#clock = clock;
     this.#certainty = new Certainty(calls, clock);
     this.#reads = reads;
   }
@@ -30,6 +33,13 @@ export class DomainMedia {
    * `unavailable` EFFECT_NOT_OBSERVED.
    */
   async change(id: string, alias: string, path: string | undefined, force: boolean): Promise<void> {
+    if (path !== undefined && (await this.#isLost(id, alias, path)))
+      await this.#give(id, alias, undefined, force);
+    await this.#give(id, alias, path, force);
+  }
+
+  /** As `change`, where libvirt shows another medium. */
+  async #give(id: string, alias: string, path: string | undefined, force: boolean): Promise<void> {
     const isChanged = async (): Promise<boolean> =>
       (await this.#drives(id, alias)).every(({ source }) => pathOf(source) === path);
     const ask = async (): Promise<void> => {
@@ -57,6 +67,16 @@ export class DomainMedia {
   /** Whether the drive has this medium, in the definition or in a running guest; undefined: none. */
   async has(id: string, alias: string, path: string | undefined): Promise<boolean> {
     return (await this.#drives(id, alias)).some(({ source }) => pathOf(source) === path);
+  }
+
+  /**
+   * Whether a running guest's drive is empty and libvirt shows the medium: a failed change takes it out, and libvirt shows it on. Then
+   * libvirt inserts it only after it has ejected it.
+   */
+  async #isLost(id: string, alias: string, path: string): Promise<boolean> {
+    const [, running] = await this.#drives(id, alias);
+    if (running === undefined || pathOf(running.source) !== path) return false;
+    return (await emptyInQemu(this.#libvirt, this.#clock, this.#reads, id)).has(nameOf(alias));
   }
 
   async #update(id: string, drive: Disk, path: string | undefined, force: boolean): Promise<void> {

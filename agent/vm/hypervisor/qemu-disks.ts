@@ -24,17 +24,36 @@ const LASTING: ReadonlySet<string> = new Set(["conflict", "denied", "unsupported
 const SEEN_ENDED_WITHIN_MS = 2000;
 const LOOK_EVERY_MS = 100;
 
+interface Block {
+  readonly disk: string;
+  /** Undefined: a drive without a medium. */
+  readonly file: string | undefined;
+}
+
+type Asked = [
+  calls: LibvirtCalls,
+  clock: Pick<Clock, "monotonicMs" | "sleep">,
+  reads: Pick<DomainReads, "state">,
+  id: string,
+];
+
 /**
  * The files that the QEMU of a running guest writes to, by the names of the disks; none of a guest that is off, and where libvirt
  * refuses to ask. libvirt's XML shows only what it has recorded. It changes nothing but a mark of libvirt on this
  * run of the guest, that its monitor was used (tainted: custom-monitor). Throws if there is no answer now.
  */
-export async function filesInQemu(
-  calls: LibvirtCalls,
-  clock: Pick<Clock, "monotonicMs" | "sleep">,
-  reads: Pick<DomainReads, "state">,
-  id: string,
-): Promise<ReadonlyMap<string, string>> {
+export async function filesInQemu(...asked: Asked): Promise<ReadonlyMap<string, string>> {
+  const found = await blocksInQemu(...asked);
+  return new Map(found.flatMap(({ disk, file }) => (file === undefined ? [] : [[disk, file] as const])));
+}
+
+/** The drives without a medium in the QEMU of a running guest, by their names; as `filesInQemu`. */
+export async function emptyInQemu(...asked: Asked): Promise<ReadonlySet<string>> {
+  const found = await blocksInQemu(...asked);
+  return new Set(found.flatMap(({ disk, file }) => (file === undefined ? [disk] : [])));
+}
+
+async function blocksInQemu(...[calls, clock, reads, id]: Asked): Promise<readonly Block[]> {
   const args = { dom: reference(id), cmd: QUERY, flags: 0 };
   const asked = calls.call(libvirt.domainMonitorCommand, args, { lane: "slow" });
   const found = await asked.catch(async (thrown: unknown) => {
@@ -45,9 +64,9 @@ export async function filesInQemu(
     throw thrown;
   });
   try {
-    return filesOf(found?.result ?? "");
+    return blocksOf(found?.result ?? "");
   } catch {
-    return new Map();
+    return [];
   }
 }
 
@@ -65,12 +84,10 @@ async function hasEnded(
 }
 
 /** Throws for an answer in another form. */
-function filesOf(result: string): ReadonlyMap<string, string> {
+function blocksOf(result: string): readonly Block[] {
   const { return: blocks } = answer.parse(parseJson(result));
-  return new Map(
-    blocks.flatMap(({ qdev = "", inserted }) => {
-      const names = qdev.split("/").flatMap((part) => deviceName("disk", part) ?? []);
-      return inserted === undefined ? [] : names.map((name) => [name, inserted.file] as const);
-    }),
-  );
+  return blocks.flatMap(({ qdev = "", inserted }) => {
+    const names = qdev.split("/").flatMap((part) => deviceName("disk", part) ?? []);
+    return names.map((disk) => ({ disk, file: inserted?.file }));
+  });
 }

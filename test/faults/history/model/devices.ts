@@ -119,6 +119,16 @@ export const deviceCalls: readonly Entry[] = [
     },
     { call: "update_device", of: ofXml },
   ),
+  // QEMU's query-block, as far as the agent reads it: QEMU and libvirt agree here.
+  answering(libvirt.domainMonitorCommand, (world, { dom }) => {
+    const { live } = active(world, dom);
+    const disks = live === undefined ? [] : all(devicesIn(live), "disk");
+    const blocks = disks.map((disk) => {
+      const file = find(disk, "source")?.attributes.file;
+      return { qdev: aliasOf(disk), ...(file === undefined ? {} : { inserted: { file } }) };
+    });
+    return { result: JSON.stringify({ return: blocks }) };
+  }),
   answering(
     libvirt.domainInjectNmi,
     (world, { dom }) => {

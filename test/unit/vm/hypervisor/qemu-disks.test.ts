@@ -2,17 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError } from "../../../../agent/kernel/errors.ts";
 import { domainMonitorCommand, type Procedure } from "../../../../agent/libvirt/index.ts";
-import { filesInQemu } from "../../../../agent/vm/hypervisor/qemu-disks.ts";
+import { emptyInQemu, filesInQemu } from "../../../../agent/vm/hypervisor/qemu-disks.ts";
 import { sleepingClock } from "../../../support/vm/libvirt-answers.ts";
 import { blocksOf } from "../../../support/vm/qemu-answers.ts";
 
 const ID = "6f1c2f1e-0000-4000-8000-000000000001";
 
 /** `runs`: whether the guest does, at each look after a failure; the last answer stays. */
-async function files(
+async function ask<T>(
+  look: (...asked: Parameters<typeof filesInQemu>) => Promise<T>,
   answer: () => string,
   runs: readonly boolean[] = [true],
-): Promise<Readonly<Record<string, string>>> {
+): Promise<T> {
   const asked: unknown[] = [];
   const looks = [...runs];
   const state = (): Promise<{ state: "running" | "stopped" }> => {
@@ -27,10 +28,12 @@ async function files(
     },
     openStream: (): Promise<never> => Promise.reject(new Error("no streams here")),
   };
-  const found = await filesInQemu(calls, sleepingClock(), { state }, ID);
+  const found = await look(calls, sleepingClock(), { state }, ID);
   assert.deepEqual(asked, [{ execute: "query-block" }], "QEMU is asked to change nothing");
-  return Object.fromEntries(found);
+  return found;
 }
+const files = async (...asked: [answer: () => string, runs?: readonly boolean[]]) =>
+  Object.fromEntries(await ask(filesInQemu, ...asked));
 const refusal = (kind: ConstructorParameters<typeof SocleError>[0], reason: string) => (): string => {
   throw new SocleError(kind, reason, "refused");
 };
@@ -57,4 +60,12 @@ test("a QEMU that ended while it was asked has no files, also if libvirt sees it
   assert.deepEqual(await files(reset, [false]), {});
   assert.deepEqual(await files(reset, [true, true, false]), {});
   await assert.rejects(files(reset), { reason: "LIBVIRT_SYSTEM_ERROR" });
+});
+
+test("a drive is empty only if QEMU shows it without a medium", async () => {
+  const drive = (name: string, inserted?: object) => ({ device: "", qdev: `ua-disk-${name}`, inserted });
+  const shown = JSON.stringify({ return: [drive("cd"), drive("full", { file: "/pool/one.iso" })] });
+  assert.deepEqual([...(await ask(emptyInQemu, () => shown))], ["cd"]);
+  for (const unknown of [refusal("denied", "LIBVIRT_AUTH_FAILED"), () => "{}"])
+    assert.deepEqual([...(await ask(emptyInQemu, unknown))], []);
 });
