@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
 import { damaged, openFile, type ByteSource } from "./byte-source.ts";
+import { DigestThread } from "./digest-thread.ts";
 import { MANIFEST, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { passphraseMissing } from "./passphrase.ts";
+import { PieceWriter } from "./piece-writer.ts";
 import { syncDirectory } from "./plain-file.ts";
 import { Qcow2Chain, Qcow2File } from "./qcow2-file.ts";
 
@@ -28,75 +30,17 @@ export async function writePart(
   chunks: AsyncIterable<Buffer>,
 ): Promise<Written> {
   const handle = await open(join(directory, `${file}.part`), "wx", 0o600);
-  const hash = createHash("sha256");
-  const pieces = new PieceWriter(handle);
+  const digest = new DigestThread();
+  const pieces = new PieceWriter(handle, (piece) => digest.add(piece));
   try {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      await pieces.add(chunk);
-    }
+    for await (const chunk of chunks) await pieces.add(chunk);
     await pieces.end();
     await handle.sync();
+    return { sha256: await digest.end(), sizeBytes: pieces.sizeBytes };
   } finally {
-    await pieces.idle;
+    await pieces.idle();
+    await digest.close();
     await handle.close();
-  }
-  return { sha256: hash.digest("hex"), sizeBytes: pieces.sizeBytes };
-}
-
-const PIECE_BYTES = 1024 * 1024;
-
-/** Gathers what is added, and writes one piece while the next is gathered. */
-class PieceWriter {
-  readonly #handle: FileHandle;
-  #gathered = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  #other = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  #length = 0;
-  #position = 0;
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  get sizeBytes(): number {
-    return this.#position + this.#length;
-  }
-
-  /** Resolves once no write is under way, whatever its outcome. */
-  get idle(): Promise<void> {
-    return this.#writing.catch(() => undefined);
-  }
-
-  /** Throws the error of an earlier write. */
-  async add(chunk: Buffer): Promise<void> {
-    for (let at = 0; at < chunk.length;) {
-      const count = chunk.copy(this.#gathered, this.#length, at);
-      at += count;
-      this.#length += count;
-      if (this.#length === PIECE_BYTES) await this.#next();
-    }
-  }
-
-  async end(): Promise<void> {
-    await this.#next();
-    await this.#writing;
-  }
-
-  async #next(): Promise<void> {
-    await this.#writing;
-    const piece = this.#gathered.subarray(0, this.#length);
-    this.#writing = this.#write(piece, this.#position);
-    // It is awaited later.
-    this.#writing.catch(() => undefined);
-    this.#position += this.#length;
-    this.#length = 0;
-    [this.#gathered, this.#other] = [this.#other, this.#gathered];
-  }
-
-  async #write(piece: Buffer, position: number): Promise<void> {
-    for (let at = 0; at < piece.length;)
-      at += (await this.#handle.write(piece, at, piece.length - at, position + at)).bytesWritten;
   }
 }
 

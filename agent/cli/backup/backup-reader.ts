@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { NbdReader, type Extent } from "../../kernel/nbd/nbd-reader.ts";
+import { MOST_READ_BYTES } from "../../kernel/nbd/nbd-wire.ts";
 import { ClusterMap } from "../../kernel/qcow2/cluster-map.ts";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
 import type { BackupDisk__Output } from "../../gen/socle/v1/BackupDisk.ts";
@@ -102,7 +103,8 @@ export class BackupReader {
     if (!uri.startsWith("nbd+unix:") || (incremental && nbdBitmap === "")) return;
     try {
       const socket = new URL(uri).searchParams.get("socket") ?? "";
-      const where = { socket, exportName: nbdExport, ...(incremental && { changes: nbdBitmap }) };
+      const changes = incremental ? nbdBitmap : undefined;
+      const where = { socket, exportName: nbdExport, changes, pieceBytes: MOST_READ_BYTES };
       this.#nbd = await NbdReader.open(where, this.#interrupt);
       // The next backup of the VM has the same socket: what is open now is what the connection has reached.
       await this.#renew();

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { PieceWriter } from "../backup/piece-writer.ts";
 import { openPlain, syncDirectory } from "../backup/plain-file.ts";
 import { parseManifest, MANIFEST } from "../backup/manifest.ts";
 import { damaged, openFile } from "../backup/byte-source.ts";
@@ -42,13 +43,16 @@ const toFile =
     const found = await stat(file).catch(() => undefined);
     if (found?.isFile() === false) throw usageError(`${file} is no file: give a new name, or - for stdout`);
     const handle = await openPlain(part, "write");
+    const pieces = new PieceWriter(handle);
     try {
-      for await (const chunk of chunks) await handle.writeFile(chunk);
+      for await (const chunk of chunks) await pieces.add(chunk);
+      await pieces.end();
       await handle.sync();
       await handle.close();
       await rename(part, file);
       await syncDirectory(dirname(file));
     } catch (thrown) {
+      await pieces.idle();
       await handle.close().catch(() => undefined);
       await rm(part, { force: true });
       throw thrown;

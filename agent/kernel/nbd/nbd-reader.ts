@@ -5,7 +5,6 @@ import {
   broken,
   bytesAnswer,
   disconnectRequest,
-  MOST_READ_BYTES,
   MOST_STATUS_BYTES,
   negotiate,
   readChunk,
@@ -42,6 +41,8 @@ interface Where {
   readonly exportName: string;
   /** The bitmap of changes: only they are extents. Absent: all that has data is. */
   readonly changes?: string | undefined;
+  /** The most bytes of a piece, up to MOST_READ_BYTES: with large ones QEMU and the reader wait less for each other. */
+  readonly pieceBytes: number;
 }
 
 /** One connection to the export of a disk. */
@@ -49,23 +50,28 @@ export class NbdReader {
   readonly #source: SocketBytes;
   readonly #answers = new Map<number, Answer>();
   readonly #export: Export;
+  readonly #pieceBytes: number;
   /** Buffers of past pieces: new ones for each would keep the garbage collector busy. */
   readonly #spare: Buffer[] = [];
   #cookie = 0;
   #failure: SocleError | undefined;
 
-  private constructor(source: SocketBytes, found: Export) {
+  private constructor(source: SocketBytes, found: Export, pieceBytes: number) {
     this.#source = source;
     this.#export = found;
+    this.#pieceBytes = pieceBytes;
     void this.#follow();
   }
 
   /** Throws `unavailable` BACKUP_READ_FAILED, and the signal's reason. */
-  static async open({ socket: path, exportName, changes }: Where, signal: AbortSignal): Promise<NbdReader> {
+  static async open(
+    { socket: path, exportName, changes, pieceBytes }: Where,
+    signal: AbortSignal,
+  ): Promise<NbdReader> {
     const source = new SocketBytes(path, signal);
     try {
       const found = await negotiate(source, (bytes) => source.send(bytes), { name: exportName, changes });
-      return new NbdReader(source, found);
+      return new NbdReader(source, found, pieceBytes);
     } catch (thrown) {
       source.close();
       throw thrown;
@@ -119,8 +125,8 @@ export class NbdReader {
         yield { offsetBytes: extent.offsetBytes, lengthBytes: extent.lengthBytes, bytes: undefined };
         continue;
       }
-      for (const range of split(extent)) {
-        const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(MOST_READ_BYTES);
+      for (const range of split(extent, this.#pieceBytes)) {
+        const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(this.#pieceBytes);
         const bytes = this.#read(range, buffer.subarray(0, range.lengthBytes));
         // It is awaited later.
         bytes.catch(() => undefined);
@@ -291,9 +297,9 @@ class SocketBytes implements ByteSource {
   }
 }
 
-function* split({ offsetBytes, lengthBytes }: Range): Generator<Range, void, undefined> {
-  for (let done = 0; done < lengthBytes; done += MOST_READ_BYTES)
-    yield { offsetBytes: offsetBytes + done, lengthBytes: Math.min(MOST_READ_BYTES, lengthBytes - done) };
+function* split({ offsetBytes, lengthBytes }: Range, pieceBytes: number): Generator<Range, void, undefined> {
+  for (let done = 0; done < lengthBytes; done += pieceBytes)
+    yield { offsetBytes: offsetBytes + done, lengthBytes: Math.min(pieceBytes, lengthBytes - done) };
 }
 
 interface Stretch {

@@ -32,7 +32,7 @@ const ZERO = 0b10;
 const DIRTY = 0b1;
 
 /** The most bytes of one read. */
-export const MOST_READ_BYTES = 256 * 1024;
+export const MOST_READ_BYTES = 1024 * 1024;
 /** The most bytes of one query of the blocks' state. */
 export const MOST_STATUS_BYTES = 2 ** 30;
 const MOST_OPTION_REPLY_BYTES = 16 * 1024;
@@ -213,8 +213,8 @@ export async function readChunk(source: ByteSource, answers: Map<number, Answer>
   answers.delete(cookie);
 }
 
-/** Of one answer: QEMU splits it at blocks of at least 512 bytes. */
-const MOST_CHUNKS = MOST_READ_BYTES / 512;
+/** QEMU splits an answer at blocks of at least so many bytes. */
+const LEAST_CHUNK_BYTES = 512;
 
 /** The bytes of a range, from chunks that cover all of it once; in `into`, which has its length. */
 export function bytesAnswer(
@@ -230,7 +230,7 @@ export function bytesAnswer(
     const isInside = from >= offsetBytes && to <= offsetBytes + lengthBytes && length > 0;
     if (
       !isInside ||
-      covered.length >= MOST_CHUNKS ||
+      covered.length * LEAST_CHUNK_BYTES >= lengthBytes ||
       covered.some((other) => from < other.to && other.from < to)
     )
       throw broken("its answer is of other bytes");

@@ -17,6 +17,8 @@ interface Asked {
 
 /** Extents of one message. */
 const EXTENTS_AT_ONCE = 1000;
+/** Of a disk's bytes in one message. */
+const MESSAGE_BYTES = 256 * 1024;
 
 /** Open backups: their leases, and the bytes of their disks. */
 export class BackupReads {
@@ -129,7 +131,12 @@ const openDisk = (
   signal: AbortSignal,
 ): Promise<NbdReader> =>
   NbdReader.open(
-    { socket, exportName: device, ...(incremental === true ? { changes: CHANGES } : {}) },
+    {
+      socket,
+      exportName: device,
+      changes: incremental === true ? CHANGES : undefined,
+      pieceBytes: MESSAGE_BYTES,
+    },
     signal,
   );
 

@@ -260,7 +260,8 @@ test("volumes of the host that an archive names are refused by name, unless they
 
 test("a file has the bytes of its chunks, whatever their sizes, and their digest", async (context) => {
   const directory = await folder(context);
-  for (const [at, sizes] of [[0], [1], [2 ** 20], [700_001, 3 * 2 ** 20 + 5, 64 * 1024, 9]].entries()) {
+  const many = Array.from({ length: 24 }, (_, index) => 2 ** 19 + index);
+  for (const [at, sizes] of [[0], [1], [2 ** 20], [700_001, 3 * 2 ** 20 + 5, 64 * 1024, 9], many].entries()) {
     const chunks = sizes.map((size, index) => Buffer.alloc(size, `${at} ${index} `));
     const written = await writePart(directory, `${at}`, Readable.from(chunks));
     const found = await readFile(join(directory, `${at}.part`));

@@ -21,7 +21,7 @@ async function serve(
   t: TestContext,
   hello: Buffer,
   answer: Parameters<typeof nbdServer>[1],
-): Promise<(changes?: string) => Promise<NbdReader>> {
+): Promise<(changes?: string, pieceBytes?: number) => Promise<NbdReader>> {
   const directory = await mkdtemp(join(tmpdir(), "socle-nbd-"));
   const socket = join(directory, "s");
   const server = nbdServer(hello, answer).listen(socket);
@@ -32,8 +32,8 @@ async function serve(
     server.close();
     await rm(directory, { recursive: true });
   });
-  return (changes) =>
-    NbdReader.open({ socket, exportName: "vda", ...(changes === undefined ? {} : { changes }) }, end.signal);
+  return (changes, pieceBytes = 256 * KIB) =>
+    NbdReader.open({ socket, exportName: "vda", changes, pieceBytes }, end.signal);
 }
 
 const all = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
@@ -123,7 +123,10 @@ test("the bytes are right however they arrive, and holes are zeros although thei
   const partsOf = ({ cookie, offset, length }: Request): Buffer[] =>
     Array.from({ length: length / (64 * KIB) }, (_, at) => partOf(cookie, offset + at * 64 * KIB));
   const end = (cookie: number): Buffer => chunkOf({ type: 0, cookie, done: true }, Buffer.alloc(0));
-  for (const fragmentBytes of [Infinity, 100_003, 4099]) {
+  const cases = [Infinity, 100_003, 4099].flatMap((fragmentBytes) =>
+    [256 * KIB, MIB].map((pieceBytes) => ({ fragmentBytes, pieceBytes })),
+  );
+  for (const { fragmentBytes, pieceBytes } of cases) {
     const open = await serve(t, handshake(size), (request, socket) => {
       if (request.type === 7) return statusOf(request.cookie, 1, [[request.length, 0]], true);
       const answer = Buffer.concat([...partsOf(request).toReversed(), end(request.cookie)]);
@@ -131,10 +134,11 @@ test("the bytes are right however they arrive, and holes are zeros although thei
         socket.write(answer.subarray(at, at + fragmentBytes));
       return undefined;
     });
-    const reader = await open();
+    const reader = await open(undefined, pieceBytes);
     let next = 0;
     for await (const { offsetBytes, lengthBytes, bytes } of reader.pieces(0)) {
       assert.equal(offsetBytes, next);
+      assert.equal(lengthBytes, pieceBytes);
       next += lengthBytes;
       for (let at = 0; at < lengthBytes; at += 512) {
         const expected = isHole(Math.floor((offsetBytes + at) / (64 * KIB)) * 64 * KIB)
