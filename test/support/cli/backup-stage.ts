@@ -41,8 +41,8 @@ export interface BackupStage {
   readonly consents: boolean[];
   /** Where the agent's reads began. */
   readonly offsets: number[];
-  /** Serves the disk beside the agent, as QEMU does: what it answers to a request. */
-  serveNbd: (answer: Parameters<typeof nbdServer>[1]) => Promise<void>;
+  /** Serves the disk beside the agent, as QEMU does: what it answers to a request. `bitmap`: of an increment's changes. */
+  serveNbd: (answer: Parameters<typeof nbdServer>[1], bitmap?: string) => Promise<void>;
   /** How often the lease was renewed. */
   renewals: number;
   refusesRenewals: boolean;
@@ -59,6 +59,7 @@ export async function backupStage(
   const parent = await mkdtemp(join(tmpdir(), "socle-unit-"));
   context.after(() => rm(parent, { recursive: true, force: true }));
   const directory = join(parent, "web");
+  let nbdBitmap = "";
   const on: BackupStage = {
     directory,
     asked: [],
@@ -74,12 +75,13 @@ export async function backupStage(
     renewals: 0,
     refusesRenewals: false,
     nbdUri: "",
-    async serveNbd(answer) {
+    async serveNbd(answer, bitmap) {
       const path = join(parent, "qemu.sock");
-      const server = nbdServer(handshake(capacityBytes), answer).listen(path);
+      const server = nbdServer(handshake(capacityBytes, bitmap), answer).listen(path);
       await once(server, "listening");
       context.after(() => server.close());
       on.nbdUri = `nbd+unix:///?socket=${path}`;
+      nbdBitmap = bitmap ?? "";
     },
     async listen() {
       const relay = createServer((from) => {
@@ -113,7 +115,8 @@ export async function backupStage(
         }
         backupId = `b${(count += 1)}`;
         begunBy.set(requestId, backupId);
-        const disk = { disk: "root", capacityBytes, incremental: baseBackup !== "" };
+        const incremental = baseBackup !== "";
+        const disk = { disk: "root", capacityBytes, incremental, ...(incremental && { nbdBitmap }) };
         on.backups = [
           { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup, nbdUri: on.nbdUri },
           ...on.backups,

@@ -8,11 +8,21 @@ import { backupStage, CLUSTER, type BackupStage } from "../../support/cli/backup
 import { dataOf, statusOf, type Request } from "../../support/vm/nbd-server.ts";
 
 const ZERO_AND_HOLE = 3;
+const DIRTY = 1;
 const READ = 0;
 const DISCONNECT = 2;
+const STATUS = 7;
 
 /** More than the reader's buffers hold: they are used again. */
-const CLUSTERS = 48;
+const CLUSTERS = 112;
+const ZEROS = [
+  [CLUSTERS * CLUSTER, 0],
+  [2 * CLUSTER, ZERO_AND_HOLE],
+] as const;
+const CHANGES = [
+  [(CLUSTERS + 1) * CLUSTER, DIRTY],
+  [CLUSTER, 0],
+] as const;
 
 /** The agent's bytes. */
 function answerOf({ type, cookie, offset, length }: Request): Buffer {
@@ -22,18 +32,17 @@ function answerOf({ type, cookie, offset, length }: Request): Buffer {
     );
     return dataOf(cookie, offset, Buffer.concat(clusters));
   }
-  const runs = [
-    [CLUSTERS * CLUSTER, 0],
-    [2 * CLUSTER, ZERO_AND_HOLE],
-  ] as const;
-  return statusOf(cookie, 1, runs, true);
+  return statusOf(cookie, 1, ZEROS, true);
 }
 
+const create = (on: BackupStage, ...options: readonly string[]) =>
+  on.run("vm", "backup", "create", "web-1", "--to", on.directory, ...options);
+
 const backUp = async (on: BackupStage, ...options: readonly string[]): Promise<Buffer> => {
-  const line = ["vm", "backup", "create", "web-1", "--to", on.directory, ...options];
-  const { exitCode, stderr } = await on.run(...line);
+  const { exitCode, stderr } = await create(on, ...options);
   assert.equal(exitCode, 0, stderr);
-  return await readFile(join(on.directory, "root.b1.qcow2"));
+  const { backupId = "" } = on.backups[0] ?? {};
+  return await readFile(join(on.directory, `root.${backupId}.qcow2`));
 };
 
 test("a backup read from QEMU's socket is the one that the agent sends, and has its lease renewed", async (context) => {
@@ -45,6 +54,34 @@ test("a backup read from QEMU's socket is the one that the agent sends, and has 
   assert.deepEqual(await backUp(byNbd), await backUp(byAgent));
   assert.deepEqual([byAgent.offsets, byNbd.offsets], [[0], []]);
   assert.deepEqual([byAgent.renewals, byNbd.renewals], [0, 1]);
+});
+
+test("an increment read from QEMU's socket is the one that the agent sends", async (context) => {
+  const [byAgent, byNbd] = [
+    await backupStage(context, { clusters: CLUSTERS }),
+    await backupStage(context, { clusters: CLUSTERS }),
+  ];
+  for (const on of [byAgent, byNbd]) await backUp(on);
+  await byNbd.serveNbd((request) => {
+    const { type, cookie } = request;
+    if (type !== STATUS) return answerOf(request);
+    return Buffer.concat([statusOf(cookie, 1, ZEROS), statusOf(cookie, 2, CHANGES, true)]);
+  }, "changes");
+  assert.deepEqual(await backUp(byNbd), await backUp(byAgent));
+  assert.deepEqual([byAgent.offsets, byNbd.offsets], [[0, 0], [0]]);
+});
+
+test("Ctrl-C ends a backup whose disk QEMU does not send", async (context) => {
+  const on = await backupStage(context, { clusters: CLUSTERS });
+  await on.serveNbd((request) => {
+    if (request.type !== READ) return answerOf(request);
+    process.emit("SIGINT");
+    return undefined;
+  });
+  const { exitCode, stderr } = await create(on);
+  assert.equal(exitCode, 130, stderr);
+  assert.deepEqual(on.asked.at(-1), ["finish", "b1", false, false]);
+  assert.deepEqual(on.backups, []);
 });
 
 test("an archive read from QEMU's socket has the disk that the agent sends", async (context) => {
