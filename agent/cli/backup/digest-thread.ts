@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
 
 /** A text: the command has a file in each kind of bundle and one among its sources, and a thread would have to find its own. */
@@ -10,21 +11,31 @@ parentPort.on("message", (bytes) => {
 });
 `;
 
-interface Waiting {
-  readonly resolve: (answer: string) => void;
-  readonly reject: (failure: Error) => void;
+interface Asked {
+  /** Undefined: the digest is asked for. */
+  readonly bytes: Uint8Array | undefined;
+  readonly resolve: (answer: string | Promise<string>) => void;
 }
 
 /** Computes the SHA-256 of bytes in a thread of its own, while its caller reads and writes. `close` ends the thread. */
 export class DigestThread {
-  readonly #worker = new Worker(PROGRAM, { eval: true, execArgv: [] });
-  readonly #waiting: Waiting[] = [];
-  #failure: Error | undefined;
+  /** Undefined: it has ended, or has not started. */
+  #worker = newWorker();
+  #hasStarted = false;
+  readonly #asked: Asked[] = [];
+  readonly #hash = createHash("sha256");
 
   constructor() {
-    this.#worker.on("message", (answer: string) => this.#waiting.shift()?.resolve(answer));
-    this.#worker.on("error", (failure: Error) => this.#fail(failure));
-    this.#worker.on("exit", () => this.#fail(new Error("the thread that computes the digest has ended")));
+    this.#worker?.on("message", (answer: string) => {
+      this.#hasStarted = true;
+      this.#asked.shift()?.resolve(answer);
+    });
+    const onEnd = (): void => {
+      this.#worker = undefined;
+      for (const { bytes, resolve } of this.#asked.splice(0)) resolve(this.#answer(bytes));
+    };
+    this.#worker?.on("error", onEnd);
+    this.#worker?.on("exit", onEnd);
   }
 
   /** Reads bytes in shared memory, which must stay until it resolves. */
@@ -38,22 +49,32 @@ export class DigestThread {
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate();
+    await this.#worker?.terminate();
   }
 
-  #ask(message: Uint8Array | undefined): Promise<string> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure !== undefined) {
-        reject(this.#failure);
-        return;
-      }
-      this.#waiting.push({ resolve, reject });
-      this.#worker.postMessage(message);
+  async #ask(bytes: Uint8Array | undefined): Promise<string> {
+    const worker = this.#worker;
+    if (worker === undefined) return await this.#answer(bytes);
+    return await new Promise((resolve) => {
+      this.#asked.push({ bytes, resolve });
+      worker.postMessage(bytes);
     });
   }
 
-  #fail(failure: Error): void {
-    this.#failure ??= failure;
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+  /** In this thread, where no other has started: Node starts none in a working directory that is gone. */
+  #answer(bytes: Uint8Array | undefined): Promise<string> {
+    if (this.#hasStarted) return Promise.reject(new Error("the thread that computes the digest has ended"));
+    if (bytes === undefined) return Promise.resolve(this.#hash.digest("hex"));
+    this.#hash.update(bytes);
+    return Promise.resolve("");
+  }
+}
+
+/** Undefined: the host has no more threads for this user. */
+function newWorker(): Worker | undefined {
+  try {
+    return new Worker(PROGRAM, { eval: true, execArgv: [] });
+  } catch {
+    return undefined;
   }
 }

@@ -76,7 +76,10 @@ export class DomainMedia {
   async #isLost(id: string, alias: string, path: string): Promise<boolean> {
     const [, running] = await this.#drives(id, alias);
     if (running === undefined || pathOf(running.source) !== path) return false;
-    return (await emptyInQemu(this.#libvirt, this.#clock, this.#reads, id)).has(nameOf(alias));
+    const empty = await emptyInQemu(this.#libvirt, this.#clock, this.#reads, id).catch((thrown: unknown) => {
+      throw toSocleError(thrown).kind === "outcome_unknown" ? noAnswer(alias, thrown) : thrown;
+    });
+    return empty.has(nameOf(alias));
   }
 
   async #update(id: string, drive: Disk, path: string | undefined, force: boolean): Promise<void> {
@@ -114,6 +117,14 @@ const notObserved = (alias: string): SocleError =>
     "unavailable",
     "EFFECT_NOT_OBSERVED",
     `libvirt accepted the medium of drive ${nameOf(alias)} and does not show it: another client may change it too (virsh dumpxml); retry`,
+  );
+
+const noAnswer = (alias: string, cause: unknown): SocleError =>
+  new SocleError(
+    "timeout",
+    "LIBVIRT_TIMEOUT",
+    `libvirt did not say in time whether QEMU has a medium in drive ${nameOf(alias)}; it was not changed, try again`,
+    { cause, details: { retryAfterMs: 1000 } },
   );
 
 const keepsMedium = (alias: string, cause: SocleError): SocleError =>

@@ -271,6 +271,25 @@ test("a file has the bytes of its chunks, whatever their sizes, and their digest
   }
 });
 
+test("a file has its digest also where Node starts no thread, as in a working directory that is gone", async (context) => {
+  const [directory, gone] = [await folder(context), await folder(context)];
+  const before = process.cwd();
+  context.after(() => process.chdir(before));
+  process.chdir(gone);
+  await rm(gone, { recursive: true });
+  const written = await writePart(
+    directory,
+    "disk",
+    Readable.from([Buffer.alloc(6 * 2 ** 20, 7), Buffer.alloc(9, 8)]),
+  );
+  const found = await readFile(join(directory, "disk.part"));
+  assert.equal(found.length, 6 * 2 ** 20 + 9);
+  assert.deepEqual(written, {
+    sha256: createHash("sha256").update(found).digest("hex"),
+    sizeBytes: found.length,
+  });
+});
+
 test("a file whose chunks fail is not reported as written", async (context) => {
   const directory = await folder(context);
   const fails = async function* (): AsyncGenerator<Buffer> {

@@ -81,3 +81,9 @@ test("a request that adds nodes to QEMU is repeated if libvirt says late that QE
 
   for (const { asks } of [backup, copy, medium, memory]) assert.equal(asks(), 2);
 });
+
+test("a lost look into a drive leaves no change in doubt", async () => {
+  const look = stage(libvirt.domainMonitorCommand, "cdrom");
+  const change = new DomainMedia(...look.on).change(ID, "ua-disk-root", BEFORE, false);
+  await assert.rejects(change, { kind: "timeout", reason: "LIBVIRT_TIMEOUT" });
+});
