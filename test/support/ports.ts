@@ -1,14 +1,31 @@
-import { createServer } from "node:net";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import { createServer } from "node:net";
+import { codeOf } from "../../agent/kernel/thrown.ts";
 
-/** A TCP port of 127.0.0.1 without a listener at this moment. */
+/** Below those that Linux gives to connections (net.ipv4.ip_local_port_range): none of them takes it meanwhile. */
+const [FIRST, END] = [20_000, 32_768];
+const given = new Set<number>();
+
+/** A TCP port of 127.0.0.1 without a listener at this moment, and another one each time. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
+  for (;;) {
+    const port = randomInt(FIRST, END);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (thrown) {
+    if (codeOf(thrown) === "EADDRINUSE") return false;
+    throw thrown;
+  }
   server.close();
   await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
-  return address.port;
+  return true;
 }
