@@ -28,6 +28,8 @@ export type ActKind =
   | "certificate_changed"
   /** A scheduler with a higher control epoch took over: durable before that epoch counts. */
   | "control_epoch_raised"
+  /** A file of a pool begins as another format than its name means. */
+  | "volume_suspicious"
   /** The identity provider's keys, by which people are believed. */
   | "identity_keys_changed"
   /** Calls were refused because the log could not be written; recorded once it can be again. */

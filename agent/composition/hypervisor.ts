@@ -98,7 +98,7 @@ export function buildHypervisor(
   const observer = new Observer({ libvirt, table, publish, kvm: host.reports, clock, log, sampleIntervalMs });
   const architecture = ARCHITECTURES[arch()] ?? arch();
   const wrap = new KeyWrap({ file: config.vm.volumeKeyFile, environment });
-  const volumes = new Volumes(libvirt, clock, { log });
+  const volumes = new Volumes(libvirt, clock, { log, allowRawFiles: config.vm.allowForgeableRawDisks });
   const hostId = (): string => record.hostId ?? "";
   const { permit } = state;
   const imageParts = buildImages(config.images, {
@@ -315,6 +315,8 @@ function buildHost(
       const first = isFirst ? { first: "true" } : {};
       const details = { condition: type, status, effect, evidence, ...about, ...held, ...first };
       events.append({ kind: "condition_changed", reason, details });
+      if (type === "VolumeSuspicious" && status === "true")
+        audit.note({ act: "volume_suspicious", details: { evidence, ...about } });
     },
     onSchedulingChange: ({ state, reason }) =>
       events.append({ kind: "scheduling_changed", reason, details: { state } }),

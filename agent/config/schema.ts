@@ -83,6 +83,9 @@ const vm = z.strictObject({
     .default([])
     .describe("Host bridges that NICs may use. The key tenants narrows this for callers of one tenant."),
   allowSpoofing: flag(false).describe("Whether a spec may request a NIC without the anti-spoofing filter."),
+  allowForgeableRawDisks: flag(false).describe(
+    "Whether guests may write raw files in pools of files (dir, fs, netfs). A guest can forge the header of an image in its raw file. libvirt believes it at each refresh of the pool: the guest can have any file of the host opened, and stop the host's storage. Only for hosts whose guests are all yours.",
+  ),
   memoryHeadroomMiB: z
     .number()
     .int()

@@ -37,6 +37,12 @@ export function newVolumeName({
   return volume.length > MOST_CHARACTERS ? undefined : volume;
 }
 
+/**
+ * A volume's format follows from its name, never from its bytes: the guest writes those, and a raw disk that looks like
+ * an overlay would make the host open any file for it.
+ */
+export const formatOf = (volume: string): "qcow2" | "raw" => (volume.endsWith(".qcow2") ? "qcow2" : "raw");
+
 const parts = ["qcow2", "raw", "json", "source"] as const;
 const imageVolume = /^socle-image-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(qcow2|raw|json|source)$/;
 

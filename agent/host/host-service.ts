@@ -35,6 +35,7 @@ import type { WatchedJournal } from "./health/readers/journals.ts";
 import { Readers } from "./health/readers/readers.ts";
 import { hostReaders, type HostReadings } from "./health/readers/table.ts";
 import { judgePools } from "./health/pool-verdicts.ts";
+import { judgeVolumes } from "./health/volume-verdicts.ts";
 import { Rounds } from "./health/rounds.ts";
 import type { TenantQuota, TenantShare } from "./capacity/tenant-quotas.ts";
 import type { Moment } from "./health/trigger.ts";
@@ -293,6 +294,7 @@ export class HostService implements Service, HostView {
     const sources = await this.#round.read(signal, timeoutMs);
     this.#identity.setVersions(this.#facts.versions);
     this.#health.observe("StoragePool", "pool", judgePools(sources.pools, sources.spaces), this.#now());
+    this.#health.observe("VolumeSuspicious", "header", judgeVolumes(sources.volumes), this.#now());
     const before = this.#inventory;
     const after = assembleInventory(
       {

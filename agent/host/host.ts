@@ -99,6 +99,8 @@ export interface StoragePool {
   readonly availableBytes?: number;
   /** Total size that its volumes may grow to; absent if unreadable. */
   readonly provisionedBytes?: number;
+  /** The files that begin as another format than their name means; absent if unreadable. */
+  readonly suspiciousVolumes?: number;
   readonly path?: string;
   /** Pools with the same id, on any host, are the same storage and count once. Absent: not shared. */
   readonly sharedId?: string;
@@ -149,6 +151,8 @@ export interface SeenVolumes {
   readonly allocatedBytes: ReadonlyMap<string, number>;
   /** Volumes that libvirt lists but cannot open, with the reason. */
   readonly unreadable: ReadonlyMap<string, string>;
+  /** Files that begin as another format than their name means, with the format that libvirt found. */
+  readonly suspicious: ReadonlyMap<string, string>;
 }
 
 export interface HostCapacity {

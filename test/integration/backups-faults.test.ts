@@ -31,7 +31,7 @@ suite("backups beside faults", { skip: libvirtdUnavailable(), timeout: 600_000 }
   before(async () => {
     small = await mkdtemp(join(tmpdir(), "socle-small-"));
     await run("mount", ["-t", "tmpfs", "-o", "size=640m,mode=755", "socle-test", small]);
-    mortal = await MortalHost.start();
+    mortal = await MortalHost.start({ config: { vm: { allowForgeableRawDisks: true } } });
     ({ host } = mortal);
     await host.virsh("pool-create-as", "small", "dir", "--target", small);
     await host.untilListed();

@@ -25,7 +25,7 @@ suite("backups over the API", { skip: libvirtdUnavailable(), timeout: 900_000 },
   let reader: BackupReader;
 
   before(async () => {
-    host = await SocleHost.start();
+    host = await SocleHost.start({ config: { vm: { allowForgeableRawDisks: true } } });
     libvirt = await Libvirt.connect({ uri: host.libvirtd.uri, log: silentLog });
     reader = new BackupReader(host);
   });

@@ -247,7 +247,7 @@ suite("secrets stay in their places", { skip }, () => {
           newVolume: {
             pool: "images",
             capacityBytes: 8 * MIB,
-            format: "DISK_FORMAT_RAW",
+            format: "DISK_FORMAT_QCOW2",
             encryption: "VOLUME_ENCRYPTION_LUKS",
           },
         },

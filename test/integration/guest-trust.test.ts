@@ -25,12 +25,12 @@ const run = promisify(execFile);
 const pattern = (): Buffer => Buffer.from(randomBytes(8).toString("hex"));
 const MIB = 2 ** 20;
 
-const encrypted = (name: string, format: "DISK_FORMAT_RAW" | "DISK_FORMAT_QCOW2") => ({
+const encrypted = (name: string) => ({
   name,
   newVolume: {
     pool: "images",
     capacityBytes: 8 * MIB,
-    format,
+    format: "DISK_FORMAT_QCOW2" as const,
     encryption: "VOLUME_ENCRYPTION_LUKS" as const,
   },
 });
@@ -88,7 +88,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
   };
 
   suite("encrypted disks", () => {
-    const spec = linux("sealed", { disks: [encrypted("data", "DISK_FORMAT_RAW")], tpm: true });
+    const spec = linux("sealed", { disks: [encrypted("data")], tpm: true });
     const words = `written by the guest ${randomBytes(8).toString("hex")}`;
     let vmId: string;
     let libvirt: Libvirt;
@@ -109,8 +109,8 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
 
     test("the guest's data is not readable in the host's file", async () => {
       ({ vmId } = succeeded(await host.create(spec)));
-      const path = pathOf(vmId, "data.raw");
-      assert.equal((await imageInfo(path))["format"], "luks");
+      const path = pathOf(vmId, "data.qcow2");
+      assert.equal((await imageInfo(path))["encrypted"], true);
       await inGuest(`echo ${words} >/dev/vda; sync`);
       assert.ok(!(await readFile(path)).includes(words), "its file holds what the guest wrote");
     });
@@ -176,9 +176,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const before = await readFile(keyFile);
       await rm(keyFile);
       try {
-        const { reason, details } = await refusal(
-          bootSector("bare", { disks: [encrypted("data", "DISK_FORMAT_RAW")] }),
-        );
+        const { reason, details } = await refusal(bootSector("bare", { disks: [encrypted("data")] }));
         assert.equal(reason, "HOST_LACKS_TRAIT");
         assert.equal(details.metadata?.["trait"], "disk-encryption");
         assert.match(details.fields?.["spec.disks[0].encryption"] ?? "", /vm\.volumeKeyFile/);
@@ -197,26 +195,25 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const request = { ...of(), disk, capacityBytes: mib * MIB };
       succeeded(await host.end(await host.client.ask(vms.ResizeDisk, request)));
     };
-    const disks = [encrypted("raw", "DISK_FORMAT_RAW"), encrypted("cow", "DISK_FORMAT_QCOW2")];
+    const disks = [encrypted("one"), encrypted("two")];
     for (const disk of disks)
       succeeded(await host.end(await host.client.ask(vms.AttachDisk, { ...of(), disk })));
     assert.equal((await secrets()).length, before.length + 2);
-    const [raw, cow] = [pathOf(vm, "raw.raw"), pathOf(vm, "cow.qcow2")];
-    assert.equal((await imageInfo(raw))["format"], "luks");
-    assert.equal((await imageInfo(cow))["encrypted"], true);
+    const [one, two] = [pathOf(vm, "one.qcow2"), pathOf(vm, "two.qcow2")];
+    for (const path of [one, two]) assert.equal((await imageInfo(path))["encrypted"], true);
     for (const { name } of disks) await resize(name, 12);
     succeeded(await asked("StopVm", vm));
-    for (const path of [raw, cow]) assert.equal((await imageInfo(path))["virtual-size"], 12 * MIB, path);
-    await assert.rejects(resize("raw", 16), { reason: "VM_STATE_CONFLICT" });
+    for (const path of [one, two]) assert.equal((await imageInfo(path))["virtual-size"], 12 * MIB, path);
+    await assert.rejects(resize("one", 16), { reason: "VM_STATE_CONFLICT" });
     // With the passphrases that the domain has: both still open.
     succeeded(await asked("StartVm", vm));
     succeeded(await asked("StopVm", vm));
     const detach = (disk: string, deleteVolume: boolean): Promise<Operation__Output> =>
       host.client.ask(vms.DetachDisk, { ...of(), disk, deleteVolume });
-    await assert.rejects(detach("raw", false), { reason: "ENCRYPTED_DISKS_KEPT" });
+    await assert.rejects(detach("one", false), { reason: "ENCRYPTED_DISKS_KEPT" });
     for (const { name } of disks) succeeded(await host.end(await detach(name, true)));
     assert.deepEqual(
-      [existsSync(raw), existsSync(cow), (await secrets()).length],
+      [existsSync(one), existsSync(two), (await secrets()).length],
       [false, false, before.length],
     );
     succeeded(await asked("StartVm", vm));
@@ -225,11 +222,11 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
 
   suite("erasing", () => {
     const sealedSpec = bootSector("to-seal", {
-      disks: [encrypted("cow", "DISK_FORMAT_QCOW2")],
+      disks: [encrypted("cow")],
     });
     const plainSpec = bootSector("to-erase", {
       disks: [
-        { name: "thin", newVolume: { pool: "images", capacityBytes: 8 * MIB, format: "DISK_FORMAT_RAW" } },
+        { name: "thin", newVolume: { pool: "images", capacityBytes: 8 * MIB } },
         { name: "base", volume: { pool: "images", volume: "bootsector.img" }, readOnly: true },
       ],
     });
@@ -252,7 +249,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const { vmId: cow } = succeeded(await host.create(sealedSpec, { leaveStopped: true }));
       assert.equal((await imageInfo(pathOf(cow, "cow.qcow2")))["encrypted"], true);
       for (const [vm, path] of [
-        ["sealed", pathOf(raw, "data.raw")],
+        ["sealed", pathOf(raw, "data.qcow2")],
         ["to-seal", pathOf(cow, "cow.qcow2")],
       ] as const) {
         const inode = await keepInode(path);
@@ -272,7 +269,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
     test("erasing other disks overwrites every byte, holes too, and no other volume", async () => {
       const { vmId } = succeeded(await host.create(plainSpec, { leaveStopped: true }));
       const words = pattern();
-      const path = pathOf(vmId, "thin.raw");
+      const path = pathOf(vmId, "thin.qcow2");
       const file = await open(path, "r+");
       await file.write(words, 0, words.length, 5 * MIB);
       await file.close();
@@ -284,7 +281,7 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
       const operation = succeeded(await erase("to-erase"));
       const left = await stat(inode);
       // A wipe that only truncates a sparse file would leave its data on the disk, and the file sparse.
-      assert.ok(left.size >= 8 * MIB && left.blocks * 512 >= left.size, "it was not overwritten but cut off");
+      assert.ok(left.size >= size && left.blocks * 512 >= left.size, "it was not overwritten but cut off");
       assert.ok((await readFile(inode)).every((byte) => byte === 0));
       assert.deepEqual(await readFile(host.files.bootSector), base);
       const { disks, kept, vm, operation: id } = receiptOf(operation);
@@ -292,9 +289,9 @@ suite("the trust of guests", { skip: libvirtdUnavailable() || firmwareUnavailabl
         {
           disk: "thin",
           pool: "images",
-          volume: `socle-${vmId}-thin.raw`,
+          volume: `socle-${vmId}-thin.qcow2`,
           method: "overwrite",
-          bytes: 8 * MIB,
+          bytes: size,
         },
       ]);
       assert.deepEqual(kept, [{ pool: "images", volume: "bootsector.img" }]);

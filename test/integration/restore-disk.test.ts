@@ -45,8 +45,7 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     assert.equal(error, null);
     return vmId;
   };
-  const path = (vmId: string, format = "qcow2"): string =>
-    join(host.libvirtd.imagesDirectory, `socle-${vmId}-root.${format}`);
+  const path = (vmId: string): string => join(host.libvirtd.imagesDirectory, `socle-${vmId}-root.qcow2`);
   const start = async (vm: string): Promise<Operation__Output> =>
     await host.end(await host.client.ask(host.client.contract.vms.StartVm, { requestId: randomUUID(), vm }));
   const remove = async (vm: string): Promise<void> => {
@@ -58,7 +57,7 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
   };
   const reason = (operation: Operation__Output): string | undefined => host.failureOf(operation)?.reason;
 
-  test("a disk has the bytes that were sent, in its format, and a VM that has started keeps its disk", async () => {
+  test("a disk has the bytes that were sent, and a VM that has started keeps its disk", async () => {
     const bytes = await image("good");
     const vmId = await create("good");
     const end = await restoreDisk(host, "good", bytes);
@@ -76,13 +75,6 @@ suite("restored disks", { skip: libvirtdUnavailable(), timeout: 1_500_000 }, () 
     await mortal.restart();
     await assert.rejects(restoreDisk(host, "good", bytes), { reason: "VM_HAS_STARTED" });
     await remove("good");
-
-    const rawId = await create("raw", "raw");
-    const raw = await readFile(of("good.raw"));
-    assert.equal(reason(await restoreDisk(host, "raw", raw)), undefined);
-    assert.ok((await readFile(path(rawId, "raw"))).equals(raw));
-    assert.equal(reason(await start("raw")), undefined);
-    await remove("raw");
   });
 
   test("a VM with a disk that is not whole starts only after a restoration that is", async () => {

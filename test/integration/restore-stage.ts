@@ -71,11 +71,7 @@ async function send(
 }
 
 /** A VM with one disk of its own. */
-export const oneDisk = (
-  name: string,
-  format: "qcow2" | "raw" = "qcow2",
-  capacityBytes = 16 * MIB,
-): VmSpec => ({
+export const oneDisk = (name: string, capacityBytes = 16 * MIB): VmSpec => ({
   name,
   vcpus: 1,
   memoryBytes: 32 * MIB,
@@ -86,7 +82,6 @@ export const oneDisk = (
       newVolume: {
         pool: "images",
         capacityBytes,
-        format: format === "raw" ? "DISK_FORMAT_RAW" : "DISK_FORMAT_QCOW2",
       },
     },
   ],

@@ -26,7 +26,7 @@ suite("a rolled back state directory", { skip: libvirtdUnavailable() }, () => {
   });
   after(() => host.stop());
 
-  const disk = { pool: "images", format: "DISK_FORMAT_RAW", capacityBytes: MIB } as const;
+  const disk = { pool: "images", capacityBytes: MIB } as const;
   const specOf = (id: string) =>
     bootSector(`vm-${id.slice(0, 8)}`, { vmId: id, disks: [{ name: "own", newVolume: disk }] });
   const volumesOf = async (id: string): Promise<string[]> =>
@@ -40,7 +40,7 @@ suite("a rolled back state directory", { skip: libvirtdUnavailable() }, () => {
       log: silentLog,
       retentionMs: 86_400_000,
     });
-    const source = { kind: "new", pool: "images", format: "raw", capacityBytes: MIB };
+    const source = { kind: "new", pool: "images", capacityBytes: MIB };
     const { vmId: _, ...asked } = specOf(id);
     const spec = { ...asked, id, accelerator: "tcg", disks: [{ name: "own", source }] };
     const intent: Intent = {

@@ -121,13 +121,13 @@ suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
   test("a stopped VM gets, enlarges and loses disks; a kept volume stays", async () => {
     await virsh(libvirtd.uri, ["vol-create-as", "images", "mine.qcow2", "4M", "--format", "qcow2"]);
     const vm = await create("off");
-    await change("ATTACH_DISK", vm, newDisk("raw", 4, { format: "raw" }));
+    await change("ATTACH_DISK", vm, newDisk("first", 4));
     await change("ATTACH_DISK", vm, newDisk("own", 4));
     const { result } = await change("ATTACH_DISK", vm, existing("named", "mine.qcow2"));
     assert.deepEqual(result, { disk: "named", device: "vdc", applies: "at the next start" });
-    for (const disk of ["raw", "own", "named"])
+    for (const disk of ["first", "own", "named"])
       await change("RESIZE_DISK", vm, { disk, capacityBytes: 8 * MIB });
-    for (const file of [`socle-${vm}-raw.raw`, `socle-${vm}-own.qcow2`, "mine.qcow2"]) {
+    for (const file of [`socle-${vm}-first.qcow2`, `socle-${vm}-own.qcow2`, "mine.qcow2"]) {
       const info = await promisify(execFile)("qemu-img", [
         "info",
         "--output=json",
@@ -275,7 +275,7 @@ suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
   test("a guest without a free port is refused another disk, and nothing of it is left", async () => {
     const vm = await create(
       "full",
-      { kernelBoot: undefined, disks: [existing("boot", "bootsector.img").disk] },
+      { kernelBoot: undefined, disks: [{ ...existing("boot", "bootsector.img").disk, readOnly: true }] },
       false,
     );
     // One more than the spare ones: without a guest agent the VM has no serial bus.

@@ -38,9 +38,11 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
   before(async () => {
     stage = await VmStage.start();
     ({ libvirtd, rig } = stage);
-    for (const name of ["b1.img", "b2.img", "iso.img"])
-      await virsh(libvirtd.uri, ["vol-create-as", "images", name, "4M", "--format", "raw"]);
-    const under = ["--backing-vol", "b2.img", "--backing-vol-format", "raw"];
+    for (const name of ["b1.qcow2", "b2.qcow2", "iso.img"]) {
+      const format = name.endsWith(".img") ? "raw" : "qcow2";
+      await virsh(libvirtd.uri, ["vol-create-as", "images", name, "4M", "--format", format]);
+    }
+    const under = ["--backing-vol", "b2.qcow2", "--backing-vol-format", "qcow2"];
     await virsh(libvirtd.uri, [
       "vol-create-as",
       "images",
@@ -67,15 +69,15 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
   };
 
   test("a stopped VM's writable volume is refused at once: to a tenant with VOLUME_DENIED, to others with the VM's name", async () => {
-    await rig.succeeds(rig.vms.create(asked("red", attached("b1.img")), "tester"));
-    for (const disk of [attached("b1.img"), attached("b1.img", true), over("b1.img")])
+    await rig.succeeds(rig.vms.create(asked("red", attached("b1.qcow2")), "tester"));
+    for (const disk of [attached("b1.qcow2"), attached("b1.qcow2", true), over("b1.qcow2")])
       for (const validateOnly of [true, false]) {
         const denied = await refusal(asked("evil", disk, { validateOnly, tenantOnly: true }), "evil");
         assert.equal(denied.reason, "VOLUME_DENIED");
         assert.doesNotMatch(denied.message, /red/);
         await assert.rejects(rig.vms.create(asked("other", disk, { validateOnly }), "root"), {
           reason: "VOLUME_IN_USE",
-          message: /images\/b1\.img is in use by VM red/,
+          message: /images\/b1\.qcow2 is in use by VM red/,
         });
       }
     assert.deepEqual(await stage.domains(), ["red"]);
@@ -83,8 +85,8 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
 
   test("an unmanaged domain's volume is refused too, by path and under an overlay, and nothing is created", async () => {
     const disk =
-      `<disk type='file' device='disk'><driver name='qemu' type='raw'/>` +
-      `<source file='${join(libvirtd.imagesDirectory, "b2.img")}'/><target dev='vdb' bus='virtio'/></disk>`;
+      `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>` +
+      `<source file='${join(libvirtd.imagesDirectory, "b2.qcow2")}'/><target dev='vdb' bus='virtio'/></disk>`;
     const boot = { bootSector: stage.files.bootSector };
     const xml = join(stage.state, "foreign.xml");
     await writeFile(xml, guestXml({ name: "foreign", boot, devices: disk }));
@@ -92,8 +94,8 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
     await eventually(() => rig.table.get("foreign") !== undefined, { what: "the domain to be listed" });
     const before = await stage.volumes();
     for (const each of [
-      attached("b2.img"),
-      over("b2.img"),
+      attached("b2.qcow2"),
+      over("b2.qcow2"),
       attached("over-b2.qcow2", true),
       over("over-b2.qcow2"),
     ]) {
@@ -110,7 +112,7 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
     await virsh(libvirtd.uri, ["undefine", "foreign"]);
     await eventually(() => rig.table.get("foreign") === undefined, { what: "the domain to be gone" });
     // A volume with an overlay is not written to either, whichever client created the overlay.
-    const spoilt = await refusal(asked("other", attached("b2.img")), "root");
+    const spoilt = await refusal(asked("other", attached("b2.qcow2")), "root");
     assert.match(spoilt.message, /volume over-b2\.qcow2, an overlay of it/);
   });
 
@@ -130,8 +132,8 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
     await symlink(libvirtd.imagesDirectory, mirror);
     await virsh(libvirtd.uri, ["pool-create-as", "mirror", "dir", "--target", mirror]);
     const disk = {
-      ...attached("b1.img"),
-      source: { kind: "volume", volume: { pool: "mirror", volume: "b1.img" } },
+      ...attached("b1.qcow2"),
+      source: { kind: "volume", volume: { pool: "mirror", volume: "b1.qcow2" } },
     };
     for (const readOnly of [false, true]) {
       const refused = await refusal(asked("other", { ...disk, readOnly }), "root");
@@ -145,7 +147,7 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
   test("a VM whose disk a guest has open is not started, and the error names that guest", async () => {
     const disk =
       `<disk type='file' device='disk'><driver name='qemu' type='raw'/>` +
-      `<source file='${join(libvirtd.imagesDirectory, "b1.img")}'/><target dev='vdb' bus='virtio'/></disk>`;
+      `<source file='${join(libvirtd.imagesDirectory, "b1.qcow2")}'/><target dev='vdb' bus='virtio'/></disk>`;
     const boot = { bootSector: stage.files.bootSector };
     const xml = join(stage.state, "thief.xml");
     await writeFile(xml, guestXml({ name: "thief", boot, devices: disk }));
@@ -154,7 +156,7 @@ suite("ownership of disks over a real libvirtd", { skip: libvirtdUnavailable(), 
     const start = { requestId: requestId(), vm: "red", placementEpoch: 0 };
     const end = await rig.done(await rig.vms.begin("START_VM", start, "tester"));
     assert.equal(end.error?.reason, "VOLUME_IN_USE");
-    assert.match(end.error.message, /^[^\n]*b1\.img is in use by VM thief[^\n]*$/);
+    assert.match(end.error.message, /^[^\n]*b1\.qcow2 is in use by VM thief[^\n]*$/);
     await virsh(libvirtd.uri, ["destroy", "thief"]);
   });
 

@@ -204,7 +204,7 @@ suite("moves of disks over a real libvirtd", { skip: libvirtdUnavailable(), time
   });
 
   test("a full pool fails the move, and the disk stays where it was", async () => {
-    const vm = await create("full", data({ format: "raw" }));
+    const vm = await create("full", data());
     const guest = await GuestShell.join(rig.libvirt, "full");
     await guest.run("dd if=/dev/urandom of=/dev/vda bs=1M count=40 conv=fsync 2>/dev/null");
     const before = await pathOf(vm);

@@ -152,7 +152,7 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
   });
 
   test("a stopped VM's snapshots are made, reverted to and deleted without a run of its guest", async () => {
-    const request = { ...linux("off", { disks: disks("raw") }), leaveStopped: true };
+    const request = { ...linux("off", { disks: disks() }), leaveStopped: true };
     const { vmId: vm } = await rig.succeeds(rig.vms.create(request, "tester"));
     await snapshot(vm, "one");
     await snapshot(vm, "two");
@@ -165,7 +165,7 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
     });
     await remove(vm, "two");
     await remove(vm, "one");
-    assert.deepEqual(await chain("off", "vda"), [`socle-${vm}-root.raw`]);
+    assert.deepEqual(await chain("off", "vda"), [`socle-${vm}-root.qcow2`]);
     assert.equal((await files()).length, 2);
     assert.equal(rig.table.get(vm)?.state, "stopped");
     // No guest has run: the address of the disk in the guest is the same, and it boots.
@@ -181,8 +181,8 @@ suite("snapshots over a real libvirtd", { skip: libvirtdUnavailable(), timeout: 
       const request = { ...linux(name, spec), leaveStopped: true };
       return (await rig.succeeds(rig.vms.create(request, "tester"))).vmId;
     };
-    await virsh(libvirtd.uri, ["vol-create-as", "images", "shared.raw", "1M", "--format", "raw"]);
-    const source = { kind: "volume", volume: { pool: "images", volume: "shared.raw" } };
+    await virsh(libvirtd.uri, ["vol-create-as", "images", "shared.qcow2", "1M", "--format", "qcow2"]);
+    const source = { kind: "volume", volume: { pool: "images", volume: "shared.qcow2" } };
     const named = await stopped("named", { source });
     const plain = await stopped("plain", { source: { kind: "new", pool: "images", capacityBytes: MIB } });
     const before = await files();

@@ -121,8 +121,7 @@ suite("volumes beside VMs over a real libvirtd", { skip: libvirtdUnavailable(), 
 
   test("the quota counts volumes, also after a restart of the agent", async () => {
     assert.equal((await create({ name: "a", tenant: "acme", capacityBytes: 40 * MIB })).error, null);
-    const more = () =>
-      create({ name: "b", tenant: "acme", capacityBytes: 32 * MIB, format: "DISK_FORMAT_RAW" });
+    const more = () => create({ name: "b", tenant: "acme", capacityBytes: 32 * MIB });
     assert.equal(await reasonOf(more()), "TENANT_QUOTA_EXCEEDED");
     assert.equal(await reasonOf(resize("socle-volume-acme+a.qcow2", 65 * MIB)), "TENANT_QUOTA_EXCEEDED");
     await host.agent.terminate();
@@ -137,7 +136,7 @@ suite("volumes beside VMs over a real libvirtd", { skip: libvirtdUnavailable(), 
     );
     assert.equal((await remove("socle-volume-acme+a.qcow2")).error, null);
     assert.equal((await more()).error, null);
-    assert.equal((await remove("socle-volume-acme+b.raw")).error, null);
+    assert.equal((await remove("socle-volume-acme+b.qcow2")).error, null);
   });
 
   test("a repeated request is one operation, and a taken name is refused", async () => {
@@ -199,15 +198,18 @@ suite("volumes beside VMs over a real libvirtd", { skip: libvirtdUnavailable(), 
       const { stdout } = await run(process.execPath, [...socleCommand, ...line], { env });
       return stdout;
     };
-    const made = ["volume", "create", "cli", "--pool", "images", "--size", "2MiB", "--format", "raw"];
+    const made = ["volume", "create", "cli", "--pool", "images", "--size", "2MiB", "--format", "qcow2"];
     assert.match(await socle(...made, "--dry-run"), /possible[\s\S]*nothing changed/);
-    assert.equal((await host.volumes()).includes("cli.raw"), false);
-    assert.match(await socle(...made), /volume: cli\.raw/);
-    await socle("volume", "resize", "images/cli.raw", "3MiB");
-    assert.equal(await capacityOf("cli.raw"), 3 * MIB);
-    assert.match(await socle("volume", "rm", "images/cli.raw", "--dry-run"), /destroys: images\/cli\.raw/);
-    await assert.rejects(socle("volume", "rm", "images/cli.raw"), /--yes/);
-    await socle("volume", "rm", "images/cli.raw", "--yes");
-    assert.equal((await host.volumes()).includes("cli.raw"), false);
+    assert.equal((await host.volumes()).includes("cli.qcow2"), false);
+    assert.match(await socle(...made), /volume: cli\.qcow2/);
+    await socle("volume", "resize", "images/cli.qcow2", "3MiB");
+    assert.equal(await capacityOf("cli.qcow2"), 3 * MIB);
+    assert.match(
+      await socle("volume", "rm", "images/cli.qcow2", "--dry-run"),
+      /destroys: images\/cli\.qcow2/,
+    );
+    await assert.rejects(socle("volume", "rm", "images/cli.qcow2"), /--yes/);
+    await socle("volume", "rm", "images/cli.qcow2", "--yes");
+    assert.equal((await host.volumes()).includes("cli.qcow2"), false);
   });
 });

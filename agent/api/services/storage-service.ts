@@ -4,11 +4,11 @@ import { withoutUndefined } from "../../kernel/defined.ts";
 import type { Slice } from "../../kernel/concurrency/slice.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { specEnums } from "../../contract/spec-enums.ts";
-import { imageOfVolume, tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { formatOf, imageOfVolume, tenantOfVolume } from "../../contract/spec-volume-name.ts";
 import type { Listed, SeenVolumes, StoragePool } from "../../host/host.ts";
 import type { Vm } from "../../vm/model/vm.ts";
 import { isVisibleTo } from "../../vm/images/image-store.ts";
-import { formatOf, vmOfVolume } from "../../vm/model/volume-names.ts";
+import { vmOfVolume } from "../../vm/model/volume-names.ts";
 import { volumeKey } from "../../vm/storage/volume-users.ts";
 import { volumeUses, type VolumeUse } from "../../vm/storage/volume-uses.ts";
 import type { ListVolumesRequest__Output } from "../../gen/socle/v1/ListVolumesRequest.ts";
@@ -174,8 +174,11 @@ const volumeToProto =
     const role = (["disk", "base", "kernel"] as const).find((one) => uses.some((use) => use.role === one));
     const isFree = role === undefined && isKnown && !isTenant;
     const shown = role ?? (isFree ? "free" : undefined);
+    const found = seen.suspicious.get(name);
+    const suspicious =
+      found === undefined ? "" : `begins as a ${found} image: nothing opens it (VOLUME_SUSPICIOUS)`;
     // libvirt's texts have paths of the host.
-    const problem = isTenant ? "" : (seen.unreadable.get(name) ?? "");
+    const problem = (isTenant ? undefined : seen.unreadable.get(name)) ?? suspicious;
     return {
       pool,
       name,

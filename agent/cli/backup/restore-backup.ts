@@ -12,13 +12,12 @@ import { follow } from "../follow.ts";
 import type { Session } from "../session.ts";
 import { openChain, requireReadable, verifyFile, type OpenSource } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
-import { CLUSTER_BYTES } from "../../kernel/qcow2/cluster-map.ts";
 import { chainOf, requireBackup, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { readPassphrase } from "./passphrase.ts";
 import { isUnanswered, remark, requireSuccess, succeed } from "./operation.ts";
 import type { Qcow2Chain } from "./qcow2-file.ts";
 import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
-import { restoredSpec, type DiskToRestore, type RestoreOptions } from "./restored-spec.ts";
+import { restoredSpec, type RestoreOptions } from "./restored-spec.ts";
 
 export interface Source {
   readonly manifest: Manifest;
@@ -57,7 +56,7 @@ export async function restoreBackup(session: Session, from: Source, options: Opt
   const { manifest, openSource } = source;
   const backup = requireBackup(manifest, options.backup);
   const { spec, disks, notes } = restoredSpec(manifest, backup, randomUUID(), options);
-  const files = disks.flatMap(({ stored }) => chainOf(manifest, stored));
+  const files = disks.flatMap((stored) => chainOf(manifest, stored));
   await requireReadable(openSource, files, passphrase);
   const agent = await session.agent();
   const create = { spec, leaveStopped: true };
@@ -74,7 +73,7 @@ export async function restoreBackup(session: Session, from: Source, options: Opt
   try {
     requireSuccess(agent, await follow(session, agent, begun, undefined));
     for (const [index, disk] of disks.entries()) {
-      const moreDisks = disks.slice(index + 1).map(({ stored }) => stored.disk);
+      const moreDisks = disks.slice(index + 1).map((more) => more.disk);
       await restoreDisk(session, agent, source, { vm: vmId, moreDisks }, disk);
     }
   } catch (thrown) {
@@ -109,18 +108,9 @@ interface Flat {
   readonly bytes: () => AsyncIterable<Buffer>;
 }
 
-async function flatten(chain: Qcow2Chain, format: DiskToRestore["format"]): Promise<Flat> {
-  const { capacityBytes } = chain;
-  if (format === "raw") return { sizeBytes: capacityBytes, bytes: () => rawBytes(chain) };
+async function flatten(chain: Qcow2Chain): Promise<Flat> {
   const map = await chain.map();
   return { sizeBytes: imageBytes(map), bytes: () => qcow2Image(map, (index) => chain.cluster(index)) };
-}
-
-async function* rawBytes(chain: Qcow2Chain): AsyncGenerator<Buffer, void, undefined> {
-  for (let at = 0; at < chain.capacityBytes; at += CLUSTER_BYTES) {
-    const cluster = await chain.cluster(at / CLUSTER_BYTES);
-    yield cluster.subarray(0, Math.min(CLUSTER_BYTES, chain.capacityBytes - at));
-  }
 }
 
 async function restoreDisk(
@@ -128,12 +118,12 @@ async function restoreDisk(
   agent: Agent,
   { manifest, openSource, passphrase }: Opened,
   of: Pick<RestoreDiskRequest, "vm" | "moreDisks">,
-  { stored, format }: DiskToRestore,
+  stored: StoredDisk,
 ): Promise<void> {
   const { disk } = stored;
   const chain = await openChain(openSource, chainOf(manifest, stored), passphrase);
   try {
-    const { sizeBytes, bytes } = await flatten(chain, format);
+    const { sizeBytes, bytes } = await flatten(chain);
     const hash = createHash("sha256");
     await counted(session, `read ${disk}`, sizeBytes, async (progress) => {
       for await (const chunk of progress.count(bytes())) {

@@ -12,15 +12,10 @@ export interface RestoreOptions {
   readonly keepVolumes?: boolean;
 }
 
-/** A disk to restore: the newest file of its chain, and the format of its new volume. */
-export interface DiskToRestore {
-  readonly stored: StoredDisk;
-  readonly format: "qcow2" | "raw";
-}
-
 export interface RestoredSpec {
   readonly spec: VmSpec;
-  readonly disks: readonly DiskToRestore[];
+  /** The newest file of the chain of each disk to restore. */
+  readonly disks: readonly StoredDisk[];
   /** What the VM will not have, for people. */
   readonly notes: readonly string[];
 }
@@ -36,7 +31,7 @@ export function restoredSpec(
   const given = backup.spec as VmSpec;
   if (!keepVolumes) requireNothingOfHost(given, backup);
   const notes: string[] = [];
-  const toRestore: DiskToRestore[] = [];
+  const toRestore: StoredDisk[] = [];
   const disks = (given.disks ?? []).flatMap((disk): Disk[] => {
     const { newVolume, cdrom } = disk;
     if (cdrom != null) {
@@ -49,14 +44,15 @@ export function restoredSpec(
       notes.push(`disk ${disk.name ?? ""} is not in the backup, and the VM will not have it`);
       return [];
     }
-    const format = newVolume?.format ?? "DISK_FORMAT_QCOW2";
     const wanted = pool ?? newVolume?.pool ?? disk.volume?.pool ?? "";
-    toRestore.push({ stored, format: format === "DISK_FORMAT_RAW" ? "raw" : "qcow2" });
+    toRestore.push(stored);
     const { capacityBytes } = stored;
     const encryption = newVolume?.encryption == null ? {} : { encryption: newVolume.encryption };
     if (stored.encryption !== undefined && newVolume?.encryption !== "VOLUME_ENCRYPTION_LUKS")
       notes.push(`its disk ${stored.disk} is not encrypted on the host`);
-    return [{ ...disk, volume: null, newVolume: { pool: wanted, capacityBytes, format, ...encryption } }];
+    // A raw disk, too: its bytes are the guest's, and must not be those of a file.
+    const made = { pool: wanted, capacityBytes, format: "DISK_FORMAT_QCOW2", ...encryption } as const;
+    return [{ ...disk, volume: null, newVolume: made }];
   });
   if (toRestore.length !== backup.disks.length)
     throw new SocleError("invalid", "BACKUP_DAMAGED", "the manifest has disks that its VM's spec has not");

@@ -50,6 +50,8 @@ export const conditionAdvice: Advice = {
     "Repair the metadata of the VMs that the evidence names (virsh dumpxml, virsh metadata), or delete them: socle vm rm VM --keep-disks.",
   StoragePool:
     "Mount or repair what the pool lies on, then: virsh pool-start POOL, virsh pool-refresh POOL. The evidence names the pool.",
+  VolumeSuspicious:
+    "A guest, or the author of a file, wrote the header of another format. Find out who uses the volumes that the evidence names (socle volume ls --pool POOL). Nothing opens them: read what is wanted as the format of the name (qemu-img convert -f raw), then remove the file.",
   ClockUnsynced:
     "Run chrony or systemd-timesyncd, where this agent can query it; or set health.requireSyncedClock to false.",
   DiskSpace: "Free space, or move volumes to another pool.",

@@ -212,7 +212,8 @@ export class StorageLedger {
   volumesOf(pool: string): SeenVolumes | undefined {
     const bytes = this.#volumes.get(pool);
     if (bytes === undefined) return undefined;
-    return { allocatedBytes: new Map(), unreadable: new Map(), ...this.#details.get(pool), bytes };
+    const none = new Map();
+    return { allocatedBytes: none, unreadable: none, suspicious: none, ...this.#details.get(pool), bytes };
   }
 
   /** The size that new volumes of a pool may have in total; negative if overcommitted, undefined while unknown. */

@@ -198,6 +198,7 @@ function assemblePools(
         // libvirt's sizes are from the pool's last refresh; the filesystem's are current.
         ...(active && (space === undefined ? libvirtSizes : sizesOf(space))),
         provisionedBytes: isWhole ? sum(volumes.value.bytes.values()) : undefined,
+        suspiciousVolumes: isWhole ? volumes.value.suspicious?.size : undefined,
       }),
     ];
   });

@@ -1,3 +1,4 @@
+import { asNamed } from "../../contract/spec-named-volume.ts";
 import type { Reading } from "../../hardware/reading.ts";
 import { toSocleError } from "../../kernel/errors.ts";
 import {
@@ -18,7 +19,7 @@ import {
   storagePoolGetXmlDesc,
   storagePoolListAllVolumes,
   storagePoolLookupByName,
-  storageVolGetInfo,
+  storageVolGetXmlDesc,
   type Libvirt,
   type Network,
   type StoragePool,
@@ -30,6 +31,7 @@ import {
   parseNetwork,
   parseNodeDevice,
   parsePool,
+  parseVolume,
   type DomainCapabilities,
   type HostCapabilities,
   type Network as NetworkDocument,
@@ -78,6 +80,8 @@ export interface VolumeSize {
   /** The size that it may grow to. */
   readonly capacityBytes: number;
   readonly allocatedBytes: number;
+  /** The format that libvirt found in place of the one that the name means. */
+  readonly suspicious?: string;
 }
 
 /** Deadline of a reading, for all its calls together. */
@@ -218,8 +222,10 @@ export class LibvirtFacts {
   /** libvirt inspects the volume itself for this. */
   volumeSize(vol: StorageVol, patience: Patience): Promise<Reading<VolumeSize>> {
     return this.#ask(patience, async (options) => {
-      const { capacity, allocation } = await this.#libvirt.call(storageVolGetInfo, { vol }, options);
-      return { capacityBytes: capacity, allocatedBytes: allocation };
+      const { xml } = await this.#libvirt.call(storageVolGetXmlDesc, { vol, flags: 0 }, options);
+      const volume = parseVolume(xml);
+      const { capacityBytes, suspicious } = asNamed(volume);
+      return defined({ capacityBytes, allocatedBytes: volume.allocationBytes ?? 0, suspicious });
     });
   }
 

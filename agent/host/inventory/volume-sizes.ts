@@ -107,15 +107,18 @@ export class VolumeSizes {
     const bytes = new Map<string, number>();
     const allocatedBytes = new Map<string, number>();
     const unreadable = new Map<string, string>();
+    const suspicious = new Map<string, string>();
     for (const [name, found] of known)
       if (typeof found === "string") unreadable.set(name, found);
       else {
         bytes.set(name, found.capacityBytes);
         allocatedBytes.set(name, found.allocatedBytes);
+        if (found.suspicious !== undefined) suspicious.set(name, found.suspicious);
       }
     const [first] = unreadable;
-    if (first === undefined) return { kind: "read", value: { bytes, allocatedBytes, unreadable } };
+    if (first === undefined)
+      return { kind: "read", value: { bytes, allocatedBytes, unreadable, suspicious } };
     const missing = `${unreadable.size} cannot be read, the first is ${first.join(": ")}`;
-    return { kind: "read", value: { bytes, allocatedBytes, unreadable, missing } };
+    return { kind: "read", value: { bytes, allocatedBytes, unreadable, suspicious, missing } };
   }
 }

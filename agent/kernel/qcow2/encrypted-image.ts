@@ -89,28 +89,6 @@ async function* encrypted(
   await source.requireEnd();
 }
 
-/** A raw disk as a LUKS volume: its sectors are counted from the header's end. */
-export async function* encryptedRaw(
-  disk: AsyncIterable<Buffer>,
-  { header, cipher }: Luks,
-): AsyncGenerator<Buffer, void, undefined> {
-  yield header;
-  let sector = 0;
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const piece of disk) {
-    const bytes = Buffer.concat([rest, piece]);
-    const whole = bytes.length - (bytes.length % SECTOR_BYTES);
-    for (let from = 0; from < whole; from += TURN_BYTES) {
-      const part = bytes.subarray(from, Math.min(from + TURN_BYTES, whole));
-      yield cipher.encrypt(part, sector);
-      sector += part.length / SECTOR_BYTES;
-      await nextTurn();
-    }
-    rest = bytes.subarray(whole);
-  }
-  if (rest.length > 0) throw otherOrder(`it ends with ${rest.length} bytes of a sector`);
-}
-
 /** Returns the number of clusters of the first table. */
 function requireOrder(header: Buffer, { refTableClusters }: Layout): number {
   const capacityBytes = Number(header.readBigUInt64BE(24));

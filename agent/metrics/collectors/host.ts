@@ -187,6 +187,11 @@ export const hostStorage = collector(
     capacity: gauge("socle_host_storage_pool_capacity_bytes", "The pool's size.", ["pool"]),
     allocated: gauge("socle_host_storage_pool_allocated_bytes", "Taken by volumes.", ["pool"]),
     available: gauge("socle_host_storage_pool_available_bytes", "Left for volumes.", ["pool"]),
+    suspicious: gauge(
+      "socle_host_storage_pool_suspicious_volumes",
+      "Files of the pool that begin as another format than their name means.",
+      ["pool"],
+    ),
     provisioned: gauge("socle_host_storage_pool_provisioned_bytes", "Maximum size of its volumes in total.", [
       "pool",
     ]),
@@ -201,6 +206,7 @@ export const hostStorage = collector(
       emit.allocated(pool.allocatedBytes, pool.name);
       emit.available(pool.availableBytes, pool.name);
       emit.provisioned(pool.provisionedBytes, pool.name);
+      emit.suspicious(pool.suspiciousVolumes, pool.name);
     }
     return pools.length === 0 ? inventoryReadAtMs : Math.min(...pools.map((pool) => pool.observedAtMs));
   },

@@ -1,5 +1,6 @@
 import { SocleError } from "../../kernel/errors.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import { formatsSeenIn } from "../storage/image-magic.ts";
 import { readQcow2Header } from "../storage/qcow2-header.ts";
 import { foreignFormats, type ForeignFormat, type ImageFormat } from "./image.ts";
 
@@ -20,23 +21,6 @@ const MOST_L1_ENTRIES = (32 * 1024 * 1024) / 8;
 
 /** Of the disk in an image. */
 export const MOST_CAPACITY_BYTES = 2 ** 44;
-/** First bytes of formats that programs detect, with their position: in most of them a file can refer to other files. */
-const formats: readonly (readonly [name: string, position: number, magic: string])[] = [
-  ["qcow2", 0, "QFI\u00fb"],
-  ["qed", 0, "QED\0"],
-  ["vmdk", 0, "KDMV"],
-  ["vmdk", 0, "COWD"],
-  ["vmdk", 0, "# Disk DescriptorFile"],
-  ["vhd", 0, "conectix"],
-  ["vhdx", 0, "vhdxfile"],
-  ["vdi", 64, "\u007f\u0010\u00da\u00be"],
-  ["parallels", 0, "WithoutFreeSpace"],
-  ["parallels", 0, "WithouFreSpacExt"],
-  ["cow", 0, "OOOM"],
-  ["bochs", 0, "Bochs Virtual HD Image"],
-  ["luks", 0, "LUKS\u00ba\u00be"],
-];
-
 /**
  * Judges an image by its first bytes (`HEADER_BYTES` of them, or all), before any of them reaches a pool: libvirt and QEMU open the
  * files that a header names. Returns the capacity that a qcow2 header declares. Throws `denied` IMAGE_UNSAFE, `invalid`
@@ -72,8 +56,7 @@ export function requireSafeHeader(head: Buffer, format: ImageFormat): number | u
 
 /** Throws `invalid` IMAGE_FORMAT_MISMATCH for bytes in which another program may see another format than the named one. */
 export function requireNoOtherFormat(head: Buffer, format: ImageFormat | ForeignFormat): void {
-  const [name] =
-    formats.find(([name, position, magic]) => name !== format && startsWith(head, position, magic)) ?? [];
+  const name = formatsSeenIn(head).find((seen) => seen !== format);
   if (name === undefined) return;
   throw mismatch(
     `the image begins as a ${name} image, not as ${format}: ` +
@@ -91,9 +74,6 @@ function parsed(head: Buffer): ReturnType<typeof readQcow2Header> {
     throw cause;
   }
 }
-
-const startsWith = (head: Buffer, position: number, magic: string): boolean =>
-  head.subarray(position, position + magic.length).equals(Buffer.from(magic, "latin1"));
 
 export const unsafe = (why: string): SocleError =>
   new SocleError("denied", "IMAGE_UNSAFE", `the image is refused: ${why}`);

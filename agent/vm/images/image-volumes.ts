@@ -4,7 +4,7 @@ import { buildVolume, parsePool, parseVolume } from "../../libvirt/xml/index.ts"
 import type { VolumeRef } from "../../contract/spec.ts";
 import { imageOfVolume } from "../../contract/spec-volume-name.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
-import { directories } from "../storage/volume-guard.ts";
+import { directories } from "../storage/volume-lookup.ts";
 import { poolFull } from "../storage/volume-refusals.ts";
 import type { Volumes } from "../storage/volumes.ts";
 import {

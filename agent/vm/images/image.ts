@@ -89,11 +89,16 @@ export const dataVolume = ({ id, format, pool }: Pick<Image, "id" | "format" | "
   volume: `socle-image-${id}.${format}`,
 });
 
-/** The bytes of an import before their conversion. No VM or QEMU ever opens it. */
+/**
+ * The bytes of an import before their conversion, behind `SOURCE_OFFSET_BYTES` of zeros: libvirt probes the beginning of each
+ * file, and the author of the image has written the rest. No VM or QEMU ever opens it.
+ */
 export const sourceVolume = ({ id, pool }: Pick<Image, "id" | "pool">): VolumeRef => ({
   pool,
   volume: `socle-image-${id}.source`,
 });
+
+export const SOURCE_OFFSET_BYTES = 64 * 1024;
 
 export const manifestVolume = ({ id, pool }: Pick<Image, "id" | "pool">): VolumeRef => ({
   pool,

@@ -38,7 +38,7 @@ export interface OwnDisk {
 /** `source`: the disk's. */
 export function ownDisk(
   vmId: string,
-  { name, readOnly }: DiskSpec,
+  { name, readOnly }: Pick<DiskSpec, "name" | "readOnly">,
   source: NewDisk,
   snapshots?: Snapshots,
 ): OwnDisk {
@@ -174,11 +174,11 @@ export function volumesOf(spec: Owner & Pick<VmSpec, "kernelBoot">): SpecVolume[
 /** The id of the VM that a volume was made for; undefined for other volumes. */
 export const vmOfVolume = (volume: string): string | undefined => /^socle-([0-9a-f-]{36})-/.exec(volume)?.[1];
 
-/**
- * A volume's format follows from its name, never from its bytes: the guest writes those, and a raw disk that looks like
- * an overlay would make the host open any file for it.
- */
-export const formatOf = (volume: string): "qcow2" | "raw" => (volume.endsWith(".qcow2") ? "qcow2" : "raw");
+/** The VM and its disk that a volume was first made for; undefined for other volumes. */
+export function diskOfVolume(volume: string): { readonly vmId: string; readonly disk: string } | undefined {
+  const [, vmId, disk] = /^socle-([0-9a-f-]{36})-([^.]+)\.(?:qcow2|raw)$/.exec(volume) ?? [];
+  return vmId === undefined || disk === undefined ? undefined : { vmId, disk };
+}
 
 /** Capacity of the volumes made for a VM. */
 export const newDiskBytes = (spec: Owner): number =>

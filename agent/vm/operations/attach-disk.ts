@@ -13,14 +13,8 @@ import { namedVolumes, ownDisk, ownVolumes, type DeviceSpec, type OwnDisk } from
 import { diskAlias, diskTarget } from "../model/device-names.ts";
 import { scsiController } from "../model/pcie-ports.ts";
 import { diskDevice, type NoMedium } from "../observation/domain-document.ts";
-import {
-  lookAt,
-  requireNotAttached,
-  requireUsable,
-  usersNow,
-  volumeKey,
-  whereOf,
-} from "../storage/volume-users.ts";
+import { lookAt } from "../storage/volume-look.ts";
+import { requireNotAttached, requireUsable, usersNow, volumeKey, whereOf } from "../storage/volume-users.ts";
 import { defineOperation } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { sizedDisk, volumeToMake } from "./own-volume.ts";

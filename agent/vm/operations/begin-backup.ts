@@ -16,7 +16,8 @@ import {
   type OpenBackup,
 } from "../model/backups.ts";
 import type { Snapshots } from "../model/snapshots.ts";
-import { formatOf, ownDisk, type OwnDisk } from "../model/volume-names.ts";
+import { formatOf } from "../../contract/spec-volume-name.ts";
+import { ownDisk, type OwnDisk } from "../model/volume-names.ts";
 import {
   backupSocket,
   decided,

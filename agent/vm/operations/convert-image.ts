@@ -4,7 +4,13 @@ import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
 import type { Report } from "../../state/operations/run.ts";
 import { openForeign } from "../images/foreign-formats.ts";
 import { tooLarge } from "../images/header-check.ts";
-import { dataVolume, sourceVolume, type ForeignFormat, type Image } from "../images/image.ts";
+import {
+  dataVolume,
+  SOURCE_OFFSET_BYTES,
+  sourceVolume,
+  type ForeignFormat,
+  type Image,
+} from "../images/image.ts";
 import type { PendingImage } from "../images/image-store.ts";
 import { VolumeBytes } from "../images/volume-bytes.ts";
 import type { RunContext } from "./work.ts";
@@ -38,7 +44,7 @@ export async function convert(
   time.addFor(sizeBytes);
   const stored = new VolumeBytes(sizeBytes, (at, length) => {
     time.require();
-    return volumes.bytes(sourceVolume(wanted), length, ends.signal, at);
+    return volumes.bytes(sourceVolume(wanted), length, ends.signal, SOURCE_OFFSET_BYTES + at);
   });
   try {
     const disk = await openForeign(stored, from);

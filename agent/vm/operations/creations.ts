@@ -107,7 +107,10 @@ export class Creations {
 }
 
 /** Fills in the capacity of every disk: by default the base volume's, as it is now. Throws as Volumes.resolve. */
-export const sized = async (spec: VmSpec, volumes: Pick<Volumes, "resolve">): Promise<VmSpec> => ({
+export const sized = async (
+  spec: VmSpec,
+  volumes: Pick<Volumes, "resolve" | "rawFiles">,
+): Promise<VmSpec> => ({
   ...spec,
   disks: await Promise.all(spec.disks.map((disk) => sizedDisk(disk, volumes))),
 });

@@ -12,7 +12,8 @@ import {
   type Snapshot,
   type Snapshots,
 } from "../model/snapshots.ts";
-import { formatOf, ownDisk } from "../model/volume-names.ts";
+import { formatOf } from "../../contract/spec-volume-name.ts";
+import { ownDisk } from "../model/volume-names.ts";
 import { defineOperation, type Result } from "./definition.ts";
 import { stampComplete } from "./guest-run.ts";
 import { hasLeftovers, layeredDisks, removeLoose, requireSnapshot, withLoose } from "./layers.ts";

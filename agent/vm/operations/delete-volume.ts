@@ -34,7 +34,7 @@ export const deleteVolume = defineOperation({
     await step("check users", checkUsers, 0.3);
     let erasedBytes: number | undefined;
     if (erase === true)
-      erasedBytes = await step("erase", () => volumes.overwrite(volume, signal), 0.5).catch(
+      erasedBytes = await step("erase", () => volumes.erasure.overwrite(volume, signal), 0.5).catch(
         (thrown: unknown) => {
           throw signal.aborted ? partlyErased(volumeKey(volume)) : thrown;
         },

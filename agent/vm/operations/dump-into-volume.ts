@@ -73,7 +73,9 @@ export async function dumpIntoVolume(
     await step.durable(CLAIM, () => volumes.requireAbsent([volume]), 0.01);
     await requireRoomFor(context, volume);
     const make = () =>
-      volumes.make({ pool, name, format: "raw", capacityBytes }, false, () => made.add(VOLUME));
+      volumes.make({ pool, name, format: "raw", capacityBytes, isOfHost: true }, false, () =>
+        made.add(VOLUME),
+      );
     // Durable before the first byte: the next run knows that the volume is this operation's.
     await step.durable(VOLUME, make, 0.02);
     const { path } = await volumes.resolve(volume);

@@ -132,7 +132,7 @@ export async function eraseDisks(
     }
     await requireOff();
     const overwrite = (): Promise<number | undefined> =>
-      encrypted ? volumes.overwriteHeader(volume, signal) : volumes.overwrite(volume, signal);
+      encrypted ? volumes.erasure.overwriteHeader(volume, signal) : volumes.erasure.overwrite(volume, signal);
     const bytes = await step(name, overwrite, 0.2).catch((thrown: unknown) => {
       throw signal.aborted ? partlyErased(volume.volume) : thrown;
     });

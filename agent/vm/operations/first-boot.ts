@@ -66,7 +66,13 @@ export async function makeSeed(
       const secrets = await secretsOf(keys, id, seed);
       const image = seedImage({ instance, hostname, sshKeys, macs, ...secrets });
       const { pool, volume: volumeName } = volume;
-      const toMake = { pool, name: volumeName, format: "raw", capacityBytes: SEED_BYTES } as const;
+      const toMake = {
+        pool,
+        name: volumeName,
+        format: "raw",
+        capacityBytes: SEED_BYTES,
+        isOfHost: true,
+      } as const;
       const { path } = await volumes.make(toMake, mayBeThere, made);
       await volumes.write(volume, image, signal);
       return path;

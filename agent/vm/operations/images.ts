@@ -1,3 +1,4 @@
+import { formatOf } from "../../contract/spec-volume-name.ts";
 import { randomUUID } from "node:crypto";
 import { invalidField, SocleError } from "../../kernel/errors.ts";
 import { resourceName } from "../../contract/spec-values.ts";
@@ -18,7 +19,6 @@ import { parseSource } from "../images/source-policy.ts";
 import type { BeginsOn, OnSubject } from "./begin-on.ts";
 import { together, type Taken } from "./creations.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
-import { formatOf } from "../model/volume-names.ts";
 import { requireImageUnused } from "./delete-image.ts";
 import { requireImportable } from "./volume-source.ts";
 import { requireNoUsers } from "./volume-free.ts";

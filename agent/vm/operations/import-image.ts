@@ -6,7 +6,14 @@ import type { Report } from "../../state/operations/run.ts";
 import { requireForeignHead, requireForeignSize } from "../images/foreign-formats.ts";
 import { mismatch, requireSafeHeader, tooLarge } from "../images/header-check.ts";
 import { isAway } from "../images/image-volumes.ts";
-import { dataVolume, foreignFormats, imageFields, sourceVolume, type Image } from "../images/image.ts";
+import {
+  dataVolume,
+  foreignFormats,
+  imageFields,
+  SOURCE_OFFSET_BYTES,
+  sourceVolume,
+  type Image,
+} from "../images/image.ts";
 import type { ImageStore, PendingImage } from "../images/image-store.ts";
 import type { Source } from "../images/download.ts";
 import { uploadGone } from "../images/upload.ts";
@@ -186,15 +193,17 @@ async function publish(
   if (sizeBytes > maxBytes) throw tooLarge(sizeBytes, maxBytes);
   if (from !== undefined) requireForeignSize(sizeBytes, from);
   const target = from === undefined ? dataVolume(wanted) : sourceVolume(wanted);
-  await room.claim(wanted, { ...target, capacityBytes: sizeBytes });
-  await volumes.requireRoom(wanted.pool, sizeBytes);
+  const zeros = Buffer.alloc(from === undefined ? 0 : SOURCE_OFFSET_BYTES);
+  const targetBytes = zeros.length + sizeBytes;
+  await room.claim(wanted, { ...target, capacityBytes: targetBytes });
+  await volumes.requireRoom(wanted.pool, targetBytes);
   const digest = createHash("sha256");
   const download = async (report: Report): Promise<number | undefined> => {
     const checked = new CheckedBytes(source, intent, (chunk, at) => {
       digest.update(chunk);
       report({ doneBytes: at, totalBytes: sizeBytes });
     });
-    await volumes.fill(target, sizeBytes, checked, ends);
+    await volumes.fill(target, targetBytes, behind(zeros, checked), ends);
     return checked.capacityBytes;
   };
   begun();
@@ -219,6 +228,11 @@ async function publish(
   step.commit();
   await step("publish", () => volumes.publish(image));
   return image;
+}
+
+async function* behind(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  if (first.length > 0) yield first;
+  yield* rest;
 }
 
 /** The bytes of the source, passed on once the header is safe: none of an unsafe image reach the pool. */

@@ -1,22 +1,20 @@
 import * as z from "../../kernel/zod.ts";
 import { defined } from "../../kernel/defined.ts";
-import { invalidField, SocleError, toSocleError } from "../../kernel/errors.ts";
+import { invalidField, toSocleError } from "../../kernel/errors.ts";
 import type { DiskSpec, VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { resourceName } from "../../contract/spec-values.ts";
 import type { Watch } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import { isEncrypted } from "../model/sealed-keys.ts";
 import { extraOf, noSnapshots, withExtra, type ExtraVolume, type Snapshots } from "../model/snapshots.ts";
 import { checkPart } from "../model/spec-check.ts";
-import type { Vm } from "../model/vm.ts";
-import { formatOf, ownDisk, type NewDisk, type OwnDisk } from "../model/volume-names.ts";
+import { formatOf } from "../../contract/spec-volume-name.ts";
+import { ownDisk, type NewDisk, type OwnDisk } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import { defineOperation, type Result } from "./definition.ts";
-import { requireDisk, requireIdle, requireInNoSnapshot } from "./detach-disk.ts";
 import { volumeSchema } from "./erasure.ts";
 import { stampComplete } from "./guest-run.ts";
 import { leftoversOf, removeUnused } from "./layers.ts";
-import { ASK, copyKept, mark, moveState, pathOfCopy, poolOf } from "./move-doubt.ts";
+import { ASK, copyKept, isAt, mark, moveState, pathOfCopy } from "./move-doubt.ts";
 import { resolveOwn } from "./own-volume.ts";
 import { withQemu } from "./paused-qemu.ts";
 import { requireRecorded } from "./recorded.ts";
@@ -32,6 +30,7 @@ import {
   seenWithSnapshots,
 } from "./spec-change.ts";
 import type { Cut } from "./stop-escalation.ts";
+import { changed, cutShort, requireMovable, requireOwnFile } from "./move-rules.ts";
 import { pivotNotes, type Switch } from "./switch-doubt.ts";
 import { undoAll, type Undo } from "./undo.ts";
 import { requireNotSaved } from "./vm-state.ts";
@@ -66,10 +65,13 @@ interface MoveRequest {
   readonly etag?: string | undefined;
   /** The volume's present capacity. */
   readonly capacityBytes?: number;
+  /** Of the new volume. */
+  readonly format?: NewDisk["format"];
 }
 
 /**
- * Moves a disk that was made for the VM into another pool, also of a running guest. QEMU copies it; the switch to the copy
+ * Moves a disk that was made for the VM into another pool, also of a running guest, or gives it the format that its pool is
+ * for: qcow2 among files, raw among block devices. QEMU copies it; the switch to the copy
  * decides: until then a failure removes the copy, and afterwards the old volume is removed. The file in libvirt's XML shows
  * whether it happened. While that is in doubt, neither volume is changed.
  */
@@ -88,23 +90,29 @@ export const moveDisk = defineOperation({
     checkPart(z.object({ pool: resourceName }), { pool: request.pool });
     const own = requireMovable(vm, request.disk);
     await volumes.activePool(request.pool);
-    return { ...request, capacityBytes: await sizeOf({ volumes }, own) };
+    const format = await volumes.rawFiles.formatIn(request.pool);
+    return { ...request, capacityBytes: await sizeOf({ volumes }, own), format };
   },
   /**
    * Throws `not_found` DISK_NOT_FOUND, `invalid` VOLUME_NOT_OWN, DISK_READ_ONLY and UPDATE_EMPTY, `conflict` DISK_ENCRYPTED,
    * DISK_HAS_SNAPSHOTS, DISK_BUSY, VM_HAS_SAVED_STATE and ETAG_MISMATCH.
    */
-  admit({ disk, pool, etag, capacityBytes = 0 }: MoveRequest, vm) {
+  admit({ disk, pool, etag, capacityBytes = 0, format }: MoveRequest, vm) {
     requireSpecOf(etag, vm);
     requireNotSaved(vm);
     const own = requireMovable(vm, disk);
     const { volume: from, source } = own;
-    if (from.pool === pool)
+    const to = ownDisk(
+      vm.id,
+      { ...own, name: disk },
+      { ...source, pool, format: format ?? source.format },
+    ).volume;
+    if (volumeKey(from) === volumeKey(to))
       throw invalidField("UPDATE_EMPTY", "pool", `disk ${disk} of VM ${vm.name} is in pool ${pool} already`);
     return defined<Intent>({
       disk: own.disk,
       from,
-      to: { pool, volume: from.volume },
+      to,
       capacityBytes: Math.max(capacityBytes, source.capacityBytes ?? 0),
       baseVolume: source.baseVolume,
       etag,
@@ -163,10 +171,11 @@ async function move(
     of: "devices",
     hasBegun: effects.has(COPY),
   });
-  if (poolOf(spec, disk) !== to.pool) {
+  if (!isAt(spec, disk, to)) {
     const { snapshots } = await readSpec(context, vmId);
     const own = requireMovable({ id: vmId, name: spec.name, spec, snapshots, disks: [] }, disk);
-    if (own.volume.pool !== from.pool || own.source.baseVolume !== baseVolume) throw changed(spec.name, disk);
+    if (volumeKey(own.volume) !== volumeKey(from) || own.source.baseVolume !== baseVolume)
+      throw changed(spec.name, disk);
     const isClaimed = done.has(CLAIM);
     if (!isClaimed) {
       // The room was claimed for the size at the admission.
@@ -183,7 +192,7 @@ async function move(
       effects.add(VOLUME);
       const path = effects.has(ASK)
         ? await pathOfCopy(context, run, asked)
-        : await step(VOLUME, () => makeCopy(context, vmId, asked, own, isClaimed), 0.05);
+        : await step(VOLUME, () => makeCopy(context, vmId, asked, isClaimed), 0.05);
       effects.add(COPY);
       await copy(context, run, { asked, spec, path, cut, effects });
     }
@@ -212,7 +221,6 @@ async function makeCopy(
   context: WorkContext,
   vmId: string,
   { disk, to, capacityBytes }: Intent,
-  { source }: OwnDisk,
   mayBeThere: boolean,
 ): Promise<string> {
   const { volumes } = context;
@@ -220,7 +228,7 @@ async function makeCopy(
     withExtra(now, [...othersOf(now, disk, to), { disk, ...to, capacityBytes }]),
   );
   const { pool, volume: name } = to;
-  const { path } = await volumes.make({ pool, name, format: source.format, capacityBytes }, mayBeThere);
+  const { path } = await volumes.make({ pool, name, format: formatOf(name), capacityBytes }, mayBeThere);
   return path;
 }
 
@@ -258,7 +266,7 @@ async function copy(
   await withQemu(context, run, spec, copyNow, () => moveState(context, run, asked, effects));
 }
 
-/** The new pool in the spec, and the old volume as one to delete, in one write. */
+/** The new pool and format in the spec, and the old volume as one to delete, in one write. */
 const writeMoved = (
   context: WorkContext,
   vmId: string,
@@ -269,7 +277,7 @@ const writeMoved = (
     vmId,
     (spec) => ({
       ...spec,
-      disks: spec.disks.map((each) => (each.name === disk ? moved(each, to.pool) : each)),
+      disks: spec.disks.map((each) => (each.name === disk ? moved(each, to) : each)),
     }),
     {
       snapshots: (now) =>
@@ -289,10 +297,10 @@ async function withoutBitmap(context: WorkContext, vmId: string, disk: string): 
   });
 }
 
-function moved(disk: DiskSpec, pool: string): DiskSpec {
+function moved(disk: DiskSpec, { pool, volume }: VolumeRef): DiskSpec {
   if (disk.source.kind !== "new") return disk;
   const { baseVolume: _, ...source } = disk.source;
-  return { ...disk, source: { ...source, pool } };
+  return { ...disk, source: { ...source, pool, format: formatOf(volume) } };
 }
 
 /** `to`: the volume of the move, whose note is replaced. */
@@ -334,66 +342,3 @@ const undoCopy = (
     await removeExtra(context, vmId, disk);
   },
 });
-
-/**
- * libvirt records the switch only in a definition with the guest's file: with another one, a guest that stops before the record
- * would start from that. Throws `conflict` DISKS_REPLACED.
- */
-async function requireOwnFile(
-  { domains, volumes }: WorkContext,
-  { id, name: vm }: VmSpec,
-  { disk, volume }: OwnDisk,
-): Promise<void> {
-  const path = await volumes.pathOf(volume);
-  if (path !== undefined && (await domains.layers.isFile(id, disk, path))) return;
-  const message = `disk ${disk} of VM ${vm} does not use ${path ?? volume.volume} in its definition and its running guest, as after a change by another client: nothing was moved; compare virsh dumpxml with and without --inactive`;
-  throw new SocleError("conflict", "DISKS_REPLACED", message, {
-    details: { fields: { disk: message }, metadata: { disk } },
-  });
-}
-
-type Movable = Pick<Vm, "id" | "name" | "spec" | "snapshots" | "disks">;
-
-function requireMovable(vm: Movable, name: string): OwnDisk {
-  const disk = requireDisk(vm, name);
-  const refuse = (kind: "invalid" | "conflict", reason: string, why: string): SocleError =>
-    new SocleError(kind, reason, `disk ${name} of VM ${vm.name} ${why}`, {
-      details: { fields: { disk: why } },
-    });
-  const source: NewDisk | undefined = disk.source.kind === "new" ? disk.source : undefined;
-  if (source === undefined)
-    throw refuse("invalid", "VOLUME_NOT_OWN", "was not made for this VM, so its volume stays in its pool");
-  if (disk.readOnly)
-    throw refuse("invalid", "DISK_READ_ONLY", "is read-only; detach it, and attach a copy of its volume");
-  if (isEncrypted(disk))
-    throw refuse(
-      "conflict",
-      "DISK_ENCRYPTED",
-      "is encrypted, and its copy would not be: attach a new encrypted disk in the other pool, and copy the data in the guest",
-    );
-  requireIdle(vm, name);
-  requireInNoSnapshot(vm, name);
-  const own = ownDisk(vm.id, disk, source, vm.snapshots);
-  if (own.layers.length > 0 || own.volume.volume !== ownDisk(vm.id, disk, source).volume.volume)
-    throw refuse(
-      "conflict",
-      "DISK_HAS_SNAPSHOTS",
-      "has layers that a deleted snapshot left: make a snapshot and delete it, which removes them",
-    );
-  return own;
-}
-
-const cutShort = (disk: string, cause: unknown): SocleError =>
-  new SocleError(
-    "conflict",
-    "MOVE_CUT_SHORT",
-    `a forced stop of the VM ended the move of disk ${disk}, which is where it was: move it again`,
-    { cause },
-  );
-
-const changed = (vm: string, disk: string): SocleError =>
-  new SocleError(
-    "conflict",
-    "VM_CHANGED",
-    `disk ${disk} of VM ${vm} was changed by another operation since the request, and nothing was done; look at the VM, then repeat the request`,
-  );

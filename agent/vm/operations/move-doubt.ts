@@ -1,8 +1,8 @@
+import { formatOf } from "../../contract/spec-volume-name.ts";
 import { ifPresent, toSocleError, type SocleError } from "../../kernel/errors.ts";
-import type { VmSpec } from "../../contract/spec.ts";
+import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
 import { extraOf, withExtra, type ExtraVolume } from "../model/snapshots.ts";
-import { formatOf } from "../model/volume-names.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import { readSpec, rewriteSnapshots } from "./spec-change.ts";
 import { inDoubt, switchState, type Doubt, type Switch } from "./switch-doubt.ts";
@@ -59,13 +59,19 @@ export async function moveState(
 /** It is written last, so the move has happened, whatever is found of the volumes. */
 async function isInSpec(context: WorkContext, vmId: string, { disk, to }: Switch): Promise<boolean> {
   const stored = await ifPresent("SPEC_UNREADABLE", () => readSpec(context, vmId));
-  return stored !== undefined && poolOf(stored.spec, disk) === to.pool;
+  return stored !== undefined && isAt(stored.spec, disk, to);
 }
 
 /** Of a disk that was made for the VM. */
 export const poolOf = ({ disks }: VmSpec, name: string): string | undefined => {
   const source = disks.find((disk) => disk.name === name)?.source;
   return source?.kind === "new" ? source.pool : undefined;
+};
+
+/** A disk that was made for the VM has the pool and the format of the volume. */
+export const isAt = ({ disks }: VmSpec, name: string, { pool, volume }: VolumeRef): boolean => {
+  const source = disks.find((disk) => disk.name === name)?.source;
+  return source?.kind === "new" && source.pool === pool && source.format === formatOf(volume);
 };
 
 /** Of a copy that the guest may write to. Throws `outcome_unknown` MOVE_IN_DOUBT for one that is not there. */

@@ -27,9 +27,17 @@ export const secretOf = (
   { disk, source }: Pick<OwnDisk, "disk" | "source">,
 ): string | undefined => (source.encryption === undefined ? undefined : secretUuid(vmId, diskPart(disk)));
 
-/** Fills in the capacity of a new disk: by default the base volume's, as it is now. Throws as Volumes.resolve. */
-export async function sizedDisk(disk: DiskSpec, volumes: Pick<Volumes, "resolve">): Promise<DiskSpec> {
+/**
+ * Fills in the capacity of a new disk: by default the base volume's, as it is now. Throws as Volumes.resolve, and `denied`
+ * RAW_FILE_REFUSED.
+ */
+export async function sizedDisk(
+  disk: DiskSpec,
+  volumes: Pick<Volumes, "resolve" | "rawFiles">,
+): Promise<DiskSpec> {
   const { source } = disk;
+  if (source.kind === "new" && source.format === "raw")
+    await volumes.rawFiles.refuse({ pool: source.pool, volume: `${disk.name}.raw` }, "make");
   if (source.kind !== "new" || source.capacityBytes !== undefined || source.baseVolume === undefined)
     return disk;
   const { capacityBytes } = await volumes.resolve({ pool: source.pool, volume: source.baseVolume });

@@ -35,7 +35,7 @@ export interface DeleteVolumeRequest extends OnSubject, VolumeRef {
 
 interface Parts {
   readonly vms: BeginsOn;
-  readonly volumes: Pick<Volumes, "activePool" | "isThere" | "requireAbsent" | "resolve">;
+  readonly volumes: Pick<Volumes, "activePool" | "isThere" | "rawFiles" | "requireAbsent" | "resolve">;
   readonly host: Pick<VmHost, "storageRead">;
 }
 
@@ -48,15 +48,16 @@ export class PoolVolumes {
   }
 
   /**
-   * Throws `invalid` SPEC_INVALID, `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE, and what VmHost.grow and
+   * Throws `invalid` SPEC_INVALID, `not_found` POOL_NOT_FOUND, `unavailable` POOL_INACTIVE, `denied` RAW_FILE_REFUSED, and what VmHost.grow and
    * Operations.begin throw.
    */
   async create(request: CreateVolumeRequest, caller: string): Promise<Operation> {
     const { vms, volumes, host } = this.#parts;
     return await vms.beginOn("CREATE_VOLUME", request, caller, {
       prepare: async () => {
-        const { pool } = wantedVolume(request);
+        const { pool, volume } = wantedVolume(request);
         await volumes.activePool(pool);
+        await volumes.rawFiles.refuse({ pool, volume }, "make");
         await host.storageRead();
       },
       admit: () => {
@@ -75,8 +76,8 @@ export class PoolVolumes {
   }
 
   /**
-   * Throws `invalid` SPEC_INVALID and CAPACITY_TOO_SMALL, `not_found` VOLUME_NOT_FOUND, `denied` VOLUME_DENIED, `conflict`
-   * VOLUME_IN_USE, and what VmHost.grow and Operations.begin throw.
+   * Throws `invalid` SPEC_INVALID and CAPACITY_TOO_SMALL, `not_found` VOLUME_NOT_FOUND, `denied` VOLUME_DENIED and RAW_FILE_REFUSED,
+   * `conflict` VOLUME_IN_USE, and what VmHost.grow and Operations.begin throw.
    */
   async resize(request: ResizeVolumeRequest, caller: string): Promise<Operation> {
     const { vms, volumes, host } = this.#parts;
@@ -87,6 +88,7 @@ export class PoolVolumes {
       prepare: async () => {
         requireChangeable(volume, onlyTenant);
         checkFields(z.object({ capacityBytes: volumeCapacity }), { capacityBytes });
+        await volumes.rawFiles.refuse(volume, "use");
         fromBytes = (await volumes.resolve(volume)).capacityBytes;
         await host.storageRead();
       },

@@ -1,3 +1,4 @@
+import { formatOf } from "../../contract/spec-volume-name.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { Disk } from "../../libvirt/xml/index.ts";
 import { pathOf } from "../hypervisor/define-file.ts";
@@ -5,7 +6,6 @@ import { isActive } from "../hypervisor/domain-state.ts";
 import { deviceName } from "../model/device-names.ts";
 import type { VmSpec, VolumeRef } from "../../contract/spec.ts";
 import { extraOf, type Snapshots } from "../model/snapshots.ts";
-import { formatOf } from "../model/volume-names.ts";
 import { poolOf } from "./move-doubt.ts";
 import { storedIn } from "./spec-change.ts";
 import type { WorkContext } from "./work.ts";

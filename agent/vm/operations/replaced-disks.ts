@@ -1,8 +1,8 @@
+import { formatOf } from "../../contract/spec-volume-name.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Disk, DiskSource } from "../../libvirt/xml/index.ts";
 import type { Backing } from "../storage/overlay-search.ts";
 import { imageOf } from "../observation/vm-from-domain.ts";
-import { formatOf } from "../model/volume-names.ts";
 import { requireIdentified, volumeKey } from "../storage/volume-users.ts";
 import type { Erasure } from "./erasure.ts";
 import type { WorkContext } from "./work.ts";

@@ -70,11 +70,12 @@ export const resizeDisk = defineOperation({
   async prepare(request: ResizeRequest, vm, { volumes }) {
     checkPart(z.object({ capacityBytes: capacity }), request);
     const disk = requireDisk(vm, request.disk);
+    await volumes.rawFiles.refuse(volumeOf(vm, disk), "use");
     const { capacityBytes } = await volumes.resolve(volumeOf(vm, disk), belowOf(vm, disk));
     return { ...request, fromBytes: capacityBytes };
   },
   /**
-   * Throws `not_found` DISK_NOT_FOUND, `invalid` DISK_READ_ONLY and CAPACITY_TOO_SMALL, `denied` VOLUME_DENIED, `conflict`
+   * Throws `not_found` DISK_NOT_FOUND, `invalid` DISK_READ_ONLY and CAPACITY_TOO_SMALL, `denied` VOLUME_DENIED and RAW_FILE_REFUSED, `conflict`
    * DISK_BUSY and ETAG_MISMATCH.
    */
   admit({ disk: name, capacityBytes, etag, fromBytes = 0 }: ResizeRequest, vm, { byTenant }) {

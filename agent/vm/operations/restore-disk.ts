@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
-import { encryptedBytes, encryptedImage, encryptedRaw } from "../../kernel/qcow2/encrypted-image.ts";
-import { LUKS_BYTES, SECTOR_BYTES, type Luks } from "../../kernel/qcow2/luks.ts";
+import { encryptedBytes, encryptedImage } from "../../kernel/qcow2/encrypted-image.ts";
+import type { Luks } from "../../kernel/qcow2/luks.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { imageFields } from "../images/image.ts";
 import { mismatch, requireSafeHeader } from "../images/header-check.ts";
@@ -38,7 +38,6 @@ const digest = z.object({ sha256: imageFields.sha256, sizeBytes: z.number().int(
 const intent = z.object({
   disk: z.string(),
   volume: volumeSchema,
-  format: z.enum(["qcow2", "raw"]),
   capacityBytes: z.number(),
   ...digest.shape,
   /** The upload that sends the bytes, known until the agent stops. */
@@ -80,14 +79,13 @@ export const restoreDisk = defineOperation({
     if (hasSnapshots(vm.snapshots)) throw unsupported(vm, "it has snapshots");
     for (const each of moreDisks) requireRestorable(vm, each);
     const disk = requireRestorable(vm, name);
-    const { format, capacityBytes = 0 } = disk.source;
-    requireSize(sizeBytes, format, capacityBytes);
+    const { capacityBytes = 0 } = disk.source;
+    requireSize(sizeBytes, capacityBytes);
     // Throws for a size that no image in the needed order has.
-    if (disk.source.encryption !== undefined) encryptedSize(format, sizeBytes);
+    if (disk.source.encryption !== undefined) encryptedBytes(sizeBytes);
     return {
       disk: name,
       volume: disk.volume,
-      format,
       capacityBytes,
       sha256,
       sizeBytes,
@@ -144,11 +142,11 @@ async function restored(context: WorkContext, { disk, sha256 }: Intent, run: Wor
 /** Fills the volume with the bytes, and verifies them. */
 async function write(
   { images, volumes }: RunContext,
-  { volume, format, capacityBytes, sha256, sizeBytes, upload }: Intent,
+  { volume, capacityBytes, sha256, sizeBytes, upload }: Intent,
   { step, signal }: WorkRun,
   luks: Luks | undefined,
 ): Promise<void> {
-  const inPool = luks === undefined ? sizeBytes : encryptedSize(format, sizeBytes);
+  const inPool = luks === undefined ? sizeBytes : encryptedBytes(sizeBytes);
   const sent = images.uploads.get(upload);
   if (sent === undefined) throw uploadGone();
   const loss = new AbortController();
@@ -161,13 +159,13 @@ async function write(
       "upload",
       async (report) => {
         let doneBytes = 0;
-        const bytes = checked(source.bytes, { format, sizeBytes, capacityBytes }, (chunk) => {
+        const bytes = checked(source.bytes, { sizeBytes, capacityBytes }, (chunk) => {
           hash.update(chunk);
           doneBytes += chunk.length;
           report({ doneBytes, totalBytes: sizeBytes });
         });
         const lost = (why: Error): void => loss.abort(why);
-        const stored = luks === undefined ? bytes : encrypted(format, sizeBytes, bytes, luks);
+        const stored = luks === undefined ? bytes : encryptedImage(sizeBytes, bytes, luks);
         await images.volumes.fill(volume, inPool, stored, { signal: ends, lost });
       },
       0.85,
@@ -179,7 +177,7 @@ async function write(
   if (found !== sha256) throw wrongDigest(found, sha256);
   await step("verify", async () => {
     const facts = await images.volumes.inspect(volume);
-    if (facts.hasBacking || facts.sizeBytes !== inPool || (format === "qcow2" && facts.format !== "qcow2"))
+    if (facts.hasBacking || facts.sizeBytes !== inPool || facts.format !== "qcow2")
       throw mismatch(
         `libvirt reads the file as ${facts.format ?? "an unknown format"} of ${facts.sizeBytes} bytes`,
       );
@@ -188,28 +186,13 @@ async function write(
   });
 }
 
-/** Throws `invalid` RESTORE_SIZE_INVALID, and IMAGE_FORMAT_MISMATCH for a qcow2 image of a part of a cluster. */
-function encryptedSize(format: Intent["format"], sizeBytes: number): number {
-  if (format === "qcow2") return encryptedBytes(sizeBytes);
-  if (sizeBytes % SECTOR_BYTES === 0) return LUKS_BYTES + sizeBytes;
-  throw sizeInvalid("size_bytes", `an encrypted raw disk has whole sectors of ${SECTOR_BYTES} bytes`);
-}
-
-const encrypted = (
-  format: Intent["format"],
-  sizeBytes: number,
-  bytes: AsyncIterable<Buffer>,
-  luks: Luks,
-): AsyncIterable<Buffer> =>
-  format === "qcow2" ? encryptedImage(sizeBytes, bytes, luks) : encryptedRaw(bytes, luks);
-
-/** The bytes, passed on once the header is safe. What a raw disk begins with is the guest's. */
+/** The bytes, passed on once the header is safe. */
 async function* checked(
   bytes: AsyncIterable<Buffer>,
-  { format, sizeBytes, capacityBytes }: Pick<Intent, "format" | "sizeBytes" | "capacityBytes">,
+  { sizeBytes, capacityBytes }: Pick<Intent, "sizeBytes" | "capacityBytes">,
   passed: (chunk: Buffer) => void,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let head: Buffer | undefined = format === "qcow2" ? Buffer.alloc(0) : undefined;
+  let head: Buffer | undefined = Buffer.alloc(0);
   for await (const chunk of bytes) {
     passed(chunk);
     if (head === undefined) {
@@ -243,19 +226,21 @@ function requireRestorable(vm: Vm, name: string): OwnDisk {
   const disk = requireDisk(vm, name);
   const { source } = disk;
   if (source.kind !== "new") throw unsupported(vm, `disk ${name} is no volume that was made for the VM`);
+  // The bytes of a raw disk are the guest's, and would be the file's.
+  if (source.format === "raw")
+    throw unsupported(vm, `disk ${name} is raw, and its bytes are stored as qcow2`);
   if (source.baseVolume !== undefined) throw unsupported(vm, `disk ${name} has a base volume`);
   return ownDisk(vm.id, disk, source);
 }
 
 /** Throws `invalid` RESTORE_SIZE_INVALID. */
-function requireSize(sizeBytes: number, format: Intent["format"], capacityBytes: number): void {
+function requireSize(sizeBytes: number, capacityBytes: number): void {
   // The tables of a qcow2 image take less than 1/32 of its disk, with clusters of 512 bytes.
-  const most = format === "raw" ? capacityBytes : Math.ceil((capacityBytes * 33) / 32) + LEAST_TABLES_BYTES;
-  if (sizeBytes <= most && (format !== "raw" || sizeBytes === capacityBytes)) return;
-  const needed = format === "raw" ? "exactly" : "at most";
+  const most = Math.ceil((capacityBytes * 33) / 32) + LEAST_TABLES_BYTES;
+  if (sizeBytes <= most) return;
   throw sizeInvalid(
     "size_bytes",
-    `a ${format} disk of ${formatExactBytes(capacityBytes)} has ${needed} ${most} bytes in a file`,
+    `a qcow2 disk of ${formatExactBytes(capacityBytes)} has at most ${most} bytes in a file`,
   );
 }
 

@@ -1,8 +1,8 @@
+import { formatOf } from "../../contract/spec-volume-name.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import type { PivotNotes } from "../hypervisor/block-jobs.ts";
 import { isActive } from "../hypervisor/domain-state.ts";
-import { formatOf } from "../model/volume-names.ts";
 import { isIdle } from "./end-qemu.ts";
 import { isAway } from "./undo.ts";
 import type { WorkContext, WorkRun } from "./work.ts";

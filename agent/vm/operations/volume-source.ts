@@ -63,7 +63,7 @@ export async function openVolume(
   const onlyTenant = byTenant ? image.tenant : undefined;
   const look = async (wait?: BusyWait): Promise<VolumeFacts> => {
     // libvirt opens its file: it must be no link, and lead to no other file.
-    await context.volumes.resolve(volume);
+    await context.volumes.resolve(volume, undefined, "any");
     await requireVolumeFree(context, { volume, change: "import", onlyTenant, own, wait });
     const facts = await volumes.facts(volume);
     if (!facts.isFile || facts.changedAt === undefined) throw noFile(volume);

@@ -6,9 +6,9 @@ import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import { isGone, type PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import type { StorageNames } from "./storage-names.ts";
-import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
-import { formatOf } from "../model/volume-names.ts";
-import { directories } from "./volume-guard.ts";
+import { formatOf, tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { asNamed } from "../../contract/spec-named-volume.ts";
+import { directories } from "./volume-lookup.ts";
 import { volumeUnreadable } from "./volume-refusals.ts";
 
 /** Paths of volumes, and the overlays that libvirt finds of them: an image may be one that no spec names. */
@@ -240,8 +240,9 @@ export class OverlaySearch {
     for (const vol of vols) {
       const reference = { pool: pool.name, volume: vol.name };
       try {
-        const { path, backing } = await this.#image(vol, options);
-        if (path !== undefined) found.push({ ...reference, path, backing: backing?.path });
+        const image = await this.#image(vol, options);
+        if (image.path !== undefined)
+          found.push({ ...reference, path: image.path, backing: asNamed(image).backing });
       } catch (thrown) {
         const cause = toSocleError(thrown);
         if (cause.kind === "internal") unreadable.push({ ...reference, cause });

@@ -1,14 +1,16 @@
 import { lstat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
-import * as libvirt from "../../libvirt/index.ts";
-import { parsePool } from "../../libvirt/xml/index.ts";
+import type * as libvirt from "../../libvirt/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
+import { formatsSeenIn, MAGIC_BYTES } from "./image-magic.ts";
+import { asNamed } from "../../contract/spec-named-volume.ts";
 import { HEADER_BYTES, readQcow2Header } from "./qcow2-header.ts";
 import { VolumeLookup } from "./volume-lookup.ts";
 import { readVolume } from "./volume-read.ts";
-import { tenantOfVolume } from "../../contract/spec-volume-name.ts";
-import { formatOf, vmOfVolume } from "../model/volume-names.ts";
+import { formatOf, tenantOfVolume } from "../../contract/spec-volume-name.ts";
+import { volumeSuspicious } from "./volume-refusals.ts";
+import { vmOfVolume } from "../model/volume-names.ts";
 
 /** A volume to be opened. */
 export interface Image {
@@ -19,7 +21,12 @@ export interface Image {
   readonly format: "qcow2" | "raw";
   /** libvirt's type: file, block, dir, network. */
   readonly type: string | undefined;
+  /** The format that libvirt found in place of the named one. */
+  readonly suspicious?: string | undefined;
 }
+
+/** `any`: for a reader of its bytes alone, who judges them. */
+export type Header = "as named" | "any";
 
 /** A backing image in the same pool. */
 export type Beneath = Pick<Image, "name" | "path">;
@@ -29,8 +36,6 @@ export type Look = (
   path: string,
 ) => Promise<{ isFile(): boolean; isSymbolicLink(): boolean; readonly nlink: number }>;
 
-/** Pools whose volumes are files that other users may add; in other pools libvirt's own paths are links. */
-export const directories: ReadonlySet<string> = new Set(["dir", "fs", "netfs", "vstorage"]);
 /** Volume names as specs allow them: neither a path nor a protocol to QEMU. */
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/;
 const MOST_OVERLAYS = 32;
@@ -52,21 +57,22 @@ export class VolumeGuard {
 
   /**
    * Throws `denied` BACKING_OUTSIDE_POOL for an overlay, at any depth, of a file that is no volume of its pool.
-   * VOLUME_UNSAFE: a link or device among files, an external data file, a format other than named, or a VM's own disk
-   * as backing image. POOL_DIRECTORY_UNREADABLE: the agent cannot look. `own`: the disks of VMs that may be backing images: the
+   * VOLUME_SUSPICIOUS: a file whose first bytes mean another format than its name. VOLUME_UNSAFE: a link or device among
+   * files, an external data file, a backing format other than named, or a VM's own disk as backing image. POOL_DIRECTORY_UNREADABLE: the agent cannot look. `own`: the disks of VMs that may be backing images: the
    * base volume, since the request asked for it, and the layers of a VM's own disk. Returns the backing images, nearest first.
    */
   async check(
     pool: libvirt.StoragePool,
     image: Image,
     own: readonly string[] = [],
+    header: Header = "as named",
   ): Promise<readonly Beneath[]> {
-    const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
-    const areFiles = directories.has(parsePool(xml).type);
+    const areFiles = (await this.#lookup.directoryOf(pool)) !== undefined;
     const beneath: Image[] = [];
     let at = image;
     for (let overlays = 0; overlays <= MOST_OVERLAYS; overlays += 1) {
       if (areFiles) await this.#requireFile(at);
+      if (areFiles && header === "as named") await this.#requireAsNamed(at);
       const next = at.format === "qcow2" ? await this.#backing(pool, at, own) : undefined;
       if (next === undefined) return beneath;
       beneath.push(next);
@@ -87,6 +93,16 @@ export class VolumeGuard {
     if (found.isSymbolicLink()) throw unsafe(image, "is a link; put the file itself into the pool");
     if (!found.isFile()) throw unsafe(image, "is not a regular file");
     if (found.nlink > 1) throw unsafe(image, `is a file with ${found.nlink} names; put a copy into the pool`);
+  }
+
+  /** libvirt may have probed the file before its first bytes were written. */
+  async #requireAsNamed(image: Image): Promise<void> {
+    if (image.suspicious !== undefined) throw volumeSuspicious(image.vol, image.suspicious);
+    if (image.format === "qcow2") return;
+    const head = await readVolume(this.#libvirt, image.vol, MAGIC_BYTES);
+    // A LUKS header refers to no other file, and encrypted disks have one.
+    const [seen] = formatsSeenIn(head).filter((format) => format !== "luks");
+    if (seen !== undefined) throw volumeSuspicious(image.vol, seen);
   }
 
   /** The backing image. */
@@ -120,7 +136,7 @@ export class VolumeGuard {
     const found = await this.#lookup.describe({ pool: pool.name, volume: name });
     if (found?.path === undefined || dirname(found.path) !== directory) throw outside(image, backing.file);
     const { vol, path, type } = found;
-    return { vol, name, path, format, type };
+    return { vol, name, path, format, type, suspicious: asNamed(found).suspicious };
   }
 
   /** libvirt reads it: the agent may not open the file. */

@@ -1,11 +1,14 @@
 import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
 import * as libvirt from "../../libvirt/index.ts";
-import { parseVolume } from "../../libvirt/xml/index.ts";
+import { parsePool, parseVolume } from "../../libvirt/xml/index.ts";
 import type { LibvirtCalls } from "../hypervisor/certainty.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { isGone } from "./pool-refresh.ts";
 
 export const NO_VOLUME = "LIBVIRT_NO_STORAGE_VOL";
+
+/** Pools whose volumes are files that other users may add; in other pools libvirt's own paths are links. */
+export const directories: ReadonlySet<string> = new Set(["dir", "fs", "netfs", "vstorage"]);
 
 type Described = ReturnType<typeof parseVolume> & { readonly vol: libvirt.StorageVol };
 
@@ -54,6 +57,13 @@ export class VolumeLookup {
   /** Throws `not_found` POOL_NOT_FOUND. */
   async pool(name: string): Promise<libvirt.StoragePool> {
     return (await this.#ofPool(name, this.#libvirt.call(libvirt.storagePoolLookupByName, { name }))).pool;
+  }
+
+  /** The directory of a pool of files; undefined for other pools. Throws libvirt's errors. */
+  async directoryOf(pool: libvirt.StoragePool): Promise<string | undefined> {
+    const { xml } = await this.#libvirt.call(libvirt.storagePoolGetXmlDesc, { pool, flags: 0 });
+    const { type, path } = parsePool(xml);
+    return directories.has(type) ? (path ?? "") : undefined;
   }
 
   async #ofPool<T>(name: string, answer: Promise<T>): Promise<T> {

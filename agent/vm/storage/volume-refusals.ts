@@ -1,6 +1,8 @@
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
+import { formatOf } from "../../contract/spec-volume-name.ts";
+import { diskOfVolume } from "../model/volume-names.ts";
 
 export const volumeExists = ({ pool, volume }: VolumeRef, cause?: unknown): SocleError =>
   new SocleError(
@@ -35,6 +37,44 @@ export const volumeUnreadable = ({ pool, volume }: VolumeRef, cause: SocleError)
       "Check its storage and try again; a deletion that keeps the disks (keep_disks) needs no check",
     { cause, details: { retryAfterMs: 5000, metadata: { pool, volume } } },
   );
+
+/** Its first bytes mean another format than its name: a guest, or the author of the file, may have written them. */
+export const volumeSuspicious = (
+  { pool, name }: { readonly pool: string; readonly name: string },
+  seen: string,
+): SocleError =>
+  new SocleError(
+    "denied",
+    "VOLUME_SUSPICIOUS",
+    `volume ${name} of pool ${pool} begins as a ${seen} image, and its name means ${formatOf(name)}: nothing opens it; ` +
+      "if its content is wanted, an operator reads it as the format of its name (qemu-img convert -f " +
+      `${formatOf(name)} -O qcow2), and removes it`,
+    { details: { metadata: { pool, volume: name } } },
+  );
+
+/**
+ * A raw volume among files that a guest may write. `directory`: of its pool. `change`: to a volume that exists, with what
+ * converts it.
+ */
+export function rawFileRefused(
+  { pool, volume }: VolumeRef,
+  directory: string,
+  change: "make" | "use",
+): SocleError {
+  const why = "a guest could forge an image's header in it, which libvirt would follow";
+  const message =
+    change === "make"
+      ? `pool ${pool} keeps volumes as files, and ${volume} would be a raw one: ${why}. Use the format qcow2; raw disks need a pool of block devices (LVM)`
+      : `volume ${volume} of pool ${pool} is a raw file: ${why}. Convert it: ${conversionOf({ pool, volume }, directory)}`;
+  return new SocleError("denied", "RAW_FILE_REFUSED", message, { details: { metadata: { pool, volume } } });
+}
+
+function conversionOf({ pool, volume }: VolumeRef, directory: string): string {
+  const disk = diskOfVolume(volume);
+  if (disk !== undefined) return `socle vm disk move ${disk.vmId} ${disk.disk} ${pool}`;
+  const path = `${directory}/${volume}`;
+  return `qemu-img convert -f raw -O qcow2 ${path} ${path.replace(/\.(raw|img)$/, "")}.qcow2`;
+}
 
 /** A volume that is being deleted, with its VM or its image, cannot be a base volume. */
 export const beingDeleted = (named: VolumeRef): SocleError =>

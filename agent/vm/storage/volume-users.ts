@@ -92,29 +92,6 @@ const placesOfDisk = ({ readOnly, backing = [], mirror, ...disk }: VmDisk): read
 const placesOfImage = ({ path, volume }: VmImage, role: VolumeRole, writes: boolean): readonly Place[] =>
   [path, volume && volumeKey(volume)].flatMap((at) => (at === undefined ? [] : [{ at, role, writes }]));
 
-/** Throws as `Volumes.resolve` does. */
-export async function lookAt(
-  volumes: Pick<Volumes, "resolve" | "dependents">,
-  spec: DeviceSpec,
-): Promise<Looked> {
-  const found = new Map<string, ResolvedVolume>();
-  const places: Place[] = [];
-  const written: VolumeRef[] = [];
-  for (const { pool, volume, role, writes, named } of volumesOf(spec)) {
-    if (!named) continue;
-    const key = volumeKey({ pool, volume });
-    const image = found.get(key) ?? (await volumes.resolve({ pool, volume }));
-    found.set(key, image);
-    places.push({ at: image.path, role, writes });
-    for (const { name, path } of image.beneath)
-      for (const at of [path, volumeKey({ pool, volume: name })])
-        places.push({ at, role: "base", writes: false });
-    if (writes) written.push({ pool, volume });
-  }
-  const { overlays } = written.length === 0 ? { overlays: [] } : await volumes.dependents(written);
-  return { found, places, overlays };
-}
-
 /**
  * `own`: the places of the storage in question. Throws `unavailable` LIBVIRT_UNAVAILABLE if the VM table is not
  * complete in time.

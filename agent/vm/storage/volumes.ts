@@ -1,3 +1,4 @@
+import { formatOf } from "../../contract/spec-volume-name.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { ifPresent, SocleError, toSocleError } from "../../kernel/errors.ts";
@@ -9,11 +10,13 @@ import { OverlaySearch, type BusyWait, type Dependents } from "./overlay-search.
 import { PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { StorageNames } from "./storage-names.ts";
-import { VolumeGuard, type Beneath, type Image } from "./volume-guard.ts";
-import { formatOf } from "../model/volume-names.ts";
+import { asNamed } from "../../contract/spec-named-volume.ts";
+import { RawFiles } from "./raw-files.ts";
+import { VolumeGuard, type Beneath, type Header, type Image } from "./volume-guard.ts";
+import { VolumeErasure } from "./volume-erasure.ts";
 import { NO_VOLUME, VolumeLookup } from "./volume-lookup.ts";
 import { readVolume } from "./volume-read.ts";
-import { poolBusy, poolFull, volumeExists } from "./volume-refusals.ts";
+import { poolBusy, poolFull, volumeExists, volumeSuspicious } from "./volume-refusals.ts";
 import { defined } from "../../kernel/defined.ts";
 
 export interface ResolvedVolume {
@@ -39,6 +42,8 @@ export interface VolumeToMake {
   readonly own?: readonly string[];
   /** The libvirt secret with its passphrase: the volume is encrypted with LUKS. */
   readonly secretUuid?: string;
+  /** No guest writes to it, so it may be a raw file. */
+  readonly isOfHost?: true;
 }
 
 interface Found extends Image {
@@ -50,11 +55,6 @@ interface Found extends Image {
 /** A pool must keep this much free, or the first write of a guest would pause it. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 
-/** More than the LUKS header and the image format's header take; both are at the beginning. */
-const LUKS_HEADER_BYTES = 16 * 1024 * 1024;
-/** Least write rate assumed for timeouts: 5 MB/s. */
-const SLOWEST_BYTES_PER_MS = 5000;
-
 /** How long a pool that cannot be refreshed counts as busy. */
 const REFRESH_FOR_MS = 5000;
 const REFRESH_EVERY_MS = 250;
@@ -63,6 +63,8 @@ const REFRESH_EVERY_MS = 250;
 export class Volumes {
   /** Recognizes volumes that are the same storage. */
   readonly names: StorageNames;
+  readonly erasure: Pick<VolumeErasure, "overwrite" | "overwriteHeader">;
+  readonly rawFiles: Pick<RawFiles, "refuse" | "formatIn">;
   readonly #libvirt: LibvirtCalls;
   readonly #certainty: Certainty;
   readonly #guard: Pick<VolumeGuard, "check">;
@@ -77,7 +79,13 @@ export class Volumes {
     {
       guard = new VolumeGuard(calls),
       log = silentLog,
-    }: { readonly guard?: Pick<VolumeGuard, "check">; readonly log?: Logger } = {},
+      allowRawFiles = false,
+    }: {
+      readonly guard?: Pick<VolumeGuard, "check">;
+      readonly log?: Logger;
+      /** Whether guests may write raw files, in which they can forge the header of an image. */
+      readonly allowRawFiles?: boolean;
+    } = {},
   ) {
     this.names = new StorageNames(calls, clock);
     this.#libvirt = calls;
@@ -86,6 +94,8 @@ export class Volumes {
     this.#certainty = new Certainty(calls, clock);
     this.#pools = new PoolRefresh(calls, log);
     this.#lookup = new VolumeLookup(calls);
+    this.erasure = new VolumeErasure(calls, this.#lookup, this.#certainty);
+    this.rawFiles = new RawFiles(this.#lookup, allowRawFiles);
     this.#overlays = new OverlaySearch(calls, clock, this.names, this.#pools, (name) =>
       this.activePool(name),
     );
@@ -95,10 +105,10 @@ export class Volumes {
    * Throws `not_found` POOL_NOT_FOUND or VOLUME_NOT_FOUND, `unavailable` POOL_INACTIVE or POOL_BUSY, and what
    * `VolumeGuard` throws for an unsafe image. `own`: the disks of VMs that may be below it.
    */
-  async resolve(reference: VolumeRef, own?: readonly string[]): Promise<ResolvedVolume> {
+  async resolve(reference: VolumeRef, own?: readonly string[], header?: Header): Promise<ResolvedVolume> {
     const found = await this.#findSurely(reference);
     // It is active: libvirt has described a volume of it.
-    const beneath = await this.#guard.check(await this.#lookup.pool(reference.pool), found, own);
+    const beneath = await this.#guard.check(await this.#lookup.pool(reference.pool), found, own, header);
     return { ...found, beneath };
   }
 
@@ -128,7 +138,7 @@ export class Volumes {
    * Creates a volume. `mayBeThere`: an earlier run of the operation may have created it; it is then adopted. An
    * incomplete volume is created anew, and so is an encrypted one, whose passphrase is lost. Otherwise throws
    * `already_exists` VOLUME_EXISTS for any volume of that name, and leaves it alone; call right after `requireAbsent`.
-   * Throws `exhausted` POOL_FULL. `made` is called once this operation has created the volume.
+   * Throws `exhausted` POOL_FULL, `denied` RAW_FILE_REFUSED. `made` is called once this operation has created the volume.
    */
   async make(
     volume: VolumeToMake,
@@ -136,6 +146,7 @@ export class Volumes {
     made: () => void = () => undefined,
   ): Promise<Omit<ResolvedVolume, "beneath">> {
     const reference = { pool: volume.pool, volume: volume.name };
+    if (volume.isOfHost !== true) await this.rawFiles.refuse(reference, "make");
     const base =
       volume.base === undefined
         ? undefined
@@ -192,13 +203,19 @@ export class Volumes {
     return await this.#findSurely(reference);
   }
 
-  /** Enlarges a volume that no guest has open. Also succeeds if it is as large already. Throws as `resolve` does. */
+  /**
+   * Enlarges a volume that no guest has open. Also succeeds if it is as large already. Throws as `resolve` does, and `denied`
+   * RAW_FILE_REFUSED.
+   */
   async grow(reference: VolumeRef, capacityBytes: number): Promise<void> {
+    await this.rawFiles.refuse(reference, "use");
     const isLarge = async (): Promise<boolean> =>
       (await this.#findSurely(reference)).capacityBytes >= capacityBytes;
     await this.#certainty.ensure(async () => {
-      if (await isLarge()) return;
-      const { vol } = await this.#findSurely(reference);
+      const { vol, suspicious, capacityBytes: nowBytes } = await this.#findSurely(reference);
+      if (nowBytes >= capacityBytes) return;
+      // qemu-img enlarges what it finds in the file.
+      if (suspicious !== undefined) throw volumeSuspicious(vol, suspicious);
       await this.#libvirt.call(libvirt.storageVolResize, { vol, capacity: capacityBytes, flags: 0 });
     }, isLarge);
   }
@@ -254,82 +271,10 @@ export class Volumes {
     return wasThere;
   }
 
-  /**
-   * Overwrites all bytes with zeros, synced to the disk, and returns their number; undefined if the volume does not
-   * exist. Throws `exhausted` POOL_FULL if the pool has no room for a thin volume's full size.
-   *
-   * libvirt's wipe only truncates a sparse file and extends it again, which overwrites nothing. An upload's data may
-   * still be in memory when the file is deleted, and is then never written. So an upload fills the holes, and a wipe of
-   * the now full file writes and syncs.
-   */
-  async overwrite(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
-    const found = await this.#measured(reference);
-    if (found === undefined) return undefined;
-    const { vol, bytes, holeBytes } = found;
-    if (holeBytes > 0) {
-      const pool = await this.#lookup.activePool(reference.pool);
-      const { available } = await this.#libvirt.call(libvirt.storagePoolGetInfo, { pool });
-      if (available < holeBytes + LEAST_FREE_BYTES) throw poolFull(reference.pool, available);
-      await this.#writeZeros(vol, bytes, { signal });
-    }
-    await this.#wipe(vol, bytes);
-    return bytes;
-  }
-
-  /**
-   * Overwrites the header of an encrypted volume with zeros, synced to the disk, and returns the number of bytes;
-   * undefined if the volume does not exist. A file is cut behind the header, so that the sync has nothing else to
-   * write.
-   */
-  async overwriteHeader(reference: VolumeRef, signal?: AbortSignal): Promise<number | undefined> {
-    const found = await this.#measured(reference);
-    if (found === undefined) return undefined;
-    const { vol, isFile } = found;
-    const bytes = Math.min(found.bytes, LUKS_HEADER_BYTES);
-    await this.#writeZeros(vol, bytes, { cutBehind: isFile, signal });
-    // The kernel syncs a block device when its last user closes it.
-    if (isFile) await this.#wipe(vol, bytes);
-    return bytes;
-  }
-
-  async #measured(
-    reference: VolumeRef,
-  ): Promise<{ vol: libvirt.StorageVol; bytes: number; holeBytes: number; isFile: boolean } | undefined> {
-    const found = await this.#lookup.describe(reference);
-    if (found === undefined) return undefined;
-    const { vol, physicalBytes, capacityBytes, allocationBytes, type } = found;
-    const bytes = physicalBytes ?? capacityBytes;
-    return { vol, bytes, holeBytes: bytes - (allocationBytes ?? 0), isFile: type === "file" };
-  }
-
-  async #writeZeros(
-    vol: libvirt.StorageVol,
-    bytes: number,
-    { cutBehind = false, signal }: { cutBehind?: boolean; signal: AbortSignal | undefined },
-  ): Promise<void> {
-    const flags = cutBehind ? libvirt.StorageVolUploadFlags.SPARSE_STREAM : 0;
-    const args = { vol, offset: 0, length: cutBehind ? 0 : bytes, flags };
-    const stream = await this.#libvirt.openStream(libvirt.storageVolUpload, args, { signal });
-    const zeros = Buffer.alloc(Math.min(bytes, 1024 * 1024));
-    for (let left = bytes; left > 0; left -= zeros.length)
-      await stream.write(left < zeros.length ? zeros.subarray(0, left) : zeros);
-    if (cutBehind) await stream.writeHole(1);
-    await stream.finish();
-  }
-
-  async #wipe(vol: libvirt.StorageVol, bytes: number): Promise<void> {
-    const algorithm = libvirt.StorageVolWipeAlgorithm.ZERO;
-    const timeoutMs = 60_000 + bytes / SLOWEST_BYTES_PER_MS;
-    const slowly = { timeoutMs, lane: "slow" } as const;
-    await this.#certainty.ensure(() =>
-      this.#libvirt.call(libvirt.storageVolWipePattern, { vol, algorithm, flags: 0 }, slowly),
-    );
-  }
-
   async #find(reference: VolumeRef): Promise<Found | undefined> {
     const found = await this.#lookup.describe(reference);
     if (found === undefined) return undefined;
-    const { vol, path, format: probed, capacityBytes, type } = found;
+    const { vol, path, type } = found;
     if (path === undefined) {
       throw new SocleError(
         "unsupported",
@@ -338,8 +283,8 @@ export class Volumes {
       );
     }
     const name = reference.volume;
-    const format = formatOf(name);
-    return { vol, name, path, format, type, capacityBytes, isWhole: format === "raw" || probed === format };
+    const { capacityBytes, suspicious, isAsNamed } = asNamed(found);
+    return { vol, name, path, format: formatOf(name), type, capacityBytes, suspicious, isWhole: isAsNamed };
   }
 
   /**

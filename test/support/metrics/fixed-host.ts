@@ -33,6 +33,7 @@ export const hostSnapshot: HostSnapshot = {
         allocatedBytes: 40e9,
         availableBytes: 60e9,
         provisionedBytes: 150e9,
+        suspiciousVolumes: 1,
       },
       {
         name: "gone",

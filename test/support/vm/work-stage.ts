@@ -21,6 +21,7 @@ import { noOtherNames } from "../../../agent/vm/storage/storage-names.ts";
 import { volumeKey } from "../../../agent/vm/storage/volume-users.ts";
 import type { RunContext, WorkRun } from "../../../agent/vm/operations/work.ts";
 import { sleepingClock } from "./libvirt-answers.ts";
+import { anyRawFiles } from "./raw-files.ts";
 import { steps } from "./steps.ts";
 
 const MIB = 2 ** 20;
@@ -243,6 +244,7 @@ export class WorkStage {
       return later({ path: pathOf(volume), format: "qcow2", capacityBytes, beneath: [], isWhole: true });
     },
     pathOf: (volume: VolumeRef) => later(this.volumes.has(volumeKey(volume)) ? pathOf(volume) : undefined),
+    rawFiles: anyRawFiles,
     requireAbsent: (volumes: readonly VolumeRef[]) => {
       const there = volumes.find((volume) => this.volumes.has(volumeKey(volume)));
       return there === undefined

@@ -130,7 +130,9 @@ test("the inventory is read again as soon as libvirt answers after a hang", asyn
     STORAGE_POOL_GET_AUTOSTART: { autostart: 1 },
     STORAGE_POOL_LOOKUP_BY_NAME: { pool: { name: "disks" } },
     STORAGE_POOL_LIST_ALL_VOLUMES: { vols: [{ pool: "disks", name: "web", key: "k" }] },
-    STORAGE_VOL_GET_INFO: { capacity: 10 },
+    STORAGE_VOL_GET_XML_DESC: {
+      xml: "<volume type='block'><name>web</name><capacity>10</capacity></volume>",
+    },
   };
   const silentOn = new Set<string>();
   const libvirt: HostServiceOptions["libvirt"] = {
@@ -153,7 +155,7 @@ test("the inventory is read again as soon as libvirt answers after a hang", asyn
   await probed("libvirt answered");
   assert.deepEqual(promised(), [["present", 10]]);
   // libvirt hangs while the volumes are read: without the reread their pool rests for ten minutes.
-  silentOn.add("STORAGE_VOL_GET_INFO").add("CONNECT_GET_LIB_VERSION");
+  silentOn.add("STORAGE_VOL_GET_XML_DESC").add("CONNECT_GET_LIB_VERSION");
   for (let look = 1; look <= 3; look += 1) {
     clock.advance(60_000);
     await probed("not answered");

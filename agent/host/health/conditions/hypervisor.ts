@@ -70,6 +70,14 @@ export const hypervisorConditions = ({ config, offersKvm }: ConditionContext) =>
         staleAfterMs: staleAfter(INVENTORY_PERIOD_SECONDS),
       },
     },
+    /** Degraded only: nothing opens such a file, and other VMs can run. */
+    VolumeSuspicious: {
+      header: {
+        reason: "OtherFormatFound",
+        effect: "degraded",
+        staleAfterMs: staleAfter(INVENTORY_PERIOD_SECONDS),
+      },
+    },
   }) satisfies ConditionTable;
 
 /**

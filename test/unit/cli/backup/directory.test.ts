@@ -128,7 +128,7 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
   assert.equal(made.vmId, "new-id");
   assert.equal(made.cloudInit, null);
   const devices = made.disks ?? [];
-  const newVolume = { pool: "slow", capacityBytes: 1024, format: "DISK_FORMAT_RAW" };
+  const newVolume = { pool: "slow", capacityBytes: 1024, format: "DISK_FORMAT_QCOW2" };
   assert.deepEqual(
     devices.map((each) => [each.newVolume, each.limits]),
     [
@@ -143,8 +143,8 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
   assert.equal(made.nics?.[0]?.mac, "");
   assert.deepEqual(made.bootOrder, ["root", "front"]);
   assert.deepEqual(
-    disks.map(({ format }) => format),
-    ["raw"],
+    disks.map(({ file }) => file),
+    ["a.qcow2"],
   );
   assert.match(notes.join("\n"), /disk scratch is not in the backup[\s\S]*cloud-init/);
   const kept = restoredSpec({ vm }, of, "new-id", { id: "keep", keepMacs: true, keepVolumes: true });

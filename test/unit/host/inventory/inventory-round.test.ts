@@ -22,7 +22,9 @@ const libvirt: Pick<Libvirt, "call" | "status"> = {
       STORAGE_POOL_GET_AUTOSTART: { autostart: 1 },
       STORAGE_POOL_LOOKUP_BY_NAME: { pool: { name: "well" } },
       STORAGE_POOL_LIST_ALL_VOLUMES: { vols: [{ pool: "well", name: "disk", key: "k" }] },
-      STORAGE_VOL_GET_INFO: { capacity: 10 * GIB, allocation: GIB },
+      STORAGE_VOL_GET_XML_DESC: {
+        xml: `<volume type='block'><name>disk</name><capacity>${10 * GIB}</capacity><allocation>${GIB}</allocation></volume>`,
+      },
     };
     const hangs = JSON.stringify(args).includes("hangs");
     if (hangs) await new Promise((resolve) => setTimeout(resolve, timeoutMs));
@@ -49,6 +51,7 @@ test("a pool that hangs does not hide another pool's volumes", async () => {
     bytes: new Map([["disk", 10 * GIB]]),
     allocatedBytes: new Map([["disk", GIB]]),
     unreadable: new Map(),
+    suspicious: new Map(),
   };
   assert.deepEqual(volumes.get("well"), { kind: "read", value });
 });

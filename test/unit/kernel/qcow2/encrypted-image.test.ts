@@ -7,11 +7,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { CLUSTER_BYTES, ClusterMap, TABLE_COVERS_BYTES } from "../../../../agent/kernel/qcow2/cluster-map.ts";
-import {
-  encryptedBytes,
-  encryptedImage,
-  encryptedRaw,
-} from "../../../../agent/kernel/qcow2/encrypted-image.ts";
+import { encryptedBytes, encryptedImage } from "../../../../agent/kernel/qcow2/encrypted-image.ts";
 import { isOwnLuks, LUKS_BYTES, makeLuks, openLuks, type Luks } from "../../../../agent/kernel/qcow2/luks.ts";
 import {
   HEADER_BYTES,
@@ -133,21 +129,16 @@ test("other work runs while much is encrypted at once", async () => {
   const luks: Luks = { header: Buffer.alloc(LUKS_BYTES), cipher: await anyCipher() };
   const offsets = Array.from({ length: count }, (_, index) => index * CLUSTER_BYTES);
   const plain = plainImage(count * CLUSTER_BYTES, clusters(...offsets));
-  for (const image of [
-    encryptedImage(plain.sizeBytes, plain.image(), luks),
-    encryptedRaw(each(randomBytes(count * CLUSTER_BYTES)), luks),
-  ]) {
-    let turns = 0;
-    let isOver = false;
-    const other = (): void => {
-      turns += 1;
-      if (!isOver) setImmediate(other);
-    };
-    setImmediate(other);
-    for await (const _ of image);
-    isOver = true;
-    assert.ok(turns >= count / 2, String(turns));
-  }
+  let turns = 0;
+  let isOver = false;
+  const other = (): void => {
+    turns += 1;
+    if (!isOver) setImmediate(other);
+  };
+  setImmediate(other);
+  for await (const _ of encryptedImage(plain.sizeBytes, plain.image(), luks));
+  isOver = true;
+  assert.ok(turns >= count / 2, String(turns));
 });
 
 const anyCipher = async () => (await makeLuks(passphrase, "random")).cipher;
@@ -229,28 +220,6 @@ suite("qemu-img reads encrypted images", { skip: noQemu }, () => {
     await file.close();
     assert.match(await qemuImg("check", ...options("large.qcow2")), /No errors were found/);
     await rm(path);
-  });
-
-  test("a raw disk becomes a LUKS volume, in pieces of any size", async () => {
-    const luks = await makeLuks(passphrase, "random");
-    const bytes = randomBytes(MIB);
-    await writeFile(join(directory, "disk.luks"), encryptedRaw(inPieces(each(bytes), 700), luks));
-    await writeFile(join(directory, "disk.raw"), bytes);
-    await qemuImg(
-      "convert",
-      "--object",
-      `secret,id=key,file=${secret}`,
-      "--image-opts",
-      ...[
-        `driver=luks,key-secret=key,file.filename=${join(directory, "disk.luks")}`,
-        ...["-O", "raw", join(directory, "opened.raw")],
-      ],
-    );
-    assert.ok((await readFile(join(directory, "opened.raw"))).equals(bytes));
-    const cut = async (): Promise<void> => {
-      for await (const _ of encryptedRaw(each(bytes.subarray(0, 1000)), luks));
-    };
-    await assert.rejects(cut(), { reason: "IMAGE_FORMAT_MISMATCH" });
   });
 
   test("sectors that were encrypted as others are read as other bytes", async () => {

@@ -29,7 +29,7 @@ function hostWith(bytes: Readonly<Record<string, number>>, failure?: SocleError)
   const context = {
     domains: { document: () => Promise.resolve({ metadata: { socle } }), setMetadata: on("metadata") },
     keys: { forget: on("forget") },
-    volumes: { overwrite: overwrite("overwrite"), overwriteHeader: overwrite("header") },
+    volumes: { erasure: { overwrite: overwrite("overwrite"), overwriteHeader: overwrite("header") } },
     attest: (statement: unknown) => ({ text: JSON.stringify(statement), signature: "s" }),
     // What erasing does not touch is not there: it would fail here.
   } as unknown as WorkContext;

@@ -6,6 +6,7 @@ import { dataVolume, newImageId, type Image } from "../../../../agent/vm/images/
 import { PoolVolumes } from "../../../../agent/vm/operations/pool-volumes.ts";
 import { Images, type ImportRequest } from "../../../../agent/vm/operations/images.ts";
 import { admission, GIB } from "../../../support/vm/admission-stage.ts";
+import { anyRawFiles } from "../../../support/vm/raw-files.ts";
 
 const digest = "ab".repeat(32);
 
@@ -164,6 +165,7 @@ test("until its image is made, a volume is refused to VMs, and not deleted", asy
     activePool: (name: string) => Promise.resolve({ name, uuid: "" }),
     isThere: () => Promise.resolve(true),
     requireAbsent: () => Promise.resolve(),
+    rawFiles: anyRawFiles,
     resolve: () => Promise.resolve({ path: "/p", format: "raw", capacityBytes: GIB, beneath: [] }),
   };
   const pools = new PoolVolumes({ vms, volumes, host: { storageRead: () => Promise.resolve() } });

@@ -6,7 +6,7 @@ import { systemClock } from "../../../../agent/kernel/clock.ts";
 import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
-import { newImageId, type Image } from "../../../../agent/vm/images/image.ts";
+import { newImageId, SOURCE_OFFSET_BYTES, type Image } from "../../../../agent/vm/images/image.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { importImage } from "../../../../agent/vm/operations/import-image.ts";
 import type { ImageParts, WorkRun } from "../../../../agent/vm/operations/work.ts";
@@ -329,7 +329,7 @@ test("a VMDK is converted once its digest is verified, and its own bytes go befo
   assert.deepEqual([published?.format, published?.capacityBytes], ["qcow2", 256 * 1024]);
   // Each file has its own claim, from before it exists.
   assert.deepEqual(claimed, [
-    `socle-image-.source ${smallVmdk().length}`,
+    `socle-image-.source ${SOURCE_OFFSET_BYTES + smallVmdk().length}`,
     `socle-image-.qcow2 ${published?.sizeBytes}`,
   ]);
 });

@@ -21,6 +21,7 @@ import { vm } from "../../../support/api/fakes.ts";
 import { admission, GIB } from "../../../support/vm/admission-stage.ts";
 import { steps } from "../../../support/vm/steps.ts";
 import { workContext } from "../../../support/vm/work-context.ts";
+import { anyRawFiles } from "../../../support/vm/raw-files.ts";
 
 const own = "socle-volume-acme+data.qcow2";
 
@@ -35,6 +36,7 @@ async function stage(t: TestContext, existing: readonly string[] = [], quotaByte
       return Promise.resolve(existing.includes(volume));
     },
     requireAbsent: () => Promise.resolve(),
+    rawFiles: anyRawFiles,
     resolve: ({ volume }: { volume: string }) =>
       Promise.resolve({ path: `/p/${volume}`, format: "qcow2", capacityBytes: 4 * GIB, beneath: [] }),
   };

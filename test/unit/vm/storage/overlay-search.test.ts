@@ -39,7 +39,8 @@ const timeout = (): SocleError => new SocleError("timeout", "LIBVIRT_TIMEOUT", "
 function libvirtWith(pools: Readonly<Record<string, Pool>>): { calls: LibvirtCalls; called: string[] } {
   const called: string[] = [];
   const volumeXml = (path: string, name: string, backing = ""): string =>
-    `<volume type="file"><name>${name}</name><capacity>1</capacity><target><path>${path}/${name}</path></target>` +
+    `<volume type="file"><name>${name}</name><capacity>1</capacity><target><path>${path}/${name}</path>` +
+    `<format type="${backing === "" ? "raw" : "qcow2"}"/></target>` +
     (backing === "" ? "</volume>" : `<backingStore><path>${backing}</path></backingStore></volume>`);
   const answer = (procedure: string, { name: requested, pool: reference, vol }: Args): unknown => {
     const name = requested ?? reference?.name ?? vol?.pool ?? "";

@@ -1,11 +1,11 @@
 // The files that image headers refer to, and which of them the host opens.
+import { formatOf } from "../../../../agent/contract/spec-volume-name.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import type { LibvirtStream, Procedure } from "../../../../agent/libvirt/index.ts";
 import { readQcow2Header } from "../../../../agent/vm/storage/qcow2-header.ts";
 import { VolumeGuard, type Look } from "../../../../agent/vm/storage/volume-guard.ts";
-import { formatOf } from "../../../../agent/vm/model/volume-names.ts";
 
 interface HeaderOptions {
   readonly version?: number;
@@ -51,6 +51,8 @@ const overlay = (backing: string, format = "qcow2"): Buffer => header({ backing,
 
 interface Put {
   readonly bytes?: Buffer;
+  /** The format that libvirt found. */
+  readonly probed?: string;
   readonly type?: string;
   readonly is?: "file" | "link" | "other" | "unseen";
   readonly names?: number;
@@ -78,7 +80,7 @@ async function judged(
     Promise.resolve().then(() => answers[name]?.(args as { vol?: { name: string } }) as R);
   const openStream = <A, R>(_procedure: Procedure<A, R>, args: A): Promise<LibvirtStream<R>> => {
     const { vol } = args as { vol: { name: string } };
-    const pieces = [put(vol.name).bytes ?? header()];
+    const pieces = [put(vol.name).bytes ?? (formatOf(vol.name) === "qcow2" ? header() : Buffer.alloc(512))];
     return Promise.resolve(pieces as unknown as LibvirtStream<R>);
   };
   const look: Look = (path) => {
@@ -97,6 +99,7 @@ async function judged(
     path: `/images/${volume}`,
     format: formatOf(volume),
     type: put(volume).type,
+    suspicious: put(volume).probed,
   };
   try {
     await new VolumeGuard({ call, openStream }, look).check(
@@ -120,9 +123,29 @@ test("images and overlays within their own pool are safe", async () => {
   const chain = {
     "a.qcow2": { bytes: overlay("/images/b.qcow2") },
     "b.qcow2": { bytes: overlay("c.img", "raw") },
-    "c.img": { bytes: overlay("/etc/shadow", "raw") },
+    "c.img": {},
   };
-  assert.equal(await judged("a.qcow2", chain), "safe", "the bytes of a raw image are its guest's");
+  assert.equal(await judged("a.qcow2", chain), "safe");
+  assert.equal(
+    await judged("sealed.raw", { "sealed.raw": { bytes: Buffer.from("LUKS\xba\xbe", "latin1") } }),
+    "safe",
+  );
+});
+
+test("a raw file that begins as an image is opened nowhere, neither by itself nor below another", async () => {
+  const forged = { bytes: overlay("/etc/shadow", "raw") };
+  assert.equal(await judged("a.img", { "a.img": forged }), "VOLUME_SUSPICIOUS");
+  const chain = { "a.qcow2": { bytes: overlay("b.img", "raw") }, "b.img": forged };
+  assert.equal(await judged("a.qcow2", chain), "VOLUME_SUSPICIOUS");
+  for (const magic of ["QED\0", "KDMV", "OOOM", "# Disk DescriptorFile", "conectix", "vhdxfile"])
+    assert.equal(
+      await judged("a.raw", { "a.raw": { bytes: Buffer.from(magic) } }),
+      "VOLUME_SUSPICIOUS",
+      magic,
+    );
+  assert.equal(await judged("a.qcow2", { "a.qcow2": { probed: "vmdk" } }), "VOLUME_SUSPICIOUS");
+  // Nothing but its reader interprets a block device.
+  assert.equal(await judged("a", { a: { ...forged, type: "block" } }, { poolType: "logical" }), "safe");
 });
 
 test("a VM's own disk may back an image only when the request names it as the base, whatever its name", async () => {

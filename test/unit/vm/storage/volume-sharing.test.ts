@@ -9,14 +9,15 @@ import { withEtag } from "../../../../agent/vm/observation/vm-from-domain.ts";
 import type { Vm, VmDisk } from "../../../../agent/vm/model/vm.ts";
 import { sourceDisk } from "../../../../agent/vm/operations/volume-source.ts";
 import { noOtherNames } from "../../../../agent/vm/storage/storage-names.ts";
+import { lookAt } from "../../../../agent/vm/storage/volume-look.ts";
 import {
-  lookAt,
   requireDisksFree,
   requireNotAttached,
   requireUsable,
   type Users,
 } from "../../../../agent/vm/storage/volume-users.ts";
 import type { ResolvedVolume } from "../../../../agent/vm/storage/volumes.ts";
+import { anyRawFiles } from "../../../support/vm/raw-files.ts";
 
 /** Properties that one check reads of one user of volumes, on average. */
 const MOST_READS = 8;
@@ -199,6 +200,7 @@ test("volumes are matched by path and backing image too, as in unmanaged VMs", a
     const volumes = {
       resolve: () => Promise.resolve(image),
       dependents: () => Promise.resolve({ paths: [], overlays, backings: [] }),
+      rawFiles: anyRawFiles,
     };
     try {
       requireUsable(spec, { vms, creations: [] }, tenantOnly, await lookAt(volumes, spec));
