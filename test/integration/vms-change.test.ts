@@ -139,7 +139,7 @@ suite("changes of VMs over a real libvirtd", { skip: libvirtdUnavailable(), time
     // Its place is free again.
     assert.equal((await change("ATTACH_DISK", vm, newDisk("more", 4))).result["device"], "vdb");
     await change("DETACH_DISK", vm, { disk: "named", deleteVolume: false });
-    assert.deepEqual(aliases(await xml(vm, "--inactive")), ["ua-disk-raw", "ua-disk-more"]);
+    assert.deepEqual(aliases(await xml(vm, "--inactive")), ["ua-disk-first", "ua-disk-more"]);
     await remove(vm);
     const left = await stage.volumes();
     assert.match(left, new RegExp(`socle-${vm}-own.qcow2`));

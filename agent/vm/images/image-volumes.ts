@@ -156,10 +156,19 @@ export class ImageVolumes {
     }
   }
 
-  /** Writes the manifest: from then on the image is published. */
+  /**
+   * Writes the manifest, durably: from then on the image is published. The image's bytes must be durable before, since a
+   * manifest is believed.
+   */
   async publish(image: Image): Promise<void> {
     const content = manifestOf(image);
     await this.fill(manifestVolume(image), content.length, [content]);
+    await this.sync(image.pool);
+  }
+
+  /** Throws as `Volumes.sync`. */
+  async sync(pool: string): Promise<void> {
+    await this.#volumes.sync(pool);
   }
 
   /** Removes the manifest first: a part of an image is never published. */

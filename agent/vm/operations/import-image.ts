@@ -71,6 +71,8 @@ export const importImage = defineOperation({
     // An earlier run has published it, or another import of its digest.
     const published = store.find(wanted.id) ?? (run.resumed ? await earlier(context, wanted) : undefined);
     if (published !== undefined) {
+      // An earlier run may have ended between the manifest and its sync.
+      if (run.resumed) await volumes.sync(published.pool);
       store.publish(published);
       return resultOf(published);
     }
@@ -224,6 +226,8 @@ async function publish(
     await allVolumes.resolve(dataVolume(image));
   });
   if (from !== undefined) await step("remove source", () => volumes.removeSource(wanted));
+  // The manifest that follows vouches for the bytes, also after a power loss.
+  await step("sync", () => volumes.sync(wanted.pool));
   // From here on it is published whatever happens.
   step.commit();
   await step("publish", () => volumes.publish(image));

@@ -197,6 +197,8 @@ async function move(
       await copy(context, run, { asked, spec, path, cut, effects });
     }
     step.commit();
+    // The old volume is deleted next.
+    await step("sync", () => context.volumes.sync(to.pool));
     spec = await step("write spec", () => writeMoved(context, vmId, asked));
   }
   await withoutBitmap(context, vmId, disk);

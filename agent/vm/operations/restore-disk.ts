@@ -184,6 +184,8 @@ async function write(
     // As the VM's start will.
     await volumes.resolve(volume);
   });
+  // The note that the disk is whole is durable at once.
+  await step("sync", () => volumes.sync(volume.pool));
 }
 
 /** The bytes, passed on once the header is safe. */

@@ -10,6 +10,7 @@ import { OverlaySearch, type BusyWait, type Dependents } from "./overlay-search.
 import { PoolRefresh } from "./pool-refresh.ts";
 import type { VolumeRef } from "../../contract/spec.ts";
 import { StorageNames } from "./storage-names.ts";
+import { PoolSync, type RunSync } from "./pool-sync.ts";
 import { asNamed } from "../../contract/spec-named-volume.ts";
 import { RawFiles } from "./raw-files.ts";
 import { VolumeGuard, type Beneath, type Header, type Image } from "./volume-guard.ts";
@@ -72,6 +73,7 @@ export class Volumes {
   readonly #pools: PoolRefresh;
   readonly #overlays: OverlaySearch;
   readonly #lookup: VolumeLookup;
+  readonly #sync: PoolSync;
 
   constructor(
     calls: LibvirtCalls,
@@ -80,11 +82,13 @@ export class Volumes {
       guard = new VolumeGuard(calls),
       log = silentLog,
       allowRawFiles = false,
+      runSync,
     }: {
       readonly guard?: Pick<VolumeGuard, "check">;
       readonly log?: Logger;
       /** Whether guests may write raw files, in which they can forge the header of an image. */
       readonly allowRawFiles?: boolean;
+      readonly runSync?: RunSync;
     } = {},
   ) {
     this.names = new StorageNames(calls, clock);
@@ -95,6 +99,7 @@ export class Volumes {
     this.#pools = new PoolRefresh(calls, log);
     this.#lookup = new VolumeLookup(calls);
     this.erasure = new VolumeErasure(calls, this.#lookup, this.#certainty);
+    this.#sync = new PoolSync(this.#lookup, runSync);
     this.rawFiles = new RawFiles(this.#lookup, allowRawFiles);
     this.#overlays = new OverlaySearch(calls, clock, this.names, this.#pools, (name) =>
       this.activePool(name),
@@ -220,7 +225,7 @@ export class Volumes {
     }, isLarge);
   }
 
-  /** Writes the first bytes of a volume; repeating it has the same effect. Throws as `resolve`. */
+  /** Writes the first bytes of a volume, durably; repeating it has the same effect. Throws as `resolve` and `sync`. */
   async write(reference: VolumeRef, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     const { vol } = await this.#findSurely(reference);
     const args = { vol, offset: 0, length: bytes.byteLength, flags: 0 };
@@ -229,6 +234,12 @@ export class Volumes {
       await stream.write(bytes);
       await stream.finish();
     });
+    await this.sync(reference.pool);
+  }
+
+  /** Waits until what libvirt wrote into the pool is on its disk. Throws as `PoolSync.sync`. */
+  async sync(pool: string): Promise<void> {
+    await this.#sync.sync(pool);
   }
 
   /** The first bytes of a volume. Throws as `resolve`. */

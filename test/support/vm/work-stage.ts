@@ -245,6 +245,7 @@ export class WorkStage {
     },
     pathOf: (volume: VolumeRef) => later(this.volumes.has(volumeKey(volume)) ? pathOf(volume) : undefined),
     rawFiles: anyRawFiles,
+    sync: () => later(undefined),
     requireAbsent: (volumes: readonly VolumeRef[]) => {
       const there = volumes.find((volume) => this.volumes.has(volumeKey(volume)));
       return there === undefined

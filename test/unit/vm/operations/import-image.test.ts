@@ -51,7 +51,7 @@ interface Stage {
   readonly maxBytes?: number;
   /** The step of the volumes that fails, and how. */
   readonly fails?: Partial<
-    Record<"fill" | "lost" | "inspect" | "publish" | "remove" | "removeSource", SocleError>
+    Record<"fill" | "lost" | "inspect" | "sync" | "publish" | "remove" | "removeSource", SocleError>
   >;
   readonly isEnding?: boolean;
   /** The pools have not been read since the agent's start. */
@@ -134,6 +134,9 @@ async function imported({
       isFile: true,
       changedAt: "1",
     };
+  };
+  volumes.sync = async () => {
+    await act("sync");
   };
   volumes.publish = async (image) => {
     await act("publish");
@@ -234,14 +237,14 @@ async function imported({
 
 test("an import fills a volume, verifies it, and publishes it last", async () => {
   const { reason, did, isKnown } = await imported({});
-  assert.deepEqual([reason, did, isKnown], ["done", ["remove", "fill", "inspect", "publish"], true]);
+  assert.deepEqual([reason, did, isKnown], ["done", ["remove", "fill", "inspect", "sync", "publish"], true]);
 });
 
 test("an interrupted import begins again over its parts, and is done if it was published", async () => {
   const again = await imported({ resumed: true, pool: "parts" });
-  assert.deepEqual([again.reason, again.did], ["done", ["remove", "fill", "inspect", "publish"]]);
+  assert.deepEqual([again.reason, again.did], ["done", ["remove", "fill", "inspect", "sync", "publish"]]);
   const published = await imported({ resumed: true, pool: "published" });
-  assert.deepEqual([published.reason, published.did, published.isKnown], ["done", [], true]);
+  assert.deepEqual([published.reason, published.did, published.isKnown], ["done", ["sync"], true]);
 });
 
 test("a certain failure removes what was made, and nothing is published", async () => {
@@ -257,7 +260,7 @@ test("a certain failure removes what was made, and nothing is published", async 
 });
 
 test("without libvirt the outcome is unknown once a volume may exist, and a plain failure before", async () => {
-  for (const step of ["fill", "inspect", "publish"] as const) {
+  for (const step of ["fill", "inspect", "sync", "publish"] as const) {
     const { reason, did, isKnown } = await imported({ fails: { [step]: away } });
     assert.match(reason, /^outcome_unknown/, step);
     assert.deepEqual([did.at(-1), isKnown], [step, false]);
@@ -267,7 +270,7 @@ test("without libvirt the outcome is unknown once a volume may exist, and a plai
 
 test("an image of a volume has the digest of the bytes that were read", async () => {
   const { reason, did, published } = await imported({ from: {} });
-  assert.deepEqual([reason, did], ["done", ["remove", "fill", "inspect", "publish"]]);
+  assert.deepEqual([reason, did], ["done", ["remove", "fill", "inspect", "sync", "publish"]]);
   assert.equal(published?.sha256, wanted.sha256);
   const again = await imported({ from: {}, resumed: true, pool: "parts" });
   assert.equal(again.reason, "done");
@@ -325,7 +328,10 @@ test("a resumed import fails without the pool of its volume, and without that of
 
 test("a VMDK is converted once its digest is verified, and its own bytes go before the image is published", async () => {
   const { reason, did, claimed, published } = await imported({ vmdk: smallVmdk() });
-  assert.deepEqual([reason, did], ["done", ["remove", "fill", "fill", "inspect", "removeSource", "publish"]]);
+  assert.deepEqual(
+    [reason, did],
+    ["done", ["remove", "fill", "fill", "inspect", "removeSource", "sync", "publish"]],
+  );
   assert.deepEqual([published?.format, published?.capacityBytes], ["qcow2", 256 * 1024]);
   // Each file has its own claim, from before it exists.
   assert.deepEqual(claimed, [
