@@ -1,6 +1,16 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, open, rm, stat, truncate, writeFile, type FileHandle } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  open,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+  type FileHandle,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -148,8 +158,7 @@ export class PowerCutDisk {
       await disk.truncate(this.#sizeBytes);
       for await (const { sector, sectors, logBytes, flags } of this.#log(end)) {
         const bytes = Buffer.alloc(sectors * SECTOR_BYTES);
-        if ((flags & FLAG.discard) === 0n)
-          await log.read(bytes, 0, bytes.length, logBytes - bytes.length);
+        if ((flags & FLAG.discard) === 0n) await log.read(bytes, 0, bytes.length, logBytes - bytes.length);
         await disk.write(bytes, 0, bytes.length, sector * SECTOR_BYTES);
       }
     } finally {
