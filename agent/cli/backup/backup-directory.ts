@@ -1,35 +1,37 @@
 import { createHash } from "node:crypto";
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
 import { damaged, openFile, type ByteSource } from "./byte-source.ts";
 import { DigestThread } from "./digest-thread.ts";
 import { MANIFEST, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
+import { discardFiles, forgetParts, type NewFile } from "./new-files.ts";
 import { passphraseMissing } from "./passphrase.ts";
 import { PieceWriter } from "./piece-writer.ts";
-import { syncDirectory } from "./plain-file.ts";
+import { openPlain } from "./plain-file.ts";
 import { Qcow2Chain, Qcow2File } from "./qcow2-file.ts";
 
 /** Opens a file of a backup by its name. */
 export type OpenSource = (file: string) => Promise<ByteSource>;
 
+/** Follows no link. */
 export const inDirectory =
   (directory: string): OpenSource =>
   (file) =>
-    openFile(join(directory, file));
+    openFile(join(directory, file), "readEntry");
 
 export interface Written {
   readonly sha256: string;
   readonly sizeBytes: number;
 }
 
-/** Writes a new file durably under a name that ends in .part. */
+/** Writes a new file durably. */
 export async function writePart(
   directory: string,
-  file: string,
+  part: string,
   chunks: AsyncIterable<Buffer>,
 ): Promise<Written> {
-  const handle = await open(join(directory, `${file}.part`), "wx", 0o600);
+  const handle = await openPlain(join(directory, part), "create");
   const digest = new DigestThread();
   const pieces = new PieceWriter(handle, (piece) => digest.add(piece));
   try {
@@ -44,35 +46,26 @@ export async function writePart(
   }
 }
 
-/** Gives whole files their names, durably. */
-export async function nameParts(directory: string, files: readonly string[]): Promise<void> {
-  for (const file of files) await rename(join(directory, `${file}.part`), join(directory, file));
-  await syncDirectory(directory);
-}
-
-export async function removeFiles(directory: string, files: readonly string[]): Promise<void> {
-  for (const file of files)
-    for (const name of [file, `${file}.part`]) await rm(join(directory, name), { force: true });
-}
-
-/** Removes what a backup left that did not end: its unfinished files, and those that no manifest names. */
+/**
+ * Deletes what a backup left that did not end, by its note alone: the names in a directory prove nothing. What the manifest
+ * names stays.
+ */
 export async function removeLeftovers(
   directory: string,
   manifest: Manifest | undefined,
-  leftBackupId: string | undefined,
+  left: readonly NewFile[],
 ): Promise<void> {
   const known = new Set(manifest?.backups.flatMap(({ disks }) => disks.map(({ file }) => file)));
-  const isOfLeft = (name: string): boolean =>
-    leftBackupId !== undefined &&
-    [`.${leftBackupId}.qcow2`, `.${leftBackupId}.qcow2.part`].some((end) => name.endsWith(end));
-  const isLeft = (name: string): boolean =>
-    !known.has(name) && (UNFINISHED.test(name) || name === `${MANIFEST}.part` || isOfLeft(name));
-  for (const entry of await readdir(directory, { withFileTypes: true }))
-    if (entry.isFile() && isLeft(entry.name)) await rm(join(directory, entry.name), { force: true });
+  await forgetParts(
+    directory,
+    left.filter(({ file }) => known.has(file)),
+  );
+  await discardFiles(
+    directory,
+    left.filter(({ file }) => !known.has(file)),
+  );
+  await rm(join(directory, `${MANIFEST}.part`), { force: true });
 }
-
-/** Of a disk and a backup's id, also without the lock that named the backup. Others' files may be in the directory. */
-const UNFINISHED = /^\w[\w-]*\.[0-9a-f]{16}\.qcow2\.part$/;
 
 /** Why a backup cannot go on from these files; undefined: it can. */
 export async function lacksFiles(
@@ -80,8 +73,9 @@ export async function lacksFiles(
   files: readonly StoredDisk[],
 ): Promise<string | undefined> {
   for (const { file, sizeBytes } of files) {
-    const found = await stat(join(directory, file)).catch(() => undefined);
+    const found = await lstat(join(directory, file)).catch(() => undefined);
     if (found === undefined) return `there is no ${file}`;
+    if (!found.isFile()) return `${file} is no file`;
     if (found.size !== sizeBytes) return `${file} has ${found.size} bytes in place of ${sizeBytes}`;
   }
   return undefined;

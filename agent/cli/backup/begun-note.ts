@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "../../kernel/zod.ts";
 import { parseJson } from "../../kernel/text/json.ts";
+import { newFile } from "./new-files.ts";
 import { readPlain, writeDurably } from "./plain-file.ts";
 
 const NOTE = "backup.begun";
@@ -18,6 +19,8 @@ const schema = z.object({
   }),
   /** Absent: its answer has not come. */
   backupId: z.string().exactOptional(),
+  /** What it writes. Absent: nothing yet. */
+  files: z.array(newFile).readonly().exactOptional(),
 });
 
 /** A backup into a directory that may be open on its host. */

@@ -13,11 +13,11 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
-/** Throws `invalid` FILE_UNREADABLE. */
-export async function openFile(path: string): Promise<ByteSource> {
+/** `readEntry`: of a directory, without following a link. Throws `invalid` FILE_UNREADABLE. */
+export async function openFile(path: string, to: "read" | "readEntry" = "read"): Promise<ByteSource> {
   let handle: FileHandle;
   try {
-    handle = await openPlain(path, "read");
+    handle = await openPlain(path, to);
   } catch (cause) {
     if (cause instanceof SocleError) throw cause;
     const why = codeOf(cause) === "ENOENT" ? "there is no such file" : (codeOf(cause) ?? "");

@@ -1,10 +1,12 @@
-import { link, open, readFile, rename, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, readFile, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "../../kernel/zod.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
 import { codeOf } from "../../kernel/thrown.ts";
+import { openPlain, readPlain } from "./plain-file.ts";
 
 const LOCK = "backup.lock";
 
@@ -19,21 +21,21 @@ type Holder = z.output<typeof schema>;
 /** Excludes other backups into a directory, by a file that names this process. */
 export class DirectoryLock {
   readonly #path: string;
+  readonly #own: string;
 
-  private constructor(path: string) {
+  private constructor(path: string, own: string) {
     this.#path = path;
+    this.#own = own;
   }
 
   /** Takes over the lock of a process that is gone. Throws `conflict` BACKUP_DIRECTORY_BUSY. */
   static async take(directory: string): Promise<DirectoryLock> {
     const path = join(directory, LOCK);
-    const own = { pid: process.pid, startedAt: (await startOf(process.pid)) ?? "", host: hostname() };
+    const holder = { pid: process.pid, startedAt: (await startOf(process.pid)) ?? "", host: hostname() };
+    const own = `${JSON.stringify(holder satisfies Holder)}\n`;
     for (let tries = 0; tries < 3; tries += 1) {
-      if (await create(path, own)) return new DirectoryLock(path);
-      const text = await readFile(path, "utf8").catch((thrown: unknown) => {
-        if (codeOf(thrown) === "ENOENT") return undefined;
-        throw thrown;
-      });
+      if (await create(path, own)) return new DirectoryLock(path, own);
+      const text = await readPlain(path);
       if (text === undefined) continue;
       const holder = schema.safeParse(parseJson(text)).data;
       if (holder === undefined || !(await isGone(holder))) throw busy(path, holder);
@@ -42,17 +44,18 @@ export class DirectoryLock {
     throw busy(path, undefined);
   }
 
+  /** Leaves a lock that another process took after a person removed this one. */
   async release(): Promise<void> {
-    await rm(this.#path, { force: true });
+    if ((await readPlain(this.#path)) === this.#own) await rm(this.#path, { force: true });
   }
 }
 
 /** The file appears with its text. False: there is one. */
-async function create(path: string, own: Holder): Promise<boolean> {
-  const part = `${path}.${process.pid}`;
-  const handle = await open(part, "w", 0o600);
+async function create(path: string, own: string): Promise<boolean> {
+  const part = `${path}.${randomUUID()}`;
+  const handle = await openPlain(part, "create");
   try {
-    await handle.writeFile(`${JSON.stringify(own)}\n`);
+    await handle.writeFile(own);
     await handle.sync();
   } finally {
     await handle.close();
@@ -70,14 +73,14 @@ async function create(path: string, own: Holder): Promise<boolean> {
 
 /** Removes the lock if it still has this text: another process may have taken it over meanwhile. */
 async function remove(path: string, text: string): Promise<void> {
-  const aside = `${path}.${process.pid}.left`;
+  const aside = `${path}.${randomUUID()}.left`;
   try {
     await rename(path, aside);
   } catch (thrown) {
     if (codeOf(thrown) === "ENOENT") return;
     throw thrown;
   }
-  const isSame = (await readFile(aside, "utf8")) === text;
+  const isSame = (await readPlain(aside)) === text;
   // Back in place, unless a third one has it now.
   if (!isSame) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });

@@ -13,6 +13,7 @@ import { fileImage } from "./file-image.ts";
 import { MANIFEST, manifestOf, manifestText, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { openBackup } from "./open-backup.ts";
 import { readPassphrase } from "./passphrase.ts";
+import { backupFileNames } from "./received-name.ts";
 import { padding, tarEnd, tarHeader } from "./tar.ts";
 
 export interface ExportOptions {
@@ -38,8 +39,10 @@ export async function exportVm(
   const of = { requestId: randomUUID(), vm: vm.vmId };
   const request = { ...of, disks: [], baseBackup: "", quiesce, allowEncrypted };
   return await openBackup(session, agent, { request }, async (backupId, { end }) => {
-    const backup = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
-    const archive = new Archive(session, { vm, backup, passphrase });
+    const answer = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
+    const backup = { ...answer, vmId: vm.vmId, backupId };
+    const files = backupFileNames(backup.disks, backupId);
+    const archive = new Archive(session, { vm, backup, files, passphrase });
     await write(archive);
     await end(false);
     return archive.stored;
@@ -50,6 +53,8 @@ class Archive implements AsyncIterable<Buffer> {
   readonly #session: Session;
   readonly #vm: Vm__Output;
   readonly #backup: Backup__Output;
+  /** In the order of its disks. */
+  readonly #files: readonly string[];
   readonly #passphrase: Buffer | undefined;
   readonly #made: StoredDisk[] = [];
 
@@ -58,16 +63,19 @@ class Archive implements AsyncIterable<Buffer> {
     {
       vm,
       backup,
+      files,
       passphrase,
     }: {
       readonly vm: Vm__Output;
       readonly backup: Backup__Output;
+      readonly files: readonly string[];
       readonly passphrase: Buffer | undefined;
     },
   ) {
     this.#session = session;
     this.#vm = vm;
     this.#backup = backup;
+    this.#files = files;
     this.#passphrase = passphrase;
   }
 
@@ -82,7 +90,7 @@ class Archive implements AsyncIterable<Buffer> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    for (const disk of this.#backup.disks) {
+    for (const [index, disk] of this.#backup.disks.entries()) {
       if (disk.incremental)
         throw new SocleError(
           "internal",
@@ -91,7 +99,7 @@ class Archive implements AsyncIterable<Buffer> {
         );
       const reader = await BackupReader.open(this.#session, this.#backup, disk);
       try {
-        yield* this.#disk(disk, reader);
+        yield* this.#disk(disk, reader, this.#files[index] ?? "");
       } finally {
         reader.close();
       }
@@ -107,8 +115,8 @@ class Archive implements AsyncIterable<Buffer> {
   async *#disk(
     { disk, capacityBytes }: BackupDisk__Output,
     reader: BackupReader,
+    file: string,
   ): AsyncGenerator<Buffer, void, undefined> {
-    const file = `${disk}.${this.#backup.backupId}.qcow2`;
     const map = await reader.map(capacityBytes, false);
     const feed = new ClusterFeed(reader.pieces());
     const passphrase = this.#passphrase;

@@ -4,24 +4,20 @@ import type { Immutable } from "../../kernel/immutable.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import { parseJson } from "../../kernel/text/json.ts";
 import { readPlain, writeDurably } from "./plain-file.ts";
+import { receivedName } from "./received-name.ts";
 
 export const MANIFEST = "manifest.json";
 const VERSION = "socle backup 1";
 
-/** A name within the directory. */
-const plainName = z
-  .string()
-  .max(200)
-  .regex(/^\w[\w.-]*$/, "is no plain name");
 const size = z.number().int().nonnegative();
 
 const disk = z.object({
-  disk: plainName,
-  file: plainName,
+  disk: receivedName,
+  file: receivedName,
   format: z.literal("qcow2"),
   capacityBytes: size,
   /** The file right below, in the same directory. Absent: none. */
-  base: plainName.exactOptional(),
+  base: receivedName.exactOptional(),
   /** Absent: in clear. */
   encryption: z.literal("luks").exactOptional(),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -29,7 +25,7 @@ const disk = z.object({
 });
 
 const backup = z.object({
-  id: plainName,
+  id: receivedName,
   createdAt: z.string(),
   quiesced: z.boolean(),
   /** The VM's spec then, as JSON of the contract. */

@@ -4,30 +4,43 @@ import { dirname } from "node:path";
 import { SocleError } from "../../kernel/errors.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK, O_NOFOLLOW } = constants;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NONBLOCK, O_NOFOLLOW } = constants;
 /** Without O_NONBLOCK the open of a FIFO waits for another process. */
 const FLAGS = {
   read: O_RDONLY | O_NONBLOCK,
-  write: O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW,
+  /** A file of a directory, by a name that others may have put there. */
+  readEntry: O_RDONLY | O_NONBLOCK | O_NOFOLLOW,
+  /** A new file, or one whose only name this is, which becomes empty. */
+  write: O_WRONLY | O_CREAT | O_NONBLOCK | O_NOFOLLOW,
+  create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
 } as const;
 
-/** Opens a file, to write also a new one. Throws `invalid` FILE_UNREADABLE for what is no file, and as `open`. */
+/** Opens a file. Throws `invalid` FILE_UNREADABLE for what is no file, and as `open`. */
 export async function openPlain(path: string, to: keyof typeof FLAGS): Promise<FileHandle> {
-  const handle = await open(path, FLAGS[to], 0o600);
+  const handle = await open(path, FLAGS[to], 0o600).catch((thrown: unknown) => {
+    if (to === "readEntry" && codeOf(thrown) === "ELOOP")
+      throw noFile(path, "is a link, which is not followed");
+    throw thrown;
+  });
   try {
-    if ((await handle.stat()).isFile()) return handle;
-    throw noFile(path);
+    const found = await handle.stat();
+    if (!found.isFile()) throw noFile(path);
+    if (to === "write") {
+      if (found.nlink !== 1) throw noFile(path, "has another name too (a hard link)");
+      await handle.truncate();
+    }
+    return handle;
   } catch (thrown) {
     await handle.close();
     throw thrown;
   }
 }
 
-/** Undefined: there is no file. Throws `invalid` FILE_UNREADABLE. */
+/** Undefined: there is no file. Follows no link. Throws `invalid` FILE_UNREADABLE. */
 export async function readPlain(path: string): Promise<string | undefined> {
   let handle: FileHandle | undefined;
   try {
-    handle = await openPlain(path, "read");
+    handle = await openPlain(path, "readEntry");
     return await handle.readFile("utf8");
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return undefined;
@@ -62,5 +75,5 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-export const noFile = (path: string): SocleError =>
-  new SocleError("invalid", "FILE_UNREADABLE", `${path} is no file`);
+const noFile = (path: string, why = "is no file"): SocleError =>
+  new SocleError("invalid", "FILE_UNREADABLE", `${path} ${why}`);

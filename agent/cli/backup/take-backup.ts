@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
-import { codeOf } from "../../kernel/thrown.ts";
+import { codeOf, succeeds } from "../../kernel/thrown.ts";
 import type { Backup__Output } from "../../gen/socle/v1/Backup.ts";
 import type { BackupDisk__Output } from "../../gen/socle/v1/BackupDisk.ts";
 import type { Vm__Output } from "../../gen/socle/v1/Vm.ts";
@@ -13,9 +13,7 @@ import { BackupReader } from "./backup-reader.ts";
 import {
   inDirectory,
   lacksFiles,
-  nameParts,
   openChain,
-  removeFiles,
   removeLeftovers,
   requireSamePassphrase,
   writePart,
@@ -35,9 +33,11 @@ import {
   type StoredDisk,
 } from "./manifest.ts";
 import { fileImage } from "./file-image.ts";
+import { discardFiles, forgetParts, nameFiles, newFileOf, requireUnused, type NewFile } from "./new-files.ts";
 import { readPassphrase } from "./passphrase.ts";
 import { begunBy, isOpen, openBackup, type Ending } from "./open-backup.ts";
 import { remark, succeed } from "./operation.ts";
+import { backupFileNames } from "./received-name.ts";
 
 export interface BackupOptions {
   readonly full?: boolean;
@@ -78,7 +78,7 @@ export async function takeBackup(
     if (manifest !== undefined && manifest.vm.id !== vm.vmId) throw ofAnother(directory, manifest);
     const begun = await readBegun(directory);
     const complete = await settleEarlier(session, agent, vm, manifest, begun);
-    await removeLeftovers(directory, manifest, begun?.backupId);
+    await removeLeftovers(directory, manifest, begun?.files ?? []);
     await forgetBegun(directory);
     const newest = manifest?.backups.at(-1);
     if (newest !== undefined && options.full !== true)
@@ -89,20 +89,23 @@ export async function takeBackup(
     const of = { requestId: randomUUID(), vm: vm.vmId };
     const request = { ...of, disks: [...disk], baseBackup: base?.id ?? "", quiesce, allowEncrypted };
     await noteBegun(directory, { request });
-    const onOver = () => forgetBegun(directory);
+    let files: readonly NewFile[] = [];
+    const onOver = async (): Promise<void> => {
+      const now = await readManifest(directory);
+      // The note stays with a file that cannot be deleted: the next run deletes it.
+      if (await succeeds(removeLeftovers(directory, now, files))) await forgetBegun(directory);
+    };
     return await openBackup(session, agent, { request, onOver }, async (backupId, ending) => {
       await noteBegun(directory, { request, backupId });
+      const answer = await agent.ask(agent.contract.backups.GetBackup, { vm: vm.vmId, backupId });
+      const on = { ...answer, vmId: vm.vmId, backupId };
+      const planned = newFilesOf(on, manifest);
+      await requireUnused(directory, planned);
+      await noteBegun(directory, { request, backupId, files: planned });
+      files = planned;
       const spec = toJson(vm.spec ?? {}) as StoredBackup["spec"];
-      const backup = await read(session, agent, {
-        vm,
-        backupId,
-        directory,
-        manifest,
-        spec,
-        passphrase,
-        ending,
-      });
-      return { backup, fullBecause };
+      const reading = { vm, on, files, directory, manifest, spec, passphrase, ending };
+      return { backup: await read(session, reading), fullBecause };
     });
   } finally {
     await lock.release();
@@ -159,9 +162,19 @@ async function baseOf(
   return lacking === undefined ? { base: newest } : { fullBecause: lacking };
 }
 
+/** Throws `internal` NAME_INVALID for what the agent may not name. */
+function newFilesOf({ disks, backupId }: Backup__Output, manifest: Manifest | undefined): readonly NewFile[] {
+  const files = backupFileNames(disks, backupId).map(newFileOf);
+  if (manifest?.backups.some(({ id }) => id === backupId) !== true) return files;
+  const message = `the agent begins backup ${backupId} again, which the directory has: take the next one into another directory`;
+  throw new SocleError("internal", "NAME_INVALID", message);
+}
+
 interface Reading {
   readonly vm: Vm__Output;
-  readonly backupId: string;
+  readonly on: Backup__Output;
+  /** In the order of its disks. */
+  readonly files: readonly NewFile[];
   readonly directory: string;
   readonly manifest: Manifest | undefined;
   readonly spec: StoredBackup["spec"];
@@ -170,19 +183,16 @@ interface Reading {
 }
 
 /** Reads all disks, makes the files and the manifest durable, and ends the backup with success. */
-async function read(session: Session, agent: Agent, reading: Reading): Promise<StoredBackup> {
-  const { vm, backupId, directory, manifest, spec, ending } = reading;
-  const of = { vm: vm.vmId, backupId };
-  const backup = await agent.ask(agent.contract.backups.GetBackup, of);
+async function read(session: Session, reading: Reading): Promise<StoredBackup> {
+  const { vm, on: backup, files, directory, manifest, spec, ending } = reading;
+  const { backupId } = backup;
   const made: StoredDisk[] = [];
-  const files: string[] = [];
   try {
-    for (const disk of backup.disks) {
-      const file = `${disk.disk}.${backupId}.qcow2`;
-      files.push(file);
-      made.push(await readDisk(session, reading, backup, disk, file));
+    for (const [index, disk] of backup.disks.entries()) {
+      const file = files[index];
+      if (file !== undefined) made.push(await readDisk(session, reading, disk, file));
     }
-    await nameParts(directory, files);
+    await nameFiles(directory, files);
     const stored: StoredBackup = {
       id: backupId,
       createdAt: new Date(toMs(backup.createdAt) ?? session.nowMs()).toISOString(),
@@ -194,22 +204,22 @@ async function read(session: Session, agent: Agent, reading: Reading): Promise<S
     const all = manifestOf({ id: vm.vmId, name: vm.name }, [...(manifest?.backups ?? []), stored]);
     await writeManifest(directory, all);
     ending.keepOpen();
+    await forgetParts(directory, files);
     await finish(ending);
     return stored;
   } catch (thrown) {
     const isKept = (await readManifest(directory))?.backups.some(({ id }) => id === backupId) === true;
     if (isKept) throw toSocleError(thrown);
-    await removeFiles(directory, files);
+    await discardFiles(directory, files).catch(() => undefined);
     throw thrown;
   }
 }
 
 async function readDisk(
   session: Session,
-  { directory, manifest, passphrase }: Reading,
-  backup: Backup__Output,
+  { on: backup, directory, manifest, passphrase }: Reading,
   ofBackup: BackupDisk__Output,
-  file: string,
+  { file, part }: NewFile,
 ): Promise<StoredDisk> {
   const { disk, capacityBytes, incremental, fullReason } = ofBackup;
   const below = incremental ? manifest?.backups.at(-1)?.disks.find((each) => each.disk === disk) : undefined;
@@ -236,7 +246,7 @@ async function readDisk(
     });
     const write = async (progress: ByteProgress): Promise<Written> => {
       try {
-        const result = await writePart(directory, file, progress.count(chunks));
+        const result = await writePart(directory, part, progress.count(chunks));
         await feed.finish();
         return result;
       } finally {

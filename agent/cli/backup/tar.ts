@@ -1,4 +1,5 @@
 import { damaged, partOf, type ByteSource } from "./byte-source.ts";
+import { receivedName } from "./received-name.ts";
 
 // POSIX tar (pax): blocks of 512 bytes, a header before each file. A size beyond the header's eleven octal digits is in a
 // record of its own before it.
@@ -69,6 +70,7 @@ export async function readTar(archive: ByteSource): Promise<Map<string, ByteSour
     } else {
       const name = textAt(header, 0, 100);
       if (type !== "0" && type !== "\0") throw damaged(archive.name, `${name} is no plain file`);
+      if (!receivedName.safeParse(name).success) throw damaged(archive.name, `'${name}' is no plain name`);
       if (files.has(name) || files.size >= MOST_FILES)
         throw damaged(archive.name, "it has a file twice, or too many");
       files.set(name, partOf(archive, name, at, length));

@@ -27,6 +27,10 @@ export interface BackupStage {
   readonly made: unknown[];
   /** Its backups, the open one first. */
   backups: Backup[];
+  /** The names of the VM's disks, as the agent sends them. */
+  diskNames: readonly string[];
+  /** The id of the next backup; undefined: a new one. */
+  nextId: string | undefined;
   /** How often ReadExtents breaks after its first piece. */
   breaks: number;
   /** Reads are refused after the first piece. */
@@ -65,6 +69,8 @@ export async function backupStage(
     asked: [],
     made: [],
     backups: [],
+    diskNames: ["root"],
+    nextId: undefined,
     breaks: 0,
     isAbandoned: false,
     beginsLater: false,
@@ -113,12 +119,13 @@ export async function backupStage(
           answer(open);
           return;
         }
-        backupId = `b${(count += 1)}`;
+        backupId = on.nextId ?? `b${(count += 1)}`;
         begunBy.set(requestId, backupId);
         const incremental = baseBackup !== "";
-        const disk = { disk: "root", capacityBytes, incremental, ...(incremental && { nbdBitmap }) };
+        const of = { capacityBytes, incremental, ...(incremental && { nbdBitmap }) };
+        const all = on.diskNames.map((disk) => ({ disk, ...of }));
         on.backups = [
-          { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: [disk], baseBackup, nbdUri: on.nbdUri },
+          { backupId, vmId, state: "BACKUP_STATE_OPEN", disks: all, baseBackup, nbdUri: on.nbdUri },
           ...on.backups,
         ];
       }

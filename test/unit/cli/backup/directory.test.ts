@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -9,6 +9,7 @@ import test, { type TestContext } from "node:test";
 import { DirectoryLock } from "../../../../agent/cli/backup/directory-lock.ts";
 import { removeLeftovers, writePart } from "../../../../agent/cli/backup/backup-directory.ts";
 import { openFile } from "../../../../agent/cli/backup/byte-source.ts";
+import { nameFiles, newFileOf } from "../../../../agent/cli/backup/new-files.ts";
 import {
   chainOf,
   manifestOf,
@@ -187,15 +188,18 @@ test("a manifest with another shape of spec is refused by the name of the field"
 
 test("the leftovers of backups are removed, and no other file of the directory", async (context) => {
   const directory = await folder(context);
-  const id = "0123456789abcdef";
-  const [left, foreign] = [
-    [`root.${id}.qcow2.part`, "data.b7.qcow2", "data.b7.qcow2.part", "manifest.json.part"],
-    ["debian.qcow2.part", "notes.part", `root.${id}.qcow2`, "movie.b8.qcow2.part", "root.b6.qcow2"],
-  ];
-  for (const name of [...left, ...foreign]) await writeFile(join(directory, name), "");
-  await mkdir(join(directory, `folder.${id}.qcow2.part`));
-  await removeLeftovers(directory, manifestOf(vm, [backup("b6", [disk("root.b6.qcow2")])]), "b7");
-  assert.deepEqual((await readdir(directory)).sort(), [...foreign, `folder.${id}.qcow2.part`].sort());
+  const foreign = ["data.b7.qcow2", "movie.b7.qcow2", "root.0123456789abcdef.qcow2.part"];
+  for (const name of foreign) await writeFile(join(directory, name), "");
+  // It was being written, was named, is in the manifest, and lost its name to another program's file.
+  const left = ["log", "root", "kept", "data"].map((name) => newFileOf(`${name}.b7.qcow2`));
+  for (const { part } of left) await writeFile(join(directory, part), "");
+  await nameFiles(directory, left.slice(1, 3));
+  await writeFile(join(directory, "manifest.json.part"), "");
+  await removeLeftovers(directory, manifestOf(vm, [backup("b7", [disk("kept.b7.qcow2")])]), left);
+  assert.deepEqual((await readdir(directory)).sort(), [...foreign, "kept.b7.qcow2"].sort());
+  // Again, as after a crash.
+  await removeLeftovers(directory, undefined, left);
+  assert.deepEqual((await readdir(directory)).sort(), [...foreign, "kept.b7.qcow2"].sort());
 });
 
 test("a FIFO, a folder or a device in the place of a file is refused without a wait for its other end", async (context) => {
@@ -264,7 +268,7 @@ test("a file has the bytes of its chunks, whatever their sizes, and their digest
   for (const [at, sizes] of [[0], [1], [2 ** 20], [700_001, 3 * 2 ** 20 + 5, 64 * 1024, 9], many].entries()) {
     const chunks = sizes.map((size, index) => Buffer.alloc(size, `${at} ${index} `));
     const written = await writePart(directory, `${at}`, Readable.from(chunks));
-    const found = await readFile(join(directory, `${at}.part`));
+    const found = await readFile(join(directory, `${at}`));
     assert.ok(found.equals(Buffer.concat(chunks)));
     const sha256 = createHash("sha256").update(found).digest("hex");
     assert.deepEqual(written, { sha256, sizeBytes: found.length });
@@ -282,7 +286,7 @@ test("a file has its digest also where Node starts no thread, as in a working di
     "disk",
     Readable.from([Buffer.alloc(6 * 2 ** 20, 7), Buffer.alloc(9, 8)]),
   );
-  const found = await readFile(join(directory, "disk.part"));
+  const found = await readFile(join(directory, "disk"));
   assert.equal(found.length, 6 * 2 ** 20 + 9);
   assert.deepEqual(written, {
     sha256: createHash("sha256").update(found).digest("hex"),

@@ -59,4 +59,6 @@ test("an archive that is cut, changed, or has more than plain files is refused",
     "d=$(mktemp -d); cd $d; ln -s /etc/passwd link; tar --create link; rm -r $d",
   ]);
   await assert.rejects(readTar(source(linked)), damaged);
+  for (const name of ["../manifest.json", "/etc/passwd", "a/b", ".hidden", "..", "", "a\nb", "-rf"])
+    await assert.rejects(readTar(source(Buffer.concat([file(name, "1"), tarEnd()]))), damaged, name);
 });
