@@ -1,4 +1,6 @@
 import { Option, type Command as Cli } from "commander";
+import { requestKinds, type RequestKind } from "./backup/host-requests.ts";
+import { usageError } from "./errors.ts";
 import {
   addMutationOptions,
   collect,
@@ -103,7 +105,33 @@ const addRestoreOptions = (command: Cli): Cli =>
     .option("--keep-macs", "With the MAC addresses of before: for a VM that is gone.")
     .option("--pool <pool>", "The storage pool of all its disks; default: as before.")
     .addOption(passphraseOption("The passphrase of encrypted files is in this file."))
-    .option("--start", "Start it afterwards.");
+    .option("--start", "Start it afterwards.")
+    .addOption(kindsOption("--accept <kinds>", "Give it these of what its spec requests of this host"))
+    .addOption(kindsOption("--without <kinds>", "Leave these of its spec's requests out"))
+    .option("-y, --yes", "Accept all that its spec requests: do not ask.")
+    .option("--tenant <tenant>", 'Its tenant in place of the spec\'s; "": none.')
+    .option(
+      "--nic <nic=network>",
+      "The network of a NIC in place of the spec's, or bridge:NAME; may be repeated.",
+      collect,
+    )
+    .option("--dry-run", "Show the VM and what its spec requests of this host, and change nothing.");
+
+const kindsOption = (flags: string, description: string): Option =>
+  new Option(flags, `${description}; separated by commas, may be repeated.`)
+    .choices(requestKinds)
+    .argParser((text: string, before: readonly RequestKind[] | undefined) => [
+      ...(before ?? []),
+      ...parseKinds(flags, text),
+    ]);
+
+function parseKinds(flags: string, text: string): readonly RequestKind[] {
+  const isKind = (word: string): word is RequestKind => requestKinds.some((kind) => kind === word);
+  const words = text.split(",");
+  const wrong = words.find((word) => !isKind(word));
+  if (wrong === undefined) return words.filter(isKind);
+  throw usageError(`${flags.split(" ")[0] ?? ""} takes ${requestKinds.join(", ")}, not '${wrong}'`);
+}
 
 /** `socle vm export` and `socle vm import`. */
 export function addVmArchives(vm: Cli, bind: Bind): void {
@@ -120,9 +148,5 @@ export function addVmArchives(vm: Cli, bind: Bind): void {
   addRestoreOptions(vm.command("import"))
     .description("Make a VM of an archive of socle vm export.")
     .argument("<file>", "The archive.")
-    .option(
-      "--keep-volumes",
-      "With all that the archive names of this host: read-only disks, the kernel, bridges, spoofing, devices.",
-    )
     .action(bind(async () => (await load()).importVm));
 }

@@ -156,9 +156,9 @@ _socle() {
       "vm backup renew") words="--lease --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup end") words="--request-id --no-wait --timeout --complete --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm backup verify") words="--backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
-      "vm restore") words="--name --id --keep-macs --pool --passphrase-file --start --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
+      "vm restore") words="--name --id --keep-macs --pool --passphrase-file --start --accept --without --yes --tenant --nic --dry-run --backup --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm export") words="--quiesce --passphrase-file --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
-      "vm import") words="--name --id --keep-macs --pool --passphrase-file --start --keep-volumes --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
+      "vm import") words="--name --id --keep-macs --pool --passphrase-file --start --accept --without --yes --tenant --nic --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=file ;;
       "vm nic") words="attach detach update --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ;;
       "vm nic attach") words="--request-id --no-wait --timeout --dry-run --name --mac --allowed-address --allow-spoofing --link-down --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
       "vm nic detach") words="--request-id --no-wait --timeout --dry-run --version --socket --address --control-epoch --person-file --ticket --break-glass --json --help" ask=vm ;;
@@ -282,6 +282,7 @@ _socle_value_anywhere() {
     --graphics) words="vnc off" ;;
     --watchdog) words="reset poweroff pause none off" ;;
     --cpu-mode) words="host-passthrough host-model custom default" ;;
+    --accept | --without) words="tenant networks bridges addresses spoofing volumes devices placement launch-security autostart" ;;
     --link) words="up down" ;;
     --vm) ask=vm ;;
     --as) words="done not-done" ;;

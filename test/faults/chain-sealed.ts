@@ -220,7 +220,7 @@ export class SealedVictim {
 
   async #restore(killer: Killer): Promise<void> {
     const name = `again-${this.#rounds}`;
-    const line = ["restore", this.#at("backups"), "--name", name];
+    const line = ["restore", this.#at("backups"), "--name", name, "--yes"];
     const trap = await killer.set("RESTORE");
     this.#run.log(
       `${this.#run.tries}/${this.#run.count} RESTORE of the encrypted disk, the agent is killed ${trap.what}`,

@@ -193,7 +193,7 @@ suite("backups of encrypted disks", { skip: libvirtdUnavailable(), timeout: 900_
   });
 
   test("a restored VM has its disks encrypted under passphrases of its own, and reads what was backed up", async () => {
-    const restore = ["restore", at(), "--name", "again"];
+    const restore = ["restore", at(), "--name", "again", "--yes"];
     await ends(2, /is encrypted: name the file/, ...restore);
     await ends(2, /does not open with this passphrase/, ...restore, ...withKey("other"));
     assert.deepEqual(await host.domains(), ["web"]);
@@ -236,7 +236,7 @@ suite("backups of encrypted disks", { skip: libvirtdUnavailable(), timeout: 900_
     await ends(5, /--passphrase-file encrypts/, "export", "web", archive);
     await ends(0, /done/, "export", "web", archive, ...withKey());
     for (const word of words) assert.ok(!(await readFile(archive)).includes(word), word);
-    const load = ["import", archive, "--name", "moved", "--keep-volumes", "--start"];
+    const load = ["import", archive, "--name", "moved", "--yes", "--start"];
     await ends(2, /is encrypted: name the file/, ...load);
     await ends(0, /done/, ...load, ...withKey());
     const guest = await GuestShell.join(libvirt, "moved");

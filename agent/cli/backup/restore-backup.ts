@@ -10,29 +10,16 @@ import type { Agent } from "../client.ts";
 import { interrupted } from "../errors.ts";
 import { follow } from "../follow.ts";
 import type { Session } from "../session.ts";
-import { openChain, requireReadable, verifyFile, type OpenSource } from "./backup-directory.ts";
+import { openChain, verifyFile, type OpenSource } from "./backup-directory.ts";
 import { ByteProgress } from "./byte-progress.ts";
-import { chainOf, requireBackup, type Manifest, type StoredBackup, type StoredDisk } from "./manifest.ts";
-import { readPassphrase } from "./passphrase.ts";
+import { chainOf, type StoredBackup, type StoredDisk } from "./manifest.ts";
 import { isUnanswered, remark, requireSuccess, succeed } from "./operation.ts";
 import type { Qcow2Chain } from "./qcow2-file.ts";
 import { imageBytes, qcow2Image } from "../../kernel/qcow2/qcow2-image.ts";
-import { restoredSpec, type RestoreOptions } from "./restored-spec.ts";
+import type { RestorePlan } from "./restore-plan.ts";
 
-export interface Source {
-  readonly manifest: Manifest;
-  readonly openSource: OpenSource;
-}
-
-/** A source with what opens its encrypted files. */
-interface Opened extends Source {
-  readonly passphrase: Buffer | undefined;
-}
-
-interface Options extends RestoreOptions {
-  readonly backup?: string;
+interface Options {
   readonly start?: boolean;
-  readonly passphraseFile?: string;
 }
 
 export interface Restored {
@@ -48,23 +35,25 @@ const CLEANUP_MS = 30_000;
 /** A message has at most 256 KiB. */
 const CHUNK_BYTES = 128 * 1024;
 
-/** Makes a VM of a backup. A failure deletes it again. Nothing is sent before all files were read and compared. */
-export async function restoreBackup(session: Session, from: Source, options: Options): Promise<Restored> {
-  const { passphraseFile } = options;
-  const passphrase = passphraseFile === undefined ? undefined : await readPassphrase(passphraseFile);
-  const source = { ...from, passphrase };
-  const { manifest, openSource } = source;
-  const backup = requireBackup(manifest, options.backup);
-  const { spec, disks, notes } = restoredSpec(manifest, backup, randomUUID(), options);
-  const files = disks.flatMap((stored) => chainOf(manifest, stored));
-  await requireReadable(openSource, files, passphrase);
+/** Throws as CreateVm does for this VM. */
+export async function requireCreatable(session: Session, { spec }: RestorePlan): Promise<void> {
   const agent = await session.agent();
-  const create = { spec, leaveStopped: true };
-  const ask = { ...create, validateOnly: true, requestId: randomUUID() };
+  const ask = { spec, leaveStopped: true, validateOnly: true, requestId: randomUUID() };
   requireSuccess(agent, await agent.ask(agent.contract.vms.CreateVm, ask));
+}
+
+/** Makes a VM of a backup. A failure deletes it again. Nothing is sent before all files were read and compared. */
+export async function restoreBackup(
+  session: Session,
+  plan: RestorePlan,
+  options: Options,
+): Promise<Restored> {
+  const { spec, disks, notes, backup, files, openSource } = plan;
+  const agent = await session.agent();
+  await requireCreatable(session, plan);
   await verify(session, openSource, files);
   for (const note of notes) remark(session, note);
-  const request = { ...create, requestId: randomUUID() };
+  const request = { spec, leaveStopped: true, requestId: randomUUID() };
   const begun = await agent.ask(agent.contract.vms.CreateVm, request).catch(async (thrown: unknown) => {
     if (isUnanswered(thrown)) await discard(session, request);
     throw thrown;
@@ -74,7 +63,7 @@ export async function restoreBackup(session: Session, from: Source, options: Opt
     requireSuccess(agent, await follow(session, agent, begun, undefined));
     for (const [index, disk] of disks.entries()) {
       const moreDisks = disks.slice(index + 1).map((more) => more.disk);
-      await restoreDisk(session, agent, source, { vm: vmId, moreDisks }, disk);
+      await restoreDisk(session, agent, plan, { vm: vmId, moreDisks }, disk);
     }
   } catch (thrown) {
     await discard(session, request);
@@ -116,7 +105,7 @@ async function flatten(chain: Qcow2Chain): Promise<Flat> {
 async function restoreDisk(
   session: Session,
   agent: Agent,
-  { manifest, openSource, passphrase }: Opened,
+  { manifest, openSource, passphrase }: RestorePlan,
   of: Pick<RestoreDiskRequest, "vm" | "moreDisks">,
   stored: StoredDisk,
 ): Promise<void> {

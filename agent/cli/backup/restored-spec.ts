@@ -1,6 +1,7 @@
 import { SocleError } from "../../kernel/errors.ts";
 import type { Disk } from "../../gen/socle/v1/Disk.ts";
 import type { VmSpec } from "../../gen/socle/v1/VmSpec.ts";
+import { isOfHost } from "./host-requests.ts";
 import type { Manifest, StoredBackup, StoredDisk } from "./manifest.ts";
 
 export interface RestoreOptions {
@@ -8,8 +9,6 @@ export interface RestoreOptions {
   readonly id?: "keep" | "new";
   readonly pool?: string;
   readonly keepMacs?: boolean;
-  /** Keeps what the spec names of the host, such as volumes that the VM reads; else that is refused. */
-  readonly keepVolumes?: boolean;
 }
 
 export interface RestoredSpec {
@@ -23,13 +22,12 @@ export interface RestoredSpec {
 /** The spec of a VM with plain new volumes for the disks of a backup. `newId`: for `--id new`. */
 export function restoredSpec(
   { vm }: Pick<Manifest, "vm">,
-  backup: StoredBackup,
+  backup: Pick<StoredBackup, "disks"> & { readonly spec: VmSpec },
   newId: string,
-  { name = vm.name, id = "new", pool, keepMacs = false, keepVolumes = false }: RestoreOptions,
+  { name = vm.name, id = "new", pool, keepMacs = false }: RestoreOptions,
 ): RestoredSpec {
-  // As the agent showed it; the agent checks it again.
-  const given = backup.spec as VmSpec;
-  if (!keepVolumes) requireNothingOfHost(given, backup);
+  // The agent checks it again.
+  const given = backup.spec;
   const notes: string[] = [];
   const toRestore: StoredDisk[] = [];
   const disks = (given.disks ?? []).flatMap((disk): Disk[] => {
@@ -40,7 +38,7 @@ export function restoredSpec(
     }
     const stored = backup.disks.find((each) => each.disk === disk.name);
     if (stored === undefined) {
-      if (isOfHost(disk)) return [disk];
+      if (isOfHost(disk, backup)) return [disk];
       notes.push(`disk ${disk.name ?? ""} is not in the backup, and the VM will not have it`);
       return [];
     }
@@ -70,34 +68,4 @@ export function restoredSpec(
     cloudInit: null,
   };
   return { spec, disks: toRestore, notes };
-}
-
-/** A disk that the VM only reads, and that is no part of a backup: the VM gets it as it is on the host. */
-const isOfHost = ({ newVolume, cdrom, readOnly }: Disk): boolean =>
-  newVolume == null && cdrom == null && readOnly === true;
-
-/** An archive may come from anywhere, and what has these names on this host may be anything. */
-function requireNothingOfHost(
-  { disks, kernelBoot, nics, placement }: VmSpec,
-  { disks: stored }: StoredBackup,
-): void {
-  const isStored = ({ name }: Disk): boolean => stored.some(({ disk }) => disk === name);
-  const volumes = [
-    ...(disks ?? []).flatMap((disk) =>
-      isOfHost(disk) && !isStored(disk) ? [[`disk ${disk.name ?? ""}`, disk.volume] as const] : [],
-    ),
-    ["the kernel", kernelBoot?.kernel] as const,
-    ["the initial RAM disk", kernelBoot?.initrd] as const,
-  ].flatMap(([what, volume]) =>
-    volume == null ? [] : [`${what} is ${volume.volume ?? ""} of pool ${volume.pool ?? ""}`],
-  );
-  const networks = (nics ?? []).flatMap(({ name = "", bridge, allowSpoofing }) => [
-    ...(bridge == null || bridge === "" ? [] : [`NIC ${name} is on bridge ${bridge}`]),
-    ...(allowSpoofing === true ? [`NIC ${name} may spoof addresses`] : []),
-  ]);
-  const devices = (placement?.devices ?? []).map((device) => `it has the host's device ${device}`);
-  const named = [...volumes, ...networks, ...devices];
-  if (named.length === 0) return;
-  const message = `the VM would use what its archive names of this host: ${named.join("; ")}. If that is what is meant, repeat with --keep-volumes`;
-  throw new SocleError("invalid", "ARCHIVE_NAMES_VOLUMES", message);
 }

@@ -6,13 +6,12 @@ import { openPlain, syncDirectory } from "../backup/plain-file.ts";
 import { parseManifest, MANIFEST } from "../backup/manifest.ts";
 import { damaged, openFile } from "../backup/byte-source.ts";
 import { exportVm as exported, type ExportOptions } from "../backup/export.ts";
-import { restoreBackup } from "../backup/restore-backup.ts";
 import { summaryOf } from "../backup/take-backup.ts";
 import { readTar } from "../backup/tar.ts";
 import { usageError } from "../errors.ts";
 import { printable } from "../format.ts";
 import type { Command, Session } from "../session.ts";
-import { showRestored } from "./vm-restore.ts";
+import { makeVm, type Options } from "./vm-restore.ts";
 
 export const exportVm: Command = async (session, [vm = "", file = ""], options: ExportOptions) => {
   const isPiped = file === "-";
@@ -59,11 +58,7 @@ const toFile =
     }
   };
 
-export const importVm: Command = async (
-  session,
-  [file = ""],
-  options: Parameters<typeof restoreBackup>[2],
-) => {
+export const importVm: Command = async (session, [file = ""], options: Options) => {
   if (file === "-") throw usageError("an import reads the archive more than once: give a file");
   const archive = await openFile(file);
   try {
@@ -78,7 +73,7 @@ export const importVm: Command = async (
         ? Promise.reject(damaged(file, `there is no ${name} in it`))
         : Promise.resolve(source);
     };
-    showRestored(session, await restoreBackup(session, { manifest, openSource }, options));
+    await makeVm(session, { manifest, openSource }, options);
   } finally {
     await archive.close();
   }

@@ -4,10 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import type { TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import type { Backup } from "../../../agent/gen/socle/v1/Backup.ts";
-import type { VmSpec } from "../../../agent/gen/socle/v1/VmSpec.ts";
+import type { VmSpec, VmSpec__Output } from "../../../agent/gen/socle/v1/VmSpec.ts";
 import { protos } from "../api/client.ts";
 import { handshake, nbdServer } from "../vm/nbd-server.ts";
 import { fakeAgent, rpcError, socle, type FakeHandlers } from "./fake-agent.ts";
@@ -19,12 +20,16 @@ export const CLUSTER = 64 * 1024;
 export interface BackupStage {
   readonly directory: string;
   readonly run: (...line: readonly string[]) => ReturnType<typeof socle>;
+  /** The same with a person at a terminal who types this. */
+  readonly answer: (text: string, ...line: readonly string[]) => ReturnType<typeof socle>;
   /** The agent also listens at the address that this returns. */
   readonly listen: () => Promise<string>;
   /** What the agent was asked for, in order. */
   readonly asked: unknown[];
   /** The names of the VMs that it was asked to make. */
   readonly made: unknown[];
+  /** Their specs, also of requests that only validate. */
+  readonly specs: VmSpec__Output[];
   /** Its backups, the open one first. */
   backups: Backup[];
   /** The names of the VM's disks, as the agent sends them. */
@@ -68,6 +73,7 @@ export async function backupStage(
     directory,
     asked: [],
     made: [],
+    specs: [],
     backups: [],
     diskNames: ["root"],
     nextId: undefined,
@@ -100,6 +106,8 @@ export async function backupStage(
       return `127.0.0.1:${(relay.address() as AddressInfo).port}`;
     },
     run: (...line) => socle(line, { socket }),
+    answer: (text, ...line) =>
+      socle(line, { socket, stdin: Object.assign(new PassThrough(), { isTTY: true }).end(text) }),
   };
   let count = 0;
   const lost = rpcError(protos, status.UNAVAILABLE, "the connection was lost", { reason: "LOST" });
@@ -188,6 +196,7 @@ export async function backupStage(
       GetVm: (_call, answer) => answer(null, spec === undefined ? vm() : vm({ spec })),
       ListVms: (_call, answer) => answer(null, { vms: [vm()], totalSize: 1 }),
       CreateVm({ request }, answer) {
+        if (request.spec !== null) on.specs.push(request.spec);
         if (on.losesCreation && request.validateOnly) {
           answer(null, done({}));
           return;

@@ -213,9 +213,9 @@ test("an archive is written to a plain file alone, and its import reads no volum
   assert.equal(written.exitCode, 0, written.stderr);
   const refused = await on.run("vm", "import", archive, "--name", "web-2");
   assert.equal(refused.exitCode, 2);
-  assert.match(refused.stderr, /disk tools is tools\.iso of pool iso.*--keep-volumes/);
+  assert.match(refused.stderr, /disk tools is tools\.iso of pool iso[^]*--accept volumes/);
   assert.deepEqual(on.made, []);
-  const accepted = await on.run("vm", "import", archive, "--name", "web-2", "--keep-volumes");
+  const accepted = await on.run("vm", "import", archive, "--name", "web-2", "--accept", "volumes");
   assert.notEqual(accepted.exitCode, 0, "this agent makes no VM");
   assert.deepEqual(on.made, ["web-2"]);
 });

@@ -116,15 +116,7 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
     cloudInit: { hostname: "web" },
   };
   const of = backup("1", [disk("a.qcow2")], spec);
-  const {
-    spec: made,
-    disks,
-    notes,
-  } = restoredSpec({ vm }, of, "new-id", {
-    name: "again",
-    pool: "slow",
-    keepVolumes: true,
-  });
+  const { spec: made, disks, notes } = restoredSpec({ vm }, of, "new-id", { name: "again", pool: "slow" });
   assert.equal(made.name, "again");
   assert.equal(made.vmId, "new-id");
   assert.equal(made.cloudInit, null);
@@ -148,7 +140,7 @@ test("the spec of a restored VM has plain new disks, and no address or id of the
     ["a.qcow2"],
   );
   assert.match(notes.join("\n"), /disk scratch is not in the backup[\s\S]*cloud-init/);
-  const kept = restoredSpec({ vm }, of, "new-id", { id: "keep", keepMacs: true, keepVolumes: true });
+  const kept = restoredSpec({ vm }, of, "new-id", { id: "keep", keepMacs: true });
   assert.deepEqual([kept.spec.vmId, kept.spec.name], [vm.id, "web"]);
   assert.equal(kept.spec.nics?.[0]?.mac, "52:54:00:00:00:01");
 });
@@ -217,49 +209,6 @@ test("a FIFO, a folder or a device in the place of a file is refused without a w
   await symlink(join(directory, "target"), `${fifo}.part`);
   await assert.rejects(writeManifest(directory, manifest), { code: "ELOOP" });
   assert.deepEqual((await readdir(directory)).sort(), ["manifest.json", "manifest.json.part"]);
-});
-
-test("volumes of the host that an archive names are refused by name, unless they are accepted", () => {
-  const tools = {
-    name: "tools",
-    volume: { pool: "iso", volume: "tools.iso" },
-    newVolume: null,
-    readOnly: true,
-  };
-  const own = { name: "root", newVolume: { pool: "fast" } };
-  const kernelBoot = {
-    kernel: { pool: "boot", volume: "vmlinuz" },
-    initrd: { pool: "boot", volume: "initrd" },
-  };
-  const spec = { disks: [own, tools], kernelBoot };
-  const of = backup("1", [disk("a.qcow2")], spec);
-  assert.throws(() => restoredSpec({ vm }, of, "new-id", {}), {
-    reason: "ARCHIVE_NAMES_VOLUMES",
-    message:
-      /disk tools is tools\.iso of pool iso; the kernel is vmlinuz of pool boot; the initial RAM disk is initrd of pool boot.*--keep-volumes/,
-  });
-  const kept = restoredSpec({ vm }, of, "new-id", { keepVolumes: true });
-  assert.deepEqual([kept.spec.disks?.[1], kept.spec.kernelBoot], [tools, kernelBoot]);
-  const foreign = {
-    disks: [own],
-    nics: [
-      { name: "front", network: "default" },
-      { name: "back", bridge: "br0", allowSpoofing: true },
-    ],
-    placement: { devices: ["0000:3b:00.0"] },
-    tenant: "acme",
-  };
-  const named = backup("1", [disk("a.qcow2")], foreign);
-  assert.throws(() => restoredSpec({ vm }, named, "new-id", {}), {
-    reason: "ARCHIVE_NAMES_VOLUMES",
-    message:
-      /host: NIC back is on bridge br0; NIC back may spoof addresses; it has the host's device 0000:3b:00\.0\. .*--keep-volumes/,
-  });
-  const { spec: accepted } = restoredSpec({ vm }, named, "new-id", { keepVolumes: true });
-  assert.deepEqual([accepted.tenant, accepted.placement], ["acme", foreign.placement]);
-  // Read-only, and in the archive: it is restored.
-  const stored = backup("1", [disk("a.qcow2")], { disks: [{ ...tools, name: "root" }] });
-  assert.equal(restoredSpec({ vm }, stored, "new-id", {}).disks.length, 1);
 });
 
 test("a file has the bytes of its chunks, whatever their sizes, and their digest", async (context) => {
