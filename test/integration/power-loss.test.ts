@@ -57,7 +57,7 @@ suite("a cut of power", { skip: unavailable, timeout: 240_000 }, () => {
       });
   };
 
-  test("what the disk has not flushed is lost: a file that nobody synced is not there", async () => {
+  test("what the disk has not flushed is lost: a file without a sync is not there", async () => {
     await writeFile(join(disk.mountPoint, "unsynced"), randomBytes(MIB));
     const names = await disk.afterCut(await disk.now(), "written", (directory) => readdir(directory));
     assert.equal(names.includes("unsynced"), false);

@@ -81,14 +81,14 @@ suite("starts by the agent itself", { skip: libvirtdUnavailable(), timeout: 600_
       name: "own",
       newVolume: { pool: "images", capacityBytes: 8 * MIB, encryption: "VOLUME_ENCRYPTION_LUKS" as const },
     };
-    await host.virsh("vol-create-as", "images", "gone.img", "1M");
+    await host.virsh("vol-create-as", "images", "gone.qcow2", "1M", "--format", "qcow2");
     await create("last", { autostart: true });
     await create("first", { autostart: true, startPriority: 100, disks: [encrypted] });
-    const gone = { name: "gone", volume: { pool: "images", volume: "gone.img" } };
+    const gone = { name: "gone", volume: { pool: "images", volume: "gone.qcow2" } };
     await create("broken", { autostart: true, startPriority: 50, disks: [gone] });
     await create("never");
     await create("used", { autostart: true, startPriority: 10 });
-    await host.virsh("vol-delete", "gone.img", "--pool", "images");
+    await host.virsh("vol-delete", "gone.qcow2", "--pool", "images");
     // As version 0.1.0 left it.
     await host.virsh("autostart", "last");
 

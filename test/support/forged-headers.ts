@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -26,14 +26,21 @@ export async function forgedHeaders(bait: string, baitUrl: string): Promise<read
     const made = async (name: string, format: string, ...options: string[]): Promise<ForgedHeader> => {
       const path = join(directory, name);
       await run("qemu-img", ["create", "-q", "-f", format, ...options, path, FORGED_CAPACITY]);
-      return { name, bytes: (await readFile(path)).subarray(0, HEAD_BYTES) };
+      const file = await open(path);
+      try {
+        const bytes = Buffer.alloc(HEAD_BYTES);
+        await file.read(bytes, 0, HEAD_BYTES, 0);
+        return { name, bytes };
+      } finally {
+        await file.close();
+      }
     };
     const over = (name: string, format = "raw"): string[] => ["-u", "-b", name, "-F", format];
     const json = `json:${JSON.stringify({ driver: "raw", file: { driver: "file", filename: bait } })}`;
     const v3 = await made("qcow2 v3 over a file", "qcow2", ...over(bait));
     // Without a format libvirt opens the file to find it.
     const unsaid = { name: "qcow2 over a file of any format", bytes: withoutBackingFormat(v3.bytes) };
-    const key = ["--object", "secret,id=key,data=forged", "-o", "key-secret=key"];
+    const key = ["--object", "secret,id=key,data=forged", "-o", "key-secret=key,iter-time=10"];
     return [
       v3,
       unsaid,
@@ -43,7 +50,7 @@ export async function forgedHeaders(bait: string, baitUrl: string): Promise<read
       await made("qcow2 with a data file", "qcow2", "-o", `data_file=${join(directory, "data")}`).then(
         ({ name, bytes }) => ({ name, bytes: replaced(bytes, join(directory, "data"), bait) }),
       ),
-      await made("qcow over a file", "qcow", "-u", "-b", bait),
+      qcowOver(bait),
       await made("qed over a file", "qed", ...over(bait)),
       vmdkOver(bait),
       await made("vdi", "vdi"),
@@ -79,6 +86,21 @@ function asIso(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);
   copy.write("\u0001CD001\u0001", ISO_AT, "latin1");
   return copy;
+}
+
+/** qcow, the format before qcow2, has no name of its backing file's format. */
+function qcowOver(backing: string): ForgedHeader {
+  const bytes = Buffer.alloc(HEAD_BYTES);
+  bytes.write("QFI\u00fb", 0, "latin1");
+  bytes.writeUInt32BE(1, 4);
+  bytes.writeBigUInt64BE(48n, 8);
+  bytes.writeUInt32BE(backing.length, 16);
+  bytes.writeBigUInt64BE(2n ** 40n, 24);
+  bytes.writeUInt8(12, 32);
+  bytes.writeUInt8(9, 33);
+  bytes.writeBigUInt64BE(4096n, 40);
+  bytes.write(backing, 48);
+  return { name: "qcow over a file", bytes };
 }
 
 /** A sparse extent whose descriptor names its parent: libvirt reads that behind the first sector. */

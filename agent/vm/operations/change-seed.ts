@@ -236,7 +236,7 @@ async function makeSeed(
     ...secrets,
   });
   const { path } = await volumes.make(
-    { pool: volume.pool, name: volume.volume, format: "raw", capacityBytes: SEED_BYTES },
+    { pool: volume.pool, name: volume.volume, format: "raw", capacityBytes: SEED_BYTES, isOfHost: true },
     mayBeThere,
   );
   await volumes.write(volume, image, signal);
