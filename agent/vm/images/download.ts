@@ -6,7 +6,13 @@ import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { isAddress } from "../../kernel/text/ip-ranges.ts";
 import { codeOf } from "../../kernel/thrown.ts";
 import { request, type Response, type Route } from "./http-request.ts";
-import { requireAllowedAddress, requireAllowedSource, shownUrl, type SourceRules } from "./source-policy.ts";
+import {
+  noPublicAddress,
+  requireAllowedAddress,
+  requireAllowedSource,
+  shownUrl,
+  type SourceRules,
+} from "./source-policy.ts";
 
 /** The bytes of an image, from its server or elsewhere. */
 export interface Source {
@@ -97,8 +103,7 @@ export class Downloads {
    * IMAGE_SOURCE_FAILED, `invalid` IMAGE_LENGTH_UNKNOWN, or the signal's reason. So does the iteration of the bytes.
    */
   async open(url: URL, isTenants: boolean, signal: AbortSignal): Promise<Source> {
-    const rules = { ...this.#options.rules, ...(isTenants ? { allowPrivateAddresses: false } : {}) };
-    const download = new Download(this.#options, rules, url, signal);
+    const download = new Download(this.#options, { ...this.#options.rules, isTenants }, url, signal);
     return await download.open();
   }
 }
@@ -233,12 +238,14 @@ class Download {
     if (proxy !== null) return { proxy: new URL(proxy) };
     if (isAddress(host)) return { address: host };
     const lookup = this.#options.lookup ?? ((name: string) => lookupByDns(name, { all: true }));
-    const found = await lookup(host);
+    const found = await lookup(host).catch((thrown: unknown) => {
+      throw this.#rules.isTenants === true && codeOf(thrown) !== "EAI_AGAIN" ? noPublicAddress(url) : thrown;
+    });
     // All of them: a name with one private address is not a public server.
     for (const { address } of found) requireAllowedAddress(url, address, this.#rules);
     // Another one after an interruption.
     const chosen = found[this.#cuts % found.length];
-    if (chosen === undefined) throw failed(url, "its host has no address");
+    if (chosen === undefined) throw noPublicAddress(url);
     return { address: chosen.address };
   }
 

@@ -121,20 +121,21 @@ const tunnel = (proxy: URL, target: string, signal: AbortSignal): Promise<Duplex
       if (statusCode === OK) resolve(socket);
       else {
         socket.destroy();
-        reject(refusedByProxy(proxy, statusCode));
+        reject(refusedByProxy(statusCode));
       }
     });
     asked.once("response", (response) => {
       response.destroy();
-      reject(refusedByProxy(proxy, response.statusCode ?? 0));
+      reject(refusedByProxy(response.statusCode ?? 0));
     });
     asked.on("error", reject);
     asked.end();
   });
 
-const refusedByProxy = (proxy: URL, status: number): SocleError =>
+/** Without the proxy's address: a tenant may read it. */
+const refusedByProxy = (status: number): SocleError =>
   new SocleError(
     "unavailable",
     "IMAGE_SOURCE_FAILED",
-    `the proxy ${proxy.host} (images.proxy) refused the connection with status ${status}`,
+    `the host's proxy (images.proxy) refused the connection with status ${status}`,
   );

@@ -8,6 +8,8 @@ export interface SourceRules {
   readonly allowPrivateAddresses: boolean;
   /** Host names, or `*.domain`; empty: any. */
   readonly allowedHosts: readonly string[];
+  /** For a caller of one tenant. */
+  readonly isTenants?: boolean;
 }
 
 const MOST_URL_CHARACTERS = 4096;
@@ -71,22 +73,30 @@ export function requireAllowedSource(url: URL, { allowHttp, allowedHosts }: Sour
     );
   if (allowedHosts.length === 0 || allowedHosts.some((pattern) => matches(url.hostname, pattern))) return;
   throw denied(
-    `${url.hostname} is not among the hosts that this host downloads images from (images.allowedHosts)`,
+    `the host of ${shownUrl(url)} is not among those that this host downloads images from (images.allowedHosts)`,
   );
 }
 
-/** Throws `denied` IMAGE_SOURCE_DENIED for an address that the rules exclude. */
+/**
+ * Throws `denied` IMAGE_SOURCE_DENIED for an address that the rules exclude. The address is not in the text: the host's DNS
+ * knows names that the caller does not.
+ */
 export function requireAllowedAddress(
-  { hostname }: URL,
+  url: URL,
   address: string,
-  { allowPrivateAddresses }: SourceRules,
+  { allowPrivateAddresses, isTenants = false }: SourceRules,
 ): void {
-  if (isPublicAddress(address) || (allowPrivateAddresses && !isNeverAllowed(address))) return;
-  throw denied(
-    `${hostname} has the address ${address}, which is not public, and this host downloads images from public addresses ` +
-      "only (images.allowPrivateAddresses)",
-  );
+  if (isPublicAddress(address) || (allowPrivateAddresses && !isTenants && !isNeverAllowed(address))) return;
+  throw noPublicAddress(url, isTenants ? {} : { address });
 }
+
+/** Also for a name that does not exist, if a tenant asks: else the host's DNS would tell it which names do. */
+export const noPublicAddress = (url: URL, metadata: Record<string, string> = {}): SocleError =>
+  denied(
+    `the host of ${shownUrl(url)} has no public address alone, and this host downloads images from public addresses only ` +
+      "(images.allowPrivateAddresses)",
+    metadata,
+  );
 
 function succeeds(work: () => unknown): boolean {
   try {
@@ -100,4 +110,5 @@ function succeeds(work: () => unknown): boolean {
 const matches = (host: string, pattern: string): boolean =>
   pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) : host === pattern;
 
-const denied = (message: string): SocleError => new SocleError("denied", "IMAGE_SOURCE_DENIED", message);
+const denied = (message: string, metadata: Record<string, string> = {}): SocleError =>
+  new SocleError("denied", "IMAGE_SOURCE_DENIED", message, { details: { metadata } });

@@ -55,6 +55,28 @@ test("the bytes arrive as they are", async (t) => {
   assert.deepEqual(await fetched(server.serve("/x", { bytes })), bytes);
 });
 
+test("a refused name shows a caller no address, and a tenant not whether the name exists", async () => {
+  const named = "https://vault.corp.example/x.qcow2";
+  const refused = async (isTenants: boolean, lookup: DownloadOptions["lookup"]) =>
+    await errorOf(
+      fetched(named, {
+        rules: { ...lax, allowPrivateAddresses: false },
+        isTenants,
+        ...(lookup && { lookup }),
+      }),
+    );
+  const internal = () => Promise.resolve([{ address: "10.11.12.13" }]);
+  const absent = () => Promise.reject(Object.assign(new Error("ENOTFOUND"), { code: "ENOTFOUND" }));
+  for (const isTenants of [true, false])
+    assert.doesNotMatch((await refused(isTenants, internal)).message, /10\.11\.12\.13/);
+  const [one, other] = [await refused(true, internal), await refused(true, absent)];
+  assert.deepEqual([one.reason, one.message], [other.reason, other.message]);
+  assert.equal(one.details.metadata?.["address"], undefined);
+  // The provider finds the address beside the text, and what DNS answers.
+  assert.equal((await refused(false, internal)).details.metadata?.["address"], "10.11.12.13");
+  assert.equal((await refused(false, absent)).reason, "IMAGE_SOURCE_FAILED");
+});
+
 test("a cut download continues at the byte where it was cut, if the image is the same", async (t) => {
   const server = await serverOf(t);
   const headers = { etag: '"v1"' };
