@@ -196,7 +196,7 @@ export function requireUsable(
   const all = [...conflictsOf(spec.id, places, users)];
   const conflicts = all.filter(({ id }) => !isImport(id));
   const foreign = conflicts.find(({ tenant }) => tenantOnly && tenant !== spec.tenant);
-  if (foreign !== undefined) throw denied(foreign.at, "is in use by a VM that is not yours");
+  if (foreign !== undefined) throw denied(namedIn(spec).join(" or "), "is in use by a VM that is not yours");
   const [conflict] = conflicts;
   // A kept disk has no owner: only callers without a tenant restriction can use it again.
   const orFree = tenantOnly ? "" : ", or stop and delete that VM and keep its disks (keep_disks)";
