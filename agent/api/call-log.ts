@@ -6,7 +6,7 @@ import type { WireError } from "./convert/errors.ts";
 import type { LiveCall } from "./live-call.ts";
 import { defined } from "../kernel/defined.ts";
 
-/** Logs calls: changes at info, reads at debug, defects as errors. */
+/** Logs calls: changes at info, reads at debug, errors that the caller got an id of as warnings, defects as errors. */
 export class CallLog {
   readonly #log: Logger;
   readonly #refusals: Throttle;
@@ -24,10 +24,9 @@ export class CallLog {
     error?: WireError,
   ): void {
     if (error?.id !== undefined) {
-      this.#log.error(
-        { method: path, caller: caller.name, errorId: error.id, err: error.cause },
-        "call failed",
-      );
+      const level = error.status.code === status.INTERNAL ? "error" : "warn";
+      const { id: errorId, reason, cause: err } = error;
+      this.#log[level]({ method: path, caller: caller.name, errorId, reason, err }, "call failed");
       return;
     }
     // Rate-limit refusals must not flood the log: metrics count them.

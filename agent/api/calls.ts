@@ -122,6 +122,7 @@ export class Calls {
       const live = this.#begin(route, call);
       const received = call.request;
       const request = received instanceof Malformed ? undefined : received;
+      live.request = request;
       let admitted: AdmittedCall | undefined;
       const isWanted = (): boolean => changes || !live.isGone;
       let finish = (): void => undefined;
@@ -141,7 +142,7 @@ export class Calls {
       };
       const fail = (thrown: unknown): void => {
         this.#auditFailure(live, { changes, admitted, request, thrown });
-        const error = this.#options.errors.encode(thrown);
+        const error = this.#options.errors.encode(thrown, live);
         respond(error.status);
         finish();
         this.#log.answered(live, changes, request, error);
@@ -208,6 +209,7 @@ export class Calls {
     return (call: ServerWritableStream<Request | Malformed, Buffer>): void => {
       void this.#stream(call, route, async (live) => {
         const request = requestOf(call.request);
+        live.request = request;
         if (route.method.audit === undefined) return { responses: run(request, live) };
         const admitted = await this.#admit(live, request, "stream");
         return { admitted, responses: run(request, live) };
@@ -220,6 +222,7 @@ export class Calls {
       void this.#stream(call, route, async (live) => {
         const requests = readAll(call, live.signal);
         const first = await firstOf(requests, this.#options.clock, live.signal);
+        live.request = first.value;
         if (route.method.audit === undefined) return { responses: run(again(first, requests), live) };
         const admitted = await this.#admit(live, first.value, "stream");
         return { admitted, responses: run(again(first, requests), live) };
@@ -260,7 +263,7 @@ export class Calls {
       this.#log.answered(live, false, undefined);
     } catch (thrown) {
       this.#auditFailure(live, { changes, admitted, request: undefined, thrown });
-      const error = this.#options.errors.encode(thrown);
+      const error = this.#options.errors.encode(thrown, live);
       // The status follows all written messages; on a finished call it has no effect.
       if (!call.cancelled) call.emit("error", error.status);
       this.#log.answered(live, false, undefined, error);

@@ -16,6 +16,8 @@ export class LiveCall implements CallContext, AuditedCall {
   readonly path: string;
   caller: Caller;
   peer: string | undefined;
+  /** Decoded; of a stream, its first message. Its texts are the caller's own. */
+  request: unknown;
   /** As accountOf(). */
   readonly account: string;
   readonly startedMs = performance.now();

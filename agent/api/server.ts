@@ -33,6 +33,7 @@ import { RequestShapes } from "./limits/request-shapes.ts";
 import { reservationService } from "./services/reservation-service.ts";
 import { screenService } from "./services/screen-service.ts";
 import { snapshotService } from "./services/snapshot-service.ts";
+import { ownership } from "./services/ownership.ts";
 import { storageService } from "./services/storage-service.ts";
 import { volumeChanges } from "./services/volume-changes.ts";
 import { listenOnTls, type TlsListener } from "./tls-listener.ts";
@@ -107,7 +108,7 @@ export class ApiServer implements Service {
       unix: new ConnectionLimits({ callers: "one", audit, log }),
       tcp: new ConnectionLimits({ callers: "many", audit, log }),
     };
-    this.#errors = new ErrorEncoder(protos);
+    this.#errors = new ErrorEncoder(protos, ownership(dependencies));
     this.#admission = new Admission(limitsOf(config.limits), clock);
     this.#auditBudget = new AuditBudget(config.limits.failuresPerSecond, clock);
     this.#turns = new FairTurns(TURN_MS, () => clock.monotonicMs());

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { Metadata, status, type StatusObject } from "@grpc/grpc-js";
-import { toSocleError, type ErrorKind, type SocleError } from "../../kernel/errors.ts";
-import type { OperationError } from "../../state/operations/operation.ts";
+import { toSocleError, type ErrorKind } from "../../kernel/errors.ts";
+import type { Operation } from "../../state/operations/operation.ts";
 import type { Status } from "../../gen/google/rpc/Status.ts";
 import { toDuration } from "./time.ts";
 import type { Contract } from "../../contract/load.ts";
 import { toError } from "../../kernel/thrown.ts";
+import { forTenant, resultForTenant, textsIn, type ErrorParts } from "./tenant-errors.ts";
 
 const codes: Readonly<Record<ErrorKind, status>> = {
   not_found: status.NOT_FOUND,
@@ -35,43 +36,77 @@ const endOfText = 160;
 const maxViolations = 10;
 const maxMetadata = 16;
 
-/** The client's view of an error, and the log's when the client must not see it. */
+/** The client's view of an error, and the log's when the client must not see all of it. */
 export interface WireError {
   readonly status: StatusObject;
   readonly reason: string;
-  /** For an internal error: its id in the log and for the client. */
+  /** Of an error whose text the client does not get: its id in the log and for the client. */
   readonly id?: string;
   readonly cause?: Error;
 }
 
-/** Turns errors into gRPC statuses with google.rpc details. */
+/** Who gets an error; `tenant`: restricted to it. */
+export interface Recipient {
+  readonly name: string;
+  readonly tenant?: string;
+}
+
+/** Whether the word is the id of something that the caller sees. */
+export type Owns = (caller: Recipient, word: string) => boolean;
+
+type Call = { readonly caller: Recipient; readonly request?: unknown };
+type Failed = Pick<Operation, "id" | "vmId"> & Required<Pick<Operation, "error">>;
+
+/** Turns errors into gRPC statuses with google.rpc details. No text of an error reaches a caller by another way. */
 export class ErrorEncoder {
   readonly #protos: Contract;
+  readonly #owns: Owns;
 
-  constructor(protos: Contract) {
+  /** `owns`: by default nothing is the tenant's. */
+  constructor(protos: Contract, owns: Owns = () => false) {
     this.#protos = protos;
+    this.#owns = owns;
   }
 
-  /** Any thrown value as a gRPC status. The client gets only an id of an internal error. */
-  encode(thrown: unknown): WireError {
+  /**
+   * Any thrown value as a gRPC status. The client gets only an id of an internal error, and a caller of one tenant as
+   * tenant-errors.ts allows.
+   */
+  encode(thrown: unknown, { caller, request }: Call): WireError {
     const error = toSocleError(thrown);
-    const internal = error.kind === "internal";
-    const id = internal ? randomBytes(6).toString("hex") : undefined;
-    const code = codes[error.kind];
-    const message = wireText(id === undefined ? error.message : `internal error ${id}; see the agent's log`);
+    const id = randomBytes(6).toString("hex");
+    const { kind, reason, message, details: of } = error;
+    const whole = { kind, reason, message, metadata: of.metadata ?? {}, fields: of.fields ?? {} };
+    const parts =
+      kind === "internal" ? internal(whole, id) : this.#seen(whole, caller, id, () => textsIn(request));
+    const text = wireText(parts.message);
+    const further = kind === "internal" ? [] : this.#further(of.retryAfterMs, parts.fields);
+    const details = [this.#errorInfo(reason, parts.metadata), ...further];
     const metadata = new Metadata();
-    const details = internal
-      ? [this.#errorInfo(error.reason, { error_id: id ?? "" })]
-      : [this.#errorInfo(error.reason, error.details.metadata ?? {}), ...this.#further(error)];
-    metadata.set("grpc-status-details-bin", this.#protos.status.serialize({ code, message, details }));
-    const encoded = { status: { code, details: message, metadata }, reason: error.reason };
-    return id === undefined ? encoded : { ...encoded, id, cause: toError(thrown) };
+    const code = codes[kind];
+    metadata.set("grpc-status-details-bin", this.#protos.status.serialize({ code, message: text, details }));
+    const encoded = { status: { code, details: text, metadata }, reason };
+    return parts === whole || parts.message === message
+      ? encoded
+      : { ...encoded, id, cause: toError(thrown) };
   }
 
   /** A failed operation's error as its google.rpc.Status. */
-  operationError(error: OperationError): Status {
-    const details = [this.#errorInfo(error.reason, error.metadata)];
-    return { code: codeOfKind(error.kind), message: wireText(error.message, maxOperationText), details };
+  operationError({ id, vmId, error }: Failed, caller: Recipient): Status {
+    const { reason, message, metadata } = this.#seen({ ...error, fields: {} }, caller, id, () => [id, vmId]);
+    const details = [this.#errorInfo(reason, metadata)];
+    return { code: codeOfKind(error.kind), message: wireText(message, maxOperationText), details };
+  }
+
+  /** The facts about an operation's outcome, without those that are not for the caller. */
+  operationResult(result: Operation["result"], caller: Recipient): Operation["result"] {
+    return caller.tenant === undefined ? result : resultForTenant(result);
+  }
+
+  /** What the caller may see of an error. */
+  #seen(whole: ErrorParts, caller: Recipient, id: string, words: () => Iterable<string>): ErrorParts {
+    if (caller.tenant === undefined) return whole;
+    return forTenant(whole, { id, words, owns: (word) => this.#owns(caller, word) });
   }
 
   #errorInfo(
@@ -84,14 +119,16 @@ export class ErrorEncoder {
     return { type_url: `${anyPrefix}google.rpc.ErrorInfo`, value };
   }
 
-  #further(error: SocleError): { type_url: string; value: Buffer }[] {
+  #further(
+    retryAfterMs: number | undefined,
+    fields: ErrorParts["fields"],
+  ): { type_url: string; value: Buffer }[] {
     const further = [];
-    const { retryAfterMs, fields } = error.details;
     if (retryAfterMs !== undefined) {
       const value = this.#protos.retryInfo.serialize({ retryDelay: toDuration(retryAfterMs) });
       further.push({ type_url: `${anyPrefix}google.rpc.RetryInfo`, value });
     }
-    if (fields !== undefined) {
+    if (Object.keys(fields).length > 0) {
       const fieldViolations = Object.entries(fields)
         .slice(0, maxViolations)
         .map(([field, description]) => ({ field: wireText(field), description: wireText(description) }));
@@ -101,6 +138,13 @@ export class ErrorEncoder {
     return further;
   }
 }
+
+const internal = (whole: ErrorParts, id: string): ErrorParts => ({
+  ...whole,
+  message: `internal error ${id}; see the agent's log`,
+  metadata: { error_id: id },
+  fields: {},
+});
 
 const codeOfKind = (kind: string): status =>
   Object.hasOwn(codes, kind) ? codes[kind as ErrorKind] : status.UNKNOWN;

@@ -3,11 +3,16 @@ import { subjectOf } from "../../state/operations/subject.ts";
 import type { Operation as ProtoOperation } from "../../gen/socle/v1/Operation.ts";
 import { enumWords } from "../../contract/enum.ts";
 import { toTimestamp } from "./time.ts";
-import type { ErrorEncoder } from "./errors.ts";
+import type { ErrorEncoder, Recipient } from "./errors.ts";
 
 const states = enumWords("STATE", ["running", "succeeded", "failed", "cancelled", "outcome_unknown"]);
 
-export function operationToProto(operation: Operation, errors: ErrorEncoder): ProtoOperation {
+/** As the caller may see it. */
+export function operationToProto(
+  operation: Operation,
+  errors: ErrorEncoder,
+  caller: Recipient,
+): ProtoOperation {
   const { error, endedAtMs, transfer } = operation;
   const subject = { vmId: "", imageId: "", volume: "", ...subjectOf(operation) };
   return {
@@ -27,10 +32,10 @@ export function operationToProto(operation: Operation, errors: ErrorEncoder): Pr
     })),
     progress: operation.progress,
     transfer: transfer === undefined ? null : { ...transfer, bytesPerSecond: transfer.bytesPerSecond ?? 0 },
-    error: error === undefined ? null : errors.operationError(error),
+    error: error === undefined ? null : errors.operationError({ ...operation, error }, caller),
     createdAt: toTimestamp(operation.createdAtMs),
     endedAt: endedAtMs === undefined ? null : toTimestamp(endedAtMs),
-    result: operation.result,
+    result: errors.operationResult(operation.result, caller),
     person: operation.behalf?.person ?? "",
     ticket: operation.behalf?.ticket ?? "",
     breakGlass: operation.behalf?.breakGlass ?? "",

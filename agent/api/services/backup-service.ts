@@ -44,7 +44,7 @@ export function backupService(
     request: Mutation & RequestOf<Kind>,
     caller: Caller,
   ): Promise<ProtoOperation> =>
-    operationToProto(await of(caller).vms.begin(kind, by(request, caller), caller.name), errors);
+    operationToProto(await of(caller).vms.begin(kind, by(request, caller), caller.name), errors, caller);
   const toProto = (vm: Vm, backup: OpenBackup | WholeBackup, { tenant }: Caller): ProtoBackup => {
     const whole = wholeToProto(vm, backup);
     if (!("scratchBytes" in backup)) return whole;

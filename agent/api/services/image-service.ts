@@ -54,7 +54,7 @@ export function imageService(
         pool: nonEmpty(pool),
         ...(volume === null ? {} : { volume }),
       };
-      return operationToProto(await images.import(asked, caller.name), errors);
+      return operationToProto(await images.import(asked, caller.name), errors, caller);
     },
     UploadImage: (requests, { caller, signal }) =>
       upload(dependencies, requests, { errors, caller, signal, scope: (tenant) => scope(caller, tenant) }),
@@ -69,6 +69,7 @@ export function imageService(
       return operationToProto(
         await images.delete({ ...request, ...scope(caller, tenant) }, caller.name),
         errors,
+        caller,
       );
     },
   };
@@ -98,10 +99,10 @@ async function* upload(
   const source = uploadOf(asked.sizeBytes, contentOf(content, messages), systemClock);
   const { operation, forget } = await images.upload(asked, source, call.caller.name);
   try {
-    yield operationToProto(operation, call.errors);
+    yield operationToProto(operation, call.errors, call.caller);
     let now = operation;
     while (!isDone(now)) now = await operations.wait(operation.id, WAIT_MS, call.signal);
-    yield operationToProto(now, call.errors);
+    yield operationToProto(now, call.errors, call.caller);
   } finally {
     forget();
   }

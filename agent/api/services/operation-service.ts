@@ -31,33 +31,41 @@ export function operationService(
   const of = (caller: Caller): ServiceDependencies["operations"] =>
     forCaller(dependencies)(caller).operations;
   return {
-    GetOperation: ({ operationId }, { caller }) => operationToProto(of(caller).get(operationId), errors),
+    GetOperation: ({ operationId }, { caller }) =>
+      operationToProto(of(caller).get(operationId), errors, caller),
     ListOperations: (request, context) =>
-      listOperations(of(context.caller), request, { errors, slice: context.slice() }),
+      listOperations(of(context.caller), request, {
+        convert: (operation) => operationToProto(operation, errors, context.caller),
+        slice: context.slice(),
+      }),
     WaitOperation: async ({ operationId, timeout }, { caller, signal }) => {
       const timeoutMs = timeout === null ? defaultWaitMs : durationMs("timeout", timeout);
       const operation = await of(caller).wait(operationId, Math.min(timeoutMs, maxWaitMs), signal);
-      return operationToProto(operation, errors);
+      return operationToProto(operation, errors, caller);
     },
     CancelOperation: ({ operationId }, { caller }) =>
-      operationToProto(of(caller).cancel(operationId, caller.name), errors),
+      operationToProto(of(caller).cancel(operationId, caller.name), errors, caller),
     SettleOperation: async ({ operationId, outcome }, { caller }) => {
       const as = outcomes.fromProto("outcome", outcome);
       if (as === undefined) throw invalidField("OUTCOME_MISSING", "outcome", OUTCOME_MISSING);
-      return operationToProto(await dependencies.vms.settle(operationId, as, caller.name), errors);
+      return operationToProto(await dependencies.vms.settle(operationId, as, caller.name), errors, caller);
     },
-    WatchOperations: ({ operationId }, { caller, signal }) =>
-      operationId === ""
-        ? watchAll(of(caller), errors, signal)
-        : watchOne(of(caller), operationId, errors, signal),
+    WatchOperations: ({ operationId }, { caller, signal }) => {
+      const convert: Convert = (operation) => operationToProto(operation, errors, caller);
+      return operationId === ""
+        ? watchAll(of(caller), convert, signal)
+        : watchOne(of(caller), operationId, convert, signal);
+    },
   };
 }
+
+type Convert = (operation: Operation) => ProtoOperation;
 
 /** Newest first. */
 async function listOperations(
   operations: ServiceDependencies["operations"],
   request: ListOperationsRequest__Output,
-  { errors, slice }: { readonly errors: ErrorEncoder; readonly slice: Slice },
+  { convert, slice }: { readonly convert: Convert; readonly slice: Slice },
 ): Promise<ListOperationsResponse> {
   requireReadWhole(operations.failure, "the list of operations");
   const { vmId, onlyRunning } = request;
@@ -67,7 +75,6 @@ async function listOperations(
   const found = operations.list(
     defined({ onlyRunning, limit: size + 1, vmId: vmId === "" ? undefined : vmId, afterId }),
   );
-  const convert = (operation: Operation): ProtoOperation => operationToProto(operation, errors);
   const page = await convertPage(found.slice(0, size), convert, slice);
   const last = found[page.length - 1];
   const nextPageToken = last === undefined || found.length === page.length ? "" : pageToken(last.id, query);
@@ -76,7 +83,7 @@ async function listOperations(
 
 async function* watchAll(
   operations: ServiceDependencies["operations"],
-  errors: ErrorEncoder,
+  convert: Convert,
   signal: AbortSignal,
 ): AsyncGenerator<ProtoOperation, void, undefined> {
   for await (const change of operations.watch(signal)) {
@@ -85,19 +92,19 @@ async function* watchAll(
         "operation changes arrived faster than they were read; list the operations, then watch again";
       throw new SocleError("out_of_range", "WATCH_OVERFLOW", message);
     }
-    yield operationToProto(change.value, errors);
+    yield convert(change.value);
   }
 }
 
 async function* watchOne(
   operations: ServiceDependencies["operations"],
   id: string,
-  errors: ErrorEncoder,
+  convert: Convert,
   signal: AbortSignal,
 ): AsyncGenerator<ProtoOperation, void, undefined> {
   const changes = operations.watch(signal);
   let sent = operations.get(id);
-  yield operationToProto(sent, errors);
+  yield convert(sent);
   if (isDone(sent)) return;
   for await (const change of changes) {
     if (change.kind === "item" && change.value.id !== id) continue;
@@ -105,7 +112,7 @@ async function* watchOne(
     const now = operations.get(id);
     if (now === sent) continue;
     sent = now;
-    yield operationToProto(sent, errors);
+    yield convert(sent);
     if (isDone(sent)) return;
   }
 }

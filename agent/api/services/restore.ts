@@ -37,10 +37,10 @@ export const restoreDisk = (
       const { behalf } = caller;
       const asked = { ...request, upload, ...(behalf !== undefined && { behalf }) };
       const operation = await vms.begin("RESTORE_DISK", asked, caller.name);
-      yield operationToProto(operation, errors);
+      yield operationToProto(operation, errors, caller);
       let now = operation;
       while (!isDone(now)) now = await operations.wait(operation.id, WAIT_MS, signal);
-      yield operationToProto(now, errors);
+      yield operationToProto(now, errors, caller);
     } finally {
       forget();
     }

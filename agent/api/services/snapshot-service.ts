@@ -29,7 +29,7 @@ export function snapshotService(
     request: Mutation & RequestOf<Kind>,
     caller: Caller,
   ): Promise<ProtoOperation> =>
-    operationToProto(await of(caller).vms.begin(kind, by(request, caller), caller.name), errors);
+    operationToProto(await of(caller).vms.begin(kind, by(request, caller), caller.name), errors, caller);
   return {
     CreateSnapshot: ({ description, etag, ...request }, { caller }) =>
       begin(

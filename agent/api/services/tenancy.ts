@@ -11,7 +11,7 @@ import type { Caller } from "../auth/identity.ts";
 type Reachable = Pick<ServiceDependencies, "vmView" | "vms" | "operations">;
 
 /** The dependencies as a caller may use them: restricted to one tenant's VMs, if the caller is. */
-export function forCaller(dependencies: ServiceDependencies): (caller: Caller) => Reachable {
+export function forCaller(dependencies: Reachable): (caller: Pick<Caller, "tenant" | "name">) => Reachable {
   return ({ tenant, name }) => (tenant === undefined ? dependencies : forTenant(dependencies, tenant, name));
 }
 
@@ -19,7 +19,7 @@ export function forCaller(dependencies: ServiceDependencies): (caller: Caller) =
  * Other tenants' VMs appear absent. A new VM belongs to the tenant; vm/storage/volume-users.ts restricts the volumes that
  * it may write to.
  */
-function forTenant(dependencies: ServiceDependencies, tenant: string, caller: string): Reachable {
+function forTenant(dependencies: Reachable, tenant: string, caller: string): Reachable {
   const { vmView, vms, operations } = dependencies;
   const isOwn = (vm: Vm | undefined): vm is Vm => vm?.managed === true && vm.tenant === tenant;
   const view: VmView = {

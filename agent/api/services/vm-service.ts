@@ -42,18 +42,18 @@ export function vmService(
   errors: ErrorEncoder,
 ): Methods<VmServiceHandlers> {
   const of = forCaller(dependencies);
-  const reply = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
-    operationToProto(await operation, errors);
+  const reply = async (operation: Promise<Operation>, caller: Caller): Promise<ProtoOperation> =>
+    operationToProto(await operation, errors, caller);
   const begin = <Kind extends Exclude<OperationKind, "CREATE_VM">>(
     kind: Kind,
     request: Mutation & RequestOf<Kind>,
     caller: Caller,
-  ): Promise<ProtoOperation> => reply(of(caller).vms.begin(kind, by(request, caller), caller.name));
+  ): Promise<ProtoOperation> => reply(of(caller).vms.begin(kind, by(request, caller), caller.name), caller);
   return {
     CreateVm({ spec, reservationId, ...request }, { caller }) {
       const made = { spec: specFromProto(spec), seed: seedFromProto(spec) };
       const asked = { ...request, ...made, reservationId: nonEmpty(reservationId) };
-      return reply(of(caller).vms.create(by(asked, caller), caller.name));
+      return reply(of(caller).vms.create(by(asked, caller), caller.name), caller);
     },
     GetVm: ({ vm }, { caller }) => vmToProto(getVm(of(caller).vmView, vm)),
     ListVms: (request, context) => listVms(of(context.caller).vmView, request, context.slice()),

@@ -16,8 +16,8 @@ export function volumeChanges(
   errors: ErrorEncoder,
 ): Pick<Methods<StorageServiceHandlers>, "CreateVolume" | "ResizeVolume" | "DeleteVolume"> {
   const by = ({ tenant: onlyTenant, behalf }: Caller) => defined({ behalf, onlyTenant });
-  const reply = async (operation: Promise<Operation>): Promise<ProtoOperation> =>
-    operationToProto(await operation, errors);
+  const reply = async (operation: Promise<Operation>, caller: Caller): Promise<ProtoOperation> =>
+    operationToProto(await operation, errors, caller);
   return {
     CreateVolume({ format, tenant, ...request }, { caller }) {
       if (caller.tenant !== undefined) requireTenant(tenant, caller.tenant);
@@ -27,11 +27,11 @@ export function volumeChanges(
         tenant: caller.tenant ?? tenant,
         format: specEnums.diskFormat.fromProto("format", format) ?? "qcow2",
       };
-      return reply(poolVolumes.create(asked, caller.name));
+      return reply(poolVolumes.create(asked, caller.name), caller);
     },
     ResizeVolume: (request, { caller }) =>
-      reply(poolVolumes.resize({ ...request, ...by(caller) }, caller.name)),
+      reply(poolVolumes.resize({ ...request, ...by(caller) }, caller.name), caller),
     DeleteVolume: (request, { caller }) =>
-      reply(poolVolumes.delete({ ...request, ...by(caller) }, caller.name)),
+      reply(poolVolumes.delete({ ...request, ...by(caller) }, caller.name), caller),
   };
 }

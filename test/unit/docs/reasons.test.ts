@@ -68,7 +68,7 @@ test("proto/errors.md has no reason that the code does not use", () => {
 test("proto/errors.md names the gRPC status of each reason", () => {
   const encoder = new ErrorEncoder(loadContract(join(repository, "proto")));
   const statusOf = (kind: ErrorKind): string =>
-    status[encoder.encode(new SocleError(kind, "A_REASON", "")).status.code];
+    status[encoder.encode(new SocleError(kind, "A_REASON", ""), { caller: { name: "c" } }).status.code];
   for (const { path, reason, kinds } of thrown) {
     if (!ANSWERING.test(path) || INTERNAL.has(reason)) continue;
     // The listener's own ADDRESS_IN_USE ends the start of the agent; the caller's concerns a NIC.

@@ -284,8 +284,9 @@ class FakeCall extends EventEmitter {
 class KeptErrors extends ErrorEncoder {
   readonly #kept = new WeakMap<object, Answered>();
 
-  override encode(thrown: unknown): ReturnType<ErrorEncoder["encode"]> {
-    const encoded = super.encode(thrown);
+  override encode(...call: Parameters<ErrorEncoder["encode"]>): ReturnType<ErrorEncoder["encode"]> {
+    const encoded = super.encode(...call);
+    const [thrown] = call;
     const { kind, reason } = toSocleError(thrown);
     this.#kept.set(encoded.status, { kind, reason });
     return encoded;

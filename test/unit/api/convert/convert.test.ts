@@ -295,7 +295,7 @@ test("an operation reports a decided end until it shows that end", () => {
   };
   const decided = { state: "succeeded" } as const;
   const isDecided = (changes: Partial<Operation>): boolean | undefined =>
-    operationToProto({ ...begun, ...changes }, new ErrorEncoder(protos)).endDecided;
+    operationToProto({ ...begun, ...changes }, new ErrorEncoder(protos), { name: "c" }).endDecided;
   assert.equal(isDecided({ state: "outcome_unknown" }), false);
   assert.equal(isDecided({ state: "outcome_unknown", decided }), true);
   assert.equal(isDecided({ state: "succeeded" }), false);
@@ -303,7 +303,10 @@ test("an operation reports a decided end until it shows that end", () => {
 
 test("an operation's error has all that a person has to decide, and no more of a foreign text than that", () => {
   const sent = (message: string): string | undefined =>
-    new ErrorEncoder(protos).operationError({ kind: "conflict", reason: "R", message, metadata: {} }).message;
+    new ErrorEncoder(protos).operationError(
+      { id: "o", vmId: "v", error: { kind: "conflict", reason: "R", message, metadata: {} } },
+      { name: "c" },
+    ).message;
   const advice = `${"x".repeat(1900)}: settle it`;
   assert.equal(sent(advice), advice);
   const cut = sent("x".repeat(9000)) ?? "";

@@ -137,6 +137,6 @@ test("an operation on an image names the image, and no VM", async (t) => {
     fingerprint: "f",
     intent: {},
   });
-  const { vmId, imageId } = operationToProto(operation, errors);
+  const { vmId, imageId } = operationToProto(operation, errors, { name: "c" });
   assert.deepEqual([vmId, imageId], ["", "an-id"]);
 });

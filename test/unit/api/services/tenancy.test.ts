@@ -98,7 +98,7 @@ test("a tenant sees its own VMs and operations, and reaches no others", async (t
 
 test("a tenant cancels the operations of its own callers, and not the provider's on its VM", async (t) => {
   const { table, operations, vms } = await startApi(t);
-  const acme = forCaller({ vmView: table, vms, operations } as unknown as ServiceDependencies)(caller);
+  const acme = forCaller({ vmView: table, vms, operations })(caller);
   table.put({ ...vm(ownId, { tenant: "acme" }), name: "own" });
   let count = 0;
   const runs = async (by: string): Promise<string> => {
@@ -142,8 +142,7 @@ test("a tenant cancels the operations of its own callers, and not the provider's
 
 test("a VM with an unreadable spec belongs to no tenant, and the tenant that it names learns why", async (t) => {
   const { table, operations, vms, requests } = await startApi(t);
-  const servicesOf = (tenant: string) =>
-    forCaller({ vmView: table, vms, operations } as unknown as ServiceDependencies)({ ...caller, tenant });
+  const servicesOf = (tenant: string) => forCaller({ vmView: table, vms, operations })({ ...caller, tenant });
   const unreadable = { unreadable: "spec: spec.disks[0] is not valid", tenant: "" } as const;
   table.put(vm(ownId, { ...unreadable, claimedTenant: "acme" }));
   table.put(vm(otherId, unreadable));
