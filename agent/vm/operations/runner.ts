@@ -17,6 +17,7 @@ import type { KvmProbe } from "../hypervisor/kvm-probe.ts";
 import { namedVolumes, type DeviceSpec } from "../model/volume-names.ts";
 import { isComplete, requireNewest, requireSameVm } from "../hypervisor/stamps.ts";
 import { StopEscalation } from "./stop-escalation.ts";
+import { TransferSlots } from "./transfer-slots.ts";
 import { beingDeleted } from "../storage/volume-refusals.ts";
 import { volumeKey } from "../storage/volume-users.ts";
 import {
@@ -36,7 +37,6 @@ interface RunnerOptions extends WorkContext {
 
 /** More would only wait for each other in libvirt. */
 const MADE_AT_ONCE = 8;
-const TRANSFERRED_AT_ONCE = 4;
 
 /** Runs operations: those of one VM one at a time, in order, and each on the VM that it was admitted for. */
 export class OperationRunner {
@@ -48,16 +48,18 @@ export class OperationRunner {
   readonly permits = new Semaphore(MADE_AT_ONCE, 20_000, "heavy operations");
   /** Overwriting takes hours of disk bandwidth: one volume at a time, in a queue of its own. */
   readonly #overwriting = new Semaphore(1, 1000, "the erasure of disks");
-  /** Transfers take hours of bandwidth: they never delay starts. */
-  readonly #transfers = new Semaphore(TRANSFERRED_AT_ONCE, 1000, "image transfers");
-  readonly #conversions = new Semaphore(TRANSFERRED_AT_ONCE, 1000, "conversions of images");
-  readonly #transfersOf = new KeyedLock(64);
+  /** They never delay starts. */
+  readonly #transfers: TransferSlots;
+  readonly #conversions: TransferSlots;
   /** Volumes that are being deleted, with their VM or their image. */
   readonly #beingDeleted = new Set<string>();
 
   constructor(options: RunnerOptions, creations: () => Iterable<DeviceSpec>) {
     this.#options = options;
     this.#context = { ...options, creations, escalation: new StopEscalation(options.clock) };
+    const byTenant = TransferSlots.locks();
+    this.#transfers = new TransferSlots("image transfers", byTenant);
+    this.#conversions = new TransferSlots("conversions of images", byTenant);
   }
 
   /** Throws `conflict` VOLUME_IN_USE if a volume that the devices name is being deleted. */
@@ -158,21 +160,9 @@ export class OperationRunner {
     work: () => Promise<T>,
   ): Promise<T> {
     if (lane === "erasure") return await inTurn(this.#overwriting, caller, step, signal, work);
-    if (lane === "transfer") return await this.#transfer(this.#transfers, caller, work, signal);
-    if (lane === "conversion") return await this.#transfer(this.#conversions, caller, work, signal);
+    if (lane === "transfer") return await this.#transfers.run(caller, work, signal);
+    if (lane === "conversion") return await this.#conversions.run(caller, work, signal);
     return lane === "heavy" ? await this.permits.run(caller, work, signal) : await work();
-  }
-
-  /** A tenant's server may be slow on purpose: one transfer of a tenant's callers at a time. */
-  async #transfer<T>(
-    permits: Semaphore,
-    caller: string,
-    work: () => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    const tenant = tenantOfCaller(caller);
-    const transfer = (): Promise<T> => permits.run(caller, work, signal);
-    return await (tenant === undefined ? transfer() : this.#transfersOf.run(tenant, transfer, signal));
   }
 
   /**
