@@ -11,6 +11,7 @@ import { Downloads } from "../vm/images/download.ts";
 import { dataVolume, sourceVolume } from "../vm/images/image.ts";
 import { ImageStore, type ImageRoom } from "../vm/images/image-store.ts";
 import { ImageVolumes } from "../vm/images/image-volumes.ts";
+import { TransferPace } from "../vm/images/transfer-pace.ts";
 import type { LibvirtCalls } from "../vm/hypervisor/certainty.ts";
 import type { VmTable } from "../vm/observation/vm-table.ts";
 import { ImageCollector, type ReadPool } from "../vm/operations/image-collector.ts";
@@ -62,6 +63,7 @@ export function buildImages(config: Config["images"], parts: Parts): ImageParts 
     log,
   });
   const { allowHttp, allowPrivateAddresses, allowedHosts, proxy, authorities, maxBytes } = config;
+  const pace = new TransferPace(clock, config.leastBytesPerSecond);
   const downloads = new Downloads({
     rules: { allowHttp, allowPrivateAddresses, allowedHosts },
     proxy,
@@ -69,7 +71,7 @@ export function buildImages(config: Config["images"], parts: Parts): ImageParts 
     clock,
   });
   const conversions = new Semaphore(1, Infinity, "image conversions");
-  return { store, volumes, downloads, uploads: new Map(), room, conversions, maxBytes };
+  return { store, volumes, downloads, uploads: new Map(), room, conversions, maxBytes, pace };
 }
 
 const roomOf = (host: Parts["host"]): ImageRoom => {

@@ -121,6 +121,9 @@ const images = z.strictObject({
   maxBytes: whole(1, 2 ** 50, 256 * 2 ** 30).describe(
     "The largest file that is imported as an image, in bytes.",
   ),
+  leastBytesPerSecond: whole(1, 2 ** 30, 128 * 1024).describe(
+    "The least rate of an import, an upload or a restoration of a disk, over each 10 minutes. A slower transfer fails with TRANSFER_TOO_SLOW, so that it holds no place for long.",
+  ),
   allowHttp: flag(false).describe(
     "Whether images may come over http. Their digest is verified, but others can read the request and its credentials.",
   ),

@@ -3,11 +3,8 @@ import { abortReason, type Clock } from "../../kernel/clock.ts";
 import { SocleError } from "../../kernel/errors.ts";
 import type { Source } from "./download.ts";
 
-/** The longest wait for the caller's next bytes. */
+/** The longest wait for the caller's next bytes. Of slow ones see transfer-pace.ts. */
 const STALL_MS = 60_000;
-/** A caller must send this much in each period of waiting, so that a slow one does not hold a transfer for days. */
-const LEAST_BYTES = 1024 * 1024;
-const PERIOD_MS = 60_000;
 
 /** An upload before its operation reads it. */
 export type Upload = (signal: AbortSignal) => Source;
@@ -17,33 +14,23 @@ export type Upload = (signal: AbortSignal) => Source;
  * signal's reason.
  */
 export const uploadOf =
-  (sizeBytes: number, chunks: AsyncIterable<Buffer>, clock: Pick<Clock, "sleep" | "monotonicMs">): Upload =>
+  (sizeBytes: number, chunks: AsyncIterable<Buffer>, clock: Pick<Clock, "sleep">): Upload =>
   (signal) => ({ sizeBytes, bytes: exactly(sizeBytes, chunks, clock, signal), close: () => undefined });
 
 async function* exactly(
   sizeBytes: number,
   chunks: AsyncIterable<Buffer>,
-  clock: Pick<Clock, "sleep" | "monotonicMs">,
+  clock: Pick<Clock, "sleep">,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
   const iterator = chunks[Symbol.asyncIterator]();
-  let [waitedMs, periodBytes] = [0, 0];
   for (let at = 0; at < sizeBytes;) {
-    const sinceMs = clock.monotonicMs();
     const next = await within(clock, STALL_MS, iterator.next(), signal).catch((cause: unknown) => {
       throw incomplete(`the caller disconnected after ${at} of ${sizeBytes} bytes`, cause);
     });
     if (signal.aborted) throw abortReason(signal);
     if (next === LATE) throw incomplete(`the caller sent nothing for ${STALL_MS / 1000} s`);
     if (next.done === true) throw incomplete(`the caller ended it after ${at} of ${sizeBytes} bytes`);
-    // Only the caller's time counts, not the time that the pool takes to write.
-    waitedMs += clock.monotonicMs() - sinceMs;
-    periodBytes += next.value.length;
-    if (waitedMs >= PERIOD_MS) {
-      if (periodBytes < LEAST_BYTES)
-        throw incomplete(`the caller sent less than ${LEAST_BYTES} bytes in a minute`);
-      [waitedMs, periodBytes] = [0, 0];
-    }
     at += next.value.length;
     if (at > sizeBytes) throw incomplete(`the caller sent more than ${sizeBytes} bytes`);
     yield next.value;

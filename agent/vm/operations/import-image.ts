@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as z from "../../kernel/zod.ts";
 import { SocleError, toSocleError } from "../../kernel/errors.ts";
 import { resourceName } from "../../contract/spec-values.ts";
+import { tenantOfCaller } from "../../trust/index.ts";
 import type { Report } from "../../state/operations/run.ts";
 import { requireForeignHead, requireForeignSize } from "../images/foreign-formats.ts";
 import { mismatch, requireSafeHeader, tooLarge } from "../images/header-check.ts";
@@ -200,14 +201,16 @@ async function publish(
   await room.claim(wanted, { ...target, capacityBytes: targetBytes });
   await volumes.requireRoom(wanted.pool, targetBytes);
   const digest = createHash("sha256");
-  const download = async (report: Report): Promise<number | undefined> => {
-    const checked = new CheckedBytes(source, intent, (chunk, at) => {
-      digest.update(chunk);
-      report({ doneBytes: at, totalBytes: sizeBytes });
+  const download = (report: Report): Promise<number | undefined> =>
+    images.pace.keep(ends.lost, async (passed) => {
+      const checked = new CheckedBytes(source, intent, (chunk, at) => {
+        digest.update(chunk);
+        passed(at);
+        report({ doneBytes: at, totalBytes: sizeBytes });
+      });
+      await volumes.fill(target, targetBytes, behind(zeros, checked), ends);
+      return checked.capacityBytes;
     });
-    await volumes.fill(target, targetBytes, behind(zeros, checked), ends);
-    return checked.capacityBytes;
-  };
   begun();
   const declaredBytes = await step(transferOf(intent), download, from === undefined ? 0.85 : 0.5);
   if (confirm !== undefined) await step("confirm", confirm);
@@ -217,7 +220,8 @@ async function publish(
   let made = { sizeBytes, capacityBytes: declaredBytes ?? sizeBytes };
   if (from !== undefined) {
     const work = (report: Report) => convert(context, { wanted, from, sizeBytes, ends }, report);
-    made = await conversions.run(caller, () => step("convert", work, 0.4), ends.signal);
+    const order = { ahead: tenantOfCaller(caller) === undefined };
+    made = await conversions.run(caller, () => step("convert", work, 0.4), ends.signal, order);
   }
   const image = { ...wanted, sha256, ...made, createdAtMs };
   await step("verify", async () => {

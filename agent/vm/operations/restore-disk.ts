@@ -5,6 +5,7 @@ import { SocleError } from "../../kernel/errors.ts";
 import { encryptedBytes, encryptedImage } from "../../kernel/qcow2/encrypted-image.ts";
 import type { Luks } from "../../kernel/qcow2/luks.ts";
 import { formatExactBytes } from "../../kernel/text/bytes.ts";
+import type { Report } from "../../state/operations/run.ts";
 import { imageFields } from "../images/image.ts";
 import { mismatch, requireSafeHeader } from "../images/header-check.ts";
 import { uploadGone } from "../images/upload.ts";
@@ -142,12 +143,12 @@ async function restored(context: WorkContext, { disk, sha256 }: Intent, run: Wor
 /** Fills the volume with the bytes, and verifies them. */
 async function write(
   { images, volumes }: RunContext,
-  { volume, capacityBytes, sha256, sizeBytes, upload }: Intent,
+  { volume, capacityBytes, sha256, sizeBytes, upload: uploadId }: Intent,
   { step, signal }: WorkRun,
   luks: Luks | undefined,
 ): Promise<void> {
   const inPool = luks === undefined ? sizeBytes : encryptedBytes(sizeBytes);
-  const sent = images.uploads.get(upload);
+  const sent = images.uploads.get(uploadId);
   if (sent === undefined) throw uploadGone();
   const loss = new AbortController();
   const ends = AbortSignal.any([signal, loss.signal, images.store.ending]);
@@ -155,21 +156,19 @@ async function write(
   const hash = createHash("sha256");
   try {
     await step("look at pool", () => images.volumes.requireRoom(volume.pool, inPool), 0.01);
-    await step(
-      "upload",
-      async (report) => {
+    const lost = (why: Error): void => loss.abort(why);
+    const upload = (report: Report): Promise<void> =>
+      images.pace.keep(lost, async (passed) => {
         let doneBytes = 0;
         const bytes = checked(source.bytes, { sizeBytes, capacityBytes }, (chunk) => {
           hash.update(chunk);
-          doneBytes += chunk.length;
+          passed((doneBytes += chunk.length));
           report({ doneBytes, totalBytes: sizeBytes });
         });
-        const lost = (why: Error): void => loss.abort(why);
         const stored = luks === undefined ? bytes : encryptedImage(sizeBytes, bytes, luks);
         await images.volumes.fill(volume, inPool, stored, { signal: ends, lost });
-      },
-      0.85,
-    );
+      });
+    await step("upload", upload, 0.85);
   } finally {
     source.close();
   }

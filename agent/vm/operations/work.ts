@@ -12,6 +12,7 @@ import { withWayOut } from "../hypervisor/stuck-job.ts";
 import type { GuestKeys } from "../keys/guest-keys.ts";
 import type { Networks } from "../hypervisor/networks.ts";
 import type { Downloads } from "../images/download.ts";
+import type { TransferPace } from "../images/transfer-pace.ts";
 import type { Upload } from "../images/upload.ts";
 import type { ImageRoom, ImageStore } from "../images/image-store.ts";
 import type { ImageVolumes } from "../images/image-volumes.ts";
@@ -33,6 +34,7 @@ export interface ImageParts {
   readonly conversions: Semaphore;
   /** The largest image. */
   readonly maxBytes: number;
+  readonly pace: TransferPace;
 }
 
 /** Dependencies of the works of all kinds of operation. */

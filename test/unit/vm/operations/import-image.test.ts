@@ -7,6 +7,7 @@ import { Semaphore } from "../../../../agent/kernel/concurrency/semaphore.ts";
 import { Topic } from "../../../../agent/kernel/concurrency/topic.ts";
 import { SocleError, toSocleError } from "../../../../agent/kernel/errors.ts";
 import { newImageId, SOURCE_OFFSET_BYTES, type Image } from "../../../../agent/vm/images/image.ts";
+import { TransferPace } from "../../../../agent/vm/images/transfer-pace.ts";
 import { VmTable } from "../../../../agent/vm/observation/vm-table.ts";
 import { importImage } from "../../../../agent/vm/operations/import-image.ts";
 import type { ImageParts, WorkRun } from "../../../../agent/vm/operations/work.ts";
@@ -54,6 +55,8 @@ interface Stage {
     Record<"fill" | "lost" | "inspect" | "sync" | "publish" | "remove" | "removeSource", SocleError>
   >;
   readonly isEnding?: boolean;
+  /** Its server sends a byte now and then. */
+  readonly isSlow?: boolean;
   /** The pools have not been read since the agent's start. */
   readonly isUnread?: boolean;
   /** From a volume in place of a server, without a digest. `then`: what libvirt shows of it after the copy. */
@@ -73,6 +76,7 @@ async function imported({
   sent = bytes,
   fails = {},
   isEnding,
+  isSlow = false,
   isUnread = false,
   from,
   vmdk,
@@ -182,6 +186,7 @@ async function imported({
       const source = {
         sizeBytes,
         bytes: (async function* () {
+          while (isSlow) yield await nextTurn(Buffer.alloc(1)).finally(() => signal.throwIfAborted());
           yield await Promise.resolve(sent);
         })(),
         close: () => undefined,
@@ -208,7 +213,9 @@ async function imported({
     keep: () => undefined,
     removed: () => void claimed.splice(0),
   };
-  const images = { ...context.images, store, downloads, room, conversions, maxBytes };
+  // Its periods pass at once.
+  const pace = isSlow ? new TransferPace({ sleep: () => nextTurn() }, 1000) : context.images.pace;
+  const images = { ...context.images, pace, store, downloads, room, conversions, maxBytes };
   const clock = { ...systemClock, monotonicMs: () => nowMs };
   const digest = (content: Buffer): string => createHash("sha256").update(content).digest("hex");
   const source = { pool: "images", volume: "golden.raw" };
@@ -258,6 +265,15 @@ test("a certain failure removes what was made, and nothing is published", async 
   const gone = await imported({ resumed: true, pool: "gone" });
   assert.deepEqual([gone.reason, gone.did], ["not_found POOL_NOT_FOUND", ["remove"]]);
 });
+
+test(
+  "an import from a server that is slow on purpose ends, and its volume is removed",
+  { timeout: 10_000 },
+  async () => {
+    const { reason, did, isKnown } = await imported({ isSlow: true });
+    assert.deepEqual([reason, did, isKnown], ["timeout TRANSFER_TOO_SLOW", ["remove", "remove"], false]);
+  },
+);
 
 test("without libvirt the outcome is unknown once a volume may exist, and a plain failure before", async () => {
   for (const step of ["fill", "inspect", "sync", "publish"] as const) {
