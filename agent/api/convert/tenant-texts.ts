@@ -85,7 +85,11 @@ export const textOfReason: Readonly<Record<string, string>> = {
     "it is not known which file of the disk is newer after a merge, and both stay: ask the provider before the VM starts",
   MOVE_IN_DOUBT:
     "it is not known which volume of the disk is newer after a move, and both stay: ask the provider before the VM starts",
+  POOL_NOT_SYNCED:
+    "the pool's disk did not confirm the bytes in time: retry, and if it persists ask the provider",
   POOL_BUSY: "the storage pool is too busy: retry",
+  RAW_FILE_REFUSED:
+    "the volume is, or would be, a raw file, in which a guest could forge an image's header: use the format qcow2; ask the provider to convert a volume that exists, and move a VM's own disk (MoveDisk), which converts it",
   RECORD_TOO_LARGE: "the request does not fit into a record of the host: make it smaller",
   SAVED_STATE_UNUSABLE: "the VM cannot continue from its saved state: DiscardSavedState, then start it",
   SCREEN_UNREACHABLE: "the VM's screen cannot be opened now: retry",
@@ -106,6 +110,8 @@ export const textOfReason: Readonly<Record<string, string>> = {
     "the volume or a disk of the VM is in use, and not by your own VMs alone: name another volume, or ask the provider",
   VOLUME_KEY_MISMATCH: "the host has another volume key than the disk needs: ask the provider",
   VOLUME_KEY_MISSING: "the host has no volume key: leave encryption out, or place the VM on another host",
+  VOLUME_SUSPICIOUS:
+    "a volume begins as an image of another format than its name means, and nothing opens it: name another volume, or ask the provider",
   VOLUME_UNSAFE:
     "a volume refers to something outside itself, or is no plain file: name another, or convert it (qemu-img convert)",
   VOLUME_UNREADABLE: "a volume of the pool cannot be read now: retry",
