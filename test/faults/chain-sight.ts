@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { contentOf, difference, nothing, type Content } from "./chain-content.ts";
+import { contentOf, difference, forgedBlock, nothing, type Content } from "./chain-content.ts";
 import { eventually } from "../support/wait.ts";
 import type { FaultyHost } from "./host.ts";
 
@@ -95,6 +97,18 @@ export class ChainSight {
     const line = `qemu-io -d ${DEVICE} "${command}"`;
     const answer = await witness.virsh("qemu-monitor-command", this.#vmId, "--hmp", line);
     if (/error|fail/i.test(answer)) throw new Error(`${line}: ${answer}`);
+  }
+
+  /** Writes a forged header at the beginning of the disk, as its guest does. */
+  async writeForged(): Promise<void> {
+    // QEMU reads the file, which is in no pool.
+    const path = join(tmpdir(), `socle-forged-${randomUUID()}`);
+    await writeFile(path, forgedBlock, { mode: 0o644 });
+    try {
+      await this.write(`write -s ${path} 0 ${forgedBlock.length}`);
+    } finally {
+      await rm(path);
+    }
   }
 
   async look(): Promise<ChainSeen> {

@@ -4,7 +4,15 @@ import type { Operation__Output } from "../../agent/gen/socle/v1/Operation.ts";
 import { toSocleError } from "../../agent/kernel/errors.ts";
 import { eventually, within } from "../support/wait.ts";
 import type { CampaignRun } from "./campaign.ts";
-import { bytesOf, BLOCK_BYTES, contentOf, difference, nothing, type Content } from "./chain-content.ts";
+import {
+  bytesOf,
+  BLOCK_BYTES,
+  contentOf,
+  difference,
+  FORGED,
+  nothing,
+  type Content,
+} from "./chain-content.ts";
 import { decided } from "./chain-doubt.ts";
 import type { ChainFault, ChainStrikes } from "./chain-faults.ts";
 import { asSeen, ChainSight, disagreementsOf, type Model, type SightOptions } from "./chain-sight.ts";
@@ -299,21 +307,24 @@ export class ChainVictim {
     }
   }
 
-  /** Letters at places that differ from round to round, and zeros over the first letter of the disk. */
+  /** Letters at places that differ from round to round, zeros over the first letter, and a forged header at the beginning. */
   async #write(): Promise<void> {
     const disk = [...this.#model.disk];
     const put = async (at: number, letter: string): Promise<void> => {
       const what = letter === ZEROS ? "-z" : `-P ${letter.charCodeAt(0)}`;
-      const write = this.#sight.write(`write ${what} ${at * BLOCK_BYTES} ${BLOCK_BYTES}`);
+      const line = `write ${what} ${at * BLOCK_BYTES} ${BLOCK_BYTES}`;
+      const write = letter === FORGED ? this.#sight.writeForged() : this.#sight.write(line);
       await within(write, 60_000, "a write to the disk");
       disk[at] = letter;
     };
-    const first = disk.findIndex((letter) => letter !== ZEROS);
+    const first = disk.findIndex((letter) => letter !== ZEROS && letter !== FORGED);
     if (first >= 0) await put(first, ZEROS);
     for (let count = 0; count < WRITES; count += 1) {
       this.#written += 1;
       await put((this.#written * 7) % disk.length, LETTERS[this.#written % LETTERS.length] ?? "a");
     }
+    // Behind a header of its own the guest's disk is still so many bytes.
+    await put(0, FORGED);
     // QEMU's end may lose what its guest has not flushed.
     await within(this.#sight.write("flush"), 60_000, "a flush of the disk");
     this.#model = { ...this.#model, disk };
