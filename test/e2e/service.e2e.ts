@@ -272,7 +272,7 @@ test("a guest boots through the agent, as libvirt and the guest's console confir
       "--accelerator",
       "tcg",
     ],
-    ...["--disk", "default/bootsector.img"],
+    ...["--disk", "new:default::bootsector.img"],
   );
   assert.equal((await node.run("virsh", "domstate", "deaf")).trim(), "running");
 });

@@ -60,7 +60,7 @@ suite("the package under systemd", { skip: nodeUnavailable() }, () => {
     const size = ["--vcpus", "1", "--memory", "32MiB", "--accelerator", "tcg"];
     await node.run(
       "socle",
-      ...["vm", "create", "--name", "guest", ...size, "--disk", "default/bootsector.img"],
+      ...["vm", "create", "--name", "guest", ...size, "--disk", "new:default::bootsector.img"],
       ...["--disk", "new:default:8MiB"],
     );
     // QEMU makes the socket as its user, and the agent opens it as its own, in its sandbox.

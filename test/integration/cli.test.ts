@@ -139,7 +139,7 @@ suite("socle against a real agent", { skip: libvirtdUnavailable() }, () => {
     const full = await socle("vm create --name huge --vcpus 1 --memory 4TiB --disk new:images:1MiB");
     assert.equal(full.code, 5, full.stderr);
     const noVolume = await socle(
-      "vm create --name nodisk --vcpus 1 --memory 96MiB --disk images/nonesuch.raw",
+      "vm create --name nodisk --vcpus 1 --memory 96MiB --disk images/nonesuch.qcow2",
     );
     assert.equal(noVolume.code, 3, noVolume.stderr);
     assert.equal(await good("vm ls"), "no VMs\n");
